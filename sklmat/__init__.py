@@ -1,0 +1,44 @@
+"""Crystal structures in, scikit-learn estimators out.
+
+Every public name can be imported from here or from its room. Attributes are
+loaded on first use, so that ``import sklmat`` costs neither torch nor xgboost.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "exceptions": ["InvalidStructureError", "InvalidStructureWarning", "LabelWarning"],
+    "structures": ["check_structures"],
+    "elements": ["element_table", "element_vectors"],
+    "graphs": ["CrystalGraphs", "StructureToGraph"],
+    "features": ["CompositionFeaturizer", "StructureFeaturizer", "infer_lattice"],
+    "estimators": ["CGCNNClassifier", "CGCNNRegressor", "load_cgcnn_checkpoint"],
+    "embeddings": ["GraphEmbedding"],
+    "model_selection": [
+        "ComponentSplit",
+        "GroupByComposition",
+        "compare_estimators",
+        "composition_groups",
+    ],
+    "plotting": ["ParityDisplay"],
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULES = [*_ROOMS, "batches", "layers", "networks", "training", "datasets", "estimator_checks"]
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"sklmat.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"sklmat.{name}")
+    raise AttributeError(f"module 'sklmat' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOME, *_MODULES])

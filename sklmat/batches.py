@@ -1,0 +1,159 @@
+"""Crystal graphs to torch: the batch that the networks read and the data set that makes it."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+@dataclass(eq=False)
+class CrystalBatch:
+    """Some crystals as one disconnected graph.
+
+    Parameters
+    ----------
+    atomic_numbers : Tensor of shape (N,), int64
+    crystal : Tensor of shape (N,), int64
+        The crystal to which each atom belongs.
+    source, target : Tensor of shape (E,), int64
+        Neighbour and central atom of each edge, counted through the batch; sorted by target.
+    distance : Tensor of shape (E,)
+        Å.
+    n_atoms : Tensor of shape (C,)
+        Atoms per crystal, as floating point numbers.
+    n_neighbors : int or None
+        Neighbours of every atom where all have the same number; then edge arrays can be viewed as
+        (N, M, ...) and summing messages needs no scatter.
+    """
+
+    atomic_numbers: torch.Tensor
+    crystal: torch.Tensor
+    source: torch.Tensor
+    target: torch.Tensor
+    distance: torch.Tensor
+    n_atoms: torch.Tensor
+    n_neighbors: int | None
+
+    def __len__(self):
+        return len(self.n_atoms)
+
+    def to(self, *args, **kwargs):
+        """Move all tensors to a device, or the floating ones to another type.
+
+        Returns
+        -------
+        CrystalBatch
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                values[name] = _move(value, *args, **kwargs)
+        return CrystalBatch(**values)
+
+
+def _move(tensor, target):
+    if isinstance(target, torch.dtype) and not tensor.is_floating_point():
+        return tensor
+    return tensor.to(target)
+
+
+def make_batch(graphs):
+    """Put all crystals of a container into one batch.
+
+    Parameters
+    ----------
+    graphs : CrystalGraphs of C crystals, N atoms, E edges
+
+    Returns
+    -------
+    CrystalBatch
+    """
+    n_atoms, n_edges = graphs.n_atoms, graphs.n_edges
+    offset = np.repeat(graphs.atom_ptr[:-1], n_edges)
+    target = graphs.edge_target + offset
+    counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
+    equal = len(counts) > 0 and counts.min() == counts.max() and counts.min() > 0
+    return CrystalBatch(
+        atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
+        crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
+        source=torch.from_numpy(graphs.edge_source + offset),
+        target=torch.from_numpy(target),
+        distance=torch.from_numpy(np.array(graphs.edge_distance)),
+        n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
+        n_neighbors=int(counts[0]) if equal else None,
+    )
+
+
+def pad_neighbors(graphs):
+    """Fill up atoms that have too few neighbours as the original CGCNN does.
+
+    Each missing neighbour becomes the first atom of the crystal, 1 Å beyond the cutoff. Only
+    networks that were trained with such edges need them.
+
+    Parameters
+    ----------
+    graphs : CrystalGraphs of C crystals, N atoms
+        With `max_neighbors` set.
+
+    Returns
+    -------
+    CrystalGraphs
+        The same where no atom has too few neighbours.
+    """
+    missing = (graphs.max_neighbors - graphs.neighbor_counts).clip(min=0)
+    if not missing.any():
+        return graphs
+    first = np.repeat(graphs.atom_ptr[:-1], graphs.n_atoms)
+    added = np.repeat(np.arange(len(missing)), missing)
+    offset = np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
+    target = np.concatenate([graphs.edge_target + offset, added])
+    order = np.argsort(target, kind="stable")
+    n_added = len(added)
+
+    def extended(array, values):
+        return np.concatenate([array, values]).astype(array.dtype)[order]
+
+    per_crystal = np.add.reduceat(missing, graphs.atom_ptr[:-1])
+    return replace(
+        graphs,
+        edge_source=extended(graphs.edge_source, np.zeros(n_added)),
+        edge_target=extended(graphs.edge_target, added - first[added]),
+        edge_image=extended(graphs.edge_image, np.zeros((n_added, 3))),
+        edge_distance=extended(graphs.edge_distance, np.full(n_added, graphs.cutoff + 1)),
+        edge_ptr=graphs.edge_ptr + np.concatenate([[0], np.cumsum(per_crystal)]),
+    )
+
+
+class GraphDataset(Dataset):
+    """Graphs, targets and weights, fetched a batch at a time by vectorised gathers.
+
+    Parameters
+    ----------
+    graphs : CrystalGraphs of C crystals
+    y : Tensor of shape (C, ...) or None
+        Targets; zeros where only predictions are wanted.
+    weight : Tensor of shape (C,) or None
+        Weight of each crystal in the loss; ones by default.
+    """
+
+    def __init__(self, graphs, y=None, weight=None):
+        self.graphs = graphs
+        self.y = torch.zeros(len(graphs)) if y is None else y
+        self.weight = torch.ones(len(graphs)) if weight is None else weight
+        self.generator = None
+
+    def __len__(self):
+        return len(self.graphs)
+
+    def __getitem__(self, index):
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices):
+        rows = np.asarray(indices)
+        return make_batch(self.graphs[rows]), (self.y[rows], self.weight[rows])
+
+
+def as_is(batch):
+    """Collate function for a data set that already returns batches."""
+    return batch

@@ -1,0 +1,442 @@
+"""Per-element numbers: physical properties with unit and source, and vectors for the networks."""
+
+import json
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+#: Rows of every table of vectors: row Z belongs to the element of atomic number Z, row 0 to none.
+N_ROWS = 119
+#: The heaviest element whose row "physical" and "cgcnn" fill (Lr): beyond it nearly nothing is
+#: measured.
+MAX_PHYSICAL = 103
+
+_NUMERIC = {
+    "group": "group",
+    "period": "row",
+    "Mendeleev number": "mendeleev_no",
+    "atomic mass (u)": "atomic_mass",
+    "electronegativity (Pauling)": "X",
+    "atomic radius (Å)": "atomic_radius",
+    "metallic radius (Å)": "metallic_radius",
+    "van der Waals radius (Å)": "van_der_waals_radius",
+    "first ionisation energy (eV)": "ionization_energy",
+    "electron affinity (eV)": "electron_affinity",
+    "molar volume (cm³/mol)": "molar_volume",
+    "melting point (K)": "melting_point",
+    "boiling point (K)": "boiling_point",
+}
+_COLUMNS = [
+    "atomic number",
+    "group",
+    "period",
+    "block",
+    "Mendeleev number",
+    "atomic mass (u)",
+    "valence electrons",
+    "electronegativity (Pauling)",
+    "atomic radius (Å)",
+    "covalent radius (Å)",
+    "metallic radius (Å)",
+    "van der Waals radius (Å)",
+    "first ionisation energy (eV)",
+    "electron affinity (eV)",
+    "molar volume (cm³/mol)",
+    "melting point (K)",
+    "boiling point (K)",
+]
+_BLOCKS = ("s", "p", "d", "f")
+
+_PHYSICAL = [
+    "group",
+    "period",
+    "Mendeleev number",
+    "valence electrons",
+    "electronegativity (Pauling)",
+    "atomic radius (Å)",
+    "covalent radius (Å)",
+    "metallic radius (Å)",
+    "first ionisation energy (eV)",
+    "electron affinity (eV)",
+    "molar volume (cm³/mol)",
+    "melting point (K)",
+]
+# Both span more than a decade with a long tail; their logarithm spreads the elements evenly.
+_LOGARITHMIC = {"first ionisation energy (eV)", "molar volume (cm³/mol)"}
+
+# Column, factor to the unit of the bins, whether the natural logarithm is taken, edges, bins.
+_CGCNN_BINS = [
+    ("electronegativity (Pauling)", 1.0, False, 0.5, 4.0, 10),
+    ("covalent radius (Å)", 100.0, False, 25.0, 250.0, 10),
+    ("valence electrons", 1.0, False, 0.5, 12.5, 12),
+    ("first ionisation energy (eV)", 1.0, True, 1.3, 3.3, 10),
+    ("electron affinity (eV)", 1.0, False, -3.0, 3.7, 10),
+    ("block", None, False, None, None, 4),
+    ("molar volume (cm³/mol)", 1.0, True, 1.5, 4.3, 10),
+]
+
+
+def element_table(elements=None):
+    """Physical properties of the elements, from the data that pymatgen carries.
+
+    Parameters
+    ----------
+    elements : sequence of str, default=None
+        Chemical symbols of the wanted rows, in the wanted order. The default gives all 118.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        One row per element, indexed by symbol. A number that pymatgen does not have is NaN. The
+        columns, with the attribute of ``pymatgen.core.Element`` they come from:
+
+        - ``atomic number`` (``Z``).
+        - ``group`` (``group``): 1 to 18. All lanthanides and actinides are in group 3.
+        - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
+        - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
+          Helium is "s" here, by its electrons; pymatgen says "p", by its place.
+        - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
+        - ``atomic mass (u)`` (``atomic_mass``).
+        - ``valence electrons``: counted from ``electronic_structure``, see Notes.
+        - ``electronegativity (Pauling)`` (``X``): NaN for He, Ne, Ar and beyond Lr.
+        - ``atomic radius (Å)`` (``atomic_radius``): Slater's empirical radii.
+        - ``covalent radius (Å)``: ``radius`` of
+          ``pymatgen.analysis.molecule_structure_comparator.CovalentRadius``, Cordero et al. [1]_
+          (for Mn, Fe and Co the mean of their low- and high-spin values); NaN beyond Cm.
+        - ``metallic radius (Å)`` (``metallic_radius``): for coordination number 12; NaN for
+          non-metals.
+        - ``van der Waals radius (Å)`` (``van_der_waals_radius``).
+        - ``first ionisation energy (eV)`` (``ionization_energy``).
+        - ``electron affinity (eV)`` (``electron_affinity``): negative where the anion is unbound.
+        - ``molar volume (cm³/mol)`` (``molar_volume``): of the condensed element.
+        - ``melting point (K)`` (``melting_point``), ``boiling point (K)`` (``boiling_point``).
+
+    Raises
+    ------
+    ValueError
+        When one of `elements` is not a chemical symbol.
+
+    Notes
+    -----
+    Valence electrons are those outside the noble-gas core, without a filled f shell, and without a
+    filled d shell once p electrons follow: Al 3, Fe 8, Cu 11, Zn 12, Ga 3, Ce 4, Yb 2, Hf 4, Pb 4,
+    Xe 8. This is the count that alloy theory calls the valence electron concentration. An open f
+    shell counts (Tm 15). NaN beyond Lr, where configurations are only predicted.
+
+    References
+    ----------
+    .. [1] B. Cordero et al., "Covalent radii revisited", Dalton Trans. 2832 (2008).
+       :doi:`10.1039/b801115j`
+
+    Examples
+    --------
+    >>> from sklmat import element_table
+    >>> element_table(["Fe", "Pd"])[["group", "valence electrons", "electronegativity (Pauling)"]]
+        group  valence electrons  electronegativity (Pauling)
+    Fe      8                8.0                         1.83
+    Pd     10               10.0                         2.20
+    """
+    table = _full_table()
+    if elements is None:
+        return table.copy()
+    elements = list(elements)
+    unknown = [str(symbol) for symbol in elements if symbol not in table.index]
+    if unknown:
+        raise ValueError(
+            f"not chemical symbols: {', '.join(unknown)}; write symbols such as 'Fe', one per item"
+        )
+    return table.loc[elements].copy()
+
+
+@cache
+def _full_table():
+    from pymatgen.core import Element
+
+    rows = {}
+    with warnings.catch_warnings():
+        # pymatgen warns for every number it does not have; here that is what NaN says.
+        warnings.simplefilter("ignore")
+        for number in range(1, N_ROWS):
+            element = Element.from_Z(number)
+            rows[element.symbol] = _properties(element)
+    return pd.DataFrame.from_dict(rows, orient="index")[_COLUMNS]
+
+
+def _properties(element):
+    # Imported here: it costs more than the rest of this room together.
+    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
+
+    row = {name: _read(element, source) for name, source in _NUMERIC.items()}
+    row["group"], row["period"] = int(row["group"]), int(row["period"])
+    row["atomic number"] = int(element.Z)
+    row["block"] = "s" if element.Z == 2 else element.block
+    row["covalent radius (Å)"] = _number(CovalentRadius.radius.get(element.symbol))
+    row["valence electrons"] = (
+        float(_valence_electrons(element.electronic_structure))
+        if element.Z <= MAX_PHYSICAL
+        else float("nan")
+    )
+    return row
+
+
+def _read(element, attribute):
+    try:
+        return _number(getattr(element, attribute))
+    except KeyError:  # how some attributes of superheavy elements say that there is no number
+        return float("nan")
+
+
+def _number(value):
+    return float("nan") if value is None else float(value)
+
+
+def _valence_electrons(structure):
+    """Count the electrons of a string such as "[Ar].3d10.4s2.4p1" that take part in bonding."""
+    shells = re.findall(r"(?<![\w\[])\d([spdf])(\d+)", structure)
+    counts = {orbital: int(count) for orbital, count in shells}
+    if counts.get("f") == 14:
+        counts["f"] = 0
+    if counts.get("d") == 10 and "p" in counts:
+        counts["d"] = 0
+    return sum(counts.values())
+
+
+def element_vectors(element_features="physical"):
+    """One vector of numbers per element, for networks to embed.
+
+    Parameters
+    ----------
+    element_features : str, dict, pandas.DataFrame or path, default="physical"
+        - "physical": group, period, Mendeleev number, valence electrons, Pauling electronegativity,
+          atomic, covalent and metallic radius (Å), first ionisation energy (eV) and molar volume
+          (cm³/mol) as natural logarithms, electron affinity (eV) and melting point (K), each
+          standardised to mean 0 and standard deviation 1 over the elements H to Lr that have it;
+          then the block as four 0/1 columns; then one 0/1 column ``missing ...`` per property that
+          some element lacks. A missing number is 0, the mean. The default, because similar elements
+          are near each other.
+        - "onehot": 118 columns, one per element. Nothing is shared between elements.
+        - "cgcnn": 0/1 bins of the same kind as the original CGCNN's, generated from `element_table`
+          (92 columns; see Notes). A missing number leaves its bins empty.
+        - a dict ``{symbol or atomic number: vector}``, or a DataFrame with one row per element,
+          indexed by symbol or atomic number.
+        - a path (``str`` or ``pathlib.Path``) of a JSON file ``{"1": [...], "2": [...], ...}`` such
+          as the original CGCNN's ``atom_init.json``.
+
+    Returns
+    -------
+    vectors : ndarray of shape (119, F), dtype float32
+        Row Z belongs to the element with atomic number Z. Rows of elements that the table does not
+        have are NaN, and so is row 0; `lookup` refuses them.
+    names : list of str
+        The F feature names.
+
+    Raises
+    ------
+    ValueError
+        When the table is empty, has rows of unequal length, numbers that are not finite, two rows
+        for one element, or a key that is no element; when a string is neither a known name nor a
+        file.
+
+    Notes
+    -----
+    "physical" and "cgcnn" fill H to Lr, "onehot" all 118 elements.
+
+    The paper [1]_ lists 18 groups and 9 periods, 93 bins in all. Its published ``atom_init.json``
+    has 92 columns, which decode to 19 + 7: groups 1 to 18 preceded by one bin for lanthanides and
+    actinides, and periods 1 to 7. They are followed by electronegativity (10 bins from 0.5 to 4),
+    covalent radius (10, 25 to 250 pm), valence electrons (12), logarithm of the first ionisation
+    energy in eV (10, 1.3 to 3.3), electron affinity (10, -3 to 3.7 eV), block (4) and logarithm of
+    the molar volume in cm³/mol (10, 1.5 to 4.3). "cgcnn" follows the file's layout, with values
+    outside a range in its first or last bin. Its numbers come from another source, so it is no
+    substitute for the file where a published network is loaded.
+
+    References
+    ----------
+    .. [1] T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018).
+       :doi:`10.1103/PhysRevLett.120.145301`
+
+    Examples
+    --------
+    >>> from sklmat import element_vectors
+    >>> vectors, names = element_vectors()
+    >>> vectors.shape == (119, len(names)), names[:3]
+    (True, ['group', 'period', 'Mendeleev number'])
+    >>> vectors, names = element_vectors({"Ni": [1.91, 1.24], "Cu": [1.90, 1.28]})
+    >>> vectors[28], names
+    (array([1.91, 1.24], dtype=float32), ['feature 0', 'feature 1'])
+    """
+    if isinstance(element_features, str) and element_features in _NAMED:
+        vectors, names = _named_vectors(element_features)
+        return vectors.copy(), list(names)
+    if isinstance(element_features, str | Path):
+        return _from_file(Path(element_features))
+    if isinstance(element_features, pd.DataFrame):
+        names = [str(name) for name in element_features.columns]
+        rows = zip(element_features.index, element_features.to_numpy())
+        return _from_rows(rows, "element_features", names)
+    if isinstance(element_features, dict):
+        return _from_rows(element_features.items(), "element_features")
+    raise ValueError(
+        f"element_features must be one of {', '.join(map(repr, _NAMED))}, a dict, a DataFrame or a "
+        f"path, got {type(element_features).__name__}"
+    )
+
+
+def lookup(vectors, numbers):
+    """Take the vectors of the given atomic numbers, refusing elements that the table lacks.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (119, F)
+        A table made by `element_vectors`.
+    numbers : array-like of int, shape (N,)
+        Atomic numbers.
+
+    Returns
+    -------
+    rows : ndarray of shape (N, F)
+
+    Raises
+    ------
+    ValueError
+        When `numbers` holds an element whose row in `vectors` is missing, or no element at all.
+
+    Examples
+    --------
+    >>> from sklmat.elements import element_vectors, lookup
+    >>> lookup(element_vectors({"Ni": [1.0], "Cu": [2.0]})[0], [29, 28, 29]).ravel()
+    array([2., 1., 2.], dtype=float32)
+    """
+    numbers = np.asarray(numbers)
+    present = np.unique(numbers)
+    if present.size and not (present[0] >= 1 and present[-1] < len(vectors)):
+        raise ValueError(f"atomic numbers must lie in 1 to {len(vectors) - 1}, got {present}")
+    rows = vectors[numbers]
+    lacking = present[np.isnan(vectors[present]).any(axis=1)] if present.size else present
+    if lacking.size:
+        symbols = _full_table().index
+        raise ValueError(
+            "the element vectors have no row for "
+            f"{', '.join(symbols[int(number) - 1] for number in lacking)}; give a table that has "
+            "(element_features='onehot' covers all 118 elements)"
+        )
+    return rows
+
+
+@cache
+def _named_vectors(name):
+    rows, names = _NAMED[name]()
+    vectors = np.full((N_ROWS, len(names)), np.nan, dtype=np.float32)
+    vectors[1 : len(rows) + 1] = rows
+    return vectors, names
+
+
+def _physical():
+    table = _full_table().iloc[:MAX_PHYSICAL]
+    columns, names, missing = [], [], {}
+    for name in _PHYSICAL:
+        values = table[name].to_numpy(dtype=float)
+        label = name
+        if name in _LOGARITHMIC:
+            values, label = np.log(values), f"log {name}"
+        values = (values - np.nanmean(values)) / np.nanstd(values)
+        if np.isnan(values).any():
+            missing[f"missing {name}"] = np.isnan(values)
+        columns.append(np.nan_to_num(values))
+        names.append(label)
+    for block in _BLOCKS:
+        columns.append(table["block"] == block)
+        names.append(f"block {block}")
+    return np.column_stack([*columns, *missing.values()]), [*names, *missing]
+
+
+def _onehot():
+    return np.eye(N_ROWS - 1), list(_full_table().index)
+
+
+def _cgcnn():
+    table = _full_table().iloc[:MAX_PHYSICAL]
+    # Lu and Lr count as rare earths in the original file's layout only by their column of group 3.
+    group = np.where(table["block"] == "f", 0, table["group"])
+    parts = [_bins(group, 0, 19, 19), _bins(table["period"].to_numpy(), 1, 8, 7)]
+    names = ["group f block", *(f"group {i}" for i in range(1, 19))]
+    names += [f"period {i}" for i in range(1, 8)]
+    for column, factor, logarithm, low, high, n_bins in _CGCNN_BINS:
+        if column == "block":
+            parts.append(table["block"].to_numpy()[:, None] == np.array(_BLOCKS))
+            names += [f"block {block}" for block in _BLOCKS]
+            continue
+        values = table[column].to_numpy() * factor
+        parts.append(_bins(np.log(values) if logarithm else values, low, high, n_bins))
+        names += [f"{'log ' * logarithm}{column} bin {i}" for i in range(n_bins)]
+    return np.hstack(parts), names
+
+
+def _bins(values, low, high, n_bins):
+    """One-hot the equal bins of [low, high]; the ends take what lies outside, NaN takes none."""
+    position = np.floor((values - low) / (high - low) * n_bins)
+    return np.clip(position, 0, n_bins - 1)[:, None] == np.arange(n_bins)
+
+
+_NAMED = {"physical": _physical, "onehot": _onehot, "cgcnn": _cgcnn}
+
+
+def _from_file(path):
+    if not path.is_file():
+        raise ValueError(
+            f"element_features={str(path)!r} is neither a file nor one of "
+            f"{', '.join(map(repr, _NAMED))}"
+        )
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} must hold one object, {{"1": [...], "2": [...], ...}}')
+    return _from_rows(content.items(), str(path))
+
+
+def _from_rows(rows, source, names=None):
+    """Fill the table from pairs of element and vector."""
+    filled = {}
+    for key, vector in rows:
+        number = _atomic_number(key, source)
+        if number in filled:
+            raise ValueError(f"{source} has two rows for {_full_table().index[number - 1]}")
+        filled[number] = _vector(key, vector, source)
+    lengths = {len(vector) for vector in filled.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            f"{source} must hold vectors of one length, one per element; "
+            + (f"found lengths {sorted(lengths)}" if lengths else "it is empty")
+        )
+    vectors = np.full((N_ROWS, lengths.pop()), np.nan, dtype=np.float32)
+    vectors[list(filled)] = list(filled.values())
+    return vectors, names or [f"feature {i}" for i in range(vectors.shape[1])]
+
+
+def _vector(key, vector, source):
+    try:
+        vector = np.asarray(vector, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the row of {key} in {source} is not numeric: {error}") from error
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise ValueError(
+            f"the row of {key} in {source} must be a 1-D vector of finite numbers; fill what is "
+            "missing before, or leave the element out"
+        )
+    return vector
+
+
+def _atomic_number(key, source):
+    symbols = _full_table().index
+    if isinstance(key, str) and key in symbols:
+        return int(symbols.get_loc(key)) + 1
+    text = str(getattr(key, "Z", key))
+    if text.isdecimal() and 1 <= int(text) < N_ROWS:
+        return int(text)
+    raise ValueError(f"{source} has the key {key!r}, which is no element symbol or atomic number")

@@ -1,0 +1,335 @@
+"""What all graph estimators share: graphs in, targets scaled, an ensemble of nets trained."""
+
+import hashlib
+from abc import abstractmethod
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from sklmat.batches import GraphDataset, pad_neighbors
+from sklmat.estimators._files import load_estimator, save_estimator
+from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.training import make_net, plain_history, run_net, seeded, train_net
+
+
+class GraphEstimator(BaseEstimator):
+    """Base of estimators that hold networks of crystal graphs."""
+
+    _parameter_constraints = {
+        "cutoff": [None, Interval(Real, 0, None, closed="neither")],
+        "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions({"adam", "sgd"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str, Hidden(torch.device)],
+        "random_state": ["random_state"],
+        "n_jobs": [None, Integral],
+        "callbacks": [None, list, tuple],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _make_network(self, n_outputs, graphs):
+        """Return a new network for the given graphs."""
+
+    @abstractmethod
+    def _check_elements(self, graphs):
+        """Refuse elements for which the network has no vector."""
+
+    @abstractmethod
+    def _check_targets(self, y):
+        """Return `y` as an array, or say which rows cannot be used."""
+
+    @abstractmethod
+    def _encode_targets(self, y, y_train, go_on, classes):
+        """Return `y` as the network's targets, and the fitted attributes that decode them."""
+
+    def fit(self, X, y, sample_weight=None, checkpoint=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+            See `check_structures`.
+        y : array-like of shape (C,) or (C, n_targets)
+            Targets.
+        sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal in the loss.
+        checkpoint : path, default=None
+            File in which the state of the training is kept, epoch by epoch. If it exists, training
+            goes on from there and gives what it would have given uninterrupted. Needs an integer
+            `random_state`. Members of an ensemble use ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        ValueError
+            When `y` does not match `X` or is not finite, graphs do not suit `cutoff` and
+            `max_neighbors`, or the checkpoint is of another training.
+
+        Notes
+        -----
+        Interrupting (Ctrl-C) ends the training: the estimator is then fitted with what it has
+        learned, and warns.
+        """
+        self._validate_params()
+        go_on = self.warm_start and hasattr(self, "nets_")
+        return self._fit(X, y, sample_weight, go_on, self.max_epochs, self.lr_schedule, checkpoint)
+
+    def _fit(self, X, y, weight, go_on, n_epochs, schedule, checkpoint=None, classes=None):
+        graphs = self._fit_graphs(X, go_on)
+        if len(graphs) == 0:
+            raise ValueError("X is empty (0 structures); there is nothing to fit")
+        self._check_elements(graphs)
+        y = self._check_targets(y)
+        if len(y) != len(graphs):
+            raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
+        seed = self._seed(checkpoint)
+        weight = _check_sample_weight(weight, np.empty((len(y), 1)), dtype=np.float64)
+        train, valid = self._split(y, seed)
+        targets, state = self._encode_targets(y, y[train], go_on, classes)
+        weight = self._weigh(y, weight)
+        sets = [_dataset(graphs, targets, weight, rows) for rows in (train, valid)]
+        nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
+        self._keep(nets, state, graphs)
+        return self
+
+    def _fit_graphs(self, X, go_on):
+        """Graphs of the training rows, as the parameters or the graphs themselves say."""
+        if go_on:
+            return self._graphs(X)
+        if isinstance(X, CrystalGraphs):
+            return X.restrict(self.cutoff, self.max_neighbors)
+        return StructureToGraph(
+            cutoff=8.0 if self.cutoff is None else self.cutoff,
+            max_neighbors=12 if self.max_neighbors is None else self.max_neighbors,
+            n_jobs=self.n_jobs,
+        ).transform(X)
+
+    def _graphs(self, X):
+        """Graphs of new rows, built as those of `fit` were."""
+        wanted = self.graph_settings_
+        if isinstance(X, CrystalGraphs):
+            graphs = X.restrict(self.cutoff, self.max_neighbors)
+            different = {k: v for k, v in graphs.settings.items() if v != wanted[k]}
+            if different:
+                raise ValueError(
+                    f"these graphs were built with {different}, those of fit with "
+                    f"{ {k: wanted[k] for k in different} }; build them alike"
+                )
+        elif wanted["neighbors"] is not None:
+            raise ValueError(
+                f"fitted on graphs made by {wanted['neighbors']}; pass CrystalGraphs made by the "
+                "same StructureToGraph instead of structures"
+            )
+        else:
+            graphs = StructureToGraph(**wanted, n_jobs=self.n_jobs).transform(X)
+        self._check_elements(graphs)
+        return pad_neighbors(graphs) if self.padded_ else graphs
+
+    def _seed(self, checkpoint):
+        if checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError("fit(checkpoint=...) needs an integer random_state")
+        return check_random_state(self.random_state).randint(2**31 - 1)
+
+    def _split(self, y, seed):
+        """Rows to train on, and rows to watch for early stopping (none without it)."""
+        rows = np.arange(len(y))
+        if not self.early_stopping:
+            return rows, rows[:0]
+        stratify = y if self._stratify else None
+        if len(rows) < 2:
+            raise ValueError("early_stopping needs at least two structures")
+        return train_test_split(
+            rows, test_size=self.validation_fraction, random_state=seed, stratify=stratify
+        )
+
+    def _weigh(self, y, weight):
+        return weight
+
+    def _train(self, sets, state, seed, checkpoint, go_on, n_epochs, schedule):
+        """Train every member of the ensemble, each from its own seed."""
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=self.n_ensemble)
+        if go_on and len(self.nets_) != self.n_ensemble:
+            raise ValueError(
+                f"warm_start cannot change n_ensemble from {len(self.nets_)} to {self.n_ensemble}"
+            )
+        key = self._training_key(sets, seed, n_epochs) if checkpoint is not None else ""
+        jobs = [
+            (
+                int(member_seed),
+                self.nets_[k] if go_on else None,
+                None if checkpoint is None else _member_path(checkpoint, k, self.n_ensemble),
+                f"fit {k + 1}/{self.n_ensemble}" if self.n_ensemble > 1 else "fit",
+            )
+            for k, member_seed in enumerate(seeds)
+        ]
+        common = (sets, state["n_outputs"], key, n_epochs, schedule)
+        if self.n_jobs not in (None, 1) and self.n_ensemble > 1:
+            return Parallel(n_jobs=self.n_jobs)(
+                delayed(self._train_member)(*job, *common) for job in jobs
+            )
+        nets = []
+        for job in jobs:
+            nets.append(self._train_member(*job, *common))
+            if nets[-1].interrupted_:
+                # A half-trained member beside whole ones would spoil the mean.
+                return nets[:-1] or nets
+        return nets
+
+    def _train_member(self, seed, net, path, name, sets, n_outputs, key, n_epochs, schedule):
+        train, valid = sets
+        with seeded(seed):
+            if net is None:
+                net = make_net(
+                    self._make_network(n_outputs, train.graphs),
+                    loss=self._loss,
+                    optimizer=self.optimizer,
+                    lr=self.lr,
+                    weight_decay=self.weight_decay,
+                    momentum=self.momentum,
+                    batch_size=self.batch_size,
+                    device=self.device,
+                )
+            net.lr, net.batch_size = self.lr, self.batch_size
+            return train_net(
+                net,
+                train,
+                valid if len(valid) else None,
+                max_epochs=n_epochs,
+                schedule=schedule,
+                patience=self.n_iter_no_change if self.early_stopping else None,
+                seed=seed,
+                callbacks=self.callbacks or (),
+                verbose=self.verbose,
+                description=name,
+                checkpoint=path,
+                checkpoint_key=key,
+            )
+
+    def _training_key(self, sets, seed, n_epochs):
+        """Digest of everything that decides how a training goes."""
+        params = self.get_params(deep=False)
+        for name in ("verbose", "n_jobs", "callbacks", "device", "random_state"):
+            params.pop(name)
+        digest = hashlib.blake2b(repr((sorted(params.items()), seed, n_epochs)).encode())
+        for dataset in sets:
+            graphs = dataset.graphs
+            for array in (graphs.atomic_numbers, graphs.edge_source, graphs.edge_distance):
+                digest.update(array.tobytes())
+            digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
+        return digest.hexdigest()
+
+    def _keep(self, nets, state, graphs):
+        """Set all fitted attributes at once: a fit that fails before leaves none."""
+        self.nets_ = nets
+        for name, value in state.items():
+            setattr(self, f"{name}_", value)
+        self.graph_settings_ = graphs.settings
+        self.padded_ = False
+        self.history_ = [
+            {"member": k, **row} for k, net in enumerate(nets) for row in plain_history(net)
+        ]
+        self.n_iter_ = max(len(net.history) for net in nets)
+
+    @property
+    def net_(self):
+        """The skorch net (the first one of an ensemble)."""
+        if "nets_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has no net_ before fit")
+        return self.nets_[0]
+
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        self._validate_params()
+        go_on = hasattr(self, "nets_")
+        return self._fit(X, y, sample_weight, go_on, 1, "constant", classes=classes)
+
+    def _outputs(self, X, method="forward"):
+        """Output of each member, ndarray of shape (n_ensemble, C, ...)."""
+        check_is_fitted(self, "nets_")
+        graphs = self._graphs(X)
+        if len(graphs) == 0:
+            raise ValueError("X is empty (0 structures); there is nothing to predict")
+        return np.stack([run_net(net, graphs, self.batch_size, method) for net in self.nets_])
+
+    def embed(self, X):
+        """Vectors of the crystals: the mean over atoms after the last convolution.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, n_ensemble * hidden_dim)
+            The members of an ensemble side by side: networks trained apart have unrelated axes.
+        """
+        return np.concatenate(self._outputs(X, "embed"), axis=1)
+
+    def save(self, path):
+        """Write the fitted estimator to one file that holds numbers and JSON, but no code.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            A safetensors file; it contains the element vectors and how graphs are to be built.
+        """
+        check_is_fitted(self, "nets_")
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read an estimator that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+
+        Returns
+        -------
+        estimator : of this class
+
+        Raises
+        ------
+        ValueError
+            When the file holds something else.
+        """
+        return load_estimator(cls, path)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _dataset(graphs, targets, weight, rows):
+    weight = torch.tensor(weight[rows], dtype=torch.float32)
+    return GraphDataset(graphs[rows], targets[rows], weight)
+
+
+def _member_path(path, k, n_ensemble):
+    return Path(path) if n_ensemble == 1 else Path(f"{path}.{k}")

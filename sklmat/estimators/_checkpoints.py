@@ -1,0 +1,155 @@
+"""The networks published with CGCNN."""
+
+import numpy as np
+import torch
+
+from sklmat.elements import element_vectors
+from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
+from sklmat.networks import CGCNN
+from sklmat.training import make_net
+
+_SETTINGS = {
+    "cutoff": 8.0,
+    "max_neighbors": 12,
+    "ties": "truncate",
+    "tie_tolerance": 1e-3,
+    "symmetrize": False,
+    "neighbors": None,
+}
+
+
+def load_cgcnn_checkpoint(path, *, atom_init, device="auto"):
+    """Load a network that the original CGCNN code saved, and predict what it predicts.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A ``.pth.tar`` file.
+    atom_init : path, dict, pandas.DataFrame
+        The element vectors it was trained with; its authors' are in ``atom_init.json``.
+    device : str, default="auto"
+        Where to compute.
+
+    Returns
+    -------
+    CGCNNRegressor or CGCNNClassifier
+        Fitted. It builds graphs as the original does: the 12 nearest inside 8 Å, cut inside a
+        shell of equal distances, and atoms that have fewer are filled up with copies of the first
+        atom of their crystal at 9 Å. A classifier has the classes 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When the file is not such a checkpoint, or `atom_init` has vectors of another length.
+
+    Notes
+    -----
+    The file is read without unpickling code: tensors, plain values and, for the classifier, the
+    type of a numpy number.
+
+    Examples
+    --------
+    >>> import sklmat
+    >>> model = sklmat.load_cgcnn_checkpoint(  # doctest: +SKIP
+    ...     "band-gap.pth.tar", atom_init="atom_init.json"
+    ... )
+    >>> model.predict(["quartz.cif"])  # doctest: +SKIP
+    """
+    content = _read(path)
+    args, weights = content["args"], content["state_dict"]
+    vectors, _ = element_vectors(atom_init)
+    n_features = weights["embedding.weight"].shape[1]
+    if vectors.shape[1] != n_features:
+        raise ValueError(
+            f"atom_init has vectors of length {vectors.shape[1]}, {path} was trained with vectors "
+            f"of length {n_features}; give the table that belongs to it"
+        )
+    network = CGCNN(
+        torch.from_numpy(vectors),
+        n_outputs=len(weights["fc_out.bias"]),
+        hidden_dim=args["atom_fea_len"],
+        n_conv=args["n_conv"],
+        readout_dim=args["h_fea_len"],
+        n_readout=args["n_h"],
+        dropout=0.5 if args["task"] == "classification" else 0.0,
+    )
+    missing, unexpected = network.load_state_dict(_translate(weights), strict=False)
+    if unexpected or set(missing) - {"element_vectors", "known_elements"}:
+        raise ValueError(f"{path} is no CGCNN: {missing} missing, {unexpected} unknown")
+    return _estimator(network, args, content["normalizer"], atom_init, device)
+
+
+def _read(path):
+    dtypes = [type(np.dtype(name)) for name in ("f4", "f8")]
+    # The name under which numpy 1 pickled its numbers.
+    scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
+    with torch.serialization.safe_globals([scalar, np.dtype, *dtypes]):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    needed = {"state_dict", "args", "normalizer"}
+    if not (isinstance(content, dict) and needed <= set(content)):
+        raise ValueError(f"{path} is no checkpoint of the original CGCNN")
+    return content
+
+
+def _translate(weights):
+    """Weights under our names; the one matrix of a convolution is cut into its three parts."""
+    ours = {}
+    for name, value in weights.items():
+        if name.startswith("convs."):
+            _, k, layer, kind = name.split(".")
+            start = f"convolutions.{k}."
+            if layer == "fc_full" and kind == "weight":
+                n = len(value) // 2
+                ours[start + "target_map.weight"] = value[:, :n]
+                ours[start + "source_map.weight"] = value[:, n : 2 * n]
+                ours[start + "edge_map.weight"] = value[:, 2 * n :]
+            else:
+                layer = {"fc_full": "target_map", "bn1": "edge_norm", "bn2": "node_norm"}[layer]
+                ours[f"{start}{layer}.{kind}"] = value
+        elif name.startswith("fcs."):
+            _, k, kind = name.split(".")
+            ours[f"readout.{int(k) + 1}.{kind}"] = value
+        else:
+            layer, kind = name.split(".")
+            layer = {"conv_to_fc": "readout.0", "fc_out": "output"}.get(layer, layer)
+            ours[f"{layer}.{kind}"] = value
+    return ours
+
+
+def _estimator(network, args, normalizer, atom_init, device):
+    is_classifier = args["task"] == "classification"
+    cls = CGCNNClassifier if is_classifier else CGCNNRegressor
+    estimator = cls.from_preset(
+        "xie2018",
+        atom_init=atom_init,
+        device=device,
+        hidden_dim=args["atom_fea_len"],
+        n_conv=args["n_conv"],
+        readout_dim=args["h_fea_len"],
+        n_readout=args["n_h"],
+        lr=args["lr"],
+        max_epochs=args["epochs"],
+    )
+    net = make_net(
+        network,
+        loss="cross_entropy" if is_classifier else "mse",
+        optimizer="sgd",
+        lr=args["lr"],
+        weight_decay=args["weight_decay"],
+        momentum=args["momentum"],
+        batch_size=args["batch_size"],
+        device=device,
+    )
+    estimator.nets_ = [net]
+    estimator.n_outputs_ = network.output.out_features
+    if is_classifier:
+        estimator.classes_ = np.arange(estimator.n_outputs_)
+    else:
+        estimator.y_mean_ = np.array([float(normalizer["mean"])])
+        estimator.y_scale_ = np.array([float(normalizer["std"])])
+        estimator.target_ndim_ = 1
+    estimator.graph_settings_ = dict(_SETTINGS)
+    estimator.padded_ = True
+    estimator.history_ = []
+    estimator.n_iter_ = args["epochs"]
+    return estimator

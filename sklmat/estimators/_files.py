@@ -1,0 +1,114 @@
+"""Fitted estimators in files that execute nothing when they are read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sklmat import networks
+from sklmat.training import make_net
+
+_FORMAT = "sklmat-estimator-1"
+
+
+def save_estimator(estimator, path):
+    """Write weights as tensors, and parameters and fitted attributes as JSON, into one file."""
+    from safetensors.torch import save_file
+
+    params = estimator.get_params(deep=False)
+    if params["callbacks"]:
+        raise ValueError("callbacks are code and cannot be saved; set_params(callbacks=None) first")
+    tensors = {
+        f"{k}.{name}": value.contiguous().cpu()
+        for k, net in enumerate(estimator.nets_)
+        for name, value in net.module_.state_dict().items()
+    }
+    module = estimator.nets_[0].module_
+    content = {
+        "class": type(estimator).__name__,
+        "params": {name: _to_json(name, value) for name, value in params.items()},
+        "network": {"class": type(module).__name__, "config": module.config},
+        "fitted": {
+            name: _to_json(name, value)
+            for name, value in vars(estimator).items()
+            if name.endswith("_") and name != "nets_" and not name.startswith("_")
+        },
+        "n_nets": len(estimator.nets_),
+    }
+    save_file(tensors, path, {"format": _FORMAT, "content": json.dumps(content)})
+
+
+def load_estimator(cls, path):
+    """Rebuild what `save_estimator` wrote."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != _FORMAT:
+            raise ValueError(f"{path} does not hold an estimator in the format {_FORMAT!r}")
+        content = json.loads(metadata["content"])
+        if content["class"] != cls.__name__:
+            raise ValueError(f"{path} holds a {content['class']}; use {content['class']}.load")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
+    for name, value in content["fitted"].items():
+        setattr(estimator, name, _from_json(value))
+    estimator.nets_ = [
+        _load_net(estimator, content["network"], tensors, f"{k}.") for k in range(content["n_nets"])
+    ]
+    return estimator
+
+
+def _load_net(estimator, network, tensors, prefix):
+    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    module = getattr(networks, network["class"])(state["element_vectors"], **network["config"])
+    module.load_state_dict(state)
+    return make_net(
+        module,
+        loss=estimator._loss,
+        optimizer=estimator.optimizer,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        momentum=estimator.momentum,
+        batch_size=estimator.batch_size,
+        device=estimator.device,
+    )
+
+
+def _to_json(name, value):
+    """Plain values, with a mark on those that JSON would change."""
+    if isinstance(value, np.ndarray):
+        return {"__array__": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, pd.DataFrame):
+        return {"__frame__": json.loads(value.to_json(orient="split"))}
+    if isinstance(value, Path):
+        return {"__path__": str(value)}
+    if isinstance(value, dict):
+        return {"__items__": [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_to_json(name, item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if isinstance(value, torch.device):
+        return str(value)
+    raise ValueError(
+        f"{name}={value!r} cannot be saved as plain data; set_params({name}=...) to a plain value"
+    )
+
+
+def _from_json(value):
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "__array__" in value:
+        return np.array(value["__array__"], dtype=value["dtype"])
+    if "__frame__" in value:
+        return pd.DataFrame(**value["__frame__"])
+    if "__path__" in value:
+        return Path(value["__path__"])
+    return {_from_json(k): _from_json(v) for k, v in value["__items__"]}

@@ -1,0 +1,184 @@
+"""Regression and classification on top of `GraphEstimator`: targets, scaling, classes."""
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklmat.estimators._base import GraphEstimator
+
+
+class GraphRegressor(RegressorMixin, GraphEstimator):
+    """Targets scaled to mean 0 and standard deviation 1 over the training rows."""
+
+    _stratify = False
+
+    @property
+    def _loss(self):
+        return self.loss
+
+    def _check_targets(self, y):
+        try:
+            y = np.asarray(y, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y must be numeric for a regressor: {error}") from error
+        if y.ndim not in (1, 2):
+            raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {y.shape}")
+        bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"y is NaN or infinite in {len(bad)} rows: {bad[:10].tolist()}"
+                f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
+            )
+        return y
+
+    def _encode_targets(self, y, y_train, go_on, classes):
+        table, train = y.reshape(len(y), -1), y_train.reshape(len(y_train), -1)
+        if go_on:
+            if table.shape[1] != self.n_outputs_ or y.ndim != self.target_ndim_:
+                raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
+            mean, scale = self.y_mean_, self.y_scale_
+        else:
+            mean, scale = train.mean(axis=0), train.std(axis=0)
+            scale[scale <= 1e-12 * np.abs(mean)] = 1.0
+        state = {
+            "y_mean": mean,
+            "y_scale": scale,
+            "n_outputs": table.shape[1],
+            "target_ndim": y.ndim,
+        }
+        return torch.tensor((table - mean) / scale, dtype=torch.float32), state
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch more at the constant rate `lr`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,) or (C, n_targets)
+            The first call decides how targets are scaled.
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X, return_std=False):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        return_std : bool, default=False
+            Also return the standard deviation over the members of the ensemble.
+
+        Returns
+        -------
+        y : ndarray of shape (C,) or (C, n_targets)
+            In the shape and unit of the `y` given to `fit`.
+        std : ndarray like `y`
+            Only when asked for: how far the members disagree. It says nothing about noise in the
+            labels.
+
+        Raises
+        ------
+        ValueError
+            When `return_std` is asked of a single network, or graphs were built otherwise than
+            those of `fit`.
+        """
+        outputs = self._outputs(X)
+        if return_std and len(outputs) < 2:
+            raise ValueError("return_std needs an ensemble: set n_ensemble to 2 or more, and refit")
+        y = outputs.astype(np.float64) * self.y_scale_ + self.y_mean_
+        if self.target_ndim_ == 1:
+            y = y[..., 0]
+        return (y.mean(axis=0), y.std(axis=0)) if return_std else y.mean(axis=0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class GraphClassifier(ClassifierMixin, GraphEstimator):
+    """Classes of any type; cross-entropy; softmax probabilities averaged over the ensemble."""
+
+    _stratify = True
+    _loss = "cross_entropy"
+
+    def _check_targets(self, y):
+        y = np.asarray(y)
+        if y.ndim != 1:
+            raise ValueError(f"y must be one label per structure, got the shape {y.shape}")
+        missing = np.flatnonzero(pd.isna(y))
+        if len(missing):
+            raise ValueError(f"y is missing in rows {missing[:10].tolist()}; drop these rows")
+        check_classification_targets(y)
+        return y
+
+    def _encode_targets(self, y, y_train, go_on, classes):
+        if go_on:
+            classes = self.classes_
+        else:
+            classes = np.unique(y_train if classes is None else classes)
+        if len(classes) < 2:
+            raise ValueError(f"y has a single class, {classes[0]!r}; a classifier needs two")
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        if (classes[codes] != y).any():
+            row = int(np.argmax(classes[codes] != y))
+            raise ValueError(f"row {row} has the class {y[row]!r}, which is not in {classes}")
+        return torch.from_numpy(codes), {"classes": classes, "n_outputs": len(classes)}
+
+    def _weigh(self, y, weight):
+        return weight * compute_sample_weight(self.class_weight, y)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch more at the constant rate `lr`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,)
+        classes : array-like, default=None
+            All classes that will ever come; needed only if the first call does not hold them all.
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        logits = self._outputs(X).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        odds = np.exp(logits)
+        return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
+
+    def predict(self, X):
+        """The most probable class.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C,)
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -1,0 +1,179 @@
+"""Structures to containers of graphs: reading, caching and distributing the work."""
+
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.graphs._cache import content_key, open_cache
+from sklmat.graphs._container import CrystalGraphs
+from sklmat.graphs._edges import build_edges, strategy_edges
+from sklmat.structures import MIN_DISTANCE, check_distances, close_atoms_error, convert_structures
+
+#: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
+#: to show progress and to bound memory.
+_CHUNK_ATOMS = 20_000
+_CHUNK_FILES = 200
+
+
+def build_graphs(X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings):
+    """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
+    crystals = _read_crystals(X, n_jobs, verbose)
+    cache = open_cache(cache)
+    key_settings = (repr(sorted(settings.items())), _describe(neighbors))
+    keys = [content_key(crystal, key_settings) for crystal in crystals] if cache else []
+    graphs = [cache.get(key) if cache else None for key in (keys or crystals)]
+    todo = [c for c, graph in enumerate(graphs) if graph is None]
+    for chunk, built in _run(
+        _build_chunk, _chunks(todo, crystals), crystals, n_jobs, verbose, (neighbors, settings)
+    ):
+        if not cache and len(todo) == len(crystals):
+            graphs[chunk[0]] = built
+            continue
+        for k, c in enumerate(chunk):
+            graphs[c] = built[k]
+            if cache:
+                cache[keys[c]] = built[k]
+    return _join([graph for graph in graphs if graph is not None], neighbors, settings)
+
+
+def _read_crystals(X, n_jobs, verbose):
+    """Each crystal as a tuple of compact arrays; files are read in parallel."""
+    paths = [i for i, item in enumerate(X) if isinstance(item, str | Path)]
+    if effective_n_jobs(n_jobs) == 1 or len(paths) < 2 or isinstance(X, str):
+        return [_to_arrays(structure) for structure in convert_structures(X)]
+    items = list(X)
+    crystals = [None] * len(items)
+    others = [i for i in range(len(items)) if not isinstance(items[i], str | Path)]
+    chunks = [paths[k : k + _CHUNK_FILES] for k in range(0, len(paths), _CHUNK_FILES)]
+    chunks += [[i] for i in others]
+    for chunk, read in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+        for i, crystal in zip(chunk, read):
+            crystals[i] = crystal
+    return crystals
+
+
+def _read_chunk(rows, items):
+    return [
+        _at_row(row, lambda item=item: _to_arrays(convert_structures([item])[0]))
+        for row, item in zip(rows, items)
+    ]
+
+
+def _at_row(row, work):
+    """Run `work` on a single item and put its place in the whole input into its error."""
+    try:
+        return work()
+    except InvalidStructureError as error:
+        raise InvalidStructureError(row, error.formula, error.reason) from error
+
+
+def _to_arrays(structure):
+    return (
+        np.array(structure.atomic_numbers, dtype=np.uint8),
+        np.ascontiguousarray(structure.cart_coords, dtype=np.float64),
+        np.ascontiguousarray(structure.lattice.matrix, dtype=np.float64),
+        np.array(structure.lattice.pbc, dtype=bool),
+    )
+
+
+def _chunks(todo, crystals):
+    """Runs of rows of about equal numbers of atoms."""
+    if not todo:
+        return []
+    atoms = np.cumsum([len(crystals[c][0]) for c in todo])
+    cuts = np.flatnonzero(np.diff(atoms // _CHUNK_ATOMS)) + 1
+    return [chunk.tolist() for chunk in np.split(np.array(todo), cuts)]
+
+
+def _run(function, chunks, items, n_jobs, verbose, args):
+    """Yield each chunk with what `function` makes of it, in order, under a progress bar."""
+    from tqdm import tqdm
+
+    n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(function)(chunk, [items[c] for c in chunk], *args) for chunk in chunks
+    )
+    total = sum(map(len, chunks))
+    with tqdm(total=total, unit="crystal", desc="graphs", disable=not verbose) as bar:
+        for chunk, result in zip(chunks, results):
+            bar.update(len(chunk))
+            yield chunk, result
+
+
+def _build_chunk(rows, crystals, neighbors, settings):
+    edges = []
+    for row, crystal in zip(rows, crystals):
+        found = (
+            build_edges(crystal, **settings)
+            if neighbors is None
+            else strategy_edges(crystal, neighbors, **settings)
+        )
+        _refuse_close_atoms(row, crystal, found, complete=neighbors is None)
+        edges.append(found)
+    return _pack(crystals, edges, neighbors, settings)
+
+
+def _refuse_close_atoms(row, crystal, edges, complete):
+    target, source, _, distance = edges
+    if not complete:
+        check_distances(row, _to_structure(crystal))
+    elif len(distance) and distance.min() < MIN_DISTANCE:
+        k = int(distance.argmin())
+        raise close_atoms_error(
+            row, _to_structure(crystal), target[k], source[k], float(distance[k])
+        )
+
+
+def _to_structure(crystal):
+    from pymatgen.core import Lattice, Structure
+
+    numbers, positions, matrix, pbc = crystal
+    lattice = Lattice(matrix, pbc=tuple(pbc.tolist()))
+    return Structure(lattice, numbers, positions, coords_are_cartesian=True)
+
+
+def _pack(crystals, edges, neighbors, settings):
+    numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
+    target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
+    return CrystalGraphs(
+        atomic_numbers=_cat(numbers, np.uint8),
+        positions=_cat(positions, np.float64, (3,)),
+        lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
+        pbc=np.array(pbc, dtype=bool).reshape(-1, 3),
+        edge_source=_cat(source, np.int32),
+        edge_target=_cat(target, np.int32),
+        edge_image=_cat(image, np.int16, (3,)),
+        edge_distance=_cat(distance, np.float32),
+        atom_ptr=_pointer(numbers),
+        edge_ptr=_pointer(target),
+        neighbors=_describe(neighbors),
+        **{**settings, "cutoff": float(settings["cutoff"])},
+    )
+
+
+def _cat(arrays, dtype, width=()):
+    return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
+
+
+def _pointer(arrays):
+    return np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.int64)]).astype(
+        np.int64
+    )
+
+
+def _join(graphs, neighbors, settings):
+    return CrystalGraphs.concatenate(graphs) if graphs else _pack([], [], neighbors, settings)
+
+
+def _describe(neighbors):
+    """A strategy in words: its class and settings, as far as they are plain values."""
+    if neighbors is None:
+        return None
+    values = sorted(
+        (name, value)
+        for name, value in vars(neighbors).items()
+        if isinstance(value, bool | int | float | str | tuple | None)
+    )
+    return f"{type(neighbors).__name__}({', '.join(f'{k}={v!r}' for k, v in values)})"

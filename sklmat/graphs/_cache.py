@@ -1,0 +1,77 @@
+"""Built graphs, kept by content: in this process's memory or in a folder."""
+
+import hashlib
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+from sklmat.graphs._container import CrystalGraphs
+
+_MEMORY = {}
+
+
+def content_key(crystal, settings):
+    """Hash of what a graph depends on: atoms, positions, lattice, periodicity and settings."""
+    digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+    for array in crystal:
+        digest.update(repr(array.shape).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def open_cache(cache):
+    """The cache that a `cache=` parameter names; the same one for each caller in the process."""
+    if cache is None:
+        return None
+    if isinstance(cache, str | os.PathLike):
+        return _FolderCache(cache)
+    return _MEMORY.setdefault(int(cache), _MemoryCache(int(cache)))
+
+
+class _MemoryCache:
+    """The most recently used graphs, at most `size` of them."""
+
+    def __init__(self, size):
+        self.size = size
+        self.graphs = OrderedDict()
+
+    def get(self, key):
+        graph = self.graphs.get(key)
+        if graph is not None:
+            self.graphs.move_to_end(key)
+        return graph
+
+    def __setitem__(self, key, graph):
+        self.graphs[key] = graph
+        while len(self.graphs) > self.size:
+            self.graphs.popitem(last=False)
+
+
+class _FolderCache:
+    """One file per crystal; safe to share between processes, since files appear whole."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, key):
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def get(self, key):
+        try:
+            return CrystalGraphs.load(self._path(key))
+        except FileNotFoundError:
+            return None
+
+    def __setitem__(self, key, graph):
+        path = self._path(key)
+        path.parent.mkdir(exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        try:
+            graph.save(unfinished)
+            os.replace(unfinished, path)
+        except BaseException:
+            os.unlink(unfinished)
+            raise

@@ -1,0 +1,112 @@
+"""The networks, as plain torch modules that read a `CrystalBatch`."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklmat.layers import GatedGraphConv, GaussianExpansion, mean_pool
+
+
+class CGCNN(nn.Module):
+    """Crystal graph convolutional network.
+
+    Parameters
+    ----------
+    element_vectors : Tensor of shape (Z, V)
+        One row per atomic number. Rows of elements that the table lacks may be NaN; they must not
+        be asked for.
+    n_outputs : int
+        Width of the output.
+    cutoff : float
+        Largest distance in the graphs (Å).
+    hidden_dim : int
+        Width F of the atom vectors.
+    n_conv : int
+        Number of graph convolutions.
+    readout_dim : int
+        Width of the layers after pooling.
+    n_readout : int
+        Number of layers after pooling.
+    gaussian_step : float
+        Distance between the centres of the Gaussian basis, and their width (Å).
+    dropout : float
+        Fraction of the last hidden layer left out while training.
+
+    Notes
+    -----
+    Layer for layer the network of Xie and Grossman, :doi:`10.1103/PhysRevLett.120.145301`; only
+    the matrix products are arranged differently (see `GatedGraphConv`).
+    """
+
+    def __init__(
+        self,
+        element_vectors,
+        n_outputs,
+        *,
+        cutoff=8.0,
+        hidden_dim=64,
+        n_conv=3,
+        readout_dim=128,
+        n_readout=1,
+        gaussian_step=0.2,
+        dropout=0.0,
+    ):
+        super().__init__()
+        self.config = {
+            "n_outputs": n_outputs,
+            "cutoff": cutoff,
+            "hidden_dim": hidden_dim,
+            "n_conv": n_conv,
+            "readout_dim": readout_dim,
+            "n_readout": n_readout,
+            "gaussian_step": gaussian_step,
+            "dropout": dropout,
+        }
+        self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
+        # A NaN times zero is NaN: absent rows must be finite to pass through the matrix product.
+        self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
+        self.embedding = nn.Linear(element_vectors.shape[1], hidden_dim)
+        self.expansion = GaussianExpansion(cutoff, gaussian_step)
+        n_gaussians = len(self.expansion.centers)
+        self.convolutions = nn.ModuleList(
+            [GatedGraphConv(hidden_dim, n_gaussians) for _ in range(n_conv)]
+        )
+        widths = [hidden_dim] + [readout_dim] * n_readout
+        self.readout = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(widths[-1], n_outputs)
+
+    def embed(self, batch):
+        """Pool the atom vectors of each crystal.
+
+        Parameters
+        ----------
+        batch : CrystalBatch
+
+        Returns
+        -------
+        Tensor of shape (C, F)
+        """
+        h = self.embedding(self.element_vectors).index_select(0, batch.atomic_numbers)
+        edge_features = self.expansion(batch.distance)
+        for convolution in self.convolutions:
+            h = convolution(h, edge_features, batch)
+        return mean_pool(h, batch)
+
+    def forward(self, batch):
+        """Predict each crystal.
+
+        Parameters
+        ----------
+        batch : CrystalBatch
+
+        Returns
+        -------
+        Tensor of shape (C, n_outputs)
+        """
+        h = F.softplus(self.embed(batch))
+        for layer in self.readout:
+            h = F.softplus(layer(h))
+        return self.output(self.dropout(h))

@@ -1,0 +1,288 @@
+"""The one door: whatever a user calls a crystal becomes a pymatgen ``Structure``, or an error."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+
+#: Two atoms closer than this (Å) are taken for an error in the input: the shortest bond there is,
+#: H-H, has 0.74 Å.
+MIN_DISTANCE = 0.5
+
+
+def check_structures(X, *, on_invalid="raise"):
+    """Validate crystals and return them as an array of pymatgen structures.
+
+    Parameters
+    ----------
+    X : sequence of C crystals, or CrystalGraphs
+        A list, tuple, 1-D object array or pandas Series of pymatgen ``Structure``, ASE ``Atoms``,
+        dicts made by ``Structure.as_dict()``, or paths (``str`` or ``pathlib.Path``) of files that
+        pymatgen reads (CIF, POSCAR, ...). A `CrystalGraphs` was checked when it was built and is
+        returned as it is.
+    on_invalid : {"raise", "warn"}, default="raise"
+        "raise" stops at the first crystal that cannot be used. "warn" leaves ``None`` in its place
+        and, at the end, warns once with all indices and reasons.
+
+    Returns
+    -------
+    structures : ndarray of shape (C,), dtype object
+        Pymatgen ``Structure`` objects (``None`` where invalid and `on_invalid` is "warn"). Inputs
+        that already are ``Structure`` are not copied, and never changed.
+
+    Raises
+    ------
+    InvalidStructureError
+        A ``ValueError`` with ``index``, ``formula`` and ``reason``: not a structure, no sites,
+        partial occupancy, unknown or dummy species, non-finite coordinates or lattice, zero volume,
+        two atoms closer than 0.5 Å, or a file that cannot be read.
+    TypeError
+        When `X` is a single crystal or path instead of a sequence of them, or no sequence at all.
+    ValueError
+        When `X` is an array of more than one dimension (what ``np.asarray`` makes of a list of
+        equal-sized cells).
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import check_structures
+    >>> bcc = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> check_structures([bcc, bcc.as_dict()]).shape
+    (2,)
+    >>> check_structures([bcc, Structure(Lattice.cubic(3), ["Fe"] * 2, [[0, 0, 0], [0, 0, 0.1]])])
+    Traceback (most recent call last):
+    ...
+    sklmat.exceptions.InvalidStructureError: structure 1 (Fe2): sites 0 and 1 are 0.300 Å apart, ...
+    """
+    if on_invalid not in ("raise", "warn"):
+        raise ValueError(f"on_invalid must be 'raise' or 'warn', got {on_invalid!r}")
+    if is_graphs(X):
+        return X
+    structures = convert_structures(X, on_invalid=on_invalid)
+    problems = []
+    for index, structure in enumerate(structures):
+        if structure is None:
+            continue
+        try:
+            check_distances(index, structure)
+        except InvalidStructureError as error:
+            _refuse(structures, error, on_invalid, problems)
+    _warn(problems)
+    return structures
+
+
+def is_graphs(X):
+    """Whether `X` is a `CrystalGraphs` (recognised by name: that room lies below this one)."""
+    return any(cls.__name__ == "CrystalGraphs" for cls in type(X).__mro__)
+
+
+def convert_structures(X, *, on_invalid="raise"):
+    """Do everything `check_structures` does, but for the distances between atoms.
+
+    Whoever builds a neighbour list next sees short distances for free.
+    """
+    items = _as_items(X)
+    structures = np.empty(len(items), dtype=object)
+    problems = []
+    for index, item in enumerate(items):
+        try:
+            structures[index] = _as_structure(index, item)
+        except InvalidStructureError as error:
+            _refuse(structures, error, on_invalid, problems)
+    _warn(problems)
+    return structures
+
+
+def check_distances(index, structure):
+    """Raise when two atoms of `structure`, or an atom and its own image, nearly coincide."""
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    coords = np.ascontiguousarray(structure.cart_coords, dtype=float)
+    lattice = structure.lattice
+    first, second, image, distance = find_points_in_spheres(
+        coords,
+        coords,
+        r=MIN_DISTANCE,
+        pbc=np.ascontiguousarray(lattice.pbc, dtype=np.int64),
+        lattice=np.ascontiguousarray(lattice.matrix, dtype=float),
+        tol=1e-8,
+    )
+    clash = ((first != second) | image.any(axis=1)) & (distance < MIN_DISTANCE)
+    if clash.any():
+        k = np.flatnonzero(clash)[np.argmin(distance[clash])]
+        raise close_atoms_error(index, structure, first[k], second[k], distance[k])
+
+
+def close_atoms_error(index, structure, i, j, distance):
+    """Build the error for two atoms that nearly coincide."""
+    i, j = sorted((int(i), int(j)))
+    pair = f"sites {i} and {j}" if i != j else f"site {i} and its periodic image"
+    return InvalidStructureError(
+        index,
+        structure.formula.replace(" ", ""),
+        f"{pair} are {distance:.3f} Å apart, closer than {MIN_DISTANCE} Å; remove duplicate sites "
+        "(Structure.merge_sites) or check the lattice and the units of the coordinates",
+    )
+
+
+def _refuse(structures, error, on_invalid, problems):
+    if on_invalid == "raise":
+        raise error
+    structures[error.index] = None
+    problems.append(error)
+
+
+def _warn(problems):
+    if problems:
+        problems = sorted(problems, key=lambda error: error.index)
+        message = f"{len(problems)} of the structures cannot be used and give NaN rows:\n"
+        message += "\n".join(f"  {error}" for error in problems)
+        warnings.warn(message, InvalidStructureWarning, stacklevel=3)
+
+
+def _as_items(X):
+    """The crystals of `X` as a list, refusing what only looks like a sequence of crystals."""
+    from pymatgen.core.structure import SiteCollection
+
+    if isinstance(X, str | Path | dict | SiteCollection) or hasattr(X, "get_chemical_symbols"):
+        raise TypeError(
+            f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
+        )
+    if getattr(X, "ndim", 1) != 1:
+        raise ValueError(
+            f"expected a 1-D sequence of structures, got an array of shape {X.shape}; np.asarray "
+            "turns a list of equal-sized cells into a 2-D array of sites: pass the list itself, or "
+            "fill an object array of shape (n,)"
+        )
+    try:
+        return list(X)
+    except TypeError:
+        raise TypeError(
+            f"expected a sequence of structures, got {type(X).__name__}; pass a list, tuple, "
+            "1-D object array, pandas Series or CrystalGraphs"
+        ) from None
+
+
+def _as_structure(index, item):
+    from pymatgen.core import Structure
+    from pymatgen.core.structure import IStructure
+
+    if isinstance(item, str | Path):
+        structure = _read(index, item, Structure)
+    elif isinstance(item, dict):
+        structure = _from_dict(index, item, Structure)
+    elif isinstance(item, IStructure):
+        structure = item
+    elif hasattr(item, "get_chemical_symbols") and hasattr(item, "get_cell"):
+        structure = _from_ase(index, item, Structure)
+    else:
+        raise InvalidStructureError(
+            index,
+            type(item).__name__,
+            "not a structure; pass a pymatgen Structure, an ASE Atoms, a dict from as_dict() or a "
+            "path to a structure file",
+        )
+    _check_content(index, structure)
+    return structure
+
+
+def _read(index, path, Structure):
+    path = Path(path)
+    try:
+        return Structure.from_file(path)
+    except Exception as error:
+        reason = "no such file" if not path.exists() else f"{type(error).__name__}: {error}"
+        raise InvalidStructureError(
+            index, path.name, f"cannot be read from {path} ({reason})"
+        ) from error
+
+
+def _from_dict(index, item, Structure):
+    try:
+        return Structure.from_dict(item)
+    except Exception as error:
+        raise InvalidStructureError(
+            index,
+            "dict",
+            f"is not what Structure.as_dict() makes ({type(error).__name__}: {error})",
+        ) from error
+
+
+def _from_ase(index, atoms, Structure):
+    from pymatgen.core import Lattice
+
+    formula = atoms.get_chemical_formula() or "no atoms"
+    cell = np.array(atoms.get_cell(), dtype=float)
+    if np.isfinite(cell).all() and abs(np.linalg.det(cell)) < 1e-8:
+        raise InvalidStructureError(
+            index,
+            formula,
+            "zero volume: the Atoms object has no three independent cell vectors; set a cell "
+            "(atoms.center(vacuum=...) for a molecule)",
+        )
+    if "occupancy" in atoms.info:
+        raise InvalidStructureError(
+            index, formula, "partial occupancy in Atoms.info['occupancy']; choose one ordering"
+        )
+    if not (np.isfinite(cell).all() and np.isfinite(atoms.get_positions()).all()):
+        raise InvalidStructureError(index, formula, "non-finite coordinates or lattice")
+    numbers = np.asarray(atoms.get_atomic_numbers())
+    if (numbers < 1).any():
+        site = int(np.argmax(numbers < 1))
+        raise InvalidStructureError(
+            index, formula, f"site {site} is a dummy species (atomic number {numbers[site]})"
+        )
+    return Structure(
+        Lattice(cell, pbc=tuple(bool(p) for p in atoms.get_pbc())),
+        atoms.get_chemical_symbols(),
+        atoms.get_positions(),
+        coords_are_cartesian=True,
+    )
+
+
+def _check_content(index, structure):
+    """Refuse what no graph and no descriptor could be right for."""
+    if len(structure) == 0:
+        raise InvalidStructureError(index, "no sites", "has no atoms")
+    _check_species(index, structure)
+    formula = structure.formula.replace(" ", "")
+    matrix = structure.lattice.matrix
+    if not np.isfinite(matrix).all():
+        raise InvalidStructureError(index, formula, "lattice has non-finite entries")
+    finite = np.isfinite(structure.frac_coords).all(axis=1)
+    if not finite.all():
+        site = int(np.argmin(finite))
+        raise InvalidStructureError(index, formula, f"site {site} has non-finite coordinates")
+    if abs(np.linalg.det(matrix)) < 1e-8:
+        raise InvalidStructureError(index, formula, "zero volume: the lattice vectors are coplanar")
+
+
+def _check_species(index, structure):
+    from pymatgen.core import Element, Species
+
+    for site_index, site in enumerate(structure):
+        species = site.species
+        if len(species) != 1 or abs(species.num_atoms - 1) > 1e-8:
+            raise InvalidStructureError(
+                index,
+                _formula(structure),
+                f"site {site_index} has partial occupancy ({species}); choose one ordering, for "
+                "example with pymatgen's OrderDisorderedStructureTransformation",
+            )
+        specie = next(iter(species))
+        if not isinstance(specie, Element | Species):
+            raise InvalidStructureError(
+                index,
+                _formula(structure),
+                f"site {site_index} holds the unknown or dummy species {specie}; name a chemical "
+                "element",
+            )
+
+
+def _formula(structure):
+    try:
+        return structure.formula.replace(" ", "")
+    except Exception:
+        return f"{len(structure)} sites"

@@ -1,0 +1,438 @@
+"""Training of networks: the only room that knows skorch."""
+
+import contextlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from skorch.helper import predefined_split
+from torch import nn
+from torch.nn import functional as F
+
+from sklmat.batches import GraphDataset, as_is
+
+_LOSSES = {
+    "mae": F.l1_loss,
+    "mse": F.mse_loss,
+    "huber": F.smooth_l1_loss,
+    "cross_entropy": F.cross_entropy,
+}
+_OPTIMIZERS = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}
+#: Fraction of the steps over which the "cosine" schedule rises to the full learning rate.
+_WARMUP = 0.1
+
+
+class WeightedLoss(nn.Module):
+    """Mean over rows of a loss times the weight of the row.
+
+    Parameters
+    ----------
+    name : {"mae", "mse", "huber", "cross_entropy"}
+    """
+
+    def __init__(self, name):
+        super().__init__()
+        self.function = _LOSSES[name]
+
+    def forward(self, prediction, target, weight):
+        """Compare `prediction` (C, T) with `target` (C, T), or (C,) classes; `weight` (C,)."""
+        loss = self.function(prediction, target, reduction="none")
+        if loss.ndim > 1:
+            loss = loss.mean(dim=1)
+        return (loss * weight).sum() / weight.sum()
+
+
+class GraphNet(NeuralNet):
+    """The skorch net of all graph estimators.
+
+    What differs from skorch: a batch is a `CrystalBatch`, a target is a pair of values and
+    weights, a log line is an epoch, and a user who stops the training is told from a callback
+    that does (skorch uses one exception for both).
+    """
+
+    interrupted_ = False
+    _from_callback = False
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
+
+    def infer(self, x, **fit_params):
+        """Run the module on one batch."""
+        return self.module_(x.to(self.device), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of one batch."""
+        target, weight = (tensor.to(y_pred.device) for tensor in y_true)
+        return self.criterion_(y_pred, target, weight)
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell the callbacks, and note when one of them ends the training."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            self._from_callback = True
+            raise
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train, and note when the user ends it."""
+        self.interrupted_ = self._from_callback = False
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except KeyboardInterrupt:
+            self.interrupted_ = not self._from_callback
+            raise
+
+
+class EvenBatches:
+    """Batches of nearly equal size, shuffled by their own generator.
+
+    A short last batch would have the say of a full one in the batch norms.
+    """
+
+    def __init__(self, n_samples, batch_size, generator=None):
+        self.n_samples = n_samples
+        self.n_batches = -(-n_samples // batch_size)
+        self.generator = generator
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        order = (
+            torch.arange(self.n_samples)
+            if self.generator is None
+            else torch.randperm(self.n_samples, generator=self.generator)
+        )
+        return iter(np.array_split(order.numpy(), self.n_batches))
+
+
+def even_loader(dataset, batch_size):
+    """A ``DataLoader`` over `EvenBatches`, shuffled by the data set's generator if it has one.
+
+    The data set carries the generator because a net must be picklable and generators are not.
+    """
+    return torch.utils.data.DataLoader(
+        dataset,
+        batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
+        collate_fn=as_is,
+    )
+
+
+class Schedule(Callback):
+    """Learning rate as a function of the fraction of steps done.
+
+    Parameters
+    ----------
+    name : {"constant", "cosine", "step"}
+        "cosine" rises linearly over the first tenth and falls to zero along half a cosine; "step"
+        divides by ten after four fifths, as the original CGCNN does.
+    n_steps : int
+        Optimisation steps of the whole training.
+    """
+
+    def __init__(self, name, n_steps):
+        self.name = name
+        self.n_steps = n_steps
+        self.step = 0
+
+    def factor(self, fraction):
+        """Multiple of the full learning rate."""
+        if self.name == "constant":
+            return 1.0
+        if self.name == "step":
+            return 1.0 if fraction < 0.8 else 0.1
+        if fraction < _WARMUP:
+            return 0.04 + 0.96 * fraction / _WARMUP
+        return 0.5 * (1 + np.cos(np.pi * (fraction - _WARMUP) / (1 - _WARMUP)))
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Set the rate of the coming step."""
+        if training:
+            rate = net.lr * self.factor(min(self.step / self.n_steps, 1.0))
+            for group in net.optimizer_.param_groups:
+                group["lr"] = float(rate)
+            self.step += 1
+
+
+class BestWeights(Callback):
+    """Stop when the validation loss no longer falls, and go back to the best weights.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without an improvement after which to stop.
+    """
+
+    def __init__(self, patience):
+        self.patience = patience
+        self.best_loss = np.inf
+        self.best_epoch = 0
+        self.weights = None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best one."""
+        loss = net.history[-1]["valid_loss"]
+        if loss < self.best_loss:
+            self.best_loss = loss
+            self.best_epoch = len(net.history)
+            self.weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
+        if len(net.history) - self.best_epoch >= self.patience:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net, **kwargs):
+        """Put the best weights back."""
+        if self.weights is not None:
+            net.module_.load_state_dict(self.weights)
+
+
+class EpochLog(Callback):
+    """Record the losses of each epoch as plain numbers, and drop skorch's log of each batch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Average over batches, weighted by their crystals."""
+        row = net.history[-1]
+        for kind in ("train", "valid"):
+            batches = [b for b in row["batches"] if f"{kind}_loss" in b]
+            if batches:
+                sizes = [b[f"{kind}_batch_size"] for b in batches]
+                losses = [b[f"{kind}_loss"] for b in batches]
+                net.history.record(f"{kind}_loss", float(np.average(losses, weights=sizes)))
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        row["batches"].clear()
+        if not np.isfinite(row["train_loss"]):
+            raise FloatingPointError(
+                f"the training loss became {row['train_loss']} in epoch {row['epoch']}; use a "
+                f"smaller lr (now {net.lr}) or look for extreme values in y"
+            )
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs, with the losses beside it."""
+
+    def __init__(self, total, done, description):
+        self.total = total
+        self.done = done
+        self.description = description
+        self.bar = None
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.total, initial=self.done, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Advance it."""
+        row = net.history[-1]
+        self.bar.set_postfix({k: f"{row[k]:.4g}" for k in ("train_loss", "valid_loss") if k in row})
+        self.bar.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Close it."""
+        self.bar.close()
+        self.bar = None
+
+
+class Resume(Callback):
+    """Keep the state of a training in a file after every epoch, and take it up from there.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    key : str
+        Says what is trained on what; a file with another key is refused.
+    generator : torch.Generator
+        Draws the batches.
+    callbacks : list of Callback
+        Others whose plain attributes belong to the state.
+    """
+
+    def __init__(self, path, key, generator, callbacks):
+        self.path = Path(path)
+        self.key = key
+        self.generator = generator
+        self.callbacks = callbacks
+
+    def restore(self, net):
+        """Bring `net` to the state in the file, if there is one."""
+        if not self.path.exists():
+            return
+        state = torch.load(self.path, map_location=net.device, weights_only=True)
+        if state["key"] != self.key:
+            raise ValueError(
+                f"the checkpoint {self.path} belongs to another training (other data, parameters "
+                "or seed); name another file, or delete this one to start over"
+            )
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["rng"].cpu())
+        for row in state["history"]:
+            net.history.append({**row, "batches": []})
+        for callback, values in zip(self.callbacks, state["callbacks"]):
+            vars(callback).update(values)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the state; the file is replaced whole, so a kill leaves the one before."""
+        state = {
+            "key": self.key,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "generator": self.generator.get_state(),
+            "rng": torch.get_rng_state(),
+            "history": plain_history(net),
+            "callbacks": [vars(callback) for callback in self.callbacks],
+        }
+        handle, unfinished = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
+        os.close(handle)
+        torch.save(state, unfinished)
+        os.replace(unfinished, self.path)
+
+
+def plain_history(net):
+    """Losses, learning rate and seconds per epoch, a list of dicts."""
+    names = ("epoch", "train_loss", "valid_loss", "lr", "dur")
+    return [{k: row[k] for k in names if k in row} for row in net.history]
+
+
+def choose_device(device):
+    """Turn ``device="auto"`` into the best there is: CUDA, else the CPU."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Run with torch seeded, and leave the user's own random state as it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
+
+
+def make_net(module, *, loss, optimizer, lr, weight_decay, momentum, batch_size, device):
+    """Wrap a module into an initialised `GraphNet`."""
+    net = GraphNet(
+        module,
+        criterion=WeightedLoss,
+        criterion__name=loss,
+        optimizer=_OPTIMIZERS[optimizer],
+        optimizer__weight_decay=weight_decay,
+        **({"optimizer__momentum": momentum} if optimizer == "sgd" else {}),
+        lr=lr,
+        batch_size=batch_size,
+        iterator_train=even_loader,
+        iterator_valid=even_loader,
+        train_split=None,
+        device=choose_device(device),
+        verbose=0,
+    )
+    return net.initialize()
+
+
+def train_net(
+    net,
+    train_set,
+    valid_set=None,
+    *,
+    max_epochs,
+    schedule="cosine",
+    patience=None,
+    seed=0,
+    callbacks=(),
+    verbose=False,
+    description="fit",
+    checkpoint=None,
+    checkpoint_key="",
+):
+    """Train an initialised net, or train it further.
+
+    Parameters
+    ----------
+    net : GraphNet
+    train_set : GraphDataset
+    valid_set : GraphDataset or None
+        Rows on which to watch the loss.
+    max_epochs : int
+    schedule : {"constant", "cosine", "step"}
+    patience : int or None
+        Epochs without improvement on `valid_set` after which to stop.
+    seed : int
+        Order of the batches.
+    callbacks : sequence of skorch callbacks
+    verbose : bool
+    description : str
+        Name on the progress bar.
+    checkpoint : path or None
+        File that keeps the state of the training; see `Resume`.
+    checkpoint_key : str
+
+    Returns
+    -------
+    GraphNet
+        The same, trained.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first_epoch = len(net.history)
+    n_steps = max_epochs * EvenBatches(len(train_set), net.batch_size).n_batches
+    own = [Schedule(schedule, n_steps)] + ([BestWeights(patience)] if patience else [])
+    resume = Resume(checkpoint, checkpoint_key, generator, own) if checkpoint else None
+    if resume:
+        resume.restore(net)
+    done = len(net.history) - first_epoch
+    added = own + ([resume] if resume else [])
+    if verbose:
+        added.append(ProgressBar(max_epochs, done, description))
+    permanent = net.callbacks_
+    net.callbacks_ = permanent + [
+        (f"added_{k}", callback.initialize()) for k, callback in enumerate([*added, *callbacks])
+    ]
+    train_set.generator = generator
+    if valid_set is not None:
+        net.train_split = predefined_split(valid_set)
+    try:
+        net.partial_fit(train_set, epochs=max_epochs - done)
+    finally:
+        net.callbacks_ = permanent
+        net.train_split = None
+    if net.interrupted_:
+        if len(net.history) - first_epoch < 2:
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"training was interrupted after {len(net.history) - first_epoch} of {max_epochs} "
+            "epochs; the estimator can be used as it is",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return net
+
+
+def run_net(net, graphs, batch_size, method="forward"):
+    """Outputs of the module, in evaluation mode, without gradients.
+
+    Parameters
+    ----------
+    net : GraphNet
+    graphs : CrystalGraphs of C crystals
+    batch_size : int
+    method : {"forward", "embed"}
+
+    Returns
+    -------
+    ndarray of shape (C, ...)
+    """
+    module = net.module_.eval()
+    dtype = next(module.parameters()).dtype
+    loader = even_loader(GraphDataset(graphs), batch_size)
+    with torch.inference_mode():
+        parts = [
+            getattr(module, method)(batch.to(dtype).to(net.device)).cpu() for batch, _ in loader
+        ]
+    return torch.cat(parts).numpy()
