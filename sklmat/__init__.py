@@ -18,9 +18,10 @@ _ROOMS = {
     "embeddings": ["GraphEmbedding"],
     "model_selection": [
         "ComponentSplit",
-        "GroupByComposition",
+        "CompositionGroupKFold",
         "compare_estimators",
         "composition_groups",
+        "corrected_resampled_ttest",
     ],
     "plotting": ["ParityDisplay"],
 }

@@ -17,14 +17,15 @@ class CrystalBatch:
     crystal : Tensor of shape (N,), int64
         The crystal to which each atom belongs.
     source, target : Tensor of shape (E,), int64
-        Neighbour and central atom of each edge, counted through the batch; sorted by target.
+        Neighbour and central atom of each edge, counted through the batch.
     distance : Tensor of shape (E,)
         Å.
     n_atoms : Tensor of shape (C,)
         Atoms per crystal, as floating point numbers.
-    n_neighbors : int or None
-        Neighbours of every atom where all have the same number; then edge arrays can be viewed as
-        (N, M, ...) and summing messages needs no scatter.
+    n_dense : int
+        The number of neighbours that every atom has. The first ``N * n_dense`` edges hold so many
+        for each atom in order: summing over them is a reshape, and only the edges behind, sorted
+        by target, need a scatter.
     """
 
     atomic_numbers: torch.Tensor
@@ -33,7 +34,7 @@ class CrystalBatch:
     target: torch.Tensor
     distance: torch.Tensor
     n_atoms: torch.Tensor
-    n_neighbors: int | None
+    n_dense: int
 
     def __len__(self):
         return len(self.n_atoms)
@@ -71,17 +72,22 @@ def make_batch(graphs):
     """
     n_atoms, n_edges = graphs.n_atoms, graphs.n_edges
     offset = np.repeat(graphs.atom_ptr[:-1], n_edges)
-    target = graphs.edge_target + offset
+    target, source = graphs.edge_target + offset, graphs.edge_source + offset
+    distance = graphs.edge_distance
     counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
-    equal = len(counts) > 0 and counts.min() == counts.max() and counts.min() > 0
+    n_dense = int(counts.min()) if len(counts) else 0
+    if 0 < n_dense < counts.max():
+        rank = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)
+        order = np.argsort(rank >= n_dense, kind="stable")
+        target, source, distance = target[order], source[order], distance[order]
     return CrystalBatch(
         atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
         crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
-        source=torch.from_numpy(graphs.edge_source + offset),
+        source=torch.from_numpy(source),
         target=torch.from_numpy(target),
-        distance=torch.from_numpy(np.array(graphs.edge_distance)),
+        distance=torch.from_numpy(np.array(distance)),
         n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
-        n_neighbors=int(counts[0]) if equal else None,
+        n_dense=n_dense,
     )
 
 

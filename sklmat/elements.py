@@ -360,7 +360,6 @@ def _onehot():
 
 def _cgcnn():
     table = _full_table().iloc[:MAX_PHYSICAL]
-    # Lu and Lr count as rare earths in the original file's layout only by their column of group 3.
     group = np.where(table["block"] == "f", 0, table["group"])
     parts = [_bins(group, 0, 19, 19), _bins(table["period"].to_numpy(), 1, 8, 7)]
     names = ["group f block", *(f"group {i}" for i in range(1, 19))]

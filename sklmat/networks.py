@@ -90,9 +90,9 @@ class CGCNN(nn.Module):
         Tensor of shape (C, F)
         """
         h = self.embedding(self.element_vectors).index_select(0, batch.atomic_numbers)
-        edge_features = self.expansion(batch.distance)
+        edge_features, columns = self.expansion(batch.distance)
         for convolution in self.convolutions:
-            h = convolution(h, edge_features, batch)
+            h = convolution(h, edge_features, columns, batch)
         return mean_pool(h, batch)
 
     def forward(self, batch):

@@ -60,8 +60,8 @@ def check_structures(X, *, on_invalid="raise"):
         raise ValueError(f"on_invalid must be 'raise' or 'warn', got {on_invalid!r}")
     if is_graphs(X):
         return X
-    structures = convert_structures(X, on_invalid=on_invalid)
     problems = []
+    structures = _convert(X, on_invalid, problems)
     for index, structure in enumerate(structures):
         if structure is None:
             continue
@@ -78,20 +78,22 @@ def is_graphs(X):
     return any(cls.__name__ == "CrystalGraphs" for cls in type(X).__mro__)
 
 
-def convert_structures(X, *, on_invalid="raise"):
+def convert_structures(X):
     """Do everything `check_structures` does, but for the distances between atoms.
 
     Whoever builds a neighbour list next sees short distances for free.
     """
+    return _convert(X, "raise", [])
+
+
+def _convert(X, on_invalid, problems):
     items = _as_items(X)
     structures = np.empty(len(items), dtype=object)
-    problems = []
     for index, item in enumerate(items):
         try:
             structures[index] = _as_structure(index, item)
         except InvalidStructureError as error:
             _refuse(structures, error, on_invalid, problems)
-    _warn(problems)
     return structures
 
 
@@ -260,7 +262,7 @@ def _check_content(index, structure):
 
 
 def _check_species(index, structure):
-    from pymatgen.core import Element, Species
+    from pymatgen.core import DummySpecies, Element, Species
 
     for site_index, site in enumerate(structure):
         species = site.species
@@ -272,7 +274,7 @@ def _check_species(index, structure):
                 "example with pymatgen's OrderDisorderedStructureTransformation",
             )
         specie = next(iter(species))
-        if not isinstance(specie, Element | Species):
+        if isinstance(specie, DummySpecies) or not isinstance(specie, Element | Species):
             raise InvalidStructureError(
                 index,
                 _formula(structure),

@@ -15,7 +15,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.nn import functional as F
 
-from sklmat.batches import GraphDataset, as_is
+from sklmat.batches import as_is, make_batch
 
 _LOSSES = {
     "mae": F.l1_loss,
@@ -430,9 +430,9 @@ def run_net(net, graphs, batch_size, method="forward"):
     """
     module = net.module_.eval()
     dtype = next(module.parameters()).dtype
-    loader = even_loader(GraphDataset(graphs), batch_size)
     with torch.inference_mode():
         parts = [
-            getattr(module, method)(batch.to(dtype).to(net.device)).cpu() for batch, _ in loader
+            getattr(module, method)(make_batch(graphs[rows]).to(dtype).to(net.device)).cpu()
+            for rows in EvenBatches(len(graphs), batch_size)
         ]
     return torch.cat(parts).numpy()

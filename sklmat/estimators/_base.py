@@ -176,7 +176,7 @@ class GraphEstimator(BaseEstimator):
             raise ValueError(
                 f"warm_start cannot change n_ensemble from {len(self.nets_)} to {self.n_ensemble}"
             )
-        key = self._training_key(sets, seed, n_epochs) if checkpoint is not None else ""
+        key = "" if checkpoint is None else self._training_key(sets, state, seed, n_epochs)
         jobs = [
             (
                 int(member_seed),
@@ -229,12 +229,12 @@ class GraphEstimator(BaseEstimator):
                 checkpoint_key=key,
             )
 
-    def _training_key(self, sets, seed, n_epochs):
+    def _training_key(self, sets, state, seed, n_epochs):
         """Digest of everything that decides how a training goes."""
         params = self.get_params(deep=False)
         for name in ("verbose", "n_jobs", "callbacks", "device", "random_state"):
             params.pop(name)
-        digest = hashlib.blake2b(repr((sorted(params.items()), seed, n_epochs)).encode())
+        digest = hashlib.blake2b(repr((sorted(params.items()), state, seed, n_epochs)).encode())
         for dataset in sets:
             graphs = dataset.graphs
             for array in (graphs.atomic_numbers, graphs.edge_source, graphs.edge_distance):
@@ -316,7 +316,7 @@ class GraphEstimator(BaseEstimator):
         ValueError
             When the file holds something else.
         """
-        return load_estimator(cls, path)
+        return load_estimator(path, cls.__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -40,18 +40,22 @@ def save_estimator(estimator, path):
     save_file(tensors, path, {"format": _FORMAT, "content": json.dumps(content)})
 
 
-def load_estimator(cls, path):
-    """Rebuild what `save_estimator` wrote."""
+def load_estimator(path, expected=None):
+    """Rebuild what `save_estimator` wrote, of the `expected` class or of whatever it is."""
     from safetensors import safe_open
+
+    from sklmat import estimators
 
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         if metadata.get("format") != _FORMAT:
             raise ValueError(f"{path} does not hold an estimator in the format {_FORMAT!r}")
         content = json.loads(metadata["content"])
-        if content["class"] != cls.__name__:
-            raise ValueError(f"{path} holds a {content['class']}; use {content['class']}.load")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    name = content["class"]
+    if name not in estimators.__all__ or expected not in (None, name):
+        raise ValueError(f"{path} holds a {name}; use {name}.load")
+    cls = getattr(estimators, name)
     estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
     for name, value in content["fitted"].items():
         setattr(estimator, name, _from_json(value))

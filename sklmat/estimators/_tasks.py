@@ -126,11 +126,13 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         else:
             classes = np.unique(y_train if classes is None else classes)
         if len(classes) < 2:
-            raise ValueError(f"y has a single class, {classes[0]!r}; a classifier needs two")
+            raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
         codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
         if (classes[codes] != y).any():
             row = int(np.argmax(classes[codes] != y))
-            raise ValueError(f"row {row} has the class {y[row]!r}, which is not in {classes}")
+            raise ValueError(
+                f"row {row} has the class {str(y[row])!r}, not one of {classes.tolist()}"
+            )
         return torch.from_numpy(codes), {"classes": classes, "n_outputs": len(classes)}
 
     def _weigh(self, y, weight):
@@ -181,4 +183,5 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         -------
         ndarray of shape (C,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]

@@ -1,0 +1,191 @@
+"""What the original CGCNN publishes: sample crystals, element table, trained networks."""
+
+import warnings
+
+from sklmat.datasets._bunch import make_bunch, target_names
+from sklmat.datasets._fetch import fetch_files, registry
+
+SAMPLES = "cgcnn/data/sample-{}"
+ATOM_INIT = "cgcnn/data/sample-regression/atom_init.json"
+CHECKPOINT = "cgcnn/pre-trained/{}.pth.tar"
+TARGETS = {"regression": "number", "classification": "class"}
+
+DESCR = """\
+Sample crystals of the original CGCNN
+-------------------------------------
+
+Ten crystals from the Crystallography Open Database (2 to 12 atoms: NaCl, KCl, ZnS, BaTiO3, TiO2,
+CsCl, Ge, Si and carbon twice) with made-up labels: the numbers 1 to 10 for regression, 0 or 1 for
+classification.
+For trying things out and for comparing implementations, not for learning anything.
+
+Source: https://github.com/txie-93/cgcnn (MIT licence)
+Reference: Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301.
+"""
+
+
+def fetch_cgcnn_sample(
+    target="regression",
+    *,
+    data_home=None,
+    return_X_y=False,
+    download_if_missing=True,
+    verbose=True,
+):
+    """Load the ten sample crystals of the original CGCNN, downloading them once.
+
+    Parameters
+    ----------
+    target : {"regression", "classification"}, default="regression"
+        Which of the two made-up label sets.
+    data_home : str or Path, default=None
+        Where files are kept, see `get_data_home`.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    download_if_missing : bool, default=True
+        ``False`` raises when a file is not there.
+    verbose : bool, default=True
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    dataset : sklearn.utils.Bunch
+        data : list of 10 pymatgen ``Structure``.
+        target : ndarray of shape (10,); integers for classification.
+        frame : DataFrame with id (Crystallography Open Database), formula, n_atoms and the label.
+        target_names : list of str.
+        atom_init : Path of the original's element table.
+        DESCR : str
+
+    Raises
+    ------
+    OSError
+        When files are missing and cannot be downloaded.
+    ValueError
+        When `target` is unknown.
+
+    References
+    ----------
+    .. [1] Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018),
+       https://doi.org/10.1103/PhysRevLett.120.145301
+
+    Examples
+    --------
+    >>> from sklmat.datasets import fetch_cgcnn_sample
+    >>> crystals = fetch_cgcnn_sample()  # doctest: +SKIP
+    >>> crystals.frame["formula"].head(3).tolist()  # doctest: +SKIP
+    ['NaCl', 'KCl', 'ZnS']
+    """
+    import pandas as pd
+
+    if not isinstance(target, str):
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}")
+    column = TARGETS[target_names(target, TARGETS)[0]]
+    folder = SAMPLES.format(target)
+    paths = [path for path in registry() if path.startswith(folder)]
+    options = {"download_if_missing": download_if_missing, "verbose": verbose}
+    files = dict(zip(paths, fetch_files(paths, data_home, **options)))
+    table = pd.read_csv(files[f"{folder}/id_prop.csv"], names=["id", column], dtype={"id": str})
+    structures = [_read_cif(files[f"{folder}/{name}.cif"]) for name in table["id"]]
+    table.insert(1, "formula", [s.composition.reduced_formula for s in structures])
+    table.insert(2, "n_atoms", [len(s) for s in structures])
+    return make_bunch(
+        structures,
+        table,
+        {target: column},
+        multi=False,
+        descr=DESCR,
+        return_X_y=return_X_y,
+        atom_init=files[f"{folder}/atom_init.json"],
+    )
+
+
+def fetch_cgcnn_atom_init(*, data_home=None, download_if_missing=True, verbose=True):
+    """Return the path of the original CGCNN's element table, downloading it once.
+
+    Parameters
+    ----------
+    data_home : str or Path, default=None
+        Where files are kept, see `get_data_home`.
+    download_if_missing : bool, default=True
+        ``False`` raises when the file is not there.
+    verbose : bool, default=True
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    path : Path
+        ``atom_init.json``: atomic number -> 92 zeros and ones.
+
+    Raises
+    ------
+    OSError
+        When the file is missing and cannot be downloaded.
+
+    Examples
+    --------
+    >>> from sklmat.datasets import fetch_cgcnn_atom_init
+    >>> fetch_cgcnn_atom_init().name  # doctest: +SKIP
+    'atom_init.json'
+    """
+    options = {"download_if_missing": download_if_missing, "verbose": verbose}
+    return fetch_files([ATOM_INIT], data_home, **options)[0]
+
+
+def fetch_cgcnn_checkpoint(name, *, data_home=None, download_if_missing=True, verbose=True):
+    """Return the path of a network trained by CGCNN's authors, downloading it once.
+
+    Parameters
+    ----------
+    name : str
+        "band-gap" (eV), "bulk-moduli" (log10 of GPa), "efermi" (eV), "final-energy-per-atom"
+        (eV/atom), "formation-energy-per-atom" (eV/atom), "poisson-ratio",
+        "semi-metal-classification" or "shear-moduli" (log10 of GPa).
+    data_home : str or Path, default=None
+        Where files are kept, see `get_data_home`.
+    download_if_missing : bool, default=True
+        ``False`` raises when the file is not there.
+    verbose : bool, default=True
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    path : Path
+        A ``.pth.tar`` with the published content (its sha256 is checked). It is a pickle: read it
+        with `sklmat.estimators.load_cgcnn_checkpoint`, which executes nothing in it.
+
+    Raises
+    ------
+    OSError
+        When the file is missing and cannot be downloaded.
+    ValueError
+        When there is no network of that name.
+
+    References
+    ----------
+    .. [1] Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018),
+       https://doi.org/10.1103/PhysRevLett.120.145301
+
+    Examples
+    --------
+    >>> from sklmat.datasets import fetch_cgcnn_atom_init, fetch_cgcnn_checkpoint
+    >>> from sklmat.estimators import load_cgcnn_checkpoint  # doctest: +SKIP
+    >>> path = fetch_cgcnn_checkpoint("band-gap")  # doctest: +SKIP
+    >>> network = load_cgcnn_checkpoint(path, atom_init=fetch_cgcnn_atom_init())  # doctest: +SKIP
+    """
+    path = CHECKPOINT.format(name)
+    if path not in registry():
+        before, after = CHECKPOINT.split("{}")
+        known = [p[len(before) : -len(after)] for p in registry() if p.startswith(before)]
+        raise ValueError(f"no checkpoint {name!r}; choose from {', '.join(known)}")
+    options = {"download_if_missing": download_if_missing, "verbose": verbose}
+    return fetch_files([path], data_home, **options)[0]
+
+
+def _read_cif(path):
+    from pymatgen.core import Structure
+
+    with warnings.catch_warnings():
+        # Thirds are written with four digits in some files; pymatgen repairs that, and says so.
+        warnings.filterwarnings("ignore", "Issues encountered while parsing CIF", UserWarning)
+        return Structure.from_file(path)

@@ -1,0 +1,198 @@
+"""Where data files live, and how a missing one is downloaded and checked."""
+
+import contextlib
+import logging
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+#: First folder of a file's path in the data home -> its public origin (GitHub) and pinned commit.
+SOURCES = {
+    "eftgan": ("yeebosun/EFTGAN", "d9f231b38ec2c2533cef0c3b15a504f5c6809ae4"),
+    "perov_cgcnn": ("KRICT-DATA/Perov_CGCNN", "991adb016e216020c4dfc0484015cf1565c326b3"),
+    "cgcnn": ("txie-93/cgcnn", "f42ab233c4ee0c416879d6bc2d22a264418413ad"),
+}
+RAW_HOST = "https://raw.githubusercontent.com"
+RETRIES = 2
+TIMEOUT = 30  # seconds without an answer
+THREADS = 4
+LISTED = 5  # files spelled out in an error; the others follow the same pattern
+
+
+def get_data_home(data_home=None):
+    """Return the folder in which data sets are kept.
+
+    Parameters
+    ----------
+    data_home : str or Path, default=None
+        The folder. ``None`` takes the environment variable ``SKLMAT_DATA`` and, where that is not
+        set, the user's cache folder (``pooch.os_cache("sklmat")``), so that a data set is
+        downloaded once per user.
+
+    Returns
+    -------
+    data_home : Path
+        It is not created here, and may be read-only once it is filled.
+
+    Examples
+    --------
+    >>> from sklmat.datasets import get_data_home
+    >>> get_data_home("my_data").name
+    'my_data'
+    """
+    if data_home is None:
+        data_home = os.environ.get("SKLMAT_DATA")
+    if data_home:
+        return Path(data_home).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("sklmat"))
+
+
+@cache
+def registry():
+    """Known files: path in the data home -> sha256.
+
+    The file has the format of ``sha256sum``, so that ``sha256sum -c`` checks a filled data home.
+    """
+    text = resources.files("sklmat.datasets").joinpath("_registry.txt").read_text("utf-8")
+    lines = (line.split("  ", 1) for line in text.splitlines())
+    return {path: sha256 for sha256, path in lines}
+
+
+def file_url(path):
+    """Public address of a file of the registry."""
+    source, _, inside = path.partition("/")
+    repository, commit = SOURCES[source]
+    return f"{RAW_HOST}/{repository}/{commit}/{quote(inside)}"
+
+
+def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True):
+    """Return local paths of registered files; download what is missing, check everything.
+
+    Parameters
+    ----------
+    paths : list of str
+        Keys of `registry`.
+    data_home : str or Path, default=None
+        See `get_data_home`.
+    download_if_missing : bool, default=True
+        ``False`` raises instead of downloading.
+    verbose : bool, default=True
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    files : list of Path
+
+    Raises
+    ------
+    OSError
+        When a file is missing or damaged and cannot be downloaded. Files that arrived are kept, so
+        that the next call continues.
+    """
+    home = get_data_home(data_home)
+    wanted = _not_there(paths, home)
+    if wanted:
+        damaged = [path for path in wanted if (home / path).exists()]
+        if not download_if_missing:
+            raise OSError(_explain(wanted, home, "download_if_missing is False"))
+        for path in damaged:
+            warnings.warn(f"{_mismatch(path, home)}; downloading it again", stacklevel=3)
+        _download(wanted, home, verbose)
+    return [home / path for path in paths]
+
+
+def _not_there(paths, home):
+    """The paths of which there is no file, or one with another checksum."""
+    import pooch
+
+    known = registry()
+    return [
+        path
+        for path in paths
+        if not (home / path).is_file() or pooch.file_hash(str(home / path)) != known[path]
+    ]
+
+
+def _mismatch(path, home):
+    import pooch
+
+    found = pooch.file_hash(str(home / path))
+    return f"{home / path} is damaged: its sha256 is {found}, known is {registry()[path]}"
+
+
+def _download(paths, home, verbose):
+    """Download `paths` a few at a time, keeping each file that arrives whole."""
+    import pooch
+    from tqdm.auto import tqdm
+
+    store = pooch.create(
+        path=home,
+        base_url="",
+        registry={path: registry()[path] for path in paths},
+        urls={path: file_url(path) for path in paths},
+        retry_if_failed=RETRIES,
+    )
+    downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
+    # pooch announces each file with two lines: hundreds of them would tear the progress bar.
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        # Here, because pooch does it file by file, and its threads would collide.
+        for folder in {(home / path).parent for path in paths}:
+            folder.mkdir(parents=True, exist_ok=True)
+        jobs = [pool.submit(store.fetch, path, downloader=downloader) for path in paths]
+        bar = tqdm(
+            as_completed(jobs),
+            total=len(jobs),
+            desc="downloading",
+            unit="file",
+            disable=not verbose,
+        )
+        for job in bar:
+            job.result()
+    # ValueError is how pooch reports a download with the wrong checksum.
+    except (OSError, ValueError) as error:
+        pool.shutdown(cancel_futures=True)
+        missing = _not_there(paths, home)
+        _remove_empty_folders(missing, home)
+        raise OSError(_explain(missing, home, error)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+        logger.setLevel(level)
+
+
+def _remove_empty_folders(paths, home):
+    """Take back what a failed download made, so that ``git clone`` finds its place free."""
+    folders = {home / parent for path in paths for parent in PurePosixPath(path).parents}
+    for folder in sorted(folders - {home}, reverse=True):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _explain(paths, home, cause):
+    """One message: what is missing, where it is published, where it has to go."""
+    lines = [f"{len(paths)} data file(s) missing or damaged, and not downloaded ({cause})."]
+    lines += ["Put each file where the arrow points, or set data_home or the environment variable"]
+    lines += ["SKLMAT_DATA to a folder that holds them:"]
+    for path in paths[:LISTED]:
+        lines += [f"  {file_url(path)}\n    -> {home / path}"]
+        if (home / path).is_file():
+            lines += [f"       ({_mismatch(path, home)})"]
+    if len(paths) > LISTED:
+        lines += [f"  and {len(paths) - LISTED} more, by the same pattern."]
+    for source in sorted({path.partition("/")[0] for path in paths}):
+        if (home / source).exists():
+            continue
+        repository, commit = SOURCES[source]
+        lines += [f"All files of {source!r} at once, where it can be reached by git:"]
+        lines += [f"  git clone https://github.com/{repository} {home / source}"]
+        lines += [f"  git -C {home / source} checkout {commit}"]
+    return "\n".join(lines)

@@ -1,0 +1,280 @@
+"""Do the labels of a table agree with each other and with the structures?
+
+Each check compares two columns that physics ties together and returns a table with one row per
+crystal, in order: by how much they disagree, and a flag. Nothing is changed: what to do about a
+flagged row is for the owner of the data to decide.
+"""
+
+import numpy as np
+
+#: emu/g of one Bohr magneton per atomic mass unit: μB (9.2740100657e-21 emu) over the mass unit
+#: (1.66053906892e-24 g), CODATA 2022.
+EMU_PER_GRAM = 9.2740100657e-21 / 1.66053906892e-24
+
+
+def check_energies(X, total_energy, formation_energy, *, references=None, groups=None, tol=1e-3):
+    """Compare total energies with formation (or mixing) energies.
+
+    Their difference must be linear in composition: ``E_total - E_form = Σ_e c_e μ_e``, with one
+    reference energy μ per element. Rows that are further than `tol` from it are flagged.
+
+    Parameters
+    ----------
+    X : sequence of C Structure, Composition or formulas
+        The alloys; only their atom fractions matter. Strings are formulas here, such as "Fe3Ni".
+    total_energy : array-like of shape (C,)
+        Total energies (eV/atom).
+    formation_energy : array-like of shape (C,)
+        Formation or mixing energies (eV/atom).
+    references : dict, default=None
+        Energy (eV/atom) of each element symbol, or one such dict per group. ``None`` fits them to
+        the rows, so that no reference calculation is needed.
+    groups : array-like of shape (C,), default=None
+        Rows of different groups have references of their own: the phase, for mixing energies.
+        ``None`` puts all rows into one group.
+    tol : float, default=1e-3
+        Largest residual (eV/atom) that rounding and convergence explain; the default suits labels
+        with four or more decimals.
+
+    Returns
+    -------
+    report : DataFrame of C rows
+        "residual (eV/atom)"; "flagged"; "checkable", False where a row alone determines one of the
+        fitted references, so that its residual is zero whatever its labels are.
+        ``report.attrs["references"]`` holds the references used.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not finite, or `references` lacks an element or group.
+
+    Notes
+    -----
+    The fit minimises absolute residuals, so that a minority of wrong rows does not pull the
+    references towards itself, and is then polished by least squares on the rows that agree with it.
+
+    Examples
+    --------
+    >>> from sklmat.datasets import check_energies
+    >>> alloys = ["Ni", "Fe", "Fe3Ni", "FeNi", "FeNi3", "FeNi2"]
+    >>> e_form = [0.0, 0.0, 0.01, -0.02, -0.03, -0.02]
+    >>> e_total = [-5.5, -8.2, -7.515, -6.87, -6.205, -6.12]  # the last should be -6.42
+    >>> check_energies(alloys, e_total, e_form).query("flagged").round(3)
+       residual (eV/atom)  flagged  checkable
+    5                 0.3     True       True
+    """
+    compositions = _fractions(X)
+    gap = _column("total_energy", total_energy, len(compositions)) - _column(
+        "formation_energy", formation_energy, len(compositions)
+    )
+    labels = np.zeros(len(compositions), int) if groups is None else np.asarray(groups)
+    if labels.shape != gap.shape:
+        raise ValueError(f"groups has shape {labels.shape}, expected {gap.shape}")
+    residual, checkable, used = np.empty(len(gap)), np.ones(len(gap), bool), {}
+    for group in dict.fromkeys(labels.tolist()):
+        rows = labels == group
+        elements, table = _element_table([c for c, here in zip(compositions, rows) if here])
+        if references is None:
+            energies, checkable[rows] = _fit_references(table, gap[rows], tol)
+        else:
+            given = references if groups is None else _lookup(references, group, "group")
+            energies = np.array([_lookup(given, element, "element") for element in elements])
+        residual[rows] = gap[rows] - table @ energies
+        used[group] = dict(zip(elements, energies.tolist()))
+    report = _report("residual (eV/atom)", residual, np.abs(residual) > tol)
+    report["checkable"] = checkable
+    report.attrs["references"] = used[0] if groups is None else used
+    return report
+
+
+def check_moments(moment_per_atom, moment_per_cell, n_atoms, *, tol=0.01):
+    """Compare magnetic moments per atom with the moments of the cells.
+
+    Parameters
+    ----------
+    moment_per_atom : array-like of shape (C,)
+        μB/atom.
+    moment_per_cell : array-like of shape (C,)
+        μB/cell.
+    n_atoms : array-like of shape (C,)
+        Atoms in each cell.
+    tol : float, default=0.01
+        Largest difference (μB/atom) that rounding explains; the default suits two decimals.
+
+    Returns
+    -------
+    report : DataFrame of C rows
+        "residual (μB/atom)": moment per atom minus the cell's over its atoms; "flagged".
+
+    Examples
+    --------
+    >>> from sklmat.datasets import check_moments
+    >>> check_moments([2.2, 1.9], [35.2, 45.65], [16, 36])["flagged"].tolist()
+    [False, True]
+    """
+    per_atom = _column("moment_per_atom", moment_per_atom, len(moment_per_atom))
+    per_cell = _column("moment_per_cell", moment_per_cell, len(per_atom))
+    residual = per_atom - per_cell / _column("n_atoms", n_atoms, len(per_atom))
+    return _report("residual (μB/atom)", residual, np.abs(residual) > tol)
+
+
+def check_magnetizations(X, magnetization, moment_per_atom, *, rtol=0.02, floor=0.1):
+    """Compare magnetizations in emu/g with moments per atom and the alloys' masses.
+
+    Parameters
+    ----------
+    X : sequence of C Structure, Composition or formulas
+    magnetization : array-like of shape (C,)
+        emu/g.
+    moment_per_atom : array-like of shape (C,)
+        μB/atom.
+    rtol : float, default=0.02
+        Largest relative difference. The default is below what exchanging neighbours in the
+        periodic table does to an alloy's mass.
+    floor : float, default=0.1
+        Rows whose two magnetizations are both below it (emu/g) are not flagged: their relative
+        difference is rounding.
+
+    Returns
+    -------
+    report : DataFrame of C rows
+        "relative residual"; "flagged".
+
+    Examples
+    --------
+    >>> from sklmat.datasets import check_magnetizations
+    >>> check_magnetizations(["Fe", "Ni"], [222.0, 86.3], [2.22, 0.605])["flagged"].tolist()
+    [False, True]
+    """
+    masses = np.array([composition.weight for composition in _fractions(X)])
+    given = _column("magnetization", magnetization, len(masses))
+    expected = _column("moment_per_atom", moment_per_atom, len(masses)) / masses * EMU_PER_GRAM
+    scale = np.maximum(np.abs(given), np.abs(expected))
+    residual = (given - expected) / np.maximum(np.abs(expected), floor)
+    return _report("relative residual", residual, (np.abs(residual) > rtol) & (scale > floor))
+
+
+def check_volumes(structures, volume_per_atom, *, rtol=3e-3):
+    """Compare volume labels with the volumes of the cells.
+
+    Parameters
+    ----------
+    structures : sequence of C crystals
+        Whatever `check_structures` takes.
+    volume_per_atom : array-like of shape (C,)
+        Å³/atom.
+    rtol : float, default=3e-3
+        Largest relative difference; the default is far above rounding to three decimals.
+
+    Returns
+    -------
+    report : DataFrame of C rows
+        "relative residual": cell over label, minus one; "flagged".
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat.datasets import check_volumes
+    >>> iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> check_volumes([iron, iron], [11.82, 11.35])["flagged"].tolist()
+    [False, True]
+    """
+    from sklmat.structures import check_structures
+
+    cells = check_structures(structures)
+    label = _column("volume_per_atom", volume_per_atom, len(cells))
+    residual = np.array([cell.volume / len(cell) for cell in cells]) / label - 1
+    return _report("relative residual", residual, np.abs(residual) > rtol)
+
+
+def check_compositions(structures, expected, *, tol=1e-3):
+    """Compare the cells' compositions with those that the table says.
+
+    Parameters
+    ----------
+    structures : sequence of C Structure, Composition or formulas
+    expected : sequence of C Structure, Composition or formulas
+        What each row should consist of.
+    tol : float, default=1e-3
+        Largest difference between two atom fractions of an element.
+
+    Returns
+    -------
+    report : DataFrame of C rows
+        "largest difference in atom fraction"; "flagged".
+
+    Examples
+    --------
+    >>> from sklmat.datasets import check_compositions
+    >>> check_compositions(["Fe8Ni8", "Mn24Fe12"], ["NiFe", "FeCrMn"])["flagged"].tolist()
+    [False, True]
+    """
+    found, wanted = _fractions(structures), _fractions(expected)
+    if len(found) != len(wanted):
+        raise ValueError(f"{len(found)} structures, but {len(wanted)} expected compositions")
+    difference = np.array(
+        [max(abs(a[e] - b[e]) for e in {*a, *b}) for a, b in zip(found, wanted)], dtype=float
+    )
+    return _report("largest difference in atom fraction", difference, difference > tol)
+
+
+def _report(name, residual, flagged):
+    import pandas as pd
+
+    return pd.DataFrame({name: residual, "flagged": flagged})
+
+
+def _fractions(X):
+    """The atom fractions of structures, compositions or formulas."""
+    from pymatgen.core import Composition
+
+    if isinstance(X, str | Composition) or hasattr(X, "lattice"):
+        raise TypeError("X must be a sequence of alloys, not a single one: put it into a list")
+    fractions = []
+    for row, item in enumerate(X):
+        try:
+            composition = Composition(getattr(item, "composition", item))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"row {row}: {item!r} has no composition ({error})") from error
+        if not composition.num_atoms:
+            raise ValueError(f"row {row}: {item!r} has no atoms")
+        fractions.append(composition.element_composition.fractional_composition)
+    return fractions
+
+
+def _column(name, values, length):
+    """`values` as a float array, refused when it is not `length` finite numbers."""
+    values = np.asarray(values, dtype=float)
+    if values.shape != (length,):
+        raise ValueError(f"{name} has shape {values.shape}, expected ({length},)")
+    if not np.isfinite(values).all():
+        rows = np.flatnonzero(~np.isfinite(values))[:10].tolist()
+        raise ValueError(f"{name} is not finite in rows {rows}: fill or drop them first")
+    return values
+
+
+def _lookup(references, key, kind):
+    if key not in references:
+        raise ValueError(f"references has no {kind} {key!r}, only {sorted(references)}")
+    return references[key]
+
+
+def _element_table(compositions):
+    """Elements in use, and atom fractions of shape (rows, elements)."""
+    elements = sorted({str(element) for c in compositions for element in c})
+    return elements, np.array([[c[element] for element in elements] for c in compositions])
+
+
+def _fit_references(table, gap, tol):
+    """Reference energies that most rows agree on, and which rows are checked by others."""
+    from sklearn.linear_model import QuantileRegressor
+
+    # The level of the energies is taken out first: the solver's tolerances are absolute.
+    level = np.median(gap)
+    median = QuantileRegressor(quantile=0.5, alpha=0, fit_intercept=False, solver="highs")
+    residual = gap - level - table @ median.fit(table, gap - level).coef_
+    spread = 3 * 1.4826 * np.median(np.abs(residual))
+    agree = np.abs(residual) <= max(tol, spread)
+    energies = level + np.linalg.lstsq(table[agree], gap[agree] - level, rcond=None)[0]
+    leverage = np.einsum("re,ef,rf->r", table, np.linalg.pinv(table[agree].T @ table[agree]), table)
+    return energies, ~(agree & (leverage > 1 - 1e-6))

@@ -1,0 +1,199 @@
+"""Which checks apply to an estimator, how to run them, and which estimators there are."""
+
+import inspect
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.utils import get_tags
+
+from sklmat.estimator_checks import _conventions, _crystals, _kinds
+
+_ALL = [
+    _conventions.check_init_stores_only,
+    _conventions.check_parameter_constraints,
+    _conventions.check_get_set_params,
+    _conventions.check_clone,
+    _conventions.check_fit_returns_self,
+    _conventions.check_unfitted,
+    _conventions.check_pickle,
+    _conventions.check_refit,
+    _conventions.check_refit_forgets,
+    _conventions.check_seed,
+    _conventions.check_torch_settings,
+    _conventions.check_silent,
+    _crystals.check_order_invariance,
+    _crystals.check_subset_invariance,
+    _crystals.check_containers,
+    _crystals.check_equal_sizes,
+    _crystals.check_inputs_not_mutated,
+    _crystals.check_invalid_crystals,
+    _crystals.check_invalid_input,
+    _crystals.check_isolated_atom,
+    _crystals.check_physical_invariance,
+    _kinds.check_in_scikit_learn,
+]
+_REGRESSOR = [
+    _kinds.check_regressor_shapes,
+    _kinds.check_regressor_targets,
+    _kinds.check_constant_target,
+    _kinds.check_target_units,
+]
+_CLASSIFIER = [_kinds.check_classifier_labels, _kinds.check_classifier_refuses]
+_TRANSFORMER = [_kinds.check_transformer, _kinds.check_column_names]
+
+
+def structure_estimator_checks(estimator):
+    """Yield the checks that apply to an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Configured to fit eight small crystals quickly. It is cloned, never fitted itself.
+
+    Yields
+    ------
+    estimator : estimator
+        The one given.
+    check : callable
+        ``check(estimator)`` raises an ``AssertionError`` that says what is wrong.
+
+    Examples
+    --------
+    >>> from sklmat import StructureToGraph
+    >>> from sklmat.estimator_checks import structure_estimator_checks
+    >>> checks = [check for _, check in structure_estimator_checks(StructureToGraph())]
+    >>> checks[0].__name__
+    'check_init_stores_only'
+    """
+    checks = list(_ALL)
+    params = estimator.get_params(deep=False)
+    if "n_jobs" in params:
+        checks.append(_crystals.check_n_jobs)
+    if "on_invalid" in params:
+        checks.append(_crystals.check_on_invalid_warn)
+    if get_tags(estimator).target_tags.required:
+        checks.append(_kinds.check_target_refused)
+    if is_regressor(estimator):
+        checks += _REGRESSOR
+    if is_classifier(estimator):
+        checks += _CLASSIFIER
+    if hasattr(estimator, "transform"):
+        checks += _TRANSFORMER
+    for check in checks:
+        yield estimator, check
+
+
+def check_structure_estimator(estimator, *, expected_failed_checks=None, on_fail="raise"):
+    """Check that an estimator treats crystals as sklmat's own do.
+
+    scikit-learn's ``check_estimator`` feeds tables and therefore skips nearly everything for an
+    estimator that takes crystals. These checks feed crystals.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Configured to fit eight small crystals quickly: few epochs, small networks.
+    expected_failed_checks : dict of str to str, default=None
+        Names of checks that may fail, and why.
+    on_fail : {"raise", None}, default="raise"
+        Stop at the first check that fails, or only report.
+
+    Returns
+    -------
+    results : list of dict
+        ``check_name``, ``status`` ("passed", "failed" or "xfail") and ``exception``.
+
+    Raises
+    ------
+    AssertionError
+        What failed first, unless `on_fail` is None.
+    TypeError
+        When a class is given instead of an instance.
+
+    Examples
+    --------
+    >>> from sklmat import StructureToGraph
+    >>> from sklmat.estimator_checks import check_structure_estimator
+    >>> results = check_structure_estimator(StructureToGraph(cutoff=4.0))
+    >>> {result["status"] for result in results}
+    {'passed'}
+    """
+    if isinstance(estimator, type):
+        raise TypeError(f"pass an instance, {estimator.__name__}(...)")
+    if on_fail not in ("raise", None):
+        raise ValueError(f"on_fail must be 'raise' or None, got {on_fail!r}")
+    expected_failed_checks = expected_failed_checks or {}
+    results = []
+    for _, check in structure_estimator_checks(estimator):
+        result = {"check_name": check.__name__, "status": "passed", "exception": None}
+        try:
+            check(estimator)
+        except Exception as error:
+            expected = check.__name__ in expected_failed_checks
+            if on_fail == "raise" and not expected:
+                error.add_note(f"in {check.__name__}({estimator})")
+                raise
+            result |= {"status": "xfail" if expected else "failed", "exception": error}
+        results.append(result)
+    return results
+
+
+def parametrize_with_structure_checks(estimators, *, expected_failed_checks=None):
+    """Make one pytest case of each estimator and check.
+
+    Parameters
+    ----------
+    estimators : list of estimators
+        Instances, as for `check_structure_estimator`.
+    expected_failed_checks : callable, default=None
+        Takes an estimator and returns the dict of names and reasons of checks marked as xfail.
+
+    Returns
+    -------
+    decorator : pytest.mark.parametrize
+        For a test function with the arguments ``estimator`` and ``check``.
+
+    Examples
+    --------
+    >>> from sklmat import StructureToGraph
+    >>> from sklmat.estimator_checks import parametrize_with_structure_checks
+    >>> @parametrize_with_structure_checks([StructureToGraph()])
+    ... def test_conventions(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    cases = []
+    for estimator in estimators:
+        failing = expected_failed_checks(estimator) if expected_failed_checks else {}
+        for _, check in structure_estimator_checks(estimator):
+            reason = failing.get(check.__name__)
+            marks = [] if reason is None else [pytest.mark.xfail(reason=reason)]
+            name = f"{type(estimator).__name__}-{check.__name__}"
+            cases.append(pytest.param(estimator, check, id=name, marks=marks))
+    return pytest.mark.parametrize(("estimator", "check"), cases)
+
+
+def all_structure_estimators():
+    """Find every public estimator of sklmat.
+
+    Returns
+    -------
+    estimators : list of (str, type)
+        Sorted by name.
+
+    Examples
+    --------
+    >>> from sklmat.estimator_checks import all_structure_estimators
+    >>> "StructureToGraph" in dict(all_structure_estimators())
+    True
+    """
+    import sklmat
+
+    found = {name: getattr(sklmat, name) for name in sklmat.__all__}
+    return sorted(
+        (name, value)
+        for name, value in found.items()
+        if inspect.isclass(value)
+        and issubclass(value, BaseEstimator)
+        and not inspect.isabstract(value)
+    )

@@ -1,0 +1,281 @@
+"""Splits that respect composition."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import BaseCrossValidator, GroupKFold
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.structures import convert_structures, is_graphs
+
+_N_ELEMENTS = 119
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?|[0-9.]+|[()\[\]])+")
+
+
+def composition_groups(X):
+    """Label every crystal by its reduced composition.
+
+    The same alloy as fcc and as bcc, a supercell, or another ordering of the same atoms get the
+    same label. Keeping such rows on one side of a split is what makes a test score honest for *new*
+    compositions.
+
+    Parameters
+    ----------
+    X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+        What `check_structures` takes, and pymatgen ``Composition`` objects or chemical formulas
+        ("Fe2O3"; pymatgen picks a reader by file name, so a bare formula is never a readable path),
+        or a table with the columns ``x_Fe``, ``x_Ni``, ... of element fractions. Oxidation states
+        are ignored.
+
+    Returns
+    -------
+    groups : ndarray of shape (C,), dtype int
+        0 for the first composition met, 1 for the next new one, and so on.
+
+    Raises
+    ------
+    InvalidStructureError
+        When an item is no crystal and no composition.
+
+    Notes
+    -----
+    Fractions are compared after rounding to 1e-6, so "Fe0.333Ni0.667" and "FeNi2" are two
+    compositions.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import composition_groups
+    >>> composition_groups(["NiCo", "Ni3Co", "Co8Ni8", "CoNi3"])
+    array([0, 1, 0, 1])
+    """
+    amounts = _element_amounts(X)
+    fractions = np.round(amounts / amounts.sum(axis=1, keepdims=True), 6)
+    _, first, labels = np.unique(fractions, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=int)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[labels.reshape(-1)]
+
+
+def _element_amounts(X):
+    """Amount of each element, shape (C, 119); the column is the atomic number."""
+    if is_graphs(X):
+        return _amounts_of_graphs(X)
+    if isinstance(X, pd.DataFrame):
+        return _amounts_of_table(X)
+    if isinstance(X, str | Path | Mapping) or hasattr(X, "composition"):
+        raise TypeError(f"expected a sequence of crystals, got one {type(X).__name__}; use a list")
+    items = X if hasattr(X, "ndim") else list(X)
+    if getattr(items, "ndim", 1) != 1:
+        raise ValueError(
+            f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "
+            "their compositions, or a DataFrame with columns x_Fe, x_Ni, ... of element fractions"
+        )
+    amounts = np.zeros((len(items), _N_ELEMENTS))
+    for index, item in enumerate(items):
+        for element, amount in _composition(index, item).items():
+            amounts[index, element.Z] += amount
+    return amounts
+
+
+def _amounts_of_graphs(graphs):
+    numbers = np.asarray(graphs.atomic_numbers, dtype=np.int64)
+    n_crystals = len(graphs)
+    crystal = np.repeat(np.arange(n_crystals), np.diff(graphs.atom_ptr))
+    flat = np.bincount(crystal * _N_ELEMENTS + numbers, minlength=n_crystals * _N_ELEMENTS)
+    return flat.reshape(n_crystals, _N_ELEMENTS).astype(float)
+
+
+def _amounts_of_table(table):
+    from pymatgen.core import Element
+
+    columns = {
+        name: Element(name[2:]).Z
+        for name in table.columns
+        if isinstance(name, str) and name.startswith("x_") and Element.is_valid_symbol(name[2:])
+    }
+    if not columns:
+        raise ValueError(
+            "the table has no element fractions: expected columns x_Fe, x_Ni, ... as "
+            "CompositionFeaturizer makes them; pass groups=composition_groups(structures) to a "
+            "GroupKFold instead"
+        )
+    amounts = np.zeros((len(table), _N_ELEMENTS))
+    amounts[:, list(columns.values())] = table[list(columns)].to_numpy(dtype=float)
+    wrong = ~(np.isfinite(amounts).all(axis=1) & (amounts >= 0).all(axis=1) & amounts.any(axis=1))
+    if wrong.any():
+        raise ValueError(f"row {np.argmax(wrong)} has missing, negative or only zero fractions")
+    return amounts
+
+
+def _composition(index, item):
+    """The elements of one crystal, composition or formula."""
+    from pymatgen.core import Composition, Element
+
+    try:
+        if isinstance(item, str) and _FORMULA.fullmatch(item):
+            item = Composition(item)
+        elif isinstance(item, Mapping) and not isinstance(item, Composition):
+            item = item if "sites" in item else Composition(item)
+    except ValueError as error:
+        raise InvalidStructureError(index, str(item), f"not a formula ({error})") from error
+    if not isinstance(item, Composition):
+        try:
+            item = convert_structures([item])[0].composition
+        except InvalidStructureError as error:
+            raise InvalidStructureError(index, error.formula, error.reason) from error
+    elements = item.element_composition
+    if not elements:
+        raise InvalidStructureError(index, "no elements", "is an empty composition")
+    for element in elements:
+        if not isinstance(element, Element):
+            raise InvalidStructureError(index, item.formula, f"{element} is not an element")
+    return elements
+
+
+class CompositionGroupKFold(BaseCrossValidator):
+    """K folds in which no reduced composition is on both sides of a split.
+
+    `GroupKFold` with the groups of `composition_groups`, taken from `X` itself: usable wherever
+    scikit-learn takes ``cv=``.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2 and at most the number of distinct compositions.
+    shuffle : bool, default=True
+        Deal whole compositions to the folds at random. False fills the folds from the most frequent
+        composition down, which makes them as equal in size as they can be and needs no seed.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffle. With None every call to `split` deals anew.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import CompositionGroupKFold
+    >>> X = ["NiCo", "Ni3Co", "Co2Ni2", "NiCo3"]
+    >>> for train, test in CompositionGroupKFold(n_splits=3, shuffle=False).split(X):
+    ...     print(train, test)
+    [1 3] [0 2]
+    [0 1 2] [3]
+    [0 2 3] [1]
+    """
+
+    def __init__(self, n_splits=5, *, shuffle=True, random_state=None):
+        self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def split(self, X, y=None, groups=None):
+        """Generate the row numbers of each split.
+
+        Parameters
+        ----------
+        X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+            As for `composition_groups`.
+        y : array-like of shape (C,), default=None
+            Not used.
+        groups : None
+            Must be None, since the compositions are the groups.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Row numbers of the two sides.
+        """
+        _refuse_groups(self, groups)
+        folds = GroupKFold(
+            self.n_splits,
+            shuffle=self.shuffle,
+            random_state=self.random_state if self.shuffle else None,
+        )
+        labels = composition_groups(X)
+        yield from folds.split(labels, groups=labels)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of folds; the arguments are there for compatibility."""
+        return self.n_splits
+
+
+class ComponentSplit(BaseCrossValidator):
+    """Train on alloys of few components, test on alloys of more.
+
+    The question behind it: does a model fitted on cheap binaries and ternaries hold for the
+    high-entropy alloys one wants to predict?
+
+    Parameters
+    ----------
+    max_train : int or sequence of int, default=4
+        Largest number of elements a training crystal may have. Several numbers give one split each.
+    max_test : int or None, default=None
+        Largest number of elements of a test crystal; None for no limit. Crystals above it are on
+        neither side.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import ComponentSplit
+    >>> X = ["Ni", "NiCo", "NiCoCr", "NiCoCrFe", "FeCo"]
+    >>> for train, test in ComponentSplit(max_train=(1, 2)).split(X):
+    ...     print(train, test)
+    [0] [1 2 3 4]
+    [0 1 4] [2 3]
+    """
+
+    def __init__(self, max_train=4, *, max_test=None):
+        self.max_train = max_train
+        self.max_test = max_test
+
+    def split(self, X, y=None, groups=None):
+        """Generate the row numbers of each split.
+
+        Parameters
+        ----------
+        X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+            As for `composition_groups`.
+        y : array-like of shape (C,), default=None
+            Not used.
+        groups : None
+            Must be None, since the numbers of components decide.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Row numbers of the two sides.
+
+        Raises
+        ------
+        ValueError
+            When a side would be empty; the message lists how many crystals have how many elements.
+        """
+        _refuse_groups(self, groups)
+        n_components = np.count_nonzero(_element_amounts(X), axis=1)
+        max_test = np.inf if self.max_test is None else self.max_test
+        splits = []
+        for max_train in np.atleast_1d(self.max_train):
+            train = np.flatnonzero(n_components <= max_train)
+            test = np.flatnonzero((n_components > max_train) & (n_components <= max_test))
+            if not (len(train) and len(test)):
+                found = ", ".join(
+                    f"{count} with {k}"
+                    for k, count in zip(*np.unique(n_components, return_counts=True))
+                )
+                raise ValueError(
+                    f"max_train={max_train}, max_test={self.max_test} leaves no crystal to "
+                    f"{'test on' if len(train) else 'train on'}; crystals by number of elements: "
+                    f"{found}"
+                )
+            splits.append((train, test))
+        yield from splits
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits; the arguments are there for compatibility."""
+        return np.size(self.max_train)
+
+
+def _refuse_groups(splitter, groups):
+    if groups is not None:
+        raise ValueError(
+            f"{type(splitter).__name__} takes its groups from the compositions in X; leave out "
+            "groups, or use scikit-learn's GroupKFold"
+        )
