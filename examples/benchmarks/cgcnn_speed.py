@@ -1,0 +1,262 @@
+"""How fast graphs are built and CGCNN is trained, against the obvious ways, in the same run.
+
+    python examples/benchmarks/cgcnn_speed.py [--threads 1] [--repeats 7] [--out speed.json]
+
+Crystals are those of `fetch_hea` where they are in the cache, else `make_alloys`. All ways compute
+the same thing, which is checked before anything is timed:
+
+- building: pymatgen's ``get_all_neighbors`` and ``get_neighbor_list`` at 8 Å, sorted and cut to 12
+  neighbours per atom (the first is how the original CGCNN does it);
+- training step (forward, backward, Adam): the network with one matrix on [h_i, h_j, g_ij], as the
+  original has it, on its uncut Gaussian basis; the same written with ``torch_geometric.nn.CGConv``,
+  which has no batch norm inside the gate and so does less.
+
+Times are medians, and only their ratios mean anything on another machine. Peak memory is the growth
+of the resident set of a process that does five training steps and nothing else.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklmat import CGCNNRegressor, StructureToGraph
+from sklmat.batches import make_batch
+from sklmat.elements import element_vectors
+from sklmat.networks import CGCNN
+
+
+def load_crystals():
+    from sklmat.datasets import fetch_hea, make_alloys
+
+    try:
+        return fetch_hea(verbose=False).data, "fetch_hea"
+    except Exception as error:
+        print(f"real alloys are not here ({type(error).__name__}); generating some")
+        return make_alloys(200).data, "make_alloys"
+
+
+class NaiveConv(nn.Module):
+    """One matrix on the concatenation of both atoms and the edge."""
+
+    def __init__(self, width, n_gaussians):
+        super().__init__()
+        self.full = nn.Linear(2 * width + n_gaussians, 2 * width)
+        self.bn1 = nn.BatchNorm1d(2 * width)
+        self.bn2 = nn.BatchNorm1d(width)
+
+    def forward(self, h, gaussians, neighbors):
+        n, m = neighbors.shape
+        central = h.unsqueeze(1).expand(n, m, h.shape[1])
+        z = self.full(torch.cat([central, h[neighbors], gaussians], dim=2))
+        z = self.bn1(z.view(n * m, -1)).view(n, m, -1)
+        gate, core = z.chunk(2, dim=2)
+        total = torch.sum(torch.sigmoid(gate) * F.softplus(core), dim=1)
+        return F.softplus(h + self.bn2(total))
+
+
+class NaiveCGCNN(nn.Module):
+    """The network as the original writes it, with the weights of ours."""
+
+    def __init__(self, ours):
+        super().__init__()
+        self.table, self.embedding = ours.element_vectors, ours.embedding
+        width, n_gaussians = ours.embedding.out_features, len(ours.expansion.centers)
+        self.convs = nn.ModuleList(NaiveConv(width, n_gaussians) for _ in ours.convolutions)
+        for mine, theirs in zip(self.convs, ours.convolutions):
+            maps = (theirs.target_map, theirs.source_map, theirs.edge_map)
+            mine.full.weight.data = torch.cat([m.weight.data for m in maps], dim=1)
+            mine.full.bias.data = theirs.target_map.bias.data.clone()
+        self.hidden, self.output = ours.readout[0], ours.output
+
+    def forward(self, data):
+        h = self.embedding(self.table[data["z"]])
+        for conv in self.convs:
+            h = conv(h, data["gaussians"], data["neighbors"])
+        pooled = torch.stack([h[rows].mean(dim=0) for rows in data["crystals"]])
+        return self.output(F.softplus(self.hidden(F.softplus(pooled))))
+
+
+class PyGCGCNN(nn.Module):
+    """The same with PyG's own convolution."""
+
+    def __init__(self, ours):
+        super().__init__()
+        from torch_geometric.nn import CGConv
+
+        self.table, self.embedding = ours.element_vectors, ours.embedding
+        width, n_gaussians = ours.embedding.out_features, len(ours.expansion.centers)
+        self.convs = nn.ModuleList(
+            CGConv(width, dim=n_gaussians, batch_norm=True) for _ in ours.convolutions
+        )
+        self.hidden, self.output = ours.readout[0], ours.output
+
+    def forward(self, data):
+        from torch_geometric.nn import global_mean_pool
+
+        h = self.embedding(self.table[data["z"]])
+        for conv in self.convs:
+            h = F.softplus(conv(h, data["edge_index"], data["edge_attr"]))
+        pooled = global_mean_pool(h, data["crystal"], data["n_crystals"])
+        return self.output(F.softplus(self.hidden(F.softplus(pooled))))
+
+
+def naive_data(batch):
+    """The arrays that the original's data loader makes: Gaussians of all edges, uncut."""
+    n = len(batch.atomic_numbers)
+    gaussians = torch.exp(-((batch.distance[:, None] - torch.arange(41) * 0.2) ** 2) / 0.2**2)
+    return {
+        "z": batch.atomic_numbers,
+        "neighbors": batch.source.view(n, 12),
+        "gaussians": gaussians.view(n, 12, 41),
+        "crystals": [torch.nonzero(batch.crystal == c)[:, 0] for c in range(len(batch))],
+        "edge_index": torch.stack([batch.source, batch.target]),
+        "edge_attr": gaussians,
+        "crystal": batch.crystal,
+        "n_crystals": len(batch),
+    }
+
+
+def median_seconds(ways, repeats):
+    """Run the ways in turn, so that a change in the machine's speed meets all of them."""
+    times = {name: [] for name in ways}
+    for way in ways.values():
+        way()
+    for _ in range(repeats):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def original_neighbors(structure):
+    found = structure.get_all_neighbors(8.0, include_index=True)
+    return [sorted(ns, key=lambda n: n.nn_distance)[:12] for ns in found]
+
+
+def time_building(structures, repeats):
+    sample = structures[:: max(1, len(structures) // 40)]
+    ours = StructureToGraph(ties="truncate").transform(sample)
+    theirs = [n.nn_distance for s in sample for ns in original_neighbors(s) for n in ns]
+    assert np.allclose(ours.edge_distance, theirs, atol=1e-4), "not the same neighbours"
+    seconds = median_seconds(
+        {
+            "get_all_neighbors": lambda: [s.get_all_neighbors(8.0) for s in sample],
+            "get_neighbor_list": lambda: [s.get_neighbor_list(8.0) for s in sample],
+            "StructureToGraph": lambda: StructureToGraph().transform(sample),
+        },
+        max(3, repeats // 2),
+    )
+    return {name: len(sample) / value for name, value in seconds.items()}
+
+
+def make_step(network, data):
+    optimizer = torch.optim.Adam(network.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        network(data).square().mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def networks_and_data(graphs, n_crystals):
+    rows = np.random.default_rng(0).choice(
+        len(graphs), n_crystals, replace=n_crystals > len(graphs)
+    )
+    batch = make_batch(graphs[rows])
+    torch.manual_seed(0)
+    ours = CGCNN(torch.from_numpy(element_vectors()[0]), 1)
+    data = naive_data(batch)
+    return {
+        "sklmat": (ours, batch),
+        "naive": (NaiveCGCNN(ours), data),
+        "PyG CGConv": (PyGCGCNN(ours), data),
+    }
+
+
+def time_steps(graphs, n_crystals, repeats):
+    made = networks_and_data(graphs, n_crystals)
+    with torch.no_grad():
+        difference = (
+            made["sklmat"][0](made["sklmat"][1]) - made["naive"][0](made["naive"][1])
+        ).abs()
+    assert difference.max() < 1e-4, "not the same network"
+    steps = {name: make_step(*pair) for name, pair in made.items()}
+    return median_seconds(steps, repeats), float(difference.max())
+
+
+def _memory_of(name, graphs, n_crystals, queue):
+    step = make_step(*networks_and_data(graphs, n_crystals)[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(5):
+        step()
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def peak_memory(name, graphs, n_crystals):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_memory_of, args=(name, graphs, n_crystals, queue))
+    process.start()
+    value = queue.get()
+    process.join()
+    return value
+
+
+def time_inference(structures, graphs):
+    model = CGCNNRegressor(max_epochs=1, random_state=0).fit(graphs[:32], np.arange(32.0))
+    seconds = median_seconds(
+        {"graphs": lambda: model.predict(graphs), "structures": lambda: model.predict(structures)},
+        3,
+    )
+    return {name: len(graphs) / value for name, value in seconds.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--out", default="cgcnn_speed.json")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    structures, source = load_crystals()
+    graphs = StructureToGraph(ties="truncate").transform(structures)
+    print(f"{len(graphs)} crystals of {source}, {len(graphs.atomic_numbers)} atoms\n")
+    result = {"source": source, "threads": args.threads}
+
+    rates = result["crystals per second, building"] = time_building(structures, args.repeats)
+    ours = rates["StructureToGraph"]
+    for name, rate in rates.items():
+        print(f"building   {name:20s} {rate:9.0f} crystals/s   ours is {ours / rate:6.1f}x as fast")
+    for n_crystals in (32, 256):
+        seconds, difference = time_steps(graphs, n_crystals, args.repeats)
+        ratios = {name: value / seconds["sklmat"] for name, value in seconds.items()}
+        memory = {name: peak_memory(name, graphs, n_crystals) for name in seconds}
+        result[f"training step, batch {n_crystals}"] = {
+            "ratio to sklmat": ratios,
+            "peak memory (MiB)": memory,
+            "largest difference of outputs": difference,
+        }
+        for name, ratio in ratios.items():
+            print(
+                f"step, batch {n_crystals:<3d}  {name:12s} takes {ratio:5.1f}x our time, "
+                f"{memory[name]:6.0f} MiB"
+            )
+    result["crystals per second, predicting"] = time_inference(structures, graphs)
+    for name, rate in result["crystals per second, predicting"].items():
+        print(f"predicting from {name:12s} {rate:9.0f} crystals/s")
+    with open(args.out, "w") as file:
+        json.dump(result, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""Compositions as tables: fractions, lattice, and statistics of element properties."""
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.elements import element_table
+from sklmat.exceptions import InvalidStructureError
+from sklmat.features._base import TableFeaturizer, load_structures, refuse, unseen
+from sklmat.features._lattice import lattice_labels
+from sklmat.structures import is_graphs
+
+#: Properties that `CompositionFeaturizer` takes when none are named.
+DEFAULT_PROPERTIES = (
+    "group",
+    "period",
+    "Mendeleev number",
+    "atomic mass (u)",
+    "valence electrons",
+    "electronegativity (Pauling)",
+    "atomic radius (Å)",
+    "covalent radius (Å)",
+    "metallic radius (Å)",
+    "first ionisation energy (eV)",
+    "electron affinity (eV)",
+    "molar volume (cm³/mol)",
+    "melting point (K)",
+)
+STATISTICS = ("mean", "deviation", "min", "max", "range")
+
+
+class CompositionFeaturizer(TableFeaturizer):
+    """Describe each crystal by its composition.
+
+    The columns are, in this order: the atomic fraction of each element seen in `fit`
+    (``x_Cr``, ``x_Fe``, ... alphabetically); with `lattice` one 0/1 column for each lattice seen in
+    `fit` (``lattice_bcc``, ``lattice_fcc``, ...); statistics of element properties weighted by the
+    fractions (``mean electronegativity (Pauling)``, ...); and ``mixing entropy (kB per atom)``, the
+    configurational entropy of the random solution, -Σ c ln c.
+
+    Parameters
+    ----------
+    lattice : bool, default=False
+        Whether to add the lattice on which the atoms sit, from `infer_lattice`. Needs structures;
+        off by default so that bare compositions are accepted.
+    properties : sequence of str, default=None
+        Columns of `element_table` with numbers. The default takes group, period, Mendeleev number,
+        mass, valence electrons, electronegativity, atomic, covalent and metallic radius, first
+        ionisation energy, electron affinity, molar volume and melting point, as far as they are
+        known for every element seen in `fit`. An empty sequence leaves only the fractions, the
+        lattice and the entropy.
+    statistics : sequence of {"mean", "deviation", "min", "max", "range"}, default=None
+        Which statistics of each property; the default takes all five. "mean" and "deviation" (the
+        standard deviation) are weighted by the fractions, the others are over the elements that
+        occur.
+    on_invalid : {"raise", "warn"}, default="raise"
+        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
+        warning with all indices and reasons. Rows of `transform` with an element or lattice that
+        `fit` has not seen count as such.
+
+    Attributes
+    ----------
+    elements_ : list of str
+        Symbols seen in `fit`, alphabetically.
+    lattices_ : list of str
+        Lattices seen in `fit`, alphabetically; empty without `lattice`.
+    properties_ : list of str
+        The element properties in use.
+    statistics_ : list of str
+        The statistics in use.
+    property_values_ : ndarray of shape (n_elements, n_properties)
+        Their values for `elements_`.
+    feature_names_ : list of str
+        Names of the columns.
+
+    See Also
+    --------
+    StructureFeaturizer : What the composition does not say.
+
+    Notes
+    -----
+    `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
+    ``set_output(transform="default")`` asks for a plain array. ``FeatureUnion`` and
+    ``ColumnTransformer`` glue plain arrays together unless they are told
+    ``.set_output(transform="pandas")`` themselves.
+
+    The deviation is the standard deviation, as in the size mismatch δ of alloy theory, and not the
+    mean absolute deviation of Ward et al. [1]_.
+
+    References
+    ----------
+    .. [1] L. Ward et al., npj Comput. Mater. 2, 16028 (2016). :doi:`10.1038/npjcompumats.2016.28`
+
+    Examples
+    --------
+    >>> from pymatgen.core import Composition
+    >>> from sklmat import CompositionFeaturizer
+    >>> featurizer = CompositionFeaturizer(
+    ...     properties=["electronegativity (Pauling)"], statistics=["mean", "range"]
+    ... )
+    >>> featurizer.fit_transform([Composition("Ni3Fe"), Composition("Ni")]).T.round(3)
+                                           0     1
+    x_Fe                               0.250  0.00
+    x_Ni                               0.750  1.00
+    mean electronegativity (Pauling)   1.890  1.91
+    range electronegativity (Pauling)  0.080  0.00
+    mixing entropy (kB per atom)       0.562  0.00
+    """
+
+    _parameter_constraints = {
+        "lattice": ["boolean"],
+        "properties": ["array-like", None],
+        "statistics": ["array-like", None],
+        "on_invalid": [StrOptions({"raise", "warn"})],
+    }
+
+    def __init__(self, *, lattice=False, properties=None, statistics=None, on_invalid="raise"):
+        self.lattice = lattice
+        self.properties = properties
+        self.statistics = statistics
+        self.on_invalid = on_invalid
+
+    def fit(self, X, y=None):
+        """Learn which elements, and with `lattice` which lattices, there are.
+
+        Parameters
+        ----------
+        X : sequence of C crystals, or of C pymatgen Composition
+            Crystals in any form that `check_structures` takes; compositions only without `lattice`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : CompositionFeaturizer
+
+        Raises
+        ------
+        InvalidStructureError
+            When a row is no usable crystal or composition and `on_invalid` is "raise".
+        ValueError
+            When a property or statistic is unknown, a named property has no number for one of the
+            elements, or no row can be used.
+        TypeError
+            When compositions are given with ``lattice=True``, or `CrystalGraphs`.
+        """
+        self._validate_params()
+        items, amounts = self._read(X)
+        total = np.nansum(amounts, axis=0)
+        if not total.any():
+            raise ValueError("no row of X can be used to fit on")
+        symbols = element_table().index
+        self.elements_ = sorted(symbols[z - 1] for z in np.flatnonzero(total))
+        self.lattices_ = []
+        if self.lattice:
+            known = [item for item in items if item is not None]
+            self.lattices_ = sorted(set(lattice_labels(known).tolist()))
+        self.statistics_ = self._checked_statistics()
+        self._fit_properties()
+        self.feature_names_ = [
+            *(f"x_{symbol}" for symbol in self.elements_),
+            *(f"lattice_{name}" for name in self.lattices_),
+            *(f"{how} {name}" for name in self.properties_ for how in self.statistics_),
+            "mixing entropy (kB per atom)",
+        ]
+        return self
+
+    def transform(self, X):
+        """Compute the table.
+
+        Parameters
+        ----------
+        X : sequence of C crystals, or of C pymatgen Composition
+
+        Returns
+        -------
+        table : pandas.DataFrame or ndarray of shape (C, F)
+
+        Raises
+        ------
+        InvalidStructureError
+            When a row is not usable, or holds an element or lattice that `fit` has not seen, and
+            `on_invalid` is "raise".
+        """
+        check_is_fitted(self)
+        items, amounts = self._read(X)
+        values = np.full((len(items), len(self.feature_names_)), np.nan)
+        rows = np.flatnonzero(~np.isnan(amounts[:, 0]))
+        numbers = [int(z) for z in element_table(self.elements_)["atomic number"]]
+        errors = self._unseen_elements(items, amounts, rows, numbers)
+        rows = np.setdiff1d(rows, [error.index for error in errors])
+        lattices = lattice_labels(items[rows]) if self.lattices_ and len(rows) else None
+        if lattices is not None:
+            new = {r: [name] for r, name in zip(rows, lattices) if name not in self.lattices_}
+            errors += unseen("lattice", new, lambda r: _formula(items[r]), self.lattices_)
+            usable = ~np.isin(rows, list(new))
+            rows, lattices = rows[usable], lattices[usable]
+        refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
+        if len(rows):
+            values[rows] = self._describe(amounts[np.ix_(rows, numbers)], lattices)
+        return self._table(values, X)
+
+    def _read(self, X):
+        """Items (None where unusable) and the atomic fractions by atomic number, NaN likewise."""
+        items = _compositions(X, self.lattice, self.on_invalid)
+        if items is None:
+            items = load_structures(X, self.on_invalid)
+        amounts = np.zeros((len(items), 119))
+        for row, item in enumerate(items):
+            if item is None:
+                amounts[row] = np.nan
+                continue
+            numbers, weights = _atoms(item)
+            np.add.at(amounts[row], numbers, weights)
+            amounts[row] /= amounts[row].sum()
+        return items, amounts
+
+    def _checked_statistics(self):
+        statistics = list(STATISTICS if self.statistics is None else self.statistics)
+        unknown = [how for how in statistics if how not in STATISTICS]
+        if unknown:
+            raise ValueError(f"unknown statistics {unknown}; choose from {list(STATISTICS)}")
+        return statistics
+
+    def _fit_properties(self):
+        table = element_table(self.elements_).drop(columns="block")
+        names = list(DEFAULT_PROPERTIES if self.properties is None else self.properties)
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise ValueError(f"unknown properties {unknown}; choose from {list(table.columns)}")
+        if self.properties is None:
+            names = [name for name in names if table[name].notna().all()]
+        for name in names:
+            lacking = table.index[table[name].isna()]
+            if len(lacking):
+                raise ValueError(
+                    f"{name} is not known for {', '.join(lacking)}; leave it out of properties"
+                )
+        self.properties_ = names
+        self.property_values_ = table[names].to_numpy(dtype=float)
+
+    def _unseen_elements(self, items, amounts, rows, numbers):
+        other = np.setdiff1d(np.arange(119), numbers)
+        symbols = element_table().index
+        new = {
+            row: [symbols[z - 1] for z in other[amounts[row, other] > 0]]
+            for row in rows[(amounts[np.ix_(rows, other)] > 0).any(axis=1)]
+        }
+        return unseen("element", new, lambda row: _formula(items[row]), self.elements_)
+
+    def _describe(self, fractions, lattices):
+        columns = [fractions]
+        if lattices is not None:
+            columns.append(lattices[:, None] == np.array(self.lattices_))
+        present = fractions > 0
+        for values in self.property_values_.T:
+            found = _weighted_statistics(fractions, present, values)
+            columns += [found[how][:, None] for how in self.statistics_]
+        logarithms = np.log(np.where(present, fractions, 1))
+        columns.append(-(fractions * logarithms).sum(axis=1, keepdims=True) + 0.0)
+        return np.hstack(columns)
+
+
+def _weighted_statistics(fractions, present, values):
+    mean = (fractions * values).sum(axis=1)
+    variance = (fractions * (values - mean[:, None]) ** 2).sum(axis=1)
+    low = np.where(present, values, np.inf).min(axis=1)
+    high = np.where(present, values, -np.inf).max(axis=1)
+    return {
+        "mean": mean,
+        "deviation": np.sqrt(variance),
+        "min": low,
+        "max": high,
+        "range": high - low,
+    }
+
+
+def _compositions(X, lattice, on_invalid):
+    """The compositions in `X` as an object array, or None when `X` holds structures."""
+    from pymatgen.core import Composition
+
+    if isinstance(X, Composition):
+        raise TypeError("expected a sequence of compositions, got a single one; put it in a list")
+    if is_graphs(X) or isinstance(X, str | dict) or not hasattr(X, "__len__"):
+        return None
+    if getattr(X, "ndim", 1) != 1 or not any(isinstance(item, Composition) for item in X):
+        return None
+    if lattice:
+        raise TypeError("a Composition has no lattice: pass structures, or set lattice=False")
+    items = np.empty(len(X), dtype=object)
+    errors = []
+    for row, item in enumerate(X):
+        reason = _unusable(item)
+        if reason is None:
+            items[row] = item
+        else:
+            formula = item.formula if isinstance(item, Composition) else type(item).__name__
+            errors.append(InvalidStructureError(row, formula or "empty", reason))
+    refuse(errors, on_invalid)
+    return items
+
+
+def _unusable(item):
+    from pymatgen.core import Composition, DummySpecies
+
+    if not isinstance(item, Composition):
+        return "is no Composition like other rows; pass compositions only or structures only"
+    if not item.num_atoms > 0 or not np.isfinite(item.num_atoms):
+        return "has no atoms; give each element a positive amount"
+    if any(isinstance(specie, DummySpecies) for specie in item):
+        return "holds a dummy species; name chemical elements"
+    return None
+
+
+def _atoms(item):
+    """Atomic numbers and their amounts, of a Composition or a Structure."""
+    from pymatgen.core import Composition
+
+    if isinstance(item, Composition):
+        return [specie.Z for specie in item], list(item.values())
+    return np.unique(item.atomic_numbers, return_counts=True)
+
+
+def _formula(item):
+    return item.formula.replace(" ", "")

@@ -1,0 +1,270 @@
+"""Structures as tables: volume, distances, coordination, order and symmetry."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.elements import element_table
+from sklmat.exceptions import InvalidStructureError
+from sklmat.features._base import TableFeaturizer, load_structures, refuse, unseen
+from sklmat.features._describe import GROUPS, Describer, column_names
+from sklmat.features._lattice import lattice_labels
+from sklmat.features._neighbors import compact
+
+# Crystals sent to a worker at once, at most: about a tenth of a second of work.
+_CHUNK = 50
+
+
+class StructureFeaturizer(TableFeaturizer):
+    """Describe each crystal by its geometry and by how its elements are arranged.
+
+    Parameters
+    ----------
+    groups : sequence of str, default=None
+        Which groups of columns; they appear in the order of this list. The default takes all but
+        "lattice".
+
+        - "volume": volume per atom (Å³), density (g/cm³), packing fraction (of spheres that reach
+          half way to each atom's nearest neighbour: 0.740 for fcc, 0.680 for bcc), volume relative
+          to the elements (to the mean atomic volume of the pure elements at their fractions).
+        - "distances": mean, deviation, min and max over the atoms of the distance to the nearest
+          neighbour (Å), and its mean relative to the cube root of the volume per atom; mean and
+          deviation of all distances in the first and in the second shell (Å); ratio of the two
+          means; off-centre displacement (Å), the mean distance of an atom from the centre of its
+          first shell; deviation of the distances to the 18 nearest atoms from those of each ideal
+          lattice (relative root-mean-square, see `infer_lattice`).
+        - "coordination": mean, deviation, min and max over the atoms of the coordination number
+          (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
+        - "order": for the first and second shell, the fraction of its pairs that are of each kind
+          and the Warren-Cowley parameter α of each kind, for all kinds of pairs of elements seen in
+          `fit`; over all kinds the mean of |α| and the excess of like pairs; for the first shell,
+          the mean difference of electronegativity and of metallic radius across its pairs.
+        - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
+          (1 to 48).
+        - "lattice": one 0/1 column per lattice seen in `fit`, from `infer_lattice`. Not among the
+          defaults, because ``CompositionFeaturizer(lattice=True)`` has it.
+    symprec : float, default=0.1
+        Distance in Å within which atoms count as symmetry-equivalent. The default suits relaxed
+        cells, whose atoms are off their ideal sites by the noise of the relaxation.
+    n_jobs : int, default=None
+        Processes; None is one unless a ``joblib.parallel_config`` says otherwise. The result does
+        not depend on it.
+    on_invalid : {"raise", "warn"}, default="raise"
+        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
+        warning with all indices and reasons. Rows of `transform` with an element or lattice that
+        `fit` has not seen count as such.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    elements_ : list of str
+        Symbols seen in `fit`, alphabetically.
+    lattices_ : list of str
+        Lattices seen in `fit`, alphabetically; empty without the group "lattice".
+    groups_ : list of str
+        The groups in use.
+    feature_names_ : list of str
+        Names of the columns.
+
+    See Also
+    --------
+    CompositionFeaturizer : What can be said without a structure.
+    infer_lattice : The lattice that decides which atoms form the shells.
+
+    Notes
+    -----
+    Shells: on a lattice that `infer_lattice` recognises, the first and second shell are the nearest
+    8 and the next 6 atoms (bcc), 12 and 6 (fcc, hcp), 6 and 12 (sc), 4 and 12 (diamond), so that
+    displacements do not move atoms between shells. In all other crystals the first shell of an atom
+    ends 5 % beyond Hoppe's weighted mean distance, Σ w d / Σ w with w = exp(1 - (d / mean)⁶)
+    iterated to self-consistency, and the second is found in the same way among the atoms beyond.
+
+    Warren-Cowley: α(A-B) = 1 - p(A-B) / (p(A) p(B)), where p(A-B) is the fraction of a shell's
+    ordered pairs that go from A to B and p(A) the fraction of its pair ends that are A. Where all
+    atoms have the same number of neighbours p(A) is the concentration, and this is the usual
+    α = 1 - P(B|A) / c(B) [2]_. Zero is the random alloy, negative values mean more A-B pairs than
+    there, 1 none. In a crystal without A or without B α(A-B) is 0: there is no order to report, and
+    the table stays free of NaN. Means over pairs weigh with p(A) p(B), and the excess of like pairs
+    is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
+
+    Where an atom has no neighbours (a crystal without periodic images can be that small), distances
+    and shells that do not exist are NaN; so are the deviations from ideal lattices with fewer than
+    18 neighbours. Columns that need a property of the elements (the volume relative to them,
+    the differences of electronegativity and metallic radius) are there only when it is known for
+    every element seen in `fit`; non-metals have no metallic radius.
+
+    The group "order" has four columns for each pair of elements, too many where a data set spans
+    much of the periodic table: leave it out there.
+
+    All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
+    cell, to rounding. The output is a pandas DataFrame unless ``set_output(transform="default")``
+    asks for an array; see `CompositionFeaturizer`.
+
+    References
+    ----------
+    .. [1] R. Hoppe, Z. Kristallogr. 150, 23 (1979). :doi:`10.1524/zkri.1979.150.14.23`
+    .. [2] J. M. Cowley, Phys. Rev. 77, 669 (1950). :doi:`10.1103/PhysRev.77.669`
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import StructureFeaturizer
+    >>> nial = Structure(Lattice.cubic(2.88), ["Ni", "Al"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> table = StructureFeaturizer().fit_transform([nial])
+    >>> table["volume per atom (Å³)"].round(2).tolist()
+    [11.94]
+    >>> table[["Warren-Cowley α(Al-Ni) shell 1", "Warren-Cowley α(Al-Ni) shell 2"]].values.round(6)
+    array([[-1.,  1.]])
+    """
+
+    _parameter_constraints = {
+        "groups": ["array-like", None],
+        "symprec": [Interval(Real, 0, None, closed="neither")],
+        "n_jobs": [Integral, None],
+        "on_invalid": [StrOptions({"raise", "warn"})],
+        "verbose": ["boolean"],
+    }
+
+    def __init__(self, *, groups=None, symprec=0.1, n_jobs=None, on_invalid="raise", verbose=False):
+        self.groups = groups
+        self.symprec = symprec
+        self.n_jobs = n_jobs
+        self.on_invalid = on_invalid
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Learn which elements, and for the group "lattice" which lattices, there are.
+
+        Parameters
+        ----------
+        X : sequence of C crystals
+            In any form that `check_structures` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : StructureFeaturizer
+
+        Raises
+        ------
+        InvalidStructureError
+            When a row is no usable crystal and `on_invalid` is "raise".
+        ValueError
+            When a group is unknown or no row can be used.
+        TypeError
+            When `X` is a `CrystalGraphs`.
+        """
+        self._validate_params()
+        self.groups_ = self._checked_groups()
+        structures = [s for s in load_structures(X, self.on_invalid) if s is not None]
+        if not structures:
+            raise ValueError("no row of X can be used to fit on")
+        numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
+        symbols = element_table().index
+        self.elements_ = sorted(symbols[z - 1] for z in numbers)
+        self.lattices_ = []
+        if "lattice" in self.groups_:
+            self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
+        self.feature_names_ = [
+            name
+            for group in self.groups_
+            for name in column_names(group, self.elements_, self.lattices_)
+        ]
+        return self
+
+    def transform(self, X):
+        """Compute the table.
+
+        Parameters
+        ----------
+        X : sequence of C crystals
+
+        Returns
+        -------
+        table : pandas.DataFrame or ndarray of shape (C, F)
+
+        Raises
+        ------
+        InvalidStructureError
+            When a row is not usable, or holds an element or lattice that `fit` has not seen, and
+            `on_invalid` is "raise".
+        """
+        check_is_fitted(self)
+        structures = load_structures(X, self.on_invalid)
+        crystals = {row: compact(s) for row, s in enumerate(structures) if s is not None}
+        errors = self._unseen_elements(structures, crystals)
+        for error in errors:
+            del crystals[error.index]
+        if self.on_invalid == "raise":
+            refuse(errors, "raise")
+        values = np.full((len(structures), len(self.feature_names_)), np.nan)
+        new = {}
+        for row, (lattice, numbers) in zip(crystals, self._compute(list(crystals.values()))):
+            if "lattice" in self.groups_ and lattice not in self.lattices_:
+                new[row] = [lattice]
+            else:
+                values[row] = numbers
+        errors += unseen("lattice", new, lambda row: _formula(structures[row]), self.lattices_)
+        errors += self._without_symmetry(structures, set(crystals) - set(new), values)
+        refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
+        return self._table(values, X)
+
+    def _without_symmetry(self, structures, rows, values):
+        """Blank the rows where spglib failed, and say so."""
+        if "symmetry" not in self.groups_:
+            return []
+        column = self.feature_names_.index("space group number")
+        failed = [row for row in sorted(rows) if np.isnan(values[row, column])]
+        values[failed] = np.nan
+        reason = (
+            f"spglib finds no symmetry within symprec={self.symprec} Å; choose a smaller symprec, "
+            "or leave the group 'symmetry' out"
+        )
+        return [InvalidStructureError(row, _formula(structures[row]), reason) for row in failed]
+
+    def _checked_groups(self):
+        groups = list(GROUPS[:-1] if self.groups is None else self.groups)
+        unknown = [group for group in groups if group not in GROUPS]
+        if unknown or not groups or len(set(groups)) < len(groups):
+            raise ValueError(
+                f"groups must be different ones out of {list(GROUPS)}, at least one; got {groups}"
+            )
+        return groups
+
+    def _unseen_elements(self, structures, crystals):
+        table = element_table()
+        seen = set(table.loc[self.elements_, "atomic number"])
+        new = {}
+        for row, (numbers, *_) in crystals.items():
+            extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
+            if extra:
+                new[row] = extra
+        return unseen("element", new, lambda row: _formula(structures[row]), self.elements_)
+
+    def _compute(self, crystals):
+        """Describe compact crystals in chunks, large ones first, and give the rows in order."""
+        from joblib import effective_n_jobs
+        from tqdm import tqdm
+
+        describe = Describer(self.groups_, self.elements_, self.lattices_, self.symprec)
+        order = sorted(range(len(crystals)), key=lambda i: -len(crystals[i][0]))
+        size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(self.n_jobs))))
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        bar = tqdm(chunks, desc="structures to table", disable=not self.verbose)
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(describe)([crystals[i] for i in chunk]) for chunk in bar
+        )
+        rows = [None] * len(crystals)
+        for chunk, result in zip(chunks, results):
+            for i, row in zip(chunk, result):
+                rows[i] = row
+        return rows
+
+
+def _formula(structure):
+    return structure.formula.replace(" ", "")
