@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklmat.fused import FusedMessages
+
 #: Gaussians below this are set to zero. They change no prediction at single precision, and without
 #: the cut most of the basis is denormal numbers, on which a CPU is many times slower.
 _SMALLEST_LOG = -27.6  # log(1e-12)
@@ -68,6 +70,12 @@ class RowNorm(nn.BatchNorm1d):
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
+    def update(self, mean, var, n_rows):
+        """Move the running statistics towards those of a batch that was normalised elsewhere."""
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(var * (n_rows / (n_rows - 1)), self.momentum)
+
 
 class GatedGraphConv(nn.Module):
     """The graph convolution of CGCNN.
@@ -115,129 +123,41 @@ class GatedGraphConv(nn.Module):
         -------
         Tensor of shape (N, F)
         """
-        z = _EdgeSum.apply(
-            self.source_map(h),
-            self.target_map(h),
-            edge_features,
-            self.edge_map.weight[:, columns],
-            batch.source,
-            batch.target,
-            batch.n_dense,
-        )
-        messages = sum_gated_messages(self.edge_norm(z), batch, len(h))
+        of_source, of_target = self.source_map(h), self.target_map(h)
+        weight = self.edge_map.weight[:, columns]
+        if h.device.type == "cpu" and len(batch.source) > 1:
+            messages = self._fused(of_source, of_target, edge_features, weight, batch)
+        else:
+            messages = self._plain(of_source, of_target, edge_features, weight, batch)
         return F.softplus(h + self.node_norm(messages))
 
+    def _plain(self, of_source, of_target, edge_features, weight, batch):
+        """Sum of the messages that reach each atom, in torch's own operations."""
+        z = edge_features @ weight.T
+        z = z + of_source.index_select(0, batch.source) + of_target.index_select(0, batch.target)
+        gate, core = self.edge_norm(z).chunk(2, dim=1)
+        messages = torch.sigmoid(gate) * F.softplus(core)
+        total = messages.new_zeros(len(of_target), messages.shape[1])
+        return total.index_add_(0, batch.target, messages)
 
-def sum_gated_messages(x, batch, n_atoms):
-    """Add up ``sigmoid(gate) * softplus(core)`` over the edges that reach each atom.
-
-    Atoms without neighbours get zero.
-
-    Parameters
-    ----------
-    x : Tensor of shape (E, 2 F)
-        Gates beside cores.
-    batch : CrystalBatch
-    n_atoms : int
-
-    Returns
-    -------
-    Tensor of shape (N, F)
-    """
-    return _GatedSum.apply(x, batch.target, n_atoms, batch.n_dense)
-
-
-class _EdgeSum(torch.autograd.Function):
-    """``z_e = a[source_e] + b[target_e] + W g_e`` for every edge, written once.
-
-    The first ``N * n_dense`` edges belong to the atoms in order, `n_dense` to each, so that what
-    they take from their atom, and give back to it, needs no index.
-    """
-
-    @staticmethod
-    def forward(ctx, of_source, of_target, edge_features, weight, source, target, n_dense):
-        """Sum of the three parts, (E, 2 F)."""
-        ctx.save_for_backward(edge_features, weight, source, target)
-        ctx.n_atoms, ctx.n_dense = len(of_target), n_dense
-        z = of_source.index_select(0, source)
-        z.addmm_(edge_features, weight.T)
-        dense = ctx.n_atoms * n_dense
-        if dense:
-            z[:dense].view(ctx.n_atoms, n_dense, -1).add_(of_target[:, None])
-        if dense < len(z):
-            z[dense:] += of_target.index_select(0, target[dense:])
-        return z
-
-    @staticmethod
-    def backward(ctx, gradient):
-        """Gradients of the three parts."""
-        edge_features, weight, source, target = ctx.saved_tensors
-        dense = ctx.n_atoms * ctx.n_dense
-        to_source = gradient.new_zeros(ctx.n_atoms, gradient.shape[1])
-        to_target = torch.zeros_like(to_source)
-        to_source.index_add_(0, source, gradient)
-        if dense:
-            torch.sum(gradient[:dense].view(ctx.n_atoms, ctx.n_dense, -1), 1, out=to_target)
-        if dense < len(gradient):
-            to_target.index_add_(0, target[dense:], gradient[dense:])
-        to_edges = gradient @ weight if ctx.needs_input_grad[2] else None
-        return to_source, to_target, to_edges, gradient.T @ edge_features, None, None, None
-
-
-class _GatedSum(torch.autograd.Function):
-    """Messages and their sum, a cache-full of edges at a time.
-
-    Gates, cores and messages of all edges would be six passes over arrays that do not fit into
-    the cache; here only `x` is read, and its gradient written. Backward computes again what
-    forward did not keep.
-    """
-
-    _CHUNK = 2048  # edges: with 2 x 64 numbers each, 1 MB
-
-    @staticmethod
-    def forward(ctx, x, target, n_atoms, n_dense):
-        """Sum over the edges of each atom; (E, 2 F) to (N, F)."""
-        ctx.save_for_backward(x, target)
-        ctx.n_atoms, ctx.n_dense = n_atoms, n_dense
-        width = x.shape[1] // 2
-        total = x.new_zeros(n_atoms, width)
-        for atoms, edges in _GatedSum._chunks(ctx, len(x)):
-            messages = torch.sigmoid(x[edges, :width])
-            messages.mul_(F.softplus(x[edges, width:]))
-            if atoms is None:
-                total.index_add_(0, target[edges], messages)
-            else:
-                torch.sum(messages.view(-1, n_dense, width), 1, out=total[atoms])
+    def _fused(self, of_source, of_target, edge_features, weight, batch):
+        """The same, a cache-full of edges at a time."""
+        norm = self.edge_norm
+        statistics = None if self.training else (norm.running_mean, norm.running_var)
+        total, mean, var = FusedMessages.apply(
+            of_source,
+            of_target,
+            edge_features,
+            weight,
+            norm.weight,
+            norm.bias,
+            batch,
+            statistics,
+            norm.eps,
+        )
+        if self.training:
+            norm.update(mean, var, len(batch.source))
         return total
-
-    @staticmethod
-    def backward(ctx, gradient):
-        """Gradient with respect to `x`."""
-        x, target = ctx.saved_tensors
-        width = x.shape[1] // 2
-        result = torch.empty_like(x)
-        for atoms, edges in _GatedSum._chunks(ctx, len(x)):
-            gate, core, out = torch.sigmoid(x[edges, :width]), x[edges, width:], result[edges]
-            if atoms is None:
-                through = gradient.index_select(0, target[edges]).mul_(gate)
-            else:
-                through = gradient[atoms, None] * gate.view(-1, ctx.n_dense, width)
-                through = through.view(-1, width)
-            torch.mul(through, torch.sigmoid(core), out=out[:, width:])
-            through.mul_(F.softplus(core))
-            torch.mul(through, gate.neg_().add_(1), out=out[:, :width])
-        return result, None, None, None
-
-    @staticmethod
-    def _chunks(ctx, n_edges):
-        """Atoms and edges of each chunk; no atoms for the edges beyond the dense ones."""
-        dense = ctx.n_atoms * ctx.n_dense
-        step = max(1, _GatedSum._CHUNK // ctx.n_dense) if dense else 1
-        for start in range(0, ctx.n_atoms if dense else 0, step):
-            stop = min(start + step, ctx.n_atoms)
-            yield slice(start, stop), slice(start * ctx.n_dense, stop * ctx.n_dense)
-        for start in range(dense, n_edges, _GatedSum._CHUNK):
-            yield None, slice(start, min(start + _GatedSum._CHUNK, n_edges))
 
 
 def mean_pool(h, batch):

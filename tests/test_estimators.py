@@ -374,7 +374,7 @@ def test_graphs_must_suit(structures, graphs, y):
     other = StructureToGraph(cutoff=5.0).fit_transform(structures)
     with pytest.raises(ValueError, match=r"built with \{'cutoff': 5.0\}"):
         model.predict(other)
-    with pytest.raises(ValueError, match="larger than the 5.0 Å"):
+    with pytest.raises(ValueError, match=r"larger than the 5\.0 Å"):
         CGCNNRegressor(**TINY, cutoff=8.0).fit(other, y)
     small = CGCNNRegressor(**TINY, cutoff=4.0, max_neighbors=6).fit(graphs, y)
     assert small.graph_settings_["cutoff"] == 4.0

@@ -130,7 +130,7 @@ def test_invariances(alloys):
     permuted = Structure.from_sites([s[i] for i in order])
     q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     rotated = Structure(Lattice(s.lattice.matrix @ q), s.species, s.frac_coords)
-    moved = Structure(s.lattice, s.species, s.frac_coords + [0.3, 1.7, -2.2])
+    moved = Structure(s.lattice, s.species, s.frac_coords + np.array([0.3, 1.7, -2.2]))
     for other in (permuted, rotated, moved):
         assert np.allclose(np.sort(build([other]).edge_distance), reference, atol=1e-5)
     double = build([s * (2, 1, 1)])
@@ -212,7 +212,7 @@ def test_restrict_gives_what_building_gives(alloys):
         np.testing.assert_array_equal(narrow.edge_ptr, direct.edge_ptr)
         assert narrow.settings == direct.settings
     assert wide.restrict() is wide
-    with pytest.raises(ValueError, match="larger than the 6.0 Å"):
+    with pytest.raises(ValueError, match=r"larger than the 6\.0 Å"):
         wide.restrict(cutoff=7.0)
     with pytest.raises(ValueError, match="larger than the 5"):
         wide.restrict(max_neighbors=5).restrict(max_neighbors=6)

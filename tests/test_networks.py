@@ -1,5 +1,7 @@
 """Layers and networks against naive formulas, batches, symmetries."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,13 @@ from crystals import bcc_fe, fcc_cu, isolated_ne, random_alloys, rocksalt_nacl
 from pymatgen.core import Lattice, Structure
 from torch.nn import functional as F
 
-from sklmat import StructureToGraph
+from sklmat import StructureToGraph, fused
 from sklmat.batches import GraphDataset, make_batch, pad_neighbors
 from sklmat.elements import element_vectors
 from sklmat.layers import (
     GatedGraphConv,
     GaussianExpansion,
-    _EdgeSum,
-    _GatedSum,
     mean_pool,
-    sum_gated_messages,
 )
 from sklmat.networks import CGCNN
 
@@ -104,34 +103,45 @@ def test_convolution_equals_the_naive_loop(batch):
     assert torch.allclose(layer(h, values, columns, batch), expected, atol=1e-10)
 
 
-def test_edge_sum_and_gated_sum_have_right_gradients(monkeypatch):
-    monkeypatch.setattr(_GatedSum, "_CHUNK", 4)
+@pytest.mark.parametrize("chunk", [20, 10**6])
+@pytest.mark.parametrize("training", [True, False])
+def test_fused_convolution_equals_the_plain_one(batch, chunk, training, monkeypatch):
+    monkeypatch.setattr(fused, "_CHUNK", chunk)
     torch.manual_seed(0)
-    n_atoms, n_dense = 5, 2
-    target = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 1, 3, 3, 4, 0, 1])
-    source = torch.randint(n_atoms, target.shape)
+    layer = GatedGraphConv(3, 4).double().train(training)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    other = copy.deepcopy(layer)
 
     def draw(*shape):
         return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
-    inputs = (draw(n_atoms, 6), draw(n_atoms, 6), draw(len(target), 3), draw(6, 3))
-    for dense in (0, n_dense):
-        assert torch.autograd.gradcheck(
-            lambda *x, dense=dense: _EdgeSum.apply(*x, source, target, dense), inputs
+    n_atoms, n_edges = len(batch.atomic_numbers), len(batch.source)
+    inputs = (draw(n_atoms, 6), draw(n_atoms, 6), draw(n_edges, 4), draw(6, 4))
+    ours, theirs = layer._fused(*inputs, batch), other._plain(*inputs, batch)
+    assert torch.allclose(ours, theirs, atol=1e-12)
+    assert torch.allclose(layer.edge_norm.running_mean, other.edge_norm.running_mean)
+    assert torch.allclose(layer.edge_norm.running_var, other.edge_norm.running_var)
+    gradients = [
+        torch.autograd.grad(
+            total.pow(2).sum(), [*inputs, conv.edge_norm.weight, conv.edge_norm.bias]
         )
-        assert torch.autograd.gradcheck(
-            lambda x, dense=dense: _GatedSum.apply(x, target, n_atoms, dense),
-            (draw(len(target), 6),),
-        )
+        for total, conv in ((ours, layer), (theirs, other))
+    ]
+    for a, b in zip(*gradients):
+        assert torch.allclose(a, b, atol=1e-9)
 
 
 def test_atoms_without_neighbours_receive_nothing():
     graphs = StructureToGraph().fit_transform([isolated_ne(), fcc_cu()])
     batch = make_batch(graphs)
-    total = sum_gated_messages(torch.ones(len(batch.target), 6), batch, 5)
-    assert (total[0] == 0).all()
-    gated = torch.sigmoid(torch.tensor(1.0)) * F.softplus(torch.tensor(1.0))
-    assert torch.allclose(total[1:], 12 * gated.expand(4, 3))
+    layer = GatedGraphConv(3, 41).eval()
+    inputs = [torch.ones(5, 6), torch.ones(5, 6), torch.zeros(48, 4), torch.zeros(6, 4)]
+    layer.edge_norm.eps = 0.0
+    one_message = torch.sigmoid(torch.tensor(2.0)) * F.softplus(torch.tensor(2.0))
+    for total in (layer._fused(*inputs, batch), layer._plain(*inputs, batch)):
+        assert (total[0] == 0).all()
+        assert torch.allclose(total[1:], 12 * one_message.expand(4, 3))
 
 
 def test_mean_pool_counts_the_crystals_given(graphs):
@@ -171,7 +181,7 @@ def test_network_ignores_how_a_crystal_is_written():
         s,
         Structure.from_sites([s[i] for i in order]),
         Structure(Lattice(s.lattice.matrix @ q), s.species, s.frac_coords),
-        Structure(s.lattice, s.species, s.frac_coords + [0.4, -1.3, 2.6]),
+        Structure(s.lattice, s.species, s.frac_coords + np.array([0.4, -1.3, 2.6])),
         s * (1, 2, 1),
     ]
     graphs = StructureToGraph().fit_transform(forms)

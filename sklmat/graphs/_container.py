@@ -367,7 +367,7 @@ def _pointer(counts):
 
 
 def _gather_ranges(pointer, rows):
-    """Flat positions of the ranges ``pointer[r]:pointer[r + 1]`` for each row, one after another."""
+    """Flat positions of ``pointer[r]:pointer[r + 1]`` for each row, one after another."""
     counts = pointer[rows + 1] - pointer[rows]
     new_pointer = _pointer(counts)
     flat = np.arange(new_pointer[-1]) + np.repeat(pointer[rows] - new_pointer[:-1], counts)

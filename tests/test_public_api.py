@@ -1,0 +1,195 @@
+"""What is public: importable, documented, light to import, and layered."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklmat
+
+ROOT = Path(sklmat.__file__).parent
+DOCS = ROOT.parent / "docs"
+
+#: The way the data flows: a room imports only from rooms above it.
+ROOMS = [
+    "exceptions",
+    "structures",
+    "elements",
+    "graphs",
+    "features",
+    "batches",
+    "fused",
+    "layers",
+    "networks",
+    "training",
+    "estimators",
+    "embeddings",
+    "augmentation",
+    "eftgan",
+    "adversarial",
+    "model_selection",
+    "screening",
+    "inspection",
+    "plotting",
+    "datasets",
+    "estimator_checks",
+]
+WITH_ALL = ["graphs", "features", "estimators", "model_selection", "datasets", "estimator_checks"]
+PUBLIC = [f"sklmat.{name}" for name in sklmat.__all__] + [
+    f"sklmat.{room}.{name}"
+    for room in WITH_ALL
+    for name in importlib.import_module(f"sklmat.{room}").__all__
+    if name not in sklmat.__all__
+]
+
+
+def look_up(path):
+    room, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(room), name)
+
+
+def modules():
+    return [(path.relative_to(ROOT).parts, path) for path in sorted(ROOT.rglob("*.py"))]
+
+
+# -- names
+
+
+def test_every_name_is_the_one_of_its_room():
+    for name, room in sklmat._HOME.items():
+        assert getattr(sklmat, name) is look_up(f"sklmat.{room}.{name}")
+
+
+def test_dir_lists_names_and_rooms():
+    assert {*sklmat.__all__, "datasets", "estimator_checks"} <= set(dir(sklmat))
+
+
+def test_unknown_names_raise():
+    with pytest.raises(AttributeError, match="no attribute 'CGCNNRegresor'"):
+        sklmat.CGCNNRegresor  # noqa: B018
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of this copy")
+def test_reference_lists_every_public_name_once():
+    listed, module = [], ""
+    for line in (DOCS / "api" / "index.rst").read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split("::")[1].strip()
+        elif re.fullmatch(r"   [A-Za-z_.]+", line):
+            listed.append(f"{module}.{line.strip()}")
+    assert len(listed) == len(set(listed))
+    assert [name for name in PUBLIC if name not in listed] == []
+    assert all(callable(look_up(name)) for name in listed)
+
+
+# -- docstrings
+
+
+def sections(docstring):
+    """Section name -> text, of a numpydoc docstring."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(docstring), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def documented_parameters(docstring):
+    entries = re.findall(r"^(\*{0,2}\w.*?)(?: :.*)?$", sections(docstring)["Parameters"], re.M)
+    return [name.strip() for entry in entries for name in entry.split(",")]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_docstring_is_complete(path):
+    thing = look_up(path)
+    docstring = inspect.getdoc(thing)
+    assert docstring.splitlines()[0].endswith("."), "begin with one sentence on one line"
+    found = sections(docstring)
+    if not (inspect.isclass(thing) and issubclass(thing, Exception)) and not is_result(thing):
+        assert ">>>" in found.get("Examples", ""), "no Examples that run"
+    parameters = [
+        {"VAR_KEYWORD": "**", "VAR_POSITIONAL": "*"}.get(p.kind.name, "") + p.name
+        for p in inspect.signature(thing).parameters.values()
+    ]
+    if is_result(thing) or (inspect.isclass(thing) and issubclass(thing, Warning)):
+        return
+    assert documented_parameters(docstring) == parameters
+    if inspect.isfunction(thing):
+        assert "Returns" in found or "Yields" in found
+
+
+def is_result(thing):
+    """Whether users receive it and never make it."""
+    return thing is sklmat.model_selection.Comparison
+
+
+# -- imports
+
+HEAVY = {"torch", "xgboost", "matplotlib", "skorch", "shap", "ase", "pooch", "torch_geometric"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import sklmat", set()),
+        ("import sklmat.datasets", set()),
+        ("from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice", set()),
+        ("from sklmat import StructureToGraph, check_structures", set()),
+        ("from sklmat import compare_estimators", set()),
+        ("from sklmat import ParityDisplay", set()),
+        ("from sklmat import CGCNNRegressor", {"torch", "skorch", "torch_geometric"}),
+    ],
+)
+def test_imports_stay_light(statement, allowed):
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert (HEAVY & set(loaded)) <= allowed
+
+
+def test_import_of_the_package_takes_no_third_party_module():
+    """Its time is then that of reading one file, far below the half second that was asked for."""
+    code = "import sys\nbefore = set(sys.modules)\nimport sklmat\nprint(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {name.partition(".")[0] for name in loaded} == {"sklmat"}
+
+
+def imported_rooms(tree):
+    """Rooms named by any import of a module, however deep inside a function it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "import by the full name, so that this test can read it"
+            names = [node.module]
+            if node.module == "sklmat":
+                names = [f"sklmat.{sklmat._HOME.get(a.name, a.name)}" for a in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("sklmat."):
+                yield name.split(".")[1]
+
+
+def test_rooms_import_only_from_rooms_above():
+    wrong = []
+    for parts, path in modules():
+        room = parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        assert room in ROOMS, f"{room} has no place in the house: add it to ROOMS"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for other in imported_rooms(tree):
+            if ROOMS.index(other) > ROOMS.index(room):
+                wrong.append(f"{'/'.join(parts)} imports {other}")
+    assert wrong == []
+
+
+def test_only_training_knows_skorch():
+    def knows(path):
+        return re.search(r"^\s*(from|import) skorch", path.read_text(encoding="utf-8"), re.M)
+
+    assert {parts[0] for parts, path in modules() if knows(path)} <= {"training.py"}

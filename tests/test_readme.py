@@ -1,0 +1,47 @@
+"""The README keeps its promises: its example runs, its commands and links are right."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_example_compares_tunes_saves_and_predicts(tmp_path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    matplotlib.pyplot.close("all")
+
+    table, new_energies = names["table"], names["energies"][80:]
+    assert list(table.index) == ["CGCNN", "XGBoost"]
+    assert sorted(table.predictions["row"]) == list(range(80))
+    # The winner must know more of cells it has not seen than that they are alloys.
+    error = np.abs(names["predicted"] - new_energies).mean()
+    assert error < 0.5 * np.abs(names["y"].mean() - new_energies).mean()
+    assert (tmp_path / "winner.joblib").exists()
+    assert (tmp_path / "parity.png").stat().st_size > 10_000
+
+
+def test_commands_are_those_of_ci_and_of_the_examples():
+    install = 'python -m venv .venv && .venv/bin/pip install "torch==2.13.0" -e '
+    first, second = (block.strip() for block in blocks("bash"))
+    assert first == install + ". && .venv/bin/python examples/plot_compare_with_xgboost.py"
+    assert second == install + '".[test]" && .venv/bin/pytest'
+    assert second in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert len(targets) > 8
+    assert [target for target in targets if not (ROOT / target).exists()] == []
