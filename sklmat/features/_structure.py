@@ -160,12 +160,13 @@ class StructureFeaturizer(TableFeaturizer):
             When `X` is a `CrystalGraphs`.
         """
         self._validate_params()
-        self.groups_ = self._checked_groups()
+        groups = self._checked_groups()
         structures = [s for s in load_structures(X, self.on_invalid) if s is not None]
         if not structures:
             raise ValueError("no row of X can be used to fit on")
         numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
         symbols = element_table().index
+        self.groups_ = groups
         self.elements_ = sorted(symbols[z - 1] for z in numbers)
         self.lattices_ = []
         if "lattice" in self.groups_:
