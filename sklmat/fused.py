@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-#: Numbers per chunk: 2 x 64 for 2,048 edges, 1 MB.
+#: Numbers per chunk and thread: 2 x 64 for 2,048 edges, 1 MB.
 _CHUNK = 2**18
 
 
@@ -98,7 +98,7 @@ def _chunks(batch, width):
     """Atoms and edges of each chunk; no atoms for the edges behind the dense ones."""
     n_atoms, n_dense = len(batch.atomic_numbers), batch.n_dense
     dense = n_atoms * n_dense
-    step = max(1, _CHUNK // width)
+    step = max(1, _CHUNK * torch.get_num_threads() // width)
     atoms_step = max(1, step // max(n_dense, 1))
     for start in range(0, n_atoms if dense else 0, atoms_step):
         stop = min(start + atoms_step, n_atoms)

@@ -132,3 +132,20 @@ def test_wrong_table_and_wrong_file_are_refused(cgcnn_home, tmp_path):
     torch.save({"weights": 1}, tmp_path / "other.pth.tar")
     with pytest.raises(ValueError, match="no checkpoint of the original"):
         load_cgcnn_checkpoint(tmp_path / "other.pth.tar", atom_init="physical")
+
+
+def test_fine_tuning_keeps_the_originals_graphs(cgcnn_home, atom_init):
+    path = cgcnn_home / "pre-trained" / "band-gap.pth.tar"
+    model = load_cgcnn_checkpoint(path, atom_init=atom_init)
+    structures = [sparse_cell(), *random_alloys(3)]
+    before = model.predict(structures)
+    model.set_params(warm_start=True, max_epochs=1, lr=1e-12, random_state=0)
+    model.fit(structures, before)
+    assert model.graph_settings_["ties"] == "truncate"
+    # The weights have not moved, so only the batch norms' statistics can show a difference.
+    module = model.net_.module_
+    assert torch.equal(
+        module.output.weight,
+        torch.load(path, map_location="cpu", weights_only=True)["state_dict"]["fc_out.weight"],
+    )
+    assert model.padded_

@@ -194,12 +194,22 @@ def time_steps(graphs, n_crystals, repeats):
     return median_seconds(steps, repeats), float(difference.max())
 
 
+def _high_water():
+    """Largest resident set of this process so far (MiB)."""
+    try:
+        with open("/proc/self/status") as file:
+            (line,) = [line for line in file if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _memory_of(name, graphs, n_crystals, queue):
     step = make_step(*networks_and_data(graphs, n_crystals)[name])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _high_water()
     for _ in range(5):
         step()
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    queue.put(_high_water() - before)
 
 
 def peak_memory(name, graphs, n_crystals):

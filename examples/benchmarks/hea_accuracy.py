@@ -68,7 +68,7 @@ class Views:
     """
 
     def __init__(self, data):
-        fractions = CompositionFeaturizer(properties=[]).fit_transform(data.data)
+        fractions = CompositionFeaturizer().fit_transform(data.data).filter(regex="^x_")
         fcc = (data.frame["phase"] == "fcc").to_numpy(float)[:, None]
         volume = np.array([[s.volume / len(s)] for s in data.data])
         self.simple = np.hstack([fractions, fcc])

@@ -50,8 +50,8 @@ class GraphEstimator(BaseEstimator):
         """Return a new network for the given graphs."""
 
     @abstractmethod
-    def _check_elements(self, graphs):
-        """Refuse elements for which the network has no vector."""
+    def _known_elements(self):
+        """Mask of the atomic numbers for which a new network would have a vector."""
 
     @abstractmethod
     def _check_targets(self, y):
@@ -102,7 +102,8 @@ class GraphEstimator(BaseEstimator):
         graphs = self._fit_graphs(X, go_on)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to fit")
-        self._check_elements(graphs)
+        if not go_on:
+            _check_elements(graphs, self._known_elements())
         y = self._check_targets(y)
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
@@ -113,7 +114,7 @@ class GraphEstimator(BaseEstimator):
         weight = self._weigh(y, weight)
         sets = [_dataset(graphs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
-        self._keep(nets, state, graphs)
+        self._keep(nets, state, graphs, padded=go_on and self.padded_)
         return self
 
     def _fit_graphs(self, X, go_on):
@@ -146,7 +147,7 @@ class GraphEstimator(BaseEstimator):
             )
         else:
             graphs = StructureToGraph(**wanted, n_jobs=self.n_jobs).transform(X)
-        self._check_elements(graphs)
+        _check_elements(graphs, self.nets_[0].module_.known_elements.cpu().numpy())
         return pad_neighbors(graphs) if self.padded_ else graphs
 
     def _seed(self, checkpoint):
@@ -242,13 +243,13 @@ class GraphEstimator(BaseEstimator):
             digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
         return digest.hexdigest()
 
-    def _keep(self, nets, state, graphs):
+    def _keep(self, nets, state, graphs, padded):
         """Set all fitted attributes at once: a fit that fails before leaves none."""
         self.nets_ = nets
         for name, value in state.items():
             setattr(self, f"{name}_", value)
         self.graph_settings_ = graphs.settings
-        self.padded_ = False
+        self.padded_ = padded
         self.history_ = [
             {"member": k, **row} for k, net in enumerate(nets) for row in plain_history(net)
         ]
@@ -329,6 +330,16 @@ class GraphEstimator(BaseEstimator):
 def _dataset(graphs, targets, weight, rows):
     weight = torch.tensor(weight[rows], dtype=torch.float32)
     return GraphDataset(graphs[rows], targets[rows], weight)
+
+
+def _check_elements(graphs, known):
+    lacking = ~known[graphs.atomic_numbers]
+    if lacking.any():
+        crystal = int(np.searchsorted(graphs.atom_ptr, np.argmax(lacking), side="right")) - 1
+        raise ValueError(
+            f"structure {crystal} ({graphs.formula(crystal)}) has an element without a vector in "
+            "atom_init; give a table that has it (atom_init='onehot' covers all)"
+        )
 
 
 def _member_path(path, k, n_ensemble):

@@ -43,19 +43,8 @@ class _CGCNN:
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def _check_elements(self, graphs):
-        vectors = (
-            self.nets_[0].module_.known_elements.cpu().numpy()
-            if hasattr(self, "nets_") and graphs.settings == getattr(self, "graph_settings_", None)
-            else ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
-        )
-        lacking = ~vectors[graphs.atomic_numbers]
-        if lacking.any():
-            crystal = int(np.searchsorted(graphs.atom_ptr, np.argmax(lacking), side="right")) - 1
-            raise ValueError(
-                f"structure {crystal} ({graphs.formula(crystal)}) has an element without a vector "
-                "in atom_init; give a table that has it (atom_init='onehot' covers all)"
-            )
+    def _known_elements(self):
+        return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
 
     def _make_network(self, n_outputs, graphs):
         return CGCNN(

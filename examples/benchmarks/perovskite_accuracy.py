@@ -1,0 +1,86 @@
+"""Accuracy on 3,159 halide perovskites: CGCNN beside XGBoost and the published CGCNN.
+
+    python examples/benchmarks/perovskite_accuracy.py [--targets band_gap ...] [--epochs N]
+
+A random 70/10/20 split (seed 0), as the data set's authors use; the 10 % are not used at all here,
+because nothing is chosen by them. XGBoost sees the species on each of the 20 sites (one-hot), which
+is all there is to know: the lattice is the same for all. Training time is process time, so that it
+counts every core.
+
+Published (npj Comput. Mater. 2024, 10.1038/s41524-024-01270-1): band gap 0.037 eV, decomposition
+energy 0.45 meV/atom, band type 95.6 %.
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+from sklearn.metrics import accuracy_score, mean_absolute_error
+from xgboost import XGBClassifier, XGBRegressor
+
+from sklmat import CGCNNClassifier, CGCNNRegressor, StructureToGraph
+from sklmat.datasets import fetch_halide_perovskites
+
+PUBLISHED = {"decomposition_energy": 0.45, "band_gap": 0.037, "band_type": 0.956}
+UNITS = {"decomposition_energy": "meV/atom", "band_gap": "eV", "band_type": "accuracy"}
+NETWORK = {"hidden_dim": 64, "batch_size": 32, "random_state": 0}
+EPOCHS = 150
+
+
+def split(n):
+    order = np.random.default_rng(0).permutation(n)
+    return order[: int(0.7 * n)], order[int(0.8 * n) :]
+
+
+def one_hot_sites(structures):
+    numbers = np.array([s.atomic_numbers for s in structures])
+    return np.hstack([numbers == z for z in np.unique(numbers)]).astype(np.float32)
+
+
+def candidates(target, views, epochs):
+    trees = {"n_estimators": 2000, "learning_rate": 0.03, "max_depth": 6, "n_jobs": 2}
+    trees |= {"subsample": 0.8, "colsample_bytree": 0.5, "random_state": 0}
+    classify = target == "band_type"
+    network = CGCNNClassifier if classify else CGCNNRegressor
+    return {
+        "XGBoost, one-hot sites": (
+            views["sites"],
+            XGBClassifier(**trees) if classify else XGBRegressor(**trees),
+        ),
+        "CGCNN": (views["graphs"], network(**NETWORK, max_epochs=epochs, verbose=True)),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--targets", nargs="+", default=list(PUBLISHED), choices=list(PUBLISHED))
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--out", default="perovskite_accuracy.json")
+    args = parser.parse_args()
+    result = {}
+    for target in args.targets:
+        data = fetch_halide_perovskites(target)
+        views = {
+            "sites": one_hot_sites(data.data),
+            "graphs": StructureToGraph().transform(data.data),
+        }
+        y = data.target
+        train, test = split(len(y))
+        score = accuracy_score if target == "band_type" else mean_absolute_error
+        print(f"\n{target} ({UNITS[target]}), {len(train)} training and {len(test)} test rows")
+        result[target] = {"published CGCNN": PUBLISHED[target]}
+        for name, (X, model) in candidates(target, views, args.epochs).items():
+            start = time.process_time()
+            model.fit(X[train], y[train])
+            seconds = time.process_time() - start
+            value = float(score(y[test], model.predict(X[test])))
+            result[target][name] = {"score": value, "training CPU seconds": seconds}
+            print(f"  {name:24s} {value:.4f}   {seconds:.0f} CPU s")
+        print(f"  {'published CGCNN':24s} {PUBLISHED[target]:.4f}")
+    with open(args.out, "w") as file:
+        json.dump(result, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
