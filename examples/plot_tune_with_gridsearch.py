@@ -30,21 +30,25 @@ cells_train, cells_test, energies_train, energies_test = train_test_split(
 # for each number of neighbours, however many candidates and folds there are. A folder, as in
 # ``cache="graphs"``, also serves several processes and the next session.
 
+import torch
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 
 from sklmat import CGCNNRegressor, StructureToGraph
 
+# Networks of this size gain nothing from threads, and lose much where the cores have other work.
+torch.set_num_threads(1)
+
 folds = KFold(3, shuffle=True, random_state=0)
 network = Pipeline(
     [
         ("graphs", StructureToGraph(cache=1000)),
-        ("cgcnn", CGCNNRegressor(hidden_dim=32, max_epochs=30, random_state=0)),
+        ("cgcnn", CGCNNRegressor(max_epochs=30, random_state=0)),
     ]
 )
 network_search = GridSearchCV(
     network,
-    {"graphs__max_neighbors": [12, 18], "cgcnn__lr": [0.002, 0.005]},
+    {"graphs__max_neighbors": [12, 18], "cgcnn__lr": [0.003, 0.01]},
     scoring="neg_mean_absolute_error",
     cv=folds,
 ).fit(cells_train, energies_train)
