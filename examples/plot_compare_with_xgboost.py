@@ -28,15 +28,11 @@ print(alloys.frame[["formula", "short-range order", "formation energy (eV/atom)"
 # Each takes the structures themselves: a featurizer and a regressor are one estimator when they are
 # in a pipeline, so that everything that is learned is learned from the training rows only.
 
-import torch
 from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline, make_union
 from xgboost import XGBRegressor
 
 from sklmat import CGCNNRegressor, CompositionFeaturizer, StructureFeaturizer
-
-# Networks of this size gain nothing from threads, and lose much where the cores have other work.
-torch.set_num_threads(1)
 
 boosting = XGBRegressor(n_estimators=500, learning_rate=0.05, max_depth=4, n_jobs=1)
 models = {

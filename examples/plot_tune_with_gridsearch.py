@@ -30,14 +30,10 @@ cells_train, cells_test, energies_train, energies_test = train_test_split(
 # for each number of neighbours, however many candidates and folds there are. A folder, as in
 # ``cache="graphs"``, also serves several processes and the next session.
 
-import torch
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 
 from sklmat import CGCNNRegressor, StructureToGraph
-
-# Networks of this size gain nothing from threads, and lose much where the cores have other work.
-torch.set_num_threads(1)
 
 folds = KFold(3, shuffle=True, random_state=0)
 network = Pipeline(

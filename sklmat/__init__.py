@@ -26,7 +26,16 @@ _ROOMS = {
     "plotting": ["ParityDisplay"],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
-_MODULES = [*_ROOMS, "batches", "layers", "networks", "training", "datasets", "estimator_checks"]
+_MODULES = [
+    *_ROOMS,
+    "batches",
+    "fused",
+    "layers",
+    "networks",
+    "training",
+    "datasets",
+    "estimator_checks",
+]
 
 __all__ = sorted(_HOME)
 

@@ -75,6 +75,12 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
         else:
             if y is None:
                 raise ValueError("GraphEmbedding trains a network and needs y")
+            if hasattr(self.estimator, "nets_"):
+                raise ValueError(
+                    "estimator is fitted, and fit would train it anew; pass "
+                    "FrozenEstimator(estimator) or the path of a saved one to use it as it is, or "
+                    "clone(estimator) to train it"
+                )
             network = CGCNNRegressor() if self.estimator is None else clone(self.estimator)
             self.estimator_ = network.fit(X, y)
         self.n_features_out_ = sum(
@@ -91,7 +97,8 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (C, n_features_out_)
+        ndarray of shape (C, F)
+            F is ``n_features_out_``.
         """
         check_is_fitted(self)
         return self.estimator_.embed(X)

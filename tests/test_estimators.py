@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import StackingRegressor, VotingRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
@@ -150,6 +151,35 @@ def test_embeddings(graphs, structures, y):
     np.testing.assert_allclose(
         frame, CGCNNRegressor(**TINY).fit(graphs, y).embed(graphs), rtol=1e-6
     )
+
+
+def test_embedding_with_a_trained_network(graphs, structures, y, tmp_path):
+    trained = CGCNNRegressor(**TINY).fit(graphs, y)
+    trained.save(tmp_path / "network.safetensors")
+    expected = trained.embed(graphs)
+    for given in (FrozenEstimator(trained), tmp_path / "network.safetensors"):
+        np.testing.assert_array_equal(GraphEmbedding(given).fit_transform(graphs), expected)
+        np.testing.assert_array_equal(clone(GraphEmbedding(given)).fit_transform(graphs), expected)
+    with pytest.raises(ValueError, match="FrozenEstimator"):
+        GraphEmbedding(trained).fit(graphs, y)
+    with pytest.raises(ValueError, match="needs y"):
+        GraphEmbedding(CGCNNRegressor(**TINY)).fit(graphs)
+
+
+def test_threads_are_few_and_put_back(graphs, y):
+    seen = []
+
+    class Count(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            seen.append(torch.get_num_threads())
+
+    torch.set_num_threads(2)
+    try:
+        CGCNNRegressor(**TINY, callbacks=[Count()]).fit(graphs, y).predict(graphs)
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 # -- leakage

@@ -196,6 +196,17 @@ def test_scikit_learn_sees_a_1d_array(alloys):
     assert len(_safe_indexing(graphs, np.arange(12) > 9)) == 2
 
 
+def test_becoming_an_array_is_refused_in_words(alloys):
+    from sklearn.ensemble import BaggingRegressor
+    from sklearn.linear_model import Ridge
+
+    graphs = build(alloys)
+    with pytest.raises(TypeError, match="n_ensemble for bagging"):
+        np.asarray(graphs)
+    with pytest.raises(TypeError, match="not supported on crystals"):
+        BaggingRegressor(Ridge()).fit(graphs, np.arange(12.0))
+
+
 def test_concatenate_refuses_unlike_parts():
     with pytest.raises(ValueError, match="part 1 was built with"):
         CrystalGraphs.concatenate([build([fcc_cu()]), build([fcc_cu()], cutoff=5.0)])

@@ -40,8 +40,8 @@ class StructureFeaturizer(TableFeaturizer):
           (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
         - "order": for the first and second shell, the fraction of its pairs that are of each kind
           and the Warren-Cowley parameter α of each kind, for all kinds of pairs of elements seen in
-          `fit`; over all kinds the mean of |α| and the excess of like pairs; for the first shell,
-          the mean difference of electronegativity and of metallic radius across its pairs.
+          `fit`; over all kinds the mean of its absolute value and the excess of like pairs; for the
+          first shell, the mean difference of electronegativity and of metallic radius over pairs.
         - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
           (1 to 48).
         - "lattice": one 0/1 column per lattice seen in `fit`, from `infer_lattice`. Not among the

@@ -132,6 +132,13 @@ class CrystalGraphs:
             f"max_neighbors={self.max_neighbors})"
         )
 
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "CrystalGraphs cannot become a numpy array. Bagging, AdaBoost, permutation_importance "
+            "and passthrough=True try this and are not supported on crystals; use n_ensemble for "
+            "bagging, and a feature table for importances"
+        )
+
     def __iter__(self):
         return (self[c] for c in range(len(self)))
 
@@ -266,7 +273,16 @@ class CrystalGraphs:
         return CrystalGraphs(**arrays, edge_ptr=kept_before[self.edge_ptr], **settings)
 
     def formula(self, c):
-        """Chemical formula of crystal `c`, for messages."""
+        """Chemical formula of a crystal, for messages.
+
+        Parameters
+        ----------
+        c : int
+
+        Returns
+        -------
+        str
+        """
         from pymatgen.core import Composition, Element
 
         numbers = self.atomic_numbers[self.atom_ptr[c] : self.atom_ptr[c + 1]]
