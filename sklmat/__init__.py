@@ -9,7 +9,7 @@ import importlib
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "exceptions": ["InvalidStructureError", "InvalidStructureWarning", "LabelWarning"],
+    "exceptions": ["InvalidStructureError", "InvalidStructureWarning"],
     "structures": ["check_structures"],
     "elements": ["element_table", "element_vectors"],
     "graphs": ["CrystalGraphs", "StructureToGraph"],
@@ -29,7 +29,6 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = [
     *_ROOMS,
     "batches",
-    "fused",
     "layers",
     "networks",
     "training",

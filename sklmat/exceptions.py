@@ -27,7 +27,3 @@ class InvalidStructureError(ValueError):
 
 class InvalidStructureWarning(UserWarning):
     """Rows that were replaced by NaN because ``on_invalid="warn"`` asked for it."""
-
-
-class LabelWarning(UserWarning):
-    """Labels that contradict each other or known reference values."""

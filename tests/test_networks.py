@@ -9,12 +9,13 @@ from crystals import bcc_fe, fcc_cu, isolated_ne, random_alloys, rocksalt_nacl
 from pymatgen.core import Lattice, Structure
 from torch.nn import functional as F
 
-from sklmat import StructureToGraph, fused
+from sklmat import StructureToGraph
 from sklmat.batches import GraphDataset, make_batch, pad_neighbors
 from sklmat.elements import element_vectors
 from sklmat.layers import (
     GatedGraphConv,
     GaussianExpansion,
+    _fused,
     mean_pool,
 )
 from sklmat.networks import CGCNN
@@ -106,7 +107,7 @@ def test_convolution_equals_the_naive_loop(batch):
 @pytest.mark.parametrize("chunk", [20, 10**6])
 @pytest.mark.parametrize("training", [True, False])
 def test_fused_convolution_equals_the_plain_one(batch, chunk, training, monkeypatch):
-    monkeypatch.setattr(fused, "_CHUNK", chunk)
+    monkeypatch.setattr(_fused, "_CHUNK", chunk)
     torch.manual_seed(0)
     layer = GatedGraphConv(3, 4).double().train(training)
     for parameter in layer.parameters():

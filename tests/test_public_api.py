@@ -23,7 +23,6 @@ ROOMS = [
     "graphs",
     "features",
     "batches",
-    "fused",
     "layers",
     "networks",
     "training",

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sklmat.fused import FusedMessages
+from sklmat.layers._fused import FusedMessages
 
 #: Gaussians below this are set to zero. They change no prediction at single precision, and without
 #: the cut most of the basis is denormal numbers, on which a CPU is many times slower.
