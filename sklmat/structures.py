@@ -87,7 +87,7 @@ def convert_structures(X):
 
 
 def _convert(X, on_invalid, problems):
-    items = _as_items(X)
+    items = as_items(X)
     structures = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
         try:
@@ -144,7 +144,7 @@ def _warn(problems):
         warnings.warn(message, InvalidStructureWarning, stacklevel=3)
 
 
-def _as_items(X):
+def as_items(X):
     """The crystals of `X` as a list, refusing what only looks like a sequence of crystals."""
     from pymatgen.core.structure import SiteCollection
 
@@ -224,7 +224,9 @@ def _from_ase(index, atoms, Structure):
             "zero volume: the Atoms object has no three independent cell vectors; set a cell "
             "(atoms.center(vacuum=...) for a molecule)",
         )
-    if "occupancy" in atoms.info:
+    # ASE's CIF reader notes the occupancies of ordered crystals too.
+    occupancy = atoms.info.get("occupancy") or {}
+    if any(len(o) != 1 or abs(sum(o.values()) - 1) > 1e-8 for o in occupancy.values()):
         raise InvalidStructureError(
             index, formula, "partial occupancy in Atoms.info['occupancy']; choose one ordering"
         )

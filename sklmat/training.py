@@ -29,7 +29,7 @@ _WARMUP = 0.1
 
 
 class WeightedLoss(nn.Module):
-    """Mean over rows of a loss times the weight of the row.
+    """Mean over rows of a loss times the weight of the row; weights have a mean of one.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class WeightedLoss(nn.Module):
         loss = self.function(prediction, target, reduction="none")
         if loss.ndim > 1:
             loss = loss.mean(dim=1)
-        return (loss * weight).sum() / weight.sum()
+        return (loss * weight).mean()
 
 
 class GraphNet(NeuralNet):
@@ -252,13 +252,18 @@ class Resume(Callback):
         Draws the batches.
     callbacks : list of Callback
         Others whose plain attributes belong to the state.
+    first_epoch : int
+        Epochs that the net has behind it from trainings before this one.
     """
 
-    def __init__(self, path, key, generator, callbacks):
+    def __init__(self, path, key, generator, callbacks, first_epoch):
         self.path = Path(path)
         self.key = key
         self.generator = generator
         self.callbacks = callbacks
+        self.first_epoch = first_epoch
+        if not self.path.parent.is_dir():
+            raise ValueError(f"the folder of the checkpoint {self.path} does not exist; make it")
 
     def restore(self, net):
         """Bring `net` to the state in the file, if there is one."""
@@ -274,6 +279,8 @@ class Resume(Callback):
         net.optimizer_.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["rng"].cpu())
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
         for row in state["history"]:
             net.history.append({**row, "batches": []})
         for callback, values in zip(self.callbacks, state["callbacks"]):
@@ -287,7 +294,8 @@ class Resume(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "generator": self.generator.get_state(),
             "rng": torch.get_rng_state(),
-            "history": plain_history(net),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "history": plain_history(net)[self.first_epoch :],
             "callbacks": [vars(callback) for callback in self.callbacks],
         }
         handle, unfinished = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
@@ -409,16 +417,19 @@ def train_net(
     first_epoch = len(net.history)
     n_steps = max_epochs * EvenBatches(len(train_set), net.batch_size).n_batches
     own = [Schedule(schedule, n_steps)] + ([BestWeights(patience)] if patience else [])
-    resume = Resume(checkpoint, checkpoint_key, generator, own) if checkpoint else None
-    if resume:
+    resume = None
+    if checkpoint is not None:
+        resume = Resume(checkpoint, checkpoint_key, generator, own, first_epoch)
         resume.restore(net)
     done = len(net.history) - first_epoch
     added = own + ([resume] if resume else [])
     if verbose:
         added.append(ProgressBar(max_epochs, done, description))
     permanent = net.callbacks_
+    # skorch also takes pairs of a name and a callback.
+    added += [item[1] if isinstance(item, tuple) else item for item in callbacks]
     net.callbacks_ = permanent + [
-        (f"added_{k}", callback.initialize()) for k, callback in enumerate([*added, *callbacks])
+        (f"added_{k}", callback.initialize()) for k, callback in enumerate(added)
     ]
     train_set.generator = generator
     if valid_set is not None:

@@ -1,5 +1,6 @@
 """What all graph estimators share: graphs in, targets scaled, an ensemble of nets trained."""
 
+import copy
 import hashlib
 from abc import abstractmethod
 from numbers import Integral, Real
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklmat.batches import GraphDataset, pad_neighbors
+from sklmat.elements import element_vectors
 from sklmat.estimators._files import load_estimator, save_estimator
 from sklmat.graphs import CrystalGraphs, StructureToGraph
 from sklmat.training import make_net, plain_history, run_net, seeded, train_net
@@ -48,6 +50,10 @@ class GraphEstimator(BaseEstimator):
     @abstractmethod
     def _make_network(self, n_outputs, graphs):
         """Return a new network for the given graphs."""
+
+    @abstractmethod
+    def _check_architecture(self):
+        """Raise where the parameters ask for another network than the fitted one."""
 
     @abstractmethod
     def _known_elements(self):
@@ -111,7 +117,7 @@ class GraphEstimator(BaseEstimator):
         weight = _check_sample_weight(weight, np.empty((len(y), 1)), dtype=np.float64)
         train, valid = self._split(y, seed)
         targets, state = self._encode_targets(y, y[train], go_on, classes)
-        weight = self._weigh(y, weight)
+        weight = _normalized(self._weigh(y, weight), train)
         sets = [_dataset(graphs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
         self._keep(nets, state, graphs, padded=go_on and self.padded_)
@@ -127,6 +133,7 @@ class GraphEstimator(BaseEstimator):
             cutoff=8.0 if self.cutoff is None else self.cutoff,
             max_neighbors=12 if self.max_neighbors is None else self.max_neighbors,
             n_jobs=self.n_jobs,
+            verbose=self.verbose,
         ).transform(X)
 
     def _graphs(self, X):
@@ -177,18 +184,23 @@ class GraphEstimator(BaseEstimator):
             raise ValueError(
                 f"warm_start cannot change n_ensemble from {len(self.nets_)} to {self.n_ensemble}"
             )
-        key = "" if checkpoint is None else self._training_key(sets, state, seed, n_epochs)
+        if go_on:
+            self._check_architecture()
+            # Otherwise every call would draw the same batches again.
+            seeds = [s + len(net.history) for s, net in zip(seeds, self.nets_)]
+        key = "" if checkpoint is None else self._training_key(sets, state, seed, n_epochs, go_on)
         jobs = [
             (
                 int(member_seed),
-                self.nets_[k] if go_on else None,
+                # A copy: an error or an interrupt must not spoil the network there is.
+                copy.deepcopy(self.nets_[k]) if go_on else None,
                 None if checkpoint is None else _member_path(checkpoint, k, self.n_ensemble),
                 f"fit {k + 1}/{self.n_ensemble}" if self.n_ensemble > 1 else "fit",
             )
             for k, member_seed in enumerate(seeds)
         ]
         common = (sets, state["n_outputs"], key, n_epochs, schedule)
-        if self.n_jobs not in (None, 1) and self.n_ensemble > 1:
+        if effective_n_jobs(self.n_jobs) > 1 and self.n_ensemble > 1:
             return Parallel(n_jobs=self.n_jobs)(
                 delayed(self._train_member)(*job, *common) for job in jobs
             )
@@ -197,6 +209,8 @@ class GraphEstimator(BaseEstimator):
             nets.append(self._train_member(*job, *common))
             if nets[-1].interrupted_:
                 # A half-trained member beside whole ones would spoil the mean.
+                if go_on and len(nets) < self.n_ensemble:
+                    return self.nets_
                 return nets[:-1] or nets
         return nets
 
@@ -230,12 +244,16 @@ class GraphEstimator(BaseEstimator):
                 checkpoint_key=key,
             )
 
-    def _training_key(self, sets, state, seed, n_epochs):
+    def _training_key(self, sets, state, seed, n_epochs, go_on):
         """Digest of everything that decides how a training goes."""
         params = self.get_params(deep=False)
-        for name in ("verbose", "n_jobs", "callbacks", "device", "random_state"):
+        for name in ("verbose", "n_jobs", "callbacks", "device", "random_state", "atom_init"):
             params.pop(name)
         digest = hashlib.blake2b(repr((sorted(params.items()), state, seed, n_epochs)).encode())
+        digest.update(element_vectors(self.atom_init)[0].tobytes())
+        for net in self.nets_ if go_on else ():
+            for value in net.module_.state_dict().values():
+                digest.update(value.cpu().numpy().tobytes())
         for dataset in sets:
             graphs = dataset.graphs
             for array in (graphs.atomic_numbers, graphs.edge_source, graphs.edge_distance):
@@ -330,6 +348,15 @@ class GraphEstimator(BaseEstimator):
 def _dataset(graphs, targets, weight, rows):
     weight = torch.tensor(weight[rows], dtype=torch.float32)
     return GraphDataset(graphs[rows], targets[rows], weight)
+
+
+def _normalized(weight, train):
+    """Weights with a mean of one over the training rows, so that they leave the step size alone."""
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight is negative in row {int(np.argmax(weight < 0))}")
+    if not weight[train].any():
+        raise ValueError("all training rows have the weight zero; there is nothing to fit")
+    return weight / weight[train].mean()
 
 
 def _check_elements(graphs, known):

@@ -43,6 +43,17 @@ class _CGCNN:
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
+    def _check_architecture(self):
+        fitted = self.nets_[0].module_.config
+        names = ("hidden_dim", "n_conv", "readout_dim", "n_readout", "gaussian_step", "dropout")
+        changed = [name for name in names if getattr(self, name) != fitted[name]]
+        if changed:
+            raise ValueError(
+                "going on with a fitted network cannot change it: "
+                + ", ".join(f"{n} was {fitted[n]}, is {getattr(self, n)}" for n in changed)
+                + "; set warm_start=False, or clone, to start over"
+            )
+
     def _known_elements(self):
         return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
 

@@ -1,11 +1,13 @@
 """Fitted estimators in files that execute nothing when they are read."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator
 
 from sklmat import networks
 from sklmat.training import make_net
@@ -29,7 +31,10 @@ def save_estimator(estimator, path):
     content = {
         "class": type(estimator).__name__,
         "params": {name: _to_json(name, value) for name, value in params.items()},
-        "network": {"class": type(module).__name__, "config": module.config},
+        "network": {
+            "class": type(module).__name__,
+            "config": {k: _to_json(k, v) for k, v in module.config.items()},
+        },
         "fitted": {
             name: _to_json(name, value)
             for name, value in vars(estimator).items()
@@ -53,9 +58,11 @@ def load_estimator(path, expected=None):
         content = json.loads(metadata["content"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     name = content["class"]
-    if name not in estimators.__all__ or expected not in (None, name):
+    cls = getattr(estimators, name, None)
+    if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
+        raise ValueError(f"{path} holds a {name}, which is no estimator of sklmat")
+    if expected not in (None, name):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
-    cls = getattr(estimators, name)
     estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
     for name, value in content["fitted"].items():
         setattr(estimator, name, _from_json(value))
@@ -67,7 +74,9 @@ def load_estimator(path, expected=None):
 
 def _load_net(estimator, network, tensors, prefix):
     state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    module = getattr(networks, network["class"])(state["element_vectors"], **network["config"])
+    if network["class"] != "CGCNN":
+        raise ValueError(f"unknown network {network['class']!r}")
+    module = networks.CGCNN(state["element_vectors"], **network["config"])
     module.load_state_dict(state)
     return make_net(
         module,
@@ -77,8 +86,18 @@ def _load_net(estimator, network, tensors, prefix):
         weight_decay=estimator.weight_decay,
         momentum=estimator.momentum,
         batch_size=estimator.batch_size,
-        device=estimator.device,
+        device=_present_device(estimator.device),
     )
+
+
+def _present_device(device):
+    """The device asked for, or the CPU where that one is missing."""
+    if str(device).startswith("cuda") and not torch.cuda.is_available():
+        warnings.warn(
+            f"device {device!r} is not here; the estimator is put on the CPU", stacklevel=5
+        )
+        return "cpu"
+    return device
 
 
 def _to_json(name, value):

@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
+import joblib
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
 from sklmat.graphs._container import CrystalGraphs
 from sklmat.graphs._edges import build_edges, strategy_edges
-from sklmat.structures import MIN_DISTANCE, check_distances, close_atoms_error, convert_structures
+from sklmat.structures import (
+    MIN_DISTANCE,
+    as_items,
+    check_distances,
+    close_atoms_error,
+    convert_structures,
+)
 
 #: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
 #: to show progress and to bound memory.
@@ -19,14 +27,21 @@ _CHUNK_FILES = 200
 
 def build_graphs(X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings):
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
-    crystals = _read_crystals(X, n_jobs, verbose)
+    # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
+    settings = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
+    crystals = _read_crystals(as_items(X), n_jobs, verbose)
     cache = open_cache(cache)
-    key_settings = (repr(sorted(settings.items())), _describe(neighbors))
+    key_settings = (repr(sorted(settings.items())), describe(neighbors))
     keys = [content_key(crystal, key_settings) for crystal in crystals] if cache else []
     graphs = [cache.get(key) if cache else None for key in (keys or crystals)]
     todo = [c for c, graph in enumerate(graphs) if graph is None]
     for chunk, built in _run(
-        _build_chunk, _chunks(todo, crystals), crystals, n_jobs, verbose, (neighbors, settings)
+        _build_chunk,
+        _chunks(todo, crystals, _chunk_atoms(crystals, n_jobs, neighbors)),
+        crystals,
+        n_jobs,
+        verbose,
+        (neighbors, settings),
     ):
         if not cache and len(todo) == len(crystals):
             graphs[chunk[0]] = built
@@ -38,12 +53,11 @@ def build_graphs(X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, *
     return _join([graph for graph in graphs if graph is not None], neighbors, settings)
 
 
-def _read_crystals(X, n_jobs, verbose):
+def _read_crystals(items, n_jobs, verbose):
     """Each crystal as a tuple of compact arrays; files are read in parallel."""
-    paths = [i for i, item in enumerate(X) if isinstance(item, str | Path)]
-    if effective_n_jobs(n_jobs) == 1 or len(paths) < 2 or isinstance(X, str):
-        return [_to_arrays(structure) for structure in convert_structures(X)]
-    items = list(X)
+    paths = [i for i, item in enumerate(items) if isinstance(item, str | Path)]
+    if effective_n_jobs(n_jobs) == 1 or len(paths) < 2:
+        return [_to_arrays(structure) for structure in convert_structures(items)]
     crystals = [None] * len(items)
     others = [i for i in range(len(items)) if not isinstance(items[i], str | Path)]
     chunks = [paths[k : k + _CHUNK_FILES] for k in range(0, len(paths), _CHUNK_FILES)]
@@ -78,12 +92,21 @@ def _to_arrays(structure):
     )
 
 
-def _chunks(todo, crystals):
+def _chunk_atoms(crystals, n_jobs, neighbors):
+    """Atoms per chunk: small where building is slow, and enough chunks for all processes."""
+    if neighbors is not None:
+        return _CHUNK_ATOMS // 100
+    n_jobs = effective_n_jobs(n_jobs)
+    share = sum(len(crystal[0]) for crystal in crystals) // (4 * n_jobs) + 1
+    return _CHUNK_ATOMS if n_jobs == 1 else min(_CHUNK_ATOMS, share)
+
+
+def _chunks(todo, crystals, chunk_atoms):
     """Runs of rows of about equal numbers of atoms."""
     if not todo:
         return []
     atoms = np.cumsum([len(crystals[c][0]) for c in todo])
-    cuts = np.flatnonzero(np.diff(atoms // _CHUNK_ATOMS)) + 1
+    cuts = np.flatnonzero(np.diff(atoms // chunk_atoms)) + 1
     return [chunk.tolist() for chunk in np.split(np.array(todo), cuts)]
 
 
@@ -92,7 +115,10 @@ def _run(function, chunks, items, n_jobs, verbose, args):
     from tqdm import tqdm
 
     n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+    # Results one by one move the progress bar; not every backend can give them so.
+    backend = get_active_backend()[0]
+    in_order = n_jobs == 1 or getattr(backend, "supports_return_generator", False)
+    results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
         delayed(function)(chunk, [items[c] for c in chunk], *args) for chunk in chunks
     )
     total = sum(map(len, chunks))
@@ -148,7 +174,7 @@ def _pack(crystals, edges, neighbors, settings):
         edge_distance=_cat(distance, np.float32),
         atom_ptr=_pointer(numbers),
         edge_ptr=_pointer(target),
-        neighbors=_describe(neighbors),
+        neighbors=describe(neighbors),
         **{**settings, "cutoff": float(settings["cutoff"])},
     )
 
@@ -167,8 +193,8 @@ def _join(graphs, neighbors, settings):
     return CrystalGraphs.concatenate(graphs) if graphs else _pack([], [], neighbors, settings)
 
 
-def _describe(neighbors):
-    """A strategy in words: its class and settings, as far as they are plain values."""
+def describe(neighbors):
+    """A strategy in words: its class, its plain settings, and a digest of all of them."""
     if neighbors is None:
         return None
     values = sorted(
@@ -176,4 +202,5 @@ def _describe(neighbors):
         for name, value in vars(neighbors).items()
         if isinstance(value, bool | int | float | str | tuple | None)
     )
-    return f"{type(neighbors).__name__}({', '.join(f'{k}={v!r}' for k, v in values)})"
+    text = ", ".join(f"{k}={v!r}" for k, v in values)
+    return f"{type(neighbors).__name__}({text}) {joblib.hash(vars(neighbors))[:8]}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklmat.graphs._build import build_graphs
+from sklmat.graphs._build import build_graphs, describe
 from sklmat.graphs._container import CrystalGraphs
 from sklmat.structures import MIN_DISTANCE
 
@@ -146,8 +146,22 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         if isinstance(X, CrystalGraphs):
-            return X.restrict(self.cutoff, self.max_neighbors)
+            return self._restricted(X)
         return build_graphs(X, **self.get_params(deep=False))
+
+    def _restricted(self, graphs):
+        """Built graphs, cut to what is asked for here; they cannot be given what they lack."""
+        graphs = graphs.restrict(self.cutoff, self.max_neighbors)
+        wanted = {name: getattr(self, name) for name in ("ties", "tie_tolerance", "symmetrize")}
+        wanted |= {"max_neighbors": self.max_neighbors, "neighbors": describe(self.neighbors)}
+        different = {k: getattr(graphs, k) for k, v in wanted.items() if getattr(graphs, k) != v}
+        if different:
+            raise ValueError(
+                f"these graphs were built with {different}, and this StructureToGraph asks for "
+                f"{ {k: wanted[k] for k in different} }; build them again from the structures, or "
+                "leave this step out"
+            )
+        return graphs
 
     def set_output(self, *, transform=None):
         """Do nothing: graphs are no table, in whatever container the other steps put theirs.
