@@ -224,10 +224,29 @@ def test_early_stopping_validates_on_its_own_rows(graphs, y):
         train | valid == {round(float(np.float32(v)), 5) for v in scaled}
         or len(train | valid) >= len(set(scaled)) - 1
     )
+
+
+def test_early_stopping_stops_and_goes_back_to_the_best(graphs, y):
+    model = CGCNNRegressor(
+        **{**TINY, "max_epochs": 60, "lr": 0.05, "batch_size": 4},
+        early_stopping=True,
+        validation_fraction=0.25,
+        n_iter_no_change=3,
+    ).fit(graphs, y)
     losses = [row["valid_loss"] for row in model.history_]
-    assert len(losses) == model.n_iter_
-    if model.n_iter_ < 40:
-        assert np.argmin(losses) == len(losses) - 3
+    assert len(losses) == model.n_iter_ < 60
+    assert np.argmin(losses) == len(losses) - 4
+    train, valid = model._split(y, model._seed(None))
+    assert not set(train) & set(valid)
+    scaled = (model.predict(graphs)[valid] - y[valid]) / model.y_scale_[0]
+    assert np.abs(scaled).mean() == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_classifiers_validate_on_classes_in_proportion(graphs):
+    y = np.array([0] * 12 + [1] * 4)
+    model = CGCNNClassifier(**TINY, early_stopping=True, validation_fraction=0.25)
+    _, valid = model._split(y, 0)
+    assert y[valid].tolist().count(1) == 1
 
 
 def test_scaling_uses_training_rows_only(graphs, y):
@@ -251,6 +270,42 @@ def test_warm_start_continues_and_keeps_the_scaling(graphs, y):
     np.testing.assert_array_equal(
         cold.fit(graphs, y).predict(graphs), CGCNNRegressor(**TINY).fit(graphs, y).predict(graphs)
     )
+
+
+def test_going_on_never_spoils_what_there_is(graphs, y):
+    model = CGCNNRegressor(**TINY, warm_start=True, optimizer="sgd").fit(graphs, y)
+    before = model.predict(graphs)
+    with pytest.raises(FloatingPointError):
+        model.set_params(lr=1e30).fit(graphs, y)
+    np.testing.assert_array_equal(model.predict(graphs), before)
+    assert model.n_iter_ == len(model.net_.history) == 3
+    with pytest.raises(ValueError, match="hidden_dim was 8, is 16"):
+        model.set_params(lr=0.01, hidden_dim=16).fit(graphs, y)
+
+
+def test_each_partial_fit_draws_its_own_batches(graphs, y):
+    Watcher.seen = []
+    model = CGCNNRegressor(**TINY, batch_size=4, callbacks=[("watch", Watcher())])
+    model.partial_fit(graphs, y).partial_fit(graphs, y)
+    first, second = np.concatenate([v for _, _, v in Watcher.seen]).reshape(2, -1)
+    assert sorted(first) == sorted(second)
+    assert not np.array_equal(first, second)
+
+
+def test_warm_started_checkpoint_resumes(graphs, y, tmp_path):
+    start = CGCNNRegressor(**TINY, warm_start=True).fit(graphs, y).set_params(max_epochs=6)
+    whole, killed, resumed = (pickle.loads(pickle.dumps(start)) for _ in range(3))
+    whole.fit(graphs, y)
+    killed.set_params(callbacks=[Kill(6, MemoryError())])
+    with pytest.raises(MemoryError):
+        killed.fit(graphs, y, checkpoint=tmp_path / "warm.pt")
+    resumed.fit(graphs, y, checkpoint=tmp_path / "warm.pt")
+    assert [row["epoch"] for row in resumed.history_] == list(range(1, 10))
+    np.testing.assert_array_equal(resumed.predict(graphs), whole.predict(graphs))
+    with pytest.raises(ValueError, match="belongs to another training"):
+        resumed.fit(graphs, y, checkpoint=tmp_path / "warm.pt")
+    with pytest.raises(ValueError, match="does not exist"):
+        resumed.fit(graphs, y, checkpoint=tmp_path / "no" / "folder.pt")
 
 
 def test_partial_fit(graphs, y, labels):
@@ -464,6 +519,35 @@ def test_sample_weight_counts(graphs):
     heavy = np.r_[np.full(8, 1e-6), np.ones(8)]
     model = CGCNNRegressor(**params).fit(graphs, y, sample_weight=heavy)
     assert model.predict(graphs).mean() > 0.8
+
+
+def test_weights_do_not_depend_on_batches(graphs):
+    y = np.r_[np.zeros(8), np.ones(8)]
+    heavy = np.r_[np.full(8, 1e-6), np.ones(8)]
+    params = {**TINY, "max_epochs": 40, "batch_size": 1}
+    plain = CGCNNRegressor(**params).fit(graphs, y).predict(graphs).mean()
+    weighted = CGCNNRegressor(**params).fit(graphs, y, sample_weight=heavy).predict(graphs).mean()
+    assert weighted > plain + 0.2
+    for spoiled, message in ((-heavy, "negative in row 0"), (0 * heavy, "zero")):
+        with pytest.raises(ValueError, match=message):
+            CGCNNRegressor(**params).fit(graphs, y, sample_weight=spoiled)
+
+
+def test_step_schedule_divides_by_ten(graphs, y):
+    model = CGCNNRegressor(**{**TINY, "max_epochs": 10}, lr_schedule="step", lr=0.01)
+    rates = [row["lr"] for row in model.fit(graphs, y).history_]
+    np.testing.assert_allclose(rates, [0.01] * 8 + [0.001] * 2)
+
+
+def test_numpy_parameters_and_absent_gpus_in_files(graphs, y, tmp_path):
+    model = CGCNNRegressor(**{**TINY, "hidden_dim": np.int64(8)}).fit(graphs, y)
+    model.save(tmp_path / "m.safetensors")
+    again = CGCNNRegressor.load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(again.predict(graphs), model.predict(graphs))
+    if not torch.cuda.is_available():
+        model.set_params(device="cuda").save(tmp_path / "gpu.safetensors")
+        with pytest.warns(UserWarning, match="put on the CPU"):
+            CGCNNRegressor.load(tmp_path / "gpu.safetensors")
 
 
 def test_progress_bar_on_verbose(graphs, y, capsys):

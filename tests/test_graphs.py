@@ -155,6 +155,16 @@ def test_symmetrize_adds_the_missing_reverse(alloys):
     assert both == plain | reverse
 
 
+def test_strategies_that_differ_make_graphs_that_differ():
+    from pymatgen.analysis.local_env import CutOffDictNN
+
+    narrow = CutOffDictNN({("Cs", "Cl"): 2.0, ("Cs", "Cs"): 4.5})
+    wide = CutOffDictNN({("Cs", "Cl"): 4.0, ("Cs", "Cs"): 4.5})
+    few, many = (build([b2_cscl()], neighbors=nn, cache=173) for nn in (narrow, wide))
+    assert few.n_edges[0] < many.n_edges[0]
+    assert few.settings != many.settings
+
+
 def test_pymatgen_strategies_are_accepted():
     from pymatgen.analysis.local_env import MinimumDistanceNN
 
@@ -268,11 +278,47 @@ def test_to_pyg(alloys):
 # -- the transformer
 
 
-def test_errors_name_the_row(alloys):
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("cache", [None, 191])
+def test_errors_name_the_row(alloys, tmp_path, monkeypatch, n_jobs, cache):
+    monkeypatch.setattr(_build, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build, "_CHUNK_FILES", 2)
     clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
-    for n_jobs in (1, 2):
-        with pytest.raises(InvalidStructureError, match=r"structure 12 \(Fe2\).*0\.200 Å"):
-            StructureToGraph(n_jobs=n_jobs).transform([*alloys, clash])
+    transformer = StructureToGraph(n_jobs=n_jobs, cache=cache)
+    transformer.transform(alloys[:5])
+    with pytest.raises(InvalidStructureError, match=r"structure 12 \(Fe2\).*0\.200 Å"):
+        transformer.transform([*alloys, clash, *alloys])
+    alloys[0].to(filename=str(tmp_path / "POSCAR_good"), fmt="poscar")
+    paths = [tmp_path / "POSCAR_good"] * 7 + [tmp_path / "missing.cif"]
+    with pytest.raises(InvalidStructureError, match=r"structure 7 \(missing\.cif\).*no such file"):
+        transformer.transform(paths)
+
+
+def test_input_is_what_check_structures_takes(alloys):
+    assert len(StructureToGraph().transform(s for s in alloys)) == 12
+    for single in (alloys[0].as_dict(), 5):
+        with pytest.raises(TypeError, match="sequence of structures"):
+            StructureToGraph(n_jobs=2).transform(single)
+
+
+def test_built_graphs_that_cannot_suit_are_refused(alloys):
+    graphs = build(alloys)
+    for params in ({"symmetrize": True}, {"ties": "truncate"}, {"max_neighbors": None}):
+        with pytest.raises(ValueError, match=f"asks for.*{next(iter(params))}"):
+            StructureToGraph(**params).transform(graphs)
+    assert StructureToGraph().transform(graphs) is graphs
+
+
+def test_numpy_integers_and_other_backends(alloys, tmp_path, monkeypatch):
+    from joblib import parallel_config
+
+    plain = build(alloys)
+    graphs = build(alloys, max_neighbors=np.int64(12), cache=tmp_path / "cache")
+    graphs.save(tmp_path / "graphs.safetensors")
+    assert_same(CrystalGraphs.load(tmp_path / "graphs.safetensors"), plain)
+    monkeypatch.setattr(_build, "_CHUNK_ATOMS", 40)
+    with parallel_config(backend="threading", n_jobs=2):
+        assert_same(build(alloys), plain)
 
 
 def test_inputs_are_not_mutated(alloys):

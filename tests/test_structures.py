@@ -59,6 +59,19 @@ def test_ase_dict_and_path_agree_with_the_structure(tmp_path):
         assert np.allclose(np.sort(form.distance_matrix[0]), np.sort(s.distance_matrix[0]))
 
 
+def test_occupancies_that_ase_notes_are_read(tmp_path):
+    from ase.io import read
+
+    rocksalt_nacl().to(filename=str(tmp_path / "nacl.cif"))
+    ordered = read(tmp_path / "nacl.cif")
+    assert ordered.info["occupancy"]
+    assert check_structures([ordered])[0].composition == rocksalt_nacl().composition
+    mixed = ordered.copy()
+    mixed.info["occupancy"] = {"0": {"Na": 0.5, "K": 0.5}}
+    with pytest.raises(InvalidStructureError, match="partial occupancy"):
+        check_structures([mixed])
+
+
 def test_ase_periodicity_is_kept():
     from ase.build import fcc111
 
