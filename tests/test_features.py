@@ -657,3 +657,14 @@ def test_structure_table_of_relaxed_alloys_is_complete(relaxed_alloys):
     assert table["volume per atom (Å³)"].between(10, 15).all()
     assert table["volume relative to the elements"].between(0.85, 1.1).all()
     assert table["packing fraction"].between(0.5, np.pi / (3 * np.sqrt(2))).all()
+
+
+def test_relaxed_alloys_have_left_the_lattice_of_their_label(data_home):
+    from sklmat.datasets import fetch_hea
+
+    frame = (data := fetch_hea(data_home=data_home)).frame
+    moved = infer_lattice(data.data) != frame["phase"].to_numpy()
+    assert moved.sum() == 120
+    assert (moved & (frame["phase"] == "bcc")).sum() == 98
+    assert frame["rmsd (Å)"][moved].min() >= 0.29
+    assert not moved[(frame["rmsd (Å)"] < 0.29).to_numpy()].any()

@@ -93,6 +93,10 @@ per element; mixing energies to the elements in the lattice of the alloy, so a m
 the phase as an input. The cells are relaxed: volume and rmsd can be read off them, and carry
 information that a candidate without a structure does not have.
 
+The phase is the lattice that the relaxation began with. 120 cells (98 called bcc, 22 called fcc)
+ended closer to another one, as `infer_lattice` finds and as their rmsd of 0.29 Å or more confirms:
+NiFe3_sqsfcc is a bcc crystal, Ni3Co_sqsbcc an fcc one. The column keeps the published label.
+
 What is wrong in the published files, and what corrected=True does (all rows are kept):
 
 * Ten names write the elements in another order than the file: cells are matched by composition and
