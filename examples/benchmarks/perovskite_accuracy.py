@@ -3,10 +3,10 @@
     python examples/benchmarks/perovskite_accuracy.py [--targets band_gap ...] [--epochs N]
 
 A random 70/10/20 split (seed 0), as the data set's authors use; the 10 % are not used at all here,
-because no training is stopped by them. Width, rate and epochs were chosen by hand from a few runs on
-this very split (the table is in the user guide), which flatters CGCNN a little. XGBoost sees the species on each of the 20 sites (one-hot), which
-is all there is to know: the lattice is the same for all. Training time is process time, so that it
-counts every core.
+because no training is stopped by them. Width, rate and epochs were chosen by hand from a few runs
+on this very split (the table is in the user guide), which flatters CGCNN a little. XGBoost sees the
+species on each of the 20 sites (one-hot), which is all there is to know, since all have one
+lattice. Training time is process time, so that it counts every core.
 
 Published (npj Comput. Mater. 2024, 10.1038/s41524-024-01270-1): band gap 0.037 eV, decomposition
 energy 0.45 meV/atom, band type 95.6 %.
