@@ -130,22 +130,21 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
     optimizer : {"adam", "sgd"}, default="adam"
         "adam" decouples the weight decay (AdamW).
     max_epochs : int, default=100
-        Passes over the training rows. With the "cosine" schedule more is slower, not worse.
+        Passes over the training rows.
     batch_size : int, default=32
         Crystals per step; the rows are dealt out evenly over the batches.
     lr : float, default=0.01
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero; a large rate that ends
-        at zero is what the accuracy rests on. "step" divides by ten after four fifths, as in [1]_.
+        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
+        of epochs needs no row to watch. "step" divides by ten after four fifths, as in [1]_.
     momentum : float, default=0.9
         Of "sgd".
     weight_decay : float, default=0.0
         Decay of the weights per step, times the learning rate.
     early_stopping : bool, default=False
         Set `validation_fraction` of the fitted rows aside, stop when the loss on them no longer
-        falls, and keep the best weights. Off, because on a few hundred rows the tenth that is set
-        aside is worth more in the training.
+        falls, and keep the best weights. Off, so that all rows are trained on.
     validation_fraction : float, default=0.1
         Shuffled and seeded.
     n_iter_no_change : int, default=50
@@ -319,22 +318,21 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
     optimizer : {"adam", "sgd"}, default="adam"
         "adam" decouples the weight decay (AdamW).
     max_epochs : int, default=100
-        Passes over the training rows. With the "cosine" schedule more is slower, not worse.
+        Passes over the training rows.
     batch_size : int, default=32
         Crystals per step; the rows are dealt out evenly over the batches.
     lr : float, default=0.01
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero; a large rate that ends
-        at zero is what the accuracy rests on. "step" divides by ten after four fifths, as in [1]_.
+        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
+        of epochs needs no row to watch. "step" divides by ten after four fifths, as in [1]_.
     momentum : float, default=0.9
         Of "sgd".
     weight_decay : float, default=0.0
         Decay of the weights per step, times the learning rate.
     early_stopping : bool, default=False
         Set `validation_fraction` of the fitted rows aside, stop when the loss on them no longer
-        falls, and keep the best weights. Off, because on a few hundred rows the tenth that is set
-        aside is worth more in the training.
+        falls, and keep the best weights. Off, so that all rows are trained on.
     validation_fraction : float, default=0.1
         Shuffled and seeded, with the classes in proportion.
     n_iter_no_change : int, default=50
