@@ -281,7 +281,7 @@ def element_vectors(element_features="physical"):
     if isinstance(element_features, dict):
         return _from_rows(element_features.items(), "element_features")
     raise ValueError(
-        f"element_features must be one of {', '.join(map(repr, _NAMED))}, a dict, a DataFrame or a "
+        f"element vectors must be one of {', '.join(map(repr, _NAMED))}, a dict, a DataFrame or a "
         f"path, got {type(element_features).__name__}"
     )
 
@@ -322,7 +322,7 @@ def lookup(vectors, numbers):
         raise ValueError(
             "the element vectors have no row for "
             f"{', '.join(symbols[int(number) - 1] for number in lacking)}; give a table that has "
-            "(element_features='onehot' covers all 118 elements)"
+            "('onehot' covers all 118 elements)"
         )
     return rows
 
@@ -387,7 +387,7 @@ _NAMED = {"physical": _physical, "onehot": _onehot, "cgcnn": _cgcnn}
 def _from_file(path):
     if not path.is_file():
         raise ValueError(
-            f"element_features={str(path)!r} is neither a file nor one of "
+            f"element vectors {str(path)!r} are neither a file nor one of "
             f"{', '.join(map(repr, _NAMED))}"
         )
     try:
