@@ -14,7 +14,13 @@ _ROOMS = {
     "elements": ["element_table", "element_vectors"],
     "graphs": ["CrystalGraphs", "StructureToGraph"],
     "features": ["CompositionFeaturizer", "StructureFeaturizer", "infer_lattice"],
-    "estimators": ["CGCNNClassifier", "CGCNNRegressor", "load_cgcnn_checkpoint"],
+    "estimators": [
+        "CGCNNClassifier",
+        "CGCNNRegressor",
+        "ECNetClassifier",
+        "ECNetRegressor",
+        "load_cgcnn_checkpoint",
+    ],
     "embeddings": ["GraphEmbedding"],
     "model_selection": [
         "ComponentSplit",

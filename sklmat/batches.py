@@ -6,9 +6,32 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sklmat.graphs import ElementGraphs
+
+
+class _Batch:
+    """A dataclass of tensors that can be moved."""
+
+    def to(self, target):
+        """Move all tensors to a device, or the floating ones to another type.
+
+        Parameters
+        ----------
+        target : torch.device, str or torch.dtype
+
+        Returns
+        -------
+        batch : of this class
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                values[name] = _move(value, target)
+        return type(self)(**values)
+
 
 @dataclass(eq=False)
-class CrystalBatch:
+class CrystalBatch(_Batch):
     """Some crystals as one disconnected graph.
 
     Parameters
@@ -39,18 +62,36 @@ class CrystalBatch:
     def __len__(self):
         return len(self.n_atoms)
 
-    def to(self, *args, **kwargs):
-        """Move all tensors to a device, or the floating ones to another type.
 
-        Returns
-        -------
-        CrystalBatch
-        """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                values[name] = _move(value, *args, **kwargs)
-        return CrystalBatch(**values)
+@dataclass(eq=False)
+class ElementBatch(_Batch):
+    """Some crystals as graphs of their elements, see `ElementGraphs`.
+
+    Parameters
+    ----------
+    atomic_numbers : Tensor of shape (P,), int64
+        Element of each node.
+    crystal : Tensor of shape (P,), int64
+        The crystal to which each node belongs.
+    fraction : Tensor of shape (P,)
+        Fraction of the crystal's atoms.
+    source, target : Tensor of shape (Q,), int64
+        Nodes of each pair, counted through the batch; sorted by target.
+    radial : Tensor of shape (Q, K)
+        Source atoms around a target atom near each grid point.
+    n_crystals : int
+    """
+
+    atomic_numbers: torch.Tensor
+    crystal: torch.Tensor
+    fraction: torch.Tensor
+    source: torch.Tensor
+    target: torch.Tensor
+    radial: torch.Tensor
+    n_crystals: int
+
+    def __len__(self):
+        return self.n_crystals
 
 
 def _move(tensor, target):
@@ -64,12 +105,14 @@ def make_batch(graphs):
 
     Parameters
     ----------
-    graphs : CrystalGraphs of C crystals, N atoms, E edges
+    graphs : CrystalGraphs of C crystals, N atoms, E edges; or ElementGraphs
 
     Returns
     -------
-    CrystalBatch
+    CrystalBatch or ElementBatch
     """
+    if isinstance(graphs, ElementGraphs):
+        return _element_batch(graphs)
     n_atoms, n_edges = graphs.n_atoms, graphs.n_edges
     offset = np.repeat(graphs.atom_ptr[:-1], n_edges)
     target, source = graphs.edge_target + offset, graphs.edge_source + offset
@@ -88,6 +131,19 @@ def make_batch(graphs):
         distance=torch.from_numpy(np.array(distance)),
         n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
         n_dense=n_dense,
+    )
+
+
+def _element_batch(graphs):
+    offset = np.repeat(graphs.node_ptr[:-1], graphs.n_edges)
+    return ElementBatch(
+        atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
+        crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), graphs.n_nodes)),
+        fraction=torch.from_numpy(graphs.fraction),
+        source=torch.from_numpy(graphs.source + offset),
+        target=torch.from_numpy(graphs.target + offset),
+        radial=torch.from_numpy(graphs.radial),
+        n_crystals=len(graphs),
     )
 
 
@@ -136,11 +192,11 @@ class GraphDataset(Dataset):
 
     Parameters
     ----------
-    graphs : CrystalGraphs of C crystals
+    graphs : CrystalGraphs or ElementGraphs of C crystals
     y : Tensor of shape (C, ...) or None
         Targets; zeros where only predictions are wanted.
-    weight : Tensor of shape (C,) or None
-        Weight of each crystal in the loss; ones by default.
+    weight : Tensor of shape (C,) or (C, n_targets), or None
+        Weight of each crystal, or each of its targets, in the loss; ones by default.
     """
 
     def __init__(self, graphs, y=None, weight=None):

@@ -286,6 +286,27 @@ def element_vectors(element_features="physical"):
     )
 
 
+def element_symbols(numbers):
+    """Chemical symbols of atomic numbers.
+
+    Parameters
+    ----------
+    numbers : array-like of int
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from sklmat.elements import element_symbols
+    >>> element_symbols([29, 28])
+    ['Cu', 'Ni']
+    """
+    symbols = _full_table().index
+    return [symbols[int(number) - 1] for number in numbers]
+
+
 def lookup(vectors, numbers):
     """Take the vectors of the given atomic numbers, refusing elements that the table lacks.
 
@@ -318,11 +339,9 @@ def lookup(vectors, numbers):
     rows = vectors[numbers]
     lacking = present[np.isnan(vectors[present]).any(axis=1)] if present.size else present
     if lacking.size:
-        symbols = _full_table().index
         raise ValueError(
-            "the element vectors have no row for "
-            f"{', '.join(symbols[int(number) - 1] for number in lacking)}; give a table that has "
-            "('onehot' covers all 118 elements)"
+            f"the element vectors have no row for {', '.join(element_symbols(lacking))}; "
+            "give a table that has ('onehot' covers all 118 elements)"
         )
     return rows
 

@@ -677,6 +677,7 @@ def test_toy_crystals():
 # --------------------------------------------------------------- sklmat's own
 
 NETWORK = {"cutoff": 4.0, "hidden_dim": 8, "n_conv": 1, "max_epochs": 2, "batch_size": 4}
+ELEMENTS = {"hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 2, "cutoff": 4.0}
 
 
 def small_instances():
@@ -690,6 +691,11 @@ def small_instances():
             sklmat.CGCNNRegressor(**NETWORK, n_ensemble=2, early_stopping=True),
         ],
         "CGCNNClassifier": [sklmat.CGCNNClassifier(**NETWORK)],
+        "ECNetRegressor": [
+            sklmat.ECNetRegressor(**ELEMENTS),
+            sklmat.ECNetRegressor(**ELEMENTS, n_ensemble=1, early_stopping=True),
+        ],
+        "ECNetClassifier": [sklmat.ECNetClassifier(**ELEMENTS)],
         "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
     }
 

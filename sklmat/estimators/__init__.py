@@ -2,5 +2,12 @@
 
 from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
 from sklmat.estimators._checkpoints import load_cgcnn_checkpoint
+from sklmat.estimators._ecnet import ECNetClassifier, ECNetRegressor
 
-__all__ = ["CGCNNClassifier", "CGCNNRegressor", "load_cgcnn_checkpoint"]
+__all__ = [
+    "CGCNNClassifier",
+    "CGCNNRegressor",
+    "ECNetClassifier",
+    "ECNetRegressor",
+    "load_cgcnn_checkpoint",
+]

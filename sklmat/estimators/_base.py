@@ -21,6 +21,17 @@ from sklmat.estimators._files import load_estimator, save_estimator
 from sklmat.graphs import CrystalGraphs, StructureToGraph
 from sklmat.training import make_net, plain_history, run_net, seeded, train_net
 
+#: Parameters whose repr says nothing about how a training goes; some are digested otherwise.
+_NO_DIFFERENCE = (
+    "verbose",
+    "n_jobs",
+    "callbacks",
+    "device",
+    "random_state",
+    "atom_init",
+    "warm_start_from",
+)
+
 
 class GraphEstimator(BaseEstimator):
     """Base of estimators that hold networks of crystal graphs."""
@@ -28,12 +39,10 @@ class GraphEstimator(BaseEstimator):
     _parameter_constraints = {
         "cutoff": [None, Interval(Real, 0, None, closed="neither")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions({"adam", "sgd"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions({"constant", "cosine", "step"})],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -47,9 +56,32 @@ class GraphEstimator(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    #: Cutoff (Å) and neighbours of the graphs that are built where nothing else is said.
+    _default_cutoff = 8.0
+    _default_max_neighbors = 12
+
     @abstractmethod
-    def _make_network(self, n_outputs, graphs):
-        """Return a new network for the given graphs."""
+    def _make_network(self, n_outputs, inputs):
+        """Return a new network for inputs like the given ones."""
+
+    def _inputs(self, graphs):
+        """What the network reads, made from crystal graphs."""
+        return graphs
+
+    @property
+    def _n_nets(self):
+        """Nets that are trained one after another."""
+        return self.n_ensemble
+
+    def _net_settings(self):
+        """How a network is trained, as keywords of `make_net`."""
+        return {
+            "loss": self._loss,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "batch_size": self.batch_size,
+            "device": self.device,
+        }
 
     @abstractmethod
     def _check_architecture(self):
@@ -117,8 +149,11 @@ class GraphEstimator(BaseEstimator):
         weight = _check_sample_weight(weight, np.empty((len(y), 1)), dtype=np.float64)
         train, valid = self._split(y, seed)
         targets, state = self._encode_targets(y, y[train], go_on, classes)
+        if (weight < 0).any():
+            raise ValueError(f"sample_weight is negative in row {int(np.argmax(weight < 0))}")
         weight = _normalized(self._weigh(y, weight), train)
-        sets = [_dataset(graphs, targets, weight, rows) for rows in (train, valid)]
+        inputs = self._inputs(graphs)
+        sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
         self._keep(nets, state, graphs, padded=go_on and self.padded_)
         return self
@@ -130,8 +165,8 @@ class GraphEstimator(BaseEstimator):
         if isinstance(X, CrystalGraphs):
             return X.restrict(self.cutoff, self.max_neighbors)
         return StructureToGraph(
-            cutoff=8.0 if self.cutoff is None else self.cutoff,
-            max_neighbors=12 if self.max_neighbors is None else self.max_neighbors,
+            cutoff=self.cutoff or self._default_cutoff,
+            max_neighbors=self.max_neighbors or self._default_max_neighbors,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         ).transform(X)
@@ -175,14 +210,16 @@ class GraphEstimator(BaseEstimator):
         )
 
     def _weigh(self, y, weight):
+        """Weight of each row, shape (C,), or of each target of each row, (C, n_targets)."""
         return weight
 
     def _train(self, sets, state, seed, checkpoint, go_on, n_epochs, schedule):
         """Train every member of the ensemble, each from its own seed."""
-        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=self.n_ensemble)
-        if go_on and len(self.nets_) != self.n_ensemble:
+        n_nets = self._n_nets
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_nets)
+        if go_on and len(self.nets_) != n_nets:
             raise ValueError(
-                f"warm_start cannot change n_ensemble from {len(self.nets_)} to {self.n_ensemble}"
+                f"warm_start cannot change n_ensemble from {len(self.nets_)} to {n_nets}"
             )
         if go_on:
             self._check_architecture()
@@ -194,13 +231,13 @@ class GraphEstimator(BaseEstimator):
                 int(member_seed),
                 # A copy: an error or an interrupt must not spoil the network there is.
                 copy.deepcopy(self.nets_[k]) if go_on else None,
-                None if checkpoint is None else _member_path(checkpoint, k, self.n_ensemble),
-                f"fit {k + 1}/{self.n_ensemble}" if self.n_ensemble > 1 else "fit",
+                None if checkpoint is None else _member_path(checkpoint, k, n_nets),
+                f"fit {k + 1}/{n_nets}" if n_nets > 1 else "fit",
             )
             for k, member_seed in enumerate(seeds)
         ]
-        common = (sets, state["n_outputs"], key, n_epochs, schedule)
-        if effective_n_jobs(self.n_jobs) > 1 and self.n_ensemble > 1:
+        common = (sets, state, key, n_epochs, schedule)
+        if effective_n_jobs(self.n_jobs) > 1 and n_nets > 1:
             return Parallel(n_jobs=self.n_jobs)(
                 delayed(self._train_member)(*job, *common) for job in jobs
             )
@@ -209,25 +246,16 @@ class GraphEstimator(BaseEstimator):
             nets.append(self._train_member(*job, *common))
             if nets[-1].interrupted_:
                 # A half-trained member beside whole ones would spoil the mean.
-                if go_on and len(nets) < self.n_ensemble:
+                if go_on and len(nets) < n_nets:
                     return self.nets_
                 return nets[:-1] or nets
         return nets
 
-    def _train_member(self, seed, net, path, name, sets, n_outputs, key, n_epochs, schedule):
+    def _train_member(self, seed, net, path, name, sets, state, key, n_epochs, schedule):
         train, valid = sets
         with seeded(seed):
             if net is None:
-                net = make_net(
-                    self._make_network(n_outputs, train.graphs),
-                    loss=self._loss,
-                    optimizer=self.optimizer,
-                    lr=self.lr,
-                    weight_decay=self.weight_decay,
-                    momentum=self.momentum,
-                    batch_size=self.batch_size,
-                    device=self.device,
-                )
+                net = self._new_net(state, train)
             net.lr, net.batch_size = self.lr, self.batch_size
             return train_net(
                 net,
@@ -244,20 +272,24 @@ class GraphEstimator(BaseEstimator):
                 checkpoint_key=key,
             )
 
+    def _new_net(self, state, train):
+        network = self._make_network(state["n_outputs"], train.graphs)
+        return make_net(network, **self._net_settings())
+
     def _training_key(self, sets, state, seed, n_epochs, go_on):
         """Digest of everything that decides how a training goes."""
         params = self.get_params(deep=False)
-        for name in ("verbose", "n_jobs", "callbacks", "device", "random_state", "atom_init"):
-            params.pop(name)
+        for name in _NO_DIFFERENCE:
+            params.pop(name, None)
         digest = hashlib.blake2b(repr((sorted(params.items()), state, seed, n_epochs)).encode())
         digest.update(element_vectors(self.atom_init)[0].tobytes())
         for net in self.nets_ if go_on else ():
             for value in net.module_.state_dict().values():
                 digest.update(value.cpu().numpy().tobytes())
         for dataset in sets:
-            graphs = dataset.graphs
-            for array in (graphs.atomic_numbers, graphs.edge_source, graphs.edge_distance):
-                digest.update(array.tobytes())
+            for array in vars(dataset.graphs).values():
+                if isinstance(array, np.ndarray):
+                    digest.update(array.tobytes())
             digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
         return digest.hexdigest()
 
@@ -287,11 +319,16 @@ class GraphEstimator(BaseEstimator):
 
     def _outputs(self, X, method="forward"):
         """Output of each member, ndarray of shape (n_ensemble, C, ...)."""
+        inputs = self._new_inputs(X)
+        return np.stack([run_net(net, inputs, self.batch_size, method) for net in self.nets_])
+
+    def _new_inputs(self, X):
+        """What the network reads of new rows."""
         check_is_fitted(self, "nets_")
         graphs = self._graphs(X)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
-        return np.stack([run_net(net, graphs, self.batch_size, method) for net in self.nets_])
+        return self._inputs(graphs)
 
     def embed(self, X):
         """Vectors of the crystals: the mean over atoms after the last convolution.
@@ -352,8 +389,6 @@ def _dataset(graphs, targets, weight, rows):
 
 def _normalized(weight, train):
     """Weights with a mean of one over the training rows, so that they leave the step size alone."""
-    if (weight < 0).any():
-        raise ValueError(f"sample_weight is negative in row {int(np.argmax(weight < 0))}")
     if not weight[train].any():
         raise ValueError("all training rows have the weight zero; there is nothing to fit")
     return weight / weight[train].mean()

@@ -41,7 +41,13 @@ class _CGCNN:
         "n_readout": [Interval(Integral, 0, None, closed="left")],
         "gaussian_step": [Interval(Real, 0, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [StrOptions({"adam", "sgd"})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
     }
+
+    def _net_settings(self):
+        settings = super()._net_settings()
+        return {**settings, "optimizer": self.optimizer, "momentum": self.momentum}
 
     def _check_architecture(self):
         fitted = self.nets_[0].module_.config
@@ -57,11 +63,11 @@ class _CGCNN:
     def _known_elements(self):
         return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
 
-    def _make_network(self, n_outputs, graphs):
+    def _make_network(self, n_outputs, inputs):
         return CGCNN(
             torch.from_numpy(element_vectors(self.atom_init)[0]),
             n_outputs,
-            cutoff=graphs.cutoff,
+            cutoff=inputs.cutoff,
             hidden_dim=self.hidden_dim,
             n_conv=self.n_conv,
             readout_dim=self.readout_dim,

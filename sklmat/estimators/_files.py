@@ -74,20 +74,12 @@ def load_estimator(path, expected=None):
 
 def _load_net(estimator, network, tensors, prefix):
     state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    if network["class"] != "CGCNN":
+    if network["class"] not in ("CGCNN", "ECNet"):
         raise ValueError(f"unknown network {network['class']!r}")
-    module = networks.CGCNN(state["element_vectors"], **network["config"])
+    module = getattr(networks, network["class"])(state["element_vectors"], **network["config"])
     module.load_state_dict(state)
-    return make_net(
-        module,
-        loss=estimator._loss,
-        optimizer=estimator.optimizer,
-        lr=estimator.lr,
-        weight_decay=estimator.weight_decay,
-        momentum=estimator.momentum,
-        batch_size=estimator.batch_size,
-        device=_present_device(estimator.device),
-    )
+    settings = estimator._net_settings()
+    return make_net(module, **{**settings, "device": _present_device(settings["device"])})
 
 
 def _present_device(device):

@@ -26,13 +26,27 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
             raise ValueError(f"y must be numeric for a regressor: {error}") from error
         if y.ndim not in (1, 2):
             raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {y.shape}")
-        bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+        table = y.reshape(len(y), -1)
+        usable = np.isfinite(table).all(axis=1)
+        if table.shape[1] > 1:
+            # Of several targets some may be missing.
+            usable = ~np.isinf(table).any(axis=1) & np.isfinite(table).any(axis=1)
+        bad = np.flatnonzero(~usable)
         if len(bad):
+            what = "infinite, or NaN in all targets," if table.shape[1] > 1 else "NaN or infinite"
             raise ValueError(
-                f"y is NaN or infinite in {len(bad)} rows: {bad[:10].tolist()}"
+                f"y is {what} in {len(bad)} rows: {bad[:10].tolist()}"
                 f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
             )
         return y
+
+    def _weigh(self, y, weight):
+        if y.ndim == 1:
+            return weight
+        return weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
+
+    def _target_weights(self, n_targets):
+        return np.ones(n_targets)
 
     def _encode_targets(self, y, y_train, go_on, classes):
         table, train = y.reshape(len(y), -1), y_train.reshape(len(y_train), -1)
@@ -41,7 +55,10 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
                 raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
             mean, scale = self.y_mean_, self.y_scale_
         else:
-            mean, scale = train.mean(axis=0), train.std(axis=0)
+            empty = np.flatnonzero(np.isnan(train).all(axis=0))
+            if len(empty):
+                raise ValueError(f"no training row has target {empty.tolist()}; leave it out of y")
+            mean, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
             scale[scale <= 1e-12 * np.abs(mean)] = 1.0
         state = {
             "y_mean": mean,
@@ -49,7 +66,8 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
             "n_outputs": table.shape[1],
             "target_ndim": y.ndim,
         }
-        return torch.tensor((table - mean) / scale, dtype=torch.float32), state
+        # Missing values have no weight; zeros stand for them, since NaN times zero is NaN.
+        return torch.tensor(np.nan_to_num((table - mean) / scale), dtype=torch.float32), state
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch more at the constant rate `lr`.

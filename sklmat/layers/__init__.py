@@ -4,7 +4,28 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklmat.layers._elements import (
+    ElementConv,
+    GaussianFilter,
+    GridFilter,
+    MemberLinear,
+    MemberNorm,
+    shifted_softplus,
+)
 from sklmat.layers._fused import FusedMessages
+
+__all__ = [
+    "ElementConv",
+    "GatedGraphConv",
+    "GaussianExpansion",
+    "GaussianFilter",
+    "GridFilter",
+    "MemberLinear",
+    "MemberNorm",
+    "RowNorm",
+    "mean_pool",
+    "shifted_softplus",
+]
 
 #: Gaussians below this are set to zero. They change no prediction at single precision, and without
 #: the cut most of the basis is denormal numbers, on which a CPU is many times slower.

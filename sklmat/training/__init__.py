@@ -43,7 +43,7 @@ _OPTIMIZERS = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 class WeightedLoss(nn.Module):
-    """Mean over rows of a loss times the weight of the row; weights have a mean of one.
+    """Mean of a loss times its weight; weights have a mean of one.
 
     Parameters
     ----------
@@ -52,14 +52,32 @@ class WeightedLoss(nn.Module):
 
     def __init__(self, name):
         super().__init__()
-        self.function = _LOSSES[name]
+        self.name = name
 
     def forward(self, prediction, target, weight):
-        """Compare `prediction` (C, T) with `target` (C, T), or (C,) classes; `weight` (C,)."""
-        loss = self.function(prediction, target, reduction="none")
-        if loss.ndim > 1:
-            loss = loss.mean(dim=1)
-        return (loss * weight).mean()
+        """Compare predictions with targets.
+
+        Parameters
+        ----------
+        prediction : Tensor of shape (C, T), or (C, M, T) for the members of an ensemble
+        target : Tensor of shape (C, T), or classes (C,)
+        weight : Tensor of shape (C,) or (C, T)
+
+        Returns
+        -------
+        Tensor of shape ()
+            Summed over the members, so that each learns as it would alone.
+        """
+        n_members = 1
+        if prediction.ndim == 3:
+            n_members = prediction.shape[1]
+            prediction = prediction.flatten(0, 1)
+            target = target.repeat_interleave(n_members, dim=0)
+            weight = weight.repeat_interleave(n_members, dim=0)
+        loss = _LOSSES[self.name](prediction, target, reduction="none")
+        if loss.ndim > weight.ndim:
+            weight = weight[:, None]
+        return (loss * weight).mean() * n_members
 
 
 class GraphNet(NeuralNet):
@@ -159,12 +177,13 @@ def suitable_threads(module, n_edges):
 
     Parameters
     ----------
-    module : CGCNN
+    module : CGCNN or ECNet
     n_edges : float
         Edges of a batch.
     """
     before = torch.get_num_threads()
-    useful = int(n_edges * 2 * module.config["hidden_dim"] // _NUMBERS_PER_THREAD)
+    width = 2 * module.config["hidden_dim"] * module.config.get("n_members", 1)
+    useful = int(n_edges * width // _NUMBERS_PER_THREAD)
     torch.set_num_threads(min(before, max(1, useful)))
     try:
         yield
@@ -180,7 +199,7 @@ def seeded(seed):
         yield
 
 
-def make_net(module, *, loss, optimizer, lr, weight_decay, momentum, batch_size, device):
+def make_net(module, *, loss, optimizer="adam", lr, weight_decay, momentum=0.9, batch_size, device):
     """Wrap a module into an initialised `GraphNet`."""
     net = GraphNet(
         module,
@@ -287,13 +306,13 @@ def run_net(net, graphs, batch_size, method="forward"):
     Parameters
     ----------
     net : GraphNet
-    graphs : CrystalGraphs of C crystals
+    graphs : CrystalGraphs or ElementGraphs of C crystals
     batch_size : int
-    method : {"forward", "embed"}
+    method : {"forward", "embed", "elements", "contributions"}
 
     Returns
     -------
-    ndarray of shape (C, ...)
+    ndarray of shape (C, ...), or (P, ...) for the methods that tell of elements
     """
     module = net.module_.eval()
     dtype = next(module.parameters()).dtype
@@ -307,4 +326,4 @@ def run_net(net, graphs, batch_size, method="forward"):
 
 
 def _edges_per_batch(graphs, batch_size):
-    return len(graphs.edge_source) / max(len(graphs), 1) * min(batch_size, len(graphs))
+    return graphs.n_edges.sum() / max(len(graphs), 1) * min(batch_size, len(graphs))

@@ -1,0 +1,214 @@
+"""Crystals as graphs of their elements."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklmat.graphs._container import _gather_ranges, _pointer
+
+#: Crystals whose distributions are summed in double precision at a time.
+_CHUNK = 512
+
+
+@dataclass(eq=False, repr=False)
+class ElementGraphs:
+    """Crystals as graphs of their elements, joined by partial radial distributions.
+
+    A node is an element of a crystal. Each node is joined to every node of its crystal, itself
+    included, by how many atoms of the other element an atom of the element sees at each distance.
+    That is all that a network whose atoms of one element are alike can know of a crystal, and its
+    size does not depend on the number of atoms. Made by `from_graphs`, indexed like a list.
+
+    Parameters
+    ----------
+    atomic_numbers : ndarray of shape (P,), uint8
+        Element of each node, crystal after crystal, in the order of the periodic table.
+    fraction : ndarray of shape (P,), float32
+        Fraction of the crystal's atoms.
+    target, source : ndarray of shape (Q,), int32
+        Nodes of each pair, counted from the first node of their crystal, sorted by target.
+    radial : ndarray of shape (Q, K), float32
+        Number of source atoms around a target atom near each of the K grid points. It sums to the
+        partial coordination number inside the cutoff.
+    node_ptr, pair_ptr : ndarray of shape (C + 1,), int64
+        Crystal c owns nodes ``node_ptr[c]:node_ptr[c + 1]``, pairs likewise.
+    cutoff, step : float
+        Largest distance, and distance between grid points (Å).
+    order : {1, 3}
+        Order of the interpolation between grid points.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat.graphs import ElementGraphs, StructureToGraph
+    >>> b2 = Structure(Lattice.cubic(3.0), ["Ni", "Al"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> graphs = StructureToGraph(cutoff=3.1, max_neighbors=None).fit_transform([b2])
+    >>> elements = ElementGraphs.from_graphs(graphs, step=0.1)
+    >>> elements.atomic_numbers
+    array([13, 28], dtype=uint8)
+    >>> elements.radial.sum(axis=1).round(4)  # Al-Al 6, Al-Ni 8, Ni-Al 8, Ni-Ni 6
+    array([6., 8., 8., 6.], dtype=float32)
+    """
+
+    atomic_numbers: np.ndarray
+    fraction: np.ndarray
+    target: np.ndarray
+    source: np.ndarray
+    radial: np.ndarray
+    node_ptr: np.ndarray
+    pair_ptr: np.ndarray
+    cutoff: float
+    step: float
+    order: int
+
+    @classmethod
+    def from_graphs(cls, graphs, *, step=0.2, order=1):
+        """Sum up the edges of crystal graphs.
+
+        Parameters
+        ----------
+        graphs : CrystalGraphs of C crystals
+        step : float, default=0.2
+            Distance between grid points (Å).
+        order : {1, 3}, default=1
+            An edge is shared out to its two nearest grid points by linear interpolation, or to
+            four by a cubic: a function on the grid summed with these weights is the sum of its
+            interpolation over the edges, exact to the fourth power of `step`.
+
+        Returns
+        -------
+        ElementGraphs
+        """
+        parts = [
+            _sum_edges(graphs[start : start + _CHUNK], step, order)
+            for start in range(0, max(len(graphs), 1), _CHUNK)
+        ]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        n_nodes = joined.pop("n_nodes")
+        return cls(
+            **joined,
+            node_ptr=_pointer(n_nodes),
+            pair_ptr=_pointer(n_nodes**2),
+            cutoff=graphs.cutoff,
+            step=step,
+            order=order,
+        )
+
+    def __len__(self):
+        return len(self.node_ptr) - 1
+
+    @property
+    def n_nodes(self):
+        """Elements per crystal, ndarray of shape (C,)."""
+        return np.diff(self.node_ptr)
+
+    @property
+    def n_edges(self):
+        """Pairs per crystal, ndarray of shape (C,)."""
+        return np.diff(self.pair_ptr)
+
+    def __getitem__(self, rows):
+        """Select crystals by slice, mask or index array."""
+        rows = np.atleast_1d(np.arange(len(self))[rows])
+        node_ptr, nodes = _gather_ranges(self.node_ptr, rows)
+        pair_ptr, pairs = _gather_ranges(self.pair_ptr, rows)
+        return ElementGraphs(
+            atomic_numbers=self.atomic_numbers[nodes],
+            fraction=self.fraction[nodes],
+            target=self.target[pairs],
+            source=self.source[pairs],
+            radial=self.radial[pairs],
+            node_ptr=node_ptr,
+            pair_ptr=pair_ptr,
+            cutoff=self.cutoff,
+            step=self.step,
+            order=self.order,
+        )
+
+
+def grid_points(cutoff, step, order):
+    """Distances to which the edges of `ElementGraphs` are shared out.
+
+    Parameters
+    ----------
+    cutoff, step : float
+        Å.
+    order : {1, 3}
+        The cubic needs a point on either side of the interval in which a distance lies.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        Å.
+
+    Examples
+    --------
+    >>> from sklmat.graphs import grid_points
+    >>> grid_points(3.0, 1.0, 1)
+    array([0., 1., 2., 3.])
+    >>> grid_points(3.0, 1.0, 3)
+    array([-1.,  0.,  1.,  2.,  3.,  4.])
+    """
+    outside = 1 if order == 3 else 0
+    return np.arange(-outside, _n_intervals(cutoff, step) + 1 + outside) * step
+
+
+def _n_intervals(cutoff, step):
+    return int(np.ceil(cutoff / step - 1e-9))
+
+
+def _sum_edges(graphs, step, order):
+    """Arrays of `ElementGraphs` for a few crystals."""
+    n_crystals = len(graphs)
+    crystal = np.repeat(np.arange(n_crystals), graphs.n_atoms)
+    nodes, node, count = np.unique(
+        crystal * 128 + graphs.atomic_numbers, return_inverse=True, return_counts=True
+    )
+    n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
+    node_ptr, pair_ptr = _pointer(n_nodes), _pointer(n_nodes**2)
+    local = node - np.repeat(node_ptr[:-1], graphs.n_atoms)
+
+    owner = np.repeat(np.arange(n_crystals), graphs.n_edges)
+    first = graphs.atom_ptr[owner]
+    target = local[graphs.edge_target + first]
+    source = local[graphs.edge_source + first]
+    pair = pair_ptr[owner] + target * n_nodes[owner] + source
+
+    n_points = len(grid_points(graphs.cutoff, step, order))
+    points, weights = _share(graphs.edge_distance, graphs.cutoff, step, order)
+    radial = np.bincount(
+        (pair[:, None] * n_points + points).ravel(),
+        weights=weights.ravel(),
+        minlength=pair_ptr[-1] * n_points,
+    ).reshape(-1, n_points)
+
+    of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
+    place = np.arange(pair_ptr[-1]) - pair_ptr[of_pair]
+    target, source = np.divmod(place, n_nodes[of_pair])
+    radial = radial / count[node_ptr[of_pair] + target][:, None]
+    return {
+        "atomic_numbers": (nodes % 128).astype(np.uint8),
+        "fraction": (count / graphs.n_atoms[nodes // 128]).astype(np.float32),
+        "target": target.astype(np.int32),
+        "source": source.astype(np.int32),
+        "radial": radial.astype(np.float32),
+        "n_nodes": n_nodes,
+    }
+
+
+def _share(distance, cutoff, step, order):
+    """Grid points that each distance touches, and its weight at each: two arrays (E, order + 1)."""
+    x = distance.astype(np.float64) / step
+    # A distance equal to the cutoff, or a rounding above it, belongs to the last interval.
+    left = np.minimum(x.astype(np.int64), _n_intervals(cutoff, step) - 1)
+    t = x - left
+    if order == 1:
+        weights = [1 - t, t]
+    else:
+        weights = [
+            -t * (t - 1) * (t - 2) / 6,
+            (t + 1) * (t - 1) * (t - 2) / 2,
+            -(t + 1) * t * (t - 2) / 2,
+            (t + 1) * t * (t - 1) / 6,
+        ]
+    return left[:, None] + np.arange(order + 1), np.stack(weights, axis=1)
