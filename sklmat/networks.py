@@ -144,6 +144,8 @@ class ECNet(nn.Module):
         Distance between the points of the radial grid (Å).
     radial_order : {1, 3}
         Order of the interpolation between them.
+    radial_spread : bool
+        Whether the batches hold standard deviations too; they get filters of their own.
     radial_filter : {"grid", "gaussian"}
         A value of its own at each point, or a small network on 50 Gaussians.
     hidden_dim : int
@@ -172,6 +174,7 @@ class ECNet(nn.Module):
         cutoff=6.0,
         radial_step=0.2,
         radial_order=1,
+        radial_spread=False,
         radial_filter="grid",
         hidden_dim=64,
         n_filters=64,
@@ -189,6 +192,7 @@ class ECNet(nn.Module):
             "cutoff": cutoff,
             "radial_step": radial_step,
             "radial_order": radial_order,
+            "radial_spread": radial_spread,
             "radial_filter": radial_filter,
             "hidden_dim": hidden_dim,
             "n_filters": n_filters,
@@ -203,6 +207,8 @@ class ECNet(nn.Module):
         # A NaN times zero is NaN: absent rows must be finite to pass through the matrix product.
         self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
         grid = torch.from_numpy(grid_points(cutoff, radial_step, radial_order))
+        if radial_spread:
+            grid = torch.cat([grid, grid])
         make_filter = {"grid": GridFilter, "gaussian": GaussianFilter}[radial_filter]
         activate = _ACTIVATIONS[activation]
         n_vector = element_vectors.shape[1]

@@ -26,6 +26,7 @@ _FINE_GRID = 1024
 _WANG2022 = {
     "atom_init": "onehot",
     "radial_filter": "gaussian",
+    "radial_spread": False,
     "hidden_dim": 128,
     "n_filters": 64,
     "n_conv": 3,
@@ -64,6 +65,7 @@ class _ECNet(TransformerMixin, GraphEstimator):
         **GraphEstimator._parameter_constraints,
         "atom_init": [str, Path, dict, pd.DataFrame],
         "radial_step": [Interval(Real, 0, None, closed="neither")],
+        "radial_spread": ["boolean"],
         "radial_filter": [StrOptions({"grid", "gaussian"})],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_filters": [Interval(Integral, 1, None, closed="left")],
@@ -78,11 +80,13 @@ class _ECNet(TransformerMixin, GraphEstimator):
     }
 
     def _inputs(self, graphs):
-        if self.radial_filter == "gaussian":
-            step, order = graphs.cutoff / _FINE_GRID, 3
+        if self.radial_filter == "grid":
+            step, order = float(self.radial_step), 1
+        elif self.radial_spread:
+            raise ValueError("radial_spread=True needs radial_filter='grid'")
         else:
-            step, order = self.radial_step, 1
-        return ElementGraphs.from_graphs(graphs, step=float(step), order=order)
+            step, order = graphs.cutoff / _FINE_GRID, 3
+        return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=self.radial_spread)
 
     def _make_network(self, n_outputs, inputs):
         return ECNet(
@@ -92,6 +96,7 @@ class _ECNet(TransformerMixin, GraphEstimator):
             cutoff=inputs.cutoff,
             radial_step=inputs.step,
             radial_order=inputs.order,
+            radial_spread=inputs.spread,
             **{name: getattr(self, name) for name in _ARCHITECTURE},
         )
 
@@ -100,6 +105,7 @@ class _ECNet(TransformerMixin, GraphEstimator):
         wanted = {name: getattr(self, name) for name in _ARCHITECTURE}
         wanted["tower_dims"] = list(self.tower_dims)
         wanted["n_members"] = self.n_ensemble
+        wanted["radial_spread"] = self.radial_spread
         if self.radial_filter == "grid":
             wanted["radial_step"] = self.radial_step
         changed = [name for name, value in wanted.items() if value != config[name]]
@@ -308,6 +314,9 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         [1]_; "physical" lets similar elements share what is learned.
     radial_step : float, default=0.25
         Distance between the grid points of the partial radial distributions (Å).
+    radial_spread : bool, default=True
+        Also look at how unlike the surroundings of the atoms of one element are: the standard
+        deviations of the partial radial distributions over these atoms. [1]_ has means only.
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
         of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
@@ -445,6 +454,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         max_neighbors=None,
         atom_init="onehot",
         radial_step=0.25,
+        radial_spread=True,
         radial_filter="grid",
         hidden_dim=64,
         n_filters=64,
@@ -478,6 +488,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init
         self.radial_step = radial_step
+        self.radial_spread = radial_spread
         self.radial_filter = radial_filter
         self.hidden_dim = hidden_dim
         self.n_filters = n_filters
@@ -562,6 +573,9 @@ class ECNetClassifier(_ECNet, GraphClassifier):
         [1]_; "physical" lets similar elements share what is learned.
     radial_step : float, default=0.25
         Distance between the grid points of the partial radial distributions (Å).
+    radial_spread : bool, default=True
+        Also look at how unlike the surroundings of the atoms of one element are: the standard
+        deviations of the partial radial distributions over these atoms. [1]_ has means only.
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
         of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
@@ -686,6 +700,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
         max_neighbors=None,
         atom_init="onehot",
         radial_step=0.25,
+        radial_spread=True,
         radial_filter="grid",
         hidden_dim=64,
         n_filters=64,
@@ -718,6 +733,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init
         self.radial_step = radial_step
+        self.radial_spread = radial_spread
         self.radial_filter = radial_filter
         self.hidden_dim = hidden_dim
         self.n_filters = n_filters

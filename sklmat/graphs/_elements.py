@@ -27,15 +27,19 @@ class ElementGraphs:
         Fraction of the crystal's atoms.
     target, source : ndarray of shape (Q,), int32
         Nodes of each pair, counted from the first node of their crystal, sorted by target.
-    radial : ndarray of shape (Q, K), float32
-        Number of source atoms around a target atom near each of the K grid points. It sums to the
-        partial coordination number inside the cutoff.
+    radial : ndarray of shape (Q, K) or (Q, 2 K), float32
+        Number of source atoms around a target atom near each of the K grid points, mean over the
+        atoms of the target. It sums to the partial coordination number inside the cutoff. With
+        `spread`, the standard deviations over these atoms stand behind the means: how unlike the
+        surroundings of atoms of one element are.
     node_ptr, pair_ptr : ndarray of shape (C + 1,), int64
         Crystal c owns nodes ``node_ptr[c]:node_ptr[c + 1]``, pairs likewise.
     cutoff, step : float
         Largest distance, and distance between grid points (Å).
     order : {1, 3}
         Order of the interpolation between grid points.
+    spread : bool
+        Whether `radial` holds standard deviations too.
 
     Examples
     --------
@@ -60,9 +64,10 @@ class ElementGraphs:
     cutoff: float
     step: float
     order: int
+    spread: bool = False
 
     @classmethod
-    def from_graphs(cls, graphs, *, step=0.2, order=1):
+    def from_graphs(cls, graphs, *, step=0.2, order=1, spread=False):
         """Sum up the edges of crystal graphs.
 
         Parameters
@@ -74,13 +79,15 @@ class ElementGraphs:
             An edge is shared out to its two nearest grid points by linear interpolation, or to
             four by a cubic: a function on the grid summed with these weights is the sum of its
             interpolation over the edges, exact to the fourth power of `step`.
+        spread : bool, default=False
+            Add the standard deviations over the atoms of an element.
 
         Returns
         -------
         ElementGraphs
         """
         parts = [
-            _sum_edges(graphs[start : start + _CHUNK], step, order)
+            _sum_edges(graphs[start : start + _CHUNK], step, order, spread)
             for start in range(0, max(len(graphs), 1), _CHUNK)
         ]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -92,6 +99,7 @@ class ElementGraphs:
             cutoff=graphs.cutoff,
             step=step,
             order=order,
+            spread=spread,
         )
 
     def __len__(self):
@@ -123,6 +131,7 @@ class ElementGraphs:
             cutoff=self.cutoff,
             step=self.step,
             order=self.order,
+            spread=self.spread,
         )
 
 
@@ -157,7 +166,7 @@ def _n_intervals(cutoff, step):
     return int(np.ceil(cutoff / step - 1e-9))
 
 
-def _sum_edges(graphs, step, order):
+def _sum_edges(graphs, step, order, spread):
     """Arrays of `ElementGraphs` for a few crystals."""
     n_crystals = len(graphs)
     crystal = np.repeat(np.arange(n_crystals), graphs.n_atoms)
@@ -166,26 +175,28 @@ def _sum_edges(graphs, step, order):
     )
     n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
     node_ptr, pair_ptr = _pointer(n_nodes), _pointer(n_nodes**2)
-    local = node - np.repeat(node_ptr[:-1], graphs.n_atoms)
-
-    owner = np.repeat(np.arange(n_crystals), graphs.n_edges)
-    first = graphs.atom_ptr[owner]
-    target = local[graphs.edge_target + first]
-    source = local[graphs.edge_source + first]
-    pair = pair_ptr[owner] + target * n_nodes[owner] + source
-
-    n_points = len(grid_points(graphs.cutoff, step, order))
-    points, weights = _share(graphs.edge_distance, graphs.cutoff, step, order)
-    radial = np.bincount(
-        (pair[:, None] * n_points + points).ravel(),
-        weights=weights.ravel(),
-        minlength=pair_ptr[-1] * n_points,
-    ).reshape(-1, n_points)
-
     of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
-    place = np.arange(pair_ptr[-1]) - pair_ptr[of_pair]
-    target, source = np.divmod(place, n_nodes[of_pair])
-    radial = radial / count[node_ptr[of_pair] + target][:, None]
+    target, source = np.divmod(np.arange(pair_ptr[-1]) - pair_ptr[of_pair], n_nodes[of_pair])
+    n_atoms = count[node_ptr[of_pair] + target][:, None]
+
+    of_edge = np.repeat(np.arange(n_crystals), graphs.n_edges)
+    edge_target = graphs.edge_target + graphs.atom_ptr[of_edge]
+    edge_source = node[graphs.edge_source + graphs.atom_ptr[of_edge]] - node_ptr[of_edge]
+    # Pairs of an atom's crystal whose target is the element of the atom.
+    first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
+    shares = _share(graphs.edge_distance, graphs.cutoff, step, order)
+    n_points = len(grid_points(graphs.cutoff, step, order))
+    total = _accumulate(first_pair[edge_target] + edge_source, pair_ptr[-1], shares, n_points)
+    radial = total / n_atoms
+    if spread:
+        row_ptr = _pointer(n_nodes[crystal])
+        of_atom = _accumulate(row_ptr[edge_target] + edge_source, row_ptr[-1], shares, n_points)
+        pair = np.arange(row_ptr[-1]) + np.repeat(first_pair - row_ptr[:-1], n_nodes[crystal])
+        deviation = of_atom - radial[pair]
+        order_by_pair = np.argsort(pair, kind="stable")
+        starts = np.searchsorted(pair[order_by_pair], np.arange(pair_ptr[-1]))
+        squares = np.add.reduceat(deviation[order_by_pair] ** 2, starts, axis=0)
+        radial = np.hstack([radial, np.sqrt(squares / n_atoms)])
     return {
         "atomic_numbers": (nodes % 128).astype(np.uint8),
         "fraction": (count / graphs.n_atoms[nodes // 128]).astype(np.float32),
@@ -194,6 +205,14 @@ def _sum_edges(graphs, step, order):
         "radial": radial.astype(np.float32),
         "n_nodes": n_nodes,
     }
+
+
+def _accumulate(row, n_rows, shares, n_points):
+    """Shares of the edges summed per row and grid point, ndarray of shape (n_rows, K)."""
+    points, weights = shares
+    flat = (row[:, None] * n_points + points).ravel()
+    total = np.bincount(flat, weights=weights.ravel(), minlength=n_rows * n_points)
+    return total.reshape(n_rows, n_points)
 
 
 def _share(distance, cutoff, step, order):
