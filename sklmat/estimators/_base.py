@@ -155,7 +155,7 @@ class GraphEstimator(BaseEstimator):
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
-        self._keep(nets, state, graphs, padded=go_on and self.padded_)
+        self._keep(nets, state, graphs, go_on)
         return self
 
     def _fit_graphs(self, X, go_on):
@@ -293,13 +293,13 @@ class GraphEstimator(BaseEstimator):
             digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
         return digest.hexdigest()
 
-    def _keep(self, nets, state, graphs, padded):
+    def _keep(self, nets, state, graphs, go_on):
         """Set all fitted attributes at once: a fit that fails before leaves none."""
         self.nets_ = nets
         for name, value in state.items():
             setattr(self, f"{name}_", value)
         self.graph_settings_ = graphs.settings
-        self.padded_ = padded
+        self.padded_ = go_on and self.padded_
         self.history_ = [
             {"member": k, **row} for k, net in enumerate(nets) for row in plain_history(net)
         ]

@@ -137,9 +137,33 @@ class _ECNet(TransformerMixin, GraphEstimator):
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def _keep(self, nets, state, graphs, padded):
-        super()._keep(nets, state, graphs, padded)
-        self.elements_ = np.unique(graphs.atomic_numbers).astype(int)
+    def _keep(self, nets, state, graphs, go_on):
+        elements = [np.unique(graphs.atomic_numbers).astype(int)]
+        if go_on:
+            elements.append(self.elements_)
+        elif self.warm_start_from is not None:
+            elements.append(fitted_source(self.warm_start_from).elements_)
+        super()._keep(nets, state, graphs, go_on)
+        self.elements_ = np.unique(np.concatenate(elements))
+
+    def _new_inputs(self, X):
+        inputs = super()._new_inputs(X)
+        if isinstance(self.atom_init, str) and self.atom_init == "onehot":
+            # What such a vector stands for is learned; physical vectors can be extrapolated.
+            self._check_seen(
+                np.repeat(np.arange(len(inputs)), inputs.n_nodes), inputs.atomic_numbers
+            )
+        return inputs
+
+    def _check_seen(self, crystal, numbers):
+        unseen = ~np.isin(numbers, self.elements_)
+        if unseen.any():
+            row = int(np.argmax(unseen))
+            raise ValueError(
+                f"structure {crystal[row]} contains {element_symbols(numbers[row : row + 1])[0]}, "
+                f"which no training row had ({', '.join(element_symbols(self.elements_))}), so "
+                "nothing is known of it. Fit on rows that cover all elements"
+            )
 
     def _run(self, X, method):
         """Output of the one net, members in the middle: ndarray of shape (C or P, M, ...)."""
@@ -214,15 +238,8 @@ class _ECNet(TransformerMixin, GraphEstimator):
         is fitted on them next. `sklmat.embeddings.ECNetFeaturizer` makes a compact table of them.
         """
         vectors, crystal, numbers, fraction = self.elemental_vectors(X)
-        column = np.searchsorted(self.elements_, numbers).clip(max=len(self.elements_) - 1)
-        unseen = self.elements_[column] != numbers
-        if unseen.any():
-            row = int(np.argmax(unseen))
-            raise ValueError(
-                f"structure {crystal[row]} contains {element_symbols(numbers[row : row + 1])[0]}, "
-                f"which no training row had ({', '.join(element_symbols(self.elements_))}); it has "
-                "no column in this table. Fit on rows that cover all elements"
-            )
+        self._check_seen(crystal, numbers)
+        column = np.searchsorted(self.elements_, numbers)
         n_crystals, n_elements = crystal[-1] + 1, len(self.elements_)
         fractions = np.zeros((n_crystals, n_elements))
         blocks = np.zeros((n_crystals, n_elements, vectors.shape[1]))
@@ -391,7 +408,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
     nets_ : list of skorch.NeuralNet
         ``[net_]``.
     elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows.
+        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
     history_ : list of dict
         ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping), ``lr`` and ``dur`` (s) of
         each epoch. Losses are summed over the members.
@@ -648,7 +665,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
     nets_ : list of skorch.NeuralNet
         ``[net_]``.
     elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows.
+        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
     history_ : list of dict
         ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping), ``lr`` and ``dur`` (s) of
         each epoch. Losses are summed over the members.
