@@ -21,7 +21,7 @@ _ROOMS = {
         "ECNetRegressor",
         "load_cgcnn_checkpoint",
     ],
-    "embeddings": ["GraphEmbedding"],
+    "embeddings": ["ECNetFeaturizer", "GraphEmbedding"],
     "model_selection": [
         "ComponentSplit",
         "CompositionGroupKFold",
@@ -29,7 +29,7 @@ _ROOMS = {
         "composition_groups",
         "corrected_resampled_ttest",
     ],
-    "plotting": ["ParityDisplay"],
+    "plotting": ["ElementMapDisplay", "ParityDisplay"],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = [

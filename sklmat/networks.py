@@ -183,7 +183,7 @@ class ECNet(nn.Module):
         activation="silu",
         normalize=True,
         pool="mean",
-        dropout=0.1,
+        dropout=0.0,
     ):
         super().__init__()
         self.config = {

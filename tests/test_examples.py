@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 
 from sklmat.graphs import _build
@@ -64,3 +65,45 @@ def test_tune_with_gridsearch_builds_each_graph_once(run_example, monkeypatch):
     assert len(built) == 2 * 18 + 6
     assert len(names["network_search"].cv_results_["params"]) == 4
     assert names["table"].shape == (2, 2)
+
+
+def test_ecnet_alloys(run_example, capsys):
+    shorter = {
+        "make_alloys(200": "make_alloys(40",
+        "n_ensemble=4": "n_ensemble=2, max_epochs=5",
+        "n_estimators=500": "n_estimators=5",
+        "test_size=60": "test_size=14",
+    }
+    names = run_example("plot_ecnet_alloys.py", shorter)
+    assert next(iter(names["comparison"].index)) == "ECNet"
+    assert names["comparison"].loc["ECNet", "MAE difference"] == 0
+    # Of the second quantity the network was shown every fifth label.
+    known = ~np.isnan(names["y_known"][names["train"], 1])
+    assert np.flatnonzero(known).tolist() == [0, 5, 10, 15, 20, 25]
+    shares, shown = names["shares"], names["shown"]
+    predicted = names["both"].predict(names["graphs"][shown])[:, 0]
+    np.testing.assert_allclose(shares.sum(axis=1), predicted, atol=1e-3)
+    assert "beside formation energies" in capsys.readouterr().out
+
+
+def test_transfer_components_tests_on_the_same_rows(run_example):
+    shorter = {
+        "    260,\n": "    48,\n",
+        '"max_epochs": 60': '"max_epochs": 2',
+        '"max_epochs": 100': '"max_epochs": 2',
+        "n_test = 60": "n_test = 6",
+        "(5, 20, 60)": "(3, 6)",
+    }
+    names = run_example("plot_transfer_components.py", shorter)
+    components = names["alloys"].frame["n_components"]
+    assert components[names["known"]].max() == 3
+    assert components[names["candidates"]].min() == 4
+    for (train, test), (all_rows, same_test) in zip(names["few"], names["everything"]):
+        assert set(all_rows) == {*names["known"], *train}
+        np.testing.assert_array_equal(test, same_test)
+        assert not {*test} & {*all_rows}
+    # The network that nobody touches is as good whatever is labelled.
+    untouched = names["error"].loc["pre-trained, untouched"]
+    assert untouched[3] == untouched[6]
+    assert names["error"].shape == (8, 2)
+    assert list(names["errors"]) == list(names["pairs"])

@@ -290,7 +290,7 @@ class _ECNet(TransformerMixin, GraphEstimator):
         Parameters
         ----------
         name : {"wang2022"}
-            The network of [1]_.
+            The published setting of ECNet.
         **params
             Parameters to set otherwise.
 
@@ -353,7 +353,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         Normalise vectors before they are sent and before they are read out; [1]_ does not.
     pool : {"mean", "sum"}, default="mean"
         Weigh elements by their fractions, for quantities per atom, or sum over them.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Fraction of the hidden units that is left out while training.
     loss : {"mae", "mse", "huber"}, default="mae"
         Of the scaled targets. The absolute error is not ruled by a few bad labels.
@@ -480,7 +480,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         activation="silu",
         normalize=True,
         pool="mean",
-        dropout=0.1,
+        dropout=0.0,
         loss="mae",
         target_weights=None,
         max_epochs=100,
@@ -612,7 +612,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
         Normalise vectors before they are sent and before they are read out; [1]_ does not.
     pool : {"mean", "sum"}, default="mean"
         Weigh elements by their fractions, for quantities per atom, or sum over them.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Fraction of the hidden units that is left out while training.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
@@ -694,13 +694,13 @@ class ECNetClassifier(_ECNet, GraphClassifier):
     Examples
     --------
     >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
     >>> from sklmat import ECNetClassifier
-    >>> from sklmat.datasets import make_alloys
-    >>> alloys = make_alloys(40, random_state=0)
-    >>> y = np.where(alloys.target > np.median(alloys.target), "high", "low")
-    >>> model = ECNetClassifier(max_epochs=60, n_ensemble=2, random_state=0)
-    >>> model = model.fit(alloys.data[:30], y[:30])
-    >>> bool(model.score(alloys.data[30:], y[30:]) > 0.7)
+    >>> a = np.linspace(2.6, 3.2, 24)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> y = np.where(a > 2.9, "loose", "dense")
+    >>> model = ECNetClassifier(max_epochs=60, batch_size=8, n_ensemble=2, random_state=0)
+    >>> bool(model.fit(cells[::2], y[::2]).score(cells[1::2], y[1::2]) > 0.9)
     True
     """
 
@@ -726,7 +726,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
         activation="silu",
         normalize=True,
         pool="mean",
-        dropout=0.1,
+        dropout=0.0,
         class_weight=None,
         max_epochs=100,
         batch_size=32,

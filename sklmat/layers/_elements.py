@@ -74,7 +74,12 @@ class GridFilter(nn.Module):
         self.values = nn.Parameter(torch.randn(len(grid), n_members, n_filters) * len(grid) ** -0.5)
 
     def forward(self):
-        """Filter on the grid, Tensor of shape (K, M, n_filters)."""
+        """Evaluate the filter on the grid.
+
+        Returns
+        -------
+        Tensor of shape (K, M, n_filters)
+        """
         return self.values * self.envelope[:, None, None]
 
 
@@ -108,7 +113,12 @@ class GaussianFilter(nn.Module):
         self.second = MemberLinear(n_members, n_filters, n_filters)
 
     def forward(self):
-        """Filter on the grid, Tensor of shape (K, M, n_filters)."""
+        """Evaluate the filter on the grid.
+
+        Returns
+        -------
+        Tensor of shape (K, M, n_filters)
+        """
         values = self.second(shifted_softplus(self.first(self.basis)))
         return values * self.envelope[:, None, None]
 
@@ -162,7 +172,17 @@ class ElementConv(nn.Module):
         return self.second(self.dropout(self.activation(self.first(self.messages(h, batch)))))
 
     def messages(self, h, batch):
-        """Mean message to the atoms of each node, Tensor of shape (P, M, W)."""
+        """Mean message to the atoms of each node.
+
+        Parameters
+        ----------
+        h : Tensor of shape (P, M, F)
+        batch : ElementBatch
+
+        Returns
+        -------
+        Tensor of shape (P, M, W)
+        """
         filters = self.filters()
         passed = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])
         source = self.source_map(h).contiguous().index_select(0, batch.source)

@@ -1,0 +1,408 @@
+"""A map of elemental vectors."""
+
+import numpy as np
+import pandas as pd
+
+from sklmat.elements import element_symbols
+from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+
+#: Area of a marker (points²) for a fraction of 0, and what a pure element has more.
+_SMALLEST, _GROWTH = 6, 90
+#: Fractions that the key of the marker sizes shows.
+_KEY = (0.1, 0.5, 0.9)
+
+
+class ElementMapDisplay:
+    """A map of the elemental vectors of crystals: one point for each element in each crystal.
+
+    A network of the `ECNetRegressor` kind gives every element of a crystal a vector, which says
+    what the element is and in what surroundings it stands. The map shows their two main directions,
+    or a t-SNE. The points of an element share a marker and, unless `color` is given, a colour, and
+    its symbol stands at their median.
+
+    Make it with `from_estimator` or `from_vectors`; the constructor only stores.
+
+    Parameters
+    ----------
+    points : ndarray of shape (P, 2)
+        Where to draw.
+    atomic_numbers : ndarray of shape (P,)
+        Element of each point.
+    fraction : ndarray of shape (P,) or None, default=None
+        Fraction of the crystal's atoms, shown as the area of the marker; None makes all alike.
+    color : array-like of shape (P,) or None, default=None
+        Colours of the points, in place of one per element. Strings, or up to seven different
+        values, are drawn as groups with a legend; other numbers on a colour scale. A Series names
+        them.
+    method : {"pca", "tsne"} or None, default=None
+        What made the points, for the labels of the axes.
+    explained_variance_ratio : ndarray of shape (2,) or None, default=None
+        Part of the variance that each principal component explains.
+
+    Attributes
+    ----------
+    labels_ : dict of str to matplotlib Text
+        The symbols on the map. Where clusters overlap, move one with its ``set_position``.
+    ax_ : matplotlib Axes
+        The panel.
+    figure_ : matplotlib Figure
+        The figure that holds it.
+
+    See Also
+    --------
+    ECNetRegressor : Its ``elemental_vectors`` are what is drawn.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklmat.plotting import ElementMapDisplay
+    >>> vectors = [[0.0, 0.0, 1.0], [0.0, 0.2, 1.0], [3.0, 0.1, 1.0], [3.1, 0.0, 1.0]]
+    >>> display = ElementMapDisplay.from_vectors(vectors, [28, 28, 29, 29])
+    >>> list(display.labels_)
+    ['Ni', 'Cu']
+    >>> display.ax_.get_xlabel()
+    'principal component 1 (99.7 % of the variance)'
+    """
+
+    def __init__(
+        self,
+        *,
+        points,
+        atomic_numbers,
+        fraction=None,
+        color=None,
+        method=None,
+        explained_variance_ratio=None,
+    ):
+        self.points = points
+        self.atomic_numbers = atomic_numbers
+        self.fraction = fraction
+        self.color = color
+        self.method = method
+        self.explained_variance_ratio = explained_variance_ratio
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        method="pca",
+        elements=None,
+        color=None,
+        random_state=None,
+        ax=None,
+        **scatter_kwargs,
+    ):
+        """Draw the elemental vectors that a fitted network gives to crystals.
+
+        Parameters
+        ----------
+        estimator : fitted ECNetRegressor or ECNetClassifier
+            Or a ``FrozenEstimator`` that holds one.
+        X : sequence of C structures, or CrystalGraphs
+            The crystals. Vectors of rows the network was trained on know their targets.
+        method : {"pca", "tsne"}, default="pca"
+            Principal components keep distances as well as two axes can. t-SNE shows who is next to
+            whom; the size of its clusters and the distances between them mean nothing.
+        elements : sequence of str or None, default=None
+            Symbols of the elements to draw; the others have no part in the projection either. One
+            alone shows how its vector varies with the surroundings, where all together mostly show
+            that elements differ. None draws all.
+        color : array-like of shape (C,) or None, default=None
+            Colours by a property of the crystals, such as the target or the phase. Strings, or up
+            to seven different values, are drawn as groups with a legend; other numbers on a colour
+            scale. A Series names them. None gives every element a colour.
+        random_state : int, RandomState or None, default=None
+            Of t-SNE; principal components are deterministic.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ElementMapDisplay
+
+        Raises
+        ------
+        TypeError
+            When the estimator has no elemental vectors.
+        ValueError
+            When `color` has not one entry per crystal, or there are fewer than three points.
+        """
+        if not hasattr(estimator, "elemental_vectors"):
+            raise TypeError(
+                f"a {type(estimator).__name__} has no elemental_vectors: pass a fitted ECNet "
+                "estimator, and of a pipeline its last step with X as that step receives it"
+            )
+        vectors, crystal, atomic_numbers, fraction = estimator.elemental_vectors(X)
+        if color is not None:
+            if len(color) != len(X):
+                raise ValueError(f"color has {len(color)} entries for {len(X)} crystals")
+            color = _series(color)
+            is_grouping(color, "color")  # refuses, while entries still are crystals
+            color = color.iloc[crystal]
+        return cls.from_vectors(
+            vectors,
+            atomic_numbers,
+            fraction=fraction,
+            method=method,
+            elements=elements,
+            color=color,
+            random_state=random_state,
+            ax=ax,
+            **scatter_kwargs,
+        )
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors,
+        atomic_numbers,
+        *,
+        fraction=None,
+        method="pca",
+        elements=None,
+        color=None,
+        random_state=None,
+        ax=None,
+        **scatter_kwargs,
+    ):
+        """Draw given vectors.
+
+        Parameters
+        ----------
+        vectors : array-like of shape (P, F)
+            One row for each element in each crystal.
+        atomic_numbers : array-like of shape (P,)
+            Element of each row.
+        fraction : array-like of shape (P,) or None, default=None
+            Fraction of the crystal's atoms, shown as the area of the marker.
+        method, elements
+            As for `from_estimator`.
+        color : array-like of shape (P,) or None, default=None
+            As for `from_estimator`, but one entry per row.
+        random_state
+            As for `from_estimator`.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ElementMapDisplay
+
+        Raises
+        ------
+        ValueError
+            When lengths differ, values are not finite, there are fewer than three points, or an
+            element asked for is not there.
+        """
+        vectors = np.asarray(vectors, dtype=float)
+        atomic_numbers = np.asarray(atomic_numbers)
+        color = None if color is None else _series(color)
+        _check(vectors, atomic_numbers, fraction, color)
+        fraction = None if fraction is None else np.asarray(fraction, dtype=float)
+        if elements is not None:
+            rows = _rows_of(elements, atomic_numbers)
+            vectors, atomic_numbers = vectors[rows], atomic_numbers[rows]
+            fraction = None if fraction is None else fraction[rows]
+            color = None if color is None else color[rows]
+        points, explained = _project(vectors, method, random_state)
+        display = cls(
+            points=points,
+            atomic_numbers=atomic_numbers,
+            fraction=fraction,
+            color=color,
+            method=method,
+            explained_variance_ratio=explained,
+        )
+        return display.plot(ax=ax, **scatter_kwargs)
+
+    def plot(self, ax=None, **scatter_kwargs):
+        """Draw, or draw again elsewhere.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ElementMapDisplay
+            Itself.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        if self.color is None:
+            _, element = np.unique(self.atomic_numbers, return_inverse=True)
+            self._scatter(np.array(COLORS)[element % len(COLORS)], scatter_kwargs)
+        elif is_grouping(pd.Series(self.color), "color"):
+            group, names = pd.factorize(pd.Series(self.color), sort=True)
+            self._scatter(np.array(COLORS)[group], scatter_kwargs)
+            self._write_legend(names)
+        else:
+            self._scatter_on_scale(scatter_kwargs)
+        self._write_symbols()
+        self._label_axes()
+        if self.fraction is not None and "s" not in scatter_kwargs:
+            self._write_key_of_sizes()
+        return self
+
+    def _scatter(self, colors, scatter_kwargs):
+        """Draw the points, a collection per element; return the last one."""
+        style = {
+            "alpha": 0.6,
+            "linewidths": 0,
+            "rasterized": len(self.points) > RASTERIZE_ABOVE,
+            "zorder": 2,
+        } | scatter_kwargs
+        for k, number in enumerate(np.unique(self.atomic_numbers)):
+            rows = self.atomic_numbers == number
+            # Past the last colour a marker meets another colour than the first time round.
+            own = {"marker": MARKERS[(k + k // len(COLORS)) % len(MARKERS)]}
+            own["s"] = 30 if self.fraction is None else _area(self.fraction[rows])
+            if "color" not in style:
+                own["c"] = colors[rows]
+            points = self.ax_.scatter(*self.points[rows].T, **(own | style))
+        return points
+
+    def _scatter_on_scale(self, scatter_kwargs):
+        from matplotlib.colors import Normalize
+
+        values = np.asarray(self.color, dtype=float)
+        norm = Normalize(values.min(), values.max())
+        points = self._scatter(values, {"norm": norm, "cmap": "viridis"} | scatter_kwargs)
+        bar = self.figure_.colorbar(points, cax=self.ax_.inset_axes([1.03, 0, 0.04, 1]))
+        bar.set_label(getattr(self.color, "name", None) or "")
+        bar.solids.set_alpha(1)
+
+    def _write_symbols(self):
+        from matplotlib.patheffects import withStroke
+
+        self.labels_ = {}
+        numbers = np.unique(self.atomic_numbers)
+        for number, symbol in zip(numbers, element_symbols(numbers)):
+            x, y = np.median(self.points[self.atomic_numbers == number], axis=0)
+            self.labels_[symbol] = self.ax_.text(
+                x,
+                y,
+                symbol,
+                ha="center",
+                va="center",
+                fontsize=12,
+                fontweight="bold",
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+                zorder=3,
+            )
+
+    def _label_axes(self):
+        names = ["component 1", "component 2"]
+        if self.method == "tsne":
+            names = ["t-SNE 1", "t-SNE 2"]
+            self.ax_.set(xticks=[], yticks=[])
+        elif self.method == "pca":
+            names = [f"principal {name}" for name in names]
+            if self.explained_variance_ratio is not None:
+                parts = zip(names, self.explained_variance_ratio)
+                names = [f"{name} ({100 * part:.3g} % of the variance)" for name, part in parts]
+        self.ax_.set(xlabel=names[0], ylabel=names[1])
+
+    def _write_key_of_sizes(self):
+        from matplotlib.legend import Legend
+
+        dots = [_dot("0.5", f"{100 * part:.0f} %", np.sqrt(_area(part))) for part in _KEY]
+        handles = [_dot("none", "share of the atoms:"), *dots]
+        key = Legend(
+            self.ax_,
+            handles,
+            [handle.get_label() for handle in handles],
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            ncols=len(handles),
+            fontsize=8,
+            frameon=False,
+            borderaxespad=0.2,
+            handletextpad=0.1,
+            columnspacing=1,
+        )
+        # Not through Axes.legend, which has room for one: that is left to the groups.
+        self.ax_.add_artist(key)
+        key.set_clip_on(False)
+
+    def _write_legend(self, names):
+        dots = [_dot(color, str(name)) for name, color in zip(names, COLORS)]
+        title = getattr(self.color, "name", None)
+        self.ax_.legend(handles=dots, title=title, loc="best", fontsize=8, frameon=False)
+
+
+def _area(fraction):
+    """Area of a marker (points²)."""
+    return _SMALLEST + _GROWTH * fraction
+
+
+def _dot(color, label, size=6):
+    """An entry of a legend."""
+    from matplotlib.lines import Line2D
+
+    style = {"linestyle": "", "marker": "o", "markeredgewidth": 0}
+    return Line2D([], [], color=color, label=label, markersize=size, **style)
+
+
+def _series(color):
+    """Colours as a Series that is counted from zero and keeps its name."""
+    return pd.Series(color).reset_index(drop=True)
+
+
+def _check(vectors, atomic_numbers, fraction, color):
+    if vectors.ndim != 2 or vectors.shape[1] < 2:
+        raise ValueError(f"vectors must be a table of two or more columns, not {vectors.shape}")
+    given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color": color}
+    for name, values in given.items():
+        if values is not None and len(values) != len(vectors):
+            raise ValueError(f"{name} has {len(values)} entries for {len(vectors)} vectors")
+    wrong = ~np.isfinite(vectors).all(axis=1)
+    if wrong.any():
+        raise ValueError(f"{wrong.sum()} vectors are not finite; the first is row {wrong.argmax()}")
+
+
+def _rows_of(elements, atomic_numbers):
+    """Mask of the rows that belong to the elements asked for."""
+    if isinstance(elements, str):
+        raise ValueError(f"elements must be a list of symbols: [{elements!r}]")
+    numbers = np.unique(atomic_numbers)
+    known = dict(zip(element_symbols(numbers), numbers))
+    absent = [symbol for symbol in elements if symbol not in known]
+    if absent:
+        raise ValueError(f"no crystal has {', '.join(absent)}; there are {', '.join(known)}")
+    return np.isin(atomic_numbers, [known[symbol] for symbol in elements])
+
+
+def _project(vectors, method, random_state):
+    """Two coordinates for each vector, and the part of the variance that each explains."""
+    if len(vectors) < 3:
+        raise ValueError(f"a map needs three vectors or more, not {len(vectors)}")
+    if method == "pca":
+        from sklearn.decomposition import PCA
+
+        pca = PCA(n_components=2, svd_solver="full")
+        return pca.fit_transform(vectors), pca.explained_variance_ratio_
+    if method == "tsne":
+        from sklearn.manifold import TSNE
+
+        tsne = TSNE(
+            perplexity=min(30, (len(vectors) - 1) / 3),
+            init="pca",
+            learning_rate="auto",
+            random_state=random_state,
+        )
+        return tsne.fit_transform(vectors), None
+    raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}")

@@ -1,0 +1,327 @@
+"""Predicted against true values."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+
+
+class ParityDisplay:
+    """Predicted against true values, one panel per model, with the errors in the corner.
+
+    Make it with `from_estimator`, `from_predictions` or `from_comparison`; the constructor only
+    stores.
+
+    Parameters
+    ----------
+    y_true : ndarray of shape (C,)
+        True values.
+    y_pred : dict of str to ndarray of shape (C,)
+        Predictions; the keys are the titles of the panels.
+    quantity : str or None, default=None
+        What is predicted, for the axis labels: "formation energy".
+    unit : str or None, default=None
+        Its unit: "eV/atom".
+    color_by : array-like of shape (C,) or None, default=None
+        Colours of the points. Strings, or up to seven different values, are drawn as groups with a
+        legend; other numbers on a colour scale. A Series names the legend.
+
+    Attributes
+    ----------
+    errors_ : dict of str to dict
+        ``MAE`` and ``RMSE`` in `unit`, and ``R2``, over all points of each panel.
+    axes_ : ndarray of matplotlib Axes
+        The panels.
+    ax_ : matplotlib Axes
+        The first panel.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklmat.plotting import ParityDisplay
+    >>> display = ParityDisplay.from_predictions(
+    ...     [0.0, 1.0, 2.0], [0.0, 1.0, 1.7], quantity="band gap", unit="eV"
+    ... )
+    >>> round(display.errors_["prediction"]["MAE"], 3)
+    0.1
+    >>> display.ax_.get_xlabel()
+    'true band gap (eV)'
+    """
+
+    def __init__(self, *, y_true, y_pred, quantity=None, unit=None, color_by=None):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.quantity = quantity
+        self.unit = unit
+        self.color_by = color_by
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, quantity=None, unit=None, color_by=None, ax=None, **scatter_kwargs
+    ):
+        """Draw the predictions of a fitted regressor.
+
+        Parameters
+        ----------
+        estimator : fitted regressor or dict of str to fitted regressor
+            One panel each.
+        X : sequence of C crystals, CrystalGraphs or table
+            What the estimator predicts from; best rows that it was not fitted on.
+        y : array-like of shape (C,)
+            True values.
+        quantity, unit, color_by
+            As for the class.
+        ax : matplotlib Axes, sequence of Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ParityDisplay
+        """
+        if not isinstance(estimator, Mapping):
+            estimator = {type(estimator).__name__: estimator}
+        y_pred = {name: model.predict(X) for name, model in estimator.items()}
+        return cls.from_predictions(
+            y, y_pred, quantity=quantity, unit=unit, color_by=color_by, ax=ax, **scatter_kwargs
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, y_pred, *, quantity=None, unit=None, color_by=None, ax=None, **scatter_kwargs
+    ):
+        """Draw given predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (C,)
+            True values.
+        y_pred : array-like of shape (C,), or dict of str to such
+            Predictions; a dict draws one panel per entry on common limits.
+        quantity, unit, color_by
+            As for the class.
+        ax : matplotlib Axes, sequence of Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ParityDisplay
+
+        Raises
+        ------
+        ValueError
+            When lengths differ, values are not finite or several targets are given at once.
+        """
+        if not isinstance(y_pred, Mapping):
+            y_pred = {"prediction": y_pred}
+        y_true = _values(y_true, "y_true")
+        y_pred = {name: _values(values, f"y_pred of {name!r}") for name, values in y_pred.items()}
+        for name, values in y_pred.items():
+            if len(values) != len(y_true):
+                raise ValueError(f"{name!r} has {len(values)} predictions for {len(y_true)} values")
+        if color_by is not None and len(color_by) != len(y_true):
+            raise ValueError(f"color_by has {len(color_by)} entries for {len(y_true)} points")
+        display = cls(y_true=y_true, y_pred=y_pred, quantity=quantity, unit=unit, color_by=color_by)
+        return display.plot(ax=ax, **scatter_kwargs)
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison,
+        *,
+        target=None,
+        quantity=None,
+        unit=None,
+        color_by=None,
+        ax=None,
+        **scatter_kwargs,
+    ):
+        """Draw the out-of-fold predictions of `compare_estimators`, side by side.
+
+        Parameters
+        ----------
+        comparison : Comparison or DataFrame
+            What `compare_estimators` returned, or its ``predictions``.
+        target : str, int or None, default=None
+            Which target, when there are several.
+        quantity, unit
+            As for the class.
+        color_by : array-like of shape (C,) or None, default=None
+            One entry per row of the *whole* input `X`, like a list of phases.
+        ax : sequence of matplotlib Axes or None, default=None
+            One per estimator; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ParityDisplay
+
+        Notes
+        -----
+        The errors in the panels are over all points together. The table of `compare_estimators`
+        averages over folds, so its RMSE and R2 differ a little, and its MAE where folds differ in
+        size.
+        """
+        table = getattr(comparison, "predictions", comparison)
+        if "target" in table:
+            targets = list(table["target"].unique())
+            if target not in targets:
+                raise ValueError(f"several targets: choose target= one of {targets}")
+            table = table[table["target"] == target]
+        names = [n for n in table if n not in ("row", "fold", "repeat", "target", "y_true")]
+        if color_by is not None:
+            color_by = pd.Series(color_by).iloc[table["row"].to_numpy()]
+        return cls.from_predictions(
+            table["y_true"],
+            {name: table[name] for name in names},
+            quantity=quantity,
+            unit=unit,
+            color_by=color_by,
+            ax=ax,
+            **scatter_kwargs,
+        )
+
+    def plot(self, ax=None, **scatter_kwargs):
+        """Draw, or draw again elsewhere.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, sequence of Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ParityDisplay
+            Itself.
+        """
+        self.axes_ = _panels(ax, len(self.y_pred))
+        self.ax_ = self.axes_[0]
+        self.figure_ = self.ax_.figure
+        self.errors_ = {name: _errors(self.y_true, pred) for name, pred in self.y_pred.items()}
+        limits = _limits([self.y_true, *self.y_pred.values()])
+        for panel, (name, values) in zip(self.axes_, self.y_pred.items()):
+            points = self._scatter(panel, values, scatter_kwargs)
+            self._decorate(panel, name, limits)
+        if isinstance(points, list):
+            title = getattr(self.color_by, "name", None)
+            self.axes_[-1].legend(
+                handles=points, title=title, loc="lower right", fontsize=8, frameon=False
+            )
+        elif self.color_by is not None:
+            beside = self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])
+            bar = self.figure_.colorbar(points, cax=beside)
+            bar.set_label(getattr(self.color_by, "name", None) or "")
+            bar.solids.set_alpha(1)
+        return self
+
+    def _scatter(self, panel, values, scatter_kwargs):
+        """Draw the points; return what a legend (a list) or a colour bar is made from."""
+        style = {
+            "s": 18,
+            "alpha": 0.65,
+            "linewidths": 0,
+            "rasterized": len(values) > RASTERIZE_ABOVE,
+            "zorder": 2,
+        } | scatter_kwargs
+        if self.color_by is None:
+            return panel.scatter(self.y_true, values, **({"color": COLORS[0]} | style))
+        keys = pd.Series(np.asarray(self.color_by))
+        if not is_grouping(keys, "color_by"):
+            return panel.scatter(self.y_true, values, c=keys, **({"cmap": "viridis"} | style))
+        return [
+            panel.scatter(
+                self.y_true[rows],
+                values[rows],
+                **({"color": COLORS[k], "marker": MARKERS[k], "label": str(key)} | style),
+            )
+            for k, (key, rows) in enumerate(keys.groupby(keys).indices.items())
+        ]
+
+    def _decorate(self, panel, name, limits):
+        panel.plot(limits, limits, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
+        panel.set(xlim=limits, ylim=limits, aspect="equal", box_aspect=1)
+        panel.locator_params(nbins=5)
+        what = (self.quantity or "value") + (f" ({self.unit})" if self.unit else "")
+        panel.set_xlabel(f"true {what}")
+        grid = panel.get_subplotspec()
+        if grid is None or grid.is_first_col():
+            panel.set_ylabel(f"predicted {what}")
+        if len(self.y_pred) > 1 or name != "prediction":
+            panel.set_title(name, fontsize=11)
+        unit = f" {self.unit}" if self.unit else ""
+        errors = self.errors_[name]
+        text = f"MAE {errors['MAE']:#.3g}{unit}\nRMSE {errors['RMSE']:#.3g}{unit}\n"
+        text += f"R² {errors['R2']:.3f}".replace("-", "−")
+        panel.text(
+            0.04,
+            0.96,
+            text,
+            transform=panel.transAxes,
+            va="top",
+            fontsize=8.5,
+            linespacing=1.35,
+        )
+
+
+def _values(values, name):
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1:
+        raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
+    missing = np.count_nonzero(~np.isfinite(values))
+    if missing:
+        raise ValueError(f"{name} has {missing} values that are not finite")
+    if not len(values):
+        raise ValueError(f"{name} is empty")
+    return values
+
+
+def _errors(y_true, y_pred):
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    return {
+        "MAE": mean_absolute_error(y_true, y_pred),
+        "RMSE": root_mean_squared_error(y_true, y_pred),
+        "R2": r2_score(y_true, y_pred) if len(y_true) > 1 else np.nan,
+    }
+
+
+def _limits(arrays):
+    """One range for all axes, with a margin of 5 %."""
+    low = min(values.min() for values in arrays)
+    high = max(values.max() for values in arrays)
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _panels(ax, n_panels):
+    """The given axes, checked, or those of a new figure."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        n_columns = min(n_panels, 4)
+        n_rows = -(-n_panels // n_columns)
+        figure, axes = plt.subplots(
+            n_rows,
+            n_columns,
+            figsize=(0.4 + 3.1 * n_columns, 3.65 * n_rows),
+            layout="constrained",
+            squeeze=False,
+        )
+        for spare in axes.flat[n_panels:]:
+            figure.delaxes(spare)
+        return axes.ravel()[:n_panels]
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if len(axes) < n_panels:
+        raise ValueError(f"{n_panels} panels do not fit on {len(axes)} axes")
+    return axes[:n_panels]
