@@ -696,6 +696,7 @@ def small_instances():
             sklmat.ECNetRegressor(**ELEMENTS, n_ensemble=1, early_stopping=True),
         ],
         "ECNetClassifier": [sklmat.ECNetClassifier(**ELEMENTS)],
+        "ECNetFeaturizer": [sklmat.ECNetFeaturizer(sklmat.ECNetRegressor(**ELEMENTS))],
         "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
     }
 

@@ -1,0 +1,113 @@
+"""Crystals as the pooled vectors of a graph network."""
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.embeddings._networks import is_trained, trained_network, untrained_network
+from sklmat.estimators import CGCNNRegressor
+
+
+class GraphEmbedding(TransformerMixin, BaseEstimator):
+    """Vectors of crystals, learned by a graph network.
+
+    Parameters
+    ----------
+    estimator : graph estimator, FrozenEstimator, path or None, default=None
+        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` stands for
+        ``CGCNNRegressor()``. One that is fitted already comes as
+        ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
+        `fit` then trains nothing.
+
+    Attributes
+    ----------
+    estimator_ : graph estimator
+        The fitted network.
+    n_features_out_ : int
+        Width of the table.
+
+    Notes
+    -----
+    A supervised transformer: the rows it was trained on get vectors that know their targets, and
+    so flatter the step that follows. Judge the whole pipeline on rows held out from both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNRegressor, GraphEmbedding
+    >>> cells = [Structure(Lattice.cubic(a), ["Fe"], [[0, 0, 0]]) for a in np.linspace(2, 3, 8)]
+    >>> network = CGCNNRegressor(hidden_dim=4, max_epochs=2, random_state=0)
+    >>> embedding = GraphEmbedding(network).set_output(transform="pandas")
+    >>> embedding.fit_transform(cells, np.linspace(0, 1, 8)).columns.tolist()
+    ['CGCNN_0', 'CGCNN_1', 'CGCNN_2', 'CGCNN_3']
+    """
+
+    _parameter_constraints = {"estimator": [None, str, Path, HasMethods(["fit", "embed"])]}
+
+    def __init__(self, estimator=None):
+        self.estimator = estimator
+
+    def fit(self, X, y=None):
+        """Train the network, or take the trained one.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,) or (C, n_targets), default=None
+            Targets; needed unless the network is trained already.
+
+        Returns
+        -------
+        self
+        """
+        # A FrozenEstimator passes attributes on, so it has an embed exactly if what it holds does.
+        self._validate_params()
+        if is_trained(self.estimator):
+            self.estimator_ = trained_network(self.estimator)
+        else:
+            estimator = CGCNNRegressor() if self.estimator is None else self.estimator
+            self.estimator_ = untrained_network(estimator, y, "GraphEmbedding").fit(X, y)
+        configs = [net.module_.config for net in self.estimator_.nets_]
+        self.n_features_out_ = sum(c["hidden_dim"] * c.get("n_members", 1) for c in configs)
+        return self
+
+    def transform(self, X):
+        """Look the crystals up.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, F)
+            F is ``n_features_out_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.embed(X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, ``CGCNN_0`` and so on.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored: crystals have no columns.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        prefix = type(self.estimator_).__name__.removesuffix("Regressor").removesuffix("Classifier")
+        return np.array([f"{prefix}_{k}" for k in range(self.n_features_out_)], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = not is_trained(self.estimator)
+        return tags
