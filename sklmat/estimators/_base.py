@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
@@ -148,10 +148,12 @@ class GraphEstimator(BaseEstimator):
         seed = self._seed(checkpoint)
         weight = _check_sample_weight(weight, np.empty((len(y), 1)), dtype=np.float64)
         train, valid = self._split(y, seed)
-        targets, state = self._encode_targets(y, y[train], go_on, classes)
         if (weight < 0).any():
             raise ValueError(f"sample_weight is negative in row {int(np.argmax(weight < 0))}")
+        # A row without weight must not decide how targets are scaled.
+        scaled_on = train if is_classifier(self) else train[weight[train] > 0]
         weight = _normalized(self._weigh(y, weight), train)
+        targets, state = self._encode_targets(y, y[scaled_on], go_on, classes)
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
@@ -257,6 +259,7 @@ class GraphEstimator(BaseEstimator):
             if net is None:
                 net = self._new_net(state, train)
             net.lr, net.batch_size = self.lr, self.batch_size
+            self._prepare_net(net)
             return train_net(
                 net,
                 train,
@@ -275,6 +278,9 @@ class GraphEstimator(BaseEstimator):
     def _new_net(self, state, train):
         network = self._make_network(state["n_outputs"], train.graphs)
         return make_net(network, **self._net_settings())
+
+    def _prepare_net(self, net):
+        """Change a net, new or fitted, before it is trained."""
 
     def _training_key(self, sets, state, seed, n_epochs, go_on):
         """Digest of everything that decides how a training goes."""

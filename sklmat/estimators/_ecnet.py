@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_symbols, element_vectors
 from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._tasks import GraphClassifier, GraphRegressor
-from sklmat.estimators._transfer import fitted_source, start_from
+from sklmat.estimators._transfer import (
+    PARAMETERS,
+    check_graphs,
+    fitted_source,
+    freeze_parts,
+    start_from,
+)
 from sklmat.graphs import ElementGraphs
 from sklmat.networks import ECNet
 from sklmat.training import run_net
@@ -79,6 +85,17 @@ class _ECNet(TransformerMixin, GraphEstimator):
         "freeze": [StrOptions({"none", "embedding", "convolutions"})],
     }
 
+    def _validate_params(self):
+        super()._validate_params()
+        if not all(isinstance(width, Integral) and width > 0 for width in self.tower_dims):
+            raise ValueError(f"tower_dims must hold whole numbers above 0, got {self.tower_dims!r}")
+
+    def _fit_graphs(self, X, go_on):
+        graphs = super()._fit_graphs(X, go_on)
+        if self.warm_start_from is not None and not go_on:
+            check_graphs(fitted_source(self.warm_start_from), graphs)
+        return graphs
+
     def _inputs(self, graphs):
         if self.radial_filter == "grid":
             step, order = float(self.radial_step), 1
@@ -112,7 +129,9 @@ class _ECNet(TransformerMixin, GraphEstimator):
         if changed:
             raise ValueError(
                 "going on with a fitted network cannot change it: "
-                + ", ".join(f"{n} was {config[n]}, is {wanted[n]}" for n in changed)
+                + ", ".join(
+                    f"{PARAMETERS.get(n, n)} was {config[n]}, is {wanted[n]}" for n in changed
+                )
                 + "; set warm_start=False, or clone, to start over"
             )
 
@@ -126,6 +145,9 @@ class _ECNet(TransformerMixin, GraphEstimator):
         elif self.freeze != "none":
             raise ValueError(f"freeze={self.freeze!r} needs warm_start_from, a network to keep")
         return net
+
+    def _prepare_net(self, net):
+        freeze_parts(net.module_, self.freeze)
 
     def _training_key(self, *args):
         key = super()._training_key(*args)
@@ -539,7 +561,8 @@ class ECNetRegressor(_ECNet, GraphRegressor):
         if self.target_weights is None:
             return super()._target_weights(n_targets)
         weights = np.asarray(self.target_weights, dtype=np.float64)
-        if weights.shape != (n_targets,) or not (weights >= 0).all() or not weights.any():
+        usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+        if weights.shape != (n_targets,) or not usable:
             raise ValueError(
                 f"target_weights must be {n_targets} numbers that are not negative, one per "
                 f"column of y, got {self.target_weights!r}"

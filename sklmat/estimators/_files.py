@@ -67,19 +67,24 @@ def load_estimator(path, expected=None):
     for name, value in content["fitted"].items():
         setattr(estimator, name, _from_json(value))
     estimator.nets_ = [
-        _load_net(estimator, content["network"], tensors, f"{k}.") for k in range(content["n_nets"])
+        _load_net(estimator, content["network"], tensors, k) for k in range(content["n_nets"])
     ]
     return estimator
 
 
-def _load_net(estimator, network, tensors, prefix):
-    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _load_net(estimator, network, tensors, k):
+    prefix = f"{k}."
+    state = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
     if network["class"] not in ("CGCNN", "ECNet"):
         raise ValueError(f"unknown network {network['class']!r}")
     module = getattr(networks, network["class"])(state["element_vectors"], **network["config"])
     module.load_state_dict(state)
     settings = estimator._net_settings()
-    return make_net(module, **{**settings, "device": _present_device(settings["device"])})
+    net = make_net(module, **{**settings, "device": _present_device(settings["device"])})
+    for row in estimator.history_:
+        if row["member"] == k:
+            net.history.append({**row, "batches": []})
+    return net
 
 
 def _present_device(device):
@@ -102,7 +107,9 @@ def _to_json(name, value):
         return {"__path__": str(value)}
     if isinstance(value, dict):
         return {"__items__": [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple):
+        return {"__tuple__": [_to_json(name, item) for item in value]}
+    if isinstance(value, list):
         return [_to_json(name, item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
@@ -122,6 +129,8 @@ def _from_json(value):
         return value
     if "__array__" in value:
         return np.array(value["__array__"], dtype=value["dtype"])
+    if "__tuple__" in value:
+        return tuple(_from_json(item) for item in value["__tuple__"])
     if "__frame__" in value:
         return pd.DataFrame(**value["__frame__"])
     if "__path__" in value:

@@ -42,7 +42,7 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
 
     def _weigh(self, y, weight):
         if y.ndim == 1:
-            return weight
+            return weight * self._target_weights(1)[0]
         return weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
 
     def _target_weights(self, n_targets):

@@ -15,6 +15,9 @@ from sklmat.training import run_net
 #: Settings in which a network and the one it starts from may differ.
 _FREE = {"n_outputs", "dropout"}
 
+#: What the user calls settings of the network that have another name there.
+PARAMETERS = {"n_members": "n_ensemble"}
+
 
 def fitted_source(source):
     """The fitted ECNet that a path or a `FrozenEstimator` stands for.
@@ -42,13 +45,25 @@ def fitted_source(source):
             "warm_start_from is a bare estimator, which clone() strips of its weights; pass "
             "FrozenEstimator(fitted), or the path of a file written by its save()"
         )
-    if not isinstance(getattr(estimator, "nets_", [None])[0].module_, ECNet):
+    nets = getattr(estimator, "nets_", None)
+    if not nets or not isinstance(nets[0].module_, ECNet):
         raise ValueError(f"warm_start_from holds a {type(estimator).__name__}, not an ECNet")
     return estimator
 
 
+def check_graphs(source, graphs):
+    """Raise where a fitted ECNet learned from graphs that were built otherwise."""
+    theirs, ours = source.graph_settings_, graphs.settings
+    different = [name for name in ours if ours[name] != theirs[name]]
+    if different:
+        raise ValueError(
+            "warm_start_from learned from other graphs: "
+            + ", ".join(f"{k} is {theirs[k]} there and {ours[k]} here" for k in different)
+        )
+
+
 def start_from(net, source, estimator, state, train):
-    """Give a new net the weights of a fitted estimator, and freeze what is to stay.
+    """Give a new net the weights of a fitted estimator.
 
     The towers are taken over where they predict the same number of targets, or the same classes;
     the output of a regressor then starts as the straight line through its predictions that fits
@@ -81,11 +96,20 @@ def start_from(net, source, estimator, state, train):
     module.load_state_dict(weights, strict=False)
     if same_task and not is_classifier(estimator):
         _fit_output(net, train)
-    if estimator.freeze != "none":
-        module.embedding.requires_grad_(False)
-    if estimator.freeze == "convolutions":
-        module.convolutions.requires_grad_(False)
-        module.norms.requires_grad_(False)
+
+
+def freeze_parts(module, freeze):
+    """Let only those parts of a network learn that are not to stay.
+
+    Parameters
+    ----------
+    module : ECNet
+        Changed in place.
+    freeze : {"none", "embedding", "convolutions"}
+    """
+    module.embedding.requires_grad_(freeze == "none")
+    module.convolutions.requires_grad_(freeze != "convolutions")
+    module.norms.requires_grad_(freeze != "convolutions")
 
 
 def _check_alike(module, theirs):
@@ -94,7 +118,9 @@ def _check_alike(module, theirs):
     if different:
         raise ValueError(
             "warm_start_from has another network: "
-            + ", ".join(f"{k} is {other[k]} there and {mine[k]} here" for k in different)
+            + ", ".join(
+                f"{PARAMETERS.get(k, k)} is {other[k]} there and {mine[k]} here" for k in different
+            )
         )
     if not torch.equal(module.element_vectors, theirs.element_vectors.to(module.element_vectors)):
         raise ValueError("warm_start_from was trained with other element vectors (atom_init)")
@@ -127,6 +153,8 @@ def _fit_output(net, train):
 
 def _line(x, y, weight):
     """Slope and shift of the weighted straight line through (x, y)."""
+    if not weight.any():
+        return 1.0, 0.0
     weight = weight / weight.sum()
     dx = x - (weight * x).sum()
     dy = y - (weight * y).sum()
