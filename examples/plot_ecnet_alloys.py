@@ -163,7 +163,7 @@ ElementMapDisplay.from_estimator(
 # %%
 # Does the network know where it errs?
 # ------------------------------------
-# The members of the ensemble saw the same rows and differ in their initial weights and dropout.
+# The members of the ensemble saw the same rows and differ in their initial weights alone.
 # Where they disagree more, errors tend to be larger: loosely within a quantity, plainly between the
 # well-known one and the other. But the spread is no error bar. Were it one, 95 % of the errors
 # would be below two spreads; what the members have in common they get wrong together.

@@ -173,7 +173,7 @@ def test_lattice_columns_follow_the_fractions():
     table = CompositionFeaturizer(lattice=True, properties=[]).fit_transform(
         [fe_bcc(), cu_fcc(), nial_b2()]
     )
-    expected = ["x_Al", "x_Cu", "x_Fe", "x_Ni", "lattice_bcc", "lattice_fcc"]
+    expected = ["x_Al", "x_Fe", "x_Ni", "x_Cu", "lattice_bcc", "lattice_fcc"]
     assert table.columns.tolist() == [*expected, "mixing entropy (kB per atom)"]
     assert table["lattice_bcc"].tolist() == [1, 0, 1]
     assert table["lattice_fcc"].tolist() == [0, 1, 0]

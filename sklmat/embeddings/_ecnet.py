@@ -23,7 +23,7 @@ class ECNetFeaturizer(TableFeaturizer):
     """Describe each crystal by what an element-convolution network has learned of it.
 
     The columns are, in this order: the atomic fraction of each element seen in `fit` (``x_Cr``,
-    ``x_Fe``, ... alphabetically); with `lattice` one 0/1 column for each lattice seen in `fit`
+    ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen in `fit`
     (``lattice_bcc``, ``lattice_fcc``, ...), both as in `CompositionFeaturizer`; then a block for
     each element (``Cr_0``, ``Cr_1``, ..., ``Fe_0``, ...): its elemental feature vector in the
     crystal, which depends on the surroundings of its atoms, reduced by a principal component
@@ -62,7 +62,7 @@ class ECNetFeaturizer(TableFeaturizer):
     estimator_ : ECNetRegressor or ECNetClassifier
         The fitted network, trained on all rows of `fit`.
     elements_ : list of str
-        Symbols seen in `fit`, alphabetically.
+        Symbols seen in `fit`, by atomic number.
     lattices_ : list of str
         Lattices seen in `fit`, alphabetically; empty without `lattice`.
     composition_ : CompositionFeaturizer
@@ -123,7 +123,7 @@ class ECNetFeaturizer(TableFeaturizer):
     >>> bool(model.score(alloys.data[30:], alloys.target[30:]) > 0.8)
     True
     >>> model[0].get_feature_names_out().tolist()
-    ['x_Cu', 'x_Ni', 'x_Pd', 'x_Pt', 'lattice_fcc', 'Cu_0', 'Cu_1', 'Ni_0', 'Ni_1',
+    ['x_Ni', 'x_Cu', 'x_Pd', 'x_Pt', 'lattice_fcc', 'Ni_0', 'Ni_1', 'Cu_0', 'Cu_1',
      'Pd_0', 'Pd_1', 'Pt_0', 'Pt_1']
     """
 

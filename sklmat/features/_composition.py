@@ -33,7 +33,7 @@ class CompositionFeaturizer(TableFeaturizer):
     """Describe each crystal by its composition.
 
     The columns are, in this order: the atomic fraction of each element seen in `fit`
-    (``x_Cr``, ``x_Fe``, ... alphabetically); with `lattice` one 0/1 column for each lattice seen in
+    (``x_Cr``, ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen in
     `fit` (``lattice_bcc``, ``lattice_fcc``, ...); statistics of element properties weighted by the
     fractions (``mean electronegativity (Pauling)``, ...); and ``mixing entropy (kB per atom)``, the
     configurational entropy of the random solution, -Σ c ln c.
@@ -61,7 +61,7 @@ class CompositionFeaturizer(TableFeaturizer):
     Attributes
     ----------
     elements_ : list of str
-        Symbols seen in `fit`, alphabetically.
+        Symbols seen in `fit`, by atomic number.
     lattices_ : list of str
         Lattices seen in `fit`, alphabetically; empty without `lattice`.
     properties_ : list of str
@@ -150,7 +150,7 @@ class CompositionFeaturizer(TableFeaturizer):
         if not total.any():
             raise ValueError("no row of X can be used to fit on")
         symbols = element_table().index
-        self.elements_ = sorted(symbols[z - 1] for z in np.flatnonzero(total))
+        self.elements_ = [symbols[z - 1] for z in np.flatnonzero(total)]
         self.lattices_ = []
         if self.lattice:
             known = [item for item in items if item is not None]
