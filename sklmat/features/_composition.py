@@ -33,10 +33,10 @@ class CompositionFeaturizer(TableFeaturizer):
     """Describe each crystal by its composition.
 
     The columns are, in this order: the atomic fraction of each element seen in `fit`
-    (``x_Cr``, ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen in
-    `fit` (``lattice_bcc``, ``lattice_fcc``, ...); statistics of element properties weighted by the
-    fractions (``mean electronegativity (Pauling)``, ...); and ``mixing entropy (kB per atom)``, the
-    configurational entropy of the random solution, -Σ c ln c.
+    (``x_Cr``, ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen
+    in `fit` (``lattice_bcc``, ``lattice_fcc``, ...); statistics of element properties weighted by
+    the fractions (``mean electronegativity (Pauling)``, ...); and ``mixing entropy (kB per atom)``,
+    the configurational entropy of the random solution, -Σ c ln c.
 
     Parameters
     ----------
