@@ -349,6 +349,55 @@ def test_warm_start_continues_and_keeps_the_scaling(graphs, y):
     assert not changed(before, state(model))
 
 
+def test_going_on_heeds_what_may_change_and_refuses_what_may_not(structures, y):
+    def went_on(**params):
+        model = ECNetRegressor(**TINY, warm_start=True).fit(structures, y)
+        return model.set_params(**params).fit(structures, y).predict(structures)
+
+    same = went_on()
+    for params in ({"loss": "mse"}, {"weight_decay": 5.0}):
+        assert not np.array_equal(went_on(**params), same)
+    for params in ({"cutoff": 4.0}, {"max_neighbors": 3}, {"radial_spread": False}):
+        with pytest.raises(ValueError, match=f"{next(iter(params))} was .*start over"):
+            went_on(**params)
+
+
+def test_elements_are_those_that_were_learned_from(structures, y):
+    """Gold, in one row: with weight, without, only watched, and before or after another fit."""
+    gold = [cell.copy() for cell in structures]
+    gold[0].replace_species({"Ni": "Au"})
+    weight = np.r_[0.0, np.ones(len(y) - 1)]
+    model = ECNetRegressor(**TINY, warm_start=True)
+    assert 79 in model.fit(gold, y).elements_
+    assert 79 in model.fit(structures, y).elements_
+    source = FrozenEstimator(clone(model).fit(gold, y))
+    tuned = ECNetRegressor(**TINY, warm_start_from=source).fit(structures, y)
+    assert 79 in tuned.elements_
+    assert 79 not in clone(model).fit(gold, y, sample_weight=weight).elements_
+    stopping = clone(model).set_params(early_stopping=True)
+    _, watched = stopping._split(y, stopping._seed(None))
+    order = np.r_[watched[0], np.delete(np.arange(len(y)), watched[0])]
+    stopping.fit([gold[k] for k in np.argsort(order)], y)
+    with pytest.raises(ValueError, match="contains Au"):
+        stopping.predict(gold[:1])
+
+
+def test_early_stopping_needs_something_to_watch(graphs, both):
+    model = ECNetRegressor(**TINY, early_stopping=True)
+    _, watched = model._split(both, model._seed(None))
+    weight = np.ones(len(both))
+    weight[watched] = 0
+    with pytest.raises(ValueError, match="nothing to watch"):
+        model.fit(graphs, both, sample_weight=weight)
+
+
+def test_classes_stay_those_of_the_first_call(graphs, labels):
+    model = ECNetClassifier(**TINY).partial_fit(graphs, labels, classes=np.unique(labels))
+    model.partial_fit(graphs, labels, classes=np.unique(labels)[::-1])
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        model.partial_fit(graphs, labels, classes=[*np.unique(labels), "another"])
+
+
 def test_partial_fit(graphs, both, labels):
     model = ECNetRegressor(**TINY)
     for _ in range(3):

@@ -398,6 +398,7 @@ def test_map_refusals(settings, message):
         ([[0, 1], [1, 0]], {}, "three vectors or more, not 2"),
         ([[0, 1], [1, 0], [1, np.nan]], {}, "1 vectors are not finite; the first is row 2"),
         ([1, 2, 3], {}, r"two or more columns, not \(3,\)"),
+        (np.full((3, 2), 0.7), {}, "all alike"),
         ([[0, 1], [1, 0], [1, 1]], {"fraction": [1]}, "fraction has 1 entries for 3 vectors"),
         (np.eye(4), {}, "atomic_numbers has 3 entries for 4 vectors"),
     ],

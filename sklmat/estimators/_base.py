@@ -113,7 +113,8 @@ class GraphEstimator(BaseEstimator):
         checkpoint : path, default=None
             File in which the state of the training is kept, epoch by epoch. If it exists, training
             goes on from there and gives what it would have given uninterrupted. Needs an integer
-            `random_state`. Members of an ensemble use ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+            `random_state`. Networks that train one after another, the members of an ensemble of
+            CGCNN, use ``<checkpoint>.0``, ``<checkpoint>.1``, ...
 
         Returns
         -------
@@ -151,18 +152,25 @@ class GraphEstimator(BaseEstimator):
         if (weight < 0).any():
             raise ValueError(f"sample_weight is negative in row {int(np.argmax(weight < 0))}")
         # A row without weight must not decide how targets are scaled.
-        scaled_on = train if is_classifier(self) else train[weight[train] > 0]
+        used = train[weight[train] > 0]
+        scaled_on = train if is_classifier(self) else used
         weight = _normalized(self._weigh(y, weight), train)
+        if len(valid) and not weight[valid].any():
+            raise ValueError(
+                "early_stopping has nothing to watch: no validation row has a weight and a target "
+                "that counts; raise validation_fraction, or use another random_state"
+            )
         targets, state = self._encode_targets(y, y[scaled_on], go_on, classes)
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
-        self._keep(nets, state, graphs, go_on)
+        self._keep(nets, state, graphs, used, go_on)
         return self
 
     def _fit_graphs(self, X, go_on):
         """Graphs of the training rows, as the parameters or the graphs themselves say."""
         if go_on:
+            self._check_graph_settings()
             return self._graphs(X)
         if isinstance(X, CrystalGraphs):
             return X.restrict(self.cutoff, self.max_neighbors)
@@ -172,6 +180,16 @@ class GraphEstimator(BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         ).transform(X)
+
+    def _check_graph_settings(self):
+        """Raise where the parameters ask for other graphs than those the network knows."""
+        for name in ("cutoff", "max_neighbors"):
+            asked, fitted = getattr(self, name), self.graph_settings_[name]
+            if asked is not None and asked != fitted:
+                raise ValueError(
+                    f"going on with a fitted network cannot change its graphs: {name} was {fitted},"
+                    f" is {asked}; set warm_start=False, or clone, to start over"
+                )
 
     def _graphs(self, X):
         """Graphs of new rows, built as those of `fit` were."""
@@ -259,6 +277,9 @@ class GraphEstimator(BaseEstimator):
             if net is None:
                 net = self._new_net(state, train)
             net.lr, net.batch_size = self.lr, self.batch_size
+            net.criterion_.name = self._loss
+            for group in net.optimizer_.param_groups:
+                group["weight_decay"] = self.weight_decay
             self._prepare_net(net)
             return train_net(
                 net,
@@ -299,7 +320,7 @@ class GraphEstimator(BaseEstimator):
             digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
         return digest.hexdigest()
 
-    def _keep(self, nets, state, graphs, go_on):
+    def _keep(self, nets, state, graphs, used, go_on):
         """Set all fitted attributes at once: a fit that fails before leaves none."""
         self.nets_ = nets
         for name, value in state.items():

@@ -159,13 +159,15 @@ class _ECNet(TransformerMixin, GraphEstimator):
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def _keep(self, nets, state, graphs, go_on):
-        elements = [np.unique(graphs.atomic_numbers).astype(int)]
+    def _keep(self, nets, state, graphs, used, go_on):
+        # Rows that are only watched, or have no weight, teach nothing about their elements.
+        atoms = np.isin(np.repeat(np.arange(len(graphs)), graphs.n_atoms), used)
+        elements = [np.unique(graphs.atomic_numbers[atoms]).astype(int)]
         if go_on:
             elements.append(self.elements_)
         elif self.warm_start_from is not None:
             elements.append(fitted_source(self.warm_start_from).elements_)
-        super()._keep(nets, state, graphs, go_on)
+        super()._keep(nets, state, graphs, used, go_on)
         self.elements_ = np.unique(np.concatenate(elements))
 
     def _new_inputs(self, X):
@@ -359,7 +361,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
         of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
-        of its own.
+        of its own instead of `radial_step`. It needs ``radial_spread=False``.
     hidden_dim : int, default=64
         Width of the elemental vectors.
     n_filters : int, default=64
@@ -567,7 +569,7 @@ class ECNetRegressor(_ECNet, GraphRegressor):
                 f"target_weights must be {n_targets} numbers that are not negative, one per "
                 f"column of y, got {self.target_weights!r}"
             )
-        return weights / weights.mean()
+        return weights
 
     def element_contributions(self, X):
         """Each element's share of the prediction.
@@ -619,7 +621,7 @@ class ECNetClassifier(_ECNet, GraphClassifier):
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
         of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
-        of its own.
+        of its own instead of `radial_step`. It needs ``radial_spread=False``.
     hidden_dim : int, default=64
         Width of the elemental vectors.
     n_filters : int, default=64

@@ -102,7 +102,7 @@ def _to_json(name, value):
     if isinstance(value, np.ndarray):
         return {"__array__": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, pd.DataFrame):
-        return {"__frame__": json.loads(value.to_json(orient="split"))}
+        return {"__frame__": json.loads(value.to_json(orient="split", double_precision=15))}
     if isinstance(value, Path):
         return {"__path__": str(value)}
     if isinstance(value, dict):
@@ -118,7 +118,8 @@ def _to_json(name, value):
     if isinstance(value, torch.device):
         return str(value)
     raise ValueError(
-        f"{name}={value!r} cannot be saved as plain data; set_params({name}=...) to a plain value"
+        f"{name} holds a {type(value).__name__}, which cannot be saved as plain data; "
+        f"set_params({name}=...) to a plain value"
     )
 
 

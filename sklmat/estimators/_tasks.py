@@ -57,7 +57,10 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         else:
             empty = np.flatnonzero(np.isnan(train).all(axis=0))
             if len(empty):
-                raise ValueError(f"no training row has target {empty.tolist()}; leave it out of y")
+                raise ValueError(
+                    f"no training row has target {empty.tolist()}; leave it out of y (rows without "
+                    "weight, or set aside by early_stopping, do not count)"
+                )
             mean, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
             scale[scale <= 1e-12 * np.abs(mean)] = 1.0
         state = {
@@ -140,6 +143,11 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
     def _encode_targets(self, y, y_train, go_on, classes):
         if go_on:
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={list(classes)} differ from those of the first call: "
+                    f"{self.classes_.tolist()}"
+                )
             classes = self.classes_
         else:
             classes = np.unique(y_train if classes is None else classes)

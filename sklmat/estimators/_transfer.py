@@ -67,7 +67,8 @@ def start_from(net, source, estimator, state, train):
 
     The towers are taken over where they predict the same number of targets, or the same classes;
     the output of a regressor then starts as the straight line through its predictions that fits
-    the training rows best, since neither the scaling of targets nor their unit need be the same.
+    the training rows best, since neither the scaling of targets nor their unit need be the same
+    (with ``pool="mean"``; a sum over elements cannot be shifted).
 
     Parameters
     ----------

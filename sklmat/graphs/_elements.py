@@ -6,8 +6,8 @@ import numpy as np
 
 from sklmat.graphs._container import _gather_ranges, _pointer
 
-#: Crystals whose distributions are summed in double precision at a time.
-_CHUNK = 512
+#: Edges that are summed at a time, in double precision: some 200 MB.
+_CHUNK = 2**21
 
 
 @dataclass(eq=False, repr=False)
@@ -87,8 +87,8 @@ class ElementGraphs:
         ElementGraphs
         """
         parts = [
-            _sum_edges(graphs[start : start + _CHUNK], step, order, spread)
-            for start in range(0, max(len(graphs), 1), _CHUNK)
+            _sum_edges(graphs[crystals], step, order, spread)
+            for crystals in _chunks(graphs.edge_ptr)
         ]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         n_nodes = joined.pop("n_nodes")
@@ -164,6 +164,16 @@ def grid_points(cutoff, step, order):
 
 def _n_intervals(cutoff, step):
     return int(np.ceil(cutoff / step - 1e-9))
+
+
+def _chunks(edge_ptr):
+    """Slices of neighbouring crystals with few enough edges, or of one crystal."""
+    start = 0
+    while start < max(len(edge_ptr) - 1, 1):
+        enough = int(np.searchsorted(edge_ptr, edge_ptr[start] + _CHUNK, side="right")) - 1
+        stop = max(enough, start + 1)
+        yield slice(start, stop)
+        start = stop
 
 
 def _sum_edges(graphs, step, order, spread):

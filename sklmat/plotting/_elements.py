@@ -390,6 +390,8 @@ def _project(vectors, method, random_state):
     """Two coordinates for each vector, and the part of the variance that each explains."""
     if len(vectors) < 3:
         raise ValueError(f"a map needs three vectors or more, not {len(vectors)}")
+    if np.ptp(vectors, axis=0).max() <= 1e-6 * np.abs(vectors).max():
+        raise ValueError("the vectors are all alike; there is nothing to map")
     if method == "pca":
         from sklearn.decomposition import PCA
 
