@@ -355,7 +355,7 @@ def test_filters_vanish_at_the_cutoff(double):
 
 
 def test_an_atom_crosses_the_cutoff_without_a_jump(double):
-    network = make_network(radial_step=0.25, hidden_dim=8)
+    network = make_network(radial_step=0.25, hidden_dim=8, n_conv=2)
     outputs = []
     for d in (4.5, CUTOFF - 1e-4, CUTOFF + 1e-4):
         dimer = Structure(Lattice.cubic(40), ["Ni", "Pd"], [[0, 0, 0], [0, 0, d / 40]])
@@ -672,3 +672,12 @@ def test_learns_distances_that_composition_does_not_tell():
     assert model.fit(graphs[train], volumes[train]).score(graphs[test], volumes[test]) > 0.95
     blind = model.set_params(n_conv=0).fit(graphs[train], volumes[train])
     assert np.ptp(blind.predict(graphs)) < 1e-6
+
+
+def test_dropout_in_the_towers():
+    torch.manual_seed(0)
+    network = make_network(n_conv=0, dropout=0.5, hidden_dim=8, radial_step=0.5)
+    batch = make_batch(ElementGraphs.from_graphs(crystal_graphs(), step=0.5)).to(torch.float32)
+    network = network.float()
+    assert not torch.equal(network.train()(batch), network(batch))
+    assert torch.equal(network.eval()(batch), network(batch))

@@ -866,3 +866,32 @@ def test_progress_bar_and_history(graphs, y, capsys):
     assert rates[1:] == sorted(rates[1:], reverse=True)
     assert rates[0] > 0.8 > 0.01 > rates[-1]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_files_name_only_classes_of_sklmat(graphs, y, tmp_path):
+    """A file that asks for another class is refused, whatever is importable under that name."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    ECNetRegressor(**TINY).fit(graphs, y).save(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    content = metadata["content"]
+    for wrong, message in (
+        (content.replace('"class": "ECNetRegressor"', '"class": "Path"'), "no estimator"),
+        (content.replace('"class": "ECNet"', '"class": "nn"'), "unknown network"),
+    ):
+        assert wrong != content
+        save_file(tensors, path, {**metadata, "content": wrong})
+        with pytest.raises(ValueError, match=message):
+            ECNetRegressor.load(path)
+
+
+def test_transfer_of_a_sum_keeps_the_outputs(graphs, y):
+    """A shift of each element would not be a shift of their sum."""
+    source = ECNetRegressor(**TINY, pool="sum").fit(graphs, y)
+    still = ECNetRegressor(**STILL, pool="sum", warm_start_from=FrozenEstimator(source))
+    moved = still.fit(graphs, -5 * y).net_.module_.output.weight
+    torch.testing.assert_close(moved, source.net_.module_.output.weight)

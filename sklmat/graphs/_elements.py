@@ -67,13 +67,13 @@ class ElementGraphs:
     spread: bool = False
 
     @classmethod
-    def from_graphs(cls, graphs, *, step=0.2, order=1, spread=False):
+    def from_graphs(cls, graphs, *, step=0.25, order=1, spread=False):
         """Sum up the edges of crystal graphs.
 
         Parameters
         ----------
         graphs : CrystalGraphs of C crystals
-        step : float, default=0.2
+        step : float, default=0.25
             Distance between grid points (Å).
         order : {1, 3}, default=1
             An edge is shared out to its two nearest grid points by linear interpolation, or to
