@@ -107,7 +107,8 @@ class GraphEstimator(BaseEstimator):
         X : sequence of C structures, or CrystalGraphs
             See `check_structures`.
         y : array-like of shape (C,) or (C, n_targets)
-            Targets.
+            Targets: numbers, or for a classifier one label per crystal. Of several targets in a
+            row, some may be missing (NaN); they have no weight in the loss.
         sample_weight : array-like of shape (C,), default=None
             Weight of each crystal in the loss.
         checkpoint : path, default=None
@@ -125,8 +126,9 @@ class GraphEstimator(BaseEstimator):
         InvalidStructureError
             When a crystal cannot be used.
         ValueError
-            When `y` does not match `X` or is not finite, graphs do not suit `cutoff` and
-            `max_neighbors`, or the checkpoint is of another training.
+            When `y` does not match `X`, is infinite, or is missing in a whole row or column;
+            graphs do not suit `cutoff` and `max_neighbors`; the checkpoint is of another training;
+            or `warm_start` or `warm_start_from` ask to go on with a network of another shape.
 
         Notes
         -----

@@ -108,8 +108,9 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Raises
         ------
         ValueError
-            When `return_std` is asked of a single network, or graphs were built otherwise than
-            those of `fit`.
+            When `return_std` is asked of a single network, graphs were built otherwise than
+            those of `fit`, or a crystal has an element whose vector was to be learned and that no
+            training row had (ECNet with ``atom_init="onehot"``).
         """
         outputs = self._outputs(X)
         if return_std and len(outputs) < 2:
