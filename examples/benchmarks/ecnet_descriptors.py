@@ -15,17 +15,17 @@ standard deviation over the folds is up to a fifth of them):
 =====================================  ==========================  ========================
 ..                                     formation energy, eV/atom   magnetic moment, μB/atom
 =====================================  ==========================  ========================
-ECNetRegressor itself                  0.0085 / 0.0092 / 0.0145    0.062 / 0.065 / 0.101
-XGBoost, composition                   0.0127 / 0.0134 / 0.0175    0.095 / 0.100 / 0.161
-XGBoost, composition + structure       0.0111 / 0.0129 / 0.0161    0.088 / 0.104 / 0.162
-XGBoost, ECNet                         0.0100 / 0.0110 / 0.0152    0.086 / 0.098 / 0.139
-XGBoost, ECNet, cross-fitted           0.0099 / 0.0116 / 0.0159    0.086 / 0.098 / 0.147
+ECNetRegressor itself                  0.0086 / 0.0093 / 0.0144    0.061 / 0.064 / 0.102
+XGBoost, composition                   0.0128 / 0.0135 / 0.0175    0.096 / 0.102 / 0.162
+XGBoost, composition + structure       0.0109 / 0.0129 / 0.0161    0.088 / 0.102 / 0.163
+XGBoost, ECNet                         0.0103 / 0.0113 / 0.0152    0.084 / 0.100 / 0.144
+XGBoost, ECNet, cross-fitted           0.0101 / 0.0114 / 0.0160    0.086 / 0.098 / 0.150
 ridge, composition                     0.0136 / 0.0140 / 0.0174    0.126 / 0.137 / 0.159
-ridge, ECNet                           0.0115 / 0.0122 / 0.0163    0.090 / 0.097 / 0.124
-ridge, ECNet, cross-fitted             0.0117 / 0.0125 / 0.0174    0.090 / 0.096 / 0.146
+ridge, ECNet                           0.0113 / 0.0124 / 0.0159    0.085 / 0.094 / 0.122
+ridge, ECNet, cross-fitted             0.0113 / 0.0124 / 0.0171    0.085 / 0.095 / 0.129
 Gaussian process, composition          0.0103 / 0.0108 / 0.0137    0.080 / 0.091 / 0.138
-Gaussian process, ECNet                0.0098 / 0.0104 / 0.0154    0.076 / 0.082 / 0.122
-Gaussian process, ECNet, cross-fitted  0.0102 / 0.0105 / 0.0167    0.077 / 0.083 / 0.131
+Gaussian process, ECNet                0.0096 / 0.0100 / 0.0151    0.073 / 0.084 / 0.119
+Gaussian process, ECNet, cross-fitted  0.0098 / 0.0101 / 0.0168    0.074 / 0.086 / 0.128
 =====================================  ==========================  ========================
 
 So the elemental vectors are better descriptors than the composition, and for trees better than
@@ -33,7 +33,7 @@ composition and structure together; with few rows of the smoother target, a Gaus
 without them. No model on these vectors beats the network that they come from. Cross-fitting made no
 difference with four fifths of the rows and hurt with one: the vectors know little of their own
 row's target (mapped, those of held-out rows reproduce 97-99 % of the full network's variance, or
-87-94 % with a fifth of the rows), and a network that lacks a fold's rows has worse ones.
+86-93 % with a fifth of the rows), and a network that lacks a fold's rows has worse ones.
 """
 
 import argparse
