@@ -360,6 +360,8 @@ def test_going_on_heeds_what_may_change_and_refuses_what_may_not(structures, y):
     for params in ({"cutoff": 4.0}, {"max_neighbors": 3}, {"radial_spread": False}):
         with pytest.raises(ValueError, match=f"{next(iter(params))} was .*start over"):
             went_on(**params)
+    with pytest.raises(ValueError, match="cannot change its element vectors"):
+        went_on(atom_init="physical")
 
 
 def test_elements_are_those_that_were_learned_from(structures, y):

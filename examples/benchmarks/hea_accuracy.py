@@ -7,7 +7,7 @@ All models see the same rows. The tasks:
 - ``shuffled`` and ``by composition``: five folds, at random, or with the fcc and bcc cell of a
   composition kept together, which is the honest question for a new alloy;
 - ``2-4 to 5`` and ``2-3 to 4-5``: train on alloys of few components, test on those of more;
-- ``20 %`` to ``100 %``: the shuffled folds with so much of their training rows, three draws.
+- ``20 %`` to ``100 %``: both kinds of folds with so much of their training rows, three draws.
 
 Everything that is fitted (scaling, features, networks) is fitted inside the fold. Labels are the
 corrected ones of `fetch_hea`. CGCNN and ECNet are the default constructors with
@@ -51,8 +51,13 @@ from sklmat import (
 from sklmat.datasets import fetch_hea
 
 UNITS = {"formation_energy": "eV/atom", "magnetic_moment": "μB/atom"}
-SHARES = {"20 %": 0.2, "40 %": 0.4, "60 %": 0.6, "80 %": 0.8, "100 %": 1.0}
 FOLDS = ["shuffled", "by composition"]
+#: Task of the learning curve -> kind of folds, and part of their training rows.
+SHARES = {
+    f"{percent} %, {kind}": (kind, percent / 100)
+    for kind in FOLDS
+    for percent in (20, 40, 60, 80, 100)
+}
 COMPONENTS = ["2-4 to 5", "2-3 to 4-5"]
 
 
@@ -136,17 +141,17 @@ def models(views, task):
 def splits(task, views):
     """Training and test rows of a task."""
     graphs = views.graphs
+    if task == "shuffled":
+        return list(KFold(5, shuffle=True, random_state=0).split(graphs))
     if task == "by composition":
         return list(CompositionGroupKFold(5, random_state=0).split(graphs))
     if task in COMPONENTS:
         return list(ComponentSplit(4 if task == "2-4 to 5" else 3).split(graphs))
-    folds = list(KFold(5, shuffle=True, random_state=0).split(graphs))
-    if task == "shuffled":
-        return folds
+    kind, share = SHARES[task]
     return [
-        (rng.permutation(train)[: round(SHARES[task] * len(train))], test)
+        (rng.permutation(train)[: round(share * len(train))], test)
         for rng in map(np.random.RandomState, range(3))
-        for train, test in folds
+        for train, test in splits(kind, views)
     ]
 
 

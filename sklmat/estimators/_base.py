@@ -245,6 +245,7 @@ class GraphEstimator(BaseEstimator):
             )
         if go_on:
             self._check_architecture()
+            self._check_vectors()
             # Otherwise every call would draw the same batches again.
             seeds = [s + len(net.history) for s, net in zip(seeds, self.nets_)]
         key = "" if checkpoint is None else self._training_key(sets, state, seed, n_epochs, go_on)
@@ -272,6 +273,19 @@ class GraphEstimator(BaseEstimator):
                     return self.nets_
                 return nets[:-1] or nets
         return nets
+
+    def _check_vectors(self):
+        """Raise where `atom_init` asks for other element vectors than the network has."""
+        try:
+            wanted = element_vectors(self.atom_init)[0]
+        except (OSError, ValueError):
+            return  # The table of a loaded estimator may have stayed behind; the network has it.
+        fitted = self.nets_[0].module_.element_vectors.cpu().numpy()
+        if not np.array_equal(np.nan_to_num(wanted).astype(fitted.dtype), fitted):
+            raise ValueError(
+                "going on with a fitted network cannot change its element vectors (atom_init); set "
+                "warm_start=False, or clone, to start over"
+            )
 
     def _train_member(self, seed, net, path, name, sets, state, key, n_epochs, schedule):
         train, valid = sets
