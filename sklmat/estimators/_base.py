@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, is_classifier
@@ -15,10 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from sklmat.batches import GraphDataset, pad_neighbors
+from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
 from sklmat.estimators._files import load_estimator, save_estimator
-from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.estimators._graphs import GraphReader, check_elements
+from sklmat.estimators._transfer import PARAMETERS
 from sklmat.training import make_net, plain_history, run_net, seeded, train_net
 
 #: Parameters whose repr says nothing about how a training goes; some are digested otherwise.
@@ -33,12 +35,13 @@ _NO_DIFFERENCE = (
 )
 
 
-class GraphEstimator(BaseEstimator):
+class GraphEstimator(GraphReader, BaseEstimator):
     """Base of estimators that hold networks of crystal graphs."""
 
     _parameter_constraints = {
         "cutoff": [None, Interval(Real, 0, None, closed="neither")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
+        "atom_init": [str, Path, dict, pd.DataFrame],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -56,9 +59,8 @@ class GraphEstimator(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    #: Cutoff (Å) and neighbours of the graphs that are built where nothing else is said.
-    _default_cutoff = 8.0
-    _default_max_neighbors = 12
+    #: Name -> parameters of a publication.
+    _presets = {}
 
     @abstractmethod
     def _make_network(self, n_outputs, inputs):
@@ -84,12 +86,51 @@ class GraphEstimator(BaseEstimator):
         }
 
     @abstractmethod
+    def _architecture(self):
+        """Shape of the network that the parameters ask for, as keywords of the network."""
+
     def _check_architecture(self):
         """Raise where the parameters ask for another network than the fitted one."""
+        fitted = self.nets_[0].module_.config
+        changed = [
+            f"{PARAMETERS.get(name, name)} was {fitted[name]}, is {value}"
+            for name, value in self._architecture().items()
+            if value != fitted[name]
+        ]
+        if changed:
+            raise ValueError(
+                f"going on with a fitted network cannot change it: {', '.join(changed)}; set "
+                "warm_start=False, or clone, to start over"
+            )
 
-    @abstractmethod
     def _known_elements(self):
         """Mask of the atomic numbers for which a new network would have a vector."""
+        return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
+
+    @classmethod
+    def from_preset(cls, name, **params):
+        """Make an estimator with the parameters of a publication.
+
+        Parameters
+        ----------
+        name : str
+            "xie2018", the networks published with CGCNN, or "wang2022", the network published as
+            ECNet, for the estimators of that name.
+        **params
+            Parameters to set otherwise.
+
+        Returns
+        -------
+        estimator : unfitted
+
+        Raises
+        ------
+        ValueError
+            When there is no such preset.
+        """
+        if name not in cls._presets:
+            raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
+        return cls(**{**cls._presets[name], **params})
 
     @abstractmethod
     def _check_targets(self, y):
@@ -144,7 +185,7 @@ class GraphEstimator(BaseEstimator):
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to fit")
         if not go_on:
-            _check_elements(graphs, self._known_elements())
+            check_elements(graphs, self._known_elements())
         y = self._check_targets(y)
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
@@ -168,51 +209,6 @@ class GraphEstimator(BaseEstimator):
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
         self._keep(nets, state, graphs, used, go_on)
         return self
-
-    def _fit_graphs(self, X, go_on):
-        """Graphs of the training rows, as the parameters or the graphs themselves say."""
-        if go_on:
-            self._check_graph_settings()
-            return self._graphs(X)
-        if isinstance(X, CrystalGraphs):
-            return X.restrict(self.cutoff, self.max_neighbors)
-        return StructureToGraph(
-            cutoff=self.cutoff or self._default_cutoff,
-            max_neighbors=self.max_neighbors or self._default_max_neighbors,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        ).transform(X)
-
-    def _check_graph_settings(self):
-        """Raise where the parameters ask for other graphs than those the network knows."""
-        for name in ("cutoff", "max_neighbors"):
-            asked, fitted = getattr(self, name), self.graph_settings_[name]
-            if asked is not None and asked != fitted:
-                raise ValueError(
-                    f"going on with a fitted network cannot change its graphs: {name} was {fitted},"
-                    f" is {asked}; set warm_start=False, or clone, to start over"
-                )
-
-    def _graphs(self, X):
-        """Graphs of new rows, built as those of `fit` were."""
-        wanted = self.graph_settings_
-        if isinstance(X, CrystalGraphs):
-            graphs = X.restrict(self.cutoff, self.max_neighbors)
-            different = {k: v for k, v in graphs.settings.items() if v != wanted[k]}
-            if different:
-                raise ValueError(
-                    f"these graphs were built with {different}, those of fit with "
-                    f"{ {k: wanted[k] for k in different} }; build them alike"
-                )
-        elif wanted["neighbors"] is not None:
-            raise ValueError(
-                f"fitted on graphs made by {wanted['neighbors']}; pass CrystalGraphs made by the "
-                "same StructureToGraph instead of structures"
-            )
-        else:
-            graphs = StructureToGraph(**wanted, n_jobs=self.n_jobs).transform(X)
-        _check_elements(graphs, self.nets_[0].module_.known_elements.cpu().numpy())
-        return pad_neighbors(graphs) if self.padded_ else graphs
 
     def _seed(self, checkpoint):
         if checkpoint is not None and not isinstance(self.random_state, Integral):
@@ -435,16 +431,6 @@ def _normalized(weight, train):
     if not weight[train].any():
         raise ValueError("all training rows have the weight zero; there is nothing to fit")
     return weight / weight[train].mean()
-
-
-def _check_elements(graphs, known):
-    lacking = ~known[graphs.atomic_numbers]
-    if lacking.any():
-        crystal = int(np.searchsorted(graphs.atom_ptr, np.argmax(lacking), side="right")) - 1
-        raise ValueError(
-            f"structure {crystal} ({graphs.formula(crystal)}) has an element without a vector in "
-            "atom_init; give a table that has it (atom_init='onehot' covers all)"
-        )
 
 
 def _member_path(path, k, n_ensemble):

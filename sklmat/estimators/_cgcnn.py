@@ -1,10 +1,7 @@
 """CGCNN as a regressor and a classifier."""
 
 from numbers import Integral, Real
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -26,7 +23,6 @@ _XIE2018 = {
     "batch_size": 256,
     "max_epochs": 1000,
 }
-_PRESETS = {"xie2018": _XIE2018}
 
 
 class _CGCNN:
@@ -34,7 +30,6 @@ class _CGCNN:
 
     _parameter_constraints = {
         **GraphEstimator._parameter_constraints,
-        "atom_init": [str, Path, dict, pd.DataFrame],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_conv": [Interval(Integral, 1, None, closed="left")],
         "readout_dim": [Interval(Integral, 1, None, closed="left")],
@@ -49,56 +44,17 @@ class _CGCNN:
         settings = super()._net_settings()
         return {**settings, "optimizer": self.optimizer, "momentum": self.momentum}
 
-    def _check_architecture(self):
-        fitted = self.nets_[0].module_.config
+    def _architecture(self):
         names = ("hidden_dim", "n_conv", "readout_dim", "n_readout", "gaussian_step", "dropout")
-        changed = [name for name in names if getattr(self, name) != fitted[name]]
-        if changed:
-            raise ValueError(
-                "going on with a fitted network cannot change it: "
-                + ", ".join(f"{n} was {fitted[n]}, is {getattr(self, n)}" for n in changed)
-                + "; set warm_start=False, or clone, to start over"
-            )
-
-    def _known_elements(self):
-        return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
+        return {name: getattr(self, name) for name in names}
 
     def _make_network(self, n_outputs, inputs):
         return CGCNN(
             torch.from_numpy(element_vectors(self.atom_init)[0]),
             n_outputs,
             cutoff=inputs.cutoff,
-            hidden_dim=self.hidden_dim,
-            n_conv=self.n_conv,
-            readout_dim=self.readout_dim,
-            n_readout=self.n_readout,
-            gaussian_step=self.gaussian_step,
-            dropout=self.dropout,
+            **self._architecture(),
         )
-
-    @classmethod
-    def from_preset(cls, name, **params):
-        """Make an estimator with the parameters of a publication.
-
-        Parameters
-        ----------
-        name : {"xie2018"}
-            The setting of the networks published with CGCNN.
-        **params
-            Parameters to set otherwise.
-
-        Returns
-        -------
-        estimator : unfitted
-
-        Raises
-        ------
-        ValueError
-            When there is no such preset.
-        """
-        if name not in _PRESETS:
-            raise ValueError(f"no preset {name!r}; there are: {', '.join(_PRESETS)}")
-        return cls(**{**_PRESETS[name], **cls._preset_task[name], **params})
 
 
 class CGCNNRegressor(_CGCNN, GraphRegressor):
@@ -230,7 +186,7 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         **_CGCNN._parameter_constraints,
         "loss": [StrOptions({"mae", "mse", "huber"})],
     }
-    _preset_task = {"xie2018": {"loss": "mse"}}
+    _presets = {"xie2018": {**_XIE2018, "loss": "mse"}}
 
     def __init__(
         self,
@@ -419,7 +375,7 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
         **_CGCNN._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _preset_task = {"xie2018": {"dropout": 0.5, "lr": 0.01}}
+    _presets = {"xie2018": {**_XIE2018, "dropout": 0.5, "lr": 0.01}}
 
     def __init__(
         self,

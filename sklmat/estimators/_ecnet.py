@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from sklmat.estimators._element_base import ElementEstimator
+from sklmat.estimators._element_base import WANG2022, ElementEstimator
 from sklmat.estimators._tasks import GraphClassifier, GraphRegressor
 
 
@@ -177,7 +177,7 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         "loss": [StrOptions({"mae", "mse", "huber"})],
         "target_weights": [None, "array-like"],
     }
-    _preset_task = {"loss": "mse"}
+    _presets = {"wang2022": {**WANG2022, "loss": "mse"}}
 
     def __init__(
         self,
@@ -424,7 +424,7 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
         **ElementEstimator._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _preset_task = {}
+    _presets = {"wang2022": WANG2022}
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_symbols, element_vectors
 from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._transfer import (
-    PARAMETERS,
     check_graphs,
     fitted_source,
     freeze_parts,
@@ -28,7 +27,7 @@ from sklmat.training import run_net
 #: Points of the grid on which a filter of Gaussians is interpolated: enough for single precision.
 _FINE_GRID = 1024
 
-_WANG2022 = {
+WANG2022 = {
     "atom_init": "onehot",
     "radial_filter": "gaussian",
     "radial_spread": False,
@@ -46,13 +45,13 @@ _WANG2022 = {
     "weight_decay": 0.0,
     "n_ensemble": 1,
 }
-_PRESETS = {"wang2022": _WANG2022}
 _ARCHITECTURE = (
     "hidden_dim",
     "n_filters",
     "n_conv",
     "tower_dims",
     "radial_filter",
+    "radial_spread",
     "activation",
     "normalize",
     "pool",
@@ -68,7 +67,6 @@ class ElementEstimator(TransformerMixin, GraphEstimator):
     _n_nets = 1
     _parameter_constraints = {
         **GraphEstimator._parameter_constraints,
-        "atom_init": [str, Path, dict, pd.DataFrame],
         "radial_step": [Interval(Real, 0, None, closed="neither")],
         "radial_spread": ["boolean"],
         "radial_filter": [StrOptions({"grid", "gaussian"})],
@@ -99,7 +97,9 @@ class ElementEstimator(TransformerMixin, GraphEstimator):
         if self.radial_filter == "grid":
             step, order = float(self.radial_step), 1
         elif self.radial_spread:
-            raise ValueError("radial_spread=True needs radial_filter='grid'")
+            raise ValueError(
+                "radial_filter='gaussian' reads no standard deviations; set radial_spread=False"
+            )
         else:
             step, order = graphs.cutoff / _FINE_GRID, 3
         return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=self.radial_spread)
@@ -108,34 +108,18 @@ class ElementEstimator(TransformerMixin, GraphEstimator):
         return ECNet(
             torch.from_numpy(element_vectors(self.atom_init)[0]),
             n_outputs,
-            n_members=self.n_ensemble,
             cutoff=inputs.cutoff,
-            radial_step=inputs.step,
             radial_order=inputs.order,
-            radial_spread=inputs.spread,
-            **{name: getattr(self, name) for name in _ARCHITECTURE},
+            **{**self._architecture(), "radial_step": inputs.step},
         )
 
-    def _check_architecture(self):
-        config = self.nets_[0].module_.config
+    def _architecture(self):
         wanted = {name: getattr(self, name) for name in _ARCHITECTURE}
         wanted["tower_dims"] = list(self.tower_dims)
         wanted["n_members"] = self.n_ensemble
-        wanted["radial_spread"] = self.radial_spread
         if self.radial_filter == "grid":
             wanted["radial_step"] = self.radial_step
-        changed = [name for name, value in wanted.items() if value != config[name]]
-        if changed:
-            raise ValueError(
-                "going on with a fitted network cannot change it: "
-                + ", ".join(
-                    f"{PARAMETERS.get(n, n)} was {config[n]}, is {wanted[n]}" for n in changed
-                )
-                + "; set warm_start=False, or clone, to start over"
-            )
-
-    def _known_elements(self):
-        return ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1)
+        return wanted
 
     def _new_net(self, state, train):
         net = super()._new_net(state, train)
@@ -305,27 +289,3 @@ class ElementEstimator(TransformerMixin, GraphEstimator):
             return pd.DataFrame(table[:, 0], columns=symbols)
         columns = pd.MultiIndex.from_product([columns, symbols])
         return pd.DataFrame(table.reshape(len(inputs), -1), columns=columns)
-
-    @classmethod
-    def from_preset(cls, name, **params):
-        """Make an estimator with the parameters of a publication.
-
-        Parameters
-        ----------
-        name : {"wang2022"}
-            The published setting of ECNet.
-        **params
-            Parameters to set otherwise.
-
-        Returns
-        -------
-        estimator : unfitted
-
-        Raises
-        ------
-        ValueError
-            When there is no such preset.
-        """
-        if name not in _PRESETS:
-            raise ValueError(f"no preset {name!r}; there are: {', '.join(_PRESETS)}")
-        return cls(**{**_PRESETS[name], **cls._preset_task, **params})

@@ -59,6 +59,7 @@ def check_graphs(source, graphs):
         raise ValueError(
             "warm_start_from learned from other graphs: "
             + ", ".join(f"{k} is {theirs[k]} there and {ours[k]} here" for k in different)
+            + "; build them alike"
         )
 
 
@@ -122,9 +123,12 @@ def _check_alike(module, theirs):
             + ", ".join(
                 f"{PARAMETERS.get(k, k)} is {other[k]} there and {mine[k]} here" for k in different
             )
+            + "; set these parameters alike"
         )
     if not torch.equal(module.element_vectors, theirs.element_vectors.to(module.element_vectors)):
-        raise ValueError("warm_start_from was trained with other element vectors (atom_init)")
+        raise ValueError(
+            "warm_start_from was trained with other element vectors; set atom_init alike"
+        )
 
 
 def _same_task(source, estimator, state):
