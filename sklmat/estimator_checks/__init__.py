@@ -2,16 +2,21 @@
 
 from sklmat.estimator_checks._run import (
     all_structure_estimators,
+    check_sampler,
     check_structure_estimator,
     parametrize_with_structure_checks,
     structure_estimator_checks,
 )
+from sklmat.estimator_checks._samplers import make_toy_table, sampler_checks
 from sklmat.estimator_checks._toys import make_toy_crystals
 
 __all__ = [
     "all_structure_estimators",
+    "check_sampler",
     "check_structure_estimator",
     "make_toy_crystals",
+    "make_toy_table",
     "parametrize_with_structure_checks",
+    "sampler_checks",
     "structure_estimator_checks",
 ]

@@ -6,6 +6,10 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 from sklmat.estimator_checks import _conventions, _crystals, _kinds
+from sklmat.estimator_checks._samplers import sampler_checks
+
+#: Rooms whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
+_TABLE_ROOMS = {"augmentation"}
 
 _ALL = [
     _conventions.check_init_stores_only,
@@ -117,13 +121,52 @@ def check_structure_estimator(estimator, *, expected_failed_checks=None, on_fail
     >>> {result["status"] for result in results}
     {'passed'}
     """
+    return run_checks(structure_estimator_checks, estimator, expected_failed_checks, on_fail)
+
+
+def check_sampler(sampler, *, expected_failed_checks=None, on_fail="raise"):
+    """Check that a sampler resamples tables as sklmat's own do.
+
+    Parameters
+    ----------
+    sampler : sampler
+        With `fit_resample`, configured to fit two dozen rows quickly.
+    expected_failed_checks : dict of str to str, default=None
+        Names of checks that may fail, and why.
+    on_fail : {"raise", None}, default="raise"
+        Stop at the first check that fails, or only report.
+
+    Returns
+    -------
+    results : list of dict
+        ``check_name``, ``status`` ("passed", "failed" or "xfail") and ``exception``.
+
+    Raises
+    ------
+    AssertionError
+        What failed first, unless `on_fail` is None.
+    TypeError
+        When a class is given instead of an instance.
+
+    Examples
+    --------
+    >>> from sklmat.augmentation import NoiseAugmenter
+    >>> from sklmat.estimator_checks import check_sampler
+    >>> {result["status"] for result in check_sampler(NoiseAugmenter())}
+    {'passed'}
+    """
+    return run_checks(sampler_checks, sampler, expected_failed_checks, on_fail)
+
+
+def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
+    """Run the checks that `checks_of` yields for an estimator, and report on each."""
     if isinstance(estimator, type):
         raise TypeError(f"pass an instance, {estimator.__name__}(...)")
     if on_fail not in ("raise", None):
         raise ValueError(f"on_fail must be 'raise' or None, got {on_fail!r}")
     expected_failed_checks = expected_failed_checks or {}
     results = []
-    for _, check in structure_estimator_checks(estimator):
+    for _, check in checks_of(estimator):
         result = {"check_name": check.__name__, "status": "passed", "exception": None}
         try:
             check(estimator)
@@ -174,7 +217,7 @@ def parametrize_with_structure_checks(estimators, *, expected_failed_checks=None
 
 
 def all_structure_estimators():
-    """Find every public estimator of sklmat.
+    """Find every public estimator of sklmat that takes crystals.
 
     Returns
     -------
@@ -196,4 +239,5 @@ def all_structure_estimators():
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
         and not inspect.isabstract(value)
+        and sklmat._HOME[name] not in _TABLE_ROOMS
     )

@@ -1,4 +1,4 @@
-"""The networks, as plain torch modules that read a `CrystalBatch`."""
+"""Networks that read a `CrystalBatch` or an `ElementBatch`."""
 
 from itertools import pairwise
 

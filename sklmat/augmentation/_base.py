@@ -1,0 +1,275 @@
+"""The protocol of samplers: what every augmenter checks, keeps and gives back."""
+
+import warnings
+from abc import ABC, abstractmethod
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from sklmat.augmentation._tables import append_rows, append_target, encode_target
+
+#: How many rounds of drawing `y_range` may cost before the sampler gives up.
+_MAX_DRAWS = 50
+
+
+class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
+    """Base of samplers that add generated rows to a table.
+
+    A concrete augmenter implements two methods and needs to check nothing:
+
+    ``_learn(X, y)``
+        Learn from the real rows. `X` is a finite float64 array (n, F). `y` is None, a float64 array
+        (n,) or (n, T), or, where the target is a class, an int array (n,) of positions in
+        ``self.classes_``, which is None otherwise. ``self.feature_names_in_`` holds the names where
+        there are any.
+    ``_generate(n, rng)``
+        Return ``(X_new, y_new)`` with n rows in the same coding, or ``(X_new, y_new, origin)`` with
+        the iteration (1, 2, ...) that each row comes from. `rng` is a `numpy.random.Generator`.
+        Only called when `y` was given.
+
+    Parameters
+    ----------
+    n_samples : int or float, default=1.0
+        How many rows to generate: an int is their number, a float a multiple of the real rows.
+        ``1`` is one row and ``1.0`` as many as there are real ones; 0 adds nothing.
+    y_range : (low, high) or None, default=None
+        Generated rows with a label outside are thrown away and drawn again; they are never clipped.
+        With several targets, `low` and `high` may hold one number for each. Only for numeric
+        targets; real rows are kept whatever their label.
+    random_state : int, RandomState or None, default=None
+        Seed of what is drawn.
+
+    Attributes
+    ----------
+    classes_ : ndarray or None
+        The classes, where the target is one; None for a numeric target.
+    sample_origin_ : ndarray of int, shape (n + n_generated,)
+        For each row that `fit_resample` returned: 0 for a real one, k >= 1 for one generated (in
+        iteration k).
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a DataFrame.
+
+    Notes
+    -----
+    Samplers have no ``transform``, so that `imblearn.pipeline.Pipeline` calls them on the rows of
+    `fit` only, and never when it predicts.
+    """
+
+    _parameter_constraints: dict = {
+        "n_samples": [
+            Interval(Integral, 0, None, closed="left"),
+            Interval(RealNotInt, 0, None, closed="left"),
+        ],
+        "y_range": ["array-like", None],
+        "random_state": ["random_state"],
+    }
+
+    # imbalanced-learn asks for this attribute before it asks for tags.
+    _estimator_type = "sampler"
+
+    def __init__(self, *, n_samples=1.0, y_range=None, random_state=None):
+        self.n_samples = n_samples
+        self.y_range = y_range
+        self.random_state = random_state
+
+    @abstractmethod
+    def _learn(self, X, y):
+        """Learn from the real rows."""
+
+    @abstractmethod
+    def _generate(self, n, rng):
+        """Return n generated rows and their targets."""
+
+    def fit(self, X, y=None):
+        """Learn from the real rows what `fit_resample` needs to generate others.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, F)
+            The real rows, finite numbers.
+        y : Series, DataFrame or array of shape (n,) or (n, T), default=None
+            Their targets. Floats are a numeric target; strings, booleans and integers are classes.
+
+        Returns
+        -------
+        self : object
+        """
+        self._fit(X, y)
+        return self
+
+    def fit_resample(self, X, y):
+        """Fit, then return the real rows with generated ones below them.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, F)
+            The real rows, finite numbers.
+        y : Series, DataFrame or array of shape (n,) or (n, T)
+            Their targets. Floats are a numeric target; strings, booleans and integers are classes.
+
+        Returns
+        -------
+        X_resampled : DataFrame or ndarray of shape (n + n_generated, F)
+            The real rows first, unchanged and in their order. A DataFrame keeps its columns and its
+            index, which goes on after its largest label where the labels are integers, and by row
+            number otherwise. Integer columns remain so only where all generated values are integers
+            too.
+        y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
+            Their targets, with the name, dtype and dimensions of `y`.
+
+        Raises
+        ------
+        ValueError
+            When `X` or `y` cannot be used, or when no generated row has a label inside `y_range`.
+
+        Warns
+        -----
+        UserWarning
+            When fewer rows than asked for have a label inside `y_range`.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__}.fit_resample requires y to be passed, but the target y is "
+                "None"
+            )
+        real, target = self._fit(X, y)
+        rng = self._generator()
+        X_new, y_new, origin = self._draw(self._n_new(len(real)), target, rng)
+        self.sample_origin_ = np.concatenate([np.zeros(len(real), dtype=int), origin])
+        X_resampled = append_rows(X, X_new)
+        y_resampled = append_target(y, y_new, self.classes_, X=X, X_resampled=X_resampled)
+        return X_resampled, y_resampled
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "sampler"
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _fit(self, X, y):
+        """Check everything, learn, and return the rows and the encoded target."""
+        self._validate_params()
+        X = self._check_rows(X, reset=True)
+        self.classes_ = None
+        if y is not None:
+            check_consistent_length(X, y)
+            y, self.classes_ = encode_target(y)
+        self._check_range(y)
+        self._learn(X, y)
+        return X, y
+
+    def _check_rows(self, X, *, reset=False):
+        """Return `X` as a finite float64 array with the columns of `fit`."""
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            copy=True,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+        bad = np.argwhere(~np.isfinite(X))
+        if len(bad):
+            row, column = bad[0]
+            name = getattr(self, "feature_names_in_", range(X.shape[1]))[column]
+            raise ValueError(
+                f"Input X contains NaN or infinity, first in row {row}, column {name!r}: remove "
+                f"the row or impute it before {type(self).__name__}"
+            )
+        return X
+
+    def _check_range(self, y):
+        """Refuse a `y_range` that no target can be compared with."""
+        if self.y_range is None:
+            return
+        if self.classes_ is not None:
+            raise ValueError(
+                "y_range needs a numeric target, and this one is a class (strings, booleans and "
+                "integers are): pass y as floats, or leave y_range out"
+            )
+        low, high = self._limits()
+        width = 1 if y is None or y.ndim == 1 else y.shape[1]
+        if any(limit.size not in (1, width) for limit in (low, high)):
+            raise ValueError(f"y_range={self.y_range!r} does not suit a target of {width} columns")
+
+    def _limits(self):
+        """Return low and high as arrays."""
+        if len(self.y_range) != 2:
+            raise ValueError(f"y_range must be (low, high), got {self.y_range!r}")
+        low, high = (np.asarray(limit, dtype=float) for limit in self.y_range)
+        if not np.all(low <= high):  # NaN is refused as well
+            raise ValueError(f"y_range must be (low, high) with low <= high, got {self.y_range!r}")
+        return low, high
+
+    def _generator(self):
+        """Return a generator that depends on `random_state` alone."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return np.random.default_rng(seed)
+
+    def _n_new(self, n_real):
+        """How many rows `n_samples` asks for."""
+        if isinstance(self.n_samples, Integral):
+            return int(self.n_samples)
+        return round(self.n_samples * n_real)
+
+    def _draw(self, n, target, rng):
+        """Generate n rows with labels inside `y_range`; return them, labels and origins."""
+        nothing = np.empty((0, self.n_features_in_)), target[:0], np.empty(0, dtype=int)
+        batches, found = [nothing], 0
+        for _ in range(_MAX_DRAWS):
+            if found >= n:
+                break
+            batches.append(self._inside(*self._batch(n, target, rng)))
+            found += len(batches[-1][0])
+        if found < n:
+            self._report_shortage(found, n)
+        return tuple(np.concatenate(parts)[:n] for parts in zip(*batches))
+
+    def _batch(self, n, target, rng):
+        """Generate up to n rows and see that they can stand below the real ones."""
+        X_new, y_new, *origin = self._generate(n, rng)
+        origin = np.asarray(origin[0], dtype=int) if origin else np.ones(len(X_new), dtype=int)
+        wanted = (len(X_new), *target.shape[1:])
+        if X_new.shape != (len(X_new), self.n_features_in_) or y_new.shape != wanted:
+            raise ValueError(
+                f"{type(self).__name__} generated rows of shape {X_new.shape} with targets of "
+                f"shape {y_new.shape}, beside {self.n_features_in_} columns and real targets of "
+                f"shape {target.shape}"
+            )
+        bad = ~(np.isfinite(X_new).all(axis=1) & np.isfinite(y_new.reshape(len(X_new), -1)).all(1))
+        if bad.any():
+            raise ValueError(
+                f"{type(self).__name__} generated NaN or infinity in {bad.sum()} of {len(bad)} rows"
+            )
+        if self.classes_ is not None and not np.isin(y_new, np.arange(len(self.classes_))).all():
+            raise ValueError(
+                f"{type(self).__name__} generated a class that is not a position in classes_"
+            )
+        return X_new, y_new.astype(target.dtype), origin
+
+    def _inside(self, X_new, y_new, origin):
+        """Keep the rows with a label inside `y_range`."""
+        if self.y_range is None:
+            return X_new, y_new, origin
+        low, high = self._limits()
+        labels = y_new.reshape(len(y_new), -1)
+        keep = ((labels >= low) & (labels <= high)).all(axis=1)
+        return X_new[keep], y_new[keep], origin[keep]
+
+    def _report_shortage(self, found, n):
+        """Say that too few rows were accepted; none at all is an error."""
+        message = (
+            f"{type(self).__name__}: only {found} of {n} generated rows were accepted after "
+            f"{_MAX_DRAWS} rounds (y_range={self.y_range!r}); widen y_range or lower n_samples"
+        )
+        if not found:
+            raise ValueError(message)
+        warnings.warn(message, UserWarning, stacklevel=4)

@@ -1,0 +1,104 @@
+"""Codes to generate rows for: drawn, or given by the user and checked."""
+
+import numpy as np
+
+#: Fractions that sum to one within this are taken as rounded.
+_SUM_TOLERANCE = 1e-3
+
+
+def sample_codes(codec, X, n, how, rng):
+    """Draw codes.
+
+    Parameters
+    ----------
+    codec : TableCodec
+    X : ndarray of shape (n_real, F)
+        Real rows to draw from.
+    n : int
+    how : {"interpolate", "uniform"}
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n, F)
+        Rows with codes, and zeros in the other columns.
+    """
+    rows = np.zeros((n, codec.n_columns))
+    one = rng.integers(len(X), size=n)
+    for group in codec.groups:
+        rows[:, group] = X[one][:, group]
+    if how == "interpolate":
+        other = _partners(codec, X, one, rng)
+        share = rng.uniform(size=(n, 1))
+        pair = X[one][:, codec.continuous], X[other][:, codec.continuous]
+        rows[:, codec.continuous] = share * pair[0] + (1 - share) * pair[1]
+        return rows
+    free = [k for k in codec.continuous if k not in codec.fractions]
+    low, high = X[:, free].min(axis=0), X[:, free].max(axis=0)
+    rows[:, free] = rng.uniform(low, high, size=(n, len(free)))
+    if len(codec.fractions):
+        rows[:, codec.fractions] = rng.dirichlet(np.ones(len(codec.fractions)), size=n)
+    return rows
+
+
+def _partners(codec, X, one, rng):
+    """For each row another one (or itself) with the same categories."""
+    if not codec.groups:
+        return rng.integers(len(X), size=len(one))
+    kinds = np.unique(X[:, np.concatenate(codec.groups)], axis=0, return_inverse=True)[1].ravel()
+    members = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+    sizes = np.array([len(rows) for rows in members])[kinds[one]]
+    picks = (rng.uniform(size=len(one)) * sizes).astype(int)
+    return np.array([members[kind][pick] for kind, pick in zip(kinds[one], picks)], dtype=int)
+
+
+def check_codes(codes, codec, names):
+    """Turn codes of the user's into rows, or say what is wrong with them.
+
+    Parameters
+    ----------
+    codes : DataFrame or array of shape (n, n_codes)
+    codec : TableCodec
+    names : ndarray of str or None
+        Names of all columns.
+
+    Returns
+    -------
+    ndarray of shape (n, F)
+        Rows with codes, and zeros in the other columns.
+
+    Raises
+    ------
+    ValueError
+        When the codes cannot be used; names the first such row.
+    """
+    if names is not None and hasattr(codes, "columns"):
+        wanted = [names[k] for k in codec.columns]
+        missing = [name for name in wanted if name not in codes.columns]
+        if missing:
+            raise ValueError(f"codes lack the columns {missing}; the code is {wanted}")
+        codes = codes[wanted]
+    codes = np.asarray(codes, dtype=np.float64)
+    if codes.ndim != 2 or codes.shape[1] != len(codec.columns):
+        raise ValueError(
+            f"codes must be a table with {len(codec.columns)} columns, got shape {codes.shape}"
+        )
+    rows = np.zeros((len(codes), codec.n_columns))
+    rows[:, codec.columns] = codes
+    _refuse(~np.isfinite(codes).all(axis=1), "holds NaN or infinity", codes)
+    if len(codec.fractions):
+        fractions = rows[:, codec.fractions]
+        _refuse((fractions < 0).any(axis=1), "has a negative fraction", fractions)
+        off = np.abs(fractions.sum(axis=1) - 1) > _SUM_TOLERANCE
+        _refuse(off, "has fractions that do not sum to one", fractions)
+    for group in codec.groups:
+        values = rows[:, group]
+        wrong = ((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1)
+        _refuse(wrong, "must have a single 1 among the columns of a category", values)
+    return rows
+
+
+def _refuse(bad, reason, values):
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"codes: row {row} {reason}: {values[row].tolist()}; correct or drop it")

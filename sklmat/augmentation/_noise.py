@@ -1,0 +1,128 @@
+"""Augmentation by noise on the descriptors: the simplest control."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sklmat.augmentation._base import BaseAugmenter
+from sklmat.augmentation._codes import find_blocks, find_codes
+
+
+class NoiseAugmenter(BaseAugmenter):
+    """Add copies of the real rows with Gaussian noise on their descriptors.
+
+    What a row *is* stays: its composition and phase, the zeros of elements that it lacks, and its
+    label. Only how it looks is disturbed. For a regressor this is a form of regularisation, and the
+    control that any cleverer augmentation has to beat.
+
+    Parameters
+    ----------
+    scale : float, default=0.2
+        Standard deviation of the noise, relative to that of each column over the real rows. A fifth
+        leaves rows recognisable; with much less they are copies. Worth searching over.
+    code_features : sequence of str or int, callable or None, default=None
+        Columns that are left as they are. ``None`` takes the fractions ``x_*`` and the 0/1 columns
+        ``lattice_*`` and ``phase_*`` by name, and on a plain array the leading columns whose rows
+        sum to one, if there are any.
+    n_samples : int or float, default=1.0
+        How many rows to generate: an int is their number, a float a multiple of the real rows.
+    y_range : (low, high) or None, default=None
+        Rows with a label outside are not copied. One number each, or one for each target.
+    random_state : int, RandomState or None, default=None
+        Seed of the choice of rows and of the noise.
+
+    Attributes
+    ----------
+    code_features_ : ndarray of int
+        Places of the columns found for `code_features`.
+    noise_scale_ : ndarray of shape (F,)
+        Standard deviation of the noise of each column, in its own unit; 0 where nothing is added.
+    classes_ : ndarray or None
+        The classes, where the target is one.
+    sample_origin_ : ndarray of int, shape (n + n_generated,)
+        After `fit_resample`: 0 for real rows, 1 for generated ones.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a DataFrame.
+
+    See Also
+    --------
+    MixupAugmenter : Convex mixtures of two rows.
+
+    Notes
+    -----
+    Left alone are code columns, constant columns, columns of zeros and ones, and zeros of absent
+    elements: entries of a column such as ``Fe_3`` where ``x_Fe`` is 0 (on plain arrays: of a column
+    that is zero wherever one of the fractions is). The standard deviation of such a column is taken
+    over the rows that contain the element. Every other column is taken as continuous: counts come
+    out as broken numbers, and quantities that follow from each other stop doing so.
+
+    Each real row is used equally often, up to one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklmat.augmentation import NoiseAugmenter
+    >>> X = pd.DataFrame({"x_Fe": [1.0, 0.5, 0.3], "x_Ni": [0.0, 0.5, 0.7]})
+    >>> X["Ni_0"], X["volume per atom (Å³)"] = [0.0, 1.5, 2.5], [11.8, 11.4, 11.2]
+    >>> noisy, y = NoiseAugmenter(random_state=0).fit_resample(X, [0.1, 0.3, 0.2])
+    >>> noisy.round(2)
+       x_Fe  x_Ni  Ni_0  volume per atom (Å³)
+    0   1.0   0.0  0.00                 11.80
+    1   0.5   0.5  1.50                 11.40
+    2   0.3   0.7  2.50                 11.20
+    3   1.0   0.0  0.00                 11.73
+    4   0.3   0.7  2.37                 11.16
+    5   0.5   0.5  1.41                 11.41
+    """
+
+    _parameter_constraints: dict = {
+        "scale": [Interval(Real, 0, None, closed="neither")],
+        "code_features": ["array-like", str, callable, None],
+        **BaseAugmenter._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        scale=0.2,
+        code_features=None,
+        n_samples=1.0,
+        y_range=None,
+        random_state=None,
+    ):
+        super().__init__(n_samples=n_samples, y_range=y_range, random_state=random_state)
+        self.scale = scale
+        self.code_features = code_features
+
+    def _learn(self, X, y):
+        names = getattr(self, "feature_names_in_", None)
+        codes = find_codes(names, X, self.code_features, required=False)
+        blocks = find_blocks(names, X, codes)
+        present = np.ones(X.shape, dtype=bool)
+        owned = blocks >= 0
+        present[:, owned] = X[:, blocks[owned]] != 0
+        fixed = ((X == 0) | (X == 1)).all(axis=0)
+        fixed[codes.columns] = True
+        deviation = np.where(fixed, 0.0, X.std(axis=0, where=present))
+        if not deviation.any():
+            raise ValueError(
+                "NoiseAugmenter found nothing to disturb: every column is constant, a code "
+                "column or only zeros and ones, so generated rows would be copies"
+            )
+        self.code_features_ = codes.columns
+        self.noise_scale_ = self.scale * deviation
+        self._rows, self._labels, self._present = X, y, present
+
+    def _generate(self, n, rng):
+        source = draw_evenly(len(self._rows), n, rng)
+        noise = rng.normal(size=(n, self._rows.shape[1])) * self.noise_scale_
+        return self._rows[source] + noise * self._present[source], self._labels[source]
+
+
+def draw_evenly(n_rows, n, rng):
+    """Draw n row numbers so that each row comes equally often, up to one."""
+    rounds = -(-n // n_rows)
+    return np.concatenate([rng.permutation(n_rows) for _ in range(rounds)])[:n]

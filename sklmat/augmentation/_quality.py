@@ -1,0 +1,142 @@
+"""How well generated rows pass for real ones."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
+
+#: Fewer rows than this cannot be split into folds for the classifier.
+_MIN_ROWS = 10
+
+
+@dataclass
+class QualityReport:
+    """Real rows against rows generated for their codes.
+
+    Attributes
+    ----------
+    column_distances : dict of str to float
+        Wasserstein distance of each feature, in units of its standard deviation over the rows that
+        have it: 0 is alike, 0.1 is close.
+    correlation_difference : float
+        Mean absolute difference of the correlations of all pairs of features.
+    neighbor_distance_ratio : float
+        Median distance of a generated row to the nearest training row, divided by the same for the
+        training rows among themselves. Far below one means copying.
+    classifier_auc : float
+        Area under the ROC curve of trees that try, on rows held out, to tell real from generated:
+        0.5 is a guess, 1 is certain. NaN with fewer than ten rows.
+    code_recovery : float
+        R² with which trees trained on the features of the real training rows read the continuous
+        code from generated features (mean over the codes that vary); NaN without continuous code.
+    real, generated : ndarray of shape (n, F)
+        The rows that were compared.
+    feature_names : list of str
+        Names of the columns that are generated.
+    """
+
+    column_distances: dict
+    correlation_difference: float
+    neighbor_distance_ratio: float
+    classifier_auc: float
+    code_recovery: float
+    real: np.ndarray = field(repr=False)
+    generated: np.ndarray = field(repr=False)
+    feature_names: list = field(repr=False)
+
+    def __str__(self):
+        worst = max(self.column_distances, key=self.column_distances.get)
+        mean = np.mean(list(self.column_distances.values()))
+        return "\n".join(
+            [
+                f"distance of columns       {mean:.2f} sd (mean); "
+                f"{self.column_distances[worst]:.2f} sd ({worst})",
+                f"difference of correlations {self.correlation_difference:.2f}",
+                f"nearest training row      {self.neighbor_distance_ratio:.2f} of the usual one",
+                f"told from real with AUC   {self.classifier_auc:.2f}",
+                f"code read back with R²    {self.code_recovery:.2f}",
+            ]
+        )
+
+
+def quality_report(real, generated, training, codec, names):
+    """Compare.
+
+    Parameters
+    ----------
+    real, generated : ndarray of shape (n, F)
+        Generated rows have the codes of the real ones, row by row.
+    training : ndarray of shape (n_training, F)
+        What the generator was trained on.
+    codec : TableCodec
+    names : list of str
+        Of all columns.
+
+    Returns
+    -------
+    QualityReport
+    """
+    encoded = [codec.encode_features(rows) for rows in (real, generated, training)]
+    features = [str(names[k]) for k in codec.features]
+    return QualityReport(
+        column_distances=_column_distances(*encoded[:2], codec.present(real), features),
+        correlation_difference=_correlation_difference(*encoded[:2]),
+        neighbor_distance_ratio=_neighbor_ratio(*encoded[1:]),
+        classifier_auc=_classifier_auc(*encoded[:2]),
+        code_recovery=code_recovery(training, generated, codec),
+        real=real,
+        generated=generated,
+        feature_names=features,
+    )
+
+
+def code_recovery(training, generated, codec):
+    """R² of the continuous codes as read from generated features by trees that know real ones."""
+    continuous = codec.continuous[training[:, codec.continuous].std(axis=0) > 0]
+    if not len(continuous) or len(generated) < 2:
+        return float("nan")
+    reader = ExtraTreesRegressor(200, random_state=0)
+    reader.fit(codec.encode_features(training), training[:, continuous])
+    told = reader.predict(codec.encode_features(generated))
+    return float(r2_score(generated[:, continuous], told.reshape(len(generated), -1)))
+
+
+def _column_distances(real, generated, present, names):
+    distances = {}
+    for column, name in enumerate(names):
+        rows = present[:, column]
+        pair = real[rows, column], generated[rows, column]
+        distances[name] = float(wasserstein_distance(*pair)) if rows.any() else 0.0
+    return distances
+
+
+def _correlation_difference(real, generated):
+    varies = (real.std(axis=0) > 0) & (generated.std(axis=0) > 0)
+    if varies.sum() < 2:
+        return 0.0
+    pair = [np.corrcoef(rows[:, varies], rowvar=False) for rows in (real, generated)]
+    above = np.triu_indices(varies.sum(), 1)
+    return float(np.abs(pair[0] - pair[1])[above].mean())
+
+
+def _neighbor_ratio(generated, training):
+    search = NearestNeighbors(n_neighbors=2).fit(training)
+    usual = np.median(search.kneighbors(training)[0][:, 1])
+    return float(np.median(search.kneighbors(generated, 1)[0]) / usual) if usual else float("nan")
+
+
+def _classifier_auc(real, generated):
+    if len(real) < _MIN_ROWS:
+        return float("nan")
+    X = np.vstack([real, generated])
+    label = np.repeat([0, 1], [len(real), len(generated)])
+    # Twins, real and generated for one code, stay together: apart, each betrays the other's label.
+    twins = np.tile(np.arange(len(real)), 2)
+    trees = ExtraTreesClassifier(200, min_samples_leaf=2, random_state=0)
+    how = {"cv": GroupKFold(5), "groups": twins, "method": "predict_proba"}
+    told = cross_val_predict(trees, X, label, **how)[:, 1]
+    return float(roc_auc_score(label, told))

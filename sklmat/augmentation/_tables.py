@@ -1,0 +1,170 @@
+"""Tables in, tables out: targets to numbers and back, rows below rows, with names and types."""
+
+import numpy as np
+
+
+def encode_target(y):
+    """Return the target as numbers, and its classes or None.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, T)
+        Floats are a numeric target; strings, booleans and integers are classes.
+
+    Returns
+    -------
+    values : ndarray
+        float64, of the shape of `y`; or int64 (n,), positions in `classes`.
+    classes : ndarray or None
+        Sorted, or None for a numeric target.
+
+    Raises
+    ------
+    ValueError
+        When numbers are not finite, or classes are missing, mixed or two-dimensional.
+    """
+    values = _as_array(y)
+    if values.dtype.kind == "f":
+        return _finite(values), None
+    if values.ndim != 1:
+        raise ValueError(
+            f"y has shape {values.shape} and holds classes (strings, booleans or integers): pass "
+            "one column of classes, or floats where the targets are numeric"
+        )
+    classes, codes = np.unique(values, return_inverse=True)
+    return codes.astype(np.int64), classes
+
+
+def _as_array(y):
+    """Return `y` as an array of floats, integers, booleans or strings."""
+    if _is_pandas(y) and any(getattr(kind, "kind", "O") == "f" for kind in _dtypes(y)):
+        # Nullable floats and columns of several types would become objects.
+        return y.to_numpy(dtype=float, na_value=np.nan)
+    values = np.asarray(y)
+    if values.dtype.kind in "OT":
+        values = _from_objects(values)
+    if values.dtype.kind not in "fiubUS":
+        raise ValueError(f"y of dtype {values.dtype} is neither numbers nor classes")
+    return values
+
+
+def _from_objects(values):
+    """Return an array of objects as one of floats, integers, booleans or strings."""
+    from pandas import isna
+
+    missing = np.argwhere(isna(values))
+    if len(missing):
+        raise ValueError(f"Input y contains NaN, first in row {missing[0][0]}: leave the row out")
+    if len({isinstance(value, str) for value in values.ravel()}) == 2:
+        raise ValueError("y mixes strings and numbers: pass one kind of label")
+    return np.asarray(values.tolist())
+
+
+def _finite(values):
+    """Return a float64 copy of finite targets (n,) or (n, T)."""
+    if values.ndim not in (1, 2):
+        raise ValueError(f"y must have one or two dimensions, got shape {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"Input y contains NaN or infinity, first in row {bad[0]}: samplers need every label, "
+            "leave the row out"
+        )
+    return values.astype(np.float64)
+
+
+def append_rows(X, X_new):
+    """Put generated rows below `X`, in the container of `X` and with its types.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n, F)
+    X_new : ndarray of shape (m, F), float64
+
+    Returns
+    -------
+    table : DataFrame or ndarray of shape (n + m, F)
+        A new object. An integer or boolean column stays one where all its new values can be
+        written so, and becomes float64 otherwise.
+    """
+    if not _is_pandas(X):
+        X = np.asarray(X)
+        dtype = _common_dtype(X.dtype, X_new)
+        return np.concatenate([X.astype(dtype), X_new.astype(dtype)])
+    import pandas as pd
+
+    dtypes = {k: _common_dtype(kind, X_new[:, k]) for k, kind in enumerate(X.dtypes)}
+    # Names need not be unique; places are.
+    real = X.set_axis(range(X.shape[1]), axis=1).astype(dtypes)
+    new = pd.DataFrame(X_new).astype(dtypes)
+    table = pd.concat([real, new])
+    return table.set_axis(X.columns, axis=1).set_axis(_continued(X.index, len(new)))
+
+
+def append_target(y, y_new, classes, *, X, X_resampled):
+    """Put the targets of generated rows below `y`, in the container of `y` and with its types.
+
+    Parameters
+    ----------
+    y : Series, DataFrame or array-like of shape (n,) or (n, T)
+    y_new : ndarray of shape (m,) or (m, T)
+        As `encode_target` codes them.
+    classes : ndarray or None
+    X, X_resampled : DataFrame or array
+        The rows; where their index is that of `y`, it stays so.
+
+    Returns
+    -------
+    target : Series, DataFrame or ndarray of shape (n + m,) or (n + m, T)
+    """
+    if _is_pandas(y) and y.ndim == 2:
+        target = append_rows(y, y_new)
+    elif _is_pandas(y):
+        import pandas as pd
+
+        new = pd.Series(y_new if classes is None else classes[y_new], dtype=y.dtype)
+        target = pd.concat([y.rename(None), new]).rename(y.name)
+        target.index = _continued(y.index, len(new))
+    else:
+        real = np.asarray(y)
+        new = y_new if classes is None else classes[y_new]
+        return np.concatenate([real, new.astype(real.dtype)])
+    if _is_pandas(X) and X.index.equals(y.index):
+        target.index = X_resampled.index
+    return target
+
+
+def _is_pandas(table):
+    return hasattr(table, "iloc")
+
+
+def _dtypes(table):
+    return list(table.dtypes) if table.ndim == 2 else [table.dtype]
+
+
+def _common_dtype(dtype, values):
+    """Return `dtype` if it can hold `values` (floats may be rounded), else float64."""
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    kind = getattr(plain, "kind", "O")
+    if kind == "f":
+        return dtype
+    if kind in "iub":
+        with np.errstate(invalid="ignore"):
+            if np.array_equal(values.astype(plain), values):
+                return dtype
+    return np.dtype(np.float64)
+
+
+def _continued(index, n_new):
+    """Extend an index: integers after the largest, anything else by row number."""
+    import pandas as pd
+
+    if n_new == 0:
+        return index
+    if isinstance(index, pd.RangeIndex) and index.step == 1:
+        return pd.RangeIndex(index.start, index.stop + n_new, name=index.name)
+    if pd.api.types.is_integer_dtype(index.dtype):
+        start = index.max() + 1
+        return index.append(pd.RangeIndex(start, start + n_new)).rename(index.name)
+    labels = [*index, *range(len(index), len(index) + n_new)]
+    return pd.Index(labels, dtype=object, tupleize_cols=False, name=index.name)

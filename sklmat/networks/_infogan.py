@@ -1,0 +1,159 @@
+"""The networks of an InfoGAN on tables, for several GANs in one pass.
+
+Tensors carry the members M of an ensemble in their middle, ``(B, M, F)``, as in `ECNet`.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklmat.layers import MemberLinear
+
+
+class _Stack(nn.Module):
+    """Hidden layers, each a linear map and a leaky ReLU, then a linear map if `n_out` is given."""
+
+    def __init__(self, n_members, widths, n_out=None):
+        super().__init__()
+        # The gain keeps the variance through a leaky ReLU of slope 0.2.
+        self.hidden = nn.ModuleList(
+            MemberLinear(n_members, a, b, gain=1.4) for a, b in pairwise(widths)
+        )
+        self.output = None if n_out is None else MemberLinear(n_members, widths[-1], n_out)
+
+    def forward(self, x):
+        for layer in self.hidden:
+            x = F.leaky_relu(layer(x), 0.2)
+        return x if self.output is None else self.output(x)
+
+
+class InfoGAN(nn.Module):
+    """Generator, discriminator and information head of M networks side by side.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns F that are generated.
+    n_codes : int
+        Continuous codes.
+    categories : tuple of int
+        Number of classes of each categorical code.
+    n_members : int
+        Networks M that share nothing but the batch.
+    latent_dim : int
+        Length of the noise vectors z.
+    hidden_dim : int
+        Width of the hidden layers.
+    n_layers : int
+        Hidden layers of the generator, and of the trunk that discriminator and information head
+        share.
+
+    Notes
+    -----
+    As in :arxiv:`1606.03657` the discriminator does not see the code: only the information head
+    ties what is generated to what was asked for. Codes are given as one vector: the continuous
+    ones, then the categorical ones one-hot.
+    """
+
+    def __init__(
+        self,
+        n_features,
+        n_codes,
+        categories=(),
+        *,
+        n_members=1,
+        latent_dim=8,
+        hidden_dim=64,
+        n_layers=2,
+    ):
+        super().__init__()
+        self.config = {
+            "n_features": n_features,
+            "n_codes": n_codes,
+            "categories": list(categories),
+            "n_members": n_members,
+            "latent_dim": latent_dim,
+            "hidden_dim": hidden_dim,
+            "n_layers": n_layers,
+        }
+        width = n_codes + sum(categories)
+        hidden = [hidden_dim] * n_layers
+        self.generator = _Stack(n_members, [latent_dim + width, *hidden], n_features)
+        self.trunk = _Stack(n_members, [n_features, *hidden])
+        self.discriminator = MemberLinear(n_members, hidden_dim, 1)
+        self.information = MemberLinear(n_members, hidden_dim, width)
+
+    def noise(self, n, generator=None):
+        """Draw noise vectors.
+
+        Returns
+        -------
+        Tensor of shape (n, M, latent_dim)
+        """
+        shape = (n, self.config["n_members"], self.config["latent_dim"])
+        return torch.randn(shape, generator=generator)
+
+    def generate(self, noise, code, present):
+        """Make features for codes.
+
+        Parameters
+        ----------
+        noise : Tensor of shape (B, M, latent_dim)
+        code : Tensor of shape (B, n_codes + sum(categories))
+        present : Tensor of shape (B, F)
+            Zero where a feature belongs to an element that the code has none of, else one.
+
+        Returns
+        -------
+        Tensor of shape (B, M, F)
+        """
+        code = code[:, None].expand(-1, noise.shape[1], -1)
+        return self.generator(torch.cat([noise, code], dim=2)) * present[:, None]
+
+    def judge(self, features):
+        """Tell real from generated, and what the code was.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, M, F)
+
+        Returns
+        -------
+        realness : Tensor of shape (B, M)
+            Logits.
+        code : Tensor of shape (B, M, n_codes + sum(categories))
+            Means of the continuous codes, then logits of the categorical ones.
+        """
+        h = self.trunk(features)
+        return self.discriminator(h)[..., 0], self.information(h)
+
+    def information_loss(self, estimate, code):
+        """Negative log-likelihood of codes under the information head, up to constants.
+
+        Its negative bounds the mutual information of code and features from below.
+
+        Parameters
+        ----------
+        estimate : Tensor of shape (B, M, n_codes + sum(categories))
+        code : Tensor of shape (B, n_codes + sum(categories))
+
+        Returns
+        -------
+        Tensor of shape (B, M)
+            Gaussian of unit variance for the continuous codes (their mean), cross-entropy for the
+            categorical ones (their mean).
+        """
+        n_codes = self.config["n_codes"]
+        code = code[:, None].expand_as(estimate)
+        losses = []
+        if n_codes:
+            losses.append((estimate - code)[..., :n_codes].square().mean(dim=2))
+        start = n_codes
+        for size in self.config["categories"]:
+            part = slice(start, start + size)
+            likelihood = F.log_softmax(estimate[..., part], dim=2) * code[..., part]
+            losses.append(-likelihood.sum(dim=2) / len(self.config["categories"]))
+            start += size
+        return sum(losses)

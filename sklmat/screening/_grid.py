@@ -1,0 +1,288 @@
+"""All compositions on a regular grid, a chunk at a time."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+
+from sklmat.elements import element_table
+
+#: Steps are not finer than one over this: the tables to search grow with its square.
+_MAX_DIVISIONS = 2_000
+#: What a step may differ from one over a whole number, relatively: 0.333333 is meant as a third.
+_TOLERANCE = 1e-4
+
+
+class CompositionGrid(Sequence):
+    """A regular grid of compositions: a sequence of tables, each made when it is asked for.
+
+    `composition_grid` makes one from a step and limits in fractions.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Chemical symbols, in the order of the columns.
+    divisions : int
+        Fractions are whole multiples of ``1 / divisions``.
+    lower, upper : sequence of int
+        Smallest and largest multiple for each element.
+    chunk_size : int, default=100_000
+        Compositions in each table.
+
+    Attributes
+    ----------
+    n_points : int
+        Number of compositions: counted, not enumerated.
+    columns : list of str
+        Names of the columns: ``x_Fe``, ...
+
+    Notes
+    -----
+    ``len(grid)`` is the number of *tables*, ``grid[i]`` makes table i, and any number of loops can
+    run over the grid. The order is that of the multiples read as digits: the fraction of the first
+    element rises slowest.
+
+    The number of ways in which the elements from the j-th on can share r parts follows from that
+    of the elements after it. With these numbers the composition at any place of the order is
+    found by one search per element, for all places of a chunk at once, so chunks need not be made
+    in turn.
+
+    Examples
+    --------
+    >>> from sklmat.screening import CompositionGrid
+    >>> grid = CompositionGrid(["Fe", "Ni"], 4, [0, 0], [4, 4], chunk_size=3)
+    >>> grid.n_points, len(grid)
+    (5, 2)
+    >>> grid[1]
+       x_Fe  x_Ni
+    0  0.75  0.25
+    1  1.00  0.00
+    """
+
+    def __init__(self, elements, divisions, lower, upper, chunk_size=100_000):
+        self.elements = list(elements)
+        self.divisions = divisions
+        self.lower = list(lower)
+        self.upper = list(upper)
+        self.chunk_size = chunk_size
+        self.columns = [f"x_{symbol}" for symbol in self.elements]
+        totals = _count(divisions, self.lower, self.upper)
+        self.n_points = int(totals[0][divisions])
+        self._searches = [
+            _search_table(divisions, low, high, after)
+            for low, high, after in zip(self.lower[:-1], self.upper, totals[1:])
+        ]
+
+    def __len__(self):
+        return -(-self.n_points // self.chunk_size)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        chunk = index + len(self) if index < 0 else index
+        if not 0 <= chunk < len(self):
+            raise IndexError(f"table {index} of {len(self)}")
+        places = self.places(chunk)
+        return self.points(places.start, places.stop)
+
+    def __repr__(self):
+        return (
+            f"<{self.n_points:,} compositions of {'-'.join(self.elements)} in steps of "
+            f"{1 / self.divisions:g}, {len(self)} chunks of up to {self.chunk_size:,}>"
+        )
+
+    def places(self, chunk):
+        """Say which places of the order a table holds.
+
+        Parameters
+        ----------
+        chunk : int
+            Number of the table, from 0 to ``len(grid) - 1``.
+
+        Returns
+        -------
+        places : range
+        """
+        start = chunk * self.chunk_size
+        return range(start, min(start + self.chunk_size, self.n_points))
+
+    def points(self, start=0, stop=None):
+        """Make the compositions from one place to another.
+
+        Parameters
+        ----------
+        start : int, default=0
+            First place, counted from zero.
+        stop : int or None, default=None
+            The place after the last one; None goes to the end, which a large grid has no memory
+            for.
+
+        Returns
+        -------
+        table : DataFrame of shape (stop - start, n_elements)
+            Atomic fractions, which add up to one in each row, but for rounding.
+        """
+        stop = self.n_points if stop is None else stop
+        return pd.DataFrame(
+            self.counts(np.arange(start, stop)) / self.divisions, columns=self.columns
+        )
+
+    def counts(self, places):
+        """Find the multiples of the step at given places of the order.
+
+        Parameters
+        ----------
+        places : array-like of int, shape (n,)
+            From 0 to ``n_points - 1``.
+
+        Returns
+        -------
+        counts : ndarray of int, shape (n, n_elements)
+            ``divisions`` times the atomic fractions; each row adds up to ``divisions``.
+
+        Raises
+        ------
+        IndexError
+            When a place is outside the grid.
+        """
+        rank = np.array(places, dtype=np.int64)
+        if len(rank) and not 0 <= rank.min() <= rank.max() < self.n_points:
+            raise IndexError(f"places must be from 0 to {self.n_points - 1}")
+        left = np.full(len(rank), self.divisions)
+        counts = np.empty((len(rank), len(self.elements)), dtype=np.int64)
+        for j, (low, width, starts, ends) in enumerate(self._searches):
+            found = np.searchsorted(ends, rank + starts[left * width], side="right")
+            rank += starts[left * width] - starts[found]
+            counts[:, j] = found - left * width + low
+            left -= counts[:, j]
+        counts[:, -1] = left
+        return counts
+
+
+def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chunk_size=100_000):
+    """Make a regular grid of compositions, lazily.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Two or more chemical symbols.
+    step : float
+        Distance of neighbouring fractions: one over a whole number, like 0.01 or 0.05.
+    min_fraction, max_fraction : float or dict of str to float, default=0 and 1
+        Limits, included, of the atomic fraction of every element; a dict gives those of some
+        elements and leaves the others between 0 and 1. Equal limits hold an element fixed.
+        Fractions are multiples of `step` also when the limits are not.
+    chunk_size : int, default=100_000
+        Compositions in each table. Larger ones need more memory, and gain nothing once a
+        prediction takes longer than its overhead.
+
+    Returns
+    -------
+    grid : CompositionGrid
+        A sequence of DataFrames with the columns ``x_Fe``, ...: ``for table in grid``, ``grid[i]``,
+        ``len(grid)`` tables, ``grid.n_points`` compositions.
+
+    Raises
+    ------
+    ValueError
+        When `step` does not divide one, an element is unknown or named twice, limits are outside
+        [0, 1], or no composition is inside them.
+
+    Examples
+    --------
+    >>> from sklmat.screening import composition_grid
+    >>> composition_grid(["Fe", "Ni", "Co", "Cr", "Mn", "Pd"], 0.01).n_points
+    96560646
+    >>> grid = composition_grid(["Fe", "Ni", "Cr"], 0.1, min_fraction={"Cr": 0.7})
+    >>> grid.n_points
+    10
+    >>> grid[0].head(3)
+       x_Fe  x_Ni  x_Cr
+    0   0.0   0.0   1.0
+    1   0.0   0.1   0.9
+    2   0.0   0.2   0.8
+    """
+    elements = _checked_elements(elements)
+    divisions = _divisions(step)
+    if not isinstance(chunk_size, Integral) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
+    lowest = _limits(min_fraction, elements, 0.0, "min_fraction")
+    highest = _limits(max_fraction, elements, 1.0, "max_fraction")
+    # Limits are typed as decimals: 0.3 / 0.1 is a little less than 3.
+    lower = [int(np.ceil(limit * divisions - 1e-6)) for limit in lowest]
+    upper = [int(np.floor(limit * divisions + 1e-6)) for limit in highest]
+    for symbol, low, high in zip(elements, lower, upper):
+        if low > high:
+            raise ValueError(f"no multiple of {step} is inside the limits of {symbol}")
+    if sum(lower) > divisions or sum(upper) < divisions:
+        raise ValueError(
+            f"no composition is inside the limits: they let the fractions add up to between "
+            f"{sum(lower) / divisions:g} and {sum(upper) / divisions:g}"
+        )
+    return CompositionGrid(elements, divisions, lower, upper, int(chunk_size))
+
+
+def _checked_elements(elements):
+    if isinstance(elements, str):
+        raise ValueError(f"elements must be a list of symbols, not the string {elements!r}")
+    elements = list(element_table(elements).index)
+    if len(elements) < 2 or len(set(elements)) < len(elements):
+        raise ValueError(f"elements must be two or more different ones, got {elements}")
+    return elements
+
+
+def _divisions(step):
+    if not isinstance(step, Real) or not 0 < step <= 1:
+        raise ValueError(f"step must be a number between 0 and 1, got {step!r}")
+    divisions = round(1 / step)
+    if divisions > _MAX_DIVISIONS:
+        raise ValueError(f"step must be at least {1 / _MAX_DIVISIONS}, got {step}")
+    if abs(1 / step - divisions) > _TOLERANCE * divisions:
+        raise ValueError(
+            f"steps of {step} do not end at 1: take {1 / divisions:g} or {1 / (divisions + 1):g}"
+        )
+    return divisions
+
+
+def _limits(limit, elements, default, name):
+    """One number per element."""
+    if isinstance(limit, Mapping):
+        other = [symbol for symbol in limit if symbol not in elements]
+        if other:
+            raise ValueError(f"{name} names {', '.join(map(str, other))}, not in {elements}")
+        limits = [limit.get(symbol, default) for symbol in elements]
+    else:
+        limits = [limit] * len(elements)
+    if not all(isinstance(value, Real) and 0 <= value <= 1 for value in limits):
+        raise ValueError(f"{name} must be between 0 and 1, got {limit!r}")
+    return limits
+
+
+def _count(divisions, lower, upper):
+    """``totals[j][r]``: in how many ways the elements from j on can share r parts."""
+    after = [1] + [0] * divisions
+    totals = [after]
+    for low, high in zip(reversed(lower), reversed(upper)):
+        running = np.concatenate([[0], np.cumsum(np.array(after, dtype=object))])
+        after = [
+            running[max(r - low + 1, 0)] - running[max(r - high, 0)] for r in range(divisions + 1)
+        ]
+        totals.insert(0, after)
+    return totals
+
+
+def _search_table(divisions, low, high, after):
+    """Where in the order each multiple of an element begins and ends, for all parts left, in a row.
+
+    The rows of the table, one for each number of parts that are left, are laid end to end, so that
+    one sorted array is searched whatever is left.
+    """
+    running = np.concatenate([[0], np.cumsum(after, dtype=object)])
+    if sum(running) >= 2**62:
+        raise ValueError("too many compositions; take a larger step")
+    width = high - low + 1
+    left = np.arange(divisions + 1)[:, None] - np.arange(low, high + 1)
+    ways = np.where(left >= 0, np.array(after, dtype=np.int64)[np.maximum(left, 0)], 0).ravel()
+    ends = np.cumsum(ways)
+    return low, width, ends - ways, ends
