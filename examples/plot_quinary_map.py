@@ -12,10 +12,11 @@ and asks at which temperature the alloys stop to decompose.
 # The calculations
 # ----------------
 # So that the page builds without a download, a formula stands in for density functional theory:
-# what each element pays for a lattice that is not its own, and the enthalpies of mixing of each two
-# elements in Miedema's model [1]_. That has the sizes and signs of the real thing and none of its
-# subtleties: no magnetism, no order. Three hundred random cells are "calculated". To use your own,
-# replace the cell below by a list of structures and their energies and volumes.
+# what each element pays for a lattice that is not its own (round numbers), and the enthalpies of
+# mixing of each two elements in Miedema's model [1]_. That has the sizes and signs of the real
+# thing and none of its subtleties: no magnetism, no order. Three hundred random cells are
+# "calculated". To use your own, replace the cell below by a list of structures and their energies
+# and volumes.
 
 from itertools import combinations
 
@@ -116,6 +117,18 @@ for phase in ("bcc", "fcc"):
 # temperature, as far as the entropy is that of ideal solutions: it is the same for both.
 
 stable = stable_phase(alloys)
+truth = [
+    min(("bcc", "fcc"), key=lambda phase: calculate(x, phase)[0])
+    for x in stable[[f"x_{symbol}" for symbol in elements]].to_numpy()
+]
+right = (stable["phase"] == truth).to_numpy()
+close = stable["gap to next phase (eV/atom)"] < 0.005
+print(f"the model names the right phase for {100 * right.mean():.1f} % of the alloys,")
+print(f"and for {100 * right[close].mean():.1f} % of those where 5 meV/atom decide")
+
+# %%
+# Cells of the two lattices have different sizes.
+
 stable["lattice parameter (Å)"] = lattice_parameter(stable[names[1]], stable["phase"])
 print(stable["phase"].value_counts().to_string())
 print(stable.groupby("phase", observed=True)["lattice parameter (Å)"].describe().round(3))
@@ -153,7 +166,7 @@ CompositionMapDisplay.from_estimator(model, elements, targets=names)
 import matplotlib.pyplot as plt
 
 coarse = screen(model, composition_grid(elements, 0.1), targets=names)
-temperatures = [1, 150, 300, 450, 600, 800, 1000, 1300]
+temperatures = [0, 150, 300, 450, 600, 800, 1000, 1300]
 n_elements = (coarse.filter(like="x_") > 0).sum(axis=1)
 is_stable = coarse.index.isin(stable_phase(coarse).index)
 shares = pd.DataFrame(

@@ -15,6 +15,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
@@ -764,8 +765,8 @@ def test_batches_go_on_through_partial_fit():
 def test_transformers_are_fitted_on_the_real_rows():
     X, y = make_toy_table()
     sampler = NoiseAugmenter(scale=2.0, random_state=0)
-    steps = [("scale", StandardScaler()), ("no", "passthrough"), ("sgd", SGDRegressor())]
-    pipeline = Pipeline(steps)
+    steps = [("scale", StandardScaler()), ("no", "passthrough"), ("pca", PCA(5))]
+    pipeline = Pipeline([*steps, ("sgd", SGDRegressor())])
     model = AugmentedRegressor(pipeline, sampler, strategy="pretrain_finetune").fit(X, y)
     assert_allclose(model.estimator_["scale"].mean_, X.mean())
     assert model.predict(X).shape == (24,)

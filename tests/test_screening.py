@@ -3,7 +3,11 @@
 import itertools
 import json
 import math
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,7 +60,7 @@ def test_grid_of_the_issue_is_counted_and_not_made():
     tracemalloc.stop()
     assert peak < 40e6
     assert last.iloc[-1].tolist() == [1, 0, 0, 0, 0, 0]
-    assert len(last) == 96_560_646 % 100_000
+    assert len(last) == 96_560_646 % 20_000
 
 
 def test_limits_are_those_of_brute_force():
@@ -222,9 +226,9 @@ def test_only_the_phases_asked_for(grid):
 
 
 def test_elements_that_the_grid_lacks_are_absent_and_unknown_ones_refused():
-    table = screen(PhaseModel(), composition_grid(["Ni", "Fe"], 0.5), "fcc")
-    np.testing.assert_allclose(table[ENERGY], 0)
-    assert list(table)[:2] == ["x_Ni", "x_Fe"]
+    table = screen(PhaseModel(), composition_grid(["Fe", "Cr"], 0.5), "bcc")
+    np.testing.assert_allclose(table[ENERGY], [-0.5, -0.25, -0.5])
+    assert list(table)[:2] == ["x_Fe", "x_Cr"]
     with pytest.raises(ValueError, match="nothing of Pd, Mn: it was fitted on Cr, Fe, Ni"):
         screen(PhaseModel(), composition_grid(["Fe", "Pd", "Mn"], 0.5))
 
@@ -399,6 +403,43 @@ def test_going_on_with_something_else_is_refused(grid, tmp_path):
         screen(model, grid, out=out)
     screen(model, grid, out=out, overwrite=True)
     pd.testing.assert_frame_equal(pd.read_parquet(out), screen(model, grid))
+
+
+def test_a_run_that_was_killed_while_it_began_goes_on(grid, tmp_path):
+    folder = tmp_path / "a.parquet.parts"
+    folder.mkdir()
+    (folder / "._screen.json.tmp").write_text("{")
+    screen(PhaseModel(), grid, out=tmp_path / "a.parquet")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_a_killed_process_loses_what_it_had_in_hand_and_no_more(tmp_path):
+    code = """
+import os, sys
+sys.path[:0] = [%r, %r]
+from test_screening import PhaseModel, composition_grid, screen
+
+class Dies(PhaseModel):
+    def predict(self, table, phase=None):
+        values = super().predict(table, phase)
+        if self.calls == 12:
+            os.kill(os.getpid(), 9)
+        return values
+
+screen(Dies(), composition_grid(["Fe", "Ni", "Cr"], 0.1, chunk_size=8), out=%r)
+"""
+    here = Path(__file__).parent
+    out = tmp_path / "a.parquet"
+    code = code % (str(here), str(here.parent), str(out))
+    done = subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ})
+    assert done.returncode == -9
+    # Four calls to look at the model, then two for each chunk: the fourth was in hand.
+    assert len(pd.read_parquet(tmp_path / "a.parquet.parts")) == 3 * 16
+    grid = composition_grid(["Fe", "Ni", "Cr"], 0.1, chunk_size=8)
+    model = PhaseModel()
+    screen(model, grid, out=out)
+    assert model.calls == 4 + 2 * 6
+    pd.testing.assert_frame_equal(pd.read_parquet(out), screen(PhaseModel(), grid))
 
 
 def test_a_folder_of_others_is_left_alone(grid, tmp_path):

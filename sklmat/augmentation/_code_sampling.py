@@ -36,8 +36,9 @@ def sample_codes(codec, X, n, how, rng):
     free = [k for k in codec.continuous if k not in codec.fractions]
     low, high = X[:, free].min(axis=0), X[:, free].max(axis=0)
     rows[:, free] = rng.uniform(low, high, size=(n, len(free)))
-    if len(codec.fractions):
-        rows[:, codec.fractions] = rng.dirichlet(np.ones(len(codec.fractions)), size=n)
+    elements = np.setdiff1d(codec.fractions, codec.unseen)
+    if len(elements):
+        rows[:, elements] = rng.dirichlet(np.ones(len(elements)), size=n)
     return rows
 
 
@@ -95,6 +96,9 @@ def check_codes(codes, codec, names):
         values = rows[:, group]
         wrong = ((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1)
         _refuse(wrong, "must have a single 1 among the columns of a category", values)
+    for column in codec.unseen:
+        name = f"column {column}" if names is None else names[column]
+        _refuse(rows[:, column] != 0, f"has {name}, which no training row has", codes)
     return rows
 
 

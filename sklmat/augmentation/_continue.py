@@ -116,7 +116,6 @@ def _train_on(estimator, generated, real):
     ends after its first epoch.
     """
     estimator.set_params(warm_start=True).fit(*generated)
-    estimator._no_improvement_count = 0
     if estimator.early_stopping:
         estimator.best_validation_score_ = -np.inf
     else:

@@ -4,8 +4,6 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import zero_one_loss
 from sklearn.model_selection import train_test_split
@@ -14,16 +12,14 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation._base import BaseAugmenter
+from sklmat.augmentation._chain import GANChain, as_table
 from sklmat.augmentation._code_sampling import check_codes, sample_codes
 from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._labels import check_labeler, default_labeler, label_rows
+from sklmat.augmentation._labels import check_labeler, default_labeler
 from sklmat.augmentation._quality import quality_report
-from sklmat.augmentation._scaling import TableCodec
-from sklmat.networks import InfoGAN
-from sklmat.training import seeded
-from sklmat.training._gan import train_gan
+from sklmat.augmentation._scaling import TableCodec, TargetCodec
 
-#: A column whose generated spread is below this fraction of the real one is called collapsed.
+#: Where features vary by less than this fraction of what is real, the GAN is called collapsed.
 _COLLAPSED = 0.25
 
 
@@ -81,11 +77,13 @@ class InfoGANAugmenter(BaseAugmenter):
         Generated rows whose label is less sure are thrown away and drawn again: standard deviation
         of the labeler (from its ``return_std`` or the spread of its ``estimators_``), in units of
         `y`, one number or one for each target; for classes, one minus the probability. The default
-        keeps all: on alloys, filtering did not help.
+        keeps all: on alloys, filtering did not help. Other ensembles than those whose prediction
+        is the mean of their ``estimators_`` are refused.
     n_iterations : int, default=1
         With more than one, labelled rows go back into the training of further GANs, with the target
         as a part of the code, as in the paper. It ends when the error on rows held out for that
-        purpose stops falling, and then all rows are used for the best number of iterations.
+        purpose stops falling, and then all rows are used for the best number of iterations, so
+        the time grows to more than twice that many trainings.
     validation_fraction : float, default=0.2
         Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
     y_range : (low, high) or None, default=None
@@ -102,10 +100,13 @@ class InfoGANAugmenter(BaseAugmenter):
     gans_ : list of InfoGAN
         The trained networks, one for each iteration.
     history_ : list of dict
-        Losses of each epoch (``discriminator``, ``generator``, ``information``,
-        ``reconstruction``), with the number of the iteration.
-    labeler_ : regressor or classifier
-        Fitted on the real rows; only where `fit` was given targets.
+        For each epoch ``iteration`` and ``epoch``, counted from one; the losses
+        ``discriminator``, ``generator``, ``information``, ``reconstruction`` and, with a
+        `moment_weight`, ``moments``, without their weights and means over the members; and its
+        duration ``dur`` in seconds.
+    labeler_ : regressor, classifier or None
+        Fitted on the real rows, classes as positions in `classes_`; None where `fit` was given no
+        targets.
     n_iterations_ : int
         Iterations that were kept.
     validation_errors_ : list of float
@@ -248,33 +249,36 @@ class InfoGANAugmenter(BaseAugmenter):
         ----------
         codes : int, DataFrame or array of shape (n, n_codes)
             A number of rows, whose codes are drawn as `code_sampling` says; or their codes: a
-            DataFrame with (at least) the code columns, or an array with these columns in the order
-            of the table.
+            DataFrame with (at least) the code columns, or an array with the columns in the order
+            of `code_features_`.
         noise : bool, default=True
-            Draw noise, and one member of the ensemble for each row. ``False`` gives the mean of the
+            Draw noise, and a member of the ensemble for each row. ``False`` gives the mean of the
             members without noise: the best guess of the features.
 
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows, a DataFrame where `fit` was given one.
+            Complete rows, a DataFrame where `fit` was given one. With an integer `random_state`
+            the same call gives the same rows.
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
         ValueError
-            When fractions are negative or do not sum to one, when a category is not one of the
-            fitted ones, or a code column is missing.
+            When a code column is missing, when fractions are negative or do not sum to one, when
+            a category is not a single 1, or when no training row had the element or category.
         """
         check_is_fitted(self)
-        rng = self._generator()
+        rng, index = self._generator(), None
         if isinstance(codes, Integral):
-            rows = sample_codes(self._codec, self._rows, int(codes), self.code_sampling, rng)
-            index = None
+            if codes < 0:
+                raise ValueError(f"the number of rows to sample must not be negative, got {codes}")
+            rows = self._draw_codes(int(codes), rng)
         else:
-            rows = check_codes(codes, self._codec, getattr(self, "feature_names_in_", None))
+            rows = check_codes(codes, self._chain.codec, self._names())
             index = getattr(codes, "index", None)
-        rows = self._follow(rows, rng, noise)[-1]
-        return self._as_table(rows, index)
+        return as_table(self._chain.fill(rows, rng if noise else None), self._names(), index)
 
     def quality_report(self, X):
         """Compare real rows with rows generated for their codes.
@@ -290,183 +294,160 @@ class InfoGANAugmenter(BaseAugmenter):
             Distances of each column, difference of the correlations, distance to the nearest
             training row, how well a classifier tells real from generated, how well the code is
             recovered; see `QualityReport`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            When the rows have other columns than those of `fit`, or codes that `sample` refuses.
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        codec = self._codec
-        rows = check_codes(X[:, codec.columns], codec, None)
-        generated = self._follow(rows, self._generator(), True)[-1]
-        names = getattr(self, "feature_names_in_", [f"column {k}" for k in range(X.shape[1])])
+        codec, names = self._chain.codec, self._names()
+        rows = check_codes(X[:, codec.columns], codec, names)
+        generated = self._chain.fill(rows, self._generator())
+        if names is None:
+            names = [f"column {k}" for k in range(X.shape[1])]
         return quality_report(X, generated, self._rows, codec, list(names))
 
     def _learn(self, X, y):
-        names = getattr(self, "feature_names_in_", None)
-        codes = find_codes(names, X, self.code_features)
-        blocks = find_blocks(names, X, codes)
-        self.code_features_ = codes.columns
-        self._codec = TableCodec(codes, blocks, X)
-        if not len(self._codec.features):
+        self._check_uncertainty(y)
+        codes = find_codes(self._names(), X, self.code_features)
+        if len(codes.columns) == X.shape[1]:
             raise ValueError(
                 "every column is a code column, so there is nothing to generate; add features, or "
                 "name fewer columns as code_features"
             )
-        self._fractions, self._blocks, self._rows = codes.fractions, blocks, X
         if y is None and self.n_iterations > 1:
             raise ValueError("n_iterations > 1 puts the target into the code, so fit needs y")
+        self.code_features_, self._rows = codes.columns, X
+        columns = codes, find_blocks(self._names(), X, codes)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self.validation_errors_ = []
-        self.n_iterations_ = 1 if self.n_iterations == 1 else self._choose_iterations(X, y, seed)
-        self._train(X, y, self.n_iterations_, seed)
+        self.n_iterations_, self.validation_errors_ = 1, []
+        if self.n_iterations > 1:
+            self.n_iterations_ = self._choose_iterations(X, y, columns, seed)
+        self._chain = self._new_chain(X, y, columns, seed)
+        for _ in range(self.n_iterations_):
+            self._extend(self._chain, X, y, seed)
+        self.gans_, self.history_ = self._chain.gans, self._chain.history
+        self.labeler_ = self._chain.labeler
         self._warn_of_collapse(X)
 
-    def _choose_iterations(self, X, y, seed):
-        """Number of iterations with the least error on rows held out."""
-        rows = np.arange(len(X))
+    def _choose_iterations(self, X, y, columns, seed):
+        """Number of iterations with the least error on rows held out of everything."""
+        stratify = y if self.classes_ is not None and np.bincount(y).min() > 1 else None
         learn, held = train_test_split(
-            rows,
+            np.arange(len(X)),
             test_size=self.validation_fraction,
             random_state=seed,
-            stratify=y if self.classes_ is not None else None,
+            stratify=stratify,
         )
-        for done in range(1, self.n_iterations + 1):
-            # The stages before are trained as in the last round: same rows, same seeds.
-            self._train(X[learn], y[learn], done, seed, keep=done > 1)
-            self.validation_errors_.append(self._error(X[held], y[held], y[learn]))
-            if done > 1 and self.validation_errors_[-1] >= self.validation_errors_[-2]:
+        chain = self._new_chain(X[learn], y[learn], columns, seed)
+        errors = self.validation_errors_
+        while len(errors) < self.n_iterations:
+            self._extend(chain, X[learn], y[learn], seed)
+            errors.append(self._error(chain, X[held], y[held]))
+            if errors[-1] > min(errors) or errors.count(errors[-1]) > 1:
                 break
-        return 1 + int(np.argmin(self.validation_errors_))
+        return 1 + int(np.argmin(errors))
 
-    def _error(self, X, y, y_train):
+    def _error(self, chain, X, y):
         """Error of the labeler on features that are generated for codes of rows held out."""
-        guess = self._follow(self._only_codes(X), np.random.default_rng(0), False)[-1]
-        labels = label_rows(self.labeler_, self._as_table(guess), False)[0]
-        if is_classifier(self.labeler_):
-            return float(zero_one_loss(y, labels))
-        return float(np.sqrt((((labels - y) / y_train.std(axis=0)) ** 2).mean()))
-
-    def _train(self, X, y, n_iterations, seed, keep=False):
-        """Train the labeler and the GANs of all iterations, or with `keep` the last one only."""
-        if not keep:
-            self.gans_, self.history_ = [], []
-            if y is not None:
-                self.labeler_ = self._make_labeler(seed).fit(self._as_table(X), y)
-        while len(self.gans_) < n_iterations:
-            rows, target = X, None
-            if self.gans_:
-                # The paper's loop: what was generated and labelled last joins the training.
-                rng = np.random.default_rng(seed + len(self.gans_))
-                codes = sample_codes(self._codec, X, len(X), self.code_sampling, rng)
-                new = self._follow(codes, rng, True)[-1]
-                labels = label_rows(self.labeler_, self._as_table(new), False)[0]
-                rows, target = np.vstack([X, new]), np.concatenate([y, labels])
-            self._train_gan(rows, target, seed + len(self.gans_))
-
-    def _train_gan(self, X, target, seed):
-        codec = self._codec
-        code = codec.encode_codes(X)
-        if target is not None:
-            code = np.hstack([self._encode_target(target, fit=True), code])
-        parts = [codec.encode_features(X), code, codec.present(X)]
-        groups = tuple(len(group) for group in codec.groups)
-        with seeded(seed):
-            gan = InfoGAN(
-                len(codec.features),
-                code.shape[1] - sum(groups),
-                groups,
-                n_members=self.n_ensemble,
-                latent_dim=self.latent_dim,
-                hidden_dim=self.hidden_dim,
-                n_layers=self.n_layers,
-            )
-        history = train_gan(
-            gan,
-            *(torch.as_tensor(part, dtype=torch.float32) for part in parts),
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size or int(np.clip(len(X) // 4, 16, 64)),
-            seed=seed,
-            verbose=self.verbose,
-            lr=self.lr,
-            info_weight=self.info_weight,
-            reconstruction_weight=self.reconstruction_weight,
-            moment_weight=self.moment_weight,
-            penalty_weight=self.penalty_weight,
-        )
-        self.gans_.append(gan)
-        self.history_ += [{"iteration": len(self.gans_), **row} for row in history]
-
-    def _encode_target(self, target, fit=False):
-        """The target as continuous codes: standardised numbers, or one-hot classes."""
+        labels = chain.label(chain.fill(X))[0]
         if self.classes_ is not None:
-            return np.eye(len(self.classes_))[target]
-        target = target.reshape(len(target), -1)
-        if fit:
-            scale = target.std(axis=0)
-            self._target_moments = target.mean(axis=0), np.where(scale > 0, scale, 1.0)
-        return (target - self._target_moments[0]) / self._target_moments[1]
+            return float(zero_one_loss(y, labels))
+        encode = chain.target_codec.encode
+        return float(np.sqrt(np.mean((encode(labels) - encode(y)) ** 2)))
 
-    def _make_labeler(self, seed):
-        if self.labeler is not None:
-            return check_labeler(self.labeler, self.classes_)
-        return default_labeler(
-            self.classes_, self._fractions, self._blocks, self._codec.columns, seed
+    def _new_chain(self, X, y, columns, seed):
+        """Learn scales and the labeler from these rows; the GANs come later."""
+        codes, blocks = columns
+        names, labeler, target_codec = self._names(), None, None
+        if y is not None:
+            target_codec = TargetCodec(y, self.classes_)
+            if self.labeler is None:
+                labeler = default_labeler(
+                    self.classes_, codes.fractions, blocks, codes.columns, seed
+                )
+            else:
+                labeler = check_labeler(self.labeler, self.classes_)
+            labeler.fit(as_table(X, names), y.ravel() if y.shape[1:] == (1,) else y)
+        shape = ("latent_dim", "hidden_dim", "n_layers")
+        weights = ("lr", "info_weight", "reconstruction_weight", "moment_weight", "penalty_weight")
+        how = ("max_epochs", "batch_size", "verbose", *weights)
+        return GANChain(
+            TableCodec(codes, blocks, X),
+            target_codec,
+            labeler,
+            names,
+            network={"n_members": self.n_ensemble} | {key: getattr(self, key) for key in shape},
+            training={key: getattr(self, key) for key in how},
         )
+
+    def _extend(self, chain, X, y, seed):
+        """Train the next GAN of a chain."""
+        done = len(chain.gans)
+        if not done:
+            chain.extend(X, None, seed)
+            return
+        # The paper's loop: what was generated and labelled last joins the training.
+        rng = np.random.default_rng(seed + done)
+        codes = sample_codes(chain.codec, X, len(X), self.code_sampling, rng)
+        new = chain.fill(codes, rng)
+        target = np.concatenate([y, chain.label(new)[0]])
+        chain.extend(np.vstack([X, new]), target, seed + done)
 
     def _generate(self, n, rng):
-        codes = sample_codes(self._codec, self._rows, n, self.code_sampling, rng)
-        rows = self._follow(codes, rng, True)[-1]
-        want = self.max_uncertainty is not None
-        labels, uncertainty = label_rows(self.labeler_, self._as_table(rows), want)
-        sure = np.ones(n, dtype=bool)
-        if want:
-            sure = (uncertainty <= np.asarray(self.max_uncertainty)).reshape(n, -1).all(axis=1)
-        return rows[sure], labels[sure], np.full(sure.sum(), self.n_iterations_)
+        rows = self._chain.fill(self._draw_codes(n, rng), rng)
+        limit = self.max_uncertainty
+        labels, uncertainty = self._chain.label(rows, limit is not None)
+        if limit is not None:
+            sure = (uncertainty <= np.asarray(limit)).reshape(n, -1).all(axis=1)
+            rows, labels = rows[sure], labels[sure]
+        return rows, labels, np.full(len(rows), self.n_iterations_)
 
-    def _follow(self, rows, rng, noise):
-        """Fill rows that hold codes with features, iteration by iteration."""
-        stages = [self._run(self.gans_[0], rows, None, rng, noise)]
-        for gan in self.gans_[1:]:
-            labels = label_rows(self.labeler_, self._as_table(stages[-1]), False)[0]
-            stages.append(self._run(gan, rows, self._encode_target(labels), rng, noise))
-        return stages
+    def _draw_codes(self, n, rng):
+        return sample_codes(self._chain.codec, self._rows, n, self.code_sampling, rng)
 
-    def _run(self, gan, rows, target, rng, noise):
-        """Features of one GAN for rows that hold codes."""
-        codec, n = self._codec, len(rows)
-        code = codec.encode_codes(rows)
-        if target is not None:
-            code = np.hstack([target, code])
-        shape = (n, self.n_ensemble, self.latent_dim)
-        z = rng.standard_normal(shape) if noise else np.zeros(shape)
-        given = [torch.as_tensor(a, dtype=torch.float32) for a in (z, code, codec.present(rows))]
-        with torch.inference_mode():
-            made = gan.generate(*given).numpy().astype(np.float64)
-        made = made[np.arange(n), np.arange(n) % self.n_ensemble] if noise else made.mean(axis=1)
-        return codec.decode(rows.copy(), made)
+    def _names(self):
+        return getattr(self, "feature_names_in_", None)
 
-    def _only_codes(self, X):
-        rows = np.zeros_like(X)
-        rows[:, self._codec.columns] = X[:, self._codec.columns]
-        return rows
+    def _check_uncertainty(self, y):
+        """Refuse limits that no uncertainty can be compared with."""
+        if self.max_uncertainty is None:
+            return
+        limit = np.asarray(self.max_uncertainty, dtype=float)
+        width = 1 if y is None or y.ndim == 1 else y.shape[1]
+        if limit.ndim > 1 or limit.size not in (1, width) or not (limit > 0).all():
+            raise ValueError(
+                f"max_uncertainty must be a positive number, or one for each of {width} targets, "
+                f"got {self.max_uncertainty!r}"
+            )
 
-    def _as_table(self, rows, index=None):
-        """Rows as the user's tables look, for the user and for the labeler."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return rows
-        import pandas as pd
-
-        return pd.DataFrame(rows, columns=names, index=index)
+    def _report_shortage(self, found, n):
+        if not found and self.max_uncertainty is not None:
+            raise ValueError(
+                f"no generated row had a label within max_uncertainty={self.max_uncertainty!r} and "
+                f"y_range={self.y_range!r}; raise max_uncertainty or widen y_range"
+            )
+        super()._report_shortage(found, n)
 
     def _warn_of_collapse(self, X):
-        made = self._follow(self._only_codes(X), np.random.default_rng(0), True)[-1]
-        real, made = (self._codec.encode_features(rows) for rows in (X, made))
-        varies = real.std(axis=0) > 0
-        ratio = np.median(made[:, varies].std(axis=0) / real[:, varies].std(axis=0))
+        """Compare how much features vary, over rows that have the element."""
+        made = self._chain.fill(X, np.random.default_rng(0))
+        codec = self._chain.codec
+        absent = ~codec.present(X)
+        real, made = (np.ma.array(codec.encode_features(a), mask=absent) for a in (X, made))
+        varies = real.std(axis=0).filled(0) > 0
+        if not varies.any():
+            return
+        ratio = np.median((made.std(axis=0) / real.std(axis=0))[varies].filled(0))
         if ratio < _COLLAPSED:
             warnings.warn(
                 f"the InfoGAN has collapsed: generated features vary by {ratio:.0%} of what real "
                 "ones do (median over columns); use more epochs, another lr, or a larger "
                 "reconstruction_weight or penalty_weight",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -1,6 +1,7 @@
 """Regressors and classifiers that label generated rows, and say how sure they are."""
 
 import inspect
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
@@ -8,7 +9,7 @@ from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -43,10 +44,12 @@ class WeightedBlocks(BaseEstimator):
         return True
 
     def transform(self, X):
-        """Weigh the columns of `X`, ndarray of shape (n, F)."""
-        weighted = X.copy()
-        owned = np.asarray(self.blocks) >= 0
-        weighted[:, owned] *= X[:, np.asarray(self.blocks)[owned]]
+        """Weigh the columns of `X`, of shape (n, F)."""
+        X = np.asarray(X, dtype=np.float64)
+        weighted, owners = X.copy(), np.asarray(self.blocks)
+        # On plain arrays a column may depend on a code that is no fraction and weighs nothing.
+        owned = np.isin(owners, self.fractions)
+        weighted[:, owned] *= X[:, owners[owned]]
         weighted[:, self.fractions] = np.sqrt(X[:, self.fractions])
         return weighted if self.codes is None else weighted[:, self.codes]
 
@@ -74,10 +77,13 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         """Fit both processes for each target."""
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self.n_dim_ = y.ndim
-        self.members_ = [
-            [self._member(codes).fit(X, column) for codes in (None, self.codes)]
-            for column in y.reshape(len(y), -1).T
-        ]
+        with warnings.catch_warnings():
+            # Labels without noise, or columns without use, drive a kernel to its bounds.
+            warnings.filterwarnings("ignore", message=".*close to the specified")
+            self.members_ = [
+                [self._member(codes).fit(X, column) for codes in (None, self.codes)]
+                for column in y.reshape(len(y), -1).T
+            ]
         return self
 
     def _member(self, codes):
@@ -134,32 +140,50 @@ def label_rows(labeler, X, want_uncertainty):
     labels : ndarray of shape (n,) or (n, T)
     uncertainty : ndarray of the same shape, or None
         Standard deviation of a numeric label; one minus the probability of a class.
+
+    Raises
+    ------
+    ValueError
+        When the labeler cannot say how sure it is.
     """
     if not want_uncertainty:
         return np.asarray(labeler.predict(X)), None
     if is_classifier(labeler):
         probability = labeler.predict_proba(X)
         return np.asarray(labeler.predict(X)), 1 - probability.max(axis=1)
-    if "return_std" in inspect.signature(labeler.predict).parameters:
+    if _tells_std(labeler):
         return tuple(np.asarray(part) for part in labeler.predict(X, return_std=True))
-    members = getattr(labeler, "estimators_", None)
-    if members is None:
+    labels, told = np.asarray(labeler.predict(X)), _told_by_members(labeler, X)
+    if told is None or told.shape[1:] != labels.shape or not np.allclose(told.mean(0), labels):
         raise ValueError(
             f"max_uncertainty needs a labeler that knows how sure it is, and {labeler!r} is "
-            "neither a classifier nor an ensemble with estimators_, nor has its predict "
-            "return_std; leave max_uncertainty out or pass another labeler"
+            "no classifier, has no return_std in its predict, and is no mean of its estimators_; "
+            "leave max_uncertainty out or pass another labeler"
         )
-    told = np.array([member.predict(np.asarray(X)) for member in np.ravel(members)])
-    return np.asarray(labeler.predict(X)), told.std(axis=0)
+    return labels, told.std(axis=0)
+
+
+def _tells_std(labeler):
+    if isinstance(labeler, Pipeline):
+        return _tells_std(labeler[-1])
+    return "return_std" in inspect.signature(labeler.predict).parameters
+
+
+def _told_by_members(labeler, X):
+    """What each member of an ensemble predicts, or None where there are none."""
+    members = getattr(labeler, "estimators_", None)
+    if members is None:
+        return None
+    X, members = np.asarray(X), np.ravel(members)
+    columns = getattr(labeler, "estimators_features_", [slice(None)] * len(members))
+    return np.array([member.predict(X[:, part]) for member, part in zip(members, columns)])
 
 
 def check_labeler(labeler, classes):
     """See that a labeler suits the target, and return a clone."""
     if (classes is not None) != is_classifier(labeler):
-        wanted = (
-            "classes, so labeler must be a classifier"
-            if classes is not None
-            else ("numbers, so labeler must be a regressor")
+        kinds = ("numbers", "regressor") if classes is None else ("classes", "classifier")
+        raise ValueError(
+            f"the target holds {kinds[0]}: labeler must be a {kinds[1]}, not {labeler!r}"
         )
-        raise ValueError(f"the target holds {wanted}; got {labeler!r}")
     return clone(labeler)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from scipy.stats import wasserstein_distance
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.metrics import r2_score, roc_auc_score
@@ -13,15 +14,15 @@ from sklearn.neighbors import NearestNeighbors
 _MIN_ROWS = 10
 
 
-@dataclass
+@dataclass(eq=False)
 class QualityReport:
     """Real rows against rows generated for their codes.
 
     Attributes
     ----------
     column_distances : dict of str to float
-        Wasserstein distance of each feature, in units of its standard deviation over the rows that
-        have it: 0 is alike, 0.1 is close.
+        Wasserstein distance of each feature, in units of its standard deviation over the training
+        rows that have it: 0 is alike, 0.1 is close. Without features of elements that no row has.
     correlation_difference : float
         Mean absolute difference of the correlations of all pairs of features.
     neighbor_distance_ratio : float
@@ -33,10 +34,9 @@ class QualityReport:
     code_recovery : float
         R² with which trees trained on the features of the real training rows read the continuous
         code from generated features (mean over the codes that vary); NaN without continuous code.
-    real, generated : ndarray of shape (n, F)
-        The rows that were compared.
-    feature_names : list of str
-        Names of the columns that are generated.
+    real, generated : DataFrame of shape (n, n_features)
+        The features that were compared, in units of their standard deviation over the training
+        rows, from which their mean is subtracted; NaN where a row lacks the element.
     """
 
     column_distances: dict
@@ -44,9 +44,8 @@ class QualityReport:
     neighbor_distance_ratio: float
     classifier_auc: float
     code_recovery: float
-    real: np.ndarray = field(repr=False)
-    generated: np.ndarray = field(repr=False)
-    feature_names: list = field(repr=False)
+    real: pd.DataFrame = field(repr=False)
+    generated: pd.DataFrame = field(repr=False)
 
     def __str__(self):
         worst = max(self.column_distances, key=self.column_distances.get)
@@ -81,23 +80,27 @@ def quality_report(real, generated, training, codec, names):
     QualityReport
     """
     encoded = [codec.encode_features(rows) for rows in (real, generated, training)]
-    features = [str(names[k]) for k in codec.features]
+    features, present = [names[k] for k in codec.features], codec.present(real)
+    compared = [
+        pd.DataFrame(np.where(present, part, np.nan), columns=features) for part in encoded[:2]
+    ]
     return QualityReport(
-        column_distances=_column_distances(*encoded[:2], codec.present(real), features),
+        column_distances=_column_distances(*encoded[:2], present, features),
         correlation_difference=_correlation_difference(*encoded[:2]),
         neighbor_distance_ratio=_neighbor_ratio(*encoded[1:]),
         classifier_auc=_classifier_auc(*encoded[:2]),
         code_recovery=code_recovery(training, generated, codec),
-        real=real,
-        generated=generated,
-        feature_names=features,
+        real=compared[0],
+        generated=compared[1],
     )
 
 
 def code_recovery(training, generated, codec):
     """R² of the continuous codes as read from generated features by trees that know real ones."""
-    continuous = codec.continuous[training[:, codec.continuous].std(axis=0) > 0]
-    if not len(continuous) or len(generated) < 2:
+    # Of a code that does not vary there is nothing to explain.
+    varies = [np.ptp(rows[:, codec.continuous], axis=0) > 0 for rows in (training, generated)]
+    continuous = codec.continuous[varies[0] & varies[1]]
+    if not len(continuous):
         return float("nan")
     reader = ExtraTreesRegressor(200, random_state=0)
     reader.fit(codec.encode_features(training), training[:, continuous])
@@ -109,8 +112,9 @@ def _column_distances(real, generated, present, names):
     distances = {}
     for column, name in enumerate(names):
         rows = present[:, column]
-        pair = real[rows, column], generated[rows, column]
-        distances[name] = float(wasserstein_distance(*pair)) if rows.any() else 0.0
+        if rows.any():
+            pair = real[rows, column], generated[rows, column]
+            distances[name] = float(wasserstein_distance(*pair))
     return distances
 
 

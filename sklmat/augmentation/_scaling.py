@@ -4,7 +4,7 @@ import numpy as np
 
 
 class TableCodec:
-    """Scale features where they are present, and codes, learned from the real rows.
+    """Scale features where they are present, and codes, as learned from training rows.
 
     Parameters
     ----------
@@ -13,7 +13,18 @@ class TableCodec:
     blocks : ndarray of int, shape (F,)
         From `find_blocks`.
     X : ndarray of shape (n, F)
-        The real rows.
+        The training rows.
+
+    Attributes
+    ----------
+    columns, features : ndarray of int
+        Places of the code columns, and of the others.
+    continuous, fractions : ndarray of int
+        Places of the codes that are numbers, and of those of them that sum to one.
+    groups : list of ndarray of int
+        Places of the codes that are one-hot categories.
+    unseen : ndarray of int
+        Places of fractions and categories that no training row has.
     """
 
     def __init__(self, codes, blocks, X):
@@ -24,6 +35,8 @@ class TableCodec:
         self.features = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
         self.owners = blocks[self.features]
         self.n_columns = X.shape[1]
+        kinds = np.concatenate([self.fractions, grouped]).astype(int)
+        self.unseen = kinds[~X[:, kinds].any(axis=0)]
         self.code_mean, scale = _moments(X[:, self.continuous])
         self.code_scale = np.where(scale > 0, scale, 1.0)
         present = self.present(X)
@@ -50,9 +63,43 @@ class TableCodec:
         return (X[:, self.features] - self.mean) / scale * self.present(X)
 
     def decode(self, X, encoded):
-        """Fill generated features into rows that hold codes."""
-        X[:, self.features] = (encoded * self.scale + self.mean) * self.present(X)
-        return X
+        """Return a copy of rows that hold codes, with generated features filled in."""
+        rows = np.zeros_like(X)
+        rows[:, self.columns] = X[:, self.columns]
+        rows[:, self.features] = (encoded * self.scale + self.mean) * self.present(X)
+        return rows
+
+
+class TargetCodec:
+    """Targets as codes: standardised numbers, or one-hot classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, T)
+        Of the real rows.
+    classes : ndarray or None
+        Where `y` holds positions in it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the target of one row.
+    groups : list of int
+        Number of classes, where the target is one; else empty.
+    """
+
+    def __init__(self, y, classes):
+        self.shape = y.shape[1:]
+        self.groups = [] if classes is None else [len(classes)]
+        if classes is None:
+            self.mean, scale = _moments(y.reshape(len(y), -1))
+            self.scale = np.where(scale > 0, scale, 1.0)
+
+    def encode(self, y):
+        """Return codes of shape (n, T) or (n, n_classes)."""
+        if self.groups:
+            return np.eye(self.groups[0])[y]
+        return (y.reshape(len(y), -1) - self.mean) / self.scale
 
 
 def _moments(values):

@@ -12,21 +12,32 @@ from torch.nn import functional as F
 from sklmat.layers import MemberLinear
 
 
+#: Of a leaky ReLU, for negative values.
+_LEAK = 0.2
+
+
 class _Stack(nn.Module):
     """Hidden layers, each a linear map and a leaky ReLU, then a linear map if `n_out` is given."""
 
     def __init__(self, n_members, widths, n_out=None):
         super().__init__()
-        # The gain keeps the variance through a leaky ReLU of slope 0.2.
+        # The gain keeps the variance through the leaky ReLU.
         self.hidden = nn.ModuleList(
             MemberLinear(n_members, a, b, gain=1.4) for a, b in pairwise(widths)
         )
         self.output = None if n_out is None else MemberLinear(n_members, widths[-1], n_out)
 
     def forward(self, x):
-        for layer in self.hidden:
-            x = F.leaky_relu(layer(x), 0.2)
+        x = self.activations(x)[-1]
         return x if self.output is None else self.output(x)
+
+    def activations(self, x):
+        """What each hidden layer makes of `x`."""
+        made = []
+        for layer in self.hidden:
+            x = F.leaky_relu(layer(x), _LEAK)
+            made.append(x)
+        return made
 
 
 class InfoGAN(nn.Module):
@@ -128,6 +139,35 @@ class InfoGAN(nn.Module):
         """
         h = self.trunk(features)
         return self.discriminator(h)[..., 0], self.information(h)
+
+    def judge_with_slope(self, features, n):
+        """Judge, and say how steeply the realness of the first n rows depends on their features.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, M, F)
+        n : int
+
+        Returns
+        -------
+        realness, code : Tensor
+            As from `judge`.
+        slope : Tensor of shape (n, M, F)
+            Derivatives of ``realness[:n]`` with respect to ``features[:n]``, which know their own
+            derivatives with respect to the weights.
+
+        Notes
+        -----
+        A network of leaky ReLUs is linear between kinks, so the chain rule is written down here in
+        one pass. Asking autograd for a derivative that can be derived once more takes it through
+        all B rows, and a third longer for the whole training step.
+        """
+        made = self.trunk.activations(features)
+        slope = self.discriminator.weight[..., 0]
+        for layer, h in zip(reversed(self.trunk.hidden), reversed(made)):
+            slope = slope * ((h[:n].detach() > 0) * (1 - _LEAK) + _LEAK)
+            slope = torch.bmm(slope.transpose(0, 1), layer.weight.mT).transpose(0, 1)
+        return self.discriminator(made[-1])[..., 0], self.information(made[-1]), slope
 
     def information_loss(self, estimate, code):
         """Negative log-likelihood of codes under the information head, up to constants.

@@ -27,7 +27,7 @@ class CompositionGrid(Sequence):
         Fractions are whole multiples of ``1 / divisions``.
     lower, upper : sequence of int
         Smallest and largest multiple for each element.
-    chunk_size : int, default=100_000
+    chunk_size : int, default=20_000
         Compositions in each table.
 
     Attributes
@@ -60,7 +60,7 @@ class CompositionGrid(Sequence):
     1  1.00  0.00
     """
 
-    def __init__(self, elements, divisions, lower, upper, chunk_size=100_000):
+    def __init__(self, elements, divisions, lower, upper, chunk_size=20_000):
         self.elements = list(elements)
         self.divisions = divisions
         self.lower = list(lower)
@@ -160,7 +160,7 @@ class CompositionGrid(Sequence):
         return counts
 
 
-def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chunk_size=100_000):
+def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chunk_size=20_000):
     """Make a regular grid of compositions, lazily.
 
     Parameters
@@ -173,9 +173,10 @@ def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chun
         Limits, included, of the atomic fraction of every element; a dict gives those of some
         elements and leaves the others between 0 and 1. Equal limits hold an element fixed.
         Fractions are multiples of `step` also when the limits are not.
-    chunk_size : int, default=100_000
-        Compositions in each table. Larger ones need more memory, and gain nothing once a
-        prediction takes longer than its overhead.
+    chunk_size : int, default=20_000
+        Compositions in each table. What a model holds in memory while it predicts grows with it: a
+        Gaussian process takes 8 bytes for each composition and training row, several times over.
+        Larger tables are faster for the cheapest of models only.
 
     Returns
     -------

@@ -152,7 +152,7 @@ def screen(
 class _Chunks:
     """A table of compositions, a piece at a time, like a `CompositionGrid`."""
 
-    def __init__(self, table, size=100_000):
+    def __init__(self, table, size=20_000):
         fractions_of(table)
         self.table = table[fraction_columns(table.columns)].reset_index(drop=True)
         self.chunk_size = size

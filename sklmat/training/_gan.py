@@ -20,7 +20,7 @@ class GANTrainer:
     gan : InfoGAN
         Of M members.
     lr : float
-        Falls to zero along half a cosine.
+        Learning rate of Adam; falls to zero along half a cosine.
     n_steps : int
         Length of the whole training.
     adversarial_weight : float
@@ -34,8 +34,9 @@ class GANTrainer:
     penalty_weight : float
         Of the squared slope of the discriminator at real rows.
     weight_decay : float
+        Of all weights, decoupled from the losses.
     seed : int
-        Of the noise.
+        Of the noise and of the batches.
     """
 
     def __init__(
@@ -112,14 +113,12 @@ class GANTrainer:
 
     def _teach_critic(self, real, fake, codes):
         gan, n = self.gan, len(real)
-        real = real.detach().requires_grad_(self.penalty_weight > 0)
-        realness, estimate = gan.judge(torch.cat([real, fake]))
+        realness, estimate, slope = gan.judge_with_slope(torch.cat([real, fake]), n)
         # The first n generated rows belong to the codes of the real ones.
         told_apart = (F.softplus(-realness[:n]) + F.softplus(realness[2 * n :])).mean(0).sum()
         information = gan.information_loss(estimate, torch.cat([codes[:n], codes]))
         loss = told_apart + self.weights["information"] * information.mean(0).sum()
         if self.penalty_weight > 0:
-            slope = torch.autograd.grad(realness[:n].sum(), real, create_graph=True)[0]
             loss = loss + self.penalty_weight / 2 * slope.square().sum(2).mean(0).sum()
         _descend(self.critic_steps, loss)
         return told_apart
@@ -170,6 +169,12 @@ def train_gan(
     ------
     FloatingPointError
         When a loss is no longer finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When a KeyboardInterrupt ended the training before its time. Interrupted in the first epoch,
+        it is raised again.
     """
     from tqdm import tqdm
 
