@@ -9,7 +9,7 @@ import importlib
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "exceptions": ["InvalidStructureError", "InvalidStructureWarning"],
+    "exceptions": ["ExtrapolationWarning", "InvalidStructureError", "InvalidStructureWarning"],
     "structures": ["check_structures"],
     "elements": ["element_table", "element_vectors"],
     "graphs": ["CrystalGraphs", "StructureToGraph"],
@@ -22,6 +22,14 @@ _ROOMS = {
         "load_cgcnn_checkpoint",
     ],
     "embeddings": ["ECNetFeaturizer", "GraphEmbedding"],
+    "augmentation": [
+        "AugmentedClassifier",
+        "AugmentedRegressor",
+        "InfoGANAugmenter",
+        "MixupAugmenter",
+        "NoiseAugmenter",
+    ],
+    "eftgan": ["EFTGANRegressor"],
     "model_selection": [
         "ComponentSplit",
         "CompositionGroupKFold",

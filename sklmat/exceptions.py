@@ -27,3 +27,7 @@ class InvalidStructureError(ValueError):
 
 class InvalidStructureWarning(UserWarning):
     """Rows that were replaced by NaN because ``on_invalid="warn"`` asked for it."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """Compositions far from those that a model was trained on."""

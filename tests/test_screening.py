@@ -329,6 +329,28 @@ def test_predictions_of_a_gaussian_process_with_their_spread():
     np.testing.assert_allclose(table["spread of prediction"], spread)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = screen(Warns(), grid, n_jobs=n_jobs)
+    assert len(table) == 132
+    (said,) = [w for w in caught if w.category is UserWarning]
+    # Chromium is the last element, so the first composition is all of it.
+    assert str(said.message).startswith("table 0 of the grid: 1 of 8 are all chromium")
+
+
+class Warns(PhaseModel):
+    def predict(self, table, phase=None, return_std=False):
+        import warnings
+
+        n = (table["x_Cr"] == 1).sum()
+        warnings.warn(f"{n} of {len(table)} are all chromium", UserWarning, stacklevel=2)
+        return super().predict(table, phase, return_std)
+
+
 def test_predictions_that_are_no_numbers_are_named(grid):
     model = PhaseModel()
     model.shift = np.nan
@@ -483,7 +505,7 @@ def test_few_chunks_are_under_way(monkeypatch):
 
     grid = composition_grid(["Fe", "Ni"], 0.01, chunk_size=3)
     done, most = [], 0
-    task = lambda table: done.append(1) or table  # noqa: E731
+    task = lambda table: (done.append(1) or table, [])  # noqa: E731
     with parallel_config(backend="threading"):
         tables = screening._predict(task, grid, range(len(grid)), 2, screening_bar())
         for taken, _ in enumerate(tables, 1):

@@ -348,7 +348,7 @@ class InfoGANAugmenter(BaseAugmenter):
         while len(errors) < self.n_iterations:
             self._extend(chain, X[learn], y[learn], seed)
             errors.append(self._error(chain, X[held], y[held]))
-            if errors[-1] > min(errors) or errors.count(errors[-1]) > 1:
+            if len(errors) > 1 and errors[-1] >= errors[-2]:
                 break
         return 1 + int(np.argmin(errors))
 
@@ -418,7 +418,7 @@ class InfoGANAugmenter(BaseAugmenter):
         if self.max_uncertainty is None:
             return
         limit = np.asarray(self.max_uncertainty, dtype=float)
-        width = 1 if y is None or y.ndim == 1 else y.shape[1]
+        width = limit.size if y is None else y[:1].size
         if limit.ndim > 1 or limit.size not in (1, width) or not (limit > 0).all():
             raise ValueError(
                 f"max_uncertainty must be a positive number, or one for each of {width} targets, "

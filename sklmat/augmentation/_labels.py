@@ -13,6 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklmat.augmentation._processes import process_mean
+
 
 class WeightedBlocks(BaseEstimator):
     """Multiply each column by the fraction of the element that it belongs to.
@@ -99,7 +101,9 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         if not return_std:
-            means = np.array([[m.predict(X) for m in pair] for pair in self.members_])
+            means = np.array(
+                [[process_mean(m[-1], m[:-1].transform(X)) for m in pair] for pair in self.members_]
+            )
             return self._as_fitted(means.mean(axis=1))
         told = np.array(
             [[m.predict(X, return_std=True) for m in pair] for pair in self.members_]

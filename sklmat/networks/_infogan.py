@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from sklmat.layers import MemberLinear
 
-
 #: Of a leaky ReLU, for negative values.
 _LEAK = 0.2
 

@@ -1,6 +1,7 @@
 """Predictions for all compositions of a grid."""
 
 import hashlib
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,9 @@ def screen(
     of its predictions. In the end the parts become `out`, for which there must be as much disk
     again for a moment.
 
+    What the model warns of, such as compositions far from those it was fitted on, is passed on once
+    for each kind of warning, with the number of the first table it happened in.
+
     Different lattices are not different crystals for every data set: see the notes of
     `stable_phase`.
 
@@ -128,12 +132,15 @@ def screen(
     tables = _as_tables(grid)
     first = tables[0]
     asked = CompositionModel(model, fraction_columns(first.columns), phases, return_std)
-    task = make_task(asked, first, targets, keep, by, largest, stable_only, temperature)
+    with warnings.catch_warnings():
+        # What a model has to say of these few it says again of the table they are in.
+        warnings.simplefilter("ignore")
+        task = make_task(asked, first, targets, keep, by, largest, stable_only, temperature)
+        probe = None if out is None else asked.predict(_probes(tables))[0]
     if out is None:
         _check_memory(tables, task)
         stretches = [range(i, i + 1) for i in range(len(tables))]
         return task.gather(_run(task, tables, stretches, n_jobs, verbose))
-    probe = asked.predict(_probes(tables))[0]
     size = -(-len(tables) // MAX_PARTS)
     stretches = [range(i, min(i + size, len(tables))) for i in range(0, len(tables), size)]
     settings = {"grid": _describe_grid(tables), "parts": len(stretches), **task.settings()}
@@ -240,11 +247,22 @@ def _predict(task, tables, chunks, n_jobs, bar):
 
     width = effective_n_jobs(n_jobs)
     width = 1 if width == 1 else 2 * width
+    told = set()
     with Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1) as parallel:
         for start in range(0, len(chunks), width):
             some = chunks[start : start + width]
             results = parallel(delayed(task)(tables[i]) for i in some)
             # The results come first: joblib takes no more tasks until it has seen their end.
-            for rows, i in zip(results, some):
+            for (rows, caught), i in zip(results, some):
+                _warn_once(caught, i, told)
                 bar.update(len(tables.places(i)))
                 yield rows
+
+
+def _warn_once(caught, chunk, told):
+    """Pass on the first warning of each kind: thousands of tables may have the same to say."""
+    for category, message in caught:
+        if category not in told:
+            told.add(category)
+            text = f"table {chunk} of the grid: {message} (said once for all tables)"
+            warnings.warn(text, category, stacklevel=2)

@@ -1,5 +1,6 @@
 """What `screen` does with each table of a grid."""
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -25,7 +26,14 @@ class Task:
     stable_only: bool
 
     def __call__(self, table):
-        """Predict a table; the rows to keep of it."""
+        """Predict a table; the rows to keep of it, and what the model warned of."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            rows = self.rows(table)
+        return rows, [(warning.category, str(warning.message)) for warning in caught]
+
+    def rows(self, table):
+        """The rows to keep of a table."""
         values, spread = self.model.predict(table)
         n, n_phases, _ = values.shape
         wrong = ~np.isfinite(values).all(axis=(1, 2))

@@ -1,0 +1,480 @@
+"""Element convolution, InfoGAN and a regressor, chained as in the paper."""
+
+import warnings
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklmat.augmentation import InfoGANAugmenter
+from sklmat.augmentation._codes import find_blocks, find_codes
+from sklmat.augmentation._labels import GaussianProcessLabeler, label_rows
+from sklmat.eftgan._compositions import (
+    count_compositions,
+    fractions_of_items,
+    fractions_of_table,
+    looks_like_table,
+)
+from sklmat.eftgan._relaxation import LatticeRelaxation
+from sklmat.embeddings import ECNetFeaturizer
+from sklmat.exceptions import ExtrapolationWarning
+
+#: Compositions at a time, so that a grid of any size needs the same memory.
+_CHUNK = 20_000
+
+
+class EFTGANRegressor(RegressorMixin, BaseEstimator):
+    """Learn from structures, predict compositions that have none.
+
+    A chain of four: a graph network learns an elemental feature vector for each element in each
+    training structure (`ECNetFeaturizer`); an InfoGAN learns to generate these vectors for a
+    composition on a lattice (`InfoGANAugmenter`); a Gaussian process learns on which lattice a cell
+    of some composition comes to rest when it is set up in some phase; and a regressor learns the
+    targets from composition, lattice and *generated* features. So it reads new compositions as it
+    read those of the training, and needs a structure of neither.
+
+    Structures are predicted by the network itself, which sees more of them.
+
+    Parameters
+    ----------
+    ecnet : ECNetRegressor, FrozenEstimator, path or None, default=None
+        The network; see `ECNetFeaturizer`. ``None`` stands for ``ECNetRegressor()``.
+    augmenter : InfoGANAugmenter or None, default=None
+        It is cloned. Its `n_samples` generated rows, labelled by its `labeler`, join the training
+        of `regressor`. ``None`` stands for ``InfoGANAugmenter(n_samples=0)``, which adds none: the
+        default regressor learns nothing from labels of its own making.
+    regressor : regressor or None, default=None
+        Learns the targets from the generated table; it is cloned. ``None`` takes the mean of two
+        Gaussian processes, of which one reads the features, weighted by the fractions of their
+        elements, and one composition and lattice alone.
+    n_components : int, default=5
+        Columns for each element; see `ECNetFeaturizer`.
+    n_iterations : int or None, default=None
+        Iterations of the augmenter, in which labelled rows go back into the GAN; ``None`` leaves
+        it its own (one, unless set).
+    random_state : int, RandomState or None, default=None
+        Seed of network, augmenter and, where it has one, regressor. ``None`` leaves those that are
+        given their own.
+    n_jobs : int, default=None
+        Processes for building graphs with ``ecnet=None``.
+    verbose : bool, default=False
+        Show progress bars.
+
+    Attributes
+    ----------
+    ecnet_ : ECNetRegressor
+        The trained network.
+    featurizer_ : ECNetFeaturizer
+        Makes the table of the training rows.
+    augmenter_ : InfoGANAugmenter
+        Trained on it.
+    relaxation_ : LatticeRelaxation
+        Probability of each lattice, given composition and phase.
+    regressor_ : regressor
+        Trained on generated rows: those of the training compositions with their true targets, and
+        those that the augmenter adds.
+    report_ : QualityReport
+        Generated against real features of the training rows.
+    elements_ : list of str
+        Symbols, by atomic number: the order of the columns of an array of fractions.
+    phases_ : list of str
+        Labels that `predict` takes.
+    target_names_ : list of str
+        Columns of `y`, or "y" (numbered if several) where they have no names.
+    n_outputs_ : int
+        Number of targets.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        By `predict`, for compositions farther from any training composition than those are from
+        each other.
+
+    See Also
+    --------
+    ECNetRegressor : The network alone, for candidates that have structures.
+    screen : Predicts a whole grid of compositions.
+
+    Notes
+    -----
+    `phase` is what a cell was *set up* as, which is all one can say of a candidate; the lattice on
+    which the training cells sit after relaxation is read from their structures with
+    `infer_lattice`. Of the 364 alloys of `sklmat.datasets.fetch_hea` a third have left the lattice
+    in their label. A prediction is the mean over the lattices, weighted by their probabilities.
+    With ``phase=None`` in `fit` the lattice found is the phase.
+
+    Targets that follow from the relaxed cell itself, such as its volume or the displacement during
+    relaxation, are given away by the structures: judge those with compositions only.
+
+    Where this differs from [1]_: the paper's regressor is trained on real features and corrected
+    with generated ones; here it reads generated features in training and in use, which is more
+    accurate, as features of training rows know their targets and generated ones less so. The paper
+    has no relaxation model. Every stage is fitted on the rows given to `fit` and nothing else.
+
+    References
+    ----------
+    .. [1] Y. Sun, C. Hou, N.-D. Tran, Y. Lu, Z. Li, Y. Chen, J. Ni, "EFTGAN: Elemental features and
+       transferring corrected data augmentation for the study of high-entropy alloys", npj Comput.
+       Mater. 11, 54 (2025).
+
+    Examples
+    --------
+    >>> from pymatgen.core import Composition
+    >>> from sklmat import ECNetRegressor, EFTGANRegressor, InfoGANAugmenter
+    >>> from sklmat.datasets import make_alloys
+    >>> alloys = make_alloys(40, random_state=0)
+    >>> model = EFTGANRegressor(
+    ...     ECNetRegressor(max_epochs=30, n_ensemble=2),
+    ...     InfoGANAugmenter(n_samples=0, max_epochs=100, n_ensemble=2),
+    ...     random_state=0,
+    ... ).fit(alloys.data, alloys.target)
+    >>> model.predict([Composition("NiCu"), Composition("Pd3Pt")], phase="fcc").shape
+    (2,)
+    >>> energy, std = model.predict_composition(["NiCu"], phase="fcc", return_std=True)
+    >>> bool(std[0] > 0)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "ecnet": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "augmenter": [None, HasMethods(["fit_resample", "sample"])],
+        "regressor": [None, HasMethods(["fit", "predict"])],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_iterations": [None, Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        ecnet=None,
+        augmenter=None,
+        regressor=None,
+        *,
+        n_components=5,
+        n_iterations=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.ecnet = ecnet
+        self.augmenter = augmenter
+        self.regressor = regressor
+        self.n_components = n_components
+        self.n_iterations = n_iterations
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y, phase=None):
+        """Train all stages.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+            See `check_structures`.
+        y : Series, DataFrame or array of shape (C,) or (C, n_targets)
+            Targets; names become `target_names_`.
+        phase : array-like of str, shape (C,), or None, default=None
+            What each cell was set up as: "bcc", "fcc", ... ``None`` takes the lattice on which its
+            atoms sit, from `infer_lattice`.
+
+        Returns
+        -------
+        self : EFTGANRegressor
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        ValueError
+            When `y` is not finite, or `phase` is not one label for each row.
+        """
+        self._validate_params()
+        values, self.target_names_ = _targets(y)
+        check_consistent_length(X, values)
+        seeds = [None] * 3
+        if self.random_state is not None:
+            draw = check_random_state(self.random_state)
+            seeds = draw.randint(np.iinfo(np.int32).max, size=3).tolist()
+        self.featurizer_ = ECNetFeaturizer(
+            self.ecnet,
+            n_components=self.n_components,
+            random_state=seeds[0],
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        ).set_output(transform="pandas")
+        table = self.featurizer_.fit_transform(X, values).reset_index(drop=True)
+        self.ecnet_ = self.featurizer_.estimator_
+        self.elements_ = list(self.featurizer_.elements_)
+        self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
+        self._n_dim = values.ndim
+        self._x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
+        lattice = self._read_lattices(table)
+        phase = lattice if phase is None else _check_phase(phase, len(table))
+        self.relaxation_ = LatticeRelaxation().fit(self._x, phase, lattice)
+        self.phases_ = self.relaxation_.phases_.tolist()
+        self._reach = _largest_gap(self._x)
+        self._fit_generated(table, values, seeds)
+        return self
+
+    def predict(self, X, phase=None, return_std=False):
+        """Predict structures, or compositions that have none.
+
+        Parameters
+        ----------
+        X : sequence of structures, sequence of Composition, or table of fractions
+            Structures (or CrystalGraphs) are predicted by the network. A table is a DataFrame with
+            columns ``x_Fe`` or ``Fe``, or an array with a column for each of `elements_`.
+        phase : str or array-like of str, default=None
+            For compositions: one label for all or one for each. May be left out where `fit` saw one
+            phase only.
+        return_std : bool, default=False
+            Also return standard deviations: the spread of the networks for structures; for
+            compositions what the regressor is unsure of and, where the lattice is in doubt, how far
+            the lattices differ.
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, n_targets)
+        std : ndarray of the same shape
+            Only with `return_std`.
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        TypeError
+            When structures and compositions are mixed.
+        ValueError
+            When a composition holds an element that `fit` has not seen, fractions are negative or
+            do not sum to one, or `phase` is missing, unknown, or given with structures.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            When compositions are far from all training rows.
+        """
+        check_is_fitted(self)
+        if looks_like_table(X):
+            x = fractions_of_table(X, self.elements_)
+            return self._predict_fractions(x, phase, return_std)
+        found = count_compositions(X)
+        if not found:
+            if phase is not None:
+                raise ValueError("structures have a phase of their own; leave phase out")
+            return self._predict_structures(X, return_std)
+        if found < len(X):
+            raise TypeError(
+                f"X mixes {found} compositions with {len(X) - found} other items; predict "
+                "structures and compositions in two calls"
+            )
+        return self.predict_composition(X, phase, return_std)
+
+    def predict_composition(self, X, phase=None, return_std=False):
+        """Predict compositions in any form.
+
+        Parameters
+        ----------
+        X : sequence of str, dict or Composition, or table of fractions
+            Formulas such as ``"Fe2NiCr"``, dicts of amounts such as ``{"Fe": 0.5, "Ni": 0.5}``.
+        phase : str or array-like of str, default=None
+            As in `predict`.
+        return_std : bool, default=False
+            As in `predict`.
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, n_targets)
+        std : ndarray of the same shape
+            Only with `return_std`.
+
+        Raises
+        ------
+        ValueError
+            As in `predict`.
+        """
+        check_is_fitted(self)
+        read = fractions_of_table if looks_like_table(X) else fractions_of_items
+        return self._predict_fractions(read(X, self.elements_), phase, return_std)
+
+    def lattice_probability(self, X, phase=None):
+        """Probability that compositions come to rest on each lattice.
+
+        Parameters
+        ----------
+        X : sequence of str, dict or Composition, or table of fractions
+        phase : str or array-like of str, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        DataFrame of shape (n, n_lattices)
+            A column for each lattice among the training rows.
+        """
+        check_is_fitted(self)
+        read = fractions_of_table if looks_like_table(X) else fractions_of_items
+        x = read(X, self.elements_)
+        told = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
+        return pd.DataFrame(told, columns=self.relaxation_.classes_)
+
+    def _fit_generated(self, table, values, seeds):
+        """Train augmenter and regressor."""
+        given = InfoGANAugmenter(n_samples=0) if self.augmenter is None else self.augmenter
+        self.augmenter_ = clone(given)
+        for name, value in [("n_iterations", self.n_iterations), ("random_state", seeds[1])]:
+            if value is not None:
+                self.augmenter_.set_params(**{name: value})
+        if self.verbose:
+            self.augmenter_.set_params(verbose=True)
+        rows, labels = self.augmenter_.fit_resample(table, values)
+        self.report_ = self.augmenter_.quality_report(table)
+        added = self.augmenter_.sample_origin_ > 0
+        like_new = self.augmenter_.sample(table, noise=False)
+        self.regressor_ = self._make_regressor(table, seeds[2]).fit(
+            pd.concat([like_new, rows[added]], ignore_index=True),
+            np.concatenate([values, labels[added]]),
+        )
+
+    def _make_regressor(self, table, seed):
+        if self.regressor is None:
+            names, rows = list(table.columns), table.to_numpy()
+            codes = find_codes(names, rows)
+            blocks = find_blocks(names, rows, codes)
+            return GaussianProcessLabeler(codes.fractions, blocks, codes.columns)
+        regressor = clone(self.regressor)
+        if seed is not None:
+            names = [k for k in regressor.get_params() if k.split("__")[-1] == "random_state"]
+            regressor.set_params(**dict.fromkeys(names, seed))
+        return regressor
+
+    def _read_lattices(self, table):
+        """The lattice of each row, from its one-hot columns."""
+        names = self.featurizer_.lattices_
+        columns = table[[f"lattice_{name}" for name in names]].to_numpy()
+        return np.array(names)[columns.argmax(axis=1)]
+
+    def _predict_structures(self, X, return_std):
+        return self.ecnet_.predict(X, return_std=True) if return_std else self.ecnet_.predict(X)
+
+    def _predict_fractions(self, x, phase, return_std):
+        phase = self._phases_of(phase, len(x))
+        self._warn_of_distance(x)
+        mean = np.empty((len(x), self.n_outputs_))
+        std = np.empty_like(mean)
+        for start in range(0, len(x), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            mean[rows], std[rows] = self._mix(x[rows], phase[rows], return_std)
+        if self._n_dim == 1:
+            mean, std = mean[:, 0], std[:, 0]
+        return (mean, std) if return_std else mean
+
+    def _mix(self, x, phase, return_std):
+        """Mean and standard deviation over the lattices."""
+        likely = self.relaxation_.predict_proba(x, phase)
+        first = np.zeros((len(x), self.n_outputs_))
+        second = np.zeros_like(first)
+        for k, lattice in enumerate(self.relaxation_.classes_):
+            rows = np.flatnonzero(likely[:, k])
+            if not len(rows):
+                continue
+            told, spread = label_rows(
+                self.regressor_, self._generated(x[rows], lattice), return_std
+            )
+            told, weight = told.reshape(len(rows), -1), likely[rows, k][:, None]
+            first[rows] += weight * told
+            if return_std:
+                second[rows] += weight * (spread.reshape(told.shape) ** 2 + told**2)
+        return first, np.sqrt(np.maximum(second - first**2, 0.0))
+
+    def _generated(self, x, lattice):
+        """Table of generated features for fractions on one lattice."""
+        codes = pd.DataFrame(x, columns=[f"x_{symbol}" for symbol in self.elements_])
+        for name in self.featurizer_.lattices_:
+            codes[f"lattice_{name}"] = float(name == lattice)
+        return self.augmenter_.sample(codes, noise=False)
+
+    def _phases_of(self, phase, n):
+        """One known label for each row."""
+        if phase is None:
+            if len(self.phases_) > 1:
+                raise ValueError(
+                    f"a composition alone does not say its phase; pass phase, one of {self.phases_}"
+                )
+            phase = self.phases_[0]
+        labels = np.full(n, phase) if isinstance(phase, str) else _check_phase(phase, n)
+        unknown = np.flatnonzero(~np.isin(labels, self.phases_))
+        if len(unknown):
+            raise ValueError(
+                f"row {unknown[0]} has the phase {str(labels[unknown[0]])!r}; fit saw "
+                f"{self.phases_}"
+            )
+        return labels
+
+    def _warn_of_distance(self, x):
+        """Warn where no training composition is near."""
+        far = []
+        for start in range(0, len(x), _CHUNK):
+            gap = _nearest(x[start : start + _CHUNK], self._x)
+            far.append(start + np.flatnonzero(gap > self._reach))
+        far = np.concatenate(far) if far else np.empty(0, dtype=int)
+        if len(far):
+            warnings.warn(
+                f"{len(far)} of {len(x)} compositions are farther from every training composition "
+                f"than those are from each other; the first is row {far[0]}. Do not trust them "
+                "without a calculation",
+                ExtrapolationWarning,
+                stacklevel=4,
+            )
+
+
+def _targets(y):
+    """Targets as floats, and their names."""
+    if hasattr(y, "columns"):
+        names = [str(name) for name in y.columns]
+    else:
+        names = None if getattr(y, "name", None) is None else [str(y.name)]
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numeric: {error}") from error
+    if values.ndim not in (1, 2):
+        raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if len(bad):
+        raise ValueError(f"y is NaN or infinite in rows {bad[:10].tolist()}; drop them")
+    if names is None:
+        names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
+    return values, names
+
+
+def _check_phase(phase, n):
+    labels = np.asarray(phase)
+    if labels.shape != (n,):
+        raise ValueError(f"phase must be one label or one for each of {n} rows, got {labels.shape}")
+    missing = pd.isna(labels)
+    if missing.any():
+        raise ValueError(f"phase is missing in row {int(np.argmax(missing))}")
+    return labels.astype(str)
+
+
+def _nearest(x, known):
+    """Euclidean distance of each row of fractions to the nearest known one."""
+    square = (x**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * x @ known.T
+    return np.sqrt(np.maximum(square.min(axis=1), 0.0))
+
+
+def _largest_gap(x):
+    """Largest distance of a training composition to the nearest other one."""
+    kinds = np.unique(x.round(6), axis=0)
+    if len(kinds) == 1:
+        return 0.1
+    square = ((kinds[:, None] - kinds[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(square, np.inf)
+    return float(np.sqrt(square.min(axis=1).max()))
