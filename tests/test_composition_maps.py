@@ -341,6 +341,13 @@ def test_incomplete_predictions_are_refused():
     import matplotlib.pyplot as plt
 
     grid = composition_grid(["Fe", "Ni", "Cr"], 0.1)
+    table = grid.points().assign(y=1.0)
+    with pytest.raises(ValueError, match=r"no columns \['x_Co'\]"):
+        CompositionMapDisplay.from_predictions(table, elements=["Fe", "Ni", "Co"])
+    with pytest.raises(ValueError, match="1 values that are not finite"):
+        CompositionMapDisplay.from_predictions(table.assign(y=[np.nan] + [1.0] * 65))
+    with pytest.raises(ValueError, match="there are 2 compositions"):
+        CompositionMapDisplay.from_predictions(table[:2], elements=["Fe", "Ni", "Cr"])
     stable = screen(PhaseModel(), grid, stable_only=True)
     with pytest.raises(ValueError, match="a row for each phase"):
         CompositionMapDisplay.from_predictions(stable)

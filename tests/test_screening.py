@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -331,8 +332,6 @@ def test_predictions_of_a_gaussian_process_with_their_spread():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
-    import warnings
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = screen(Warns(), grid, n_jobs=n_jobs)
@@ -344,8 +343,6 @@ def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
 
 class Warns(PhaseModel):
     def predict(self, table, phase=None, return_std=False):
-        import warnings
-
         n = (table["x_Cr"] == 1).sum()
         warnings.warn(f"{n} of {len(table)} are all chromium", UserWarning, stacklevel=2)
         return super().predict(table, phase, return_std)

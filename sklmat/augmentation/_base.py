@@ -244,7 +244,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
                 f"shape {y_new.shape}, beside {self.n_features_in_} columns and real targets of "
                 f"shape {target.shape}"
             )
-        bad = ~(np.isfinite(X_new).all(axis=1) & np.isfinite(y_new.reshape(len(X_new), -1)).all(1))
+        bad = ~(np.isfinite(X_new).all(axis=1) & np.isfinite(_by_row(y_new)).all(axis=1))
         if bad.any():
             raise ValueError(
                 f"{type(self).__name__} generated NaN or infinity in {bad.sum()} of {len(bad)} rows"
@@ -260,7 +260,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         if self.y_range is None:
             return X_new, y_new, origin
         low, high = self._limits()
-        labels = y_new.reshape(len(y_new), -1)
+        labels = _by_row(y_new)
         keep = ((labels >= low) & (labels <= high)).all(axis=1)
         return X_new[keep], y_new[keep], origin[keep]
 
@@ -273,3 +273,8 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         if not found:
             raise ValueError(message)
         warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _by_row(y):
+    """Return targets (n,) or (n, T) as (n, T), also where a batch has lost all its rows."""
+    return y[:, np.newaxis] if y.ndim == 1 else y

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from sklmat.augmentation._labels import label_rows
-from sklmat.augmentation._noise import draw_evenly
 from sklmat.networks import InfoGAN
 from sklmat.training import seeded
 from sklmat.training._gan import train_gan
@@ -95,7 +94,7 @@ class GANChain:
         """Label complete rows; see `label_rows`."""
         told = label_rows(self.labeler, as_table(rows, self.names), want_uncertainty)
         shape = (len(rows), *self.target_codec.shape)
-        # Regressors give one column back as a vector.
+        # Regressors give a single column back as a vector.
         return tuple(None if part is None else part.reshape(shape) for part in told)
 
     def _run(self, gan, rows, target, rng):
@@ -109,7 +108,10 @@ class GANChain:
             made = gan.generate(*given).numpy().astype(np.float64)
         if rng is None:
             return self.codec.decode(rows, made.mean(axis=1))
-        return self.codec.decode(rows, made[np.arange(n), draw_evenly(n_members, n, rng)])
+        # Members take turns, in an order that has nothing to do with that of the rows.
+        return self.codec.decode(
+            rows, made[np.arange(n), rng.permutation(np.arange(n) % n_members)]
+        )
 
     def _with_target(self, code, target):
         if target is None:

@@ -2,10 +2,21 @@
 
 import numpy as np
 import torch
-from sklearn.gaussian_process.kernels import RBF, Matern
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    ConstantKernel,
+    Matern,
+    Product,
+    Sum,
+    WhiteKernel,
+)
 
 #: Rows at a time: their kernel matrix with a few hundred training rows stays in the cache.
 _CHUNK = 2048
+_SHAPES = {
+    (ConstantKernel, RBF, WhiteKernel): "rbf",
+    (ConstantKernel, Matern, WhiteKernel): "matern",
+}
 
 
 def process_mean(process, X):
@@ -15,7 +26,7 @@ def process_mean(process, X):
     ----------
     process : GaussianProcessRegressor
         Fitted, with a kernel that is a constant times an isotropic RBF, or a Matérn kernel with
-        nu = 1/2, plus white noise. Other kernels are left to scikit-learn.
+        nu = 3/2, plus white noise. Other kernels are left to scikit-learn.
     X : ndarray of shape (n, F)
 
     Returns
@@ -40,22 +51,23 @@ def process_mean(process, X):
             # Minus half the squared distances.
             near = torch.addmm(-half, rows, known.T).sub_(rows.square().sum(1, keepdim=True) / 2)
             if shape == "matern":
-                near.mul_(-2).clamp_(min=0).sqrt_().neg_()
-            means[start : start + _CHUNK] = (near.clamp_(max=0).exp_() @ weights).numpy()
+                near = near.mul_(-6).clamp_(min=0).sqrt_()
+                near = torch.exp(-near).mul_(near.add_(1))
+            else:
+                near.clamp_(max=0).exp_()
+            means[start : start + _CHUNK] = (near @ weights).numpy()
     means += process._y_train_mean
     return means[:, 0] if process.alpha_.ndim == 1 else means
 
 
 def _form(process):
     """Shape, variance and length scale of the kernel, or None where it is another one."""
-    values = process.kernel_.get_params()
-    base = values.get("k1__k2")
-    if not isinstance(base, RBF) or base.anisotropic or "k2__noise_level" not in values:
+    kernel = process.kernel_
+    if type(kernel) is not Sum or type(kernel.k1) is not Product:
         return None
-    if "k1__k1__constant_value" not in values:
+    parts = kernel.k1.k1, kernel.k1.k2, kernel.k2
+    shape = _SHAPES.get(tuple(type(part) for part in parts))
+    variance, base, _ = parts
+    if shape is None or base.anisotropic or (shape == "matern" and base.nu != 1.5):
         return None
-    matern = isinstance(base, Matern)
-    if matern and base.nu != 0.5:
-        return None
-    shape = "matern" if matern else "rbf"
-    return shape, values["k1__k1__constant_value"], base.length_scale
+    return shape, variance.constant_value, base.length_scale

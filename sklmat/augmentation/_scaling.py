@@ -60,13 +60,13 @@ class TableCodec:
     def encode_features(self, X):
         """Standardise the features over the rows that have them; zero elsewhere."""
         scale = np.where(self.scale > 0, self.scale, 1.0)
-        return (X[:, self.features] - self.mean) / scale * self.present(X)
+        return np.where(self.present(X), (X[:, self.features] - self.mean) / scale, 0.0)
 
     def decode(self, X, encoded):
         """Return a copy of rows that hold codes, with generated features filled in."""
         rows = np.zeros_like(X)
         rows[:, self.columns] = X[:, self.columns]
-        rows[:, self.features] = (encoded * self.scale + self.mean) * self.present(X)
+        rows[:, self.features] = np.where(self.present(X), encoded * self.scale + self.mean, 0.0)
         return rows
 
 

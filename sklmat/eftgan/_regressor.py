@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -24,8 +25,14 @@ from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.exceptions import ExtrapolationWarning
 
-#: Compositions at a time, so that a grid of any size needs the same memory.
-_CHUNK = 20_000
+#: Compositions at a time: a grid of any size needs the same memory, and what the networks make of
+#: them stays in the cache.
+_CHUNK = 4096
+
+#: How far predictions reach around a single training composition.
+_LONE_REACH = 0.1
+#: Error of distances between fractions.
+_ROUNDING = 1e-6
 
 
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
@@ -197,28 +204,30 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             When `y` is not finite, or `phase` is not one label for each row.
         """
         self._validate_params()
-        values, self.target_names_ = _targets(y)
+        values, names = _targets(y)
         check_consistent_length(X, values)
+        # Before the training, which takes longest.
+        phase = None if phase is None else _check_phase(phase, len(values))
         seeds = [None] * 3
         if self.random_state is not None:
             draw = check_random_state(self.random_state)
             seeds = draw.randint(np.iinfo(np.int32).max, size=3).tolist()
-        self.featurizer_ = ECNetFeaturizer(
+        featurizer = ECNetFeaturizer(
             self.ecnet,
             n_components=self.n_components,
             random_state=seeds[0],
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         ).set_output(transform="pandas")
-        table = self.featurizer_.fit_transform(X, values).reset_index(drop=True)
-        self.ecnet_ = self.featurizer_.estimator_
-        self.elements_ = list(self.featurizer_.elements_)
+        table = featurizer.fit_transform(X, values).reset_index(drop=True)
+        self.featurizer_, self.ecnet_ = featurizer, featurizer.estimator_
+        self.elements_ = list(featurizer.elements_)
+        self.target_names_, self._n_dim = names, values.ndim
         self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
-        self._n_dim = values.ndim
         self._x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
         lattice = self._read_lattices(table)
-        phase = lattice if phase is None else _check_phase(phase, len(table))
-        self.relaxation_ = LatticeRelaxation().fit(self._x, phase, lattice)
+        phase = lattice if phase is None else phase
+        self.relaxation_ = LatticeRelaxation(self.elements_).fit(self._x, phase, lattice)
         self.phases_ = self.relaxation_.phases_.tolist()
         self._reach = _largest_gap(self._x)
         self._fit_generated(table, values, seeds)
@@ -268,14 +277,18 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         found = count_compositions(X)
         if not found:
             if phase is not None:
-                raise ValueError("structures have a phase of their own; leave phase out")
+                raise ValueError(
+                    "X holds no Composition and is read as structures, which have a lattice of "
+                    "their own: leave phase out; or pass formulas and dicts to predict_composition"
+                )
             return self._predict_structures(X, return_std)
         if found < len(X):
             raise TypeError(
                 f"X mixes {found} compositions with {len(X) - found} other items; predict "
                 "structures and compositions in two calls"
             )
-        return self.predict_composition(X, phase, return_std)
+        x = fractions_of_items(X, self.elements_)
+        return self._predict_fractions(x, phase, return_std)
 
     def predict_composition(self, X, phase=None, return_std=False):
         """Predict compositions in any form.
@@ -301,8 +314,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             As in `predict`.
         """
         check_is_fitted(self)
-        read = fractions_of_table if looks_like_table(X) else fractions_of_items
-        return self._predict_fractions(read(X, self.elements_), phase, return_std)
+        return self._predict_fractions(self._read_compositions(X), phase, return_std)
 
     def lattice_probability(self, X, phase=None):
         """Probability that compositions come to rest on each lattice.
@@ -319,10 +331,16 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             A column for each lattice among the training rows.
         """
         check_is_fitted(self)
-        read = fractions_of_table if looks_like_table(X) else fractions_of_items
-        x = read(X, self.elements_)
+        x = self._read_compositions(X)
         told = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
         return pd.DataFrame(told, columns=self.relaxation_.classes_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.multi_output = True
+        tags.non_deterministic = self.random_state is None
+        return tags
 
     def _fit_generated(self, table, values, seeds):
         """Train augmenter and regressor."""
@@ -360,6 +378,10 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         columns = table[[f"lattice_{name}" for name in names]].to_numpy()
         return np.array(names)[columns.argmax(axis=1)]
 
+    def _read_compositions(self, X):
+        read = fractions_of_table if looks_like_table(X) else fractions_of_items
+        return read(X, self.elements_)
+
     def _predict_structures(self, X, return_std):
         return self.ecnet_.predict(X, return_std=True) if return_std else self.ecnet_.predict(X)
 
@@ -378,27 +400,26 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     def _mix(self, x, phase, return_std):
         """Mean and standard deviation over the lattices."""
         likely = self.relaxation_.predict_proba(x, phase)
-        first = np.zeros((len(x), self.n_outputs_))
-        second = np.zeros_like(first)
-        for k, lattice in enumerate(self.relaxation_.classes_):
-            rows = np.flatnonzero(likely[:, k])
-            if not len(rows):
-                continue
-            told, spread = label_rows(
-                self.regressor_, self._generated(x[rows], lattice), return_std
-            )
-            told, weight = told.reshape(len(rows), -1), likely[rows, k][:, None]
-            first[rows] += weight * told
-            if return_std:
-                second[rows] += weight * (spread.reshape(told.shape) ** 2 + told**2)
-        return first, np.sqrt(np.maximum(second - first**2, 0.0))
+        # One table for all lattices that matter; those of a composition follow each other.
+        rows, ends = np.nonzero(likely)
+        start = np.searchsorted(rows, np.arange(len(x)))
+        weight = likely[rows, ends][:, None]
+        told, spread = label_rows(self.regressor_, self._generated(x[rows], ends), return_std)
+        told = told.reshape(len(rows), -1)
+        mean = np.add.reduceat(weight * told, start)
+        if not return_std:
+            return mean, np.nan
+        second = np.add.reduceat(weight * (spread.reshape(told.shape) ** 2 + told**2), start)
+        return mean, np.sqrt(np.maximum(second - mean**2, 0.0))
 
-    def _generated(self, x, lattice):
-        """Table of generated features for fractions on one lattice."""
-        codes = pd.DataFrame(x, columns=[f"x_{symbol}" for symbol in self.elements_])
-        for name in self.featurizer_.lattices_:
-            codes[f"lattice_{name}"] = float(name == lattice)
-        return self.augmenter_.sample(codes, noise=False)
+    def _generated(self, x, ends):
+        """Table of generated features for fractions and lattices (positions in the classes)."""
+        lattices = list(self.featurizer_.lattices_)
+        place = np.array([lattices.index(name) for name in self.relaxation_.classes_])
+        names = [f"x_{symbol}" for symbol in self.elements_]
+        names += [f"lattice_{name}" for name in lattices]
+        codes = np.hstack([x, np.eye(len(lattices))[place[ends]]])
+        return self.augmenter_.sample(pd.DataFrame(codes, columns=names), noise=False)
 
     def _phases_of(self, phase, n):
         """One known label for each row."""
@@ -457,10 +478,15 @@ def _targets(y):
 def _check_phase(phase, n):
     labels = np.asarray(phase)
     if labels.shape != (n,):
-        raise ValueError(f"phase must be one label or one for each of {n} rows, got {labels.shape}")
-    missing = pd.isna(labels)
-    if missing.any():
-        raise ValueError(f"phase is missing in row {int(np.argmax(missing))}")
+        raise ValueError(
+            f"phase must be one label, or one for each of {n} rows; got the shape {labels.shape}"
+        )
+    if labels.dtype.kind == "U":
+        return labels
+    wrong = np.array([not isinstance(label, str) for label in labels], dtype=bool)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"row {row} has the phase {labels[row]!r}; pass a string such as 'fcc'")
     return labels.astype(str)
 
 
@@ -474,7 +500,6 @@ def _largest_gap(x):
     """Largest distance of a training composition to the nearest other one."""
     kinds = np.unique(x.round(6), axis=0)
     if len(kinds) == 1:
-        return 0.1
-    square = ((kinds[:, None] - kinds[None]) ** 2).sum(axis=2)
-    np.fill_diagonal(square, np.inf)
-    return float(np.sqrt(square.min(axis=1).max()))
+        return _LONE_REACH
+    # The nearest of all is the composition itself.
+    return float(cKDTree(kinds).query(kinds, k=2)[0][:, 1].max()) + _ROUNDING

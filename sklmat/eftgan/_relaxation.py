@@ -1,14 +1,20 @@
 """On which lattice an alloy that was set up in some phase comes to rest."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from sklmat.augmentation._processes import process_mean
+from sklmat.elements import element_table, element_vectors
 
 #: Probabilities below this are zero: a lattice that hardly matters costs as much as another.
 _NEGLIGIBLE = 0.02
+#: Spread of each input, and height of the indicator of a phase, in units of the first length scale.
+_SPREAD = 0.25
+_PHASE = 0.7
 
 
 class LatticeRelaxation(ClassifierMixin, BaseEstimator):
@@ -18,8 +24,14 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
     structures of the training rows tell where that happened; a Gaussian process on the indicators
     of the lattices learns it as a function of the fractions and the phase.
 
+    What decides is read from the means and the standard deviations, over the atoms, of the
+    properties of the elements: with these the elements learn from each other, which fractions do
+    not allow.
+
     Parameters
     ----------
+    elements : list of str
+        Symbols of the columns of fractions.
     sharpness : float, default=2.0
         Power that the clipped regression of the indicators is raised to before it is normalised.
         Regression shrinks towards the mean; squares were best on the alloys.
@@ -32,9 +44,12 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         Phases.
     certain_ : ndarray of int, shape (n_phases,) or None
         Where each phase always comes to rest on the same lattice: which.
+    process_ : GaussianProcessRegressor
+        Only where `certain_` is None.
     """
 
-    def __init__(self, sharpness=2.0):
+    def __init__(self, elements, sharpness=2.0):
+        self.elements = elements
         self.sharpness = sharpness
 
     def fit(self, x, phase, lattice):
@@ -56,11 +71,17 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         if all(len(end) == 1 for end in ends):
             self.certain_ = np.concatenate(ends)
             return self
-        kernel = ConstantKernel(1.0) * Matern(1.0, (0.1, 100.0), nu=0.5) + WhiteKernel(
-            0.05, (1e-4, 1.0)
-        )
+        self._vectors = _standard_vectors(self.elements)
+        moments = self._moments(x)
+        self._shift, spread = moments.mean(axis=0), moments.std(axis=0)
+        self._scale = _SPREAD / np.where(spread > 0, spread, 1.0)
+        kernel = ConstantKernel(1.0) * Matern(1.0, (0.1, 100.0), nu=1.5)
+        kernel += WhiteKernel(0.05, (1e-4, 1.0))
         self.process_ = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-        self.process_.fit(self._inputs(x, place), np.eye(len(self.classes_))[end])
+        with warnings.catch_warnings():
+            # Lattices that follow exactly drive the noise to its bound.
+            warnings.filterwarnings("ignore", message=".*close to the specified")
+            self.process_.fit(self._inputs(x, place), np.eye(len(self.classes_))[end])
         return self
 
     def predict_proba(self, x, phase):
@@ -78,7 +99,6 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         place = np.searchsorted(self.phases_, phase)
         if self.certain_ is not None:
             return np.eye(len(self.classes_))[self.certain_[place]]
-
         told = process_mean(self.process_, self._inputs(x, place))
         likely = np.clip(told, 1e-3, 1) ** self.sharpness
         likely /= likely.sum(axis=1, keepdims=True)
@@ -86,4 +106,21 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         return likely / likely.sum(axis=1, keepdims=True)
 
     def _inputs(self, x, place):
-        return np.hstack([np.sqrt(x), np.eye(len(self.phases_))[place]])
+        moments = (self._moments(x) - self._shift) * self._scale
+        return np.hstack([moments, np.eye(len(self.phases_))[place] * _PHASE])
+
+    def _moments(self, x):
+        """Mean and standard deviation of each property over the atoms."""
+        mean = x @ self._vectors
+        variance = np.maximum(x @ self._vectors**2 - mean**2, 0.0)
+        # The square root alone would rise infinitely fast at the pure elements.
+        return np.hstack([mean, np.sqrt(variance + 1e-6)])
+
+
+def _standard_vectors(elements):
+    """Physical properties of the elements, those that differ, each with a spread of one."""
+    table = element_vectors("physical")[0]
+    vectors = np.asarray(table, dtype=np.float64)[element_table(elements)["atomic number"]]
+    spread = vectors.std(axis=0)
+    differs = np.isfinite(spread) & (spread > 1e-9)
+    return (vectors[:, differs] - vectors[:, differs].mean(axis=0)) / spread[differs]

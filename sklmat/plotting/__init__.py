@@ -1,7 +1,13 @@
 """Displays in scikit-learn's manner: computed once, drawn with ``plot``, kept as attributes."""
 
+from sklmat.plotting._augmentation import AugmentationReportDisplay
 from sklmat.plotting._composition_maps import CompositionMapDisplay
 from sklmat.plotting._elements import ElementMapDisplay
 from sklmat.plotting._parity import ParityDisplay
 
-__all__ = ["CompositionMapDisplay", "ElementMapDisplay", "ParityDisplay"]
+__all__ = [
+    "AugmentationReportDisplay",
+    "CompositionMapDisplay",
+    "ElementMapDisplay",
+    "ParityDisplay",
+]

@@ -20,6 +20,12 @@ class Cut:
         columns = [f"x_{symbol}" for symbol in corners]
         self.phases, values, energies = _by_phase(table, display.column, display.energy, columns)
         self.fractions = table.drop_duplicates(columns)[columns].to_numpy()
+        if len(self.fractions) < 3 or not np.isfinite(values).all():
+            raise ValueError(
+                f"a map of {'-'.join(corners)} needs three compositions or more, and finite values "
+                f"of {display.column!r}; there are {len(self.fractions)} compositions and "
+                f"{np.count_nonzero(~np.isfinite(values))} values that are not finite"
+            )
         self.points = project(self.fractions, TRIANGLE)
         self.values = values
         if energies is None:
@@ -110,6 +116,9 @@ def cut_points(corners, others, step):
 
 def _rows_at(table, others, corners):
     """The rows of a table that lie on a cut."""
+    missing = [f"x_{s}" for s in (*corners, *others) if f"x_{s}" not in table]
+    if missing:
+        raise ValueError(f"the table has no columns {missing}")
     total = sum(others.values())
     inside = np.abs(table[[f"x_{s}" for s in corners]].sum(axis=1) - (1 - total)) < TOLERANCE
     for symbol, fraction in others.items():

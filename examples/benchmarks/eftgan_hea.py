@@ -1,0 +1,290 @@
+"""Does augmentation help, and how well is an alloy predicted without a structure?
+
+    python examples/benchmarks/eftgan_hea.py augmentation [--seeds 0 1 2 3 4]
+    python examples/benchmarks/eftgan_hea.py compositions [--seeds 0 1 2 3 4]
+
+364 Fe-Ni-Co-Cr-Mn-Pd alloys, five shuffled folds for each seed, corrected labels. Network, GAN,
+labeler, relaxation model and regressors are fitted inside the fold.
+
+RESULTS
+"""
+
+import argparse
+import json
+import time
+import warnings
+
+import numpy as np
+from hea_accuracy import UNITS
+from scipy import stats
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from xgboost import XGBRegressor
+
+from sklmat import (
+    AugmentedRegressor,
+    ECNetFeaturizer,
+    EFTGANRegressor,
+    InfoGANAugmenter,
+    MixupAugmenter,
+    NoiseAugmenter,
+    StructureToGraph,
+)
+from sklmat.datasets import fetch_hea
+
+TARGETS = list(UNITS)
+SHARES = [0.2, 0.4, 1.0]
+N_ADDED = 5.0
+ALL_UNITS = {
+    **UNITS,
+    "total_energy": "eV/atom",
+    "mixing_energy": "eV/atom",
+    "rmsd": "Å",
+    "volume": "Å³/atom",
+}
+
+
+class Ready(BaseEstimator):
+    """A sampler that adds rows which were made before."""
+
+    def __init__(self, rows, labels):
+        self.rows = rows
+        self.labels = labels
+
+    def fit_resample(self, X, y):
+        """Put the rows below the real ones."""
+        self.sample_origin_ = np.repeat([0, 1], [len(X), len(self.rows)])
+        return np.vstack([X, self.rows]), np.concatenate([y, self.labels])
+
+
+def regressors():
+    """The models that are augmented; targets reach them standardised."""
+    trees = XGBRegressor(
+        n_estimators=300,
+        learning_rate=0.05,
+        max_depth=5,
+        subsample=0.8,
+        colsample_bytree=0.8,
+        n_jobs=1,
+        random_state=0,
+    )
+    network = MLPRegressor(
+        hidden_layer_sizes=(64, 64),
+        alpha=0.01,
+        learning_rate_init=0.003,
+        max_iter=200,
+        n_iter_no_change=200,
+        random_state=0,
+    )
+    return {"XGBoost": trees, "MLP": make_pipeline(StandardScaler(), network)}
+
+
+def ridge_features(table, rows, codes):
+    """Rows with the codes of `rows` and features from a quadratic ridge regression on them."""
+    made = rows.copy()
+    for column in [name for name in table.columns if name not in codes]:
+        element = f"x_{column.split('_')[0]}"
+        has, wanted = table[element] > 0, rows[element] > 0
+        model = make_pipeline(PolynomialFeatures(2), RidgeCV(np.logspace(-5, 2, 15)))
+        model.fit(table.loc[has, codes], table.loc[has, column])
+        made[column] = 0.0
+        if wanted.any():
+            made.loc[wanted, column] = model.predict(rows.loc[wanted, codes])
+    return made
+
+
+def arms(table, y, seed):
+    """Name -> (generated rows, labels, strategy), and the labeler that the controls share."""
+    n = len(table)
+    codes = [name for name in table.columns if name.startswith(("x_", "lattice_"))]
+
+    def added(augmenter):
+        rows, labels = augmenter.fit_resample(table, y)
+        return rows.iloc[n:], labels[n:]
+
+    common = {"n_samples": N_ADDED, "random_state": seed}
+    gan = InfoGANAugmenter(**common)
+    infogan = added(gan)
+    teacher = gan.labeler_
+    made = {
+        "noise": added(NoiseAugmenter(**common)),
+        "mix-up": added(MixupAugmenter(**common)),
+        "C-mix-up": added(MixupAugmenter(label_bandwidth=0.5, **common)),
+        "InfoGAN": infogan,
+        "InfoGAN, iterated": added(InfoGANAugmenter(n_iterations=3, **common)),
+    }
+    for name, rows in {
+        "noise": made["noise"][0],
+        "neighbours": made["mix-up"][0],
+        "ridge": ridge_features(table, infogan[0], codes),
+    }.items():
+        made[f"{name}, labelled alike"] = rows, teacher.predict(rows)
+    found = {name: (*pair, "concat") for name, pair in made.items()}
+    found["InfoGAN, pretrain-finetune"] = (*infogan, "pretrain_finetune")
+    return found, teacher
+
+
+def cell(graphs, y, train, test, seed):
+    """Squared errors of one fold: (arm, regressor) -> (n_test, n_targets)."""
+    featurizer = ECNetFeaturizer(random_state=seed)
+    table = featurizer.fit_transform(graphs[train], y[train])
+    new = featurizer.transform(graphs[test])
+    mean, scale = y[train].mean(axis=0), y[train].std(axis=0)
+    targets = (y[train] - mean) / scale
+    found, teacher = arms(table, targets, seed)
+    errors = {
+        ("the network itself", ""): featurizer.estimator_.predict(graphs[test]) - y[test],
+        ("the labeler itself", ""): teacher.predict(new) * scale + mean - y[test],
+    }
+    for name, model in regressors().items():
+        for arm, (rows, labels, strategy) in {"none": (None, None, "concat"), **found}.items():
+            told = np.empty((len(test), y.shape[1]))
+            for k in range(y.shape[1]):
+                sampler = None if rows is None else Ready(rows.to_numpy(), labels[:, k])
+                augmented = AugmentedRegressor(model, sampler, strategy=strategy)
+                augmented.fit(table.to_numpy(), targets[:, k])
+                told[:, k] = augmented.predict(new.to_numpy()) * scale[k] + mean[k]
+            errors[arm, name] = told - y[test]
+    return errors
+
+
+def interval(differences, n_folds=5):
+    """Mean and half the 95 % interval, corrected for training sets that overlap."""
+    n = len(differences)
+    spread = differences.var(ddof=1) * (1 / n + 1 / (n_folds - 1))
+    return differences.mean(), stats.t.ppf(0.975, n - 1) * np.sqrt(spread)
+
+
+def augmentation(args):
+    data = fetch_hea(TARGETS, verbose=False)
+    graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).transform(data.data)
+    y = np.asarray(data.target, dtype=float)
+    rmse = {}
+    for seed in args.seeds:
+        start = time.perf_counter()
+        for fold, (train, test) in enumerate(KFold(5, shuffle=True, random_state=seed).split(y)):
+            order = np.random.default_rng([seed, fold]).permutation(train)
+            for share in args.shares:
+                rows = order[: round(share * len(order))]
+                for key, error in cell(graphs, y, rows, test, seed).items():
+                    values = np.sqrt((error**2).mean(axis=0))
+                    rmse.setdefault((share, *key), []).append(values.tolist())
+        print(f"\n== seeds up to {seed}; this one took {time.perf_counter() - start:.0f} s")
+        report_augmentation(rmse, args.shares)
+        with open(args.out, "w") as file:
+            json.dump({"|".join(map(str, key)): value for key, value in rmse.items()}, file)
+
+
+def report_augmentation(rmse, shares):
+    """RMSE of each arm and its paired difference from "none", in percent of that."""
+    for k, target in enumerate(TARGETS):
+        print(f"\n{target} ({UNITS[target]}), RMSE; difference from none in % with 95 % interval")
+        kinds = list(dict.fromkeys(key[1:] for key in rmse))
+        for arm, model in kinds:
+            line = f"  {model:8s} {arm:30s}"
+            for share in shares:
+                values = np.array(rmse[share, arm, model])[:, k]
+                line += f"  {share:4.0%} {values.mean():.4f}"
+                if model and arm != "none":
+                    base = np.array(rmse[share, "none", model])[:, k]
+                    mean, half = interval(values - base) if len(values) > 1 else (0.0, np.nan)
+                    line += f" ({100 * mean / base.mean():+5.1f} ± {100 * half / base.mean():4.1f})"
+                else:
+                    line += " " * 17
+            print(line, flush=True)
+
+
+def composition_models():
+    """The strongest simple models on fractions and phase."""
+    kernel = ConstantKernel() * RBF(np.ones(8)) + WhiteKernel(0.01)
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    cubic = make_pipeline(PolynomialFeatures(3), RidgeCV(np.logspace(-6, 3, 19)))
+    trees, network = regressors().values()
+    return {"Gaussian process": process, "cubic ridge": cubic, "XGBoost": trees, "MLP": network}
+
+
+def compositions(args):
+    names = list(ALL_UNITS) if args.all_targets else TARGETS
+    data = fetch_hea(names, verbose=False)
+    graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).transform(data.data)
+    y = np.asarray(data.target, dtype=float)
+    phase = data.frame["phase"].to_numpy()
+    x = EFTGANFractions(data.data)
+    inputs = np.column_stack([x, phase == "bcc", phase == "fcc"]).astype(float)
+    errors = {}
+    for seed in args.seeds:
+        for fold, (train, test) in enumerate(KFold(5, shuffle=True, random_state=seed).split(y)):
+            if args.share < 1:
+                order = np.random.default_rng([seed, fold]).permutation(train)
+                train = order[: round(args.share * len(order))]
+            for k, name in enumerate(names):
+                told = predict_without_structures(inputs, graphs, phase, y[:, k], train, test, seed)
+                for model, values in told.items():
+                    place = errors.setdefault((name, model, seed), np.full(len(y), np.nan))
+                    place[test] = values - y[test, k]
+        report_compositions(errors, names)
+
+
+def EFTGANFractions(structures):
+    """Fractions in the order of atomic numbers."""
+    symbols = ["Cr", "Mn", "Fe", "Co", "Ni", "Pd"]
+    return np.array([[s.composition.get_atomic_fraction(e) for e in symbols] for s in structures])
+
+
+def predict_without_structures(inputs, graphs, phase, y, train, test, seed):
+    """Model -> predictions of the test rows, from fractions and phase alone but for two."""
+    told = {}
+    for name, model in composition_models().items():
+        mean, scale = y[train].mean(), y[train].std()
+        told[name] = model.fit(inputs[train], (y[train] - mean) / scale).predict(inputs[test])
+        told[name] = told[name] * scale + mean
+    told["mean of process and ridge"] = (told["Gaussian process"] + told["cubic ridge"]) / 2
+    chain = EFTGANRegressor(random_state=seed).fit(graphs[train], y[train], phase[train])
+    told["EFTGANRegressor"] = chain.predict(inputs[test][:, :6], phase[test])
+    told["EFTGANRegressor, structures"] = chain.predict(graphs[test])
+    return told
+
+
+def report_compositions(errors, names):
+    """MAE and RMSE of all rows together, mean over seeds, and the difference from the chain."""
+    seeds = sorted({key[2] for key in errors})
+    print(f"\n== seeds {seeds}")
+    for target in names:
+        print(f"{target} ({ALL_UNITS[target]}), MAE / RMSE")
+        models = list(dict.fromkeys(key[1] for key in errors if key[0] == target))
+        chain = np.array([errors[target, "EFTGANRegressor", seed] for seed in seeds])
+        for model in models:
+            error = np.array([errors[target, model, seed] for seed in seeds])
+            mae, rmse = np.abs(error).mean(), np.sqrt((error**2).mean(axis=1)).mean()
+            # The rows are the independent draws; each counts with its mean over the seeds.
+            gain = (np.abs(chain) - np.abs(error)).mean(axis=0)
+            half = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
+            print(
+                f"  {model:30s} {mae:.4f} / {rmse:.4f}   "
+                f"chain minus this, MAE {gain.mean():+.4f} ± {half:.4f}",
+                flush=True,
+            )
+
+
+def main():
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", choices=["augmentation", "compositions"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
+    parser.add_argument("--share", type=float, default=1.0, help="part of the training rows")
+    parser.add_argument("--all-targets", action="store_true")
+    parser.add_argument("--out", default="eftgan_hea.json")
+    args = parser.parse_args()
+    {"augmentation": augmentation, "compositions": compositions}[args.part](args)
+
+
+if __name__ == "__main__":
+    main()

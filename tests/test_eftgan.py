@@ -1,0 +1,340 @@
+"""Structures in, compositions out: every stage, every form of input, every refusal, no leak."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pymatgen.core import Composition, Lattice, Structure
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+from sklearn.linear_model import BayesianRidge, Ridge
+from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklmat import (
+    ECNetRegressor,
+    EFTGANRegressor,
+    ExtrapolationWarning,
+    InfoGANAugmenter,
+    InvalidStructureError,
+    StructureToGraph,
+    infer_lattice,
+)
+from sklmat.augmentation._processes import _form, process_mean
+from sklmat.datasets import make_alloys
+from sklmat.eftgan import _regressor
+from sklmat.eftgan._relaxation import LatticeRelaxation
+
+ELEMENTS = ["Ni", "Cu", "Pd"]
+COLUMNS = [f"x_{symbol}" for symbol in ELEMENTS]
+NAMES = ["energy (eV/atom)", "moment (μB/atom)"]
+
+
+def ecnet(**params):
+    """A network that is trained in a moment."""
+    small = {"cutoff": 4.0, "hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 3}
+    return ECNetRegressor(**{**small, "n_ensemble": 2, **params})
+
+
+def infogan(**params):
+    small = {"n_samples": 0, "hidden_dim": 8, "max_epochs": 20, "n_ensemble": 2}
+    return InfoGANAugmenter(**{**small, **params})
+
+
+def tiny(regressor=None, **params):
+    common = {"n_components": 2, "random_state": 0, **params}
+    parts = common.pop("ecnet", None) or ecnet(), common.pop("augmenter", None) or infogan()
+    return EFTGANRegressor(*parts, regressor, **common)
+
+
+def cell(lattice, counts, rng):
+    """A slightly rattled cell of sixteen atoms."""
+    a = 3.7 if lattice == "fcc" else 2.95
+    unit = Structure.from_spacegroup(
+        "Fm-3m" if lattice == "fcc" else "Im-3m", Lattice.cubic(a), ["Ni"], [[0, 0, 0]]
+    )
+    unit.make_supercell([1, 2, 2] if lattice == "fcc" else 2)
+    symbols = rng.permutation(np.repeat(ELEMENTS, counts))
+    shifted = unit.cart_coords + rng.normal(scale=0.01, size=(16, 3))
+    return Structure(unit.lattice, symbols, shifted, coords_are_cartesian=True)
+
+
+def relaxes(phase, x_pd):
+    """Cells set up as bcc relax to fcc where they are rich in palladium."""
+    return "fcc" if phase == "bcc" and x_pd > 0.4 else phase
+
+
+def energy(x, lattice):
+    """Target of fractions (n, 3) on a lattice (n,), known exactly."""
+    smooth = x @ [0.1, -0.2, 0.3] - 0.4 * x[:, 0] * x[:, 2]
+    return smooth + 0.3 * (np.asarray(lattice) == "bcc")
+
+
+@pytest.fixture(scope="module")
+def alloys():
+    """Structures, fractions, phases and lattices of 48 alloys of Ni, Cu and Pd."""
+    rng = np.random.default_rng(0)
+    counts = 1 + rng.multinomial(13, rng.dirichlet([1, 1, 1], size=48))
+    phase = np.resize(["bcc", "fcc"], 48)
+    lattice = np.array([relaxes(p, c[2] / 16) for p, c in zip(phase, counts)])
+    structures = [cell(*row, rng) for row in zip(lattice, counts)]
+    return structures, counts / 16, phase, lattice
+
+
+@pytest.fixture(scope="module")
+def targets(alloys):
+    _, x, _, lattice = alloys
+    values = np.column_stack([energy(x, lattice), x @ [0.6, 0.0, 0.1]])
+    return pd.DataFrame(values, columns=NAMES)
+
+
+@pytest.fixture(scope="module")
+def graphs(alloys):
+    return StructureToGraph(cutoff=4.0, max_neighbors=None).transform(alloys[0])
+
+
+@pytest.fixture(scope="module")
+def model(graphs, alloys, targets):
+    return tiny().fit(graphs, targets[NAMES[0]], phase=alloys[2])
+
+
+@pytest.fixture(scope="module")
+def both(graphs, alloys, targets):
+    """Two targets, and the lattice found as phase."""
+    return tiny().fit(graphs, targets)
+
+
+@pytest.fixture(scope="module")
+def grid():
+    """Fractions of 15 compositions between those of the training."""
+    steps = np.array([[i, j, 7 - i - j] for i in range(1, 6) for j in range(1, 7 - i)])
+    return steps / 7
+
+
+# -- what can be predicted
+
+
+def test_structures_are_predicted_by_the_network(model, alloys, graphs):
+    structures = alloys[0][:6]
+    expected = model.ecnet_.predict(structures)
+    assert_array_equal(model.predict(structures), expected)
+    assert_array_equal(model.predict(np.array(structures, dtype=object)), expected)
+    assert_allclose(model.predict(graphs[:6]), expected, atol=1e-6)
+    mean, std = model.predict(structures, return_std=True)
+    assert_array_equal(mean, expected)
+    assert_array_equal(std, model.ecnet_.predict(structures, return_std=True)[1])
+    assert std.min() > 0
+
+
+def test_all_forms_of_a_composition_are_one(model, grid):
+    expected = model.predict(grid, phase="fcc")
+    assert np.ptp(expected) > 0.01
+    table = pd.DataFrame(grid, columns=COLUMNS, index=range(5, 20))
+    formulas = [f"Ni{7 * a:.0f}Cu{7 * b:.0f}Pd{7 * c:.0f}" for a, b, c in grid]
+    forms = {
+        "columns x_Fe": table,
+        "other order": table[COLUMNS[::-1]],
+        "columns Fe": table.rename(columns=lambda name: name[2:]),
+        "zeros of a new element": table.assign(x_Au=0.0),
+        "Fortran order": np.asfortranarray(grid),
+        "Composition": [Composition(formula) for formula in formulas],
+    }
+    for name, X in forms.items():
+        assert_allclose(model.predict(X, phase="fcc"), expected, rtol=1e-6, err_msg=name)
+    forms |= {
+        "formulas": formulas,
+        "Series": pd.Series(formulas, index=range(5, 20)),
+        "dicts": [dict(zip(ELEMENTS, 3.0 * row)) for row in grid],
+        "array": grid,
+    }
+    for name, X in forms.items():
+        told = model.predict_composition(X, phase="fcc")
+        assert_allclose(told, expected, rtol=1e-6, err_msg=name)
+        # Probabilities need the same compositions.
+        likely = model.lattice_probability(X, "bcc").to_numpy()
+        assert_allclose(likely, model.lattice_probability(grid, "bcc"), rtol=1e-4, err_msg=name)
+
+
+def test_absent_columns_are_absent_elements(model):
+    two = pd.DataFrame({"Cu": [0.5, 0.25], "Ni": [0.5, 0.75]})
+    expected = model.predict(np.array([[0.5, 0.5, 0], [0.75, 0.25, 0]]), phase="fcc")
+    assert_allclose(model.predict(two, phase="fcc"), expected, rtol=1e-6)
+    # A new element is refused where it is used, not where its column is zero.
+    with pytest.raises(ValueError, match=r"row 1 of the table has a column 'Au'"):
+        model.predict(two.assign(Ni=[0.5, 0.65], Au=[0, 0.1]), phase="fcc")
+
+
+def test_one_phase_for_all_or_one_for_each(model, grid):
+    bcc, fcc = (model.predict(grid, phase=phase) for phase in ("bcc", "fcc"))
+    assert np.abs(bcc - fcc).max() > 0.05
+    mixed = np.resize(["fcc", "bcc"], len(grid))
+    for phase in (mixed, list(mixed), pd.Series(mixed, index=range(9, 24)), mixed.astype(object)):
+        told = model.predict(grid, phase=phase)
+        assert_allclose(told, np.where(mixed == "fcc", fcc, bcc), rtol=1e-5)
+
+
+def test_one_fitted_phase_need_not_be_named(graphs, alloys, targets, grid):
+    rows = np.flatnonzero(alloys[2] == "fcc")
+    alone = tiny().fit(graphs[rows], targets[NAMES[0]].iloc[rows], phase=alloys[2][rows])
+    assert alone.phases_ == ["fcc"]
+    assert_array_equal(alone.predict(grid), alone.predict(grid, phase="fcc"))
+    assert_array_equal(alone.lattice_probability(grid), np.ones((len(grid), 1)))
+
+
+def test_several_targets_and_their_names(model, both, graphs, grid):
+    assert model.target_names_ == NAMES[:1]
+    assert model.n_outputs_ == 1
+    assert both.target_names_ == NAMES
+    assert both.n_outputs_ == 2
+    mean, std = both.predict(grid, phase="bcc", return_std=True)
+    assert mean.shape == std.shape == (15, 2)
+    assert both.predict(graphs[:3]).shape == (3, 2)
+    # Two columns that are different things.
+    assert_allclose(mean, both.predict(grid, phase="bcc"), rtol=1e-3, atol=1e-4)
+    assert np.corrcoef(mean[:, 1], grid @ [0.6, 0.0, 0.1])[0, 1] > 0.9
+    assert np.corrcoef(mean[:, 0], energy(grid, ["bcc"] * 15))[0, 1] > 0.9
+
+
+def test_targets_without_names(graphs, targets):
+    values = targets.to_numpy()
+    assert tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values).target_names_ == ["y0", "y1"]
+    column = tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values[:, :1])
+    assert column.target_names_ == ["y0"]
+    assert column.predict(np.eye(3), phase="fcc").shape == (3, 1)
+    assert column.predict(graphs[:2]).shape == (2, 1)
+    assert tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values[:, 0]).target_names_ == ["y"]
+
+
+# -- stages
+
+
+def test_the_stages_are_there(model, alloys, graphs):
+    assert isinstance(model.ecnet_, ECNetRegressor)
+    assert model.elements_ == ELEMENTS
+    assert model.phases_ == ["bcc", "fcc"]
+    table = model.featurizer_.transform(graphs)
+    names = [*COLUMNS, "lattice_bcc", "lattice_fcc", "Ni_0", "Ni_1", "Cu_0", "Cu_1", "Pd_0", "Pd_1"]
+    assert table.columns.tolist() == names
+    assert model.augmenter_.feature_names_in_.tolist() == names
+    assert model.augmenter_.sample_origin_.tolist() == [0] * 48
+    report = model.report_
+    assert report.summary().equals(model.augmenter_.quality_report(table).summary())
+    # The regressor is asked with what the augmenter generates.
+    made = model.augmenter_.sample(table, noise=False)
+    pure = alloys[2] == "fcc"
+    told = model.regressor_.predict(made[pure])
+    assert_allclose(model.predict(alloys[1][pure], phase="fcc"), told, atol=1e-4)
+
+
+def test_the_regressor_is_trained_on_generated_features_and_true_targets(
+    graphs, alloys, targets, monkeypatch
+):
+    seen = []
+
+    class Spy(Ridge):
+        def fit(self, X, y):
+            seen.append((X, y))
+            return super().fit(X, y)
+
+    y = targets[NAMES[0]]
+    spied = tiny(Spy(), augmenter=infogan(n_samples=10)).fit(graphs, y, phase=alloys[2])
+    (rows, labels), *more = seen
+    assert not more
+    assert len(rows) == len(labels) == 58
+    table = spied.featurizer_.transform(graphs)
+    pd.testing.assert_frame_equal(rows[:48], spied.augmenter_.sample(table, noise=False))
+    assert_array_equal(labels[:48], y)
+    assert np.abs(rows[:48] - table).to_numpy().max() > 0.01
+    # The others are new compositions, labelled by the augmenter's labeler.
+    assert_allclose(labels[48:], spied.augmenter_.labeler_.predict(rows[48:]), rtol=1e-6)
+    assert_allclose(rows[COLUMNS].sum(axis=1), 1)
+    old = alloys[1].round(6).tolist()
+    assert not any(row in old for row in rows[COLUMNS][48:].to_numpy().round(6).tolist())
+
+
+def test_phase_none_is_the_lattice_found(both, alloys):
+    structures, x, _, lattice = alloys
+    assert [infer_lattice(structure) for structure in structures] == lattice.tolist()
+    assert both.phases_ == ["bcc", "fcc"]
+    # Nothing leaves the lattice that it is found on.
+    assert_array_equal(both.relaxation_.certain_, [0, 1])
+    assert both.relaxation_.classes_.tolist() == ["bcc", "fcc"]
+    for k, phase in enumerate(both.phases_):
+        assert_array_equal(both.lattice_probability(x, phase), np.eye(2)[[k] * 48])
+
+
+def test_relaxation_knows_where_cells_leave_their_lattice(model, alloys):
+    x, phase, lattice = alloys[1:]
+    assert (phase != lattice).sum() > 5
+    likely = model.lattice_probability(x, phase)
+    assert likely.columns.tolist() == ["bcc", "fcc"]
+    assert_allclose(likely.sum(axis=1), 1)
+    assert (likely.columns[likely.to_numpy().argmax(axis=1)] == lattice).mean() > 0.95
+    # New compositions, far from the border.
+    new = np.array([[0.1, 0.1, 0.8], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1]])
+    told = model.lattice_probability(new, ["bcc", "bcc", "fcc", "fcc"])["bcc"]
+    assert told[0] < 0.2
+    assert told[1] > 0.8
+    assert_allclose(told[2:], 0, atol=0.1)
+
+
+def on_each_lattice(model, x):
+    """Mean and standard deviation of the regressor on each lattice, (2, n)."""
+    columns = model.featurizer_.get_feature_names_out().tolist()
+    told = []
+    for lattice in ("bcc", "fcc"):
+        codes = pd.DataFrame(0.0, index=range(len(x)), columns=columns)
+        codes[COLUMNS], codes[f"lattice_{lattice}"] = x, 1.0
+        rows = model.augmenter_.sample(codes, noise=False)
+        told.append(model.regressor_.predict(rows, return_std=True))
+    return np.swapaxes(told, 0, 1)
+
+
+def test_predictions_are_means_over_the_lattices(model, grid):
+    likely = model.lattice_probability(grid, "bcc").to_numpy().T
+    assert ((likely > 0.05) & (likely < 0.95)).any(axis=0).sum() >= 3
+    means, stds = on_each_lattice(model, grid)
+    by_hand = (likely * means).sum(axis=0)
+    told, std = model.predict(grid, phase="bcc", return_std=True)
+    assert_allclose(told, by_hand, rtol=1e-6)
+    # scikit-learn's own means, and the quick ones without the standard deviation.
+    assert_allclose(model.predict(grid, phase="bcc"), by_hand, atol=1e-4)
+    # Law of total variance: the mean of the variances, and the variance of the means.
+    within, between = likely * stds**2, likely * (means - by_hand) ** 2
+    assert_allclose(std**2, within.sum(axis=0) + between.sum(axis=0), rtol=1e-5)
+    assert between.sum(axis=0).max() > 0.2 * within.sum(axis=0).max()
+
+
+def test_a_certain_lattice_needs_no_mixture(both, grid):
+    told, std = both.predict(grid, phase="bcc", return_std=True)
+    means, stds = on_each_lattice_of_two(both, grid)
+    assert_allclose(told, means, rtol=1e-6)
+    assert_allclose(std, stds, rtol=1e-6)
+
+
+def on_each_lattice_of_two(model, x):
+    codes = pd.DataFrame(x, columns=COLUMNS).assign(lattice_fcc=0.0, lattice_bcc=1.0)
+    return model.regressor_.predict(model.augmenter_.sample(codes, noise=False), return_std=True)
+
+
+def test_lattice_relaxation_forgets_nothing_and_guesses_little():
+    x = np.tile([[0.2, 0.8], [0.8, 0.2]], (10, 1))
+    phase = np.repeat(["bcc", "fcc"], 10)
+    lattice = np.where((phase == "bcc") & (x[:, 0] > 0.5), "hcp", phase)
+    relaxation = LatticeRelaxation().fit(x, phase, lattice)
+    assert relaxation.certain_ is None
+    likely = relaxation.predict_proba(x, phase)
+    assert relaxation.classes_.tolist() == ["bcc", "fcc", "hcp"]
+    assert_array_equal(relaxation.classes_[likely.argmax(axis=1)], lattice)
+    assert likely.max(axis=1).min() > 0.9
+    # Where each phase has one end, certainty; also where it is the end of another phase.
+    sure = LatticeRelaxation().fit(x, phase, np.full(20, "fcc"))
+    assert_array_equal(sure.predict_proba(x, phase), np.ones((20, 1)))
