@@ -354,6 +354,13 @@ def test_constant_features_stay_constant():
     assert_array_equal(made["cells"], np.full(5, 16.0))
 
 
+def test_rounding_errors_of_a_constant_are_no_feature():
+    X, _ = inner_alloys(40)
+    X["pressure (GPa)"] = np.where(np.arange(40) % 2, 0.1, np.nextafter(0.1, 1))
+    codec = InfoGANAugmenter(**QUICK).fit(X)._chain.codec
+    assert_allclose(codec.encode_features(X.to_numpy())[:, -1], 0, atol=1e-12)
+
+
 def test_code_features_by_name_place_and_function():
     X, _ = make_toy_table(30)
     ways = [
@@ -390,7 +397,24 @@ def test_drawn_codes():
         assert_array_equal(np.sort(phases, axis=1), np.tile([0, 1], (200, 1)))
         # Mixtures of two alloys without iron have none; a uniform draw always has some.
         assert (fractions == 0).any() == (how == "interpolate")
+    # Mean and standard deviation of the uniform distribution on a triangle.
     assert_allclose(fractions.mean(axis=0), 1 / 3, atol=0.05)
+    assert_allclose(fractions.std(axis=0), 18**-0.5, atol=0.03)
+
+
+def test_mixtures_are_of_one_lattice():
+    X, _ = make_toy_table(30)
+    bcc = X["lattice_bcc"] == 1
+    X["x_Fe"] = np.where(bcc, np.linspace(0.2, 0.8, 30), 0.0)
+    X["x_Pd"] = np.where(bcc, 0.0, np.linspace(0.2, 0.8, 30))
+    X["x_Ni"] = 1 - X["x_Fe"] - X["x_Pd"]
+    X.loc[X["x_Fe"] == 0, ["Fe_0", "Fe_1"]] = 0.0
+    X.loc[X["x_Pd"] == 0, ["Pd_0", "Pd_1"]] = 0.0
+    new = InfoGANAugmenter(**QUICK).fit(X).sample(100)
+    assert_array_equal(new["x_Fe"] > 0, new["lattice_bcc"] == 1)
+    assert_array_equal(new["x_Pd"] > 0, new["lattice_fcc"] == 1)
+    # Mixtures, and not the real alloys again.
+    assert np.isin(new["x_Fe"].round(9), X["x_Fe"].round(9)).mean() < 0.8
 
 
 def test_uniform_codes_have_no_element_that_no_row_has():
@@ -429,6 +453,16 @@ def test_noise_and_members_vary_what_is_generated():
     alone = InfoGANAugmenter(**{**QUICK, "n_ensemble": 1}).fit(X)
     assert alone.gans_[0].config["n_members"] == 1
     assert alone.sample(3).shape == (3, 12)
+
+
+def test_members_take_turns_in_any_order():
+    X, _ = inner_alloys(40)
+    augmenter = InfoGANAugmenter(**{**QUICK, "n_ensemble": 3}).fit(X)
+    with torch.no_grad():
+        augmenter.gans_[0].generator.output.bias[1] += 1000
+    second = (augmenter.sample(X.iloc[[0] * 60])["Fe_0"] > 100).to_numpy()
+    assert second.sum() == 20
+    assert not np.array_equal(second, np.arange(60) % 3 == 1)
 
 
 def test_history_has_a_row_for_each_epoch():
@@ -825,7 +859,9 @@ def test_labelled_rows_join_and_the_target_becomes_code(monkeypatch, recorded):
     assert_allclose(wider[:30, 2:], code, atol=1e-6)
     standard = (two - two.mean()) / two.std(ddof=0)
     assert_allclose(wider[:30, :2], standard, atol=1e-5)
-    # Labels of what was generated, on the scale of the real ones.
+    # The other half are other alloys, with labels on the scale of the real ones.
+    assert not np.isclose(features[30:], features[:30]).all(axis=1).any()
+    assert not np.isclose(wider[30:, 2:5], wider[:30, 2:5]).all(axis=1).any()
     assert np.abs(wider[30:, :2]).max() < 5
     assert not np.isclose(wider[30:, :2], standard).all()
 
@@ -899,6 +935,8 @@ def compare(fitted, real, generated, training):
 
 def test_report_of_real_rows_themselves(fitted):
     X, _ = inner_alloys()
+    # Not a multiple of the folds, so that the two copies of a row would part if nothing kept them.
+    X = X[:118]
     report = compare(fitted, X, X, X)
     assert set(report.column_distances) == set(FEATURES)
     assert max(report.column_distances.values()) == 0

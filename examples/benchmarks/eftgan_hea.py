@@ -41,7 +41,7 @@ from sklmat.datasets import fetch_hea
 
 TARGETS = list(UNITS)
 SHARES = [0.2, 0.4, 1.0]
-N_ADDED = 5.0
+N_ADDED = 1000
 ALL_UNITS = {
     **UNITS,
     "total_energy": "eV/atom",
@@ -79,8 +79,8 @@ def regressors():
         hidden_layer_sizes=(64, 64),
         alpha=0.01,
         learning_rate_init=0.003,
-        max_iter=200,
-        n_iter_no_change=200,
+        max_iter=250,
+        n_iter_no_change=250,
         random_state=0,
     )
     return {"XGBoost": trees, "MLP": make_pipeline(StandardScaler(), network)}
@@ -118,14 +118,16 @@ def arms(table, y, seed):
         "mix-up": added(MixupAugmenter(**common)),
         "C-mix-up": added(MixupAugmenter(label_bandwidth=0.5, **common)),
         "InfoGAN": infogan,
-        "InfoGAN, iterated": added(InfoGANAugmenter(n_iterations=3, **common)),
+        "InfoGAN, iterated": added(InfoGANAugmenter(n_iterations=3, n_ensemble=2, **common)),
     }
     for name, rows in {
+        "InfoGAN, interpolated codes": gan.set_params(code_sampling="interpolate").sample(N_ADDED),
         "noise": made["noise"][0],
         "neighbours": made["mix-up"][0],
         "ridge": ridge_features(table, infogan[0], codes),
     }.items():
-        made[f"{name}, labelled alike"] = rows, teacher.predict(rows)
+        label = name if name.startswith("InfoGAN") else f"{name}, labelled alike"
+        made[label] = rows, teacher.predict(rows)
     found = {name: (*pair, "concat") for name, pair in made.items()}
     found["InfoGAN, pretrain-finetune"] = (*infogan, "pretrain_finetune")
     return found, teacher

@@ -15,7 +15,9 @@ def sample_codes(codec, X, n, how, rng):
     X : ndarray of shape (n_real, F)
         Real rows to draw from.
     n : int
-    how : {"interpolate", "uniform"}
+    how : {"permute", "interpolate", "uniform"}
+        See `InfoGANAugmenter`; without fractions nothing can be permuted, and codes are
+        interpolated.
     rng : numpy.random.Generator
 
     Returns
@@ -27,7 +29,12 @@ def sample_codes(codec, X, n, how, rng):
     one = rng.integers(len(X), size=n)
     for group in codec.groups:
         rows[:, group] = X[one][:, group]
-    if how == "interpolate":
+    elements = np.setdiff1d(codec.fractions, codec.unseen)
+    if how == "permute" and len(elements):
+        rows[:, codec.continuous] = X[one][:, codec.continuous]
+        rows[:, elements] = rng.permuted(X[one][:, elements], axis=1)
+        return rows
+    if how != "uniform":
         other = _partners(codec, X, one, rng)
         share = rng.uniform(size=(n, 1))
         pair = X[one][:, codec.continuous], X[other][:, codec.continuous]
@@ -36,7 +43,6 @@ def sample_codes(codec, X, n, how, rng):
     free = [k for k in codec.continuous if k not in codec.fractions]
     low, high = X[:, free].min(axis=0), X[:, free].max(axis=0)
     rows[:, free] = rng.uniform(low, high, size=(n, len(free)))
-    elements = np.setdiff1d(codec.fractions, codec.unseen)
     if len(elements):
         rows[:, elements] = rng.dirichlet(np.ones(len(elements)), size=n)
     return rows

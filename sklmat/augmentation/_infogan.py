@@ -39,12 +39,16 @@ class InfoGANAugmenter(BaseAugmenter):
         The code columns: names, places, or a function of the table that returns them. ``None``
         takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
         on a plain array the leading columns whose rows sum to one.
-    n_samples : int or float, default=5.0
-        How many rows to generate: an int is their number, a float a multiple of the real rows.
-    code_sampling : {"interpolate", "uniform"}, default="interpolate"
-        Codes of generated rows: mixtures of two real rows of the same categories, or uniform on the
-        simplex of all elements, the categories as often as among the real rows. Mixtures stay where
-        there are data.
+    n_samples : int or float, default=1000
+        How many rows to generate: an int is their number, a float a multiple of the real rows. The
+        default is a number because what they should cover, the space of codes, does not grow with
+        the real rows.
+    code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
+        Codes of generated rows. "permute" takes the fractions of a real row and deals them out to
+        the elements anew, so that generated rows have as many components, in the same ratios, as
+        real ones, but other elements: the compositions that a systematic data set lacks.
+        "interpolate" mixes two real rows of the same categories. "uniform" is uniform on the
+        simplex of all elements. Categories are as often as among the real rows.
     latent_dim : int, default=4
         Length of the noise.
     hidden_dim : int, default=64
@@ -177,7 +181,7 @@ class InfoGANAugmenter(BaseAugmenter):
 
     _parameter_constraints: dict = {
         "code_features": ["array-like", str, callable, None],
-        "code_sampling": [StrOptions({"interpolate", "uniform"})],
+        "code_sampling": [StrOptions({"permute", "interpolate", "uniform"})],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
@@ -201,8 +205,8 @@ class InfoGANAugmenter(BaseAugmenter):
         self,
         code_features=None,
         *,
-        n_samples=5.0,
-        code_sampling="interpolate",
+        n_samples=1000,
+        code_sampling="permute",
         latent_dim=4,
         hidden_dim=64,
         n_layers=2,
