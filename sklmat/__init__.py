@@ -37,7 +37,13 @@ _ROOMS = {
         "composition_groups",
         "corrected_resampled_ttest",
     ],
-    "plotting": ["ElementMapDisplay", "ParityDisplay"],
+    "screening": ["composition_grid", "screen"],
+    "plotting": [
+        "AugmentationReportDisplay",
+        "CompositionMapDisplay",
+        "ElementMapDisplay",
+        "ParityDisplay",
+    ],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = [

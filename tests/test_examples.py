@@ -107,3 +107,18 @@ def test_transfer_components_tests_on_the_same_rows(run_example):
     assert untouched[3] == untouched[6]
     assert names["error"].shape == (8, 2)
     assert list(names["errors"]) == list(names["pairs"])
+
+
+def test_quinary_map(run_example):
+    shorter = {
+        "* 150:": "* 20:",
+        "composition_grid(elements, 0.05)\n": "composition_grid(elements, 0.2)\n",
+        "composition_grid(elements, 0.1)": "composition_grid(elements, 0.25)",
+        "from_estimator(model, elements, targets=names)": (
+            "from_estimator(model, elements, targets=names, step=0.2, overview_step=0.2)"
+        ),
+    }
+    names = run_example("plot_quinary_map.py", shorter)
+    # Compositions of five elements in fifths, in two phases.
+    assert len(names["alloys"]) == 2 * 126
+    assert names["shares"].shape == (8, 4)

@@ -402,6 +402,31 @@ def test_drawn_codes():
     assert_allclose(fractions.std(axis=0), 18**-0.5, atol=0.03)
 
 
+def test_permuted_codes_are_real_fractions_of_other_elements():
+    X, _ = make_toy_table(30)
+    # Two thirds of the rows are bcc, and manganese is in none.
+    X["lattice_bcc"] = 1.0 * (np.arange(30) % 3 > 0)
+    X["lattice_fcc"] = 1 - X["lattice_bcc"]
+    X.insert(3, "x_Mn", 0.0)
+    new = InfoGANAugmenter(code_sampling="permute", **QUICK).fit(X).sample(300)
+    assert (new["x_Mn"] == 0).all()
+    real = {tuple(row) for row in np.sort(X[CODE].to_numpy(), axis=1)}
+    assert {tuple(row) for row in np.sort(new[CODE].to_numpy(), axis=1)} <= real
+    as_they_are = {tuple(row) for row in X[CODE].to_numpy()}
+    kept = np.mean([tuple(row) in as_they_are for row in new[CODE].to_numpy()])
+    # Of six ways to deal out three fractions, one is that of the real row.
+    assert abs(kept - 1 / 6) < 0.08
+    assert abs(new["lattice_bcc"].mean() - 2 / 3) < 0.08
+
+
+def test_codes_without_fractions_are_mixed_where_they_cannot_be_permuted():
+    X, _ = inner_alloys(40)
+    table = X[FEATURES].assign(pressure=np.linspace(0, 5, 40))
+    new = InfoGANAugmenter("pressure", code_sampling="permute", **QUICK).fit(table).sample(50)
+    assert new["pressure"].between(0, 5).all()
+    assert not np.isin(new["pressure"], table["pressure"]).all()
+
+
 def test_mixtures_are_of_one_lattice():
     X, _ = make_toy_table(30)
     bcc = X["lattice_bcc"] == 1
@@ -410,7 +435,7 @@ def test_mixtures_are_of_one_lattice():
     X["x_Ni"] = 1 - X["x_Fe"] - X["x_Pd"]
     X.loc[X["x_Fe"] == 0, ["Fe_0", "Fe_1"]] = 0.0
     X.loc[X["x_Pd"] == 0, ["Pd_0", "Pd_1"]] = 0.0
-    new = InfoGANAugmenter(**QUICK).fit(X).sample(100)
+    new = InfoGANAugmenter(code_sampling="interpolate", **QUICK).fit(X).sample(100)
     assert_array_equal(new["x_Fe"] > 0, new["lattice_bcc"] == 1)
     assert_array_equal(new["x_Pd"] > 0, new["lattice_fcc"] == 1)
     # Mixtures, and not the real alloys again.

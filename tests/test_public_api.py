@@ -38,7 +38,15 @@ ROOMS = [
     "datasets",
     "estimator_checks",
 ]
-WITH_ALL = ["graphs", "features", "estimators", "model_selection", "datasets", "estimator_checks"]
+WITH_ALL = [
+    "graphs",
+    "features",
+    "estimators",
+    "model_selection",
+    "screening",
+    "datasets",
+    "estimator_checks",
+]
 PUBLIC = [f"sklmat.{name}" for name in sklmat.__all__] + [
     f"sklmat.{room}.{name}"
     for room in WITH_ALL
@@ -138,6 +146,8 @@ HEAVY = {"torch", "xgboost", "matplotlib", "skorch", "shap", "ase", "pooch", "to
         ("from sklmat import StructureToGraph, check_structures", set()),
         ("from sklmat import compare_estimators", set()),
         ("from sklmat import ParityDisplay", set()),
+        ("from sklmat import NoiseAugmenter, MixupAugmenter, AugmentedRegressor", set()),
+        ("from sklmat import composition_grid, screen", set()),
         ("from sklmat import CGCNNRegressor", {"torch", "skorch", "torch_geometric"}),
     ],
 )

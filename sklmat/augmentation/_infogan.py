@@ -129,7 +129,8 @@ class InfoGANAugmenter(BaseAugmenter):
     Warns
     -----
     ConvergenceWarning
-        When a GAN collapsed: what it generates varies by less than a quarter of what is real.
+        When a GAN collapsed: what it generates varies by less than a quarter of what is real. When
+        a KeyboardInterrupt ended the training of one: it is kept as it is, and the others follow.
 
     See Also
     --------

@@ -1,0 +1,148 @@
+"""
+Alloys without structures
+=========================
+
+A graph network reads relaxed structures, and those are the expensive part. ``EFTGANRegressor`` learns
+from structures and predicts compositions that have none: a network learns what each element is like
+in each training alloy, an InfoGAN learns to generate that for any composition, and a regressor reads
+what is generated. Here it meets a Gaussian process that reads the composition directly, and its own
+network, which is shown the structures.
+"""
+
+# %%
+# The data
+# --------
+# Generated alloys of nickel, copper, palladium and platinum, on fcc or bcc lattices. In alloys of the
+# same composition the elements may be arranged in different ways, from segregated to ordered, so
+# composition and lattice cannot explain the energies fully.
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from sklmat.datasets import make_alloys
+
+alloys = make_alloys(160, lattice=["bcc", "fcc"], n_atoms=16, verbose=True)
+energy = 1000 * alloys.target  # meV/atom
+phase = alloys.frame["lattice"].to_numpy()
+train, test = train_test_split(
+    np.arange(len(energy)), test_size=40, stratify=phase, random_state=0
+)
+structures = [alloys.data[row] for row in train]
+
+# %%
+# One estimator, four stages
+# --------------------------
+# ``phase`` says what each cell was set up as. Each stage that ``fit`` trains can be had afterwards.
+# First the network's table: one row for each alloy, with its fractions, its lattice, and five numbers
+# for each element in it.
+
+from sklmat import EFTGANRegressor
+
+model = EFTGANRegressor(random_state=0).fit(structures, energy[train], phase=phase[train])
+real = model.featurizer_.transform(structures)
+print(real.iloc[:3, :10].round(2).to_string())
+
+# %%
+# Then the augmenter, which generates the same columns for a code, that is fractions and lattice. Its
+# report compares what it generates for the codes of the training alloys with what the network saw in
+# them.
+
+print(model.report_)
+
+# %%
+# What varies with the composition is generated; what comes from how the atoms are arranged cannot
+# be known. So generated features scatter less than real ones. Below, for the first numbers of two
+# elements, each against its fraction.
+
+import matplotlib.pyplot as plt
+
+generated = model.augmenter_.sample(real, noise=False)
+figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+for panel, element in zip(panels, ["Ni", "Pt"]):
+    has = real[f"x_{element}"] > 0
+    for name, table, style in [("real", real, "o"), ("generated", generated, "x")]:
+        panel.plot(
+            table.loc[has, f"x_{element}"], table.loc[has, f"{element}_0"], style, ms=4, label=name
+        )
+    panel.set(xlabel=f"fraction of {element}", ylabel=f"{element}_0 (arbitrary unit)")
+panels[0].legend(frameon=False)
+
+# %%
+# The next stage knows on which lattice a cell comes to rest. All of these stay on the lattice that
+# they start from, so the lattice is certain; of real alloys many do not, and then a prediction is a
+# mean over the lattices. The regressor comes last.
+
+print(model.lattice_probability(["NiCu", "PdPt3"], phase=["bcc", "fcc"]))
+print(type(model.regressor_).__name__)
+
+# %%
+# Predictions
+# -----------
+# Of the alloys held out, ``predict`` is given structures, or else a table of fractions with phases.
+# The Gaussian process reads the same fractions and phases.
+
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.metrics import root_mean_squared_error
+
+from sklmat import ParityDisplay
+
+fractions = alloys.frame[[f"x_{element}" for element in model.elements_]]
+inputs = fractions.assign(bcc=phase == "bcc").to_numpy(float)
+process = GaussianProcessRegressor(
+    ConstantKernel() * Matern(nu=2.5) + WhiteKernel(), normalize_y=True, random_state=0
+).fit(inputs[train], energy[train])
+
+told = {
+    "EFTGAN, composition": model.predict(fractions.iloc[test], phase=phase[test]),
+    "Gaussian process, composition": process.predict(inputs[test]),
+    "EFTGAN, structures": model.predict([alloys.data[row] for row in test]),
+}
+for name, values in told.items():
+    print(f"{name:30} RMSE {root_mean_squared_error(energy[test], values):5.1f} meV/atom")
+print(f"{'mean of the training rows':30} RMSE {np.std(energy[test] - energy[train].mean()):5.1f}")
+
+# %%
+ParityDisplay.from_predictions(
+    energy[test],
+    told,
+    quantity="formation energy",
+    unit="meV/atom",
+    color_by=alloys.frame["short-range order"].iloc[test],
+)
+
+# %%
+# From nickel-rich to platinum-rich
+# ---------------------------------
+# What no structure is needed for: whole lines of compositions, in both phases, with what the
+# regressor is unsure of.
+
+import pandas as pd
+
+x = np.linspace(0, 0.8, 41)
+line = pd.DataFrame({"Ni": 0.8 - x, "Pt": x, "Cu": 0.1, "Pd": 0.1})
+figure, panel = plt.subplots(figsize=(6, 4), layout="constrained")
+for name, color in {"bcc": "#D55E00", "fcc": "#0072B2"}.items():
+    mean, std = model.predict(line, phase=name, return_std=True)
+    panel.plot(x, mean, color=color, label=name)
+    panel.fill_between(x, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
+panel.set(
+    xlabel="x in Ni$_{0.8-x}$Pt$_x$Cu$_{0.1}$Pd$_{0.1}$", ylabel="formation energy (meV/atom)"
+)
+panel.legend(frameon=False)
+
+# %%
+# Where it says that it does not know
+# -----------------------------------
+# An element that no training alloy has is refused. A composition far from all of them is predicted
+# with a warning.
+
+import warnings
+
+try:
+    model.predict_composition(["NiAg"], phase="fcc")
+except ValueError as error:
+    print(error)
+
+binary = np.flatnonzero((fractions.iloc[train] > 0).sum(axis=1) == 2)
+narrow = EFTGANRegressor(model.ecnet, random_state=0)
