@@ -374,3 +374,360 @@ def test_other_kernels_are_left_to_scikit_learn(kernel):
     process = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.1).fit(X, X[:, 0])
     new = rng.uniform(size=(7, 2))
     assert_array_equal(process_mean(process, new), process.predict(new))
+
+
+# -- what is refused
+
+
+def frame(*rows):
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+FINE = [0.2, 0.3, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (frame(FINE, [0.2, 0.3, 0.4]), "row 1 has fractions that do not sum to one"),
+        (frame(FINE, FINE, [0.7, 0.5, -0.2]), "row 2 has a negative fraction"),
+        (frame(FINE, [np.nan, 0.5, 0.5]), "row 1 holds NaN"),
+        (frame(FINE, [0.5, 0.5, np.inf]), "row 1 holds NaN or infinity"),
+        (frame(FINE).assign(x_Au=0.0, x_Ni=["a"]), "must be numbers"),
+        (frame(FINE).assign(energy=0.0), "column 'energy'; the model knows"),
+        (frame(FINE).assign(lattice_fcc=1.0), "column 'lattice_fcc'"),
+        (frame(FINE).assign(Ni=0.0), "names an element twice"),
+        (np.array([FINE, [0.2, 0.3, 0.4]]), "row 1 has fractions that do not sum to one"),
+        (np.array([FINE])[:, :2], r"needs 3 columns, one for each of \['Ni', 'Cu', 'Pd'\]"),
+        (np.eye(4), "needs 3 columns"),
+        ([Composition("NiPd"), Composition("NiAu")], r"row 1 \(.*\) holds \['Au'\]"),
+        ([Composition("NiPd"), Composition()], r"row 1 \(.*\) holds nothing"),
+    ],
+)
+def test_tables_that_are_refused(model, X, message):
+    with pytest.raises(ValueError, match=message):
+        model.predict(X, phase="fcc")
+    with pytest.raises(ValueError, match=message):
+        model.predict_composition(X, phase="fcc")
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (["NiPd", "NiAu2"], r"row 1 \(NiAu2\) holds \['Au'\]"),
+        (["NiPd", "Ni-"], r"row 1 \('Ni-'\) is no composition"),
+        (["NiPd", ""], "row 1 .* holds nothing"),
+        ([{"Ni": 0.5}, {"Ni": -0.5, "Pd": 1}], "row 1 .* is no composition"),
+        ([{"Ni": 0.5, "Cu": np.nan}], "row 0 .* is no composition"),
+        ([{"Ni": 1}, {"Xx": 1}], "row 1 .*(is no composition|holds)"),
+        (["NiPd", None], "row 1 .* is no composition"),
+        (["NiPd", 3], "row 1 .* is no composition"),
+    ],
+)
+def test_formulas_that_are_refused(model, X, message):
+    with pytest.raises(ValueError, match=message):
+        model.predict_composition(X, phase="fcc")
+
+
+@pytest.mark.parametrize("single", ["NiPd", Composition("NiPd"), {"Ni": 1.0}])
+def test_a_single_composition_is_refused(model, single):
+    with pytest.raises(TypeError, match="single composition; pass a list"):
+        model.predict_composition(single, phase="fcc")
+    with pytest.raises((TypeError, ValueError), match="single|list"):
+        model.predict(single)
+
+
+def test_nothing_is_refused(model):
+    for nothing in ([], np.empty((0, 3)), frame()):
+        with pytest.raises(ValueError, match="empty"):
+            model.predict(nothing, phase="fcc")
+        with pytest.raises(ValueError, match="empty"):
+            model.predict_composition(nothing, phase="fcc")
+    with pytest.raises(ValueError, match="empty"):
+        model.predict([])
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        (None, r"pass phase, one of \['bcc', 'fcc'\]"),
+        ("hcp", r"row 0 has the phase 'hcp'; fit saw \['bcc', 'fcc'\]"),
+        (["bcc", "fcc", "hcp"], "row 2 has the phase 'hcp'"),
+        (["bcc", "fcc"], r"one for each of 3 rows; got the shape \(2,\)"),
+        ([["bcc"], ["fcc"], ["bcc"]], r"shape \(3, 1\)"),
+        (["bcc", None, "fcc"], "row 1 has the phase None; pass a string"),
+        (["bcc", "fcc", np.nan], "row 2 has the phase"),
+        ([0, 1, 1], "row 0 has the phase 0; pass a string"),
+    ],
+)
+def test_phases_that_are_refused(model, phase, message):
+    for X in (np.array([FINE] * 3), [Composition("NiPd")] * 3):
+        with pytest.raises(ValueError, match=message):
+            model.predict(X, phase=phase)
+    with pytest.raises(ValueError, match=message):
+        model.predict_composition(["NiPd"] * 3, phase=phase)
+    with pytest.raises(ValueError, match=message):
+        model.lattice_probability(["NiPd"] * 3, phase=phase)
+
+
+def test_structures_and_compositions_are_told_apart(model, alloys, tmp_path):
+    structures = alloys[0][:2]
+    with pytest.raises(TypeError, match="mixes 1 compositions with 2 other items"):
+        model.predict([*structures, Composition("NiPd")], phase="fcc")
+    with pytest.raises(ValueError, match="leave phase out.*predict_composition"):
+        model.predict(structures, phase="fcc")
+    with pytest.raises(ValueError, match="pass formulas and dicts to predict_composition"):
+        model.predict(["NiPd"], phase="fcc")
+    # A string is a path, whatever it looks like.
+    with pytest.raises(InvalidStructureError, match="NiPd"):
+        model.predict(["NiPd"])
+    path = tmp_path / "alloy.cif"
+    structures[0].to(str(path))
+    assert_allclose(model.predict([str(path)]), model.predict(structures[:1]), atol=1e-3)
+
+
+def test_fit_refuses(alloys, targets, monkeypatch):
+    structures, _, phase, _ = alloys
+    y = targets[NAMES[0]].to_numpy()
+    monkeypatch.setattr(_regressor, "ECNetFeaturizer", None)  # nothing is trained before
+    broken = y.copy()
+    broken[[3, 7]] = np.nan, np.inf
+    wrong = phase.astype(object)
+    wrong[5] = None
+    for message, *args in [
+        (r"y is NaN or infinite in rows \[3, 7\]", structures, broken, phase),
+        ("y must be numeric", structures, ["a"] * 48, phase),
+        (r"y must have the shape", structures, np.zeros((48, 1, 1)), phase),
+        (r"y must have the shape", structures, 3.0, phase),
+        ("inconsistent numbers of samples", structures, y[:-1], phase),
+        (r"one for each of 48 rows; got the shape \(47,\)", structures, y, phase[:-1]),
+        (r"one for each of 48 rows; got the shape \(\)", structures, y, "fcc"),
+        ("row 5 has the phase None", structures, y, wrong),
+    ]:
+        model = tiny()
+        with pytest.raises(ValueError, match=message):
+            model.fit(*args)
+        assert not [name for name in vars(model) if name.endswith("_")]
+    for name, value in {"n_components": 0, "n_iterations": 0, "ecnet": 3, "regressor": "a"}.items():
+        with pytest.raises(ValueError, match=f"'{name}' parameter"):
+            clone(tiny()).set_params(**{name: value}).fit(structures, y)
+
+
+def test_unfitted_raises(alloys):
+    for call in (tiny().predict, tiny().predict_composition, tiny().lattice_probability):
+        with pytest.raises(NotFittedError):
+            call(["NiPd"])
+
+
+def test_a_regressor_that_knows_no_uncertainty(graphs, targets):
+    y = targets[NAMES[0]]
+    plain = tiny(Ridge(), ecnet=ecnet(max_epochs=1)).fit(graphs, y)
+    with pytest.raises(ValueError, match="return_std"):
+        plain.predict(np.array([FINE]), phase="fcc", return_std=True)
+    assert plain.predict(np.array([FINE]), phase="fcc").shape == (1,)
+    # The spread of the networks needs no regressor.
+    assert plain.predict(graphs[:2], return_std=True)[1].shape == (2,)
+    for regressor in (BayesianRidge(), RandomForestRegressor(5, max_features=1)):
+        told = tiny(regressor, ecnet=ecnet(max_epochs=1)).fit(graphs, y)
+        X = np.array([FINE, [0.4, 0.4, 0.2]])
+        mean, std = told.predict(X, phase="fcc", return_std=True)
+        assert_allclose(mean, told.predict(X, phase="fcc"), rtol=1e-6)
+        assert (std > 0).all()
+
+
+# -- extrapolation
+
+
+def test_far_compositions_are_warned_of(model, alloys):
+    x = alloys[1]
+    kinds = np.unique(x, axis=0)
+    distance = np.linalg.norm(kinds[:, None] - kinds[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    reach = distance.min(axis=1).max()
+
+    def gap(rows):
+        return np.linalg.norm(np.asarray(rows)[:, None] - kinds[None], axis=2).min(axis=1)
+
+    corner = np.array([[0.0, 1.0, 0.0], [0.05, 0.9, 0.05], FINE])
+    assert gap(corner)[0] > reach > gap(corner)[2]
+    n_far = (gap(corner) > reach).sum()
+    X = np.vstack([x, corner[::-1], x])
+    first = len(x) + np.flatnonzero(gap(corner[::-1]) > reach)[0]
+    message = rf"^{n_far} of {len(X)} compositions are .* the first is row {first}\."
+    for call in (model.predict, model.predict_composition):
+        with pytest.warns(ExtrapolationWarning, match=message) as caught:
+            call(X, phase="fcc")
+        assert caught[0].filename == __file__
+    objects = [Composition(dict(zip(ELEMENTS, row))) for row in X]
+    with pytest.warns(ExtrapolationWarning, match=message) as caught:
+        model.predict(objects, phase="fcc")
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(x, phase="fcc")
+        # What was trained on a grid reaches from point to point, but not further.
+        on_grid = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]])
+        edge = _regressor._largest_gap(on_grid)
+        assert edge == pytest.approx(0.125**0.5, abs=2e-6)
+
+
+def test_one_training_composition_reaches_a_little():
+    assert _regressor._largest_gap(np.array([FINE] * 5)) == 0.1
+
+
+# -- conventions
+
+
+def test_seed_clone_pickle_and_order(model, graphs, alloys, targets, grid):
+    again = clone(model).fit(graphs, targets[NAMES[0]], phase=alloys[2])
+    expected, std = model.predict(grid, phase="bcc", return_std=True)
+    for same in (again, pickle.loads(pickle.dumps(model))):
+        told = same.predict(grid, phase="bcc", return_std=True)
+        assert_array_equal(told, [expected, std])
+        assert_array_equal(same.predict(graphs[:5]), model.predict(graphs[:5]))
+    other = clone(model).set_params(random_state=1)
+    other.fit(graphs, targets[NAMES[0]], phase=alloys[2])
+    assert np.abs(other.predict(grid, phase="bcc") - expected).max() > 1e-4
+    assert set(model.get_params(deep=False)) == set(model._parameter_constraints)
+    assert model.get_params()["augmenter__max_epochs"] == 20
+
+
+def test_order_and_pieces_change_nothing(both, grid, monkeypatch):
+    X = np.tile(grid, (40, 1))
+    phase = np.resize(["bcc", "fcc", "fcc"], len(X))
+    whole = both.predict(X, phase=phase)
+    monkeypatch.setattr(_regressor, "_CHUNK", 7)
+    assert_allclose(both.predict(X, phase=phase), whole, atol=1e-4)
+    order = np.random.default_rng(0).permutation(len(X))
+    assert_allclose(both.predict(X[order], phase=phase[order]), whole[order], atol=1e-4)
+    mean, std = both.predict(X[:40], phase=phase[:40], return_std=True)
+    alone = [both.predict(X[k : k + 1], phase=phase[k], return_std=True) for k in range(40)]
+    assert_allclose(mean, np.vstack([m for m, _ in alone]), rtol=1e-6)
+    assert_allclose(std, np.vstack([s for _, s in alone]), rtol=1e-4)
+
+
+def test_inputs_are_left_alone(model, alloys, targets):
+    table = frame(*alloys[1])
+    before = table.copy()
+    phase = alloys[2].astype(object)
+    model.predict(table, phase=phase)
+    pd.testing.assert_frame_equal(table, before)
+    assert phase.tolist() == alloys[2].tolist()
+
+
+def test_parameters_reach_the_stages(graphs, alloys, targets):
+    y = targets[NAMES[0]]
+    given = infogan(max_epochs=3, random_state=5)
+    network = ecnet(max_epochs=1, random_state=7)
+    own = EFTGANRegressor(network, given, n_components=2).fit(graphs, y)
+    assert own.augmenter_.random_state == 5
+    assert own.ecnet_.random_state == 7
+    assert own.augmenter_.n_iterations == 1
+    forest = make_pipeline(StandardScaler(), RandomForestRegressor(3, random_state=9))
+    seeded = EFTGANRegressor(
+        network, given, forest, n_components=2, n_iterations=2, random_state=3
+    ).fit(graphs, y)
+    assert seeded.augmenter_.n_iterations == 2
+    assert len(seeded.augmenter_.validation_errors_) == 2
+    seeds = {
+        seeded.augmenter_.random_state,
+        seeded.ecnet_.random_state,
+        seeded.regressor_[-1].random_state,
+    }
+    assert len(seeds) == 3
+    assert not seeds & {3, 5, 7, 9}
+    # What was handed over is as it was.
+    assert (given.random_state, given.n_iterations, network.random_state) == (5, 1, 7)
+    assert not hasattr(given, "gans_")
+    assert forest[-1].random_state == 9
+
+
+def test_a_trained_network_is_taken_as_it_is(model, graphs, alloys, targets):
+    frozen = tiny(ecnet=FrozenEstimator(model.ecnet_)).fit(graphs, targets[NAMES[0]])
+    assert_array_equal(frozen.predict(graphs[:9]), model.predict(graphs[:9]))
+
+
+def test_in_cross_validation(alloys, targets):
+    y = targets[NAMES[0]].to_numpy()
+    quick = tiny(ecnet=ecnet(max_epochs=1), augmenter=infogan(max_epochs=2))
+    scores = cross_val_score(quick, alloys[0], y, cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+# -- leaks
+
+
+def test_held_out_rows_are_never_seen(graphs, alloys, targets):
+    """Other structures and targets in the test fold change no prediction for it from outside."""
+    y = targets[NAMES[0]].to_numpy()
+    (train, test), *_ = KFold(4, shuffle=True, random_state=0).split(y)
+    quick = tiny(augmenter=infogan(n_samples=8, max_epochs=5), n_iterations=2)
+    told = cross_val_predict(quick, graphs, y, cv=[(train, test), (test, train)])[test]
+    spoiled = y.copy()
+    spoiled[test] += 100
+    fold = clone(quick).fit(graphs[train], spoiled[train])
+    assert_array_equal(fold.predict(graphs[test]), told)
+    direct = clone(quick).fit(graphs[train], y[train])
+    x = alloys[1][test]
+    assert_array_equal(fold.predict(x, phase="fcc"), direct.predict(x, phase="fcc"))
+
+
+def test_every_stage_sees_the_training_rows_and_no_others(graphs, alloys, targets, monkeypatch):
+    seen = {}
+
+    def watch(owner, method, name):
+        original = getattr(owner, method)
+
+        def watched(self, X, *args, **kwargs):
+            seen.setdefault(name, []).append(np.asarray(args[0], dtype=object).tolist())
+            return original(self, X, *args, **kwargs)
+
+        monkeypatch.setattr(owner, method, watched)
+
+    watch(_regressor.ECNetFeaturizer, "fit_transform", "table")
+    watch(ECNetRegressor, "fit", "network")
+    watch(InfoGANAugmenter, "fit_resample", "augmenter")
+    watch(LatticeRelaxation, "fit", "relaxation")
+    watch(BayesianRidge, "fit", "regressor")
+    # Each row has a target of its own, so that targets tell which rows were there.
+    y = np.arange(48.0)
+    train = np.random.default_rng(0).permutation(48)[:30]
+    phase = alloys[2][train]
+    tiny(BayesianRidge(), augmenter=infogan(labeler=Ridge())).fit(graphs[train], y[train], phase)
+    assert seen.pop("relaxation") == [phase.tolist()]
+    assert set(seen) == {"table", "network", "augmenter", "regressor"}
+    for name, calls in seen.items():
+        assert calls == [y[train].tolist()], name
+
+
+# -- what it is for
+
+
+def test_learns_what_composition_and_lattice_say():
+    """Structure-free predictions of generated alloys: as good as a Gaussian process, nearly."""
+    alloys = make_alloys(90, lattice=["bcc", "fcc"], n_atoms=16)
+    y, phase = alloys.target, alloys.frame["lattice"].to_numpy()
+    x = alloys.frame[[f"x_{symbol}" for symbol in ("Ni", "Cu", "Pd", "Pt")]]
+    train, test = np.arange(60), np.arange(60, 90)
+    model = EFTGANRegressor(
+        ECNetRegressor(max_epochs=60, n_ensemble=2),
+        InfoGANAugmenter(n_samples=0, max_epochs=200, n_ensemble=2),
+        random_state=0,
+    ).fit([alloys.data[row] for row in train], y[train], phase=phase[train])
+    table = x.assign(bcc=phase == "bcc").to_numpy(float)
+    process = GaussianProcessRegressor(
+        ConstantKernel() * RBF() + WhiteKernel(), normalize_y=True, random_state=0
+    ).fit(table[train], y[train])
+
+    def error(told):
+        return np.sqrt(np.mean((told - y[test]) ** 2))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        without = error(model.predict(x.iloc[test], phase=phase[test]))
+    with_structures = error(model.predict([alloys.data[row] for row in test]))
+    mean, rival = error(y[train].mean()), error(process.predict(table[test]))
+    assert without < 0.6 * mean
+    assert without < 1.25 * rival
+    # How the atoms are arranged is worth knowing here.
+    assert with_structures < 0.7 * without
