@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.linear_model import Ridge
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -697,6 +698,15 @@ def small_instances():
         ],
         "ECNetClassifier": [sklmat.ECNetClassifier(**ELEMENTS)],
         "ECNetFeaturizer": [sklmat.ECNetFeaturizer(sklmat.ECNetRegressor(**ELEMENTS))],
+        "EFTGANRegressor": [
+            sklmat.EFTGANRegressor(
+                sklmat.ECNetRegressor(**ELEMENTS),
+                sklmat.InfoGANAugmenter(
+                    n_samples=4, max_epochs=3, n_ensemble=2, hidden_dim=4, labeler=Ridge()
+                ),
+                n_components=2,
+            )
+        ],
         "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
     }
 

@@ -15,12 +15,10 @@ import time
 import warnings
 
 import numpy as np
-from hea_accuracy import UNITS
+from hea_accuracy import UNITS, gaussian_process
 from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPRegressor
@@ -205,11 +203,10 @@ def report_augmentation(rmse, shares):
 
 def composition_models():
     """The strongest simple models on fractions and phase."""
-    kernel = ConstantKernel() * RBF(np.ones(8)) + WhiteKernel(0.01)
-    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-    cubic = make_pipeline(PolynomialFeatures(3), RidgeCV(np.logspace(-6, 3, 19)))
-    trees, network = regressors().values()
-    return {"Gaussian process": process, "cubic ridge": cubic, "XGBoost": trees, "MLP": network}
+    cubic = make_pipeline(
+        PolynomialFeatures(3, include_bias=False), StandardScaler(), RidgeCV(np.logspace(-6, 3, 28))
+    )
+    return {"Gaussian process": gaussian_process(7), "cubic ridge": cubic, **regressors()}
 
 
 def compositions(args):
@@ -218,8 +215,8 @@ def compositions(args):
     graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).transform(data.data)
     y = np.asarray(data.target, dtype=float)
     phase = data.frame["phase"].to_numpy()
-    x = EFTGANFractions(data.data)
-    inputs = np.column_stack([x, phase == "bcc", phase == "fcc"]).astype(float)
+    x = fractions_of(data.data)
+    inputs = np.column_stack([x, phase == "fcc"]).astype(float)
     errors = {}
     for seed in args.seeds:
         for fold, (train, test) in enumerate(KFold(5, shuffle=True, random_state=seed).split(y)):
@@ -234,7 +231,7 @@ def compositions(args):
         report_compositions(errors, names)
 
 
-def EFTGANFractions(structures):
+def fractions_of(structures):
     """Fractions in the order of atomic numbers."""
     symbols = ["Cr", "Mn", "Fe", "Co", "Ni", "Pd"]
     return np.array([[s.composition.get_atomic_fraction(e) for e in symbols] for s in structures])

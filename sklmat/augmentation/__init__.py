@@ -7,6 +7,7 @@ _ROOMS = {
     "_infogan": ["InfoGANAugmenter"],
     "_mixup": ["MixupAugmenter"],
     "_noise": ["NoiseAugmenter"],
+    "_quality": ["QualityReport"],
 }
 # Only InfoGANAugmenter needs torch: the others are loaded without it.
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -160,9 +160,9 @@ def label_rows(labeler, X, want_uncertainty):
     labels, told = np.asarray(labeler.predict(X)), _told_by_members(labeler, X)
     if told is None or told.shape[1:] != labels.shape or not np.allclose(told.mean(0), labels):
         raise ValueError(
-            f"max_uncertainty needs a labeler that knows how sure it is, and {labeler!r} is "
-            "no classifier, has no return_std in its predict, and is no mean of its estimators_; "
-            "leave max_uncertainty out or pass another labeler"
+            f"an uncertainty needs a regressor that knows how sure it is, and {labeler!r} is no "
+            "classifier, has no return_std in its predict, and is no mean of its estimators_; "
+            "leave out max_uncertainty or return_std, or pass another"
         )
     return labels, told.std(axis=0)
 

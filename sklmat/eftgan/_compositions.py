@@ -21,6 +21,7 @@ def count_compositions(X):
         raise TypeError("X is a single Composition; pass a list of them")
     if hasattr(X, "atom_ptr"):
         return 0
+    _refuse_nothing(X)
     return sum(isinstance(item, Composition) for item in X)
 
 
@@ -77,11 +78,11 @@ def fractions_of_items(items, elements):
 
     if isinstance(items, str | dict | Composition):
         raise TypeError(f"{items!r} is a single composition; pass a list of them")
+    _refuse_nothing(items)
     rows = np.zeros((len(items), len(elements)))
     for k, item in enumerate(items):
         try:
-            composition = item if isinstance(item, Composition) else Composition(item)
-            amounts = composition.fractional_composition.get_el_amt_dict()
+            amounts = _amounts(item)
         except Exception as error:
             raise ValueError(f"row {k} ({item!r}) is no composition: {error}") from error
         new = sorted(set(amounts) - set(elements))
@@ -93,6 +94,17 @@ def fractions_of_items(items, elements):
     return rows
 
 
+def _amounts(item):
+    """Fractions by symbol."""
+    from pymatgen.core import Composition
+
+    if isinstance(item, dict) and not np.isfinite([float(n) for n in item.values()]).all():
+        # Composition drops NaN.
+        raise ValueError("an amount is NaN or infinite")
+    composition = item if isinstance(item, Composition) else Composition(item)
+    return composition.fractional_composition.get_el_amt_dict()
+
+
 def _numbers(values):
     try:
         return np.asarray(values, dtype=np.float64)
@@ -102,6 +114,7 @@ def _numbers(values):
 
 def _in_order(values, symbols, elements):
     """Put columns in the order of the model's elements, and check each row."""
+    _refuse_nothing(values)
     _refuse(~np.isfinite(values).all(axis=1), "holds NaN or infinity", values)
     _refuse((values < 0).any(axis=1), "has a negative fraction", values)
     new = [symbol for symbol in symbols if symbol not in elements]
@@ -128,6 +141,11 @@ def _is_element(symbol):
     from pymatgen.core import Element
 
     return Element.is_valid_symbol(symbol)
+
+
+def _refuse_nothing(X):
+    if not len(X):
+        raise ValueError("X is empty: there is nothing to predict")
 
 
 def _refuse(bad, reason, values):
