@@ -1,22 +1,24 @@
 """The benchmark scripts stay importable, and what they compare is the same network."""
 
+import functools
 import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from crystals import bcc_fe, isolated_ne, random_alloys
 from sklearn.model_selection import KFold
 
-from sklmat import ECNetRegressor, StructureToGraph
+from sklmat import ECNetRegressor, InfoGANAugmenter, StructureToGraph
 
 FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
 
 
 @pytest.mark.parametrize(
-    "name", ["hea_accuracy", "perovskite_accuracy", "cgcnn_speed", "ecnet_speed"]
+    "name", ["hea_accuracy", "perovskite_accuracy", "cgcnn_speed", "ecnet_speed", "eftgan_hea"]
 )
 def test_script_can_be_loaded(name, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -176,3 +178,33 @@ def test_maps_of_one_or_two_rows_are_their_mean(cross_fitting):
     full, own = np.array([[0.0], [4.0], [9.0]]), np.array([[7.0], [8.0], [9.0]])
     aligned = cross_fitting.align([own], full, [([0, 1], [2])], np.arange(3), np.full(3, 28))
     assert aligned[2] == 2.0
+
+
+def test_every_augmentation_and_control_adds_its_own_rows(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = runpy.run_path(str(FOLDER / "eftgan_hea.py"))
+    names = script["arms"].__globals__
+    small = functools.partial(InfoGANAugmenter, max_epochs=2)
+    monkeypatch.setitem(names, "InfoGANAugmenter", small)
+    monkeypatch.setitem(names, "N_ADDED", 7)
+    rng = np.random.default_rng(0)
+    x = rng.dirichlet(np.ones(2), size=20)
+    table = pd.DataFrame({"x_Fe": x[:, 0], "x_Ni": x[:, 1], "Fe_0": x[:, 0] ** 2})
+    y = np.column_stack([x[:, 0], rng.normal(size=20)])
+    found, teacher = script["arms"](table, y, 0)
+    assert len(found) == 10
+    assert all(len(rows) == len(labels) == 7 for rows, labels, _ in found.values())
+    # A quadratic ridge regression knows a square, and the teacher labels what is labelled alike.
+    rows, labels, _ = found["ridge, labelled alike"]
+    np.testing.assert_allclose(rows["Fe_0"], rows["x_Fe"] ** 2, atol=1e-3)
+    np.testing.assert_allclose(labels, teacher.predict(rows))
+    assert not np.allclose(found["noise"][1], found["noise, labelled alike"][1])
+
+
+def test_interval_allows_for_training_sets_that_overlap(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = runpy.run_path(str(FOLDER / "eftgan_hea.py"))
+    mean, half = script["interval"](np.array([1.0, 3.0]))
+    # Standard deviation sqrt(2), Student's t with one degree of freedom 12.706.
+    assert mean == 2.0
+    assert half == pytest.approx(12.706 * np.sqrt(2 * (1 / 2 + 1 / 4)), rel=1e-4)

@@ -122,3 +122,22 @@ def test_quinary_map(run_example):
     # Compositions of five elements in fifths, in two phases.
     assert len(names["alloys"]) == 2 * 126
     assert names["shares"].shape == (8, 4)
+
+
+def test_eftgan_alloys(run_example, capsys):
+    shorter = {
+        "make_alloys(160": "make_alloys(40",
+        "test_size=40": "test_size=10",
+        "from sklmat import EFTGANRegressor\n": (
+            "from sklmat import ECNetRegressor, EFTGANRegressor, InfoGANAugmenter\n"
+        ),
+        "EFTGANRegressor(random_state=0)": (
+            "EFTGANRegressor(ECNetRegressor(max_epochs=5, n_ensemble=2), "
+            "InfoGANAugmenter(n_samples=0, max_epochs=60), random_state=0)"
+        ),
+    }
+    names = run_example("plot_eftgan_alloys.py", shorter)
+    out = capsys.readouterr().out
+    assert "Ag" in out  # the element that is refused
+    assert "farther from every training composition" in out
+    assert {len(values) for values in names["told"].values()} == {10}

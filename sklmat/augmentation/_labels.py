@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LogisticRegression
@@ -80,8 +81,9 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self.n_dim_ = y.ndim
         with warnings.catch_warnings():
-            # Labels without noise, or columns without use, drive a kernel to its bounds.
-            warnings.filterwarnings("ignore", message=".*close to the specified")
+            # Labels without noise, or columns without use, drive a kernel to its bounds, where the
+            # search for its parameters ends with a warning and the best ones so far.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             self.members_ = [
                 [self._member(codes).fit(X, column) for codes in (None, self.codes)]
                 for column in y.reshape(len(y), -1).T

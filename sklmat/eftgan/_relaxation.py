@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -80,7 +81,7 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         self.process_ = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
         with warnings.catch_warnings():
             # Lattices that follow exactly drive the noise to its bound.
-            warnings.filterwarnings("ignore", message=".*close to the specified")
+            warnings.simplefilter("ignore", ConvergenceWarning)
             self.process_.fit(self._inputs(x, place), np.eye(len(self.classes_))[end])
         return self
 
