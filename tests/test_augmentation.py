@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -342,6 +343,25 @@ def test_columns_that_only_look_like_fractions_are_no_codes():
     assert len(find_codes(None, np.column_stack([np.ones(2), rows]), required=False).columns) == 0
 
 
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([[0.3, 0.3, 1.0], [0.4, 0.6, 0.0]], r"row 0 has \[0.3, 0.3\]"),  # a column was dropped
+        ([[40.0, 60.0, 1.0], [50.0, 50.0, 0.0]], r"row 0 has \[40.0, 60.0\]"),  # percent
+        ([[0.5, 0.5, 1.0], [-1.2, 2.2, 0.0]], r"row 1 has \[-1.2, 2.2\]"),  # scaled
+    ],
+)
+def test_columns_called_fractions_are_fractions(rows, named):
+    names, rows = ["x_Fe", "x_Ni", "lattice_fcc"], np.column_stack([rows, 1 - np.array(rows)[:, 2]])
+    names = [*names, "lattice_bcc"]
+    # Lattice alone would be the code, and compositions would be generated like any descriptor.
+    with pytest.raises(ValueError, match=f"are no fractions.*{named}"):
+        find_codes(names, rows)
+    with pytest.warns(UserWarning, match=f"are no fractions.*{named}"):
+        assert find_codes(names, rows, required=False).columns.tolist() == [2, 3]
+    assert find_codes(names, rows, ["x_Fe"]).columns.tolist() == [0]
+
+
 # -- the base class
 
 
@@ -361,6 +381,8 @@ def test_integers_stay_integers_only_where_they_can():
         (pd.RangeIndex(3), [0, 1, 2, 3, 4]),
         (pd.Index([7, 2, 5], name="row"), [7, 2, 5, 8, 9]),
         (pd.Index(["Fe", "Ni", "FeNi"]), ["Fe", "Ni", "FeNi", 3, 4]),
+        (pd.Index([1.5, 4.0, 3.0]), [1.5, 4.0, 3.0, 5, 6]),
+        (pd.Index([0, 255, 7], dtype="uint8"), [0, 255, 7, 256, 257]),
     ],
 )
 def test_index_goes_on(index, expected):
@@ -432,6 +454,16 @@ def test_too_few_inside_the_range_warn_and_none_raises():
 def test_targets_that_cannot_be_used(y, message):
     with pytest.raises(ValueError, match=message):
         Fixed().fit_resample(ROWS, y)
+
+
+def test_integers_that_are_hardly_classes_are_warned_of():
+    X, y = random_table(30)
+    with pytest.warns(UserWarning, match=r"has 30 different ones in 30 rows.*y.astype\(float\)"):
+        Fixed().fit_resample(X, np.arange(30))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Fixed().fit_resample(X, np.arange(30) % 15)
+        Fixed().fit_resample(X, y)
 
 
 def test_nullable_targets_keep_their_type():
@@ -658,6 +690,17 @@ def test_estimators_of_the_wrong_kind():
         AugmentedRegressor(LogisticRegression()).fit(X, y)
     with pytest.raises(TypeError, match="was given a regressor"):
         AugmentedClassifier(Ridge()).fit(X, y > 0)
+
+
+def test_early_stopping_on_relatives_is_warned_of():
+    X, y = random_table(40)
+    stops = make_pipeline(StandardScaler(), SGDRegressor(early_stopping=True, random_state=0))
+    with pytest.warns(UserWarning, match="early_stopping=True of SGDRegressor"):
+        AugmentedRegressor(stops, NoiseAugmenter()).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AugmentedRegressor(stops).fit(X, y)
+        AugmentedRegressor(SGDRegressor(), NoiseAugmenter()).fit(X, y)
 
 
 def test_one_seed_for_everything():

@@ -359,3 +359,12 @@ def test_incomplete_predictions_are_refused():
         CompositionMapDisplay.from_estimator(
             PhaseModel(ELEMENTS), ELEMENTS, ax=ax, step=0.1, overview_step=None
         )
+
+
+def test_a_moment_does_not_choose_the_phase():
+    # One prediction used to decide, whatever it was.
+    table = screen(PhaseModel(), composition_grid(["Fe", "Ni", "Cr"], 0.25))
+    with pytest.raises(ValueError, match="is no formation energy"):
+        CompositionMapDisplay.from_predictions(table.drop(columns=ENERGY), MOMENT)
+    alone = table[table["phase"] == "fcc"].drop(columns=ENERGY)
+    assert CompositionMapDisplay.from_predictions(alone, MOMENT).energy is None

@@ -33,6 +33,7 @@ from sklmat.augmentation import _processes
 from sklmat.augmentation._processes import _form, process_mean
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
+from sklmat.eftgan._reach import Reach
 from sklmat.eftgan._reader import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 
@@ -475,7 +476,8 @@ def test_tables_that_are_refused(model, X, message):
         (["NiPd", "NiAu2"], r"row 1 \(NiAu2\) holds \['Au'\]"),
         (["NiPd", "Ni-"], r"row 1 \('Ni-'\) is no composition"),
         (["NiPd", ""], "row 1 .* is no composition"),
-        ([{"Ni": 0.5}, {"Ni": -0.5, "Pd": 1}], "row 1 .* is no composition"),
+        ([{"Ni": 1}, {"Ni": -0.5, "Pd": 1}], "row 1 .* is no composition"),
+        (["NiPd", {"Ni": 0.4, "Pd": 0.5}], "row 1 .* fractions sum to 0.9 and not to one"),
         ([{"Ni": 0.5, "Cu": np.nan}], "row 0 .* is no composition: an amount is NaN"),
         ([{"Ni": 1}, {"Xx": 1}], "row 1 .*(is no composition|holds)"),
         (["NiPd", None], "row 1 .* is no composition"),
@@ -485,6 +487,20 @@ def test_tables_that_are_refused(model, X, message):
 def test_formulas_that_are_refused(model, X, message):
     with pytest.raises(ValueError, match=message):
         model.predict_composition(X, phase="fcc")
+
+
+@pytest.mark.parametrize("item", ["NiPd", {"Ni": 0.5, "Pd": 0.5}])
+def test_formulas_are_sent_where_they_belong(model, item):
+    with pytest.raises(TypeError, match=r"row 0 is .* pass formulas .* to predict_composition"):
+        model.predict([item])
+    with pytest.raises(TypeError, match="pass formulas and dicts"):
+        model.predict([item], phase="fcc")
+
+
+def test_score_takes_the_phase(model, grid):
+    told = model.predict(grid, phase="fcc")
+    assert model.score(grid, told, phase="fcc") == 1
+    assert model.score(grid, told + np.linspace(-1, 1, len(told)), phase="fcc") < 1
 
 
 @pytest.mark.parametrize("single", ["NiPd", Composition("NiPd"), {"Ni": 1.0}])
@@ -534,11 +550,9 @@ def test_structures_and_compositions_are_told_apart(model, alloys, tmp_path):
         model.predict([*structures, Composition("NiPd")], phase="fcc")
     with pytest.raises(ValueError, match=r"leave phase out.*predict_composition"):
         model.predict(structures, phase="fcc")
-    with pytest.raises(ValueError, match="pass formulas and dicts to predict_composition"):
-        model.predict(["NiPd"], phase="fcc")
-    # A string is a path, whatever it looks like.
-    with pytest.raises(InvalidStructureError, match="NiPd"):
-        model.predict(["NiPd"])
+    # A string is a path, unless it can only be a formula.
+    with pytest.raises(InvalidStructureError, match=r"alloy\.cif"):
+        model.predict(["alloy.cif"])
     path = tmp_path / "alloy.cif"
     structures[0].to(str(path))
     assert_allclose(model.predict([str(path)]), model.predict(structures[:1]), atol=1e-3)
@@ -625,12 +639,12 @@ def test_far_compositions_are_warned_of(model, alloys):
         model.predict(x, phase="fcc")
         # What was trained on a grid reaches from point to point, but not further.
         on_grid = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]])
-        edge = _regressor._largest_gap(on_grid)
+        edge = Reach(on_grid).distance
         assert edge == pytest.approx(0.125**0.5, abs=2e-6)
 
 
 def test_one_training_composition_reaches_a_little():
-    assert _regressor._largest_gap(np.array([FINE] * 5)) == 0.1
+    assert Reach(np.array([FINE] * 5)).distance == 0.1
 
 
 # -- conventions

@@ -7,17 +7,20 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import types
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sklmat import EFTGANRegressor
 from sklmat.screening import _screen as screening
 from sklmat.screening import (
     composition_grid,
@@ -250,13 +253,51 @@ def test_models_of_scikit_learn_get_their_columns():
 
 def test_models_that_cannot_be_screened(grid):
     plain = LinearRegression().fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
-    with pytest.raises(TypeError, match="LinearRegression does not know what its columns mean"):
+    with pytest.raises(TypeError, match="does not know what its columns mean"):
         screen(plain, grid)
     X = pd.DataFrame({"x_Fe": [1.0, 0.0], "Fe_0": [0.0, 1.0]})
     with pytest.raises(ValueError, match=r"do not give the columns \['Fe_0'\]"):
         screen(LinearRegression().fit(X, [0, 1]), grid)
     with pytest.raises(TypeError, match=r"grid must come from composition_grid.* list"):
         screen(PhaseModel(), [[0.5, 0.5]])
+
+
+def test_a_search_predicts_with_its_best_estimator(grid):
+    search = types.SimpleNamespace(best_estimator_=PhaseModel(), predict=lambda X: None)
+    pd.testing.assert_frame_equal(screen(search, grid), screen(PhaseModel(), grid))
+
+
+def test_what_is_not_fitted_or_not_sure_is_refused(grid):
+    with pytest.raises(NotFittedError, match="EFTGANRegressor is not fitted"):
+        screen(EFTGANRegressor(), grid)
+    with pytest.raises(TypeError, match="LinearRegression cannot say how sure"):
+        screen(linear_model(), composition_grid(["Fe", "Ni"], 0.5), return_std=True)
+
+
+@pytest.mark.parametrize("name", ["magnetic moment (μB/atom)", "volume (Å³/atom)", "rmsd (Å)"])
+def test_what_is_no_energy_chooses_no_phase(name):
+    grid = composition_grid(["Fe", "Ni"], 0.5)
+    table = screen(linear_model(), grid, targets=name, keep=2)
+    assert table[name].is_monotonic_increasing
+    for asked in ({"stable_only": True}, {"temperature": 300}):
+        with pytest.raises(ValueError, match="is no formation energy"):
+            screen(linear_model(), grid, targets=name, **asked)
+    for function in (stable_phase, energy_above_hull):
+        with pytest.raises(ValueError, match="is no formation energy"):
+            function(table, energy=name)
+
+
+def test_each_volume_has_a_lattice():
+    with pytest.raises(ValueError, match="one for all, or one each"):
+        lattice_parameter([11.0, 12.0, 13.0], ["bcc", "fcc"])
+    np.testing.assert_allclose(lattice_parameter([4.0, 13.5], "bcc"), [2.0, 3.0])
+
+
+def test_rounded_fractions_are_compositions():
+    thirds = configurational_entropy([0.333, 0.333, 0.333])
+    assert thirds == pytest.approx(K_B * math.log(3), rel=1e-3)
+    with pytest.raises(ValueError, match=r"row 0 is no composition.*within 0.001"):
+        configurational_entropy([0.33, 0.33, 0.33])
 
 
 def test_names_of_targets(grid):

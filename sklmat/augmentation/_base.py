@@ -118,7 +118,8 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         X_resampled : DataFrame or ndarray of shape (n + n_generated, F)
             The real rows first, unchanged and in their order. A DataFrame keeps its columns and its
             index, which goes on after its largest label where the labels are integers, and by row
-            number otherwise. Integer columns remain so only where all generated values are integers
+            number, or after the largest number among them, otherwise; a MultiIndex becomes an Index
+            of tuples. Integer columns remain so only where all generated values are integers
             too.
         y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
             Their targets, with the name, dtype and dimensions of `y`.
@@ -131,7 +132,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         Warns
         -----
         UserWarning
-            When fewer rows than asked for have a label inside `y_range`.
+            When fewer rows than asked for have a label inside `y_range`, when an integer `y` has so
+            many values that they are hardly classes, or when columns called ``x_Fe``, ... are no
+            fractions.
         """
         if y is None:
             raise ValueError(

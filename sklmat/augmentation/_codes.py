@@ -1,6 +1,7 @@
 """Which columns of a table are the code (composition, phase), and which belong to an element."""
 
 import re
+import warnings
 from numbers import Integral
 from typing import NamedTuple
 
@@ -54,11 +55,18 @@ def find_codes(names, X, code_features=None, *, required=True):
     Raises
     ------
     ValueError
-        When no column is found, or a named one does not exist.
+        When no column is found, or a named one does not exist; when columns are called ``x_Fe``,
+        ... and are no fractions.
+
+    Warns
+    -----
+    UserWarning
+        In the latter case, where codes are not `required`.
     """
     if code_features is not None:
         columns = _named_columns(names, X, code_features)
     elif names is not None:
+        _check_fractions(names, X, required)
         columns = _columns_by_name(names, X)
     else:
         columns = _leading_columns(X)
@@ -96,6 +104,26 @@ def find_blocks(names, X, codes):
         else:
             blocks[column] = _owner_by_name(names, X, column, owners)
     return blocks
+
+
+def _check_fractions(names, X, required):
+    """Object to columns that are called fractions and are none, as after a scaler."""
+    called = [k for k, name in enumerate(names) if re.fullmatch(r"x_[A-Z][a-z]?", str(name))]
+    if not called or _on_simplex(X[:, called]):
+        return
+    totals = X[:, called].sum(axis=1)
+    row = int(np.abs(totals - 1).argmax())
+    if (X[:, called] < 0).any():
+        row = int(X[:, called].min(axis=1).argmin())
+    message = (
+        f"the columns {[str(names[k]) for k in called]} are no fractions, which are 0 or more and "
+        f"sum to one (within {_SUM_TOLERANCE}): row {row} has {X[row, called].tolist()}. Augment "
+        "before scaling, keep the columns of all elements, and correct rounded or percent values; "
+        "or name the code columns with code_features"
+    )
+    if required:
+        raise ValueError(message)
+    warnings.warn(f"{message}. They are taken for descriptors", UserWarning, stacklevel=6)
 
 
 def _columns_by_name(names, X):

@@ -1,5 +1,6 @@
 """What estimators that augment their own training rows have in common."""
 
+import warnings
 from copy import deepcopy
 from numbers import Real
 
@@ -71,6 +72,11 @@ class AugmentedMixin(MetaEstimatorMixin):
             ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
         ValueError
             When the rows cannot be used.
+
+        Warns
+        -----
+        UserWarning
+            When `estimator` stops early by rows that it holds out of real and generated ones.
         """
         self._validate_params()
         self._check_settings()
@@ -154,8 +160,10 @@ class AugmentedMixin(MetaEstimatorMixin):
         if wrong(self.estimator):
             kind = "classifier" if is_regressor(self) else "regressor"
             raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
-        if self.augmenter is not None and self.strategy == "pretrain_finetune":
-            check_can_continue(self.estimator)
+        if self.augmenter is not None:
+            self._warn_of_early_stopping()
+            if self.strategy == "pretrain_finetune":
+                check_can_continue(self.estimator)
         if self.sample_weight is None:
             return
         if self.strategy == "pretrain_finetune":
@@ -168,6 +176,18 @@ class AugmentedMixin(MetaEstimatorMixin):
             raise TypeError(
                 f"sample_weight={self.sample_weight} needs an estimator whose fit takes weights, "
                 f"and {type(last).__name__} does not"
+            )
+
+    def _warn_of_early_stopping(self):
+        """Say that rows held out of augmented ones have relatives among the others."""
+        last = final_step(self.estimator)
+        if getattr(last, "early_stopping", False) is True:
+            warnings.warn(
+                f"early_stopping=True of {type(last).__name__} holds out rows whose copies or "
+                "mixtures it trains on, and stops too late: use a fixed number of steps with an "
+                "augmenter",
+                UserWarning,
+                stacklevel=4,
             )
 
     def _seeded_clones(self):

@@ -1,6 +1,13 @@
 """Tables in, tables out: targets to numbers and back, rows below rows, with names and types."""
 
+import math
+import warnings
+from numbers import Real
+
 import numpy as np
+
+#: More classes than this, most of them with a single row, look like whole numbers.
+_MANY_CLASSES = 20
 
 
 def encode_target(y):
@@ -22,6 +29,11 @@ def encode_target(y):
     ------
     ValueError
         When numbers are not finite, or classes are missing, mixed or two-dimensional.
+
+    Warns
+    -----
+    UserWarning
+        When integers have so many values that they are hardly classes.
     """
     values = _as_array(y)
     if values.dtype.kind == "f":
@@ -32,6 +44,13 @@ def encode_target(y):
             "one column of classes, or floats where the targets are numeric"
         )
     classes, codes = np.unique(values, return_inverse=True)
+    if values.dtype.kind in "iu" and len(classes) > max(_MANY_CLASSES, len(values) / 2):
+        warnings.warn(
+            f"y holds integers, which samplers take for classes, and has {len(classes)} different "
+            f"ones in {len(values)} rows; if they are quantities, pass y.astype(float)",
+            UserWarning,
+            stacklevel=4,
+        )
     return codes.astype(np.int64), classes
 
 
@@ -164,7 +183,10 @@ def _continued(index, n_new):
     if isinstance(index, pd.RangeIndex) and index.step == 1:
         return pd.RangeIndex(index.start, index.stop + n_new, name=index.name)
     if pd.api.types.is_integer_dtype(index.dtype):
-        start = index.max() + 1
+        start = int(index.max()) + 1
         return index.append(pd.RangeIndex(start, start + n_new)).rename(index.name)
-    labels = [*index, *range(len(index), len(index) + n_new)]
+    # A float may equal a row number.
+    numbers = [label for label in index if isinstance(label, Real) and math.isfinite(label)]
+    start = max(len(index), math.floor(max(numbers, default=-1)) + 1)
+    labels = [*index, *range(start, start + n_new)]
     return pd.Index(labels, dtype=object, tupleize_cols=False, name=index.name)

@@ -1,5 +1,7 @@
 """Compositions in any form, as checked fractions."""
 
+import os
+
 import numpy as np
 
 #: Fractions that sum to one within this are taken as rounded.
@@ -23,6 +25,26 @@ def count_compositions(X):
         return 0
     _refuse_nothing(X)
     return sum(isinstance(item, Composition) for item in X)
+
+
+def refuse_formulas(X):
+    """Say where formulas and dicts of amounts belong, which `predict` would take for structures."""
+    from pymatgen.core import Composition
+
+    if hasattr(X, "atom_ptr") or isinstance(X, str | dict):
+        return
+    for row, item in enumerate(X):
+        amounts = isinstance(item, dict) and item and all(map(_is_element, item))
+        if isinstance(item, str) and not os.path.exists(item):
+            try:
+                amounts = len(Composition(item)) > 0
+            except ValueError:
+                continue
+        if amounts:
+            raise TypeError(
+                f"row {row} is {item!r}: pass formulas and dicts of amounts to "
+                "predict_composition; predict reads a string as the path of a structure"
+            )
 
 
 def fractions_of_table(X, elements):
@@ -102,6 +124,10 @@ def _amounts(item):
         # Composition drops NaN.
         raise ValueError("an amount is NaN or infinite")
     composition = item if isinstance(item, Composition) else Composition(item)
+    numbers = list(composition.values())
+    if numbers and max(numbers) < 1 and abs(sum(numbers) - 1) > _SUM_TOLERANCE:
+        # Amounts of a formula are at least one somewhere; these were meant as fractions.
+        raise ValueError(f"its fractions sum to {sum(numbers):.4g} and not to one")
     return composition.fractional_composition.get_el_amt_dict()
 
 
@@ -109,7 +135,10 @@ def _numbers(values):
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"fractions must be numbers: {error}") from error
+        raise ValueError(
+            f"fractions must be numbers ({error}); a table holds nothing else, and the phase is "
+            "passed as phase="
+        ) from error
 
 
 def _in_order(values, symbols, elements):
@@ -140,7 +169,7 @@ def _in_order(values, symbols, elements):
 def _is_element(symbol):
     from pymatgen.core import Element
 
-    return Element.is_valid_symbol(symbol)
+    return isinstance(symbol, str) and Element.is_valid_symbol(symbol)
 
 
 def _refuse_nothing(X):

@@ -1,38 +1,34 @@
 """Element convolution, InfoGAN and a regressor, chained as in the paper."""
 
-import warnings
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter
 from sklmat.augmentation._labels import label_rows
+from sklmat.eftgan._checks import check_phase, check_targets
 from sklmat.eftgan._compositions import (
     count_compositions,
     fractions_of_items,
     fractions_of_table,
     looks_like_table,
+    refuse_formulas,
 )
+from sklmat.eftgan._reach import Reach
 from sklmat.eftgan._reader import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
-from sklmat.exceptions import ExtrapolationWarning
 
 #: Compositions at a time: a grid of any size needs the same memory, and what the networks make of
 #: them stays in the cache.
 _CHUNK = 4096
-
-#: How far predictions reach around a single training composition.
-_LONE_REACH = 0.1
-#: Error of distances between fractions.
-_ROUNDING = 1e-6
 
 
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
@@ -206,10 +202,10 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             When `y` is not finite, or `phase` is not one label for each row.
         """
         self._validate_params()
-        values, names = _targets(y)
+        values, names = check_targets(y)
         check_consistent_length(X, values)
         # Before the training, which takes longest.
-        phase = None if phase is None else _check_phase(phase, len(values))
+        phase = None if phase is None else check_phase(phase, len(values))
         seeds = [None] * 3
         if self.random_state is not None:
             draw = check_random_state(self.random_state)
@@ -226,12 +222,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.elements_ = list(featurizer.elements_)
         self.target_names_, self._n_dim = names, values.ndim
         self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
-        self._x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
+        x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
         lattice = self._read_lattices(table)
         phase = lattice if phase is None else phase
-        self.relaxation_ = LatticeRelaxation(self.elements_).fit(self._x, phase, lattice)
+        self.relaxation_ = LatticeRelaxation(self.elements_).fit(x, phase, lattice)
         self.phases_ = self.relaxation_.phases_.tolist()
-        self._reach = _largest_gap(self._x)
+        self._reach = Reach(x)
         self._fit_generated(table, values, lattice, phase, seeds)
         return self
 
@@ -279,6 +275,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             return self._predict_fractions(x, phase, return_std)
         found = count_compositions(X)
         if not found:
+            refuse_formulas(X)
             if phase is not None:
                 raise ValueError(
                     "X holds no Composition and is read as structures, which have a lattice of "
@@ -318,6 +315,22 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self._predict_fractions(self._read_compositions(X), phase, return_std)
+
+    def score(self, X, y, sample_weight=None, phase=None):
+        """Coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X, phase
+            As in `predict`.
+        y : array-like of shape (n,) or (n, n_targets)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        r2 : float
+        """
+        return r2_score(y, self.predict(X, phase), sample_weight=sample_weight)
 
     def lattice_probability(self, X, phase=None):
         """Probability that compositions come to rest on each lattice.
@@ -402,7 +415,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
     def _predict_fractions(self, x, phase, return_std):
         phase = self._phases_of(phase, len(x))
-        self._warn_of_distance(x)
+        self._reach.warn(x)
         mean = np.empty((len(x), self.n_outputs_))
         std = np.empty_like(mean)
         for start in range(0, len(x), _CHUNK):
@@ -447,7 +460,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                     f"a composition alone does not say its phase; pass phase, one of {self.phases_}"
                 )
             phase = self.phases_[0]
-        labels = np.full(n, phase) if isinstance(phase, str) else _check_phase(phase, n)
+        labels = np.full(n, phase) if isinstance(phase, str) else check_phase(phase, n)
         unknown = np.flatnonzero(~np.isin(labels, self.phases_))
         if len(unknown):
             raise ValueError(
@@ -455,71 +468,3 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                 f"{self.phases_}"
             )
         return labels
-
-    def _warn_of_distance(self, x):
-        """Warn where no training composition is near."""
-        far = []
-        for start in range(0, len(x), _CHUNK):
-            gap = _nearest(x[start : start + _CHUNK], self._x)
-            far.append(start + np.flatnonzero(gap > self._reach))
-        far = np.concatenate(far) if far else np.empty(0, dtype=int)
-        if len(far):
-            warnings.warn(
-                f"{len(far)} of {len(x)} compositions are farther from every training composition "
-                f"than those are from each other; the first is row {far[0]}. Do not trust them "
-                "without a calculation",
-                ExtrapolationWarning,
-                stacklevel=4,
-            )
-
-
-def _targets(y):
-    """Targets as floats, and their names."""
-    if hasattr(y, "columns"):
-        names = [str(name) for name in y.columns]
-    else:
-        names = None if getattr(y, "name", None) is None else [str(y.name)]
-    try:
-        values = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must be numeric: {error}") from error
-    if values.ndim not in (1, 2):
-        raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {values.shape}")
-    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-    if len(bad):
-        raise ValueError(f"y is NaN or infinite in rows {bad[:10].tolist()}; drop them")
-    if names is None:
-        names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
-    return values, names
-
-
-def _check_phase(phase, n):
-    labels = np.asarray(phase)
-    if labels.shape != (n,):
-        raise ValueError(
-            f"phase must be one label, or one for each of {n} rows; got the shape {labels.shape}"
-        )
-    if labels.dtype.kind == "U":
-        return labels
-    wrong = np.array([not isinstance(label, str) for label in labels], dtype=bool)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"row {row} has the phase {labels.tolist()[row]!r}; pass a string such as 'fcc'"
-        )
-    return labels.astype(str)
-
-
-def _nearest(x, known):
-    """Euclidean distance of each row of fractions to the nearest known one."""
-    square = (x**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * x @ known.T
-    return np.sqrt(np.maximum(square.min(axis=1), 0.0))
-
-
-def _largest_gap(x):
-    """Largest distance of a training composition to the nearest other one."""
-    kinds = np.unique(x.round(6), axis=0)
-    if len(kinds) == 1:
-        return _LONE_REACH
-    # The nearest of all is the composition itself.
-    return float(cKDTree(kinds).query(kinds, k=2)[0][:, 1].max()) + _ROUNDING

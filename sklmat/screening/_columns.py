@@ -5,6 +5,11 @@ import pandas as pd
 
 PHASE = "phase"
 
+#: Fractions that sum to one within this are taken as rounded.
+_SUM_TOLERANCE = 1e-3
+#: Words in the names of quantities that say nothing of stability.
+_NO_ENERGIES = ("moment", "magnet", "volume", "rmsd", "displacement", "relaxation")
+
 #: Names of targets in `sklmat.datasets`, and how a table writes them.
 UNITS = {
     "formation_energy": "formation energy (eV/atom)",
@@ -33,12 +38,12 @@ def fractions_of(x):
     if x.ndim not in (1, 2) or not x.shape[-1]:
         raise ValueError(f"fractions must be a row or a table, got shape {x.shape}")
     with np.errstate(invalid="ignore"):
-        wrong = ~((x >= 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) < 1e-6))
+        wrong = ~((x >= 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) <= _SUM_TOLERANCE))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"row {row} is no composition: {np.atleast_2d(x)[row]}; fractions must be 0 or "
-            "more and add up to one"
+            f"more and add up to one (within {_SUM_TOLERANCE})"
         )
     return x
 
@@ -67,6 +72,11 @@ def energy_column(columns, energy=None):
         raise ValueError(
             f"{energy!r} cannot choose a phase: mixing energies of different phases refer to "
             "different states of the elements; use the formation energy"
+        )
+    if not is_formation_energy(energy) and any(word in energy.lower() for word in _NO_ENERGIES):
+        raise ValueError(
+            f"{energy!r} is no formation energy, and neither chooses a phase nor makes a free "
+            "energy: predict formation energies too, or one phase at a time"
         )
     return energy
 

@@ -3,6 +3,7 @@
 import inspect
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from sklmat.screening._columns import PHASE, UNITS, fraction_columns
 
@@ -32,7 +33,8 @@ class CompositionModel:
     """
 
     def __init__(self, model, columns, phases, return_std):
-        self.model = model
+        # A search predicts with its best estimator, which alone knows the phases.
+        self.model = model = getattr(model, "best_estimator_", model)
         self.return_std = return_std
         self.takes_phase = PHASE in inspect.signature(model.predict).parameters
         known = self._read_table_model() if not self.takes_phase else self._read_phase_model()
@@ -46,6 +48,8 @@ class CompositionModel:
 
     def _read_phase_model(self):
         """Inputs of a model with its own notion of phase; return the phases."""
+        if not hasattr(self.model, "elements_"):
+            raise NotFittedError(f"{type(self.model).__name__} is not fitted: call fit first")
         self.inputs = [f"x_{symbol}" for symbol in self.model.elements_]
         return list(self.model.phases_)
 
@@ -54,8 +58,8 @@ class CompositionModel:
         names = getattr(self.model, "feature_names_in_", None)
         if names is None:
             raise TypeError(
-                f"{type(self.model).__name__} does not know what its columns mean: fit it on a "
-                "DataFrame with columns such as x_Fe, x_Ni and lattice_fcc"
+                f"{type(self.model).__name__} is not fitted, or does not know what its columns "
+                "mean: fit it on a DataFrame with columns such as x_Fe, x_Ni and lattice_fcc"
             )
         self.inputs = [str(name) for name in names]
         fractions = fraction_columns(self.inputs)
@@ -93,7 +97,15 @@ class CompositionModel:
             table, settings = table[self.inputs], {PHASE: phase, **settings}
         else:
             table = self._with_lattice(table, phase)
-        output = self.model.predict(table, **settings)
+        try:
+            output = self.model.predict(table, **settings)
+        except TypeError as error:
+            if not self.return_std or "return_std" not in str(error):
+                raise
+            raise TypeError(
+                f"{type(self.model).__name__} cannot say how sure it is (its predict has no "
+                "return_std): leave return_std out"
+            ) from error
         values, spread = output if self.return_std else (output, None)
         return _as_columns(values, len(table)), _as_columns(spread, len(table))
 

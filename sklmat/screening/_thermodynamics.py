@@ -238,7 +238,14 @@ def lattice_parameter(volume, lattice):
     Raises
     ------
     ValueError
-        When a volume is not positive or a lattice is unknown.
+        When a volume is not positive, a lattice is unknown, or their numbers do not fit.
+
+    Notes
+    -----
+    `lattice` is the one on which the atoms sit, which is not always the phase that a cell was set
+    up as (see `stable_phase`): of a cell that is called bcc and has become fcc, *a* would come out
+    a fifth too small. `EFTGANRegressor.lattice_probability` tells where a composition comes to
+    rest.
 
     Examples
     --------
@@ -254,7 +261,12 @@ def lattice_parameter(volume, lattice):
     if other:
         raise ValueError(f"no cell is known for {other}; there are {list(_CUBES)}")
     cube = np.array([_CUBES[name] for name in names])[code.reshape(np.shape(lattice))]
-    a = np.cbrt(cube * volume)
+    try:
+        a = np.cbrt(cube * volume)
+    except ValueError as error:
+        raise ValueError(
+            f"{cube.size} lattices do not fit {volume.size} volumes: give one for all, or one each"
+        ) from error
     return float(a) if a.ndim == 0 else a
 
 
