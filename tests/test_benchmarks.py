@@ -192,12 +192,17 @@ def test_every_augmentation_and_control_adds_its_own_rows(monkeypatch):
     table = pd.DataFrame({"x_Fe": x[:, 0], "x_Ni": x[:, 1], "Fe_0": x[:, 0] ** 2})
     y = np.column_stack([x[:, 0], rng.normal(size=20)])
     found, teacher = script["arms"](table, y, 0)
-    assert len(found) == 10
+    assert len(found) == 11
     assert all(len(rows) == len(labels) == 7 for rows, labels, _ in found.values())
     # A quadratic ridge regression knows a square, and the teacher labels what is labelled alike.
     rows, labels, _ = found["ridge, labelled alike"]
     np.testing.assert_allclose(rows["Fe_0"], rows["x_Fe"] ** 2, atol=1e-3)
     np.testing.assert_allclose(labels, teacher.predict(rows))
+    # Between a row and one of its nearest: within the spread of a sixth or so of the rows.
+    rows, labels, _ = found["neighbours, labelled alike"]
+    np.testing.assert_allclose(labels, teacher.predict(rows))
+    gaps = np.abs(rows["x_Fe"].to_numpy()[:, None] - x[:, 0]).min(axis=1)
+    assert gaps.max() <= np.diff(np.sort(x[:, 0])).max()
     assert not np.allclose(found["noise"][1], found["noise, labelled alike"][1])
 
 
