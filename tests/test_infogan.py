@@ -650,6 +650,12 @@ def numbers(X):
     return full.to_numpy(), full.to_numpy()[:, :5]
 
 
+def test_one_class_is_refused():
+    X, _ = make_toy_table(20)
+    with pytest.raises(ValueError, match=r"y holds the class 'a' only"):
+        InfoGANAugmenter(**QUICK).fit(X, ["a"] * 20)
+
+
 def test_default_labels_are_the_mean_of_two_processes():
     X, y = make_toy_table(40)
     labeler = InfoGANAugmenter(**QUICK).fit(X, y).labeler_

@@ -23,18 +23,14 @@ class GANTrainer:
         Learning rate of Adam; falls to zero along half a cosine.
     n_steps : int
         Length of the whole training.
-    adversarial_weight : float
-        Of the discriminator's verdict in the loss of the generator.
     info_weight : float
-        Of the mutual information in both losses.
+        Of the mutual information in both losses, where the discriminator's verdict counts once.
     reconstruction_weight : float
         Of the squared distance between a real row and what is generated for its code.
     moment_weight : float
         Of the squared distance between the first two moments of real and generated batches.
     penalty_weight : float
         Of the squared slope of the discriminator at real rows.
-    weight_decay : float
-        Of all weights, decoupled from the losses.
     seed : int
         Of the noise and of the batches.
     """
@@ -48,14 +44,12 @@ class GANTrainer:
         info_weight,
         reconstruction_weight,
         penalty_weight,
-        adversarial_weight=1.0,
         moment_weight=0.0,
-        weight_decay=0.0,
         seed=0,
     ):
         self.gan = gan
         self.weights = {
-            "generator": adversarial_weight,
+            "generator": 1.0,
             "information": info_weight,
             "reconstruction": reconstruction_weight,
             "moments": moment_weight,
@@ -64,9 +58,9 @@ class GANTrainer:
         self.random = torch.Generator().manual_seed(seed)
         heads = (gan.trunk, gan.discriminator, gan.information)
         critic = [weight for head in heads for weight in head.parameters()]
-        how = {"lr": lr, "betas": _BETAS, "weight_decay": weight_decay, "fused": True}
-        self.generator_steps = torch.optim.AdamW(gan.generator.parameters(), **how)
-        self.critic_steps = torch.optim.AdamW(critic, **how)
+        how = {"lr": lr, "betas": _BETAS, "fused": True}
+        self.generator_steps = torch.optim.Adam(gan.generator.parameters(), **how)
+        self.critic_steps = torch.optim.Adam(critic, **how)
         self.schedules = [
             torch.optim.lr_scheduler.CosineAnnealingLR(steps, n_steps)
             for steps in (self.generator_steps, self.critic_steps)
