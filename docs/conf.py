@@ -23,7 +23,10 @@ extensions = [
 exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
-extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
+extlinks = {
+    "doi": ("https://doi.org/%s", "doi:%s"),
+    "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
+}
 
 autosummary_generate = True
 autodoc_typehints = "none"

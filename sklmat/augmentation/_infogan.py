@@ -328,8 +328,8 @@ class InfoGANAugmenter(BaseAugmenter):
             raise ValueError("n_iterations > 1 puts the target into the code, so fit needs y")
         if self.classes_ is not None and len(self.classes_) == 1:
             raise ValueError(
-                f"y holds the class {self.classes_.tolist()[0]!r} only, so there is nothing to label by; "
-                "pass rows of another class too, or floats if y is a quantity"
+                f"y holds the class {self.classes_.tolist()[0]!r} only, so there is nothing to "
+                "label by; pass rows of another class too, or floats if y is a quantity"
             )
         self.code_features_, self._rows = codes.columns, X
         columns = codes, find_blocks(self._names(), X, codes)

@@ -18,7 +18,7 @@ _MIN_ROWS = 10
 class QualityReport:
     """Real rows against rows generated for their codes.
 
-    Attributes
+    Parameters
     ----------
     column_distances : dict of str to float
         Wasserstein distance of each feature, in units of its standard deviation over the training

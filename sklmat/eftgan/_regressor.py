@@ -321,14 +321,19 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, phase
+        X : sequence of structures, sequence of Composition, or table of fractions
             As in `predict`.
         y : array-like of shape (n,) or (n, n_targets)
+            True values.
         sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+        phase : str or array-like of str, default=None
+            As in `predict`.
 
         Returns
         -------
         r2 : float
+            One for perfect predictions, zero for the mean; averaged over targets.
         """
         return r2_score(y, self.predict(X, phase), sample_weight=sample_weight)
 
