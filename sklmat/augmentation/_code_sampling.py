@@ -2,8 +2,7 @@
 
 import numpy as np
 
-#: Fractions that sum to one within this are taken as rounded.
-_SUM_TOLERANCE = 1e-3
+from sklmat.augmentation._fractions import check_fractions, refuse_rows
 
 
 def sample_codes(codec, X, n, how, rng):
@@ -92,23 +91,17 @@ def check_codes(codes, codec, names):
         )
     rows = np.zeros((len(codes), codec.n_columns))
     rows[:, codec.columns] = codes
-    _refuse(~np.isfinite(codes).all(axis=1), "holds NaN or infinity", codes)
+    refuse_rows(~np.isfinite(codes).all(axis=1), "holds NaN or infinity", codes, "codes: ")
     if len(codec.fractions):
-        fractions = rows[:, codec.fractions]
-        _refuse((fractions < 0).any(axis=1), "has a negative fraction", fractions)
-        off = np.abs(fractions.sum(axis=1) - 1) > _SUM_TOLERANCE
-        _refuse(off, "has fractions that do not sum to one", fractions)
+        check_fractions(rows[:, codec.fractions], "codes: ")
     for group in codec.groups:
         values = rows[:, group]
         wrong = ((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1)
-        _refuse(wrong, "must have a single 1 among the columns of a category", values)
+        refuse_rows(
+            wrong, "must have a single 1 among the columns of a category", values, "codes: "
+        )
     for column in codec.unseen:
         name = f"column {column}" if names is None else names[column]
-        _refuse(rows[:, column] != 0, f"has {name}, which no training row has", codes)
+        reason = f"has {name}, which no training row has"
+        refuse_rows(rows[:, column] != 0, reason, codes, "codes: ")
     return rows
-
-
-def _refuse(bad, reason, values):
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(f"codes: row {row} {reason}: {values[row].tolist()}; correct or drop it")

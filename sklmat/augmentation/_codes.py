@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Fractions in published tables are rounded; further from one, they are something else.
-_SUM_TOLERANCE = 1e-3
+from sklmat.augmentation._fractions import SUM_TOLERANCE
+
 _CATEGORY_PREFIXES = ("lattice_", "phase_")
 
 
@@ -117,7 +117,7 @@ def _check_fractions(names, X, required):
         row = int(X[:, called].min(axis=1).argmin())
     message = (
         f"the columns {[str(names[k]) for k in called]} are no fractions, which are 0 or more and "
-        f"sum to one (within {_SUM_TOLERANCE}): row {row} has {X[row, called].tolist()}. Augment "
+        f"sum to one (within {SUM_TOLERANCE}): row {row} has {X[row, called].tolist()}. Augment "
         "before scaling, keep the columns of all elements, and correct rounded or percent values; "
         "or name the code columns with code_features"
     )
@@ -160,9 +160,9 @@ def _run_to_one(X, start):
         if (column < 0).any() or (column > 1).any():
             return None
         total = total + column
-        if (total > 1 + _SUM_TOLERANCE).any():
+        if (total > 1 + SUM_TOLERANCE).any():
             return None
-        if (np.abs(total - 1) <= _SUM_TOLERANCE).all():
+        if (np.abs(total - 1) <= SUM_TOLERANCE).all():
             return stop + 1
     return None
 
@@ -246,7 +246,7 @@ def _on_simplex(values):
     """Whether every row is non-negative and sums to one."""
     if not values.shape[1] or (values < 0).any():
         return False
-    return bool((np.abs(values.sum(axis=1) - 1) <= _SUM_TOLERANCE).all())
+    return bool((np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE).all())
 
 
 def _owner_by_name(names, X, column, owners):

@@ -4,8 +4,7 @@ import os
 
 import numpy as np
 
-#: Fractions that sum to one within this are taken as rounded.
-_SUM_TOLERANCE = 1e-3
+from sklmat.augmentation._fractions import SUM_TOLERANCE, check_fractions, refuse_rows
 
 
 def looks_like_table(X):
@@ -125,7 +124,7 @@ def _amounts(item):
         raise ValueError("an amount is NaN or infinite")
     composition = item if isinstance(item, Composition) else Composition(item)
     numbers = list(composition.values())
-    if numbers and max(numbers) < 1 and abs(sum(numbers) - 1) > _SUM_TOLERANCE:
+    if numbers and max(numbers) < 1 and abs(sum(numbers) - 1) > SUM_TOLERANCE:
         # Amounts of a formula are at least one somewhere; these were meant as fractions.
         raise ValueError(f"its fractions sum to {sum(numbers):.4g} and not to one")
     return composition.fractional_composition.get_el_amt_dict()
@@ -144,8 +143,8 @@ def _numbers(values):
 def _in_order(values, symbols, elements):
     """Put columns in the order of the model's elements, and check each row."""
     _refuse_nothing(values)
-    _refuse(~np.isfinite(values).all(axis=1), "holds NaN or infinity", values)
-    _refuse((values < 0).any(axis=1), "has a negative fraction", values)
+    refuse_rows(~np.isfinite(values).all(axis=1), "holds NaN or infinity", values)
+    refuse_rows((values < 0).any(axis=1), "has a negative fraction", values)
     new = [symbol for symbol in symbols if symbol not in elements]
     for symbol in new:
         used = values[:, symbols.index(symbol)] > 0
@@ -155,11 +154,7 @@ def _in_order(values, symbols, elements):
                 f"{row}the table has a column {symbol!r}; the model knows fractions of {elements} "
                 "only"
             )
-    _refuse(
-        np.abs(values.sum(axis=1) - 1) > _SUM_TOLERANCE,
-        "has fractions that do not sum to one",
-        values,
-    )
+    check_fractions(values)
     ordered = np.zeros((len(values), len(elements)))
     known = [k for k, symbol in enumerate(symbols) if symbol in elements]
     ordered[:, [elements.index(symbols[k]) for k in known]] = values[:, known]
@@ -175,9 +170,3 @@ def _is_element(symbol):
 def _refuse_nothing(X):
     if not len(X):
         raise ValueError("X is empty: there is nothing to predict")
-
-
-def _refuse(bad, reason, values):
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(f"row {row} {reason}: {values[row].tolist()}; correct or drop it")

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from sklmat.augmentation._fractions import SUM_TOLERANCE
+
 PHASE = "phase"
 
-#: Fractions that sum to one within this are taken as rounded.
-_SUM_TOLERANCE = 1e-3
 #: Words in the names of quantities that say nothing of stability.
 _NO_ENERGIES = ("moment", "magnet", "volume", "rmsd", "displacement", "relaxation")
 
@@ -38,12 +38,12 @@ def fractions_of(x):
     if x.ndim not in (1, 2) or not x.shape[-1]:
         raise ValueError(f"fractions must be a row or a table, got shape {x.shape}")
     with np.errstate(invalid="ignore"):
-        wrong = ~((x >= 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) <= _SUM_TOLERANCE))
+        wrong = ~((x >= 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) <= SUM_TOLERANCE))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"row {row} is no composition: {np.atleast_2d(x)[row]}; fractions must be 0 or "
-            f"more and add up to one (within {_SUM_TOLERANCE})"
+            f"more and add up to one (within {SUM_TOLERANCE})"
         )
     return x
 
