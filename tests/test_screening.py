@@ -377,7 +377,8 @@ def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
         warnings.simplefilter("always")
         table = screen(Warns(), grid, n_jobs=n_jobs)
     assert len(table) == 132
-    (said,) = [w for w in caught if w.category is UserWarning]
+    # joblib has warnings of its own on a busy machine.
+    (said,) = [w for w in caught if "chromium" in str(w.message)]
     # Chromium is the last element, so the first composition is all of it.
     assert str(said.message).startswith("table 0 of the grid: 1 of 8 are all chromium")
 

@@ -113,6 +113,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     in their label. A prediction is the mean over the lattices, weighted by their probabilities.
     With ``phase=None`` in `fit` the lattice found is the phase.
 
+    On these alloys, five shuffled folds, a composition and its label are predicted with a mean
+    absolute error of 0.0105 eV/atom (formation energy) and 0.095 μB/atom; the strongest simple
+    model, the mean of a Gaussian process and a cubic ridge regression, has 0.0122 and 0.109, the
+    network with structures 0.0084 and 0.060 (``examples/benchmarks/eftgan_hea.py``). For total and
+    mixing energies predict the formation energy and add the references.
+
     Targets that follow from the relaxed cell itself, such as its volume or the displacement during
     relaxation, are given away by the structures: judge those with compositions only.
 
