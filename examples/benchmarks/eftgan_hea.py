@@ -7,7 +7,13 @@
 364 Fe-Ni-Co-Cr-Mn-Pd alloys, five shuffled folds for each seed, corrected labels. Network, GAN,
 labeler, relaxation model and regressors are fitted inside the fold.
 
-RESULTS
+Added to the training rows of XGBoost or a perceptron on elemental vectors, the rows of
+`InfoGANAugmenter` lower the error by 12-16 % (formation energy) and 18-24 % (moment) with 20 or
+40 % of the rows, more than noise, mix-up, C-mix-up and the same labeler on other rows do, and by
+0.4-2.7 % more than ridge-regressed features of the same compositions, which is within the
+intervals. Without structures `EFTGANRegressor` has mean absolute errors of 0.0105 eV/atom and 0.095
+μB/atom, where the mean of a Gaussian process and a cubic ridge regression has 0.0122 and 0.109. All
+tables, and what was tried, are in the user guide ("How good, how fast").
 """
 
 import argparse
