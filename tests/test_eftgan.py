@@ -622,9 +622,11 @@ def test_far_compositions_are_warned_of(model, alloys):
 
     corner = np.array([[0.0, 1.0, 0.0], [0.05, 0.9, 0.05], FINE])
     assert gap(corner)[0] > reach > gap(corner)[2]
-    n_far = (gap(corner) > reach).sum()
+    outside = ((corner > x.max(axis=0)) | (corner < x.min(axis=0))).any(axis=1)
+    far = (gap(corner) > reach) | outside
+    n_far = far.sum()
     X = np.vstack([x, corner[::-1], x])
-    first = len(x) + np.flatnonzero(gap(corner[::-1]) > reach)[0]
+    first = len(x) + np.flatnonzero(far[::-1])[0]
     message = rf"^{n_far} of {len(X)} compositions are .* the first is row {first}\."
     for call in (model.predict, model.predict_composition):
         with pytest.warns(ExtrapolationWarning, match=message) as caught:
@@ -641,6 +643,14 @@ def test_far_compositions_are_warned_of(model, alloys):
         on_grid = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]])
         edge = Reach(on_grid).distance
         assert edge == pytest.approx(0.125**0.5, abs=2e-6)
+
+
+def test_pure_elements_are_beyond_binaries():
+    # As far from Fe3Ni as that is from FeNi, but no training row has so much of one element.
+    reach = Reach(np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
+    message = r"^2 of 3 .*more or less of an element.* row 1\."
+    with pytest.warns(ExtrapolationWarning, match=message):
+        reach.warn(np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 1.0]]))
 
 
 def test_one_training_composition_reaches_a_little():

@@ -16,7 +16,10 @@ _CHUNK = 4096
 
 
 class Reach:
-    """Tells which compositions are farther from all known ones than these are from each other.
+    """Tells which compositions are beyond the known ones.
+
+    Those are farther from all known ones than these are from each other, or hold more or less of an
+    element than any of them, such as a pure element where no training row is one.
 
     Parameters
     ----------
@@ -36,14 +39,17 @@ class Reach:
         """Warn where rows of `x`, of shape (n, E), are out of reach."""
         far = []
         for start in range(0, len(x), _CHUNK):
-            gap = _nearest(x[start : start + _CHUNK], self.known)
-            far.append(start + np.flatnonzero(gap > self.distance))
+            rows = x[start : start + _CHUNK]
+            beyond = _nearest(rows, self.known) > self.distance
+            beyond |= (rows > self.known.max(axis=0) + _ROUNDING).any(axis=1)
+            beyond |= (rows < self.known.min(axis=0) - _ROUNDING).any(axis=1)
+            far.append(start + np.flatnonzero(beyond))
         far = np.concatenate(far)
         if len(far):
             warnings.warn(
                 f"{len(far)} of {len(x)} compositions are farther from every training composition "
-                f"than those are from each other; the first is row {far[0]}. Do not trust them "
-                "without a calculation",
+                f"than those are from each other, or hold more or less of an element than any of "
+                f"them; the first is row {far[0]}. Do not trust them without a calculation",
                 ExtrapolationWarning,
                 stacklevel=4,
             )

@@ -98,7 +98,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     -----
     ExtrapolationWarning
         By `predict`, for compositions farther from any training composition than those are from
-        each other.
+        each other, or with more or less of an element than any of them.
 
     See Also
     --------
