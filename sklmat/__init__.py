@@ -30,6 +30,7 @@ _ROOMS = {
         "NoiseAugmenter",
     ],
     "eftgan": ["EFTGANRegressor"],
+    "adversarial": ["StructureAttack", "perturb_structures"],
     "model_selection": [
         "ComponentSplit",
         "CompositionGroupKFold",

@@ -100,12 +100,15 @@ def _move(tensor, target):
     return tensor.to(target)
 
 
-def make_batch(graphs):
+def make_batch(graphs, distance=None):
     """Put all crystals of a container into one batch.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals, N atoms, E edges; or ElementGraphs
+    distance : Tensor of shape (E,), default=None
+        What the batch of crystal graphs holds in place of their distances, in their order, so that
+        gradients with respect to it can be asked for.
 
     Returns
     -------
@@ -116,19 +119,21 @@ def make_batch(graphs):
     n_atoms, n_edges = graphs.n_atoms, graphs.n_edges
     offset = np.repeat(graphs.atom_ptr[:-1], n_edges)
     target, source = graphs.edge_target + offset, graphs.edge_source + offset
-    distance = graphs.edge_distance
+    if distance is None:
+        distance = torch.from_numpy(np.array(graphs.edge_distance))
     counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
     n_dense = int(counts.min()) if len(counts) else 0
     if 0 < n_dense < counts.max():
         rank = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)
         order = np.argsort(rank >= n_dense, kind="stable")
-        target, source, distance = target[order], source[order], distance[order]
+        target, source = target[order], source[order]
+        distance = distance[torch.from_numpy(order)]
     return CrystalBatch(
         atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
         crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
         source=torch.from_numpy(source),
         target=torch.from_numpy(target),
-        distance=torch.from_numpy(np.array(distance)),
+        distance=distance,
         n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
         n_dense=n_dense,
     )

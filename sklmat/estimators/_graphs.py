@@ -38,6 +38,11 @@ class GraphReader:
                 )
 
     def _graphs(self, X):
+        """Graphs of new rows, as the network reads them."""
+        graphs = self._graphs_like_fit(X)
+        return pad_neighbors(graphs) if self.padded_ else graphs
+
+    def _graphs_like_fit(self, X):
         """Graphs of new rows, built as those of `fit` were."""
         wanted = self.graph_settings_
         if isinstance(X, CrystalGraphs):
@@ -56,7 +61,7 @@ class GraphReader:
         else:
             graphs = StructureToGraph(**wanted, n_jobs=self.n_jobs).transform(X)
         check_elements(graphs, self.nets_[0].module_.known_elements.cpu().numpy())
-        return pad_neighbors(graphs) if self.padded_ else graphs
+        return graphs
 
 
 def check_elements(graphs, known):

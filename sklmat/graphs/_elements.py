@@ -176,44 +176,96 @@ def _chunks(edge_ptr):
         start = stop
 
 
+def edge_slopes(graphs, elements, gradient):
+    """Carry a gradient with respect to `ElementGraphs.radial` on to the distances of the edges.
+
+    Parameters
+    ----------
+    graphs : CrystalGraphs of E edges
+    elements : ElementGraphs
+        Made from `graphs`.
+    gradient : ndarray like ``elements.radial``
+
+    Returns
+    -------
+    ndarray of shape (E,)
+        Where all atoms of an element see the same, a standard deviation has a kink; the slope
+        given there is zero.
+    """
+    places = _Places(graphs)
+    points, slopes = _share(
+        graphs.edge_distance, elements.cutoff, elements.step, elements.order, slope=True
+    )
+    pair, row = places.pair_of_edge, places.row_of_edge
+    n_points = len(grid_points(elements.cutoff, elements.step, elements.order))
+    by_mean = gradient[:, :n_points] / places.n_atoms
+    along = by_mean[pair[:, None], points]
+    if elements.spread:
+        shares = _share(graphs.edge_distance, elements.cutoff, elements.step, elements.order)
+        of_atom = _accumulate(row, len(places.pair_of_row), shares, n_points)
+        radial = _accumulate(pair, len(by_mean), shares, n_points) / places.n_atoms
+        deviation = of_atom - radial[places.pair_of_row]
+        spread = elements.radial[:, n_points:] * places.n_atoms
+        by_atom = np.divide(
+            gradient[:, n_points:], spread, out=np.zeros_like(by_mean), where=spread > 1e-6
+        )
+        along += (by_atom[places.pair_of_row] * deviation)[row[:, None], points]
+    return (along * slopes).sum(axis=1)
+
+
+class _Places:
+    """Where each edge of some crystals counts: its pair of nodes, and its row per atom."""
+
+    def __init__(self, graphs):
+        n_crystals = len(graphs)
+        crystal = np.repeat(np.arange(n_crystals), graphs.n_atoms)
+        nodes, node, count = np.unique(
+            crystal * 128 + graphs.atomic_numbers, return_inverse=True, return_counts=True
+        )
+        self.atomic_numbers = (nodes % 128).astype(np.uint8)
+        self.fraction = (count / graphs.n_atoms[nodes // 128]).astype(np.float32)
+        self.n_nodes = n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
+        node_ptr, pair_ptr = _pointer(n_nodes), _pointer(n_nodes**2)
+        of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
+        self.target, self.source = np.divmod(
+            np.arange(pair_ptr[-1]) - pair_ptr[of_pair], n_nodes[of_pair]
+        )
+        self.n_atoms = count[node_ptr[of_pair] + self.target][:, None]
+        of_edge = np.repeat(np.arange(n_crystals), graphs.n_edges)
+        edge_target = graphs.edge_target + graphs.atom_ptr[of_edge]
+        edge_source = node[graphs.edge_source + graphs.atom_ptr[of_edge]] - node_ptr[of_edge]
+        # Pairs of an atom's crystal whose target is the element of the atom.
+        first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
+        self.pair_of_edge = first_pair[edge_target] + edge_source
+        row_ptr = _pointer(n_nodes[crystal])
+        self.row_of_edge = row_ptr[edge_target] + edge_source
+        self.pair_of_row = np.arange(row_ptr[-1]) + np.repeat(
+            first_pair - row_ptr[:-1], n_nodes[crystal]
+        )
+
+
 def _sum_edges(graphs, step, order, spread):
     """Arrays of `ElementGraphs` for a few crystals."""
-    n_crystals = len(graphs)
-    crystal = np.repeat(np.arange(n_crystals), graphs.n_atoms)
-    nodes, node, count = np.unique(
-        crystal * 128 + graphs.atomic_numbers, return_inverse=True, return_counts=True
-    )
-    n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
-    node_ptr, pair_ptr = _pointer(n_nodes), _pointer(n_nodes**2)
-    of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
-    target, source = np.divmod(np.arange(pair_ptr[-1]) - pair_ptr[of_pair], n_nodes[of_pair])
-    n_atoms = count[node_ptr[of_pair] + target][:, None]
-
-    of_edge = np.repeat(np.arange(n_crystals), graphs.n_edges)
-    edge_target = graphs.edge_target + graphs.atom_ptr[of_edge]
-    edge_source = node[graphs.edge_source + graphs.atom_ptr[of_edge]] - node_ptr[of_edge]
-    # Pairs of an atom's crystal whose target is the element of the atom.
-    first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
+    places = _Places(graphs)
     shares = _share(graphs.edge_distance, graphs.cutoff, step, order)
     n_points = len(grid_points(graphs.cutoff, step, order))
-    total = _accumulate(first_pair[edge_target] + edge_source, pair_ptr[-1], shares, n_points)
-    radial = total / n_atoms
+    n_pairs = len(places.target)
+    radial = _accumulate(places.pair_of_edge, n_pairs, shares, n_points) / places.n_atoms
     if spread:
-        row_ptr = _pointer(n_nodes[crystal])
-        of_atom = _accumulate(row_ptr[edge_target] + edge_source, row_ptr[-1], shares, n_points)
-        pair = np.arange(row_ptr[-1]) + np.repeat(first_pair - row_ptr[:-1], n_nodes[crystal])
+        pair = places.pair_of_row
+        of_atom = _accumulate(places.row_of_edge, len(pair), shares, n_points)
         deviation = of_atom - radial[pair]
         order_by_pair = np.argsort(pair, kind="stable")
-        starts = np.searchsorted(pair[order_by_pair], np.arange(pair_ptr[-1]))
+        starts = np.searchsorted(pair[order_by_pair], np.arange(n_pairs))
         squares = np.add.reduceat(deviation[order_by_pair] ** 2, starts, axis=0)
-        radial = np.hstack([radial, np.sqrt(squares / n_atoms)])
+        radial = np.hstack([radial, np.sqrt(squares / places.n_atoms)])
     return {
-        "atomic_numbers": (nodes % 128).astype(np.uint8),
-        "fraction": (count / graphs.n_atoms[nodes // 128]).astype(np.float32),
-        "target": target.astype(np.int32),
-        "source": source.astype(np.int32),
+        "atomic_numbers": places.atomic_numbers,
+        "fraction": places.fraction,
+        "target": places.target.astype(np.int32),
+        "source": places.source.astype(np.int32),
         "radial": radial.astype(np.float32),
-        "n_nodes": n_nodes,
+        "n_nodes": places.n_nodes,
     }
 
 
@@ -225,14 +277,24 @@ def _accumulate(row, n_rows, shares, n_points):
     return total.reshape(n_rows, n_points)
 
 
-def _share(distance, cutoff, step, order):
-    """Grid points that each distance touches, and its weight at each: two arrays (E, order + 1)."""
+def _share(distance, cutoff, step, order, slope=False):
+    """Grid points that each distance touches, and its weight at each: two arrays (E, order + 1).
+
+    With `slope` the derivatives of the weights (1/Å) in their place.
+    """
     x = distance.astype(np.float64) / step
     # A distance equal to the cutoff, or a rounding above it, belongs to the last interval.
     left = np.minimum(x.astype(np.int64), _n_intervals(cutoff, step) - 1)
     t = x - left
     if order == 1:
-        weights = [1 - t, t]
+        weights = [-np.ones_like(t) / step, np.ones_like(t) / step] if slope else [1 - t, t]
+    elif slope:
+        weights = [
+            -(3 * t**2 - 6 * t + 2) / (6 * step),
+            (3 * t**2 - 4 * t - 1) / (2 * step),
+            -(3 * t**2 - 2 * t - 2) / (2 * step),
+            (3 * t**2 - 1) / (6 * step),
+        ]
     else:
         weights = [
             -t * (t - 1) * (t - 2) / 6,

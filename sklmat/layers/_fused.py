@@ -82,13 +82,14 @@ class FusedMessages(torch.autograd.Function):
             constant = -scale * sum_d / len(z) - mean * by_z
         to_source = z.new_zeros(len(gradient), 2 * width)
         to_target = z.new_zeros(len(gradient), 2 * width)
-        to_weight = torch.zeros_like(weight)
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[3] else None
         to_edges = torch.empty_like(edge_features) if ctx.needs_input_grad[2] else None
         for atoms, edges in _chunks(batch, 2 * width):
             rows = d[edges].mul_(scale).addcmul_(z[edges], by_z).add_(constant)
             to_source.index_add_(0, batch.source[edges], rows)
             _add_up(to_target, rows, batch, atoms, edges)
-            to_weight.addmm_(rows.T, edge_features[edges])
+            if to_weight is not None:
+                to_weight.addmm_(rows.T, edge_features[edges])
             if to_edges is not None:
                 torch.mm(rows, weight, out=to_edges[edges])
         return to_source, to_target, to_edges, to_weight, d_gamma, sum_d, None, None, None

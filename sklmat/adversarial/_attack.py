@@ -1,0 +1,280 @@
+"""Perturbed structures: at random, and along the gradient of a network."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklmat.adversarial._model import Reference, fitted_model
+from sklmat.adversarial._moves import Room
+from sklmat.adversarial._perturb import perturbed
+from sklmat.adversarial._search import Moves, Search
+from sklmat.graphs import CrystalGraphs
+from sklmat.structures import check_structures
+
+#: Crystals attacked at a time: enough to fill batches, few enough to bound memory.
+CHUNK = 512
+
+
+class StructureAttack(BaseEstimator):
+    """Small displacements of the atoms that make a network's prediction wrong.
+
+    Every atom moves by `budget` at most, the crystal as a whole stays where it is, and no two atoms
+    come closer than is physical. Gradients run through the periodic distances to the positions and
+    the lattice.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator, default=None
+        The network to attack: CGCNN or ECNet, as a classifier or a regressor. ``None`` leaves it to
+        the owner of this attack, `AdversarialFeatureBuilder` or a graph estimator's `adversarial`.
+        ``clone`` unfits it; wrap it into ``sklearn.frozen.FrozenEstimator`` where that matters.
+    method : {"pgd", "fgsm", "random"}, default="pgd"
+        - "random": every atom goes `budget` far in a random direction; the worst of `n_draws`.
+        - "fgsm": every atom goes `budget` far along its own gradient [1]_. The gradient is
+          normalised per atom, so the attack turns with the crystal, which the sign would not.
+        - "pgd": `n_steps` such steps, the first one `budget` long and the later ones shorter, each
+          projected back onto the balls around the sites [2]_; the worst of all points visited. It
+          begins with "fgsm" and so never does worse.
+    budget : float, default=0.05
+        Largest displacement of an atom (Å), Euclidean, net translation removed. Thermal motion at
+        room temperature displaces the atoms of halide perovskites by more than 0.1 Å.
+    strain : float, default=0.0
+        Largest Frobenius norm of the strain of the lattice. Zero leaves the lattice alone; with
+        ``budget=0`` only the lattice is strained.
+    neighbors : {"rebuilt", "fixed"}, default="rebuilt"
+        Whether the neighbours are chosen anew at every step, as the estimator will choose them in
+        the perturbed structure. "fixed" lets only the distances change; it is smooth, but what it
+        finds need not hold when the structure is predicted. Graphs of a pymatgen strategy can only
+        be attacked so.
+    n_steps : int, default=10
+        Gradient steps of "pgd".
+    n_draws : int, default=1
+        Draws of "random".
+    min_distance : float, default=None
+        No two atoms come closer than this (Å). ``None`` takes 0.7 times the sum of their covalent
+        radii. Pairs that are closer to begin with come no closer.
+    random_state : int, RandomState or None, default=None
+        Of the random draws.
+    verbose : bool, default=False
+        Show a progress bar over the crystals.
+
+    See Also
+    --------
+    perturb_structures : Random noise without an estimator.
+    find_adversarial_examples : Which rows are right when clean and wrong when perturbed.
+    robustness_curve : Score against budget.
+
+    Notes
+    -----
+    What is made as large as possible: for classifiers the log-odds of the likeliest other class
+    against the right one, of an ensemble the log-odds of its mean probabilities; unlike the
+    cross-entropy it does not vanish where the network is sure. For regressors the error, of several
+    targets the largest, in standard deviations of the training rows; where `y` is not given, the
+    distance from the clean prediction.
+
+    Displacements come before the strain: ``x -> (x + u)(1 + ε)`` with symmetric ε, so the lattice
+    does not turn. Where symmetry leaves no gradient on any atom, "fgsm" leaves the crystal as it
+    is, and "pgd" breaks the symmetry in its second step. The network is in evaluation mode.
+
+    In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
+
+    References
+    ----------
+    .. [1] I. J. Goodfellow, J. Shlens, C. Szegedy, "Explaining and harnessing adversarial
+       examples", ICLR (2015), :doi:`10.48550/arXiv.1412.6572`
+    .. [2] A. Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR
+       (2018), :doi:`10.48550/arXiv.1706.06083`
+    .. [3] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNRegressor, StructureAttack
+    >>> a = np.linspace(2.6, 3.2, 24)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> model = CGCNNRegressor(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> attack = StructureAttack(model.fit(cells, a), budget=0.1)
+    >>> moved = attack.generate(cells[:4], a[:4])
+    >>> np.linalg.norm(moved[0].cart_coords - cells[0].cart_coords, axis=1).round(3)
+    array([0.1, 0.1])
+    >>> before, after = model.predict(cells[:4]), model.predict(moved)
+    >>> bool((abs(after - a[:4]) > abs(before - a[:4])).all())
+    True
+    """
+
+    _parameter_constraints = {
+        "estimator": "no_validation",
+        "method": [StrOptions({"pgd", "fgsm", "random"})],
+        "budget": [Interval(Real, 0, None, closed="left")],
+        "strain": [Interval(Real, 0, 0.5, closed="left")],
+        "neighbors": [StrOptions({"rebuilt", "fixed"})],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "min_distance": [None, Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        method="pgd",
+        budget=0.05,
+        strain=0.0,
+        neighbors="rebuilt",
+        n_steps=10,
+        n_draws=1,
+        min_distance=None,
+        random_state=None,
+        verbose=False,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.budget = budget
+        self.strain = strain
+        self.neighbors = neighbors
+        self.n_steps = n_steps
+        self.n_draws = n_draws
+        self.min_distance = min_distance
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def generate(self, X, y=None):
+        """Perturb crystals.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,) or (C, n_targets), default=None
+            What is right. ``None`` moves the predictions away from what they are for `X`.
+
+        Returns
+        -------
+        list of pymatgen Structure, or CrystalGraphs
+            The perturbed crystals, in the form and order of `X`, which is left as it is.
+
+        Raises
+        ------
+        ValueError
+            When there is no estimator, or `y` does not suit it.
+        InvalidStructureError
+            When a crystal cannot be used.
+        """
+        self._validate_params()
+        if self.estimator is None:
+            raise ValueError(
+                "this StructureAttack has no estimator to attack: set StructureAttack(estimator), "
+                "fitted; None is for attacks whose owner supplies its own network"
+            )
+        attacked = Attacked(self.estimator, X, self)
+        moves = attacked.search(self, attacked.reference(y))
+        return attacked.perturbed(moves)
+
+    def _rng(self):
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return np.random.default_rng(seed)
+
+
+class Attacked:
+    """Crystals before an estimator: read once, attacked as often as wanted.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator, or FrozenEstimator of one
+    X : sequence of C structures, or CrystalGraphs
+    attack : StructureAttack
+        Its budgets are the largest that will be used.
+    """
+
+    def __init__(self, estimator, X, attack):
+        self.model, self.estimator = fitted_model(estimator)
+        self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
+        self.graphs = self.estimator._graphs_like_fit(X if self.structures is None else self.structures)
+        if len(self.graphs) == 0:
+            raise ValueError("X is empty (0 structures); there is nothing to attack")
+        self.attack = attack
+
+    def __len__(self):
+        return len(self.graphs)
+
+    def reference(self, y=None, threshold=None):
+        """What is right, for the estimator's outputs: `y`, or what it predicts itself.
+
+        Raises
+        ------
+        ValueError
+            When `y` has another length than X, classes that the estimator does not know, or values
+            missing.
+        """
+        if y is not None:
+            y = self.estimator._check_targets(y)
+            if len(y) != len(self):
+                raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
+        if is_classifier(self.estimator):
+            return Reference(self._codes(y))
+        if y is None:
+            values = self.model.outputs(self.graphs)
+        else:
+            values = y.reshape(len(y), -1)
+            missing = np.flatnonzero(np.isnan(values).any(axis=1))
+            if len(missing):
+                raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")
+            if values.shape[1] != self.estimator.n_outputs_:
+                raise ValueError(
+                    f"y has {values.shape[1]} targets, the estimator {self.estimator.n_outputs_}"
+                )
+        if threshold is None:
+            threshold = self.estimator.y_scale_
+        return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
+
+    def _codes(self, y):
+        if y is None:
+            return self.model.outputs(self.graphs).argmax(axis=1)
+        classes = self.estimator.classes_
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = np.flatnonzero(classes[codes] != y)
+        if len(unknown):
+            row = unknown[0]
+            raise ValueError(f"row {row} has the class {y[row]!r}, not one of {classes.tolist()}")
+        return codes
+
+    def chunks(self, rows):
+        """Rows of a few crystals at a time, under a progress bar."""
+        from tqdm import tqdm
+
+        with tqdm(
+            total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose
+        ) as bar:
+            for start in range(0, len(rows), CHUNK):
+                part = rows[start : start + CHUNK]
+                yield part
+                bar.update(len(part))
+
+    def search_in(self, rows, reference, rng, until_wrong=False):
+        """A `Search` among some rows."""
+        attack = self.attack
+        room = Room(
+            self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
+        )
+        return Search(self.model, room, reference[rows], rng, until_wrong)
+
+    def search(self, attack, reference, until_wrong=False):
+        """Moves of all crystals."""
+        rng = attack._rng()
+        found = []
+        for rows in self.chunks(np.arange(len(self))):
+            search = self.search_in(rows, reference, rng, until_wrong)
+            budgets = np.full(len(rows), float(attack.budget)), np.full(len(rows), attack.strain)
+            found.append(
+                search(attack.method, *budgets, n_steps=attack.n_steps, n_draws=attack.n_draws)
+            )
+        return Moves.concatenate(found)
+
+    def perturbed(self, moves):
+        """Moved crystals in the form that X had."""
+        return perturbed(self.structures, self.graphs, moves.displacement, moves.strain)
