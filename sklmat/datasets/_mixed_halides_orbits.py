@@ -1,0 +1,185 @@
+"""Supercells of the cubic perovskite, and the inequivalent ways to fill their halide sites.
+
+An arrangement is a bit mask: bit *i* is set where halide site *i* holds iodine. All arithmetic is
+on integers, in halves of the cubic lattice parameter, so no tolerance decides what is equivalent.
+"""
+
+from functools import lru_cache
+from itertools import combinations, permutations, product
+from math import comb
+
+import numpy as np
+
+#: Sites of the cubic cell in halves of its edge: Cs in the corner, Sn in the centre, X between.
+CESIUM, TIN, HALIDES = [(0, 0, 0)], [(1, 1, 1)], [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
+#: Masks are of 64 bits, and 1 << 63 has to stay positive.
+MAX_SITES = 63
+#: More arrangements of one composition than this are not listed, only sampled.
+MAX_LISTED = 2**18
+
+
+class Supercell:
+    """A supercell of the cubic perovskite with its halide sites and their permutations.
+
+    Parameters
+    ----------
+    matrix : tuple of three integers, or of three rows of three
+        Edges in cubic cells, or the lattice vectors themselves.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (3, 3)
+    n_cells : int
+        Formula units in it, Z.
+    sites : ndarray of shape (5 Z, 3)
+        Fractional coordinates: Z Cs, Z Sn, then the 3 Z halide sites.
+    permutations : ndarray of shape (n_operations, 3 Z)
+        Where each space-group operation that keeps the supercell takes each halide site.
+    """
+
+    def __init__(self, matrix):
+        self.matrix = np.diag(matrix) if np.ndim(matrix) == 1 else np.array(matrix)
+        determinant = round(np.linalg.det(self.matrix))
+        self._adjugate = np.rint(np.linalg.inv(self.matrix) * determinant).astype(np.int64)
+        self.n_cells = abs(determinant)
+        self._adjugate *= np.sign(determinant)
+        translations = self._translations()
+        self.n_sites = 3 * self.n_cells
+        points = [
+            (translations[:, None] + np.array(basis)).reshape(-1, 3)
+            for basis in (CESIUM, TIN, HALIDES)
+        ]
+        self.sites = self._reduce(np.concatenate(points)) / (2 * self.n_cells)
+        self.permutations = self._permutations(points[2], translations)
+
+    def _reduce(self, points):
+        """Fractional coordinates of points (in a/2) as numerators of 1 / (2 Z)."""
+        return points @ self._adjugate % (2 * self.n_cells)
+
+    def _translations(self):
+        """The Z translations of the cubic lattice in the supercell (in a/2)."""
+        corners = np.array(list(product((0, 1), repeat=3))) @ self.matrix
+        box = [range(low, high + 1) for low, high in zip(corners.min(axis=0), corners.max(axis=0))]
+        points = 2 * np.array(list(product(*box)))
+        _, first = np.unique(self._reduce(points), axis=0, return_index=True)
+        return points[np.sort(first)]
+
+    def _rotations(self):
+        """The operations of m-3m that take the supercell's lattice onto itself."""
+        signed = [
+            np.eye(3, dtype=np.int64)[list(order)] * signs
+            for order in permutations(range(3))
+            for signs in product((1, -1), repeat=3)
+        ]
+        return [
+            rotation
+            for rotation in signed
+            if not (self.matrix @ rotation @ self._adjugate % self.n_cells).any()
+        ]
+
+    def _permutations(self, points, translations):
+        scale = (2 * self.n_cells) ** np.arange(3)
+        keys = self._reduce(points) @ scale
+        order = np.argsort(keys)
+        images = np.stack([points @ rotation for rotation in self._rotations()])
+        images = (images[:, None] + translations[:, None]).reshape(-1, *points.shape)
+        return order[np.searchsorted(keys[order], self._reduce(images) @ scale)]
+
+    def images(self, masks):
+        """All symmetry images of arrangements.
+
+        Parameters
+        ----------
+        masks : ndarray of int64 of shape (n,)
+
+        Returns
+        -------
+        images : ndarray of int64 of shape (n, n_operations)
+        """
+        images = np.zeros((len(masks), len(self.permutations)), dtype=np.int64)
+        for start in range(0, self.n_sites, 8):
+            bits = np.int64(1) << self.permutations[:, start : start + 8].T
+            table = np.zeros((1, bits.shape[1]), dtype=np.int64)
+            for image in bits:  # entry v: image of the byte v of the mask
+                table = np.concatenate([table, table | image])
+            images |= table[(masks >> start) & 255]
+        return images
+
+    def orbits(self, masks):
+        """Representative and multiplicity of the orbit of each arrangement.
+
+        Parameters
+        ----------
+        masks : ndarray of int64 of shape (n,)
+
+        Returns
+        -------
+        representatives : ndarray of int64 of shape (n,)
+            The smallest mask of each orbit.
+        multiplicities : ndarray of int64 of shape (n,)
+            Size of each orbit: operations divided by those that leave the arrangement alone.
+        """
+        n_operations = len(self.permutations)
+        smallest, sizes = np.empty_like(masks), np.empty_like(masks)
+        step = max(1, 2**22 // n_operations)
+        for start in range(0, len(masks), step):
+            rows = slice(start, start + step)
+            images = self.images(masks[rows])
+            smallest[rows] = images.min(axis=1)
+            sizes[rows] = n_operations // (images == masks[rows, None]).sum(axis=1)
+        return smallest, sizes
+
+
+@lru_cache(maxsize=32)
+def supercell(matrix):
+    """The `Supercell` of a (hashable) matrix."""
+    return Supercell(matrix)
+
+
+def arrangements(cell, n_iodine, n_samples=None, rng=None):
+    """Inequivalent arrangements of `n_iodine` iodines in a supercell.
+
+    Parameters
+    ----------
+    cell : Supercell
+    n_iodine : int
+    n_samples : int or None
+        At most so many, drawn without replacement with probabilities proportional to the
+        multiplicities, as random alloys would show them. None: all.
+    rng : numpy Generator
+        Needed for samples only.
+
+    Returns
+    -------
+    masks, multiplicities : ndarray of int64 of shape (n,)
+        In ascending order of masks.
+    """
+    total = comb(cell.n_sites, n_iodine)
+    if total <= MAX_LISTED:
+        chosen = np.array(list(combinations(range(cell.n_sites), n_iodine)), dtype=np.int64)
+        masks, sizes = cell.orbits((np.int64(1) << chosen).sum(axis=1, dtype=np.int64))
+        masks, first = np.unique(masks, return_index=True)
+        sizes = sizes[first]
+        if n_samples is None or n_samples >= len(masks):
+            return masks, sizes
+        kept = np.sort(rng.choice(len(masks), n_samples, replace=False, p=sizes / total))
+        return masks[kept], sizes[kept]
+    if n_samples is None:
+        raise ValueError(
+            f"{n_iodine} iodines on {cell.n_sites} sites are {total} arrangements, too many to "
+            "list: give n_samples, or fewer iodines or sites"
+        )
+    return _sample(cell, n_iodine, n_samples, rng)
+
+
+def _sample(cell, n_iodine, n_samples, rng):
+    """The first `n_samples` different orbits of random arrangements."""
+    found = {}
+    while len(found) < n_samples:
+        ranks = rng.random((n_samples, cell.n_sites)).argsort(axis=1)[:, :n_iodine]
+        masks = (np.int64(1) << ranks).sum(axis=1, dtype=np.int64)
+        for mask, size in zip(*(part.tolist() for part in cell.orbits(masks))):
+            if len(found) < n_samples:
+                found[mask] = size
+    masks = np.array(sorted(found), dtype=np.int64)
+    return masks, np.array([found[mask] for mask in masks.tolist()])
