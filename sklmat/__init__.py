@@ -30,7 +30,12 @@ _ROOMS = {
         "NoiseAugmenter",
     ],
     "eftgan": ["EFTGANRegressor"],
-    "adversarial": ["StructureAttack", "perturb_structures"],
+    "adversarial": [
+        "StructureAttack",
+        "find_adversarial_examples",
+        "perturb_structures",
+        "robustness_curve",
+    ],
     "model_selection": [
         "ComponentSplit",
         "CompositionGroupKFold",

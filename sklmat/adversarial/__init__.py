@@ -1,6 +1,12 @@
 """Adversarial examples: attacks on structures, what sets them apart, and features made of that."""
 
 from sklmat.adversarial._attack import StructureAttack
+from sklmat.adversarial._examples import find_adversarial_examples, robustness_curve
 from sklmat.adversarial._perturb import perturb_structures
 
-__all__ = ["StructureAttack", "perturb_structures"]
+__all__ = [
+    "StructureAttack",
+    "find_adversarial_examples",
+    "perturb_structures",
+    "robustness_curve",
+]

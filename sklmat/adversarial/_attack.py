@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.adversarial._model import Reference, fitted_model
 from sklmat.adversarial._moves import Room
-from sklmat.adversarial._perturb import perturbed
+from sklmat.adversarial._perturb import perturbed, to_structures
 from sklmat.adversarial._search import Moves, Search
 from sklmat.graphs import CrystalGraphs
 from sklmat.structures import check_structures
@@ -194,7 +194,9 @@ class Attacked:
     def __init__(self, estimator, X, attack):
         self.model, self.estimator = fitted_model(estimator)
         self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-        self.graphs = self.estimator._graphs_like_fit(X if self.structures is None else self.structures)
+        self.graphs = self.estimator._graphs_like_fit(
+            X if self.structures is None else self.structures
+        )
         if len(self.graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to attack")
         self.attack = attack
@@ -274,6 +276,18 @@ class Attacked:
                 search(attack.method, *budgets, n_steps=attack.n_steps, n_draws=attack.n_draws)
             )
         return Moves.concatenate(found)
+
+    def decode(self, outputs):
+        """Predictions as the estimator gives them."""
+        if is_classifier(self.estimator):
+            return self.estimator.classes_[outputs.argmax(axis=1)]
+        return outputs[:, 0] if self.estimator.target_ndim_ == 1 else outputs
+
+    def originals(self, rows):
+        """Some of the crystals as pymatgen structures."""
+        if self.structures is not None:
+            return self.structures[rows]
+        return to_structures(self.graphs[rows])
 
     def perturbed(self, moves):
         """Moved crystals in the form that X had."""

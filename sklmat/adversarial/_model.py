@@ -83,7 +83,7 @@ class AttackedModel:
         return EvenBatches(len(graphs), self.batch_size)
 
     def _batch(self, graphs, with_leaf=False):
-        """A batch on the device; with the leaf to derive by, and what maps its gradient to edges."""
+        """A batch on the device, the leaf to derive by, and what maps its gradient to edges."""
         parameter = next(self.modules[0].parameters())
         full = pad_neighbors(graphs) if self.padded else graphs
         inputs = self.inputs(full)

@@ -113,3 +113,17 @@ def _moved(structure, displacement, strain):
         site_properties=structure.site_properties,
         labels=structure.labels,
     )
+
+
+def to_structures(graphs):
+    """Crystal graphs as pymatgen structures."""
+    from pymatgen.core import Lattice, Structure
+
+    atoms = zip(
+        np.split(graphs.atomic_numbers, graphs.atom_ptr[1:-1]),
+        np.split(graphs.positions, graphs.atom_ptr[1:-1]),
+    )
+    return [
+        Structure(Lattice(matrix, pbc=pbc), numbers, positions, coords_are_cartesian=True)
+        for (numbers, positions), matrix, pbc in zip(atoms, graphs.lattices, graphs.pbc)
+    ]

@@ -52,6 +52,10 @@ class Moves:
         self.strain[mask] = other.strain
         self.error[mask], self.outputs[mask] = other.error, other.outputs
 
+    def copy(self):
+        """The same moves in arrays of their own."""
+        return self[np.ones(len(self.error), dtype=bool)]
+
     def keep_worse(self, active, other):
         """Take over from `other`, which holds the active crystals, what is worse."""
         worse = other.error > self.error[active]
@@ -78,9 +82,39 @@ class Search:
         self.model, self.room, self.reference, self.rng = model, room, reference, rng
         self.until_wrong = until_wrong
 
+    def __getitem__(self, mask):
+        """Search among some of the crystals only."""
+        return Search(self.model, self.room[mask], self.reference[mask], self.rng, self.until_wrong)
+
     def still(self):
         """The crystals as they are."""
         return self._judged(self.room, self.reference, *self.room.still())
+
+    def scaled(self, moves, factor):
+        """The same moves, times a factor for each crystal."""
+        of_atoms = np.repeat(factor, self.room.graphs.n_atoms)[:, None]
+        displacement = moves.displacement * of_atoms
+        return self._judged(
+            self.room, self.reference, displacement, moves.strain * factor[:, None, None]
+        )
+
+    def draw(self, budget, strain):
+        """Random moves, every atom as far as it may go."""
+        graphs = self.room.graphs
+        length = np.repeat(budget, graphs.n_atoms)[:, None]
+        moves = self.room.bound(
+            directions(graphs, self.rng) * length,
+            strain_directions(graphs, self.rng) * strain[:, None, None],
+            budget,
+            strain,
+        )
+        return self._judged(self.room, self.reference, *moves)
+
+    def score(self, moves):
+        """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""
+        if self.reference.threshold is None:
+            return (moves.error <= 0).astype(float)
+        return np.abs(moves.outputs - self.reference.values).mean(axis=1)
 
     def __call__(self, method, budget, strain, *, n_steps=10, n_draws=1, start=None, best=None):
         """Search within the budgets of each crystal.
@@ -112,15 +146,7 @@ class Search:
             active = self._active(best)
             if not active.any():
                 break
-            room, reference = self.room[active], self.reference[active]
-            graphs = room.graphs
-            moves = room.bound(
-                directions(graphs, self.rng) * np.repeat(budget[active], graphs.n_atoms)[:, None],
-                strain_directions(graphs, self.rng) * strain[active, None, None],
-                budget[active],
-                strain[active],
-            )
-            best.keep_worse(active, self._judged(room, reference, *moves))
+            best.keep_worse(active, self[active].draw(budget[active], strain[active]))
         return best
 
     def _climb(self, best, budget, strain, n_steps, start):

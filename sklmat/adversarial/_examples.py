@@ -1,0 +1,350 @@
+"""Adversarial examples with the smallest displacement that makes them, and robustness curves."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+
+from sklmat.adversarial._attack import Attacked, StructureAttack
+from sklmat.adversarial._perturb import perturbed
+
+#: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
+_BISECTIONS = 6
+#: Two-sided 95 % of the normal distribution.
+_Z = 1.959963984540054
+
+
+def find_adversarial_examples(
+    estimator,
+    X,
+    y,
+    *,
+    method="pgd",
+    scale=0.05,
+    strain=0.0,
+    threshold=None,
+    neighbors="rebuilt",
+    n_steps=10,
+    n_draws=1,
+    min_distance=None,
+    random_state=None,
+    verbose=False,
+):
+    """Crystals that are predicted right as they are, and wrong when perturbed.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator
+        CGCNN or ECNet, as a classifier or a regressor. Its examples say something of the data only
+        where it has not been trained on these rows.
+    X : sequence of C structures, or CrystalGraphs
+    y : array-like of shape (C,) or (C, n_targets)
+    method : {"pgd", "fgsm", "random"}, default="pgd"
+        See `StructureAttack`. "random", at one level of noise, is the step of the paper [1]_.
+    scale : float, default=0.05
+        Largest displacement of an atom (Å).
+    strain : float, default=0.0
+        Largest Frobenius norm of the strain of the lattice.
+    threshold : float or array-like of shape (n_targets,), default=None
+        For regressors, in the unit of `y`: a prediction further off than this is wrong. ``None``
+        takes twice the median absolute error on these rows as they are, target by target; it is
+        kept in ``table.attrs["threshold"]``.
+    neighbors, n_steps, n_draws, min_distance, random_state, verbose
+        See `StructureAttack`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per adversarial example, in the order of `X`:
+
+        - ``index``: row of `X`.
+        - ``target``, ``prediction``, ``perturbed prediction``.
+        - ``smallest budget (Å)``: largest displacement of an atom in the weakest perturbation found
+          that makes the prediction wrong, by bisection to 1/64 of `scale`; with `strain` also
+          ``smallest strain``, which shrinks along with it.
+        - ``displacement (Å)``: that perturbation, ndarray of shape (n_atoms, 3), before the strain.
+        - ``structure``: the crystal perturbed by it, a pymatgen ``Structure``.
+
+        ``table.attrs`` holds ``n_right``, the number of rows that are right as they are.
+
+    Raises
+    ------
+    TypeError
+        When `estimator` is no graph estimator.
+    ValueError
+        When `y` does not suit it, or a parameter is out of range.
+
+    Notes
+    -----
+    "pgd" attacks anew at each budget, from the perturbation found before; "fgsm" takes one step of
+    that length; "random" shrinks the draw that was found. The smallest budget is an upper bound:
+    no attack proves that there is no smaller one.
+
+    References
+    ----------
+    .. [1] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNClassifier, find_adversarial_examples
+    >>> a = np.linspace(2.6, 3.2, 24)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> y = np.where(a > 2.9, "loose", "dense")
+    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> table = find_adversarial_examples(model.fit(cells, y), cells, y, scale=0.2)
+    >>> bool((table["prediction"] != table["perturbed prediction"]).all())
+    True
+    >>> bool((table["smallest budget (Å)"] <= 0.2).all())
+    True
+    """
+    attack = StructureAttack(
+        estimator,
+        method=method,
+        budget=scale,
+        strain=strain,
+        neighbors=neighbors,
+        n_steps=n_steps,
+        n_draws=n_draws,
+        min_distance=min_distance,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    attack._validate_params()
+    attacked = Attacked(estimator, X, attack)
+    reference = attacked.reference(y, _threshold(attacked, y, threshold))
+    outputs = attacked.model.outputs(attacked.graphs)
+    right = np.flatnonzero(attacked.model.error(outputs, reference) <= 0)
+    flips = find_flips(attacked, reference, right)
+    table = _table(attacked, y, outputs, flips)
+    table.attrs["n_right"] = len(right)
+    if reference.threshold is not None:
+        table.attrs["threshold"] = reference.threshold
+    return table
+
+
+def _threshold(attacked, y, threshold):
+    """How far off is wrong, ndarray of shape (T,); None for classifiers."""
+    if is_classifier(attacked.estimator):
+        if threshold is not None:
+            raise ValueError("threshold is for regressors; a class is right or wrong")
+        return None
+    if threshold is None:
+        reference = attacked.reference(y)
+        errors = np.abs(attacked.model.outputs(attacked.graphs) - reference.values)
+        return 2 * np.median(errors, axis=0)
+    threshold = np.asarray(threshold, dtype=float)
+    if not (threshold > 0).all():
+        raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
+    return threshold
+
+
+def find_flips(attacked, reference, rows):
+    """Weakest moves found that make predictions wrong.
+
+    Parameters
+    ----------
+    attacked : Attacked
+    reference : Reference
+    rows : ndarray of int
+        Crystals to attack.
+
+    Returns
+    -------
+    list of tuple (rows, fraction, Moves)
+        Of crystals that could be flipped: their rows, the fraction of the budgets that was needed,
+        and the moves.
+    """
+    attack = attacked.attack
+    rng = attack._rng()
+    found = []
+    for part in attacked.chunks(rows):
+        search = attacked.search_in(part, reference, rng, until_wrong=True)
+        ones = np.ones(len(part))
+        moves = search(
+            attack.method,
+            attack.budget * ones,
+            attack.strain * ones,
+            n_steps=attack.n_steps,
+            n_draws=attack.n_draws,
+        )
+        flipped = moves.error > 0
+        if flipped.any():
+            search = search[flipped]
+            found.append((part[flipped], *_weaken(search, moves[flipped], attack)))
+    return found
+
+
+def _weaken(search, moves, attack):
+    """Bisect the fraction of the budgets that each crystal needs."""
+    low, high = np.zeros(len(moves.error)), np.ones(len(moves.error))
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        trial = search.scaled(moves, middle / high)
+        if attack.method != "random":
+            trial = search(
+                attack.method,
+                attack.budget * middle,
+                attack.strain * middle,
+                n_steps=max(1, attack.n_steps // 2),
+                start=trial if attack.method == "pgd" else None,
+                best=trial if attack.method == "pgd" else None,
+            )
+        wrong = trial.error > 0
+        moves[wrong] = trial[wrong]
+        high, low = np.where(wrong, middle, high), np.where(wrong, low, middle)
+    return high, moves
+
+
+def _table(attacked, y, outputs, flips):
+    columns = {"index": [], "target": [], "prediction": [], "perturbed prediction": []}
+    columns |= {"smallest budget (Å)": [], "smallest strain": []}
+    columns |= {"displacement (Å)": [], "structure": []}
+    attack = attacked.attack
+    for rows, _, moves in flips:
+        ends = moves.atom_ptr[1:-1]
+        parts = np.split(moves.displacement, ends)
+        columns["index"] += rows.tolist()
+        columns["target"] += list(np.asarray(y)[rows])
+        columns["prediction"] += list(attacked.decode(outputs[rows]))
+        columns["perturbed prediction"] += list(attacked.decode(moves.outputs))
+        columns["smallest budget (Å)"] += [np.linalg.norm(u, axis=1).max() for u in parts]
+        columns["smallest strain"] += np.linalg.norm(moves.strain, axis=(1, 2)).tolist()
+        columns["displacement (Å)"] += parts
+        graphs = attacked.graphs[rows]
+        originals = attacked.originals(rows)
+        columns["structure"] += perturbed(originals, graphs, moves.displacement, moves.strain)
+    if not attack.strain:
+        del columns["smallest strain"]
+    return pd.DataFrame(columns)
+
+
+def robustness_curve(
+    estimator,
+    X,
+    y,
+    *,
+    methods=("random", "fgsm", "pgd"),
+    budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
+    neighbors="rebuilt",
+    n_steps=10,
+    n_draws=5,
+    min_distance=None,
+    random_state=None,
+    verbose=False,
+):
+    """Score of a network against the displacement that its atoms are allowed.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator
+        CGCNN or ECNet, as a classifier or a regressor.
+    X : sequence of C structures, or CrystalGraphs
+    y : array-like of shape (C,) or (C, n_targets)
+    methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
+    budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+        Largest displacements of an atom (Å).
+    n_draws : int, default=5
+        Draws of "random", whose scores are averaged.
+    neighbors, n_steps, min_distance, random_state, verbose
+        See `StructureAttack`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``method``, ``budget`` (Å), ``score``, ``lower`` and ``upper`` (95 % interval over
+        the rows) and ``n`` (rows). ``table.attrs["score"]`` is "accuracy" for classifiers, with
+        Wilson's interval, and "mean absolute error" for regressors (over all targets, in the unit
+        of `y`), with 1.96 standard errors.
+
+    Raises
+    ------
+    TypeError
+        When `estimator` is no graph estimator.
+    ValueError
+        When `y` does not suit it, or a parameter is out of range.
+
+    Notes
+    -----
+    "random" is the score under noise. "fgsm" and "pgd" count the worst point that they visited, the
+    crystal as it is included; "pgd" goes on from what it found with the budget before, which lies
+    within the larger one too, so its curve can only fall (for an error: rise).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNClassifier, robustness_curve
+    >>> a = np.linspace(2.6, 3.2, 24)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> y = np.where(a > 2.9, "loose", "dense")
+    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.2), methods=("pgd",))
+    >>> bool(curve["score"].is_monotonic_decreasing)
+    True
+    """
+    budgets = np.sort(np.asarray(budgets, dtype=float))
+    attack = StructureAttack(
+        estimator,
+        budget=float(budgets[-1]) if len(budgets) else -1.0,
+        neighbors=neighbors,
+        n_steps=n_steps,
+        n_draws=n_draws,
+        min_distance=min_distance,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    attack._validate_params()
+    unknown = set(methods) - {"random", "fgsm", "pgd"}
+    if unknown or not len(methods) or (budgets < 0).any():
+        raise ValueError(
+            "methods must be some of 'random', 'fgsm', 'pgd', and budgets 0 or more; got "
+            f"{list(methods)} and {budgets.tolist()}"
+        )
+    attacked = Attacked(estimator, X, attack)
+    reference = attacked.reference(y)
+    right = is_classifier(attacked.estimator)
+    rng = attack._rng()
+    scores = {method: [] for method in methods}
+    for rows in attacked.chunks(np.arange(len(attacked))):
+        search = attacked.search_in(rows, reference, rng, until_wrong=right)
+        for method in methods:
+            scores[method].append(_scores(search, method, budgets, attack))
+    lines = [
+        {"method": method, "budget": budget, **_summary(values, right), "n": len(values)}
+        for method in methods
+        for budget, values in zip(budgets, np.concatenate(scores[method], axis=1))
+    ]
+    table = pd.DataFrame(lines)
+    table.attrs["score"] = "accuracy" if right else "mean absolute error"
+    return table
+
+
+def _scores(search, method, budgets, attack):
+    """Score of each crystal at each budget, ndarray of shape (n_budgets, C)."""
+    clean = search.still()
+    best, rows = clean, []
+    none = np.zeros(len(clean.error))
+    for budget in budgets:
+        each = np.full(len(none), budget)
+        if budget == 0:
+            rows.append(search.score(clean))
+        elif method == "random":
+            draws = [search.draw(each, none) for _ in range(attack.n_draws)]
+            rows.append(np.mean([search.score(draw) for draw in draws], axis=0))
+        elif method == "fgsm":
+            rows.append(search.score(search("fgsm", each, none, best=clean.copy())))
+        else:
+            best = search("pgd", each, none, n_steps=attack.n_steps, start=best, best=best.copy())
+            rows.append(search.score(best))
+    return np.array(rows)
+
+
+def _summary(values, is_share):
+    n, mean = len(values), values.mean()
+    if not is_share:
+        half = _Z * values.std(ddof=1) / n**0.5 if n > 1 else np.nan
+        return {"score": mean, "lower": mean - half, "upper": mean + half}
+    centre = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * np.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
+    return {"score": mean, "lower": max(centre - half, 0.0), "upper": min(centre + half, 1.0)}
