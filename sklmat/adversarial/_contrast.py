@@ -8,7 +8,7 @@ from scipy.special import gammaln, nctdtrinc
 #: Differences below this part of the largest magnitude in a column are rounding, and so are those
 #: below the second, where all values are near zero.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-14
-#: Beyond this t the limits of its noncentrality are proportional to t (to 1e-5 of their value).
+#: Beyond this t the limits of its noncentrality are proportional to t (to 2e-4 of their value).
 _LARGE_T = 1e3
 _COLUMNS = (
     "rank",
