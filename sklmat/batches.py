@@ -202,6 +202,14 @@ class GraphDataset(Dataset):
         Targets; zeros where only predictions are wanted.
     weight : Tensor of shape (C,) or (C, n_targets), or None
         Weight of each crystal, or each of its targets, in the loss; ones by default.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Deals out the batches.
+    perturb : callable or None
+        Called with the rows of a batch and the generator; gives the graphs to train on in place of
+        those rows.
     """
 
     def __init__(self, graphs, y=None, weight=None):
@@ -209,6 +217,7 @@ class GraphDataset(Dataset):
         self.y = torch.zeros(len(graphs)) if y is None else y
         self.weight = torch.ones(len(graphs)) if weight is None else weight
         self.generator = None
+        self.perturb = None
 
     def __len__(self):
         return len(self.graphs)
@@ -218,7 +227,8 @@ class GraphDataset(Dataset):
 
     def __getitems__(self, indices):
         rows = np.asarray(indices)
-        return make_batch(self.graphs[rows]), (self.y[rows], self.weight[rows])
+        graphs = self.graphs[rows] if self.perturb is None else self.perturb(rows, self.generator)
+        return make_batch(graphs), (self.y[rows], self.weight[rows])
 
 
 def as_is(batch):

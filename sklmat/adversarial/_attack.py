@@ -3,11 +3,12 @@
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.adversarial._model import Reference, fitted_model
+from sklmat.adversarial._model import AttackedModel, Reference, fitted_model
 from sklmat.adversarial._moves import Room
 from sklmat.adversarial._perturb import perturbed, to_structures
 from sklmat.adversarial._search import Moves, Search
@@ -32,7 +33,8 @@ class StructureAttack(BaseEstimator):
         the owner of this attack, `AdversarialFeatureBuilder` or a graph estimator's `adversarial`.
         ``clone`` unfits it; wrap it into ``sklearn.frozen.FrozenEstimator`` where that matters.
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        - "random": every atom goes `budget` far in a random direction; the worst of `n_draws`.
+        - "random": every atom goes `budget` far in a random direction, less the net translation; the
+          worst of `n_draws`.
         - "fgsm": every atom goes `budget` far along its own gradient [1]_. The gradient is
           normalised per atom, so the attack turns with the crystal, which the sign would not.
         - "pgd": `n_steps` such steps, the first one `budget` long and the later ones shorter, each
@@ -57,7 +59,7 @@ class StructureAttack(BaseEstimator):
         No two atoms come closer than this (Å). ``None`` takes 0.7 times the sum of their covalent
         radii. Pairs that are closer to begin with come no closer.
     random_state : int, RandomState or None, default=None
-        Of the random draws.
+        Of the random draws; where a network is trained with the attack, that of the network counts.
     verbose : bool, default=False
         Show a progress bar over the crystals.
 
@@ -175,9 +177,66 @@ class StructureAttack(BaseEstimator):
         moves = attacked.search(self, attacked.reference(y))
         return attacked.perturbed(moves)
 
+    def _room(self, graphs):
+        """Where the training crystals of an estimator may go."""
+        self._validate_params()
+        if self.estimator is not None:
+            raise ValueError(
+                "adversarial=StructureAttack(...) attacks the network in training: leave its "
+                "estimator None"
+            )
+        return Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
+
+    def _trainer(self, estimator, module, dataset):
+        """A function from the rows of a batch to what the network is to learn from in this step."""
+        reference = _training_reference(dataset, is_classifier(estimator))
+        # In training all is in units of the scaled targets.
+        n_targets = 0 if reference.threshold is None else reference.values.shape[1]
+        model = AttackedModel(estimator, [module], np.ones(n_targets), np.zeros(n_targets))
+
+        def perturb(rows, generator):
+            rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
+            room, chosen = dataset.room[rows], rng.random(len(rows)) < 0.5
+            displacement, strain = room.still()
+            if chosen.any():
+                search = Search(model, room[chosen], reference[rows[chosen]], rng)
+                moved = self._moves(search)
+                displacement[np.repeat(chosen, room.graphs.n_atoms)], strain[chosen] = moved
+            return estimator._inputs(room.move(displacement, strain))
+
+        return perturb
+
+    def _moves(self, search):
+        """Displacements and strains to train with; a single random draw needs no network."""
+        if self.method == "random" and self.n_draws == 1:
+            each = np.ones(len(search.room))
+            return search.room.draw(self.budget * each, self.strain * each, search.rng)
+        moves = self._search(search)
+        return moves.displacement, moves.strain
+
+    def _search(self, search):
+        """The worst moves within the full budgets."""
+        each = np.ones(len(search.room))
+        return search(
+            self.method,
+            self.budget * each,
+            self.strain * each,
+            n_steps=self.n_steps,
+            n_draws=self.n_draws,
+        )
+
     def _rng(self):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return np.random.default_rng(seed)
+
+
+def _training_reference(dataset, has_classes):
+    """What the network should say of the training rows; missing targets are never wrong."""
+    if has_classes:
+        return Reference(dataset.y.numpy())
+    weight = dataset.weight.numpy().reshape(len(dataset.y), -1)
+    threshold = np.where(weight > 0, 1.0, np.inf) * np.ones_like(dataset.y.numpy())
+    return Reference(dataset.y.numpy().astype(float), threshold)
 
 
 class Attacked:
@@ -270,11 +329,7 @@ class Attacked:
         rng = attack._rng()
         found = []
         for rows in self.chunks(np.arange(len(self))):
-            search = self.search_in(rows, reference, rng, until_wrong)
-            budgets = np.full(len(rows), float(attack.budget)), np.full(len(rows), attack.strain)
-            found.append(
-                search(attack.method, *budgets, n_steps=attack.n_steps, n_draws=attack.n_draws)
-            )
+            found.append(attack._search(self.search_in(rows, reference, rng, until_wrong)))
         return Moves.concatenate(found)
 
     def decode(self, outputs):

@@ -160,14 +160,7 @@ def find_flips(attacked, reference, rows):
     found = []
     for part in attacked.chunks(rows):
         search = attacked.search_in(part, reference, rng, until_wrong=True)
-        ones = np.ones(len(part))
-        moves = search(
-            attack.method,
-            attack.budget * ones,
-            attack.strain * ones,
-            n_steps=attack.n_steps,
-            n_draws=attack.n_draws,
-        )
+        moves = attack._search(search)
         flipped = moves.error > 0
         if flipped.any():
             search = search[flipped]
@@ -266,9 +259,9 @@ def robustness_curve(
 
     Notes
     -----
-    "random" is the score under noise. "fgsm" and "pgd" count the worst point that they visited, the
-    crystal as it is included; "pgd" goes on from what it found with the budget before, which lies
-    within the larger one too, so its curve can only fall (for an error: rise).
+    "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
+    it visited, the crystal as it is included, and goes on from what it found with the budget
+    before, which lies within the larger one too: its curve can only fall (for an error: rise).
 
     Examples
     --------
@@ -322,18 +315,17 @@ def robustness_curve(
 
 def _scores(search, method, budgets, attack):
     """Score of each crystal at each budget, ndarray of shape (n_budgets, C)."""
-    clean = search.still()
-    best, rows = clean, []
-    none = np.zeros(len(clean.error))
+    best, rows = search.still(), []
+    none = np.zeros(len(best.error))
     for budget in budgets:
         each = np.full(len(none), budget)
         if budget == 0:
-            rows.append(search.score(clean))
+            rows.append(search.score(search.still()))
         elif method == "random":
             draws = [search.draw(each, none) for _ in range(attack.n_draws)]
             rows.append(np.mean([search.score(draw) for draw in draws], axis=0))
         elif method == "fgsm":
-            rows.append(search.score(search("fgsm", each, none, best=clean.copy())))
+            rows.append(search.score(search("fgsm", each, none)))
         else:
             best = search("pgd", each, none, n_steps=attack.n_steps, start=best, best=best.copy())
             rows.append(search.score(best))

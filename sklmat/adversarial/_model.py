@@ -142,7 +142,7 @@ class Reference:
     ----------
     values : ndarray of shape (C,), integers
         Index of the right class; or of shape (C, T), the numbers.
-    threshold : ndarray of shape (T,), default=None
+    threshold : ndarray of shape (T,) or (C, T), default=None
         For numbers: an error above it is wrong.
     """
 
@@ -151,7 +151,10 @@ class Reference:
         self.threshold = threshold
 
     def __getitem__(self, rows):
-        return Reference(self.values[rows], self.threshold)
+        threshold = self.threshold
+        if threshold is not None and threshold.ndim == 2:
+            threshold = threshold[rows]
+        return Reference(self.values[rows], threshold)
 
 
 def _error(outputs, reference):

@@ -67,6 +67,16 @@ class Room:
         strain = strain if self.strained else None
         return move_atoms(self.graphs, displacement, strain, self.pairs)
 
+    def draw(self, budget, strain, rng):
+        """Random moves, every atom as far as it may go: arrays (N, 3) and (C, 3, 3)."""
+        length = np.repeat(budget, self.graphs.n_atoms)[:, None]
+        return self.bound(
+            directions(self.graphs, rng) * length,
+            strain_directions(self.graphs, rng) * strain[:, None, None],
+            budget,
+            strain,
+        )
+
     def bound(self, displacement, strain, budget, strain_budget):
         """The nearest allowed move, roughly: within the budgets, centred, no pair too close.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.adversarial._moves import directions, gradients, spiral, strain_directions
+from sklmat.adversarial._moves import gradients, spiral
 
 
 @dataclass
@@ -100,15 +100,7 @@ class Search:
 
     def draw(self, budget, strain):
         """Random moves, every atom as far as it may go."""
-        graphs = self.room.graphs
-        length = np.repeat(budget, graphs.n_atoms)[:, None]
-        moves = self.room.bound(
-            directions(graphs, self.rng) * length,
-            strain_directions(graphs, self.rng) * strain[:, None, None],
-            budget,
-            strain,
-        )
-        return self._judged(self.room, self.reference, *moves)
+        return self._judged(self.room, self.reference, *self.room.draw(budget, strain, self.rng))
 
     def score(self, moves):
         """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""
@@ -129,20 +121,29 @@ class Search:
         start : Moves, default=None
             Where to begin; by default where the atoms are.
         best : Moves, default=None
-            What is known already, and only bettered; by default that of the crystals as they are.
+            What "pgd" knows already, and only betters; by default the crystals as they are.
 
         Returns
         -------
         Moves
-            The worst of all that were tried.
+            The step of "fgsm", the worst draw of "random", the worst of all that "pgd" tried.
         """
-        best = self.still() if best is None else best
+        if method == "fgsm":
+            return self._step_once(budget, strain)
         if method == "random":
-            return self._draw(best, budget, strain, n_draws)
-        return self._climb(best, budget, strain, 1 if method == "fgsm" else n_steps, start)
+            return self._draw(budget, strain, n_draws)
+        return self._climb(self.still() if best is None else best, budget, strain, n_steps, start)
 
-    def _draw(self, best, budget, strain, n_draws):
-        for _ in range(n_draws):
+    def _step_once(self, budget, strain):
+        moves = self.room.still()
+        moved = self.room.move(*moves)
+        slope = self.model.slopes(moved, self.reference)[2]
+        moves = self._step(self.room, moves, moved, slope, budget, strain, 1.0)
+        return self._judged(self.room, self.reference, *moves)
+
+    def _draw(self, budget, strain, n_draws):
+        best = self.draw(budget, strain)
+        for _ in range(n_draws - 1):
             active = self._active(best)
             if not active.any():
                 break

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklmat.batches import GraphDataset
@@ -52,6 +52,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "adversarial": [None, HasMethods(["generate"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
@@ -206,6 +207,8 @@ class GraphEstimator(GraphReader, BaseEstimator):
         targets, state = self._encode_targets(y, y[scaled_on], go_on, classes)
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
+        if self.adversarial is not None:
+            sets[0].room = self.adversarial._room(graphs[train])
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
         self._keep(nets, state, graphs, used, go_on)
         return self
@@ -293,6 +296,9 @@ class GraphEstimator(GraphReader, BaseEstimator):
             for group in net.optimizer_.param_groups:
                 group["weight_decay"] = self.weight_decay
             self._prepare_net(net)
+            if self.adversarial is not None:
+                train = copy.copy(train)
+                train.perturb = self.adversarial._trainer(self, net.module_, train)
             return train_net(
                 net,
                 train,

@@ -115,6 +115,9 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         Networks trained from different seeds, whose predictions are averaged.
     warm_start : bool, default=False
         Let `fit` go on from the weights, and the scaling of targets, of the last one.
+    adversarial : StructureAttack, default=None
+        Train on perturbed crystals: in every batch a random half of them is attacked, with the
+        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
     device : str, default="auto"
         "auto" takes CUDA where there is one, else the CPU.
     random_state : int, RandomState or None, default=None
@@ -213,6 +216,7 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         n_iter_no_change=50,
         n_ensemble=1,
         warm_start=False,
+        adversarial=None,
         device="auto",
         random_state=None,
         n_jobs=None,
@@ -241,6 +245,7 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         self.n_iter_no_change = n_iter_no_change
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
+        self.adversarial = adversarial
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -303,6 +308,9 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
         Networks trained from different seeds, whose predictions are averaged.
     warm_start : bool, default=False
         Let `fit` go on from the weights, and the scaling of targets, of the last one.
+    adversarial : StructureAttack, default=None
+        Train on perturbed crystals: in every batch a random half of them is attacked, with the
+        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
     device : str, default="auto"
         "auto" takes CUDA where there is one, else the CPU.
     random_state : int, RandomState or None, default=None
@@ -402,6 +410,7 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
         n_iter_no_change=50,
         n_ensemble=1,
         warm_start=False,
+        adversarial=None,
         device="auto",
         random_state=None,
         n_jobs=None,
@@ -430,6 +439,7 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
         self.n_iter_no_change = n_iter_no_change
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
+        self.adversarial = adversarial
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs

@@ -81,6 +81,9 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         batches, from different weights.
     warm_start : bool, default=False
         Let `fit` go on from the weights, and the scaling of targets, of the last one.
+    adversarial : StructureAttack, default=None
+        Train on perturbed crystals: in every batch a random half of them is attacked, with the
+        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
     warm_start_from : path or FrozenEstimator, default=None
         A fitted ECNet of the same shape whose weights `fit` starts from: the file that its ``save``
         wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. A bare estimator is refused, since
@@ -208,6 +211,7 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         n_iter_no_change=50,
         n_ensemble=8,
         warm_start=False,
+        adversarial=None,
         warm_start_from=None,
         freeze="none",
         device="auto",
@@ -242,6 +246,7 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         self.n_iter_no_change = n_iter_no_change
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
+        self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
         self.device = device
@@ -355,6 +360,9 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
         batches, from different weights.
     warm_start : bool, default=False
         Let `fit` go on from the weights, and the scaling of targets, of the last one.
+    adversarial : StructureAttack, default=None
+        Train on perturbed crystals: in every batch a random half of them is attacked, with the
+        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
     warm_start_from : path or FrozenEstimator, default=None
         A fitted ECNet of the same shape whose weights `fit` starts from: the file that its ``save``
         wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. A bare estimator is refused, since
@@ -454,6 +462,7 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
         n_iter_no_change=50,
         n_ensemble=8,
         warm_start=False,
+        adversarial=None,
         warm_start_from=None,
         freeze="none",
         device="auto",
@@ -487,6 +496,7 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
         self.n_iter_no_change = n_iter_no_change
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
+        self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
         self.device = device
