@@ -1,0 +1,249 @@
+"""Effect sizes of descriptors."""
+
+import textwrap
+
+import numpy as np
+
+from sklmat.plotting._style import COLORS
+
+#: Characters of a name in one line.
+_LINE = 44
+_NEEDED = ("effect size", "low", "high", "p corrected")
+
+
+class ContrastDisplay:
+    """What sets adversarial examples apart: the effect size of each descriptor, with its interval.
+
+    The largest effect stands on top. Right of zero the descriptor is larger in the adversarial
+    examples. Dots are filled where the corrected p is below `alpha`; a triangle at the edge is an
+    infinite effect, of tables that are constants of their own. The title counts what is not drawn.
+
+    Make it with `from_contrast` or `from_data`; the constructor only stores.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `contrast`.
+    alpha : float, default=0.05
+        Below this corrected p a descriptor is marked as significant.
+    max_features : int, default=20
+        Draw this many descriptors at most, those of the largest effects.
+
+    Attributes
+    ----------
+    features_ : list
+        The descriptors that are drawn, from top to bottom.
+    ax_ : matplotlib Axes
+        The panel.
+    figure_ : matplotlib Figure
+        The figure that holds it.
+
+    See Also
+    --------
+    contrast : Says how the numbers are made, and what they mean.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import pandas as pd
+    >>> from sklmat.plotting import ContrastDisplay
+    >>> distorted = pd.DataFrame({"volume (Å³)": [50.0, 52.0, 51.0], "tilt (°)": [8.0, 9.0, 10.0]})
+    >>> others = pd.DataFrame({"volume (Å³)": [51.0, 50.0, 52.0], "tilt (°)": [2.0, 3.0, 4.0]})
+    >>> ContrastDisplay.from_data(distorted, others).features_
+    ['tilt (°)', 'volume (Å³)']
+    """
+
+    def __init__(self, *, table, alpha=0.05, max_features=20):
+        self.table = table
+        self.alpha = alpha
+        self.max_features = max_features
+
+    @classmethod
+    def from_data(
+        cls,
+        adversarial,
+        normal,
+        features=None,
+        *,
+        confidence_level=0.95,
+        alpha=0.05,
+        max_features=20,
+        ax=None,
+        **scatter_kwargs,
+    ):
+        """Compare two tables, and draw the result.
+
+        Parameters
+        ----------
+        adversarial, normal, features, confidence_level
+            As in `contrast`.
+        alpha : float, default=0.05
+            Below this corrected p a descriptor is marked as significant.
+        max_features : int, default=20
+            Draw this many descriptors at most.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ContrastDisplay
+        """
+        # Its room needs torch, which drawing does not.
+        from sklmat.adversarial._contrast import contrast
+
+        table = contrast(adversarial, normal, features, confidence_level=confidence_level)
+        return cls.from_contrast(
+            table, alpha=alpha, max_features=max_features, ax=ax, **scatter_kwargs
+        )
+
+    @classmethod
+    def from_contrast(cls, table, *, alpha=0.05, max_features=20, ax=None, **scatter_kwargs):
+        """Draw a table of effects.
+
+        Parameters
+        ----------
+        table : DataFrame
+            From `contrast`.
+        alpha : float, default=0.05
+            Below this corrected p a descriptor is marked as significant.
+        max_features : int, default=20
+            Draw this many descriptors at most.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ContrastDisplay
+
+        Raises
+        ------
+        ValueError
+            When the table lacks a column, no descriptor has an effect, or `alpha` or
+            `max_features` is out of range.
+        """
+        missing = [name for name in _NEEDED if name not in table]
+        if missing:
+            raise ValueError(f"the table has no column {missing[0]!r}; pass what contrast returned")
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+        if max_features < 1:
+            raise ValueError(f"max_features must be positive, got {max_features}")
+        if table["effect size"].isna().all():
+            raise ValueError("no descriptor of the table has an effect size; there is no picture")
+        display = cls(table=table, alpha=alpha, max_features=max_features)
+        return display.plot(ax=ax, **scatter_kwargs)
+
+    def plot(self, ax=None, **scatter_kwargs):
+        """Draw, or draw again elsewhere.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        **scatter_kwargs
+            Passed to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : ContrastDisplay
+            Itself.
+        """
+        known = self.table[self.table["effect size"].notna()]
+        drawn = known.sort_values("effect size", key=abs, ascending=False, kind="stable")
+        drawn = drawn[: self.max_features]
+        self.features_ = list(drawn.index)
+        names = [_wrapped(str(name)) for name in self.features_]
+        self.ax_ = _panel(names) if ax is None else ax
+        self.figure_ = self.ax_.figure
+        self.ax_.axvline(0, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
+        self._draw(drawn, scatter_kwargs)
+        self._decorate(names, len(known))
+        return self
+
+    def _draw(self, drawn, scatter_kwargs):
+        effect, low, high = drawn[["effect size", "low", "high"]].to_numpy(float).T
+        found = (drawn["p corrected"] < self.alpha).to_numpy()
+        colors = np.where(found, COLORS[1], "0.45")
+        finite = np.isfinite(effect)
+        places = np.arange(len(drawn))
+        self.ax_.hlines(
+            places[finite], low[finite], high[finite], color=colors[finite], linewidth=1.6, zorder=2
+        )
+        # An infinite effect stands a little beyond everything else.
+        edge = 1.08 * np.abs([effect, low, high])[:, finite].max(initial=1.0)
+        markers = {"o": finite, "<": np.isneginf(effect), ">": np.isposinf(effect)}
+        effect = np.clip(effect, -edge, edge)
+        for marker, rows in markers.items():
+            style = {
+                "s": 30,
+                "marker": marker,
+                "color": np.where(found, COLORS[1], "white")[rows],
+                "edgecolors": colors[rows],
+                "zorder": 3,
+            }
+            if rows.any():
+                self.ax_.scatter(effect[rows], places[rows], **(style | scatter_kwargs))
+        for k in np.flatnonzero(~finite):
+            side = np.sign(effect[k])
+            self.ax_.annotate(
+                "∞" if side > 0 else "−∞",
+                (effect[k], k),
+                xytext=(-8 * side, -0.5),
+                textcoords="offset points",
+                ha="right" if side > 0 else "left",
+                va="center",
+                fontsize=11,
+                color=colors[k],
+            )
+
+    def _decorate(self, names, n_known):
+        from matplotlib.lines import Line2D
+
+        panel, n = self.ax_, len(names)
+        panel.set_yticks(range(n), names, fontsize=8.5)
+        panel.set_ylim(n - 0.4, -0.6)
+        panel.tick_params(axis="y", length=0)
+        panel.set_xlabel("effect size (Hedges' g, adversarial − normal)")
+        dot = {"linestyle": "", "marker": "o", "markersize": 5.5}
+        handles = [
+            Line2D([], [], color=COLORS[1], label=f"corrected p < {self.alpha:g}", **dot),
+            Line2D([], [], color="0.45", markerfacecolor="white", label="not significant", **dot),
+        ]
+        panel.legend(
+            handles=handles,
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            ncols=2,
+            fontsize=8,
+            frameon=False,
+            borderaxespad=0.2,
+            handletextpad=0.1,
+            columnspacing=1,
+        )
+        notes = []
+        if n < n_known:
+            notes.append(f"the largest {n} of {n_known} effects")
+        if n_known < len(self.table):
+            notes.append(f"{len(self.table) - n_known} without an effect")
+        panel.set_title("; ".join(notes), fontsize=8.5, loc="left", pad=20)
+
+
+def _wrapped(name):
+    """A long name in lines of about the same length."""
+    n_lines = -(-len(name) // _LINE)
+    return textwrap.fill(name, min(_LINE, len(name) // n_lines + 6))
+
+
+def _panel(names):
+    """Axes of a new figure, with room for the names."""
+    import matplotlib.pyplot as plt
+
+    lines = [line for name in names for line in name.split("\n")]
+    width = 4.4 + 0.07 * max(len(line) for line in lines)
+    height = 1.3 + 0.16 * len(lines) + 0.09 * len(names)
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
