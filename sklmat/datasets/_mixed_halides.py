@@ -37,7 +37,7 @@ def make_mixed_halide_perovskites(
     *,
     n_iodine=None,
     n_samples=None,
-    fmax=1e-3,
+    fmax=1e-4,
     target="ordering_class",
     random_state=0,
     return_X_y=False,
@@ -52,7 +52,7 @@ def make_mixed_halide_perovskites(
         Iodines per cell; None means all numbers.
     n_samples : int or None, default=None
         At most so many arrangements of each supercell and number of iodines; None means all.
-    fmax : float, default=0.001
+    fmax : float, default=0.0001
         Positions are relaxed until no force exceeds it (eV/Å).
     target : str or list of str, default="ordering_class"
         "ordering_class" (1: upper 30 % of the ordering energy), "ordering_energy", "mixing_energy"

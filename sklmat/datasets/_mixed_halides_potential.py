@@ -2,11 +2,11 @@
 
 Two atoms at distance r have the energy (eV, Å) ::
 
-    B exp((R_i + R_j - r) / ρ) + q_i q_j k [v(r) - v(r_c) - v'(r_c) (r - r_c)],  v(r) = erfc(α r) / r
+    B exp((R_i + R_j - r) / ρ) + k q_i q_j [v(r) - v(r_c) - v'(r_c) (r - r_c)]
 
-which is the Born-Mayer repulsion in the form of Huggins and Mayer, and the damped Coulomb energy
-whose value and force vanish at the cutoff r_c (Fennell and Gezelter). Legend of shapes: C cells (all of one
-supercell), N atoms of each, P pairs of each.
+with v(r) = erfc(α r) / r: the Born-Mayer repulsion in the form of Huggins and Mayer, and the damped
+Coulomb energy whose value and force vanish at the cutoff r_c (Fennell and Gezelter). Shapes: C
+cells, all of one supercell, N atoms in each, P pairs in each.
 """
 
 from itertools import product
@@ -29,6 +29,9 @@ CUTOFF = 10.0  # r_c (Å)
 COULOMB = e / (4 * pi * epsilon_0) * 1e10  # k (eV Å)
 #: Pairs that can come within the cutoff when atoms leave their sites by half of this (Å).
 MARGIN = 1.0
+#: Atoms start so far off their sites (Å, standard deviation), the same way in all cells: on a site of
+#: high symmetry an atom feels no force even where the energy is at its highest.
+KICK = 0.02
 #: Pairs times cells in work at once: what fits into a processor's cache.
 BATCH = 2**17
 
@@ -61,7 +64,7 @@ class PairPotential:
         self._to_atoms = csr_array((signs, (rows, columns)), shape=(5 * n, len(self.first)))
 
     def radii(self, iodine):
-        """Radii (Å), shape (N, C), of cells whose halide sites are iodine or not, shape (C, 3 Z)."""
+        """Radii (Å), shape (N, C); `iodine` says of each halide site what it is, shape (C, 3 Z)."""
         n = self.cell.n_cells
         radii = np.empty((5 * n, len(iodine)))
         radii[:n], radii[n : 2 * n] = RADII["Cs"], RADII["Sn"]
@@ -131,15 +134,16 @@ class PairPotential:
         -----
         L-BFGS in all cells at once, started from the inverse force constants of the virtual crystal
         whose halogens all are half bromine, half iodine; no atom moves by more than 0.1 Å a step.
+        Thirty to sixty steps.
         """
         sites = self.cell.sites @ self.cell.matrix
-        start = (sites[:, None] * a[:, None]).transpose(1, 0, 2)
+        start = sites * a[:, None, None]
         radii, search = self.radii(iodine), _Lbfgs(self._flexibility(sites))
-        moves = np.zeros_like(start)
-        ideal, forces = self(start, radii, a)
-        relaxed, left = ideal.copy(), _largest(forces)
-        active = np.flatnonzero(left > fmax)
-        forces = forces[active]
+        kick = np.random.default_rng(0).normal(0, KICK, sites.shape)
+        moves = np.tile(kick - kick.mean(axis=0), (len(a), 1, 1))
+        ideal, _ = self(start, radii, a)
+        relaxed, forces = self(start + moves, radii, a)
+        left, active = _largest(forces), np.arange(len(a))
         for _ in range(max_steps):
             if not len(active):
                 break
@@ -149,6 +153,11 @@ class PairPotential:
             unfinished = left[active] > fmax
             active, forces = active[unfinished], forces[unfinished]
             search.keep(unfinished)
+        if len(active):
+            raise RuntimeError(
+                f"{len(active)} cells, the first of them {active[0]}, still have forces of up to "
+                f"{left.max():.1e} eV/Å after {max_steps} steps: allow a larger fmax"
+            )
         return ideal, relaxed, moves, left
 
     def _flexibility(self, sites):

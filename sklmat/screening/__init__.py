@@ -5,6 +5,7 @@ A grid is a sequence of chunks, so nothing here holds more than a few of them in
 
 from sklmat.screening._grid import CompositionGrid, composition_grid
 from sklmat.screening._screen import screen
+from sklmat.screening._solar import shockley_queisser
 from sklmat.screening._thermodynamics import (
     configurational_entropy,
     energy_above_hull,
@@ -21,5 +22,6 @@ __all__ = [
     "free_energy",
     "lattice_parameter",
     "screen",
+    "shockley_queisser",
     "stable_phase",
 ]
