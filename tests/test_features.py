@@ -480,13 +480,13 @@ def test_symprec_decides_what_is_symmetric():
 def test_point_group_orders_against_the_database():
     import spglib
 
-    from sklmat.features._describe import _POINT_GROUP_ORDER
+    from sklmat.features._describe import POINT_GROUP_ORDER
 
     seen = set()
     for hall in range(1, 531):
         name = spglib.get_spacegroup_type(hall).pointgroup_international
         rotations = spglib.get_symmetry_from_database(hall)["rotations"]
-        assert _POINT_GROUP_ORDER[name] == len(np.unique(rotations, axis=0))
+        assert POINT_GROUP_ORDER[name] == len(np.unique(rotations, axis=0))
         seen.add(name)
     assert len(seen) == 32
 

@@ -6,10 +6,15 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.structures import check_structures, is_graphs
+
+# Crystals sent to a worker at once, at most: about a tenth of a second of work.
+_CHUNK = 50
 
 
 class TableFeaturizer(TransformerMixin, BaseEstimator):
@@ -78,3 +83,56 @@ def unseen(kind, rows, formulas, seen):
         )
         for row, names in sorted(rows.items())
     ]
+
+
+def unseen_elements(structures, crystals, elements):
+    """Build one error for each compact crystal (a dict row -> arrays) with another element."""
+    table = element_table()
+    seen = set(table.loc[elements, "atomic number"])
+    new = {}
+    for row, (numbers, *_) in crystals.items():
+        extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
+        if extra:
+            new[row] = extra
+    return unseen("element", new, lambda row: formula(structures[row]), elements)
+
+
+def chosen_groups(groups, known, default):
+    """List the groups of columns that were asked for."""
+    groups = list(default if groups is None else groups)
+    unknown = [group for group in groups if group not in known]
+    if unknown or not groups or len(set(groups)) < len(groups):
+        raise ValueError(
+            f"groups must be different ones out of {list(known)}, at least one; got {groups}"
+        )
+    return groups
+
+
+def symbols_in(structures):
+    """Symbols of all elements in the structures, alphabetically."""
+    numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
+    return sorted(element_table().index[numbers - 1])
+
+
+def formula(structure):
+    """Formula for error messages."""
+    return structure.formula.replace(" ", "")
+
+
+def in_chunks(describe, crystals, n_jobs, verbose):
+    """Describe compact crystals in chunks, large ones first, and give the rows in order."""
+    from joblib import effective_n_jobs
+    from tqdm import tqdm
+
+    order = sorted(range(len(crystals)), key=lambda i: -len(crystals[i][0]))
+    size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(n_jobs))))
+    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    bar = tqdm(chunks, desc="structures to table", disable=not verbose)
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(describe)([crystals[i] for i in chunk]) for chunk in bar
+    )
+    rows = [None] * len(crystals)
+    for chunk, result in zip(chunks, results):
+        for i, row in zip(chunk, result):
+            rows[i] = row
+    return rows

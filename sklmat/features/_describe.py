@@ -18,7 +18,7 @@ _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
 
 # Order of each crystallographic point group: how many rotations it has.
-_POINT_GROUP_ORDER = {
+POINT_GROUP_ORDER = {
     **dict.fromkeys(["1"], 1),
     **dict.fromkeys(["-1", "2", "m"], 2),
     **dict.fromkeys(["3"], 3),
@@ -89,13 +89,7 @@ class Describer:
         n = len(self.masses)
         upper = np.triu_indices(n)
         for shell in shells:
-            atom, rank = np.nonzero(shell)
-            pair = kinds[atom] * n + kinds[neighbors.index[atom, rank]]
-            counts = np.bincount(pair, minlength=n * n).reshape(n, n)
-            share = (counts + counts.T) / max(2 * counts.sum(), 1)
-            ends = share.sum(axis=0)
-            random = np.outer(ends, ends)
-            alpha = np.where(random > 0, 1 - share / np.where(random > 0, random, 1), 0)
+            share, random, alpha = pair_order(neighbors, shell, kinds, n)
             both_ways = share + share.T - np.diag(share.diagonal())
             values += [*both_ways[upper], *alpha[upper]]
             values += [(random * np.abs(alpha)).sum(), np.trace(share - random)]
@@ -105,6 +99,17 @@ class Describer:
             differences = (np.abs(scale[first] - scale[second]) for scale in known)
             values += [pairs.mean() if len(pairs) else np.nan for pairs in differences]
         return values
+
+
+def pair_order(neighbors, shell, kinds, n_kinds):
+    """Shares of a shell's ordered pairs, those of a random crystal, and Warren-Cowley α."""
+    atom, rank = np.nonzero(shell)
+    pair = kinds[atom] * n_kinds + kinds[neighbors.index[atom, rank]]
+    counts = np.bincount(pair, minlength=n_kinds * n_kinds).reshape(n_kinds, n_kinds)
+    share = (counts + counts.T) / max(2 * counts.sum(), 1)
+    ends = share.sum(axis=0)
+    random = np.outer(ends, ends)
+    return share, random, np.where(random > 0, 1 - share / np.where(random > 0, random, 1), 0)
 
 
 def _known(table, column):
@@ -143,22 +148,26 @@ def _summary(values):
     return [values.mean(), values.std(), values.min(), values.max()]
 
 
-def _symmetry(numbers, coords, matrix, symprec):
+def symmetry_dataset(matrix, frac, kinds, symprec):
+    """Ask spglib; None where it finds no symmetry."""
     import spglib
 
-    cell = (matrix, coords @ np.linalg.inv(matrix), numbers)
     with warnings.catch_warnings():
         # spglib 2.7 and 2.8 announce on each call that failures will raise; both ways are met here.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+            return spglib.get_symmetry_dataset((matrix, frac, kinds), symprec=symprec)
         except getattr(spglib, "SpglibError", RuntimeError):
-            dataset = None
+            return None
+
+
+def _symmetry(numbers, coords, matrix, symprec):
+    dataset = symmetry_dataset(matrix, coords @ np.linalg.inv(matrix), numbers, symprec)
     if dataset is None:
         return [np.nan] * 3
     number = dataset.number
     system = 1 + int(np.searchsorted(_LAST_OF_SYSTEM, number))
-    return [float(number), float(system), float(_POINT_GROUP_ORDER[dataset.pointgroup])]
+    return [float(number), float(system), float(POINT_GROUP_ORDER[dataset.pointgroup])]
 
 
 def column_names(group, elements, lattices):

@@ -24,9 +24,6 @@ _MAX_DEVIATION = 0.075
 # rest: -5/6), so that the mean over the neighbours is -1 or -11/12.
 _FCC_HCP_BOUNDARY = -23 / 24
 
-# Radius of the neighbour list in units of the edge of the cube that one atom owns. It takes in at
-# least 18 atoms of each lattice above with 12 % to spare.
-_RADIUS = 2.0
 # Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc it lies half
 # way between the first shell and the second.
 _SHELL_MARGIN = 1.05
@@ -45,6 +42,9 @@ class Neighbors:
         Lattice vectors in rows, in Å.
     pbc : tuple of bool
         Directions that repeat.
+    radius : float, default=2.0
+        Of the neighbour list, in units of `scale`. The default takes in at least 18 atoms of each
+        ideal lattice with 12 % to spare; where an atom has fewer, the list reaches further.
 
     Attributes
     ----------
@@ -58,10 +58,10 @@ class Neighbors:
         Cube root of the volume per atom, in Å.
     """
 
-    def __init__(self, numbers, coords, matrix, pbc):
+    def __init__(self, numbers, coords, matrix, pbc, radius=2.0):
         self.numbers = numbers
         self.scale = (abs(np.linalg.det(matrix)) / len(numbers)) ** (1 / 3)
-        center, other, image, distance = _pairs(coords, matrix, pbc, _RADIUS * self.scale)
+        center, other, image, distance = _pairs(coords, matrix, pbc, radius * self.scale)
         order = np.lexsort((distance, center))
         center, other = center[order], other[order]
         counts = np.bincount(center, minlength=len(numbers))
@@ -116,7 +116,7 @@ class Neighbors:
         mean, number = np.full(len(distance), np.inf), np.zeros(len(distance))
         bonded = np.isfinite(distance).any(axis=1)
         if bonded.any():
-            mean[bonded], number[bonded] = _hoppe(distance[bonded])
+            mean[bonded], number[bonded] = hoppe(distance[bonded])
         return mean, number
 
     def shells(self, lattice):
@@ -139,7 +139,7 @@ def _deviation(distances, ideal):
     return np.sqrt(np.mean((distances / scale - ideal) ** 2)) / ideal.mean()
 
 
-def _hoppe(distance):
+def hoppe(distance):
     mean = distance.min(axis=1, keepdims=True)
     # Beyond this ratio a weight is below 1e-8 for any mean distance up to 1.2 times the nearest.
     distance = distance[:, (distance < 2 * mean).any(axis=0)]

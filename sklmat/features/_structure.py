@@ -4,18 +4,23 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._base import TableFeaturizer, load_structures, refuse, unseen
+from sklmat.features._base import (
+    TableFeaturizer,
+    chosen_groups,
+    formula,
+    in_chunks,
+    load_structures,
+    refuse,
+    symbols_in,
+    unseen,
+    unseen_elements,
+)
 from sklmat.features._describe import GROUPS, Describer, column_names
 from sklmat.features._lattice import lattice_labels
 from sklmat.features._neighbors import compact
-
-# Crystals sent to a worker at once, at most: about a tenth of a second of work.
-_CHUNK = 50
 
 
 class StructureFeaturizer(TableFeaturizer):
@@ -160,14 +165,12 @@ class StructureFeaturizer(TableFeaturizer):
             When `X` is a `CrystalGraphs`.
         """
         self._validate_params()
-        groups = self._checked_groups()
+        groups = chosen_groups(self.groups, GROUPS, default=GROUPS[:-1])
         structures = [s for s in load_structures(X, self.on_invalid) if s is not None]
         if not structures:
             raise ValueError("no row of X can be used to fit on")
-        numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
-        symbols = element_table().index
         self.groups_ = groups
-        self.elements_ = sorted(symbols[z - 1] for z in numbers)
+        self.elements_ = symbols_in(structures)
         self.lattices_ = []
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
@@ -198,19 +201,21 @@ class StructureFeaturizer(TableFeaturizer):
         check_is_fitted(self)
         structures = load_structures(X, self.on_invalid)
         crystals = {row: compact(s) for row, s in enumerate(structures) if s is not None}
-        errors = self._unseen_elements(structures, crystals)
+        errors = unseen_elements(structures, crystals, self.elements_)
         for error in errors:
             del crystals[error.index]
         if self.on_invalid == "raise":
             refuse(errors, "raise")
         values = np.full((len(structures), len(self.feature_names_)), np.nan)
         new = {}
-        for row, (lattice, numbers) in zip(crystals, self._compute(list(crystals.values()))):
+        describe = Describer(self.groups_, self.elements_, self.lattices_, self.symprec)
+        rows = in_chunks(describe, list(crystals.values()), self.n_jobs, self.verbose)
+        for row, (lattice, numbers) in zip(crystals, rows):
             if "lattice" in self.groups_ and lattice not in self.lattices_:
                 new[row] = [lattice]
             else:
                 values[row] = numbers
-        errors += unseen("lattice", new, lambda row: _formula(structures[row]), self.lattices_)
+        errors += unseen("lattice", new, lambda row: formula(structures[row]), self.lattices_)
         errors += self._without_symmetry(structures, set(crystals) - set(new), values)
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
         return self._table(values, X)
@@ -226,46 +231,4 @@ class StructureFeaturizer(TableFeaturizer):
             f"spglib finds no symmetry within symprec={self.symprec} Å; choose a smaller symprec, "
             "or leave the group 'symmetry' out"
         )
-        return [InvalidStructureError(row, _formula(structures[row]), reason) for row in failed]
-
-    def _checked_groups(self):
-        groups = list(GROUPS[:-1] if self.groups is None else self.groups)
-        unknown = [group for group in groups if group not in GROUPS]
-        if unknown or not groups or len(set(groups)) < len(groups):
-            raise ValueError(
-                f"groups must be different ones out of {list(GROUPS)}, at least one; got {groups}"
-            )
-        return groups
-
-    def _unseen_elements(self, structures, crystals):
-        table = element_table()
-        seen = set(table.loc[self.elements_, "atomic number"])
-        new = {}
-        for row, (numbers, *_) in crystals.items():
-            extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
-            if extra:
-                new[row] = extra
-        return unseen("element", new, lambda row: _formula(structures[row]), self.elements_)
-
-    def _compute(self, crystals):
-        """Describe compact crystals in chunks, large ones first, and give the rows in order."""
-        from joblib import effective_n_jobs
-        from tqdm import tqdm
-
-        describe = Describer(self.groups_, self.elements_, self.lattices_, self.symprec)
-        order = sorted(range(len(crystals)), key=lambda i: -len(crystals[i][0]))
-        size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(self.n_jobs))))
-        chunks = [order[start : start + size] for start in range(0, len(order), size)]
-        bar = tqdm(chunks, desc="structures to table", disable=not self.verbose)
-        results = Parallel(n_jobs=self.n_jobs)(
-            delayed(describe)([crystals[i] for i in chunk]) for chunk in bar
-        )
-        rows = [None] * len(crystals)
-        for chunk, result in zip(chunks, results):
-            for i, row in zip(chunk, result):
-                rows[i] = row
-        return rows
-
-
-def _formula(structure):
-    return structure.formula.replace(" ", "")
+        return [InvalidStructureError(row, formula(structures[row]), reason) for row in failed]

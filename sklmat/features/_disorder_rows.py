@@ -1,0 +1,424 @@
+"""One row of `DisorderFeaturizer` from the arrays of one crystal."""
+
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from sklmat.elements import element_table
+from sklmat.features._describe import POINT_GROUP_ORDER, pair_order, symmetry_dataset
+from sklmat.features._disorder_parent import TIGHT, find_parent, first_coordination, is_anion
+from sklmat.features._disorder_shapes import (
+    adjacent_angles,
+    bridging_angles,
+    distortion,
+    octahedra,
+    polyhedron_measures,
+    voronoi_volumes,
+)
+from sklmat.features._neighbors import Neighbors, hoppe
+
+GROUPS = (
+    "symmetry",
+    "bonds",
+    "angles",
+    "polyhedra",
+    "tilts",
+    "volume",
+    "order",
+    "entropy",
+    "prototype",
+)
+_COUNTS = (
+    "inequivalent sites",
+    "fraction of inequivalent sites",
+    "atoms in the primitive cell",
+    "symmetry operations",
+    "space group number",
+)
+ON_PARENT = "on the parent lattice"
+_POLYHEDRA = (
+    "quadratic elongation",
+    "bond angle variance (°²)",
+    "bond length distortion",
+    "off-centring (Å)",
+)
+# Neighbours on one sublattice reach four shells of each lattice; distances that differ by less than
+# this fraction are of one shell.
+_SHELL_RADIUS = 2.3
+_SHELL_STEP = 0.03
+
+
+class Cell:
+    """One crystal, its parent and its bonds; what several groups need is computed once."""
+
+    def __init__(self, numbers, coords, matrix, pbc, kinds, tolerance):
+        self.numbers, self.coords, self.matrix, self.pbc = numbers, coords, matrix, pbc
+        self.kinds = kinds
+        self.anion = is_anion(numbers)
+        self.parent = find_parent(coords, matrix, pbc, kinds, tolerance)
+
+    @cached_property
+    def neighbors(self):
+        """On the parent lattice, where displacements move no atom between shells."""
+        parent = self.parent
+        return Neighbors(self.numbers, parent.frac @ parent.matrix, parent.matrix, self.pbc)
+
+    @cached_property
+    def vector(self):
+        """From each atom to its neighbours where they really are, in Å; shape (N, M, 3)."""
+        listed = np.isfinite(self.neighbors.distance)[..., None]
+        shift = self.parent.shift
+        moved = shift[self.neighbors.index] - shift[:, None]
+        frac = self.neighbors.vector @ np.linalg.inv(self.parent.matrix)
+        return np.where(listed, (frac + moved) @ self.matrix, 0)
+
+    @cached_property
+    def distance(self):
+        listed = np.isfinite(self.neighbors.distance)
+        return np.where(listed, np.linalg.norm(self.vector, axis=2), np.inf)
+
+    @cached_property
+    def bonded(self):
+        """Mask the bonds: from cations to anions, or between all atoms where one kind is missing."""
+        ligand = np.ones_like(self.neighbors.index, dtype=bool)
+        if self.anion.any():
+            ligand = self.anion[self.neighbors.index] & ~self.anion[:, None]
+        return first_coordination(self.neighbors.distance, ligand)
+
+    @cached_property
+    def centres(self):
+        """Atoms at the centre of a polyhedron, shape (N,)."""
+        counts = self.bonded.sum(axis=1)
+        if not self.anion.any():
+            return counts > 0
+        small = (counts == 4) | (counts == 6)
+        return small if small.any() else counts > 0
+
+    @cached_property
+    def octahedra(self):
+        """Octahedral centres, the ranks of their six ligands, and which of these are opposite."""
+        return octahedra(self.neighbors.vector, self.bonded & self.anion_ligands)
+
+    @cached_property
+    def anion_ligands(self):
+        return self.anion[self.neighbors.index]
+
+    @cached_property
+    def tetrahedra(self):
+        """Tetrahedral centres and the ranks of their four ligands."""
+        bonded = self.bonded & self.anion_ligands
+        centre = np.flatnonzero(bonded.sum(axis=1) == 4)
+        return centre, np.nonzero(bonded[centre])[1].reshape(-1, 4)
+
+
+class DisorderDescriber:
+    """Turn compact crystals into rows of the candidate columns, NaN where there is nothing."""
+
+    def __init__(self, groups, symprec, parent_symprec, sublattices, mixed, n_shells, voronoi):
+        self.groups, self.symprec, self.parent_symprec = groups, symprec, parent_symprec
+        self.sublattices, self.mixed = sublattices, mixed
+        self.n_shells, self.voronoi = n_shells, voronoi
+        self.kind = np.zeros(119, dtype=np.intp)
+        for i, species in enumerate(sublattices):
+            self.kind[species] = i
+        self.names = [sublattice_name(species) for species in sublattices]
+        by_group = {group: getattr(self, f"_{group}_names")() for group in groups}
+        self.columns = [name for names in by_group.values() for name in names]
+        self.order_columns = by_group.get("order", [])
+        self.labels = np.array(["", *element_table().index], dtype=object)
+
+    def __call__(self, crystals):
+        return [self._row(*crystal) for crystal in crystals]
+
+    def _row(self, numbers, coords, matrix, pbc):
+        cell = Cell(numbers, coords, matrix, pbc, self.kind[numbers], self.parent_symprec)
+        values = {}
+        for group in self.groups:
+            values.update(getattr(self, f"_{group}")(cell))
+        return np.array([values.get(name, np.nan) for name in self.columns], dtype=float)
+
+    # ---------------------------------------------------------------- symmetry
+
+    def _symmetry(self, cell):
+        frac = cell.coords @ np.linalg.inv(cell.matrix)
+        values = {}
+        for symprec in self.symprec:
+            dataset = symmetry_dataset(cell.matrix, frac, cell.numbers, symprec)
+            values.update(_counts(dataset, at(symprec)))
+        if self.parent_symprec is not None:
+            parent = cell.parent
+            dataset = symmetry_dataset(parent.matrix, parent.frac, cell.numbers, TIGHT)
+            values.update(_counts(dataset, ON_PARENT))
+            if dataset is not None and parent.symmetry is not None:
+                ratio = _density(parent.symmetry) / _density(dataset)
+                values["log of the index in the parent's space group"] = np.log(ratio)
+        return values
+
+    # ------------------------------------------------------------ bonds, angles
+
+    def _bonds(self, cell):
+        atom, rank = np.nonzero(cell.bonded)
+        other = cell.neighbors.index[atom, rank]
+        pairs = np.sort(np.column_stack([cell.numbers[atom], cell.numbers[other]]), axis=1)
+        keys, which = np.unique(pairs, axis=0, return_inverse=True)
+        values = {}
+        for i, key in enumerate(keys):
+            name = "-".join(sorted(self.labels[key]))
+            lengths = cell.distance[atom, rank][which.ravel() == i]
+            values.update(_moments(lengths, _bond_names(name), 1e-4))
+        return values
+
+    def _angles(self, cell):
+        angles, centres = bridging_angles(cell)
+        parts = [(cell.numbers[centres], angles)]
+        for centre, ranks, opposite in (cell.octahedra, (*cell.tetrahedra, None)):
+            vectors = cell.vector[centre[:, None], ranks]
+            own = adjacent_angles(vectors, opposite)
+            parts.append((np.repeat(cell.numbers[centre], own.shape[1]), own.ravel()))
+        numbers, angles = (np.concatenate(part) for part in zip(*parts))
+        values = {}
+        for number in np.unique(numbers):
+            names = _angle_names(self.labels[number])
+            values.update(_moments(angles[numbers == number], names, 1e-3))
+        return values
+
+    def _polyhedra(self, cell):
+        measures = [*polyhedron_measures(cell), *distortion(cell)]
+        values = {}
+        for name, numbers in zip(_POLYHEDRA, measures):
+            if len(numbers):
+                values[f"mean {name}"] = numbers.mean()
+                values[f"deviation {name}"] = numbers.std()
+        return values
+
+    def _tilts(self, cell):
+        angles, _ = bridging_angles(cell, octahedral=True)
+        if not len(angles):
+            return {}
+        tilts = (180 - angles) / 2
+        return {"mean tilt (°)": tilts.mean(), "deviation tilt (°)": tilts.std()}
+
+    # --------------------------------------------------------------- volumes
+
+    def _volume(self, cell):
+        values = {}
+        if np.isfinite(cell.distance).any(axis=1).all():
+            mean, _ = hoppe(cell.distance)
+            values["deviation of local volume (Å³)"] = _pooled(np.pi / 6 * mean**3, cell.kinds)
+        if self.voronoi:
+            volumes = voronoi_volumes(cell.coords, cell.matrix, cell.pbc)
+            values["deviation of Voronoi volume (Å³)"] = _pooled(volumes, cell.kinds)
+        return values
+
+    # ----------------------------------------------------------------- order
+
+    def _order(self, cell):
+        values = {}
+        for i in self.mixed:
+            on = cell.kinds == i
+            if on.any():
+                values.update(self._shells(cell, i, on))
+                for j in np.unique(cell.kinds):
+                    values.update(self._surroundings(cell, i, j))
+        return values
+
+    def _shells(self, cell, i, on):
+        parent, species = cell.parent, self.sublattices[i]
+        coords = (parent.frac @ parent.matrix)[on]
+        neighbors = Neighbors(cell.numbers[on], coords, parent.matrix, cell.pbc, _SHELL_RADIUS)
+        kinds = np.searchsorted(species, cell.numbers[on])
+        values = {}
+        for k, shell in enumerate(_shells(neighbors.distance)[: self.n_shells], start=1):
+            share, random, alpha = pair_order(neighbors, shell, kinds, len(species))
+            for a, b in combinations(range(len(species)), 2):
+                if random[a, b] > 0:
+                    values[_alpha_name(species[a], species[b], k)] = alpha[a, b]
+            name = f"of {self.names[i]} shell {k}"
+            values[f"mean |Warren-Cowley α| {name}"] = (random * np.abs(alpha)).sum()
+            values[f"excess of like pairs {name}"] = np.trace(share - random)
+            values[f"fraction of like pairs {name}"] = np.trace(share)
+        return values
+
+    def _surroundings(self, cell, i, j):
+        """How the species of sublattice i are spread over the polyhedra around sublattice j."""
+        near = cell.neighbors
+        on = np.flatnonzero(cell.kinds == j)
+        bonded = first_coordination(near.distance, cell.kinds[near.index] == i)[on]
+        if not bonded.any():
+            return {}
+        counts = [
+            (bonded & (cell.numbers[near.index[on]] == number)).sum(axis=1)
+            for number in self.sublattices[i]
+        ]
+        name = f"{self.names[i]} around {self.names[j]}"
+        values = {f"variance of {name}": np.sum(np.var(counts, axis=1)) / 2}
+        centre, ranks, opposite = octahedra(near.vector[on], bonded)
+        if len(centre):
+            ligands = cell.numbers[near.index[on]][centre[:, None], ranks]
+            like = ligands[:, :, None] == ligands[:, None]
+            trans = (like & opposite).sum(axis=(1, 2)) / 2
+            beside = ~opposite & ~np.eye(6, dtype=bool)
+            values[f"fraction of like trans pairs of {name}"] = trans.mean() / 3
+            values[f"variance of like trans pairs of {name}"] = trans.var()
+            values[f"fraction of like cis pairs of {name}"] = like[beside].mean()
+        return values
+
+    # ---------------------------------------------------- entropy, prototype
+
+    def _entropy(self, cell):
+        values, total = {}, 0.0
+        for i, name in enumerate(self.names):
+            own = cell.numbers[cell.kinds == i]
+            share = np.unique(own, return_counts=True)[1] / max(len(own), 1)
+            entropy = -(share * np.log(share)).sum() + 0.0
+            total += entropy * len(own) / len(cell.numbers)
+            if i in self.mixed:
+                values[f"configurational entropy of {name} (kB per site)"] = entropy
+        return {**values, "configurational entropy (kB per atom)": total}
+
+    def _prototype(self, cell):
+        parent = cell.parent
+        if self.parent_symprec is None:
+            return {}
+        moved = np.linalg.norm(parent.shift @ cell.matrix, axis=1)
+        stretch = np.linalg.inv(parent.matrix) @ cell.matrix
+        strain = (stretch @ stretch.T - np.eye(3)) / 2
+        number = np.nan if parent.symmetry is None else parent.symmetry.number
+        return {
+            "root-mean-square displacement from the parent (Å)": np.sqrt(np.mean(moved**2)),
+            "max displacement from the parent (Å)": moved.max(),
+            "strain from the parent": np.linalg.norm(strain),
+            "space group number of the parent": number,
+        }
+
+    # ----------------------------------------------------------------- names
+
+    def _symmetry_names(self):
+        where = [at(symprec) for symprec in self.symprec]
+        last = []
+        if self.parent_symprec is not None:
+            where.append(ON_PARENT)
+            last = ["log of the index in the parent's space group"]
+        return [f"{name} {place}" for place in where for name in _COUNTS] + last
+
+    def _bonds_names(self):
+        symbols = self._symbols()
+        pairs = [f"{a}-{b}" for i, a in enumerate(symbols) for b in symbols[i:]]
+        return [name for pair in pairs for name in _bond_names(pair)]
+
+    def _angles_names(self):
+        return [name for symbol in self._symbols() for name in _angle_names(symbol)]
+
+    def _polyhedra_names(self):
+        return [f"{how} {name}" for name in _POLYHEDRA for how in ("mean", "deviation")]
+
+    def _tilts_names(self):
+        return ["mean tilt (°)", "deviation tilt (°)"]
+
+    def _volume_names(self):
+        return ["deviation of local volume (Å³)", "deviation of Voronoi volume (Å³)"]
+
+    def _order_names(self):
+        names = []
+        for i in self.mixed:
+            species, name = self.sublattices[i], self.names[i]
+            for k in range(1, self.n_shells + 1):
+                names += [_alpha_name(a, b, k) for a, b in combinations(species, 2)]
+                names += [f"mean |Warren-Cowley α| of {name} shell {k}"]
+                names += [
+                    f"{how} of like pairs of {name} shell {k}" for how in ("excess", "fraction")
+                ]
+            for around in (f"{name} around {other}" for other in self.names):
+                names += [
+                    f"variance of {around}",
+                    f"fraction of like trans pairs of {around}",
+                    f"variance of like trans pairs of {around}",
+                    f"fraction of like cis pairs of {around}",
+                ]
+        return names
+
+    def _entropy_names(self):
+        mixed = [self.names[i] for i in self.mixed]
+        names = [f"configurational entropy of {name} (kB per site)" for name in mixed]
+        return [*names, "configurational entropy (kB per atom)"]
+
+    def _prototype_names(self):
+        return [
+            "root-mean-square displacement from the parent (Å)",
+            "max displacement from the parent (Å)",
+            "strain from the parent",
+            "space group number of the parent",
+        ]
+
+    def _symbols(self):
+        table = element_table()
+        return sorted(table.index[z - 1] for species in self.sublattices for z in species)
+
+
+def at(symprec):
+    """Name of a tolerance in columns."""
+    return f"at {symprec:g} Å"
+
+
+def sublattice_name(species):
+    """Name of a sublattice: its species, alphabetically."""
+    table = element_table()
+    return "/".join(sorted(table.index[z - 1] for z in species))
+
+
+def _alpha_name(a, b, shell):
+    table = element_table()
+    pair = "-".join(sorted([table.index[a - 1], table.index[b - 1]]))
+    return f"Warren-Cowley α({pair}) sublattice shell {shell}"
+
+
+def _bond_names(pair):
+    return f"mean {pair} bond (Å)", f"variance {pair} bond (Å²)", f"skew {pair} bond"
+
+
+def _angle_names(symbol):
+    at_symbol = f"angle at {symbol}"
+    return f"mean {at_symbol} (°)", f"variance {at_symbol} (°²)", f"skew {at_symbol}"
+
+
+def _counts(dataset, place):
+    if dataset is None:
+        return {}
+    orbits, atoms = len(np.unique(dataset.crystallographic_orbits)), _primitive_atoms(dataset)
+    operations = POINT_GROUP_ORDER[dataset.pointgroup]
+    numbers = (orbits, orbits / atoms, atoms, operations, dataset.number)
+    return {f"{name} {place}": number for name, number in zip(_COUNTS, numbers)}
+
+
+def _primitive_atoms(dataset):
+    return dataset.mapping_to_primitive.max() + 1
+
+
+def _density(dataset):
+    """Operations per atom: of the space group, not of the cell that it is given in."""
+    return POINT_GROUP_ORDER[dataset.pointgroup] / _primitive_atoms(dataset)
+
+
+def _moments(values, names, noise):
+    """Mean, variance and skew; a spread below `noise` has no skew."""
+    spread = values - values.mean()
+    variance = np.mean(spread**2)
+    skew = np.mean(spread**3) / variance**1.5 if variance > noise**2 else 0.0
+    return dict(zip(names, (values.mean(), variance, skew)))
+
+
+def _pooled(values, kinds):
+    """Deviation of values from the mean of their own kind."""
+    means = np.bincount(kinds, values) / np.maximum(np.bincount(kinds), 1)
+    return np.sqrt(np.mean((values - means[kinds]) ** 2))
+
+
+def _shells(distance):
+    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank."""
+    complete = np.isfinite(distance).all(axis=0)
+    mean = distance[:, complete].mean(axis=0)
+    ends = np.flatnonzero(mean[1:] > mean[:-1] * (1 + _SHELL_STEP)) + 1
+    starts = np.concatenate([[0], ends])
+    rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
+    return [(rank >= a) & (rank < b) for a, b in zip(starts, ends)]
