@@ -31,7 +31,9 @@ _ROOMS = {
     ],
     "eftgan": ["EFTGANRegressor"],
     "adversarial": [
+        "AdversarialFeatureBuilder",
         "StructureAttack",
+        "contrast",
         "find_adversarial_examples",
         "perturb_structures",
         "robustness_curve",

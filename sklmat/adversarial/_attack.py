@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.adversarial._model import AttackedModel, Reference, fitted_model
-from sklmat.adversarial._moves import Room
+from sklmat.adversarial._moves import Room, free_noise
 from sklmat.adversarial._perturb import perturbed, to_structures
 from sklmat.adversarial._search import Moves, Search
 from sklmat.graphs import CrystalGraphs
@@ -33,8 +33,8 @@ class StructureAttack(BaseEstimator):
         the owner of this attack, `AdversarialFeatureBuilder` or a graph estimator's `adversarial`.
         ``clone`` unfits it; wrap it into ``sklearn.frozen.FrozenEstimator`` where that matters.
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        - "random": every atom goes `budget` far in a random direction, less the net translation; the
-          worst of `n_draws`.
+        - "random": every atom goes `budget` far in a random direction, less the net translation;
+          the worst of `n_draws`.
         - "fgsm": every atom goes `budget` far along its own gradient [1]_. The gradient is
           normalised per atom, so the attack turns with the crystal, which the sign would not.
         - "pgd": `n_steps` such steps, the first one `budget` long and the later ones shorter, each
@@ -199,7 +199,7 @@ class StructureAttack(BaseEstimator):
             room, chosen = dataset.room[rows], rng.random(len(rows)) < 0.5
             displacement, strain = room.still()
             if chosen.any():
-                search = Search(model, room[chosen], reference[rows[chosen]], rng)
+                search = Search(model, room[chosen], reference[rows[chosen]], free_noise(rng))
                 moved = self._moves(search)
                 displacement[np.repeat(chosen, room.graphs.n_atoms)], strain[chosen] = moved
             return estimator._inputs(room.move(displacement, strain))
@@ -210,7 +210,7 @@ class StructureAttack(BaseEstimator):
         """Displacements and strains to train with; a single random draw needs no network."""
         if self.method == "random" and self.n_draws == 1:
             each = np.ones(len(search.room))
-            return search.room.draw(self.budget * each, self.strain * each, search.rng)
+            return search.room.draw(self.budget * each, self.strain * each, search.noise)
         moves = self._search(search)
         return moves.displacement, moves.strain
 
@@ -225,9 +225,9 @@ class StructureAttack(BaseEstimator):
             n_draws=self.n_draws,
         )
 
-    def _rng(self):
+    def _noise(self):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return np.random.default_rng(seed)
+        return free_noise(np.random.default_rng(seed))
 
 
 def _training_reference(dataset, has_classes):
@@ -316,20 +316,20 @@ class Attacked:
                 yield part
                 bar.update(len(part))
 
-    def search_in(self, rows, reference, rng, until_wrong=False):
+    def search_in(self, rows, reference, noise, until_wrong=False):
         """A `Search` among some rows."""
         attack = self.attack
         room = Room(
             self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
         )
-        return Search(self.model, room, reference[rows], rng, until_wrong)
+        return Search(self.model, room, reference[rows], noise, until_wrong)
 
     def search(self, attack, reference, until_wrong=False):
         """Moves of all crystals."""
-        rng = attack._rng()
+        noise = attack._noise()
         found = []
         for rows in self.chunks(np.arange(len(self))):
-            found.append(attack._search(self.search_in(rows, reference, rng, until_wrong)))
+            found.append(attack._search(self.search_in(rows, reference, noise, until_wrong)))
         return Moves.concatenate(found)
 
     def decode(self, outputs):

@@ -115,7 +115,8 @@ def find_adversarial_examples(
     reference = attacked.reference(y, _threshold(attacked, y, threshold))
     outputs = attacked.model.outputs(attacked.graphs)
     right = np.flatnonzero(attacked.model.error(outputs, reference) <= 0)
-    flips = find_flips(attacked, reference, right)
+    noise = attack._noise()
+    flips = find_flips(attacked, reference, right, lambda: noise)
     table = _table(attacked, y, outputs, flips)
     table.attrs["n_right"] = len(right)
     if reference.threshold is not None:
@@ -139,7 +140,7 @@ def _threshold(attacked, y, threshold):
     return threshold
 
 
-def find_flips(attacked, reference, rows):
+def find_flips(attacked, reference, rows, make_noise):
     """Weakest moves found that make predictions wrong.
 
     Parameters
@@ -148,6 +149,8 @@ def find_flips(attacked, reference, rows):
     reference : Reference
     rows : ndarray of int
         Crystals to attack.
+    make_noise : callable
+        Gives the noise for a few of them, see `free_noise`.
 
     Returns
     -------
@@ -156,10 +159,9 @@ def find_flips(attacked, reference, rows):
         and the moves.
     """
     attack = attacked.attack
-    rng = attack._rng()
     found = []
     for part in attacked.chunks(rows):
-        search = attacked.search_in(part, reference, rng, until_wrong=True)
+        search = attacked.search_in(part, reference, make_noise(), until_wrong=True)
         moves = attack._search(search)
         flipped = moves.error > 0
         if flipped.any():
@@ -297,10 +299,10 @@ def robustness_curve(
     attacked = Attacked(estimator, X, attack)
     reference = attacked.reference(y)
     right = is_classifier(attacked.estimator)
-    rng = attack._rng()
+    noise = attack._noise()
     scores = {method: [] for method in methods}
     for rows in attacked.chunks(np.arange(len(attacked))):
-        search = attacked.search_in(rows, reference, rng, until_wrong=right)
+        search = attacked.search_in(rows, reference, noise, until_wrong=right)
         for method in methods:
             scores[method].append(_scores(search, method, budgets, attack))
     lines = [

@@ -1,5 +1,7 @@
 """Displacements and strains of many crystals: drawn, bounded, and applied."""
 
+import itertools
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -67,15 +69,14 @@ class Room:
         strain = strain if self.strained else None
         return move_atoms(self.graphs, displacement, strain, self.pairs)
 
-    def draw(self, budget, strain, rng):
-        """Random moves, every atom as far as it may go: arrays (N, 3) and (C, 3, 3)."""
+    def draw(self, budget, strain, noise):
+        """Random moves, every atom as far as it may go: arrays (N, 3) and (C, 3, 3).
+
+        `noise` is called with the graphs, see `free_noise` and `crystal_noise`.
+        """
         length = np.repeat(budget, self.graphs.n_atoms)[:, None]
-        return self.bound(
-            directions(self.graphs, rng) * length,
-            strain_directions(self.graphs, rng) * strain[:, None, None],
-            budget,
-            strain,
-        )
+        ahead, stretch = noise(self.graphs)
+        return self.bound(ahead * length, stretch * strain[:, None, None], budget, strain)
 
     def bound(self, displacement, strain, budget, strain_budget):
         """The nearest allowed move, roughly: within the budgets, centred, no pair too close.
@@ -168,10 +169,42 @@ def _closest(graphs):
     return max(MIN_DISTANCE, 2 * _CLOSEST * _covalent_radii()[present].max(initial=0.0))
 
 
-def directions(graphs, rng):
-    """A random direction for every atom, ndarray of shape (N, 3)."""
-    vectors = rng.normal(size=(len(graphs.atomic_numbers), 3))
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def free_noise(rng):
+    """Random directions, of which every call and every crystal draws its own."""
+
+    def noise(graphs):
+        ahead = rng.normal(size=(len(graphs.atomic_numbers), 3))
+        return _normalized(ahead, rng.normal(size=(len(graphs), 3, 3)))
+
+    return noise
+
+
+def crystal_noise(seed):
+    """Random directions that depend on the crystal and the number of the call, not on the row."""
+    calls = itertools.count()
+
+    def noise(graphs):
+        call, ahead, stretch = next(calls), [], []
+        for c, n_atoms in enumerate(graphs.n_atoms):
+            first = graphs.atom_ptr[c]
+            # Of single precision: the same crystal read from two files may differ in rounding.
+            content = graphs.positions[first : first + n_atoms].astype(np.float32).tobytes()
+            numbers = graphs.atomic_numbers[first : first + n_atoms].tobytes()
+            rng = np.random.default_rng([seed, call, zlib.crc32(content + numbers)])
+            stretch.append(rng.normal(size=(3, 3)))
+            ahead.append(rng.normal(size=(n_atoms, 3)))
+        return _normalized(np.concatenate(ahead), np.array(stretch))
+
+    return noise
+
+
+def _normalized(ahead, stretch):
+    """Directions of length one, symmetric matrices of norm one."""
+    stretch = stretch + stretch.swapaxes(1, 2)
+    return (
+        ahead / np.linalg.norm(ahead, axis=1, keepdims=True),
+        stretch / np.linalg.norm(stretch, axis=(1, 2), keepdims=True),
+    )
 
 
 def spiral(graphs):
@@ -185,13 +218,6 @@ def spiral(graphs):
     angle = np.pi * (3 - 5**0.5) * within
     across = np.sqrt(1 - z**2)
     return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
-
-
-def strain_directions(graphs, rng):
-    """A random symmetric matrix of norm one for every crystal, ndarray of shape (C, 3, 3)."""
-    matrices = rng.normal(size=(len(graphs), 3, 3))
-    matrices = matrices + matrices.swapaxes(1, 2)
-    return matrices / np.linalg.norm(matrices, axis=(1, 2), keepdims=True)
 
 
 def gradients(moved, strain, slope):

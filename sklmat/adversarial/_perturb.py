@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklmat.adversarial._moves import Room, directions, strain_directions
+from sklmat.adversarial._moves import Room, free_noise
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures
 
@@ -73,17 +73,17 @@ def perturb_structures(
 
 def _draw(graphs, scale, distribution, strain, min_distance, rng):
     n_atoms = len(graphs.atomic_numbers)
+    ahead, stretch = free_noise(rng)(graphs)
     if distribution == "gaussian":
         displacement = rng.normal(scale=scale, size=(n_atoms, 3))
     else:
-        displacement = directions(graphs, rng) * (scale * rng.random((n_atoms, 1)) ** (1 / 3))
+        displacement = ahead * (scale * rng.random((n_atoms, 1)) ** (1 / 3))
     # Gaussian tails go as far as they go: the budget is only there for the balls.
     longest = np.linalg.norm(displacement, axis=1).max(initial=0.0)
     budget = scale if distribution == "uniform" else 2 * longest
     room = Room(graphs, max(longest, budget), strain, min_distance, "fixed")
-    strains = strain_directions(graphs, rng) * strain
     each = np.ones(len(graphs))
-    return room.bound(displacement, strains, budget * each, strain * each)
+    return room.bound(displacement, stretch * strain, budget * each, strain * each)
 
 
 def perturbed(structures, graphs, displacement, strain):

@@ -73,18 +73,21 @@ class Search:
     room : Room of C crystals
     reference : Reference
         What the predictions should be.
-    rng : numpy.random.Generator
+    noise : callable
+        Gives random directions, see `free_noise`.
     until_wrong : bool, default=False
         Leave crystals alone once they are predicted wrong.
     """
 
-    def __init__(self, model, room, reference, rng, until_wrong=False):
-        self.model, self.room, self.reference, self.rng = model, room, reference, rng
+    def __init__(self, model, room, reference, noise, until_wrong=False):
+        self.model, self.room, self.reference, self.noise = model, room, reference, noise
         self.until_wrong = until_wrong
 
     def __getitem__(self, mask):
         """Search among some of the crystals only."""
-        return Search(self.model, self.room[mask], self.reference[mask], self.rng, self.until_wrong)
+        return Search(
+            self.model, self.room[mask], self.reference[mask], self.noise, self.until_wrong
+        )
 
     def still(self):
         """The crystals as they are."""
@@ -100,7 +103,7 @@ class Search:
 
     def draw(self, budget, strain):
         """Random moves, every atom as far as it may go."""
-        return self._judged(self.room, self.reference, *self.room.draw(budget, strain, self.rng))
+        return self._judged(self.room, self.reference, *self.room.draw(budget, strain, self.noise))
 
     def score(self, moves):
         """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""

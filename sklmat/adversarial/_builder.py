@@ -1,0 +1,436 @@
+"""Adversarial examples as a transformer: what sets them apart becomes columns."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.adversarial._attack import Attacked, StructureAttack
+from sklmat.adversarial._contrast import contrast
+from sklmat.adversarial._examples import find_flips
+from sklmat.adversarial._moves import crystal_noise
+from sklmat.features import DisorderFeaturizer
+from sklmat.features._base import TableFeaturizer
+from sklmat.structures import check_structures, is_graphs
+
+#: Columns of the network, in their order.
+_COLUMNS = {
+    "margin": "margin (log-odds)",
+    "flip_budget": "flip budget (Å)",
+    "spread_under_noise": "spread under noise (log-odds)",
+}
+#: Random draws over which the spread is taken.
+_DRAWS = 8
+#: Rank correlation with a better descriptor from which on another says the same.
+_SAME = 0.95
+
+
+class AdversarialFeatureBuilder(TableFeaturizer):
+    """Descriptors in which adversarial examples differ, and how sure a network is of each crystal.
+
+    A reference classifier is trained, its predictions are attacked, the crystals that it gets wrong
+    only when they are perturbed are contrasted with those that stay right, and the descriptors that
+    tell the two apart are kept: the second half of the way of Wang et al. [1]_ as one transformer.
+
+    Parameters
+    ----------
+    estimator : graph classifier, default=None
+        The reference, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes ``CGCNNClassifier()``.
+    attack : StructureAttack, default=None
+        How it is attacked; its `estimator` stays None. ``None`` takes ``StructureAttack()``.
+    descriptors : transformer of structures to a table, default=None
+        What may be selected from, for example a ``FeatureUnion`` of featurizers. ``None`` takes
+        ``DisorderFeaturizer()``.
+    select : int or float, default=5
+        An int keeps so many descriptors, those of the largest effects; a float all whose effect is
+        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that goes
+        along with a better one (Spearman's rank correlation above 0.95 in magnitude) is passed
+        over.
+    include : sequence of str, default=("descriptors", "margin", "flip_budget", \
+"spread_under_noise")
+        Which columns to make, in this order:
+
+        - "descriptors": the selected ones.
+        - "margin": log-odds of the predicted class against the next likely one, at least 0.
+        - "flip_budget": smallest displacement found that changes the prediction (Å), as in
+          `find_adversarial_examples`; where the attack finds none, its full budget.
+        - "spread_under_noise": standard deviation of these log-odds over eight random
+          displacements of the full budget.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds in which the training rows are predicted by networks that have not seen them. An int
+        means stratified, shuffled folds.
+    random_state : int, RandomState or None, default=None
+        Of the folds and of noise. The estimator has its own.
+    n_jobs : int, default=None
+        Folds at a time.
+    verbose : bool, default=False
+        Show a progress bar over the folds.
+
+    Attributes
+    ----------
+    estimator_ : graph classifier
+        The reference, fitted on all training rows; `transform` asks it.
+    descriptors_ : transformer
+        Fitted on the training rows.
+    selected_ : list of str
+        Descriptors kept, the largest effect first.
+    contrast_ : DataFrame
+        All descriptors, adversarial against normal examples: see `contrast`.
+    examples_ : DataFrame
+        One row per training row, all out-of-fold: ``prediction``, ``right``, ``adversarial`` (right
+        as it is, wrong when perturbed) and the three columns of the network.
+    classes_ : ndarray
+    feature_names_ : list of str
+
+    See Also
+    --------
+    contrast : The table behind the selection.
+    find_adversarial_examples : The examples themselves.
+
+    Notes
+    -----
+    **What sees what.** `fit` sees training rows only. Examples are looked for among out-of-fold
+    predictions, because a network is sure of the rows it was trained on. `fit_transform`, which a
+    ``Pipeline`` calls in training, gives the columns of the network out-of-fold too; `transform`
+    gives those of the network refitted on all training rows, so ``fit(X, y).transform(X)`` is not
+    ``fit_transform(X, y)``, as with scikit-learn's ``TargetEncoder``. Labels never enter
+    `transform`: it attacks the predicted class.
+
+    The contrast is between examples that are right as they are: those that the attack flips and
+    those that it does not. Descriptors whose effect is undefined (constant ones) are never
+    selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
+    and company.
+
+    In the paper descriptors were built by hand after looking at the contrast, of examples under
+    noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.
+
+    References
+    ----------
+    .. [1] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import (
+    ...     AdversarialFeatureBuilder, CGCNNClassifier, StructureAttack, StructureFeaturizer
+    ... )
+    >>> a = np.linspace(2.6, 3.2, 40)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> y = np.where(a > 2.9, "loose", "dense")
+    >>> builder = AdversarialFeatureBuilder(
+    ...     CGCNNClassifier(hidden_dim=8, max_epochs=40, batch_size=8, random_state=0),
+    ...     attack=StructureAttack(budget=0.2),
+    ...     descriptors=StructureFeaturizer(groups=["volume"]),
+    ...     select=1,
+    ...     cv=3,
+    ...     random_state=0,
+    ... )
+    >>> table = builder.fit_transform(cells, y)
+    >>> table.shape
+    (40, 4)
+    >>> list(table.columns[1:])
+    ['margin (log-odds)', 'flip budget (Å)', 'spread under noise (log-odds)']
+    """
+
+    _parameter_constraints = {
+        "estimator": [None, HasMethods(["fit", "predict_proba"])],
+        "attack": [None, HasMethods(["generate"])],
+        "descriptors": [None, HasMethods(["fit", "transform"])],
+        "select": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, None, closed="left"),
+        ],
+        "include": ["array-like"],
+        "cv": ["cv_object"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        attack=None,
+        descriptors=None,
+        select=5,
+        include=("descriptors", "margin", "flip_budget", "spread_under_noise"),
+        cv=5,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.estimator = estimator
+        self.attack = attack
+        self.descriptors = descriptors
+        self.select = select
+        self.include = include
+        self.cv = cv
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y):
+        """Train, attack, contrast and select.
+
+        Parameters
+        ----------
+        X : sequence of C structures
+        y : array-like of shape (C,)
+            Classes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        TypeError
+            When `estimator` is no graph classifier, or `X` is a `CrystalGraphs` (descriptors need
+            the structures).
+        ValueError
+            When a parameter is out of range, there are fewer than two adversarial or two normal
+            examples to contrast, or no descriptor reaches `select`.
+        """
+        self._fit(X, y)
+        return self
+
+    def fit_transform(self, X, y):
+        """Fit, and give the table of the training rows, the network's columns out-of-fold.
+
+        Parameters
+        ----------
+        X : sequence of C structures
+        y : array-like of shape (C,)
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (C, F)
+        """
+        return self._columns(X, self._fit(X, y), self.examples_)
+
+    def transform(self, X):
+        """Describe crystals by the selected descriptors and the network fitted on all rows.
+
+        Parameters
+        ----------
+        X : sequence of C structures
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (C, F)
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        """
+        check_is_fitted(self, "estimator_")
+        structures = self._structures(X)
+        table = examples = None
+        if "descriptors" in self.include:
+            table = self._describe(structures, self.descriptors_.transform)
+        if set(self.include) & set(_COLUMNS):
+            attack = self._own_attack()
+            examples = _examine(self.estimator_, structures, attack, self.noise_seed_)
+        return self._columns(X, table, examples)
+
+    def _fit(self, X, y):
+        self._validate_params()
+        self._check_include()
+        structures = self._structures(X)
+        estimator, attack = self._own_estimator(), self._own_attack()
+        rng = check_random_state(self.random_state)
+        fold_seed, self.noise_seed_ = (int(s) for s in rng.randint(2**31 - 1, size=2))
+        graphs = estimator._fit_graphs(structures, False)
+        y = estimator._check_targets(y)
+        if len(y) != len(graphs):
+            raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
+        self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
+        self.descriptors_, table = None, None
+        self.contrast_, self.selected_ = None, []
+        if "descriptors" in self.include:
+            self.descriptors_ = clone(self._own_descriptors())
+            table = self._describe(structures, lambda X: self.descriptors_.fit_transform(X, y))
+            self._choose(table)
+        self.estimator_ = clone(estimator).fit(graphs, y)
+        self.classes_ = self.estimator_.classes_
+        self.feature_names_ = [
+            column
+            for name in self.include
+            for column in (self.selected_ if name == "descriptors" else [_COLUMNS[name]])
+        ]
+        return table
+
+    def _check_include(self):
+        known = ("descriptors", *_COLUMNS)
+        if not len(self.include) or len(set(self.include) & set(known)) < len(self.include):
+            raise ValueError(
+                f"include must be different ones out of {list(known)}, at least one; got "
+                f"{list(self.include)}"
+            )
+
+    def _structures(self, X):
+        if is_graphs(X):
+            raise TypeError(
+                "descriptors need the structures themselves, not CrystalGraphs: pass the "
+                "structures that the graphs were built from"
+            )
+        return check_structures(X)
+
+    def _own_estimator(self):
+        if self.estimator is None:
+            from sklmat.estimators import CGCNNClassifier
+
+            return CGCNNClassifier()
+        if not is_classifier(self.estimator) or not hasattr(self.estimator, "_fit_graphs"):
+            raise TypeError(
+                "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
+                f"{type(self.estimator).__name__}; of a number, make classes first"
+            )
+        return self.estimator
+
+    def _own_attack(self):
+        attack = StructureAttack() if self.attack is None else self.attack
+        if attack.estimator is not None:
+            raise ValueError("attack must leave its estimator None: it attacks the reference here")
+        return attack
+
+    def _own_descriptors(self):
+        return DisorderFeaturizer() if self.descriptors is None else self.descriptors
+
+    def _describe(self, structures, describe):
+        """A table of all descriptors with names."""
+        table = describe(structures)
+        if isinstance(table, pd.DataFrame):
+            return table.reset_index(drop=True)
+        return pd.DataFrame(np.asarray(table), columns=self.descriptors_.get_feature_names_out())
+
+    def _out_of_fold(self, estimator, attack, graphs, y, seed):
+        """What networks that have not seen a row make of it: one table row per training row."""
+        from tqdm import tqdm
+
+        cv = check_cv(self.cv, y, classifier=True)
+        if isinstance(self.cv, Integral):
+            cv = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
+        folds = list(cv.split(np.empty((len(y), 1)), y))
+        seen = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
+        if (seen != 1).any():
+            row = int(np.argmax(seen != 1))
+            raise ValueError(
+                f"cv must put each row into one test fold; row {row} is in {seen[row]}"
+            )
+        work = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(_fold)(clone(estimator), graphs, y, train, test, attack, self.noise_seed_)
+            for train, test in folds
+        )
+        bar = tqdm(
+            work, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
+        )
+        tables = [table.set_axis(test) for (_, test), table in zip(folds, bar)]
+        table = pd.concat(tables).sort_index()
+        table.insert(1, "right", table["prediction"].to_numpy() == y)
+        table.insert(2, "adversarial", table["right"] & table.pop("flipped"))
+        return table
+
+    def _choose(self, table):
+        """Contrast adversarial with normal examples, and keep what separates them."""
+        adversarial = self.examples_["adversarial"].to_numpy()
+        normal = (self.examples_["right"] & ~self.examples_["adversarial"]).to_numpy()
+        if min(adversarial.sum(), normal.sum()) < 2:
+            raise ValueError(
+                f"of {len(table)} training rows {adversarial.sum()} are adversarial and "
+                f"{normal.sum()} normal examples; a contrast needs two of each: change the budget "
+                "of the attack, or train a better reference"
+            )
+        self.contrast_ = contrast(table[adversarial], table[normal])
+        effect = self.contrast_["effect size"].abs().dropna()
+        if not isinstance(self.select, Integral):
+            effect = effect[effect >= self.select]
+        if effect.empty:
+            raise ValueError(
+                f"no descriptor has an effect of {self.select}; the largest is "
+                f"{self.contrast_['effect size'].abs().max():.3g}; lower select"
+            )
+        n_most = self.select if isinstance(self.select, Integral) else len(effect)
+        self.selected_ = _unlike(table[effect.index], n_most)
+
+    def _columns(self, X, table, examples):
+        """The included columns side by side."""
+        blocks = [
+            table[self.selected_].to_numpy(dtype=float)
+            if name == "descriptors"
+            else examples[[_COLUMNS[name]]].to_numpy(dtype=float)
+            for name in self.include
+        ]
+        return self._table(np.hstack(blocks), X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _fold(estimator, graphs, y, train, test, attack, seed):
+    return _examine(estimator.fit(graphs[train], y[train]), graphs[test], attack, seed)
+
+
+def _examine(estimator, X, attack, seed):
+    """What a fitted network makes of crystals when they are pushed: one table row per crystal."""
+    attacked = Attacked(estimator, X, attack)
+    outputs = attacked.model.outputs(attacked.graphs)
+    reference = attacked.reference()
+    everyone = np.arange(len(attacked))
+    budget = np.full(len(attacked), float(attack.budget))
+    flipped = np.zeros(len(attacked), dtype=bool)
+    # Noise begins anew for every few rows: it must not depend on how many stand before them.
+    for rows, fraction, _ in find_flips(attacked, reference, everyone, lambda: crystal_noise(seed)):
+        flipped[rows] = True
+        budget[rows] *= fraction
+    spread = [
+        _spread(attacked.search_in(rows, reference, crystal_noise(seed)), attack)
+        for rows in np.array_split(everyone, -(-len(everyone) // 512))
+    ]
+    margin = -attacked.model.error(outputs, reference)
+    return pd.DataFrame(
+        {
+            "prediction": attacked.decode(outputs),
+            "flipped": flipped,
+            _COLUMNS["margin"]: margin,
+            _COLUMNS["flip_budget"]: budget,
+            _COLUMNS["spread_under_noise"]: np.concatenate(spread),
+        }
+    )
+
+
+def _spread(search, attack):
+    """Standard deviation of the log-odds over random draws."""
+    each = np.ones(len(search.room))
+    draws = [search.draw(attack.budget * each, attack.strain * each) for _ in range(_DRAWS)]
+    return np.std([draw.error for draw in draws], axis=0)
+
+
+def _unlike(table, n_most):
+    """Names of the first columns that do not go along with an earlier one."""
+    ranks = table.rank().to_numpy()
+    # Missing values have no rank; the middle one leaves the correlation to the others.
+    ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0), ranks)
+    ranks = ranks - ranks.mean(axis=0)
+    ranks /= np.linalg.norm(ranks, axis=0).clip(min=1e-300)
+    kept = []
+    for k in range(ranks.shape[1]):
+        if all(abs(ranks[:, k] @ ranks[:, other]) <= _SAME for other in kept):
+            kept.append(k)
+        if len(kept) == n_most:
+            break
+    return [table.columns[k] for k in kept]
