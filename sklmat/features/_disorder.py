@@ -170,7 +170,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return values
 
     def _finish(self, values):
-        """Keep the columns of fit, and put the neutral value where a crystal lacks what they tell."""
+        """Keep the columns of fit, with the neutral value where a crystal has none."""
         values = values[:, self._kept]
         blank = np.isnan(values).all(axis=1, keepdims=True)
         return np.where(np.isnan(values) & ~blank, self.neutral_, values)

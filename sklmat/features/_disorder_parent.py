@@ -35,7 +35,7 @@ class Parent:
     shift : ndarray of shape (N, 3)
         What leads from there to the crystal's atoms, in the same units; its mean is zero.
     symmetry : spglib dataset or None
-        Of the ideal crystal with one kind per sublattice.
+        Of the ideal crystal with one kind per sublattice; None where there is no such crystal.
     """
 
     matrix: np.ndarray
@@ -99,20 +99,18 @@ def find_parent(coords, matrix, pbc, kinds, tolerance):
         found = _from_bravais(coords, matrix, kinds, tolerance)
         if found is None:
             found = _from_spglib(frac, matrix, kinds, tolerance)
-    ideal, sites = (matrix, frac) if found is None else found
+    ideal, sites, symmetry = (matrix, frac, None) if found is None else found
     shift = frac - sites
-    symmetry = None if tolerance is None else symmetry_dataset(ideal, sites, kinds, TIGHT)
     return Parent(ideal, sites, shift - shift.mean(axis=0), symmetry)
 
 
 def _from_spglib(frac, matrix, kinds, tolerance):
     """Ideal lattice and sites as spglib standardises them, at the largest tolerance that works."""
-    while tolerance > 0.01:
-        dataset = symmetry_dataset(matrix, frac, kinds, tolerance)
+    for share in (1, 1 / 2, 1 / 4):
+        dataset = symmetry_dataset(matrix, frac, kinds, share * tolerance)
         found = None if dataset is None else _standard_sites(dataset, frac, kinds)
         if found is not None:
             return found
-        tolerance /= 2
     return None
 
 
@@ -128,7 +126,7 @@ def _standard_sites(dataset, frac, kinds):
     sites = (dataset.std_positions[site] + image[atom, site] - origin) @ np.linalg.inv(change).T
     if not _all_distinct(sites):
         return None
-    return change.T @ dataset.std_lattice, sites
+    return change.T @ dataset.std_lattice, sites, dataset
 
 
 def _all_distinct(frac):
@@ -162,9 +160,12 @@ def _from_bravais(coords, matrix, kinds, tolerance):
     label, centre = sites
     steps = np.round(cell - centre[label])
     symbols = np.array([kinds[label == i][0] for i in range(len(centre))])
-    symmetric = _symmetrise(ideal, centre, symbols, tolerance)
+    dataset = symmetry_dataset(ideal, centre, symbols, tolerance)
+    if dataset is None:
+        return None
+    symmetric = _symmetrise(ideal, centre, symbols, dataset)
     frac = (symmetric[label] + steps) @ np.linalg.inv(repeats)
-    return (repeats @ ideal, frac) if _all_distinct(frac) else None
+    return (repeats @ ideal, frac, dataset) if _all_distinct(frac) else None
 
 
 def _primitive_vectors(neighbors, matrix, lattice, n_atoms):
@@ -225,11 +226,8 @@ def _offsets(points, centres, lattice):
     return offset, np.linalg.norm(offset @ lattice, axis=2)
 
 
-def _symmetrise(lattice, sites, kinds, tolerance):
-    """Average sites over the symmetry that they have within `tolerance`."""
-    dataset = symmetry_dataset(lattice, sites, kinds, tolerance)
-    if dataset is None:
-        return sites
+def _symmetrise(lattice, sites, kinds, dataset):
+    """Average sites over a symmetry that they nearly have."""
     images = np.einsum("oxy,iy->oix", dataset.rotations, sites) + dataset.translations[:, None]
     total, count = np.zeros_like(sites), np.zeros(len(sites))
     for image in images:

@@ -12,7 +12,9 @@ from sklmat.features._disorder_shapes import (
     adjacent_angles,
     bridging_angles,
     distortion,
+    multipoles,
     octahedra,
+    pairs_by_angle,
     polyhedron_measures,
     voronoi_volumes,
 )
@@ -43,6 +45,10 @@ _POLYHEDRA = (
     "bond length distortion",
     "off-centring (Å)",
 )
+_MULTIPOLES = ("count variance", "mean dipole", "squared dipole", "squared quadrupole")
+# Degrees; where the ligands of octahedra, tetrahedra and cages see each other.
+_ANGLES = (60, 90, 109, 120, 180)
+_ANGLE_WINDOW = 5
 # Neighbours on one sublattice reach four shells of each lattice; distances that differ by less than
 # this fraction are of one shell.
 _SHELL_RADIUS = 2.3
@@ -80,7 +86,7 @@ class Cell:
 
     @cached_property
     def bonded(self):
-        """Mask the bonds: from cations to anions, or between all atoms where one kind is missing."""
+        """Mask the bonds: from cations to anions, or among all atoms of a crystal without."""
         ligand = np.ones_like(self.neighbors.index, dtype=bool)
         if self.anion.any():
             ligand = self.anion[self.neighbors.index] & ~self.anion[:, None]
@@ -145,15 +151,24 @@ class DisorderDescriber:
         values = {}
         for symprec in self.symprec:
             dataset = symmetry_dataset(cell.matrix, frac, cell.numbers, symprec)
-            values.update(_counts(dataset, at(symprec)))
+            values.update(self._counts(dataset, at(symprec), cell.kinds))
         if self.parent_symprec is not None:
             parent = cell.parent
             dataset = symmetry_dataset(parent.matrix, parent.frac, cell.numbers, TIGHT)
-            values.update(_counts(dataset, ON_PARENT))
+            values.update(self._counts(dataset, ON_PARENT, cell.kinds))
             if dataset is not None and parent.symmetry is not None:
                 ratio = _density(parent.symmetry) / _density(dataset)
                 values["log of the index in the parent's space group"] = np.log(ratio)
         return values
+
+    def _counts(self, dataset, place, kinds):
+        if dataset is None:
+            return {}
+        orbits, atoms = dataset.crystallographic_orbits, _primitive_atoms(dataset)
+        each = [len(np.unique(orbits[kinds == i])) for i in range(len(self.names))]
+        operations = POINT_GROUP_ORDER[dataset.pointgroup]
+        numbers = (sum(each), sum(each) / atoms, atoms, operations, dataset.number, *each)
+        return dict(zip(self._count_names(place), numbers))
 
     # ------------------------------------------------------------ bonds, angles
 
@@ -242,27 +257,24 @@ class DisorderDescriber:
 
     def _surroundings(self, cell, i, j):
         """How the species of sublattice i are spread over the polyhedra around sublattice j."""
-        near = cell.neighbors
-        on = np.flatnonzero(cell.kinds == j)
-        bonded = first_coordination(near.distance, cell.kinds[near.index] == i)[on]
-        if not bonded.any():
+        near, around = cell.neighbors, np.flatnonzero(cell.kinds == j)
+        bonded = first_coordination(near.distance, cell.kinds[near.index] == i)[around]
+        width = np.flatnonzero(bonded.any(axis=0)).max(initial=-1) + 1
+        if not width:
             return {}
-        counts = [
-            (bonded & (cell.numbers[near.index[on]] == number)).sum(axis=1)
-            for number in self.sublattices[i]
-        ]
-        name = f"{self.names[i]} around {self.names[j]}"
-        values = {f"variance of {name}": np.sum(np.var(counts, axis=1)) / 2}
-        centre, ranks, opposite = octahedra(near.vector[on], bonded)
-        if len(centre):
-            ligands = cell.numbers[near.index[on]][centre[:, None], ranks]
-            like = ligands[:, :, None] == ligands[:, None]
-            trans = (like & opposite).sum(axis=(1, 2)) / 2
-            beside = ~opposite & ~np.eye(6, dtype=bool)
-            values[f"fraction of like trans pairs of {name}"] = trans.mean() / 3
-            values[f"variance of like trans pairs of {name}"] = trans.var()
-            values[f"fraction of like cis pairs of {name}"] = like[beside].mean()
-        return values
+        bonded, index = bonded[:, :width], near.index[around, :width]
+        unit = near.vector[around, :width] / near.distance[around, :width, None]
+        own = cell.numbers[cell.kinds == i]
+        numbers, ligands = np.unique(own), cell.numbers[index]
+        share = np.mean(own == numbers[:, None], axis=1)
+        excess = ((ligands == numbers[:, None, None]) - share[:, None, None]) * bonded
+        values = multipoles(excess, unit, bonded)
+        like = (ligands[:, :, None] == ligands[:, None]) - (share**2).sum()
+        angles, like = pairs_by_angle(like, unit, bonded)
+        for theta in _ANGLES:
+            near_it = np.abs(angles - theta) < _ANGLE_WINDOW
+            values.append(like[near_it].mean() if near_it.any() else np.nan)
+        return dict(zip(_around_names(self.names[i], self.names[j]), values))
 
     # ---------------------------------------------------- entropy, prototype
 
@@ -300,7 +312,12 @@ class DisorderDescriber:
         if self.parent_symprec is not None:
             where.append(ON_PARENT)
             last = ["log of the index in the parent's space group"]
-        return [f"{name} {place}" for place in where for name in _COUNTS] + last
+        return [name for place in where for name in self._count_names(place)] + last
+
+    def _count_names(self, place):
+        several = self.names if len(self.names) > 1 else []
+        each = [f"inequivalent {name} sites" for name in several]
+        return [f"{name} {place}" for name in (*_COUNTS, *each)]
 
     def _bonds_names(self):
         symbols = self._symbols()
@@ -329,13 +346,8 @@ class DisorderDescriber:
                 names += [
                     f"{how} of like pairs of {name} shell {k}" for how in ("excess", "fraction")
                 ]
-            for around in (f"{name} around {other}" for other in self.names):
-                names += [
-                    f"variance of {around}",
-                    f"fraction of like trans pairs of {around}",
-                    f"variance of like trans pairs of {around}",
-                    f"fraction of like cis pairs of {around}",
-                ]
+            for other in self.names:
+                names += _around_names(name, other)
         return names
 
     def _entropy_names(self):
@@ -367,6 +379,12 @@ def sublattice_name(species):
     return "/".join(sorted(table.index[z - 1] for z in species))
 
 
+def _around_names(name, other):
+    around = f"of {name} around {other}"
+    like = [f"excess of like pairs at {theta}° {around}" for theta in _ANGLES]
+    return [f"{what} {around}" for what in _MULTIPOLES] + like
+
+
 def _alpha_name(a, b, shell):
     table = element_table()
     pair = "-".join(sorted([table.index[a - 1], table.index[b - 1]]))
@@ -380,15 +398,6 @@ def _bond_names(pair):
 def _angle_names(symbol):
     at_symbol = f"angle at {symbol}"
     return f"mean {at_symbol} (°)", f"variance {at_symbol} (°²)", f"skew {at_symbol}"
-
-
-def _counts(dataset, place):
-    if dataset is None:
-        return {}
-    orbits, atoms = len(np.unique(dataset.crystallographic_orbits)), _primitive_atoms(dataset)
-    operations = POINT_GROUP_ORDER[dataset.pointgroup]
-    numbers = (orbits, orbits / atoms, atoms, operations, dataset.number)
-    return {f"{name} {place}": number for name, number in zip(_COUNTS, numbers)}
 
 
 def _primitive_atoms(dataset):
