@@ -210,6 +210,8 @@ class GraphDataset(Dataset):
     perturb : callable or None
         Called with the rows of a batch and the generator; gives the graphs to train on in place of
         those rows.
+    room : object or None
+        What `perturb` knows of the crystals, kept beside them.
     """
 
     def __init__(self, graphs, y=None, weight=None):
@@ -217,7 +219,7 @@ class GraphDataset(Dataset):
         self.y = torch.zeros(len(graphs)) if y is None else y
         self.weight = torch.ones(len(graphs)) if weight is None else weight
         self.generator = None
-        self.perturb = None
+        self.perturb = self.room = None
 
     def __len__(self):
         return len(self.graphs)

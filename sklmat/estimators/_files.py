@@ -22,6 +22,11 @@ def save_estimator(estimator, path):
     params = estimator.get_params(deep=False)
     if params["callbacks"]:
         raise ValueError("callbacks are code and cannot be saved; set_params(callbacks=None) first")
+    if params["adversarial"] is not None:
+        raise ValueError(
+            "an attack is no plain data and is not needed to predict; set_params(adversarial=None) "
+            "before save, or keep everything with joblib.dump"
+        )
     tensors = {
         f"{k}.{name}": value.contiguous().cpu()
         for k, net in enumerate(estimator.nets_)
