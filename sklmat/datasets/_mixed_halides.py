@@ -1,4 +1,4 @@
-"""Mixed-halide perovskites generated offline: every Br/I arrangement, relaxed by a pair potential."""
+"""Mixed-halide perovskites made offline: Br/I arrangements, relaxed by a pair potential."""
 
 from numbers import Integral, Real
 
@@ -6,13 +6,21 @@ import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._mixed_halides_orbits import MAX_SITES, arrangements, supercell
-from sklmat.datasets._mixed_halides_potential import PairPotential, vegard
+from sklmat.datasets._mixed_halides_potential import RANGE, PairPotential, vegard
 
-#: Twenty atoms, then what is smaller and no part of them.
-SUPERCELLS = ((2, 2, 1), (3, 1, 1), ((1, 1, 0), (1, 0, 1), (0, 1, 1)))
-#: Mixing energy of random alloys, x (3 - x) (c0 + c1 (x - 1.5)) in eV per formula unit.
-RANDOM_ALLOY = (0.0087, -0.0009)
-#: The class is the rows above this quantile of the ordering energy.
+#: From one to four formula units; a crystal counts where it is first met, in its smallest cell.
+SUPERCELLS = (
+    (1, 1, 1),
+    (2, 1, 1),
+    ((1, 1, 0), (1, -1, 0), (0, 0, 1)),
+    ((1, 1, 0), (1, 0, 1), (0, 1, 1)),
+    (3, 1, 1),
+    (2, 2, 1),
+)
+#: c0 and c1 of the mixing energy of random alloys, x (3 - x) (c0 + c1 (x - 1.5)), in eV per formula
+#: unit: fitted to 80 random arrangements of each number of iodines in 2 x 2 x 2.
+RANDOM_ALLOY = (0.0086, -0.0011)
+#: A class is what lies above this quantile: the upper 30 %.
 QUANTILE = 0.7
 
 #: Public target -> column of ``frame``.
@@ -20,15 +28,41 @@ TARGETS = {
     "ordering_class": "high ordering energy",
     "ordering_energy": "ordering energy (eV/f.u.)",
     "mixing_energy": "mixing energy (eV/f.u.)",
-    "energy": "energy (eV/f.u.)",
+    "relaxation_energy": "relaxation energy (eV/f.u.)",
 }
-CLASSES = ["other", "high ordering energy"]
+#: Names of the two classes of a target.
+CLASSES = {"ordering_class": ["other", "high ordering energy"]}
 
 DESCR = """\
-CsSnBr(3-x)I(x), all arrangements
----------------------------------
+Arrangements of bromine and iodine in CsSnBr(3-x)I(x)
+-----------------------------------------------------
 
-{n_samples} arrangements.
+{n_samples} arrangements in these supercells of the cubic perovskite:
+{supercells}.
+Within a supercell no two of them are equivalent by its space group; those that repeat with the
+lattice of a supercell listed before are left out.
+
+`ideal` are the cubic crystals with the lattice parameter of Vegard's law between {br} Å (CsSnBr3)
+and {i} Å (CsSnI3), which is all that is known before a calculation. In `data` their atoms have been
+moved until no force exceeds {fmax:g} eV/Å; size and shape of the cell are kept.
+
+The energies are those of a pair potential: Born-Mayer repulsion and damped Coulomb attraction. Its
+charges (0.6 of the formal ones) and range ({range} Å) were chosen, its strength and the radius of
+iodine fitted to the two lattice parameters, and nothing to any quantum-mechanical energy. It knows
+of sizes and charges only: which arrangements strain the lattice, not which bonds they make.
+
+Targets: ordering_class (1: the upper 30 % of the ordering energy, {positive} rows),
+ordering_energy, mixing_energy, relaxation_energy (eV per formula unit).
+
+* mixing energy: energy of the relaxed crystal less that of x/3 CsSnI3 and 1 - x/3 CsSnBr3, each at
+  its own lattice parameter.
+* ordering energy: mixing energy less that of a random alloy of the same x, which is
+  x (3 - x) ({c0} {c1:+} (x - 1.5)), a fit to 1840 random arrangements in 2 x 2 x 2. It depends on
+  no other row, and can be compared between supercells.
+* relaxation energy: relaxed less ideal energy; never positive, but for rounding.
+
+A label is a function of the relaxed positions. Predicting it from `data` reads the answer off them;
+predicting it from `ideal` does not.
 """
 
 
@@ -46,119 +80,272 @@ def make_mixed_halide_perovskites(
 
     Parameters
     ----------
-    supercells : sequence
-        Each three integers (edges in cubic cells) or three rows of three (lattice vectors).
+    supercells : sequence of supercells
+        Each is three integers, its edges in cubic cells, or three rows of three integers, its
+        lattice vectors. The default are six cells of 5 to 20 atoms: 1x1x1, 2x1x1, √2x√2x1, the
+        rhombohedral cell in which unlike cubes alternate, 3x1x1 and 2x2x1. Up to 21 formula units.
     n_iodine : int, sequence of int or None, default=None
-        Iodines per cell; None means all numbers.
+        Iodines per supercell; None means all numbers, from none to all halide sites.
     n_samples : int or None, default=None
-        At most so many arrangements of each supercell and number of iodines; None means all.
+        At most so many arrangements of each supercell and number of iodines, drawn without
+        replacement as often as a random alloy would show them (in proportion to the multiplicity).
+        None means all, which is refused where there are more than 262,144 before symmetry.
     fmax : float, default=0.0001
-        Positions are relaxed until no force exceeds it (eV/Å).
+        Positions are relaxed until no force exceeds it (eV/Å); then they are known to 0.001 Å, so
+        that symmetry can be found on relaxed cells.
     target : str or list of str, default="ordering_class"
-        "ordering_class" (1: upper 30 % of the ordering energy), "ordering_energy", "mixing_energy"
-        or "energy" (eV per formula unit); a list gives a column each.
+        "ordering_class" (1: the upper 30 % of the ordering energy), "ordering_energy",
+        "mixing_energy" or "relaxation_energy" (eV per formula unit); a list gives a column each.
     random_state : int, RandomState instance or None, default=0
-        Draws the arrangements when there are more than `n_samples`.
+        Draws the samples. Without `n_samples` nothing is random.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of relaxed pymatgen ``Structure``.
-        target : ndarray of shape (n,), or (n, n_targets) for a list.
-        ideal : list of ``Structure`` before relaxation, sites in the same order.
-        frame : DataFrame with one row per arrangement.
+        data : list of n relaxed pymatgen ``Structure``.
+        target : ndarray of shape (n,), or (n, n_targets) for a list. Integers for the class alone.
+        ideal : list of n ``Structure`` before relaxation, sites in the same order.
+        frame : DataFrame with one row per arrangement: formula, supercell, formula units,
+        arrangement (a bit mask: bit i is set where halide site i, the (2 Z + i)-th site of the
+        structure, is iodine), x, multiplicity (arrangements of the supercell that are equivalent to
+        it), lattice parameter, energies, displacements, largest force left.
         target_names : list of str. The names of the two classes for the class alone.
         DESCR : str
+
+    Raises
+    ------
+    ValueError
+        When a parameter is outside what is listed above.
+    RuntimeError
+        When forces do not fall below `fmax` in 200 steps.
+
+    Notes
+    -----
+    Arrangements are bit masks. The operations of the supercell's space group permute the bits; the
+    smallest image stands for the orbit, whose size is the number of operations over the number of
+    those that leave the mask alone. On the 24 sites of 2x2x2 its 384 operations leave 1, 7, 19 and
+    80 orbits of 1 to 4 iodines.
+
+    A crystal that repeats inside a supercell can lie in it in several ways (CsSnBr2I in 3x1x1: the
+    Sn-I-Sn chains along the long edge or across it). No operation of the supercell joins these, so
+    a supercell alone may hold a crystal more than once. With the smaller cell in front of it, as in
+    the default, that does not happen.
+
+    The potential of atoms i and j at distance r is ``B exp((R_i + R_j - r) / ρ)`` [1]_ plus the
+    Coulomb energy damped by ``erfc(α r)`` and shifted so that its value and its force vanish at
+    10 Å [2]_. Charges are 0.6 (Cs), 1.2 (Sn), -0.6 (halogens), α = 0.2 / Å, ρ = 0.33 Å, the radii
+    of Cs and Br 1.88 and 1.96 Å [3]_, that of Sn 1.15 Å. B = 0.0449 eV and the radius of iodine,
+    2.108 Å, put CsSnBr3 and CsSnI3 at rest at 5.80 and 6.20 Å, which is about where experiment has
+    the cubic phases [4]_ [5]_. Both are then stable in the cubic form, unlike the real ones at low
+    temperature.
+
+    Relaxation begins with a push of 0.02 Å, the same for all crystals of a supercell, because an
+    atom on a symmetric site would otherwise stay there even on top of a barrier.
+
+    The 335 default crystals take about two seconds of one core, pymatgen's import included.
+
+    References
+    ----------
+    .. [1] Huggins, Mayer, J. Chem. Phys. 1, 643 (1933), :doi:`10.1063/1.1749344`
+    .. [2] Fennell, Gezelter, J. Chem. Phys. 124, 234104 (2006), :doi:`10.1063/1.2206581`
+    .. [3] Shannon, Acta Cryst. A 32, 751 (1976), :doi:`10.1107/S0567739476001551`
+    .. [4] Sabba et al., J. Phys. Chem. C 119, 1763 (2015), :doi:`10.1021/jp5126624`
+    .. [5] Chung et al., J. Am. Chem. Soc. 134, 8579 (2012), :doi:`10.1021/ja301539s`
+
+    Examples
+    --------
+    >>> from sklmat.datasets import make_mixed_halide_perovskites
+    >>> perovskites = make_mixed_halide_perovskites([(2, 2, 2)], n_iodine=[1, 2])
+    >>> perovskites.frame["multiplicity"].tolist()
+    [24, 96, 12, 24, 96, 24, 12, 12]
+    >>> perovskites.data[0].composition.reduced_formula
+    'Cs8Sn8Br23I'
     """
     import pandas as pd
-    from sklearn.utils import check_random_state
 
     names = target_names(target, TARGETS)
-    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    cells = _check_supercells(supercells)
+    _check_numbers(cells, n_iodine, n_samples, fmax)
+    rng = _generator(random_state)
     parts = []
-    for matrix in supercells:
-        cell = supercell(_as_key(matrix))
+    for place, cell in enumerate(cells):
         numbers = range(cell.n_sites + 1) if n_iodine is None else np.atleast_1d(n_iodine)
         found = [arrangements(cell, int(number), n_samples, rng) for number in numbers]
         masks, multiplicities = (np.concatenate(column) for column in zip(*found))
-        parts.append(_relaxed(cell, masks, multiplicities, fmax))
+        known = [cell.repeat(masks, earlier.matrix) for earlier in cells[:place]]
+        new = ~np.any(known, axis=0) if known else slice(None)
+        parts.append(_relax(cell, masks[new], multiplicities[new], fmax))
     frame = pd.concat([part[0] for part in parts], ignore_index=True)
-    ordering = frame[TARGETS["ordering_energy"]].round(6)
-    frame[TARGETS["ordering_class"]] = (ordering > np.quantile(ordering, QUANTILE)).astype(int)
+    frame[TARGETS["ordering_class"]] = upper_class(frame[TARGETS["ordering_energy"]])
     ideal, relaxed = ([item for part in parts for item in part[k]] for k in (1, 2))
-    classes = {"target_names": list(CLASSES)} if target == "ordering_class" else {}
     return make_bunch(
         relaxed,
         frame,
         {name: TARGETS[name] for name in names},
         multi=not isinstance(target, str),
-        descr=DESCR.format(n_samples=len(frame)),
+        descr=_describe(frame, fmax),
         return_X_y=return_X_y,
         ideal=ideal,
-        **classes,
+        **class_names(target, CLASSES),
     )
 
 
-def _as_key(matrix):
-    return tuple(tuple(map(int, row)) if np.ndim(row) else int(row) for row in matrix)
+def class_names(target, classes):
+    """The entry of the Bunch that names the classes, where the only target is a class."""
+    single = isinstance(target, str) and target in classes
+    return {"target_names": list(classes[target])} if single else {}
 
 
-def _relaxed(cell, masks, multiplicities, fmax):
-    """Frame, ideal and relaxed structures of the arrangements in one supercell."""
-    import pandas as pd
-
-    iodine = (masks[:, None] >> np.arange(cell.n_sites) & 1).astype(bool)
-    x = iodine.sum(axis=1) / cell.n_cells
-    a = vegard(x)
-    potential = PairPotential(cell)
-    before, after, moves, forces = potential.relax(iodine, a, fmax)
-    parents = np.array([[False] * cell.n_sites, [True] * cell.n_sites])
-    _, ends, _, _ = potential.relax(parents, vegard(np.array([0.0, 3.0])), fmax)
-    mixing = (after - (1 - x / 3) * ends[0] - x / 3 * ends[1]) / cell.n_cells
-    distance = np.linalg.norm(moves, axis=2)
-    frame = pd.DataFrame(
-        {
-            "supercell": _name(cell.matrix),
-            "formula units": cell.n_cells,
-            "arrangement": masks,
-            "x": x,
-            "multiplicity": multiplicities,
-            "lattice parameter (Å)": a,
-            "unrelaxed energy (eV/f.u.)": before / cell.n_cells,
-            "energy (eV/f.u.)": after / cell.n_cells,
-            "mixing energy (eV/f.u.)": mixing,
-            "ordering energy (eV/f.u.)": mixing - random_alloy(x),
-            "largest displacement (Å)": distance.max(axis=1),
-            "rms displacement (Å)": np.sqrt((distance**2).mean(axis=1)),
-            "largest force (eV/Å)": forces,
-        }
-    )
-    ideal = np.broadcast_to(cell.sites, moves.shape)
-    shifts = moves @ np.linalg.inv(cell.matrix) / a[:, None, None]
-    both = [structures(cell, iodine, a, coords) for coords in (ideal, ideal + shifts)]
-    return frame, *both
+def upper_class(values):
+    """1 for what lies above the quantile, else 0. Equal crystals agree to 1e-6."""
+    values = values.round(6)
+    return (values > np.quantile(values, QUANTILE)).astype(int)
 
 
 def random_alloy(x):
-    """Mixing energy (eV per formula unit) of random alloys."""
+    """Mixing energy (eV per formula unit) of random alloys, in the pair potential."""
     return x * (3 - x) * (RANDOM_ALLOY[0] + RANDOM_ALLOY[1] * (x - 1.5))
 
 
-def _name(matrix):
-    if (matrix == np.diag(np.diag(matrix))).all():
-        return "x".join(map(str, np.diag(matrix)))
-    return " ".join("".join(map(str, row)) for row in matrix.tolist())
+def is_iodine(cell, masks):
+    """Whether each halide site holds iodine, shape (n, 3 Z)."""
+    return (masks[:, None] >> np.arange(cell.n_sites) & 1).astype(bool)
 
 
-def structures(cell, iodine, a, coords):
-    """Structures of all rows; species as Cs, Sn, halides."""
+def describe_arrangements(cell, masks, multiplicities, moves):
+    """The columns of ``frame`` that need no energy."""
+    n_iodine = is_iodine(cell, masks).sum(axis=1)
+    x = n_iodine / cell.n_cells
+    distance = np.linalg.norm(moves, axis=2)
+    return {
+        "formula": [_formula(cell, n) for n in n_iodine.tolist()],
+        "supercell": cell.name,
+        "formula units": cell.n_cells,
+        "arrangement": masks,
+        "x": x,
+        "multiplicity": multiplicities,
+        "lattice parameter (Å)": vegard(x),
+        "largest displacement (Å)": distance.max(axis=1),
+        "rms displacement (Å)": np.sqrt((distance**2).mean(axis=1)),
+    }
+
+
+def make_structures(cell, masks, moves):
+    """The structures of arrangements whose atoms are moved (Å) off their ideal sites."""
     from pymatgen.core import Element, Structure
 
     cs, sn, br, i = (Element(symbol) for symbol in ("Cs", "Sn", "Br", "I"))
-    head = [cs] * cell.n_cells + [sn] * cell.n_cells
+    cations = [cs] * cell.n_cells + [sn] * cell.n_cells
+    iodine = is_iodine(cell, masks)
+    a = vegard(iodine.sum(axis=1) / cell.n_cells)
+    coords = cell.sites + moves @ np.linalg.inv(cell.matrix) / a[:, None, None]
     return [
-        Structure(cell.matrix * edge, head + [i if here else br for here in row], places)
-        for row, edge, places in zip(iodine.tolist(), a, coords)
+        Structure(cell.matrix * edge, cations + [i if here else br for here in row], sites)
+        for edge, row, sites in zip(a, iodine.tolist(), coords)
     ]
+
+
+def _relax(cell, masks, multiplicities, fmax):
+    """Frame, ideal and relaxed structures of arrangements in one supercell."""
+    import pandas as pd
+
+    n, iodine = cell.n_cells, is_iodine(cell, masks)
+    x = iodine.sum(axis=1) / n
+    potential = PairPotential(cell)
+    before, after, moves, forces = potential.relax(iodine, vegard(x), fmax)
+    parents = np.repeat([[False], [True]], cell.n_sites, axis=1)
+    bromide, iodide = potential.relax(parents, vegard(np.array([0.0, 3.0])), fmax)[1]
+    mixing = (after - (1 - x / 3) * bromide - x / 3 * iodide) / n
+    columns = describe_arrangements(cell, masks, multiplicities, moves)
+    energies = {
+        "unrelaxed energy (eV/f.u.)": before / n,
+        "energy (eV/f.u.)": after / n,
+        "relaxation energy (eV/f.u.)": (after - before) / n,
+        "mixing energy (eV/f.u.)": mixing,
+        "ordering energy (eV/f.u.)": mixing - random_alloy(x),
+        "largest force (eV/Å)": forces,
+    }
+    both = [make_structures(cell, masks, shifts) for shifts in (np.zeros_like(moves), moves)]
+    return pd.DataFrame({**columns, **energies}), *both
+
+
+def _formula(cell, n_iodine):
+    from pymatgen.core import Composition
+
+    n = cell.n_cells
+    parts = {"Cs": n, "Sn": n, "Br": 3 * n - n_iodine, "I": n_iodine}
+    return Composition(parts).reduced_formula
+
+
+def _check_supercells(supercells):
+    wanted = "supercells must be a list of supercells, each three integers or three rows of three"
+    try:
+        keys = [_as_key(matrix) for matrix in supercells]
+    except TypeError as error:
+        raise ValueError(f"{wanted}, such as [(2, 2, 1)], got {supercells!r}") from error
+    for key in keys:
+        matrix = np.diag(key) if np.shape(key) == (3,) else np.array(key)
+        if matrix.shape != (3, 3):
+            raise ValueError(f"{wanted}, got {key}")
+        size = abs(round(np.linalg.det(matrix)))
+        if not 1 <= 3 * size <= MAX_SITES:
+            raise ValueError(
+                f"supercell {key} has {size} formula units; 1 to {MAX_SITES // 3} are possible"
+            )
+    if not keys:
+        raise ValueError("supercells is empty: give at least one")
+    return [supercell(key) for key in keys]
+
+
+def _as_key(matrix):
+    def integer(value):
+        if not isinstance(value, Integral):
+            raise TypeError(f"{value!r} is no integer")
+        return int(value)
+
+    rows = list(matrix)
+    if all(np.ndim(row) == 0 for row in rows):
+        return tuple(map(integer, rows))
+    return tuple(tuple(map(integer, row)) for row in rows)
+
+
+def _check_numbers(cells, n_iodine, n_samples, fmax):
+    if n_samples is not None and (not isinstance(n_samples, Integral) or n_samples < 1):
+        raise ValueError(f"n_samples must be None or a positive integer, got {n_samples!r}")
+    if not isinstance(fmax, Real) or not 0 < fmax < np.inf:
+        raise ValueError(f"fmax must be a positive number of eV/Å, got {fmax!r}")
+    most = min(cell.n_sites for cell in cells)
+    numbers = () if n_iodine is None else np.atleast_1d(n_iodine).tolist()
+    if n_iodine is not None and (
+        not numbers
+        or len(set(numbers)) < len(numbers)
+        or not all(isinstance(n, Integral) and 0 <= n <= most for n in numbers)
+    ):
+        raise ValueError(
+            f"n_iodine must be None or different integers from 0 to {most}, the halide sites of "
+            f"the smallest supercell, got {n_iodine!r}"
+        )
+
+
+def _generator(random_state):
+    if isinstance(random_state, Integral):
+        return np.random.default_rng(random_state)
+    from sklearn.utils import check_random_state
+
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _describe(frame, fmax):
+    return DESCR.format(
+        n_samples=len(frame),
+        supercells=", ".join(frame["supercell"].unique()),
+        br=vegard(0),
+        i=vegard(3),
+        fmax=fmax,
+        range=RANGE,
+        positive=frame[TARGETS["ordering_class"]].sum(),
+        c0=RANDOM_ALLOY[0],
+        c1=RANDOM_ALLOY[1],
+    )

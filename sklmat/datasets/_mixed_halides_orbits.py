@@ -12,6 +12,12 @@ import numpy as np
 
 #: Sites of the cubic cell in halves of its edge: Cs in the corner, Sn in the centre, X between.
 CESIUM, TIN, HALIDES = [(0, 0, 0)], [(1, 1, 1)], [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
+#: The operations of m-3m, for row vectors.
+ROTATIONS = [
+    np.eye(3, dtype=np.int64)[list(order)] * signs
+    for order in permutations(range(3))
+    for signs in product((1, -1), repeat=3)
+]
 #: Masks are of 64 bits, and 1 << 63 has to stay positive.
 MAX_SITES = 63
 #: More arrangements of one composition than this are not listed, only sampled.
@@ -31,6 +37,9 @@ class Supercell:
     matrix : ndarray of shape (3, 3)
     n_cells : int
         Formula units in it, Z.
+    n_sites : int
+        Halide sites in it, 3 Z.
+    name : str
     sites : ndarray of shape (5 Z, 3)
         Fractional coordinates: Z Cs, Z Sn, then the 3 Z halide sites.
     permutations : ndarray of shape (n_operations, 3 Z)
@@ -39,6 +48,7 @@ class Supercell:
 
     def __init__(self, matrix):
         self.matrix = np.diag(matrix) if np.ndim(matrix) == 1 else np.array(matrix)
+        self.name = _name(self.matrix)
         determinant = round(np.linalg.det(self.matrix))
         self._adjugate = np.rint(np.linalg.inv(self.matrix) * determinant).astype(np.int64)
         self.n_cells = abs(determinant)
@@ -50,7 +60,10 @@ class Supercell:
             for basis in (CESIUM, TIN, HALIDES)
         ]
         self.sites = self._reduce(np.concatenate(points)) / (2 * self.n_cells)
-        self.permutations = self._permutations(points[2], translations)
+        self._halides = points[2]
+        images = np.stack([points[2] @ rotation for rotation in self._rotations()])
+        images = images[:, None] + translations[:, None]
+        self.permutations = self._permutations(images.reshape(-1, *points[2].shape))
 
     def _reduce(self, points):
         """Fractional coordinates of points (in a/2) as numerators of 1 / (2 Z)."""
@@ -66,44 +79,35 @@ class Supercell:
 
     def _rotations(self):
         """The operations of m-3m that take the supercell's lattice onto itself."""
-        signed = [
-            np.eye(3, dtype=np.int64)[list(order)] * signs
-            for order in permutations(range(3))
-            for signs in product((1, -1), repeat=3)
-        ]
         return [
             rotation
-            for rotation in signed
+            for rotation in ROTATIONS
             if not (self.matrix @ rotation @ self._adjugate % self.n_cells).any()
         ]
 
-    def _permutations(self, points, translations):
+    def _permutations(self, images):
+        """Which halide sites the points are, shape (n_operations, 3 Z, 3)."""
         scale = (2 * self.n_cells) ** np.arange(3)
-        keys = self._reduce(points) @ scale
+        keys = self._reduce(self._halides) @ scale
         order = np.argsort(keys)
-        images = np.stack([points @ rotation for rotation in self._rotations()])
-        images = (images[:, None] + translations[:, None]).reshape(-1, *points.shape)
         return order[np.searchsorted(keys[order], self._reduce(images) @ scale)]
 
-    def images(self, masks):
-        """All symmetry images of arrangements.
+    def repeat(self, masks, matrix):
+        """Whether arrangements repeat with the lattice of another supercell, turned or not.
 
         Parameters
         ----------
         masks : ndarray of int64 of shape (n,)
+        matrix : ndarray of shape (3, 3)
 
         Returns
         -------
-        images : ndarray of int64 of shape (n, n_operations)
+        repeat : bool ndarray of shape (n,)
         """
-        images = np.zeros((len(masks), len(self.permutations)), dtype=np.int64)
-        for start in range(0, self.n_sites, 8):
-            bits = np.int64(1) << self.permutations[:, start : start + 8].T
-            table = np.zeros((1, bits.shape[1]), dtype=np.int64)
-            for image in bits:  # entry v: image of the byte v of the mask
-                table = np.concatenate([table, table | image])
-            images |= table[(masks >> start) & 255]
-        return images
+        shifts = 2 * np.stack([matrix @ rotation for rotation in ROTATIONS])
+        permutations = self._permutations(self._halides + shifts.reshape(-1, 1, 3))
+        same = _images(masks, permutations) == masks[:, None]
+        return same.reshape(len(masks), -1, 3).all(axis=2).any(axis=1)
 
     def orbits(self, masks):
         """Representative and multiplicity of the orbit of each arrangement.
@@ -124,10 +128,29 @@ class Supercell:
         step = max(1, 2**22 // n_operations)
         for start in range(0, len(masks), step):
             rows = slice(start, start + step)
-            images = self.images(masks[rows])
+            images = _images(masks[rows], self.permutations)
             smallest[rows] = images.min(axis=1)
             sizes[rows] = n_operations // (images == masks[rows, None]).sum(axis=1)
         return smallest, sizes
+
+
+def _name(matrix):
+    """2x2x1, or the rows of a matrix that is not diagonal: 110 1-10 002."""
+    if (matrix == np.diag(np.diag(matrix))).all():
+        return "x".join(map(str, np.diag(matrix)))
+    return " ".join("".join(map(str, row)) for row in matrix.tolist())
+
+
+def _images(masks, permutations):
+    """Arrangements with their sites permuted, shape (n_masks, n_permutations)."""
+    images = np.zeros((len(masks), len(permutations)), dtype=np.int64)
+    for start in range(0, permutations.shape[1], 8):
+        bits = np.int64(1) << permutations[:, start : start + 8].T
+        table = np.zeros((1, len(permutations)), dtype=np.int64)
+        for image in bits:  # row v of the table: the image of a byte v
+            table = np.concatenate([table, table | image])
+        images |= table[(masks >> start) & 255]
+    return images
 
 
 @lru_cache(maxsize=32)

@@ -29,8 +29,8 @@ CUTOFF = 10.0  # r_c (Å)
 COULOMB = e / (4 * pi * epsilon_0) * 1e10  # k (eV Å)
 #: Pairs that can come within the cutoff when atoms leave their sites by half of this (Å).
 MARGIN = 1.0
-#: Atoms start so far off their sites (Å, standard deviation), the same way in all cells: on a site of
-#: high symmetry an atom feels no force even where the energy is at its highest.
+#: Atoms start so far off their sites (Å, standard deviation), in all cells the same way: on a site
+#: of high symmetry an atom feels no force even where the energy is at its highest.
 KICK = 0.02
 #: Pairs times cells in work at once: what fits into a processor's cache.
 BATCH = 2**17
