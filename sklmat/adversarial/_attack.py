@@ -258,6 +258,7 @@ class Attacked:
         )
         if len(self.graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to attack")
+        self.estimator._check_new(self.graphs)
         self.attack = attack
 
     def __len__(self):

