@@ -161,7 +161,7 @@ def make_mixed_halide_perovskites(
     >>> perovskites.frame["multiplicity"].tolist()
     [24, 96, 12, 24, 96, 24, 12, 12]
     >>> perovskites.data[0].composition.reduced_formula
-    'Cs8Sn8Br23I'
+    'Cs8Sn8IBr23'
     """
     import pandas as pd
 
