@@ -25,7 +25,163 @@ from sklmat.features._neighbors import compact
 
 
 class DisorderFeaturizer(TableFeaturizer):
-    """Describe how each crystal deviates from its ideal parent."""
+    """Describe how each crystal deviates from its ideal parent.
+
+    Which symmetry is left, how far bonds, angles and polyhedra are distorted, and how the species
+    are spread over a sublattice that they share.
+
+    Parameters
+    ----------
+    groups : sequence of str, default=None
+        Which groups of columns, in this order; the default takes all. A sublattice is named by
+        its species, such as ``Br/I``.
+
+        - "symmetry": number of symmetry-inequivalent sites, and its fraction of the atoms of the
+          primitive cell; atoms in the primitive cell; symmetry operations (the order of the point
+          group, 1 to 48: those of the space group without lattice translations, whose number would
+          depend on the cell given); space group number; and, with several sublattices, inequivalent
+          sites of each. All of it for every `symprec`, on the crystal as it is [1]_, and once more
+          "on the parent lattice": species on the ideal sites of the parent, where displacements
+          have no say. Last the logarithm of the index of that space group in the parent's, that is
+          of the number of equivalent ways to arrange the species, ln[(n_parent / a_parent) /
+          (n / a)] with n operations and a atoms in the primitive cell.
+        - "bonds": mean (Å), variance (Å²) and skew, m₃ / m₂^1.5 of the central moments, of the bond
+          lengths of each pair of species.
+        - "angles": mean (°), variance (°²) and skew of the bond angles at each species: at the
+          centres of octahedra between ligands side by side (12 of the 15, about 90°), at those of
+          tetrahedra between all (6), at anions between the centres that they join.
+        - "polyhedra": mean and deviation over the centres of four measures. Quadratic elongation
+          [2]_ λ = Σ (l / l₀)² / n, with l₀ the centre-to-vertex distance of the regular octahedron
+          or tetrahedron of the same volume: 1 if regular. Bond angle variance (°²) [2]_
+          Σ (θ - θ₀)² / (m - 1) over the m = 12 or 6 angles, θ₀ = 90° or 109.47°. Bond length
+          distortion [3]_ Σ |l - l̄| / (n l̄). Off-centring (Å), the distance of the centre from the
+          mean position of its ligands.
+        - "tilts": mean and deviation (°) of (180° - φ) / 2, with φ the angle at an anion that joins
+          two octahedra. Rigid octahedra turned by ω about one axis have 2/3 of their anions at
+          tilt ω, and 1/3 at 0 [4]_.
+        - "volume": deviation (Å³) of the volume π d³ / 6 of each atom, d its Hoppe mean distance
+          [5]_, from the mean of its sublattice (root-mean-square over all atoms). With `voronoi`
+          the same for the volumes of Voronoi cells.
+        - "order": for each mixed sublattice (one with several species in some crystal of `fit`),
+          by shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean |α|, and
+          excess over random, Σ p(A-A) - Σ p(A)², and fraction of like pairs, as in
+          `StructureFeaturizer`. Then, around each sublattice, how the species A of the mixed one
+          are spread over the n ligands of a polyhedron, with s = 1 - c(A) on A and -c(A) elsewhere,
+          c the concentration on the sublattice, u the directions of the ligands, a mean over
+          polyhedra and half the sum over species: count variance (Σ s)² / n, squared dipole
+          |Σ s u|² / n, its square root as mean dipole, squared quadrupole |Σ s (uu - 1/3)|² /
+          (2n / 3). Each of the squares is c (1 - c) in a random binary crystal. A dipole
+          means unlike ligands opposite each other, which push a centre off its site; a quadrupole
+          like ligands opposite each other. Last the excess of like pairs over random among ligands
+          that a centre sees at 60°, 90°, 109°, 120° and 180° (within 5°).
+        - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
+          the mean over all atoms (kB per atom).
+        - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
+          (Å), net translation removed; strain from the parent, the Frobenius norm of Green's strain
+          of the lattice against the parent's of the same volume; space group number of the parent.
+    symprec : float or sequence of float, default=(0.01, 0.1)
+        Distances in Å within which sites count as equivalent. 0.01 suits crystals that were made or
+        relaxed tightly, 0.1 ordinary relaxed cells. The counts on relaxed cells depend on it: noise
+        of 0.005 Å changes most of them at 0.01.
+    parent_symprec : float or None, default=0.5
+        Distance in Å within which the crystal, its sublattices taken as one kind each, must match
+        its parent. The default takes in relaxation around mixed species and off-centring; half the
+        shortest bond is too much. None does without a parent: its columns are left out, and
+        neighbours are sought where the atoms are.
+    sublattices : sequence of sequences of str, default=None
+        Which species share a sublattice, such as ``(("Br", "I"),)``; others are on their own.
+        By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share one; cations share one with
+        those whose typical number of anion neighbours in `fit` is in the same range (up to 4; 5 or
+        6; more); in data without anions, or without cations, all species share one.
+    n_shells : int, default=4
+        Shells of a sublattice in the group "order", 1 to 4.
+    voronoi : bool, default=False
+        Whether to add the deviation of Voronoi volumes, which take longer than all the rest.
+    n_jobs : int, default=None
+        Processes; None is one unless a ``joblib.parallel_config`` says otherwise. The result does
+        not depend on it.
+    on_invalid : {"raise", "warn"}, default="raise"
+        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
+        warning with all indices and reasons. Rows of `transform` with an element that `fit` has
+        not seen count as such.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    elements_ : list of str
+        Symbols seen in `fit`, alphabetically.
+    sublattices_ : list of list of str
+        Which species share a sublattice.
+    mixed_ : list of str
+        Names of the sublattices that hold several species in some crystal of `fit`.
+    groups_ : list of str
+        The groups in use.
+    feature_names_ : list of str
+        Names of the columns.
+    neutral_ : ndarray of shape (F,)
+        What a column holds for a crystal that has nothing to tell there.
+
+    See Also
+    --------
+    StructureFeaturizer : What describes a crystal whether or not it has a parent.
+
+    Notes
+    -----
+    Parent: if one sublattice is simple, body- or face-centred cubic (see `infer_lattice`), its
+    lattice vectors are fitted to the directions of all its neighbours, the other sublattices are
+    averaged over these translations and over the symmetry that spglib finds within
+    `parent_symprec`. So a tilted perovskite has the cubic one as its parent, and an alloy its
+    lattice, however far relaxation went. Other crystals are idealised by spglib, at
+    `parent_symprec`, half or a quarter of it, whichever works first; a crystal that matches
+    nothing is its own parent.
+
+    Bonds and polyhedra are found on the parent and measured in the crystal, so that displacements
+    change lengths but not who is a neighbour. Cations bind to anions, in data of one kind all atoms
+    to each other: to those before the widest relative step in the sorted distances, at most 16.
+    Br and I at different distances so count alike. Polyhedra are centred on cations with 4 or 6
+    anions, on all cations in a crystal without such, and on all atoms of an alloy; octahedra need
+    six ligands that are opposite in pairs. Quadratic elongation, angle variance, angles and
+    tilts are for octahedra and tetrahedra of anions only. Shells of a sublattice end where the mean
+    distance at a rank steps up by more than 3 %.
+
+    Columns are those that at least one crystal of `fit` has something to tell for. Another crystal
+    without it, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral value, so that the
+    table has no NaN and neither trees nor tests of distributions see a difference that is not
+    there: the mean over the crystals of `fit` that have one, and 0 in the group "order", where it
+    means none. A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
+
+    All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
+    cell, to rounding. The output is a pandas DataFrame unless ``set_output(transform="default")``
+    asks for an array; see `CompositionFeaturizer`.
+
+    References
+    ----------
+    .. [1] A. Togo, K. Shinohara and I. Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822
+       (2024). :doi:`10.1080/27660400.2024.2384822`
+    .. [2] K. Robinson, G. V. Gibbs and P. H. Ribbe, Science 172, 567 (1971).
+       :doi:`10.1126/science.172.3983.567`
+    .. [3] W. H. Baur, Acta Cryst. B 30, 1195 (1974). :doi:`10.1107/S0567740874004560`
+    .. [4] A. M. Glazer, Acta Cryst. B 28, 3384 (1972). :doi:`10.1107/S0567740872007976`
+    .. [5] R. Hoppe, Z. Kristallogr. 150, 23 (1979). :doi:`10.1524/zkri.1979.150.14.23`
+    .. [6] J. M. Cowley, Phys. Rev. 77, 669 (1950). :doi:`10.1103/PhysRev.77.669`
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat.features import DisorderFeaturizer
+    >>> sites = [[0.5, 0.5, 0.5], [0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+    >>> bromide = Structure(Lattice.cubic(5.8), ["Cs", "Sn", "Br", "Br", "Br"], sites)
+    >>> mixed = Structure(Lattice.cubic(5.9), ["Cs", "Sn", "Br", "Br", "I"], sites)
+    >>> featurizer = DisorderFeaturizer(groups=["symmetry", "entropy"], symprec=0.01)
+    >>> table = featurizer.fit_transform([bromide, mixed])
+    >>> featurizer.mixed_
+    ['Br/I']
+    >>> table["inequivalent sites at 0.01 Å"].tolist()
+    [3.0, 4.0]
+    >>> table["configurational entropy of Br/I (kB per site)"].round(4).tolist()
+    [0.0, 0.6365]
+    """
 
     _parameter_constraints = {
         "groups": ["array-like", None],
@@ -102,7 +258,7 @@ class DisorderFeaturizer(TableFeaturizer):
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
         """
-        return self._table(self._finish(self._fit_values(X)), X)
+        return self._table(self._finish(*self._fit_values(X)), X)
 
     def transform(self, X):
         """Compute the table.
@@ -123,10 +279,10 @@ class DisorderFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         structures = load_structures(X, self.on_invalid)
-        return self._table(self._finish(self._values(structures)), X)
+        return self._table(self._finish(*self._values(structures)), X)
 
     def _fit_values(self, X):
-        """Fit, and return the values of all candidate columns."""
+        """Fit, and return what `_values` does."""
         self._validate_params()
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
         self._tolerances()
@@ -141,7 +297,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self.mixed_ = [
             "/".join(own) for own in sublattices if any(len(s.intersection(own)) > 1 for s in seen)
         ]
-        values = self._values(structures)
+        values, described = self._values(structures)
         # Sorted, so that the sums do not depend on the order of the rows.
         ranked = np.sort(values, axis=0)
         known = ~np.isnan(ranked)
@@ -151,10 +307,10 @@ class DisorderFeaturizer(TableFeaturizer):
         total = np.where(known, ranked, 0).sum(axis=0)[self._kept]
         no_order = np.isin(self.feature_names_, describe.order_columns)
         self.neutral_ = np.where(no_order, 0.0, total / known.sum(axis=0)[self._kept])
-        return values
+        return values, described
 
     def _values(self, structures):
-        """Values of all candidate columns, refusing rows that have none."""
+        """Values of all candidate columns, and which rows have them; the others are refused."""
         crystals = {row: compact(s) for row, s in enumerate(structures) if s is not None}
         errors = unseen_elements(structures, crystals, self.elements_)
         for error in errors:
@@ -167,13 +323,14 @@ class DisorderFeaturizer(TableFeaturizer):
         values[list(crystals)] = np.reshape(rows, (len(crystals), -1))
         errors += self._without_symmetry(structures, crystals, values, describe.columns)
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
-        return values
+        described = np.isin(np.arange(len(values)), list(crystals))
+        described[[error.index for error in errors]] = False
+        return values, described
 
-    def _finish(self, values):
+    def _finish(self, values, described):
         """Keep the columns of fit, with the neutral value where a crystal has none."""
         values = values[:, self._kept]
-        blank = np.isnan(values).all(axis=1, keepdims=True)
-        return np.where(np.isnan(values) & ~blank, self.neutral_, values)
+        return np.where(np.isnan(values) & described[:, None], self.neutral_, values)
 
     def _without_symmetry(self, structures, crystals, values, columns):
         """Blank the rows where spglib failed, and say so."""

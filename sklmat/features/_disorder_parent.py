@@ -1,5 +1,7 @@
 """The ideal lattice below a disordered crystal: its sublattices, ideal sites and symmetry."""
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -107,11 +109,26 @@ def find_parent(coords, matrix, pbc, kinds, tolerance):
 def _from_spglib(frac, matrix, kinds, tolerance):
     """Ideal lattice and sites as spglib standardises them, at the largest tolerance that works."""
     for share in (1, 1 / 2, 1 / 4):
-        dataset = symmetry_dataset(matrix, frac, kinds, share * tolerance)
+        with _quiet_spglib():
+            dataset = symmetry_dataset(matrix, frac, kinds, share * tolerance)
         found = None if dataset is None else _standard_sites(dataset, frac, kinds)
         if found is not None:
             return found
     return None
+
+
+@contextmanager
+def _quiet_spglib():
+    """Keep spglib from printing a line for each of the tolerances that it tries and gives up."""
+    before = os.environ.get("SPGLIB_WARNING")
+    os.environ["SPGLIB_WARNING"] = "OFF"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SPGLIB_WARNING"]
+        else:
+            os.environ["SPGLIB_WARNING"] = before
 
 
 def _standard_sites(dataset, frac, kinds):
