@@ -1,0 +1,134 @@
+"""A CGCNN as a function of the vectors of its atoms, and three ways to share out what it says."""
+
+import numpy as np
+import torch
+from torch.func import functional_call
+
+from sklmat.batches import make_batch
+from sklmat.elements import element_symbols
+from sklmat.estimators._graphs import check_elements
+from sklmat.structures import check_structures
+from sklmat.training import EvenBatches
+
+
+class AtomModel:
+    """A fitted CGCNN as a function of the vectors that its atoms start from.
+
+    Parameters
+    ----------
+    estimator : fitted CGCNNRegressor or CGCNNClassifier
+    graphs : CrystalGraphs
+        The rows to explain.
+    background : sequence of structures, CrystalGraphs or None
+    weights : ndarray of shape (K,)
+    shift : float
+    """
+
+    def __init__(self, estimator, graphs, background, weights, shift):
+        self.modules = [net.module_.eval() for net in estimator.nets_]
+        # Detached, so that no gradients of weights are computed.
+        self.states = [module.state_dict() for module in self.modules]
+        self.batch_size = estimator.batch_size
+        self.table = self.states[0]["element_vectors"]
+        self.weights = torch.from_numpy(weights)
+        self.shift = shift
+        numbers = graphs.atomic_numbers
+        if background is not None:
+            numbers = _atomic_numbers(background, self.modules[0].known_elements.cpu().numpy())
+        self.average = self.vectors(numbers).mean(dim=0)
+
+    def vectors(self, atomic_numbers):
+        """Vectors of elements, Tensor of shape (N, V)."""
+        return self.table[torch.from_numpy(atomic_numbers.astype(np.int64)).to(self.table.device)]
+
+    def parts(self, graphs):
+        """Some crystals at a time."""
+        return (graphs[rows] for rows in EvenBatches(len(graphs), self.batch_size))
+
+    def __call__(self, graphs, vectors):
+        """Explained number of each crystal, Tensor of shape (C,), float64.
+
+        Parameters
+        ----------
+        graphs : CrystalGraphs of C crystals, N atoms
+        vectors : Tensor of shape (N, V)
+        """
+        batch = make_batch(graphs).to(vectors.dtype).to(vectors.device)
+        # Each atom is an element of its own.
+        batch.atomic_numbers = torch.arange(len(vectors), device=vectors.device)
+        outputs = [
+            functional_call(module, {**state, "element_vectors": vectors}, (batch,))
+            for module, state in zip(self.modules, self.states)
+        ]
+        return torch.stack(outputs).mean(dim=0).cpu().double() @ self.weights + self.shift
+
+    def without(self, graphs):
+        """Explained numbers with the average atom everywhere, ndarray of shape (C,)."""
+        everywhere = self.average.expand(len(graphs.atomic_numbers), -1)
+        with torch.no_grad():
+            return self(graphs, everywhere).numpy()
+
+    def coalitions(self, graph, keep):
+        """Explained numbers of one crystal with only some atoms kept, ndarray of shape (S,).
+
+        Parameters
+        ----------
+        graph : CrystalGraphs of one crystal, N atoms
+        keep : ndarray of bool, shape (S, N)
+        """
+        own = self.vectors(graph.atomic_numbers)
+        found = []
+        for rows in EvenBatches(len(keep), self.batch_size):
+            kept = torch.from_numpy(keep[rows]).to(own.device)[:, :, None]
+            vectors = torch.where(kept, own, self.average).reshape(-1, own.shape[1])
+            with torch.no_grad():
+                found.append(self(graph[np.zeros(len(kept), dtype=int)], vectors).numpy())
+        return np.concatenate(found)
+
+
+def _atomic_numbers(background, known):
+    """Atomic numbers of all atoms of the background."""
+    background = check_structures(background)
+    if len(background) == 0:
+        raise ValueError("background is empty; leave it out to take X")
+    if hasattr(background, "atomic_numbers"):
+        check_elements(background, known)
+        return background.atomic_numbers
+    numbers = np.concatenate([structure.atomic_numbers for structure in background])
+    lacking = numbers[~known[numbers]]
+    if len(lacking):
+        symbol = element_symbols(lacking[:1])[0]
+        raise ValueError(f"background holds {symbol}, which has no vector in atom_init")
+    return numbers
+
+
+def integrated(model, graphs, n_steps):
+    """Integrated gradients, ndarray of shape (N,)."""
+    own = model.vectors(graphs.atomic_numbers)
+    way = own - model.average
+    total = torch.zeros_like(own)
+    points, weights = np.polynomial.legendre.leggauss(n_steps)
+    for point, weight in zip((points + 1) / 2, weights / 2):
+        vectors = (model.average + float(point) * way).requires_grad_()
+        (gradient,) = torch.autograd.grad(model(graphs, vectors).sum(), vectors)
+        total += float(weight) * gradient
+    return (total * way).double().sum(dim=1).cpu().numpy()
+
+
+def occluded(model, graph):
+    """Fall of the prediction when one atom is replaced, ndarray of shape (N,)."""
+    n = len(graph.atomic_numbers)
+    found = model.coalitions(graph, np.vstack([np.ones((1, n), bool), ~np.eye(n, dtype=bool)]))
+    return found[0] - found[1:]
+
+
+def shapley(model, graph, n_samples, rng):
+    """Shapley values from permutations, ndarray of shape (N,)."""
+    n = len(graph.atomic_numbers)
+    orders = [rng.permutation(n) for _ in range(-(-n_samples // 2))]
+    orders = [order for one in orders for order in (one, one[::-1])][:n_samples]
+    # Place of each atom in each order; step k keeps the atoms in places below k.
+    places = np.argsort(orders, axis=1)
+    keep = places[:, None, :] < np.arange(n + 1)[:, None]
+    found = model.coalitions(graph, keep.reshape(-1, n)).reshape(len(orders), n + 1)
+    return np.take_along_axis(np.diff(found, axis=1), places, axis=1).mean(axis=0)

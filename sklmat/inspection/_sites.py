@@ -1,0 +1,294 @@
+"""Shares of sites and elements in the predictions of graph networks."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.elements import element_symbols
+from sklmat.estimators._base import GraphEstimator
+from sklmat.estimators._element_base import ElementEstimator
+from sklmat.inspection._atoms import AtomModel, integrated, occluded, shapley
+from sklmat.inspection._tables import last_step
+from sklmat.training import suitable_threads
+
+_METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributions")
+
+
+def site_attribution(
+    estimator,
+    X,
+    *,
+    method="auto",
+    background=None,
+    target=None,
+    n_steps=16,
+    n_samples=16,
+    random_state=None,
+):
+    """What each site adds to the prediction of its crystal.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator
+        CGCNN or ECNet, as a regressor or a classifier; also within a ``FrozenEstimator``, or as the
+        last step of a Pipeline.
+    X : sequence of C structures, or CrystalGraphs
+        What the estimator predicts from.
+    method : str, default="auto"
+        - "integrated_gradients" [1]_, for CGCNN: the gradient with respect to the vector of each
+          atom, integrated from the average atom of the `background` to the atom itself. The
+          default of CGCNN: it is complete, and costs `n_steps` gradients however large the cell.
+        - "occlusion", for CGCNN: by how much the prediction falls when the average atom takes the
+          place of this one atom. Easy to grasp; not complete.
+        - "shapley", for CGCNN: the same, averaged over the ways to have replaced other atoms before
+          (Shapley values from sampled permutations [2]_). Complete.
+        - "contributions", the default and only method of ECNet: what the network itself adds up,
+          exactly. Its sites of one element are alike and share evenly.
+    background : sequence of structures, or CrystalGraphs, default=None
+        Crystals, like the training rows, whose average atom is the baseline; each atom counts once.
+        None takes `X`, so the numbers of a row then depend on the rows beside it. Not for ECNet,
+        whose baseline is zero.
+    target : int or class label, default=None
+        What to explain: the number of the target where a regressor has several; the class, where
+        None is the second of two classes.
+    n_steps : int, default=16
+        Points of the Gauss-Legendre quadrature of "integrated_gradients". On trained networks 8
+        already were enough to sum to the prediction within 2e-4 of its unit.
+    n_samples : int, default=16
+        Permutations of "shapley", every second one being the reverse of that before.
+    random_state : int, RandomState or None, default=None
+        Draws the permutations.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per site, with the columns ``row`` (of `X`), ``site``, ``element`` and
+        ``attribution``, in the unit of the target; for a classifier, log-odds of the class against
+        the other (the mean over the others, where there are several). ``table.attrs["baseline"]``
+        is the list of the C baseline predictions. Attributions of a complete method and the
+        baseline sum to the prediction.
+
+    Raises
+    ------
+    TypeError
+        When `estimator` is no graph estimator.
+    ValueError
+        When `method` does not suit it, `target` is unknown or must be chosen, or a parameter is out
+        of range.
+    NotFittedError
+        When it is not fitted.
+
+    See Also
+    --------
+    element_attribution : The same, summed over the sites of each element.
+    shap_table : For models of tables.
+
+    Notes
+    -----
+    An atom enters a CGCNN as the vector of its element, and these vectors are what is replaced; the
+    positions stay. So the baseline of a crystal is its prediction with the average atom on each of
+    its sites (a virtual crystal), and attributions say what the *species* on a site do in these
+    surroundings. What distances do beyond that is part of the baseline.
+
+    A property per atom is shared by all atoms: in a cell twice as large the attributions are half
+    as large. Replacing a site replaces its periodic images too. Attributions tell of the network,
+    right or wrong; they are no energies of sites, and a network trained from another seed may share
+    out otherwise.
+
+    For an ensemble the outputs of the members are averaged, those of classifiers as log-odds:
+    their mean is not the log-odds of the mean probability.
+
+    References
+    ----------
+    .. [1] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML (2017).
+       https://arxiv.org/abs/1703.01365
+    .. [2] E. Štrumbelj, I. Kononenko, Knowl. Inf. Syst. 41, 647 (2014).
+       :doi:`10.1007/s10115-013-0679-x`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNRegressor
+    >>> from sklmat.inspection import site_attribution
+    >>> pairs = [("Ni", "Al"), ("Ni", "Ni"), ("Al", "Al"), ("Al", "Ni")]
+    >>> cells = [Structure(Lattice.cubic(2.9), p, [[0, 0, 0], [0.5] * 3]) for p in pairs]
+    >>> y = [0.5, 1.0, 0.0, 0.5]  # the fraction of nickel
+    >>> model = CGCNNRegressor(hidden_dim=8, max_epochs=100, random_state=0).fit(cells, y)
+    >>> table = site_attribution(model, cells[:1], background=cells)
+    >>> table["element"].tolist()
+    ['Ni', 'Al']
+    >>> (table["attribution"] > 0).tolist()
+    [True, False]
+    >>> total = table["attribution"].sum() + table.attrs["baseline"][0]
+    >>> bool(abs(total - model.predict(cells[:1])[0]) < 1e-4)
+    True
+    """
+    _check_options(method, n_steps, n_samples)
+    estimator, X, background = _graph_estimator(estimator, X, background)
+    by_elements = isinstance(estimator, ElementEstimator)
+    if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
+        other = "'contributions'" if by_elements else "one of those that replace atoms"
+        raise ValueError(
+            f"method={method!r} does not suit {type(estimator).__name__}; use {other}, or 'auto'"
+        )
+    readout = _readout(estimator, target)
+    graphs = estimator._graphs(X)
+    if len(graphs) == 0:
+        raise ValueError("X is empty (0 structures); there is nothing to explain")
+    if by_elements:
+        if background is not None:
+            raise ValueError("background has no part in the contributions of ECNet; leave it out")
+        return _table(graphs, _shared_out(estimator, graphs, *readout), np.zeros(len(graphs)))
+    model = AtomModel(estimator, graphs, background, *readout)
+    with suitable_threads(model.modules[0], graphs.n_edges.mean() * model.batch_size):
+        if method == "occlusion":
+            values = [occluded(model, graphs[[k]]) for k in range(len(graphs))]
+        elif method == "shapley":
+            rng = check_random_state(random_state)
+            values = [shapley(model, graphs[[k]], n_samples, rng) for k in range(len(graphs))]
+        else:
+            values = [integrated(model, part, n_steps) for part in model.parts(graphs)]
+        baseline = [model.without(part) for part in model.parts(graphs)]
+    return _table(graphs, np.concatenate(values), np.concatenate(baseline))
+
+
+def element_attribution(
+    estimator,
+    X,
+    *,
+    method="auto",
+    background=None,
+    target=None,
+    n_steps=16,
+    n_samples=16,
+    random_state=None,
+):
+    """What each element adds to the predictions: site attributions, summed over its sites.
+
+    Parameters
+    ----------
+    estimator, X, method, background, target, n_steps, n_samples, random_state
+        As in `site_attribution`.
+
+    Returns
+    -------
+    table : DataFrame of C rows
+        A column per element in `X`, in the order of the periodic table; zero where a crystal lacks
+        it. ``table.attrs["baseline"]`` is as in `site_attribution`.
+
+    See Also
+    --------
+    ECNetRegressor : Its ``element_contributions`` are these numbers for all targets at once.
+
+    Notes
+    -----
+    Of "occlusion" this is the sum over atoms replaced one by one, not the effect of replacing all
+    atoms of the element together.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNRegressor
+    >>> from sklmat.inspection import element_attribution
+    >>> pairs = [("Ni", "Al"), ("Ni", "Ni"), ("Al", "Al"), ("Al", "Ni")]
+    >>> cells = [Structure(Lattice.cubic(2.9), p, [[0, 0, 0], [0.5] * 3]) for p in pairs]
+    >>> y = [0.5, 1.0, 0.0, 0.5]  # the fraction of nickel
+    >>> model = CGCNNRegressor(hidden_dim=8, max_epochs=100, random_state=0).fit(cells, y)
+    >>> element_attribution(model, cells) > 0
+          Al     Ni
+    0  False   True
+    1  False   True
+    2  False  False
+    3  False   True
+    """
+    sites = site_attribution(
+        estimator,
+        X,
+        method=method,
+        background=background,
+        target=target,
+        n_steps=n_steps,
+        n_samples=n_samples,
+        random_state=random_state,
+    )
+    table = sites.pivot_table(
+        index="row", columns="element", values="attribution", aggfunc="sum", fill_value=0.0
+    )
+    table = table.rename_axis(index=None, columns=None)
+    known = element_symbols(np.arange(1, 119))
+    table = table[[symbol for symbol in known if symbol in table]]
+    table.attrs["baseline"] = sites.attrs["baseline"]
+    return table
+
+
+def _check_options(method, n_steps, n_samples):
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
+    for name, value in (("n_steps", n_steps), ("n_samples", n_samples)):
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
+
+
+def _graph_estimator(estimator, X, background):
+    """The graph estimator in a Pipeline, and what reaches it."""
+    if background is not None:
+        background = last_step(estimator, background)[1]
+    estimator, X = last_step(estimator, X)
+    if not isinstance(estimator, GraphEstimator):
+        raise TypeError(
+            "sites can be explained for graph estimators (CGCNN or ECNet) only, got "
+            f"{type(estimator).__name__}; for tree models of tables use shap_table"
+        )
+    check_is_fitted(estimator, "nets_")
+    return estimator, X, background
+
+
+def _readout(estimator, target):
+    """Weights (K,) and shift that make the explained number of the K outputs of a network."""
+    if is_classifier(estimator):
+        classes = estimator.classes_.tolist()
+        if target is None and len(classes) == 2:
+            target = classes[1]
+        if target not in classes:
+            raise ValueError(f"target must be one of the classes {classes}, got {target!r}")
+        weights = np.full(len(classes), -1 / (len(classes) - 1))
+        weights[classes.index(target)] = 1.0
+        return weights, 0.0
+    n_targets = estimator.n_outputs_
+    if target is None and n_targets == 1:
+        target = 0
+    if target not in range(n_targets):
+        raise ValueError(f"target must be a number from 0 to {n_targets - 1}, got {target!r}")
+    weights = np.zeros(n_targets)
+    weights[target] = estimator.y_scale_[target]
+    return weights, float(estimator.y_mean_[target])
+
+
+def _shared_out(estimator, graphs, weights, shift):
+    """Contributions of the elements, shared evenly by their sites: ndarray of shape (N,)."""
+    inputs, outputs = estimator._contributions(graphs)
+    values = outputs @ weights + shift * inputs.fraction
+    # Both lists are sorted by crystal; the nodes of a crystal by atomic number too.
+    nodes = 256 * np.repeat(np.arange(len(inputs)), inputs.n_nodes) + inputs.atomic_numbers
+    atoms = 256 * np.repeat(np.arange(len(graphs)), graphs.n_atoms) + graphs.atomic_numbers
+    node = np.searchsorted(nodes, atoms)
+    return (values / np.bincount(node, minlength=len(nodes)))[node]
+
+
+def _table(graphs, values, baseline):
+    n_atoms = graphs.n_atoms
+    table = pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(graphs)), n_atoms),
+            "site": np.concatenate([np.arange(n) for n in n_atoms]),
+            "element": element_symbols(graphs.atomic_numbers),
+            "attribution": values,
+        }
+    )
+    table.attrs["baseline"] = baseline.tolist()
+    return table

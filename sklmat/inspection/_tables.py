@@ -1,0 +1,108 @@
+"""SHAP values of models of tables, also at the end of a Pipeline."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+def shap_table(model, X, background=None):
+    """SHAP values of a tree model of tables, also where a Pipeline makes the table.
+
+    Parameters
+    ----------
+    model : fitted tree model, or Pipeline that ends with one
+        XGBoost, or any other that ``shap.TreeExplainer`` reads. The steps before it may start from
+        structures.
+    X : sequence of C structures, or table
+        What the model, or the Pipeline, predicts from.
+    background : like `X`, default=None
+        Rows that stand for a feature being unknown: SHAP values are then averages over replacing it
+        by theirs, regardless of correlations between features ("interventional"); some hundred rows
+        are enough. None follows the training rows along the trees ("tree path dependent").
+
+    Returns
+    -------
+    explanation : shap.Explanation of shape (C, F)
+        With the names of the features, for ``shap.plots.beeswarm`` and the like. Base value and
+        SHAP values of a row sum to the raw output of the model: the prediction of a regressor, and
+        for an XGBoost classifier of two classes the log-odds of the second. With more classes it
+        has a third axis.
+
+    Raises
+    ------
+    TypeError
+        When the model is no tree model.
+    NotFittedError
+        When the Pipeline is not fitted.
+
+    See Also
+    --------
+    site_attribution : For graph networks, on which SHAP does not work.
+
+    References
+    ----------
+    S. M. Lundberg et al., Nat. Mach. Intell. 2, 56 (2020). :doi:`10.1038/s42256-019-0138-9`
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from xgboost import XGBRegressor
+    >>> from sklmat import StructureFeaturizer
+    >>> from sklmat.inspection import shap_table
+    >>> cells = [Structure(Lattice.cubic(a), ["Fe"], [[0, 0, 0]]) for a in (2.5, 2.6, 2.7, 2.8)]
+    >>> trees = XGBRegressor(n_estimators=10, max_depth=2)
+    >>> model = make_pipeline(StructureFeaturizer(groups=["volume"]), trees)
+    >>> explanation = shap_table(model.fit(cells, [1.0, 2.0, 3.0, 4.0]), cells)
+    >>> explanation.shape
+    (4, 4)
+    >>> explanation.feature_names[0]
+    'volume per atom (Å³)'
+    >>> total = explanation.values.sum(axis=1) + explanation.base_values
+    >>> bool(abs(total - model.predict(cells)).max() < 1e-5)
+    True
+    """
+    with warnings.catch_warnings():
+        # Its palette is made in a way that matplotlib will deprecate.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        import shap
+
+    trees, table = last_step(model, X)
+    if not shap.explainers.TreeExplainer.supports_model_with_masker(trees, None):
+        raise TypeError(
+            f"{type(trees).__name__} is no tree model that shap reads; for graph estimators use "
+            "site_attribution, for other models of tables shap.Explainer(model.predict, table)"
+        )
+    rows = None if background is None else last_step(model, background)[1]
+    return shap.TreeExplainer(trees, rows)(table)
+
+
+def last_step(model, X):
+    """The estimator at the end of a Pipeline, and what reaches it.
+
+    Parameters
+    ----------
+    model : estimator, FrozenEstimator of one, or fitted Pipeline
+    X : what it predicts from
+
+    Returns
+    -------
+    estimator, X
+        The estimator thawed; of tables a DataFrame, so that their columns have names.
+    """
+    if isinstance(model, FrozenEstimator):
+        model = model.estimator
+    if not isinstance(model, Pipeline):
+        return model, X
+    check_is_fitted(model)
+    before, last = model[:-1], model[-1]
+    if not before.steps:
+        return last_step(last, X)
+    table = before.transform(X)
+    if isinstance(table, np.ndarray) and table.ndim == 2:
+        table = pd.DataFrame(table, columns=before.get_feature_names_out())
+    return last_step(last, table)
