@@ -13,7 +13,12 @@ _ROOMS = {
     "structures": ["check_structures"],
     "elements": ["element_table", "element_vectors"],
     "graphs": ["CrystalGraphs", "StructureToGraph"],
-    "features": ["CompositionFeaturizer", "StructureFeaturizer", "infer_lattice"],
+    "features": [
+        "CompositionFeaturizer",
+        "DisorderFeaturizer",
+        "StructureFeaturizer",
+        "infer_lattice",
+    ],
     "estimators": [
         "CGCNNClassifier",
         "CGCNNRegressor",
@@ -45,12 +50,15 @@ _ROOMS = {
         "composition_groups",
         "corrected_resampled_ttest",
     ],
-    "screening": ["composition_grid", "screen"],
+    "screening": ["composition_grid", "screen", "shockley_queisser"],
+    "inspection": ["element_attribution", "shap_table", "site_attribution"],
     "plotting": [
         "AugmentationReportDisplay",
         "CompositionMapDisplay",
+        "ContrastDisplay",
         "ElementMapDisplay",
         "ParityDisplay",
+        "RobustnessDisplay",
     ],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
