@@ -15,6 +15,7 @@ _ROOMS = {
         "check_volumes",
     ],
     "_mixed_halides": ["make_mixed_halide_perovskites"],
+    "_mixed_halides_xtb": ["load_mixed_halide_perovskites"],
     "_perovskites": ["fetch_halide_perovskites"],
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -1,0 +1,203 @@
+"""Mixed-halide perovskites with labels of a quantum-mechanical method, shipped as one file."""
+
+from importlib.resources import files
+from math import comb
+
+import numpy as np
+
+from sklmat.datasets._bunch import make_bunch, target_names
+from sklmat.datasets._mixed_halides import (
+    class_names,
+    describe_arrangements,
+    make_structures,
+    upper_class,
+)
+from sklmat.datasets._mixed_halides_orbits import supercell
+
+FILE = "mixed_halides_xtb.npz"
+
+#: Public target -> column of ``frame``.
+TARGETS = {
+    "efficiency_class": "high efficiency",
+    "ordering_class": "high ordering energy",
+    "efficiency": "efficiency (%)",
+    "gap": "gap (eV)",
+    "ordering_energy": "ordering energy (eV/f.u.)",
+    "mixing_energy": "mixing energy (eV/f.u.)",
+}
+CLASSES = {
+    "efficiency_class": ["other", "high efficiency"],
+    "ordering_class": ["other", "high ordering energy"],
+}
+
+DESCR = """\
+CsSnBr(3-x)I(x) with labels of GFN1-xTB
+---------------------------------------
+
+{n_samples} arrangements of bromine and iodine on the 24 halide sites of one 2 x 2 x 2 supercell (40
+atoms) of the cubic perovskite, x = 0, 1/8, ..., 3. No two are equivalent by the supercell's space
+group. All there are for 0 to 3 and 21 to 24 iodines; for each number between, 25 that were drawn in
+proportion to their multiplicity, as a random alloy would show them.
+
+`ideal` are the crystals with every atom on its site and the lattice parameter of Vegard's law
+between 5.8 and 6.2 Å. In `data` the atoms are where a pair potential of sizes and charges lets them
+rest (see make_mixed_halide_perovskites). Labels belong to the positions of `data`.
+
+Labels: {method}; closed shell, electrons at 300 K, Gamma point only. All rows converged. At accuracy
+0.01 twelve rows spread over all changed by at most 2e-6 eV (energy of the cell), 3e-5 eV (gap) and
+3e-5 eV/Å (force). The file is made by examples/benchmarks/label_mixed_halides.py.
+
+Targets:
+
+* efficiency_class (1: the upper 30 % of the efficiency, {efficient} rows), efficiency: the limit of
+  Shockley and Queisser (%) for the gap, AM1.5G, 25 °C (see shockley_queisser).
+* gap (eV): between the highest occupied and the lowest empty level.
+* ordering_class (1: the upper 30 % of the ordering energy, {costly} rows), ordering_energy: mixing
+  energy less that of a random alloy, x (3 - x) times a polynomial of third degree in x that is
+  fitted to all rows. Lower degrees leave more composition in it than the scatter allows.
+* mixing_energy: energy less that of x/3 CsSnI3 and 1 - x/3 CsSnBr3. All energies are in eV per
+  formula unit.
+
+What to know before using them:
+
+* The gap falls from 1.68 eV (x = 0) to 0.79 (x = 3). The mean of each composition explains 97 % of
+  its variance; arrangements of one composition differ by 0.03 to 0.05 eV (standard deviation) for x
+  between 0.5 and 1.9. Efficiency is no monotone function of it: high are gaps of 1.11 to 1.21 and of
+  1.31 to 1.41 eV. Both classes occur at 11 of the 25 compositions, x from 0.5 to 1.75. Ranking rows
+  by how many others of their composition are in the class gives a ROC-AUC of 0.90. Of the ordering
+  energy, composition explains 4 % (0.58).
+* Gamma-point gaps depend on the supercell: do not compare them with other cells or with experiment
+  (1.75 eV for CsSnBr3, 1.3 eV for CsSnI3).
+* The positions are not at rest in xTB: the largest force is 0.78 eV/Å on average and up to 1.37, the
+  rms force 0.27, no smaller than on the ideal sites (0.26 in twelve rows). GFN1-xTB does not hold
+  the cubic phase at all: when three rows were let go, atoms moved by about 1 Å, 0.3 eV per formula
+  unit below, and gaps rose above 2 eV. So labels say what the method finds *at* these positions.
+* Energy, gap and forces come from electrons; nothing in them is a formula of bond lengths, angles
+  or symmetry.
+"""
+
+
+def load_mixed_halide_perovskites(target="efficiency_class", *, return_X_y=False):
+    """Load 481 arrangements of CsSnBr(3-x)I(x) with energies and gaps of GFN1-xTB.
+
+    Parameters
+    ----------
+    target : str or list of str, default="efficiency_class"
+        "efficiency_class" (1: the upper 30 % of the efficiency limit), "ordering_class" (1: the
+        upper 30 % of the ordering energy), "efficiency" (%), "gap" (eV), "ordering_energy" or
+        "mixing_energy" (eV per formula unit); a list gives a column each.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    dataset : sklearn.utils.Bunch
+        data : list of 481 pymatgen ``Structure`` of 40 atoms, the ones that are labelled.
+        target : ndarray of shape (481,), or (481, n_targets) for a list. Integers for one class.
+        ideal : list of 481 ``Structure`` with all atoms on their sites, in the same order.
+        frame : DataFrame with one row per arrangement: formula, arrangement (a bit mask, see
+        `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
+        energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces, classes.
+        target_names : list of str. The names of the two classes for a class alone.
+        DESCR : str
+
+    Raises
+    ------
+    ValueError
+        When `target` is unknown.
+
+    See Also
+    --------
+    make_mixed_halide_perovskites : The same crystals in any supercell, with a pair potential.
+    sklmat.screening.shockley_queisser : The efficiency limit.
+
+    Notes
+    -----
+    The file comes with the package; nothing is downloaded. `DESCR` says what the labels are worth:
+    they are single points of an approximate method, at positions where it would not rest.
+
+    References
+    ----------
+    .. [1] Grimme, Bannwarth, Shushkov, J. Chem. Theory Comput. 13, 1989 (2017),
+       :doi:`10.1021/acs.jctc.7b00118`
+    .. [2] Shockley, Queisser, J. Appl. Phys. 32, 510 (1961), :doi:`10.1063/1.1736034`
+
+    Examples
+    --------
+    >>> from sklmat.datasets import load_mixed_halide_perovskites
+    >>> perovskites = load_mixed_halide_perovskites()
+    >>> len(perovskites.data), perovskites.target_names
+    (481, ['other', 'high efficiency'])
+    >>> perovskites.frame["gap (eV)"].agg(["min", "max"]).round(2).tolist()
+    [0.79, 1.68]
+    """
+    import pandas as pd
+
+    from sklmat.screening import shockley_queisser
+
+    names = target_names(target, TARGETS)
+    with np.load(files("sklmat.datasets").joinpath("data", FILE), allow_pickle=False) as file:
+        arrays = dict(file)
+    cell = supercell(tuple(arrays["supercell"].tolist()))
+    masks = arrays["arrangement"].astype(np.int64)
+    multiplicities = arrays["multiplicity"].astype(np.int64)
+    moves = arrays["displacements"] * arrays["resolution"]
+    columns = describe_arrangements(cell, masks, multiplicities, moves)
+    mixing = mixing_energy(columns["x"], arrays["energy"] / cell.n_cells)
+    reference = random_alloy(columns["x"], mixing, _weights(cell, masks, multiplicities))
+    columns |= {
+        "energy (eV/f.u.)": arrays["energy"] / cell.n_cells,
+        TARGETS["mixing_energy"]: mixing,
+        TARGETS["ordering_energy"]: mixing - reference,
+        TARGETS["gap"]: arrays["gap"],
+    }
+    frame = pd.DataFrame(columns).join(shockley_queisser(arrays["gap"]))
+    frame["largest force (eV/Å)"] = arrays["force_max"]
+    frame["rms force (eV/Å)"] = arrays["force_rms"]
+    frame[TARGETS["efficiency_class"]] = upper_class(frame[TARGETS["efficiency"]])
+    frame[TARGETS["ordering_class"]] = upper_class(frame[TARGETS["ordering_energy"]])
+    return make_bunch(
+        make_structures(cell, masks, moves),
+        frame,
+        {name: TARGETS[name] for name in names},
+        multi=not isinstance(target, str),
+        descr=_describe(frame, arrays["method"].item()),
+        return_X_y=return_X_y,
+        ideal=make_structures(cell, masks, np.zeros_like(moves)),
+        **class_names(target, CLASSES),
+    )
+
+
+def mixing_energy(x, energies):
+    """Energy less that of the parents (eV per formula unit); the rows contain both."""
+    bromide, iodide = energies[x == 0].item(), energies[x == 3].item()
+    return energies - (1 - x / 3) * bromide - x / 3 * iodide
+
+
+def random_alloy(x, mixing, weights):
+    """Mixing energy of random alloys: a weighted fit of x (3 - x) (c0 + c1 x + c2 x² + c3 x³)."""
+    terms = (x * (3 - x))[:, None] * x[:, None] ** np.arange(4)
+    root = np.sqrt(weights)
+    coefficients = np.linalg.lstsq(terms * root[:, None], mixing * root, rcond=None)[0]
+    return terms @ coefficients
+
+
+def _describe(frame, method):
+    efficient, costly = (frame[TARGETS[name]].sum() for name in CLASSES)
+    return DESCR.format(n_samples=len(frame), method=method, efficient=efficient, costly=costly)
+
+
+def _weights(cell, masks, multiplicities):
+    """How much each row stands for: every number of iodines counts the same.
+
+    Where all arrangements are there, each counts by its multiplicity. Where they are samples, they
+    have been drawn in proportion to it, and count alike.
+    """
+    n_iodine = np.bitwise_count(masks).astype(int)
+    weights = np.empty(len(masks))
+    for number in np.unique(n_iodine):
+        rows = n_iodine == number
+        complete = multiplicities[rows].sum() == comb(cell.n_sites, int(number))
+        share = multiplicities[rows] if complete else np.ones(rows.sum())
+        weights[rows] = share / share.sum()
+    return weights
