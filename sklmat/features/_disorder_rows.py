@@ -51,7 +51,7 @@ _ANGLES = (60, 90, 109, 120, 180)
 _ANGLE_WINDOW = 5
 # Neighbours on one sublattice reach four shells of each lattice; distances that differ by less than
 # this fraction are of one shell.
-_SHELL_RADIUS = 2.3
+_SHELL_RADIUS = 2.5
 _SHELL_STEP = 0.03
 
 
@@ -244,7 +244,8 @@ class DisorderDescriber:
         neighbors = Neighbors(cell.numbers[on], coords, parent.matrix, cell.pbc, _SHELL_RADIUS)
         kinds = np.searchsorted(species, cell.numbers[on])
         values = {}
-        for k, shell in enumerate(_shells(neighbors.distance)[: self.n_shells], start=1):
+        shells = _shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
+        for k, shell in enumerate(shells[: self.n_shells], start=1):
             share, random, alpha = pair_order(neighbors, shell, kinds, len(species))
             for a, b in combinations(range(len(species)), 2):
                 if random[a, b] > 0:
@@ -423,11 +424,15 @@ def _pooled(values, kinds):
     return np.sqrt(np.mean((values - means[kinds]) ** 2))
 
 
-def _shells(distance):
-    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank."""
+def _shells(distance, end):
+    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank.
+
+    All neighbours up to the distance `end` are listed.
+    """
     complete = np.isfinite(distance).all(axis=0)
     mean = distance[:, complete].mean(axis=0)
-    ends = np.flatnonzero(mean[1:] > mean[:-1] * (1 + _SHELL_STEP)) + 1
+    following = np.append(mean[1:], end if complete.all() else 0)
+    ends = np.flatnonzero(following > mean * (1 + _SHELL_STEP)) + 1
     starts = np.concatenate([[0], ends])
     rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
     return [(rank >= a) & (rank < b) for a, b in zip(starts, ends)]
