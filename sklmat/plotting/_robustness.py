@@ -164,6 +164,7 @@ class RobustnessDisplay:
         ax.set_xlabel("largest displacement of an atom (Å)")
         ax.set_ylabel(score + (f" ({self.unit})" if self.unit else ""))
         ax.set_xlim(left=0)
+        ax.locator_params(axis="x", nbins=6)
         # From zero, so that heights compare.
         ax.set_ylim(0, 1.02 if score == "accuracy" else None)
         ax.legend(loc="best", fontsize=8.5, frameon=False)
