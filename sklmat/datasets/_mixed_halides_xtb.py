@@ -43,9 +43,10 @@ proportion to their multiplicity, as a random alloy would show them.
 between 5.8 and 6.2 Å. In `data` the atoms are where a pair potential of sizes and charges lets them
 rest (see make_mixed_halide_perovskites). Labels belong to the positions of `data`.
 
-Labels: {method}; closed shell, electrons at 300 K, Gamma point only. All rows converged. At accuracy
-0.01 twelve rows spread over all changed by at most 2e-6 eV (energy of the cell), 3e-5 eV (gap) and
-3e-5 eV/Å (force). The file is made by examples/benchmarks/label_mixed_halides.py.
+Labels: {method}; closed shell, electrons at 300 K, Gamma point only. All rows
+converged. At accuracy 0.01 twelve rows spread over all changed by at most 2e-6 eV (energy of the
+cell), 3e-5 eV (gap) and 3e-5 eV/Å (force). The file is made by
+examples/benchmarks/label_mixed_halides.py.
 
 Targets:
 
@@ -62,16 +63,17 @@ What to know before using them:
 
 * The gap falls from 1.68 eV (x = 0) to 0.79 (x = 3). The mean of each composition explains 97 % of
   its variance; arrangements of one composition differ by 0.03 to 0.05 eV (standard deviation) for x
-  between 0.5 and 1.9. Efficiency is no monotone function of it: high are gaps of 1.11 to 1.21 and of
-  1.31 to 1.41 eV. Both classes occur at 11 of the 25 compositions, x from 0.5 to 1.75. Ranking rows
-  by how many others of their composition are in the class gives a ROC-AUC of 0.90. Of the ordering
-  energy, composition explains 4 % (0.58).
-* Gamma-point gaps depend on the supercell: do not compare them with other cells or with experiment
-  (1.75 eV for CsSnBr3, 1.3 eV for CsSnI3).
-* The positions are not at rest in xTB: the largest force is 0.78 eV/Å on average and up to 1.37, the
-  rms force 0.27, no smaller than on the ideal sites (0.26 in twelve rows). GFN1-xTB does not hold
-  the cubic phase at all: when three rows were let go, atoms moved by about 1 Å, 0.3 eV per formula
-  unit below, and gaps rose above 2 eV. So labels say what the method finds *at* these positions.
+  between 0.5 and 1.9. Efficiency is no monotone function of it: high are gaps of 1.11 to 1.21 eV
+  and of 1.31 to 1.41 eV. Both classes occur at 11 of the 25 compositions, x from 0.5 to 1.75.
+  Ranking rows by how many others of their composition are in the class gives a ROC-AUC of 0.90. Of
+  the ordering energy, composition explains 4 % (0.58).
+* Gamma-point gaps depend on the supercell: do not compare them with those of other cells or with
+  experiment (1.75 eV for CsSnBr3, 1.3 eV for CsSnI3).
+* The positions are not at rest in xTB: the largest force is 0.78 eV/Å on average and up to 1.37,
+  the rms force 0.27 on average. The pair potential brings it no closer: in twelve rows that had
+  both, 0.27 against 0.26 on the ideal sites. GFN1-xTB does not hold the cubic phase at all: three
+  rows that were let go had moved by about 1 Å after 25 steps, to 0.2 to 0.3 eV per formula unit
+  below, with gaps above 2 eV. So labels say what the method finds *at* these positions.
 * Energy, gap and forces come from electrons; nothing in them is a formula of bond lengths, angles
   or symmetry.
 """
