@@ -1,14 +1,20 @@
 """Arrangements counted by hand, the pair potential, and the data sets made of them."""
 
+import runpy
 from importlib.resources import files
 from itertools import product
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import erfc
 
-from sklmat.datasets import load_mixed_halide_perovskites, make_mixed_halide_perovskites
+from sklmat.datasets import (
+    _mixed_halides_potential,
+    load_mixed_halide_perovskites,
+    make_mixed_halide_perovskites,
+)
 from sklmat.datasets._mixed_halides import random_alloy
 from sklmat.datasets._mixed_halides_orbits import Supercell, arrangements, supercell
 from sklmat.datasets._mixed_halides_potential import PairPotential, vegard
@@ -230,6 +236,14 @@ def test_too_few_steps_are_an_error():
         PairPotential(cell).relax(np.eye(6, dtype=bool)[:1], vegard(np.array([0.5])), 1e-6, 1)
 
 
+def test_atoms_that_go_too_far_are_an_error(monkeypatch):
+    cell = supercell((2, 1, 1))
+    potential = PairPotential(cell)
+    monkeypatch.setattr(_mixed_halides_potential, "MARGIN", 0.1)
+    with pytest.raises(RuntimeError, match="farther than the list of pairs allows"):
+        potential.relax(np.eye(6, dtype=bool), np.full(6, vegard(0.5)), 1e-4)
+
+
 # make_mixed_halide_perovskites
 
 
@@ -363,21 +377,27 @@ def test_classes_are_the_upper_thirty_percent():
         load_mixed_halide_perovskites("energy")
 
 
-def test_shipped_positions_are_those_of_the_potential():
-    # Labels belong to stored positions, which the potential of today still gives.
-    loaded = load_mixed_halide_perovskites()
-    rows = [3, 60, 240, 420]
-    masks = loaded.frame["arrangement"].to_numpy()[rows]
-    cell = supercell((2, 2, 2))
-    _, (_, _, moves, _) = relaxed(cell, (masks[:, None] >> np.arange(24) & 1).astype(bool))
-    for row, move in zip(rows, moves):
-        stored = loaded.data[row].cart_coords - loaded.ideal[row].cart_coords
-        assert np.allclose(stored, move, atol=2e-3)
-
-
 def test_shipped_file_is_small_and_holds_no_objects():
     path = files("sklmat.datasets").joinpath("data", "mixed_halides_xtb.npz")
     assert path.stat().st_size < 500_000
     with np.load(path, allow_pickle=False) as arrays:
         assert arrays["converged"].all()
         assert arrays["method"].item().startswith("GFN1-xTB, tblite 0.8.0")
+
+
+def test_script_still_makes_these_rows():
+    path = Path(__file__).parents[1] / "examples" / "benchmarks" / "label_mixed_halides.py"
+    script = runpy.run_path(str(path))
+    cell, masks, multiplicities = script["select"]()
+    loaded = load_mixed_halide_perovskites()
+    data, frame = loaded.data, loaded.frame
+    assert frame["arrangement"].tolist() == masks.tolist()
+    assert frame["multiplicity"].tolist() == multiplicities.tolist()
+    # Labels belong to the stored positions, which the potential of today still gives.
+    rows = [3, 60, 240, 420]
+    a, numbers, positions, _ = script["relax"](cell, masks[rows])
+    for place, row in enumerate(rows):
+        stored = data[row]
+        assert [site.specie.Z for site in stored] == numbers[place].tolist()
+        assert np.allclose(stored.cart_coords, positions[place], atol=2e-3)
+        assert stored.lattice.a == pytest.approx(2 * a[place])

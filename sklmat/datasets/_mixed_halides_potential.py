@@ -158,6 +158,12 @@ class PairPotential:
                 f"{len(active)} cells, the first of them {active[0]}, still have forces of up to "
                 f"{left.max():.1e} eV/Å after {max_steps} steps: allow a larger fmax"
             )
+        farthest = _largest(moves)
+        if farthest.max() > MARGIN / 2:
+            raise RuntimeError(
+                f"an atom of cell {farthest.argmax()} moved by {farthest.max():.2f} Å, farther "
+                f"than the list of pairs allows ({MARGIN / 2} Å)"
+            )
         return ideal, relaxed, moves, left
 
     def _flexibility(self, sites):
@@ -192,7 +198,9 @@ class _Lbfgs:
             change = before - forces
             curvature = np.einsum("cd,cd->c", move, change)
             # Where the energy curves down, a pair says nothing.
-            weight = np.where(curvature > 0, 1 / curvature, 0.0)[:, None]
+            weight = np.zeros_like(curvature)
+            np.divide(1.0, curvature, out=weight, where=curvature > 0)
+            weight = weight[:, None]
             self.history = [*self.history[1 - self.MEMORY :], (move, change, weight)]
         direction, factors = forces.copy(), []
         for move, change, weight in reversed(self.history):
@@ -212,8 +220,9 @@ class _Lbfgs:
         self.history = [tuple(part[rows] for part in parts) for parts in self.history]
 
 
-def _largest(forces):
-    return np.linalg.norm(forces, axis=2).max(axis=1)
+def _largest(vectors):
+    """Length of the longest vector of each cell."""
+    return np.linalg.norm(vectors, axis=2).max(axis=1)
 
 
 def _damped_coulomb(r):
