@@ -28,7 +28,7 @@ _COLUMNS = {
 #: Random draws over which the spread is taken.
 _DRAWS = 8
 #: Rank correlation with a better descriptor from which on another says the same.
-_SAME = 0.95
+_SAME = 0.8
 
 
 class AdversarialFeatureBuilder(TableFeaturizer):
@@ -50,8 +50,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     select : int or float, default=5
         An int keeps so many descriptors, those of the largest effects; a float all whose effect is
         at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that goes
-        along with a better one (Spearman's rank correlation above 0.95 in magnitude) is passed
-        over.
+        along with a better one (Spearman's rank correlation above 0.8 in magnitude) is passed over.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
