@@ -246,11 +246,9 @@ def _offsets(points, centres, lattice):
 def _symmetrise(lattice, sites, kinds, dataset):
     """Average sites over a symmetry that they nearly have."""
     images = np.einsum("oxy,iy->oix", dataset.rotations, sites) + dataset.translations[:, None]
-    total, count = np.zeros_like(sites), np.zeros(len(sites))
-    for image in images:
-        offset, distance = _offsets(image, sites, lattice)
-        distance[kinds[:, None] != kinds] = np.inf
-        nearest = distance.argmin(axis=1)
-        np.add.at(total, nearest, offset[np.arange(len(sites)), nearest])
-        np.add.at(count, nearest, 1)
-    return sites + total / count[:, None]
+    offset, distance = _offsets(images.reshape(-1, 3), sites, lattice)
+    distance[np.tile(kinds, len(images))[:, None] != kinds] = np.inf
+    nearest = distance.argmin(axis=1)
+    moved = np.zeros_like(sites)
+    np.add.at(moved, nearest, offset[np.arange(len(nearest)), nearest])
+    return sites + moved / np.bincount(nearest, minlength=len(sites))[:, None]

@@ -128,11 +128,17 @@ class DisorderDescriber:
         self.kind = np.zeros(119, dtype=np.intp)
         for i, species in enumerate(sublattices):
             self.kind[species] = i
-        self.names = [sublattice_name(species) for species in sublattices]
+        self.labels = np.array(["", *element_table().index], dtype=object)
+        self.names = ["/".join(sorted(self.labels[species])) for species in sublattices]
+        self.alpha_names = {
+            (a, b, k): f"Warren-Cowley α({self._pair(a, b)}) sublattice shell {k}"
+            for i in mixed
+            for a, b in combinations(sublattices[i], 2)
+            for k in range(1, n_shells + 1)
+        }
         by_group = {group: getattr(self, f"_{group}_names")() for group in groups}
         self.columns = [name for names in by_group.values() for name in names]
         self.order_columns = by_group.get("order", [])
-        self.labels = np.array(["", *element_table().index], dtype=object)
 
     def __call__(self, crystals):
         return [self._row(*crystal) for crystal in crystals]
@@ -179,7 +185,7 @@ class DisorderDescriber:
         keys, which = np.unique(pairs, axis=0, return_inverse=True)
         values = {}
         for i, key in enumerate(keys):
-            name = "-".join(sorted(self.labels[key]))
+            name = self._pair(*key)
             lengths = cell.distance[atom, rank][which.ravel() == i]
             values.update(_moments(lengths, _bond_names(name), 1e-4))
         return values
@@ -249,7 +255,7 @@ class DisorderDescriber:
             share, random, alpha = pair_order(neighbors, shell, kinds, len(species))
             for a, b in combinations(range(len(species)), 2):
                 if random[a, b] > 0:
-                    values[_alpha_name(species[a], species[b], k)] = alpha[a, b]
+                    values[self.alpha_names[species[a], species[b], k]] = alpha[a, b]
             name = f"of {self.names[i]} shell {k}"
             values[f"mean |Warren-Cowley α| {name}"] = (random * np.abs(alpha)).sum()
             values[f"excess of like pairs {name}"] = np.trace(share - random)
@@ -342,7 +348,7 @@ class DisorderDescriber:
         for i in self.mixed:
             species, name = self.sublattices[i], self.names[i]
             for k in range(1, self.n_shells + 1):
-                names += [_alpha_name(a, b, k) for a, b in combinations(species, 2)]
+                names += [self.alpha_names[a, b, k] for a, b in combinations(species, 2)]
                 names += [f"mean |Warren-Cowley α| of {name} shell {k}"]
                 names += [
                     f"{how} of like pairs of {name} shell {k}" for how in ("excess", "fraction")
@@ -365,8 +371,10 @@ class DisorderDescriber:
         ]
 
     def _symbols(self):
-        table = element_table()
-        return sorted(table.index[z - 1] for species in self.sublattices for z in species)
+        return sorted(self.labels[z] for species in self.sublattices for z in species)
+
+    def _pair(self, *numbers):
+        return "-".join(sorted(self.labels[list(numbers)]))
 
 
 def at(symprec):
@@ -374,22 +382,10 @@ def at(symprec):
     return f"at {symprec:g} Å"
 
 
-def sublattice_name(species):
-    """Name of a sublattice: its species, alphabetically."""
-    table = element_table()
-    return "/".join(sorted(table.index[z - 1] for z in species))
-
-
 def _around_names(name, other):
     around = f"of {name} around {other}"
     like = [f"excess of like pairs at {theta}° {around}" for theta in _ANGLES]
     return [f"{what} {around}" for what in _MULTIPOLES] + like
-
-
-def _alpha_name(a, b, shell):
-    table = element_table()
-    pair = "-".join(sorted([table.index[a - 1], table.index[b - 1]]))
-    return f"Warren-Cowley α({pair}) sublattice shell {shell}"
 
 
 def _bond_names(pair):
