@@ -70,9 +70,9 @@ What to know before using them:
 * Gamma-point gaps depend on the supercell: do not compare them with those of other cells or with
   experiment (1.75 eV for CsSnBr3, 1.3 eV for CsSnI3).
 * The positions are not at rest in xTB: the largest force is 0.78 eV/Å on average and up to 1.37,
-  the rms force 0.27 on average. The pair potential brings it no closer: in twelve rows that had
-  both, 0.27 against 0.26 on the ideal sites. GFN1-xTB does not hold the cubic phase at all: three
-  rows that were let go had moved by about 1 Å after 25 steps, to 0.2 to 0.3 eV per formula unit
+  the rms force 0.27 on average. The pair potential brings it no closer: in twelve cells tried
+  both ways, 0.27 against 0.26 on the ideal sites. GFN1-xTB does not hold the cubic phase: three
+  cells that were let go had moved by about 1 Å after 25 steps, to 0.2 to 0.3 eV per formula unit
   below, with gaps above 2 eV. So labels say what the method finds *at* these positions.
 * Energy, gap and forces come from electrons; nothing in them is a formula of bond lengths, angles
   or symmetry.
