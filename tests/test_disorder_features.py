@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features import DisorderFeaturizer
+from sklmat.features._disorder_parent import _lattice_rotations
 from sklmat.features._disorder_shapes import multipoles, voronoi_volumes
 
 GROUPS = [
@@ -429,6 +430,34 @@ def test_parent_of_crystals_without_a_cubic_sublattice():
     assert values["max displacement from the parent (Å)"] < 0.2
 
 
+@pytest.mark.parametrize("lattice", [np.eye(3), 1 - np.eye(3), 1 - 2 * np.eye(3)])
+def test_cubic_lattices_have_48_rotations(lattice):
+    gram = lattice @ lattice.T / (lattice[0] @ lattice[0])
+    rotations = _lattice_rotations(tuple(np.round(gram, 6).ravel()))
+    assert len(np.unique(rotations, axis=0)) == 48
+    np.testing.assert_allclose(rotations.transpose(0, 2, 1) @ gram @ rotations, [gram] * 48)
+
+
+def test_left_handed_lattices():
+    crystal = displaced(halide((2, 1, 1), [0, 3, 4]), 0.06)
+    mirrored = Structure(
+        crystal.lattice.matrix[[1, 0, 2]], crystal.species, crystal.frac_coords[:, [1, 0, 2]]
+    )
+    table = DisorderFeaturizer().fit_transform([crystal, mirrored])
+    assert np.linalg.det(mirrored.lattice.matrix) < 0
+    np.testing.assert_allclose(table.iloc[1], table.iloc[0], rtol=1e-6, atol=1e-9)
+
+
+def test_partly_symmetric_parent():
+    # Titanium 0.3 Å off its site in every cell: a polar parent where 1 Å is too coarse a match.
+    polar = perovskite().copy()
+    polar.translate_sites([1], [0, 0, 0.3], frac_coords=False)
+    for tolerance, number in ((1.0, 221), (0.1, 99)):
+        values = row(displaced(polar * (2, 2, 1), 0.01), parent_symprec=tolerance)
+        assert values["space group number of the parent"] == number
+        assert values[f"inequivalent sites {PARENT}"] == (3 if number == 221 else 4)
+
+
 def test_without_parent():
     crystal = displaced(halide((2, 1, 1), [0, 3]), 0.05)
     values = row(crystal, parent_symprec=None)
@@ -612,6 +641,7 @@ def test_failing_symmetry_names_the_row(monkeypatch):
     [
         ({"groups": ["colour"]}, "groups must be"),
         ({"groups": []}, "groups must be"),
+        ({"groups": ["tilts", "order"]}, "no crystal of X has anything"),
         ({"symprec": 0}, "symprec"),
         ({"symprec": (0.1, 0.1)}, "symprec"),
         ({"symprec": (0.1, -1)}, "symprec"),

@@ -139,7 +139,8 @@ class DisorderFeaturizer(TableFeaturizer):
 
     Bonds and polyhedra are found on the parent and measured in the crystal, so that displacements
     change lengths but not who is a neighbour. Cations bind to anions, in data of one kind all atoms
-    to each other: to those before the widest relative step in the sorted distances, at most 16.
+    to each other: to those before the widest relative step in the sorted distances, at most 16 (12
+    in fcc, 14 in bcc).
     Br and I at different distances so count alike. Polyhedra are centred on cations with 4 or 6
     anions, on all cations in a crystal without such, and on all atoms of an alloy; octahedra need
     six ligands that are opposite in pairs. Quadratic elongation, angle variance, angles and
@@ -240,7 +241,8 @@ class DisorderFeaturizer(TableFeaturizer):
             When a row is no usable crystal, or spglib fails on it, and `on_invalid` is "raise".
         ValueError
             When a group is unknown, a tolerance is not positive, `sublattices` names a species
-            twice or one that no crystal has, or no row can be used.
+            twice or something that is no element, no row can be used, or no crystal has what the
+            groups tell.
         TypeError
             When `X` is a `CrystalGraphs`.
         """
@@ -304,6 +306,10 @@ class DisorderFeaturizer(TableFeaturizer):
         ranked = np.sort(values, axis=0)
         known = ~np.isnan(ranked)
         self._kept = known.any(axis=0)
+        if not self._kept.any():
+            raise ValueError(
+                f"no crystal of X has anything that the groups {groups} tell: add others"
+            )
         describe = self._describer()
         self.feature_names_ = [n for n, kept in zip(describe.columns, self._kept) if kept]
         total = np.where(known, ranked, 0).sum(axis=0)[self._kept]

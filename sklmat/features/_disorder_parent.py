@@ -3,7 +3,8 @@
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, product
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Parent:
     shift : ndarray of shape (N, 3)
         What leads from there to the crystal's atoms, in the same units; its mean is zero.
     symmetry : spglib dataset or None
-        Of the ideal crystal with one kind per sublattice; None where there is no such crystal.
+        Of the ideal crystal with one kind per sublattice, in some cell; None where there is none.
     """
 
     matrix: np.ndarray
@@ -177,10 +178,9 @@ def _from_bravais(coords, matrix, kinds, tolerance):
     label, centre = sites
     steps = np.round(cell - centre[label])
     symbols = np.array([kinds[label == i][0] for i in range(len(centre))])
-    dataset = symmetry_dataset(ideal, centre, symbols, tolerance)
+    symmetric, dataset = _symmetric_sites(ideal, centre, symbols, tolerance)
     if dataset is None:
         return None
-    symmetric = _symmetrise(ideal, centre, symbols, dataset)
     frac = (symmetric[label] + steps) @ np.linalg.inv(repeats)
     return (repeats @ ideal, frac, dataset) if _all_distinct(frac) else None
 
@@ -243,12 +243,52 @@ def _offsets(points, centres, lattice):
     return offset, np.linalg.norm(offset @ lattice, axis=2)
 
 
-def _symmetrise(lattice, sites, kinds, dataset):
-    """Average sites over a symmetry that they nearly have."""
-    images = np.einsum("oxy,iy->oix", dataset.rotations, sites) + dataset.translations[:, None]
+def _symmetric_sites(lattice, sites, kinds, tolerance):
+    """Average sites over the symmetry that they have within `tolerance`; that symmetry, too.
+
+    Most parents have all the symmetry of their lattice; only the others are left to spglib.
+    """
+    gram = np.round(lattice @ lattice.T / (lattice[0] @ lattice[0]), 6)
+    rotations = _lattice_rotations(tuple(gram.ravel()))
+    # The sublattice that made the lattice has one site, on which all operations can be centred.
+    origin = sites[np.bincount(kinds)[kinds] == 1][0]
+    symmetric, worst = _symmetrise(lattice, sites, kinds, rotations, origin - rotations @ origin)
+    if worst > tolerance:
+        dataset = symmetry_dataset(lattice, sites, kinds, tolerance)
+        if dataset is not None:
+            operations = dataset.rotations, dataset.translations
+            symmetric, _ = _symmetrise(lattice, sites, kinds, *operations)
+        return symmetric, dataset
+    places = np.round((symmetric - origin) % 1, 6) % 1
+    return symmetric, _ideal_symmetry(*(tuple(x.ravel()) for x in (gram, places, kinds)))
+
+
+@lru_cache(maxsize=100)
+def _ideal_symmetry(gram, places, kinds):
+    """Ask spglib once for all crystals of one parent; its size, here 4 Å, does not matter."""
+    lattice = 4 * np.linalg.cholesky(np.reshape(gram, (3, 3)))
+    return symmetry_dataset(lattice, np.reshape(places, (-1, 3)), list(kinds), TIGHT)
+
+
+@lru_cache(maxsize=100)
+def _lattice_rotations(gram):
+    """Integer matrices, acting on columns, that keep the inner products of three short vectors."""
+    gram = np.reshape(gram, (3, 3))
+    vectors = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    length = np.einsum("vi,ij,vj->v", vectors, gram, vectors)
+    images = [vectors[np.abs(length - gram[i, i]) < 1e-4] for i in range(3)]
+    triples = np.array(list(product(*images)))
+    inner = triples @ gram @ triples.transpose(0, 2, 1)
+    return triples[(np.abs(inner - gram) < 1e-4).all(axis=(1, 2))].transpose(0, 2, 1)
+
+
+def _symmetrise(lattice, sites, kinds, rotations, translations):
+    """Average sites over operations; and how far (Å) an operation misses a site at most."""
+    images = np.einsum("oxy,iy->oix", rotations, sites) + translations[:, None]
     offset, distance = _offsets(images.reshape(-1, 3), sites, lattice)
     distance[np.tile(kinds, len(images))[:, None] != kinds] = np.inf
     nearest = distance.argmin(axis=1)
     moved = np.zeros_like(sites)
     np.add.at(moved, nearest, offset[np.arange(len(nearest)), nearest])
-    return sites + moved / np.bincount(nearest, minlength=len(sites))[:, None]
+    moved /= np.maximum(np.bincount(nearest, minlength=len(sites)), 1)[:, None]
+    return sites + moved, distance.min(axis=1).max()
