@@ -7,6 +7,9 @@ import numpy as np
 from sklmat.graphs._container import CrystalGraphs, _pointer
 from sklmat.graphs._edges import _TOLERANCE, build_edges, keep_nearest, symmetrized
 
+#: Å; how far the distance that an edge keeps, in single precision, may be off.
+_SINGLE = 1e-6
+
 
 def nearby_pairs(graphs, reach, at_least=0.0):
     """All pairs that can be neighbours once distances have changed by `reach` at most.
@@ -39,7 +42,7 @@ def nearby_pairs(graphs, reach, at_least=0.0):
     radii = np.full(len(graphs.atomic_numbers), at_least)
     if reach is not None:
         furthest = np.minimum(_last_distance(graphs) + 2 * reach, graphs.cutoff + reach)
-        radii = np.maximum(furthest, at_least) + graphs.tie_tolerance
+        radii = np.maximum(furthest, at_least) + graphs.tie_tolerance + _SINGLE
     for c in range(len(graphs)):
         atoms = slice(graphs.atom_ptr[c], graphs.atom_ptr[c + 1])
         crystal = (None, graphs.positions[atoms], graphs.lattices[c], graphs.pbc[c])
