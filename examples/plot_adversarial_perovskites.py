@@ -32,8 +32,10 @@ print(f"{len(X_train)} crystals to learn from, {len(X_test)} to be judged on")
 # %%
 # A network, and what deceives it
 # -------------------------------
-# Every atom may move by a budget in Å. Random noise is the mildest attack; FGSM takes one step
-# along the gradient, PGD ten. The curves are of crystals that the network was not trained on.
+# Every atom may move by a budget in Å: at random, by one step along the gradient (FGSM) or by ten
+# (PGD). The curves are of crystals that the network was not trained on. It knows ideal crystals
+# only, so noise alone misleads it; their symmetry leaves many atoms without a gradient, which PGD
+# overcomes in its second step.
 
 from sklmat import CGCNNClassifier, RobustnessDisplay
 
@@ -81,7 +83,8 @@ general = [
 boosting = XGBClassifier(
     n_estimators=300, max_depth=3, learning_rate=0.05, reg_lambda=10, n_jobs=1, random_state=0
 )
-informed = make_pipeline(make_union(*general, builder), clone(boosting)).fit(X_train, y_train)
+features = make_union(*general, builder, verbose_feature_names_out=False)
+informed = make_pipeline(features, clone(boosting)).fit(X_train, y_train)
 
 # %%
 # What the examples have in common
@@ -90,7 +93,7 @@ informed = make_pipeline(make_union(*general, builder), clone(boosting)).fit(X_t
 
 from sklmat import ContrastDisplay
 
-builder = informed[0].named_transformers["adversarialfeaturebuilder"]
+builder = features.named_transformers["adversarialfeaturebuilder"]
 ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 
 # %%
@@ -136,10 +139,8 @@ import shap
 
 from sklmat.inspection import shap_table
 
-plt.figure()
-explanation = shap_table(informed, X_test)
-shap.plots.beeswarm(explanation, max_display=8, show=False, plot_size=(8, 4))
-plt.tight_layout()
+plt.figure(layout="constrained")
+shap.plots.beeswarm(shap_table(informed, X_test), max_display=8, show=False, plot_size=(9, 4))
 
 # %%
 # .. [1] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)
