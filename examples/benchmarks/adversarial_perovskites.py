@@ -6,8 +6,8 @@
     python examples/benchmarks/adversarial_perovskites.py speed
 
 Five stratified folds for each of three seeds; everything that learns, learns inside the fold. The
-generated crystals are seen as ideal ones, which halide sits where, because their label is a function
-of where the atoms come to rest; those labelled by GFN1-xTB at the positions of the label.
+generated crystals are seen as ideal ones, which halide sits where, because their label is a
+function of where the atoms come to rest; those labelled by GFN1-xTB at the positions of the label.
 """
 
 import argparse
@@ -105,7 +105,7 @@ class View:
 
 
 def generated(args):
-    """All arrangements of three supercells, labelled by the pair potential."""
+    """All arrangements of six supercells, labelled by the pair potential."""
     data = make_mixed_halide_perovskites()
     # The label is a function of the relaxed positions: the models see the ideal ones.
     return mixed_halides(data.ideal, data.ideal, {"ordering": data.target})
