@@ -301,8 +301,8 @@ class Attacked:
         codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
         unknown = np.flatnonzero(classes[codes] != y)
         if len(unknown):
-            row = unknown[0]
-            raise ValueError(f"row {row} has the class {y[row]!r}, not one of {classes.tolist()}")
+            row, known = unknown[0], classes.tolist()
+            raise ValueError(f"row {row} has the class {y.tolist()[row]!r}, not one of {known}")
         return codes
 
     def chunks(self, rows):

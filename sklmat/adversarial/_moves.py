@@ -36,8 +36,8 @@ class Room:
     """
 
     def __init__(self, graphs, budget, strain, min_distance, neighbors):
-        limit = min_distance if min_distance is not None else _closest(graphs)
-        reach = 2 * budget + strain * graphs.cutoff
+        limit = max(min_distance, MIN_DISTANCE) if min_distance is not None else _closest(graphs)
+        reach = furthest_change(graphs, budget, strain)
         at_least = limit + reach
         self.graphs = graphs
         self.strained = strain > 0
@@ -143,6 +143,11 @@ class Room:
                 radii[close.edge_source + offset] + radii[close.edge_target + offset]
             )
         return np.minimum(np.maximum(limit, MIN_DISTANCE), close.edge_distance)
+
+
+def furthest_change(graphs, budget, strain):
+    """By how much the distance of a pair may change that is within the cutoff before or after."""
+    return 2 * budget + graphs.cutoff * strain / (1 - strain)
 
 
 def _shrink(length, limit):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklmat.adversarial._moves import Room, free_noise
+from sklmat.adversarial._moves import Room, free_noise, furthest_change
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures
 
@@ -34,7 +34,8 @@ def perturb_structures(
     -------
     list of pymatgen Structure, or CrystalGraphs
         The perturbed crystals in the form and order of `X`, which is left as it is. The crystals
-        do not drift: the displacements of each sum to zero. Graphs choose their neighbours anew.
+        do not drift: the displacements of each sum to zero. Graphs choose their neighbours anew,
+        but those of a pymatgen strategy, which keep them.
 
     Raises
     ------
@@ -89,8 +90,9 @@ def _draw(graphs, scale, distribution, strain, min_distance, rng):
 def perturbed(structures, graphs, displacement, strain):
     """Moved crystals: structures like the given ones, or graphs where they are None."""
     if structures is None:
-        reach = 2 * np.linalg.norm(displacement, axis=1).max(initial=0.0)
-        reach += np.linalg.norm(strain, axis=(1, 2)).max(initial=0.0) * graphs.cutoff
+        budget = np.linalg.norm(displacement, axis=1).max(initial=0.0)
+        stretch = np.linalg.norm(strain, axis=(1, 2)).max(initial=0.0)
+        reach = furthest_change(graphs, budget, stretch)
         pairs = nearby_pairs(graphs, reach) if graphs.neighbors is None else None
         return move_atoms(graphs, displacement, strain, pairs)
     ends = graphs.atom_ptr[1:-1]
@@ -112,6 +114,7 @@ def _moved(structure, displacement, strain):
         coords_are_cartesian=True,
         site_properties=structure.site_properties,
         labels=structure.labels,
+        properties=dict(structure.properties),
     )
 
 
