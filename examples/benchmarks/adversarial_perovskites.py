@@ -8,6 +8,17 @@
 Five stratified folds for each of three seeds; everything that learns, learns inside the fold. The
 generated crystals are seen as ideal ones, which halide sits where, because their label is a
 function of where the atoms come to rest; those labelled by GFN1-xTB at the positions of the label.
+
+Held-out relaxed crystals that are predicted right: at 0.02 / 0.05 / 0.10 Å one random draw deceives
+the network in 2 / 3 / 11 % of them, the worst of 50 draws in 8 / 23 / 36 %, FGSM in 16 / 41 / 71 %
+and PGD in 21 / 52 / 86 %, in half the time of the 50 draws. 3,000 cells of 20 atoms are attacked in
+43 s on one thread; a crystal's attack costs a third of its part of a fit.
+
+What was tried without a network (XGBoost, generated crystals, ROC-AUC): general columns 0.50, with
+the number of inequivalent sites 0.72, with like pairs opposite each other at tin 0.976, with the
+dipole of the halides around tin 0.980, with all of `DisorderFeaturizer` 0.994. Between 2 and 6
+levels, 150 and 600 trees, and a penalty of 1 to 30 the last digit of such numbers changes. Of the
+ten selected descriptors, the first five are too few: they leave the surroundings of Cs out.
 """
 
 import argparse
