@@ -1,5 +1,6 @@
 """Adversarial examples as a transformer: what sets them apart becomes columns."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.adversarial._attack import Attacked, StructureAttack
+from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_flips
 from sklmat.adversarial._moves import crystal_noise
@@ -83,7 +84,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         All descriptors, adversarial against normal examples: see `contrast`.
     examples_ : DataFrame
         One row per training row, all out-of-fold: ``prediction``, ``right``, ``adversarial`` (right
-        as it is, wrong when perturbed) and the three columns of the network.
+        as it is, wrong when perturbed) and those columns of the network that are included.
     classes_ : ndarray
     feature_names_ : list of str
 
@@ -240,7 +241,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             table = self._describe(structures, self.descriptors_.transform)
         if set(self.include) & set(_COLUMNS):
             attack = self._own_attack()
-            examples = _examine(self.estimator_, structures, attack, self.noise_seed_)
+            examples = _examine(self.estimator_, structures, attack, self.noise_seed_, self.include)
         return self._columns(X, table, examples)
 
     def _fit(self, X, y):
@@ -328,10 +329,11 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             raise ValueError(
                 f"cv must put each row into one test fold; row {row} is in {seen[row]}"
             )
+        common = attack, self.noise_seed_, tuple(self.include)
         # Results one by one move the progress bar; not every backend can give them so.
         in_turn = effective_n_jobs(self.n_jobs) == 1
         work = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
-            delayed(_fold)(clone(estimator), graphs, y, train, test, attack, self.noise_seed_)
+            delayed(_fold)(clone(estimator), graphs, y, train, test, *common)
             for train, test in folds
         )
         bar = tqdm(
@@ -382,36 +384,39 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return tags
 
 
-def _fold(estimator, graphs, y, train, test, attack, seed):
-    return _examine(estimator.fit(graphs[train], y[train]), graphs[test], attack, seed)
+def _fold(estimator, graphs, y, train, test, attack, seed, include):
+    fitted = estimator.fit(graphs[train], y[train])
+    return _examine(fitted, graphs[test], attack, seed, {*include, "flipped"})
 
 
-def _examine(estimator, X, attack, seed):
+def _examine(estimator, X, attack, seed, include):
     """What a fitted network makes of crystals when they are pushed: one table row per crystal."""
     attacked = Attacked(estimator, X, attack)
     outputs = attacked.model.outputs(attacked.graphs)
     reference = attacked.reference()
     everyone = np.arange(len(attacked))
-    budget = np.full(len(attacked), float(attack.budget))
-    flipped = np.zeros(len(attacked), dtype=bool)
-    # Noise begins anew for every few rows: it must not depend on how many stand before them.
-    for rows, fraction, _ in find_flips(attacked, reference, everyone, lambda: crystal_noise(seed)):
-        flipped[rows] = True
-        budget[rows] *= fraction
-    spread = [
-        _spread(attacked.search_in(rows, reference, crystal_noise(seed)), attack)
-        for rows in np.array_split(everyone, -(-len(everyone) // 512))
-    ]
-    margin = -attacked.model.error(outputs, reference)
-    return pd.DataFrame(
-        {
-            "prediction": attacked.decode(outputs),
-            "flipped": flipped,
-            _COLUMNS["margin"]: margin,
-            _COLUMNS["flip_budget"]: budget,
-            _COLUMNS["spread_under_noise"]: np.concatenate(spread),
-        }
-    )
+    table = pd.DataFrame({"prediction": attacked.decode(outputs)})
+    if {"flipped", "flip_budget"} & set(include):
+        flipped, fraction = np.zeros(len(everyone), dtype=bool), np.ones(len(everyone))
+        # Noise begins anew for every few rows: it must not depend on how many stand before them.
+        noise = partial(crystal_noise, seed)
+        weakest = "flip_budget" in include
+        for rows, needed, _ in find_flips(attacked, reference, everyone, noise, weakest):
+            flipped[rows], fraction[rows] = True, needed
+        table["flipped"] = flipped
+    if "margin" in include:
+        table[_COLUMNS["margin"]] = -attacked.model.error(outputs, reference)
+    if "flip_budget" in include:
+        table[_COLUMNS["flip_budget"]] = attack.budget * fraction
+    if "spread_under_noise" in include:
+        parts = np.array_split(everyone, -(-len(everyone) // CHUNK))
+        table[_COLUMNS["spread_under_noise"]] = np.concatenate(
+            [
+                _spread(attacked.search_in(rows, reference, crystal_noise(seed)), attack)
+                for rows in parts
+            ]
+        )
+    return table
 
 
 def _spread(search, attack):

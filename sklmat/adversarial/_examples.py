@@ -140,7 +140,7 @@ def _threshold(attacked, y, threshold):
     return threshold
 
 
-def find_flips(attacked, reference, rows, make_noise):
+def find_flips(attacked, reference, rows, make_noise, weakest=True):
     """Weakest moves found that make predictions wrong.
 
     Parameters
@@ -151,6 +151,8 @@ def find_flips(attacked, reference, rows, make_noise):
         Crystals to attack.
     make_noise : callable
         Gives the noise for a few of them, see `free_noise`.
+    weakest : bool, default=True
+        Look for weaker moves that do it too.
 
     Returns
     -------
@@ -165,8 +167,10 @@ def find_flips(attacked, reference, rows, make_noise):
         moves = attack._search(search)
         flipped = moves.error > 0
         if flipped.any():
-            search = search[flipped]
-            found.append((part[flipped], *_weaken(search, moves[flipped], attack)))
+            moves, fraction = moves[flipped], np.ones(flipped.sum())
+            if weakest:
+                fraction, moves = _weaken(search[flipped], moves, attack)
+            found.append((part[flipped], fraction, moves))
     return found
 
 
