@@ -16,9 +16,10 @@ and PGD in 21 / 52 / 86 %, in half the time of the 50 draws. 3,000 cells of 20 a
 
 What was tried without a network (XGBoost, generated crystals, ROC-AUC): general columns 0.50, with
 the number of inequivalent sites 0.72, with like pairs opposite each other at tin 0.976, with the
-dipole of the halides around tin 0.980, with all of `DisorderFeaturizer` 0.994. 2 to 6 levels, 150 to
-600 trees and penalties of 1 to 30 change such numbers by 0.001. Ten descriptors are selected
-because five leave the surroundings of Cs out; this was seen on three folds of the generated data.
+dipole of the halides around tin 0.980, with all of `DisorderFeaturizer` 0.994. Trees of 2 to 6
+levels, 150 to 600 of them, and penalties of 1 to 30 change such numbers by 0.001. Ten descriptors
+are selected because five leave the surroundings of Cs out; this was seen on three folds of the
+generated data.
 """
 
 import argparse
