@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.adversarial._model import AttackedModel, Reference, fitted_model
-from sklmat.adversarial._moves import Room, free_noise
+from sklmat.adversarial._moves import Room, edges_within, free_noise
 from sklmat.adversarial._perturb import perturbed, to_structures
 from sklmat.adversarial._search import Moves, Search
 from sklmat.graphs import CrystalGraphs
@@ -185,14 +185,17 @@ class StructureAttack(BaseEstimator):
                 "adversarial=StructureAttack(...) attacks the network in training: leave its "
                 "estimator None"
             )
+        # Padding stands 1 Å beyond the cutoff; it has no place of its own to move from.
+        graphs = edges_within(graphs, graphs.cutoff + 0.5)
         return Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
 
-    def _trainer(self, estimator, module, dataset):
+    def _trainer(self, estimator, module, dataset, padded):
         """A function from the rows of a batch to what the network is to learn from in this step."""
         reference = _training_reference(dataset, is_classifier(estimator))
         # In training all is in units of the scaled targets.
         n_targets = 0 if reference.threshold is None else reference.values.shape[1]
-        model = AttackedModel(estimator, [module], np.ones(n_targets), np.zeros(n_targets))
+        unscaled = np.ones(n_targets), np.zeros(n_targets)
+        model = AttackedModel(estimator, [module], padded, *unscaled)
 
         def perturb(rows, generator):
             rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
@@ -202,7 +205,7 @@ class StructureAttack(BaseEstimator):
                 search = Search(model, room[chosen], reference[rows[chosen]], free_noise(rng))
                 moved = self._moves(search)
                 displacement[np.repeat(chosen, room.graphs.n_atoms)], strain[chosen] = moved
-            return estimator._inputs(room.move(displacement, strain))
+            return estimator._inputs(model.full(room.move(displacement, strain)))
 
         return perturb
 

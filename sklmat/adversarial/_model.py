@@ -23,17 +23,23 @@ class AttackedModel:
         Says how graphs become inputs, how many of them a batch holds, and what an output means.
     modules : list of torch modules
         Members of the ensemble.
+    padded : bool
+        Whether they know missing neighbours as the original CGCNN does, see `pad_neighbors`.
     scale, shift : ndarray of shape (T,), default=None
         Unit and zero of a regressor's outputs.
     """
 
-    def __init__(self, estimator, modules, scale=None, shift=None):
+    def __init__(self, estimator, modules, padded, scale=None, shift=None):
         self.modules = modules
         self.inputs = estimator._inputs
-        self.padded = getattr(estimator, "padded_", False)
+        self.padded = padded
         self.batch_size = estimator.batch_size
         self.is_classifier = is_classifier(estimator)
         self.scale, self.shift = scale, shift
+
+    def full(self, graphs):
+        """Graphs with all the neighbours that the networks expect."""
+        return pad_neighbors(graphs) if self.padded else graphs
 
     def outputs(self, graphs):
         """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T)."""
@@ -85,7 +91,7 @@ class AttackedModel:
     def _batch(self, graphs, with_leaf=False):
         """A batch on the device, the leaf to derive by, and what maps its gradient to edges."""
         parameter = next(self.modules[0].parameters())
-        full = pad_neighbors(graphs) if self.padded else graphs
+        full = self.full(graphs)
         inputs = self.inputs(full)
         leaf = carry = None
         if isinstance(inputs, ElementGraphs):
@@ -99,8 +105,7 @@ class AttackedModel:
         else:
             if with_leaf:
                 leaf = torch.from_numpy(np.array(full.edge_distance)).requires_grad_()
-                # Absent neighbours stand beyond the cutoff, and stay there.
-                real = full.edge_distance <= graphs.cutoff + 0.5 if self.padded else slice(None)
+                real = _real_edges(full, graphs)
 
                 def carry(gradient):
                     return gradient[real].astype(np.float64)
@@ -133,6 +138,13 @@ class AttackedModel:
                 module.train(training)
                 for parameter, value in zip(module.parameters(), needed):
                     parameter.requires_grad_(value)
+
+
+def _real_edges(full, graphs):
+    """Mask of the edges of padded graphs that are not padding, which ends each atom's list."""
+    counts = full.neighbor_counts
+    rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rank < np.repeat(graphs.neighbor_counts, counts)
 
 
 class Reference:
@@ -188,6 +200,7 @@ def fitted_model(estimator):
     check_is_fitted(estimator, "nets_")
     modules = [net.module_ for net in estimator.nets_]
     if is_classifier(estimator):
-        return AttackedModel(estimator, modules), estimator
-    model = AttackedModel(estimator, modules, estimator.y_scale_, estimator.y_mean_)
+        return AttackedModel(estimator, modules, estimator.padded_), estimator
+    scaling = estimator.y_scale_, estimator.y_mean_
+    model = AttackedModel(estimator, modules, estimator.padded_, *scaling)
     return model, estimator

@@ -44,7 +44,7 @@ class Room:
         self.pairs = None
         if neighbors == "rebuilt":
             self.pairs = nearby_pairs(graphs, reach, at_least)
-            self.close = _within(self.pairs, at_least)
+            self.close = edges_within(self.pairs, at_least)
         else:
             self.close = nearby_pairs(graphs, None, at_least)
         self.min_distance = min_distance
@@ -155,7 +155,7 @@ def _shrink(length, limit):
     return np.minimum(1.0, limit / np.maximum(length, 1e-300))
 
 
-def _within(graphs, distance):
+def edges_within(graphs, distance):
     """Only the edges up to a distance."""
     keep = graphs.edge_distance <= distance
     before = np.concatenate([[0], np.cumsum(keep)])

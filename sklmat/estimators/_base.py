@@ -288,6 +288,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
 
     def _train_member(self, seed, net, path, name, sets, state, key, n_epochs, schedule):
         train, valid = sets
+        padded = net is not None and self.padded_
         with seeded(seed):
             if net is None:
                 net = self._new_net(state, train)
@@ -298,7 +299,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
             self._prepare_net(net)
             if self.adversarial is not None:
                 train = copy.copy(train)
-                train.perturb = self.adversarial._trainer(self, net.module_, train)
+                train.perturb = self.adversarial._trainer(self, net.module_, train, padded)
             return train_net(
                 net,
                 train,
