@@ -29,9 +29,9 @@ def isolated_ne():
 def random_alloys(n, seed=0, n_cells=2):
     """Rattled, strained fcc Ni-Cu-Pd cells: no two distances alike."""
     rng = np.random.default_rng(seed)
+    cell = fcc_cu() * (n_cells, n_cells, 1)
     alloys = []
     for _ in range(n):
-        cell = fcc_cu() * (n_cells, n_cells, 1)
         elements = rng.choice(["Ni", "Cu", "Pd"], size=len(cell)).tolist()
         matrix = cell.lattice.matrix @ (np.eye(3) + rng.normal(0, 0.02, (3, 3)))
         coords = cell.frac_coords + rng.normal(0, 0.01, (len(cell), 3))
