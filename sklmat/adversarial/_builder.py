@@ -1,7 +1,7 @@
 """Adversarial examples as a transformer: what sets them apart becomes columns."""
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
@@ -145,7 +145,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         "descriptors": [None, HasMethods(["fit", "transform"])],
         "select": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, None, closed="left"),
+            Interval(RealNotInt, 0, None, closed="left"),
         ],
         "include": ["array-like"],
         "cv": ["cv_object"],
@@ -301,6 +301,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _own_attack(self):
         attack = StructureAttack() if self.attack is None else self.attack
+        attack._validate_params()
         if attack.estimator is not None:
             raise ValueError("attack must leave its estimator None: it attacks the reference here")
         return attack
