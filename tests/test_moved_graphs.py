@@ -9,14 +9,9 @@ from pymatgen.analysis.local_env import MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
 
 from sklmat import StructureToGraph
-from sklmat.graphs import (
-    ElementGraphs,
-    edge_slopes,
-    edge_vectors,
-    grid_points,
-    move_atoms,
-    nearby_pairs,
-)
+from sklmat.graphs import ElementGraphs, grid_points
+from sklmat.graphs._elements import edge_slopes
+from sklmat.graphs._moved import edge_vectors, move_atoms, nearby_pairs
 
 BUDGET = 0.15
 

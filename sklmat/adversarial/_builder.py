@@ -8,7 +8,7 @@ import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import check_random_state
+from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
@@ -105,7 +105,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     The contrast is between examples that are right as they are: those that the attack flips and
     those that it does not. Descriptors whose effect is undefined (constant ones) are never
     selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
-    and company.
+    and company; a copy that is moved or turned gets other noise, and a spread of eight draws is no
+    more than an estimate.
 
     In the paper descriptors were built by hand after looking at the contrast, of examples under
     noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.
@@ -381,6 +382,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags()  # that is, y holds classes
         tags.non_deterministic = self.random_state is None
         return tags
 

@@ -243,9 +243,11 @@ def robustness_curve(
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
     budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
         Largest displacements of an atom (Å).
+    neighbors, n_steps
+        See `StructureAttack`.
     n_draws : int, default=5
         Draws of "random", whose scores are averaged.
-    neighbors, n_steps, min_distance, random_state, verbose
+    min_distance, random_state, verbose
         See `StructureAttack`.
 
     Returns

@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.batches import make_batch, pad_neighbors
 from sklmat.estimators._base import GraphEstimator
-from sklmat.graphs import ElementGraphs, edge_slopes
+from sklmat.graphs import ElementGraphs
+from sklmat.graphs._elements import edge_slopes
 from sklmat.training import EvenBatches, suitable_threads
 
 

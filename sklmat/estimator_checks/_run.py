@@ -239,5 +239,6 @@ def all_structure_estimators():
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
         and not inspect.isabstract(value)
+        and hasattr(value, "fit")
         and sklmat._HOME[name] not in _TABLE_ROOMS
     )

@@ -1,8 +1,8 @@
 """Crystals small enough to fit anything on in no time, and the comparison of what comes out."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.utils import check_random_state
+from sklearn.base import clone
+from sklearn.utils import check_random_state, get_tags
 
 _FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 _BCC = np.array([[0, 0, 0], [0.25, 0.5, 0.5], [0.5, 0, 0], [0.75, 0.5, 0.5]])
@@ -64,7 +64,9 @@ def _toy_crystal(k, equal_size, rng):
 
 def toy_data(estimator, **settings):
     """Toy crystals with the target that suits `estimator`."""
-    task = "classification" if is_classifier(estimator) else "regression"
+    # A transformer, too, may need classes.
+    has_classes = get_tags(estimator).classifier_tags is not None
+    task = "classification" if has_classes else "regression"
     return make_toy_crystals(task=task, **settings)
 
 
