@@ -12,16 +12,16 @@ generated labels.
 # %%
 # The data
 # --------
-# All ways to put bromine and iodine on the halide sites of a 2 x 2 x 1 cell of CsSnX3. A pair
-# potential moves the atoms to where they want to be; the class is 1 for the 30 % of the
-# arrangements that gain least by it, at the same composition. The models see the cubic crystal
-# before that: which halide sits where.
+# Bromine and iodine on the halide sites of CsSnX3, in all ways that cells of up to 20 atoms allow,
+# each crystal once. A pair potential moves the atoms to where they want to be; the class is 1 for
+# the 30 % of the arrangements whose energy then lies highest above that of a random alloy of the
+# same composition. The models see the cubic crystal before that: which halide sits where.
 
 from sklearn.model_selection import train_test_split
 
 from sklmat.datasets import make_mixed_halide_perovskites
 
-halides = make_mixed_halide_perovskites(supercells=[(2, 2, 1)])
+halides = make_mixed_halide_perovskites()
 columns = ["formula", "multiplicity", "ordering energy (eV/f.u.)"]
 print(halides.frame[columns].sample(5, random_state=0).to_string())
 X_train, X_test, y_train, y_test = train_test_split(

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from crystals import b2_cscl, bcc_fe, isolated_ne, random_alloys, rocksalt_nacl
@@ -733,7 +734,7 @@ def test_smallest_budgets_of_pgd_are_smaller_than_of_draws(classifier, cells, la
 def test_for_regressors_the_error_grows_past_the_threshold(regressor, cells, a):
     table = find_adversarial_examples(regressor, cells, a, scale=0.1, threshold=0.1)
     assert len(table) > 1
-    assert table.attrs["threshold"].tolist() == [0.1]
+    assert table.attrs["threshold"] == [0.1]
     rows = table["index"].to_numpy()
     assert (np.abs(regressor.predict([cells[i] for i in rows]) - a[rows]) <= 0.1).all()
     after = regressor.predict(table["structure"])
@@ -741,7 +742,7 @@ def test_for_regressors_the_error_grows_past_the_threshold(regressor, cells, a):
     np.testing.assert_allclose(table["perturbed prediction"], after, rtol=1e-5)
     default = find_adversarial_examples(regressor, cells, a, scale=0.1)
     error = np.abs(regressor.predict(cells) - a)
-    assert default.attrs["threshold"] == pytest.approx(2 * np.median(error), rel=1e-5)
+    assert default.attrs["threshold"] == pytest.approx([2 * np.median(error)], rel=1e-5)
     with pytest.raises(ValueError, match="threshold must be above 0"):
         find_adversarial_examples(regressor, cells, a, threshold=0.0)
 
@@ -758,6 +759,9 @@ def test_one_of_several_targets_past_its_threshold_is_wrong(cells, a):
     assert (clean[rows].max(axis=1) <= 1 + 1e-5).all()
     assert len(table) > 0
     assert table["prediction"].iloc[0].shape == (2,)
+    assert len(pd.concat([table, table.copy()])) == 2 * len(table)
+    with pytest.raises(ValueError, match="one for each of the 2 targets"):
+        find_adversarial_examples(model, cells, y, threshold=[1.0, 2.0, 3.0])
 
 
 def test_strain_alone_flips_too(classifier, cells, labels):

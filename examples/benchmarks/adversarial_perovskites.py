@@ -264,8 +264,7 @@ def predict(model, X, y, train, test):
 
 
 def table(args):
-    done = pd.read_csv(args.out) if os.path.exists(args.out) else pd.DataFrame(columns=KEYS)
-    done = set(done[KEYS].itertuples(index=False, name=None))
+    done = finished(args.out, "a")
     for name in args.data:
         view = DATA[name](args)
         if args.check:
@@ -287,12 +286,7 @@ def whole(args):
     In ideal crystals the twelve nearest neighbours are a choice among equals, and positions that
     are perturbed give other graphs than those that are not.
     """
-    done = (
-        pd.read_csv(args.out)
-        if os.path.exists(args.out)
-        else pd.DataFrame(columns=[*KEYS, "variant"])
-    )
-    done = set(done.loc[done["variant"] == "b+", KEYS].itertuples(index=False, name=None))
+    done = finished(args.out, "b+")
     for name in args.data:
         view = DATA[name](args)
         graphs = StructureToGraph(cutoff=5.5, max_neighbors=None).transform(view.structures)
@@ -311,6 +305,14 @@ def whole(args):
                         for key, model in {"a+": network, "b+": perturbed}.items()
                     }
                     append(args.out, place, y, train, test, told)
+
+
+def finished(out, variant):
+    """Places for which the file has a line of this variant."""
+    if not os.path.exists(out):
+        return set()
+    frame = pd.read_csv(out)
+    return set(frame.loc[frame["variant"] == variant, KEYS].itertuples(index=False, name=None))
 
 
 def append(out, place, y, train, test, told):

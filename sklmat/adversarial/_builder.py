@@ -359,6 +359,11 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             )
         self.contrast_ = contrast(table[adversarial], table[normal])
         effect = self.contrast_["effect size"].abs().dropna()
+        if effect.empty:
+            raise ValueError(
+                f"none of the {table.shape[1]} descriptors differs between any of the examples, or "
+                "they have too few values; use other descriptors"
+            )
         if not isinstance(self.select, Integral):
             effect = effect[effect >= self.select]
         if effect.empty:

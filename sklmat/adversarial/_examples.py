@@ -47,7 +47,7 @@ def find_adversarial_examples(
     threshold : float or array-like of shape (n_targets,), default=None
         For regressors, in the unit of `y`: a prediction further off than this is wrong. ``None``
         takes twice the median absolute error on these rows as they are, target by target; it is
-        kept in ``table.attrs["threshold"]``.
+        kept in ``table.attrs["threshold"]``, a list.
     neighbors, n_steps, n_draws, min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -120,7 +120,8 @@ def find_adversarial_examples(
     table = _table(attacked, y, outputs, flips)
     table.attrs["n_right"] = len(right)
     if reference.threshold is not None:
-        table.attrs["threshold"] = reference.threshold
+        # pandas compares attrs where tables are joined, for which arrays have no answer.
+        table.attrs["threshold"] = reference.threshold.tolist()
     return table
 
 
@@ -137,6 +138,12 @@ def _threshold(attacked, y, threshold):
     threshold = np.asarray(threshold, dtype=float)
     if not (threshold > 0).all():
         raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
+    n_targets = attacked.estimator.n_outputs_
+    if threshold.shape not in ((), (1,), (n_targets,)):
+        raise ValueError(
+            f"threshold must be one number, or one for each of the {n_targets} targets, got "
+            f"{threshold.tolist()}"
+        )
     return threshold
 
 
@@ -269,7 +276,8 @@ def robustness_curve(
     -----
     "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
     it visited, the crystal as it is included, and goes on from what it found with the budget
-    before, which lies within the larger one too: its curve can only fall (for an error: rise).
+    before, which lies within the larger one too: its curve can only fall (for the error of one
+    target: rise; of several, the attack drives the one that is furthest off, not their mean).
 
     Examples
     --------
