@@ -275,9 +275,10 @@ def robustness_curve(
     Notes
     -----
     "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
-    it visited, the crystal as it is included, and goes on from what it found with the budget
-    before, which lies within the larger one too: its curve can only fall (for the error of one
-    target: rise; of several, the attack drives the one that is furthest off, not their mean).
+    it visited, the crystal as it is and the step of "fgsm" included, and goes on from what it found
+    with the budget before, which lies within the larger one too: its curve can only fall (for the
+    error of one target: rise; of several, the attack drives the one that is furthest off, not their
+    mean).
 
     Examples
     --------
@@ -293,9 +294,15 @@ def robustness_curve(
     True
     """
     budgets = np.sort(np.asarray(budgets, dtype=float))
+    unknown = set(methods) - {"random", "fgsm", "pgd"}
+    if unknown or not len(methods) or not len(budgets) or (budgets < 0).any():
+        raise ValueError(
+            "methods must be some of 'random', 'fgsm', 'pgd', and budgets some numbers of 0 or "
+            f"more; got {list(methods)} and {budgets.tolist()}"
+        )
     attack = StructureAttack(
         estimator,
-        budget=float(budgets[-1]) if len(budgets) else -1.0,
+        budget=float(budgets[-1]),
         neighbors=neighbors,
         n_steps=n_steps,
         n_draws=n_draws,
@@ -304,12 +311,6 @@ def robustness_curve(
         verbose=verbose,
     )
     attack._validate_params()
-    unknown = set(methods) - {"random", "fgsm", "pgd"}
-    if unknown or not len(methods) or (budgets < 0).any():
-        raise ValueError(
-            "methods must be some of 'random', 'fgsm', 'pgd', and budgets 0 or more; got "
-            f"{list(methods)} and {budgets.tolist()}"
-        )
     attacked = Attacked(estimator, X, attack)
     reference = attacked.reference(y)
     right = is_classifier(attacked.estimator)
@@ -344,6 +345,8 @@ def _scores(search, method, budgets, attack):
             rows.append(search.score(search("fgsm", each, none)))
         else:
             best = search("pgd", each, none, n_steps=attack.n_steps, start=best, best=best.copy())
+            # It set out from elsewhere: the first step of an attack from the crystal itself.
+            best.keep_worse(np.ones(len(none), dtype=bool), search("fgsm", each, none))
             rows.append(search.score(best))
     return np.array(rows)
 

@@ -52,7 +52,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
-        "adversarial": [None, HasMethods(["generate"])],
+        "adversarial": [None, HasMethods(["generate", "_trainer"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
