@@ -85,8 +85,8 @@ class StructureAttack(BaseEstimator):
     the smallest displacement cuts them at `max_neighbors`, and the network sees another graph. One
     random draw of 0.02 Å changes a quarter of the predictions for ideal mixed halides, and none
     where the graphs hold all neighbours within 5.5 Å (``cutoff=5.5, max_neighbors=None``) or
-    ``neighbors="fixed"``; for relaxed ones 1 to 3 % in all three. With ``ties="truncate"`` even atoms
-    that stand still may get other neighbours among equals.
+    ``neighbors="fixed"``; for relaxed ones 1 to 3 % in all three. With ``ties="truncate"`` even
+    atoms that stand still may get other neighbours among equals.
 
     In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
 
