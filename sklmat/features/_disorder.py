@@ -54,8 +54,8 @@ class DisorderFeaturizer(TableFeaturizer):
           [2]_ λ = Σ (l / l₀)² / n, with l₀ the centre-to-vertex distance of the regular octahedron
           or tetrahedron of the same volume: 1 if regular. Bond angle variance (°²) [2]_
           Σ (θ - θ₀)² / (m - 1) over the m = 12 or 6 angles, θ₀ = 90° or 109.47°. Bond length
-          distortion [3]_ Σ |l - l̄| / (n l̄). Off-centring (Å), the distance of the centre from the
-          mean position of its ligands.
+          distortion [3]_ ``Σ |l - l̄| / (n l̄)``. Off-centring (Å), the distance of the centre from
+          the mean position of its ligands.
         - "tilts": mean and deviation (°) of (180° - φ) / 2, with φ the angle at an anion that joins
           two octahedra. Rigid octahedra turned by ω about one axis have 2/3 of their anions at
           tilt ω, and 1/3 at 0 [4]_.
@@ -63,17 +63,17 @@ class DisorderFeaturizer(TableFeaturizer):
           [5]_, from the mean of its sublattice (root-mean-square over all atoms). With `voronoi`
           the same for the volumes of Voronoi cells.
         - "order": for each mixed sublattice (one with several species in some crystal of `fit`),
-          by shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean |α|, and
-          excess over random, Σ p(A-A) - Σ p(A)², and fraction of like pairs, as in
+          by shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean of its
+          magnitude, and excess over random, Σ p(A-A) - Σ p(A)², and fraction of like pairs, as in
           `StructureFeaturizer`. Then, around each sublattice, how the species A of the mixed one
           are spread over the n ligands of a polyhedron, with s = 1 - c(A) on A and -c(A) elsewhere,
           c the concentration on the sublattice, u the directions of the ligands, a mean over
           polyhedra and half the sum over species: count variance (Σ s)² / n, squared dipole
-          |Σ s u|² / n, its square root as mean dipole, squared quadrupole |Σ s (uu - 1/3)|² /
-          (2n / 3). Each of the squares is c (1 - c) in a random binary crystal. A dipole
-          means unlike ligands opposite each other, which push a centre off its site; a quadrupole
-          like ligands opposite each other. Last the excess of like pairs over random among ligands
-          that a centre sees at 60°, 90°, 109°, 120° and 180° (within 5°).
+          ``|Σ s u|² / n``, its square root as mean dipole, squared quadrupole
+          ``|Σ s (uu - 1/3)|² / (2n / 3)``. Each of the squares is c (1 - c) in a random binary
+          crystal. A dipole means unlike ligands opposite each other, which push a centre off its
+          site; a quadrupole like ligands opposite each other. Last the excess of like pairs over
+          random among ligands that a centre sees at 60°, 90°, 109°, 120° and 180° (within 5°).
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
