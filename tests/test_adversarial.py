@@ -27,11 +27,11 @@ from sklmat import (
     robustness_curve,
 )
 from sklmat.adversarial._attack import Attacked
-from sklmat.adversarial._model import fitted_model
-from sklmat.adversarial._moves import Room, gradients
+from sklmat.adversarial._attacked_network import fitted_model
+from sklmat.adversarial._perturbation import Room, gradients
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs
-from sklmat.graphs._moved import edge_vectors, move_atoms
+from sklmat.graphs._moved_atoms import edge_vectors, move_atoms
 
 TINY = {"hidden_dim": 8, "n_conv": 2, "batch_size": 8, "random_state": 0}
 ECNET = {"hidden_dim": 8, "n_conv": 1, "batch_size": 8, "random_state": 0, "n_ensemble": 2}

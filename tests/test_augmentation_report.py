@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from sklmat.augmentation import InfoGANAugmenter
-from sklmat.augmentation._quality import QualityReport
+from sklmat.augmentation._quality_report import QualityReport
 from sklmat.estimator_checks import make_toy_table
 from sklmat.plotting import AugmentationReportDisplay
 

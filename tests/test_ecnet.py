@@ -17,7 +17,7 @@ from sklmat.batches import make_batch
 from sklmat.elements import element_vectors
 from sklmat.graphs import ElementGraphs, grid_points
 from sklmat.layers import ElementConv, GaussianFilter, GridFilter, MemberLinear, MemberNorm
-from sklmat.layers._elements import cosine_cutoff, shifted_softplus
+from sklmat.layers._element_conv import cosine_cutoff, shifted_softplus
 from sklmat.networks import ECNet
 from sklmat.training import WeightedLoss
 

@@ -33,8 +33,8 @@ from sklmat.augmentation import _processes
 from sklmat.augmentation._processes import _form, process_mean
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
-from sklmat.eftgan._reach import Reach
-from sklmat.eftgan._reader import PhaseAwareProcesses
+from sklmat.eftgan._extrapolation import Reach
+from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 
 ELEMENTS = ["Ni", "Cu", "Pd"]

@@ -28,13 +28,13 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from torch.nn import functional as F
 
 from sklmat.augmentation import AugmentedClassifier, AugmentedRegressor, InfoGANAugmenter
-from sklmat.augmentation import _chain as chain_module
-from sklmat.augmentation._labels import label_rows
-from sklmat.augmentation._quality import quality_report
+from sklmat.augmentation import _gan_chain as chain_module
+from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 from sklmat.networks import InfoGAN
-from sklmat.training import _gan as training_module
-from sklmat.training._gan import GANTrainer, moment_distance
+from sklmat.training import _gan_loop as training_module
+from sklmat.training._gan_loop import GANTrainer, moment_distance
 
 ELEMENTS = ("Fe", "Ni", "Pd")
 CODE = [f"x_{element}" for element in ELEMENTS]

@@ -24,7 +24,7 @@ from sklmat import (
     StructureToGraph,
 )
 from sklmat.inspection import element_attribution, shap_table, site_attribution
-from sklmat.inspection._atoms import AtomModel
+from sklmat.inspection._attribution_methods import AtomModel
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

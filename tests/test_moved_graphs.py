@@ -10,8 +10,8 @@ from pymatgen.core import Lattice, Structure
 
 from sklmat import StructureToGraph
 from sklmat.graphs import ElementGraphs, grid_points
-from sklmat.graphs._elements import edge_slopes
-from sklmat.graphs._moved import edge_vectors, move_atoms, nearby_pairs
+from sklmat.graphs._element_graphs import edge_slopes
+from sklmat.graphs._moved_atoms import edge_vectors, move_atoms, nearby_pairs
 
 BUDGET = 0.15
 

@@ -15,8 +15,9 @@ import sklmat
 ROOT = Path(sklmat.__file__).parent
 DOCS = ROOT.parent / "docs"
 
-#: The way the data flows: a room imports only from rooms above it.
-ROOMS = [
+#: The way the data flows: a module imports only from modules above it.
+MODULES = [
+    "lazy_imports",
     "exceptions",
     "structures",
     "elements",
@@ -51,16 +52,22 @@ WITH_ALL = [
     "estimator_checks",
 ]
 PUBLIC = [f"sklmat.{name}" for name in sklmat.__all__] + [
-    f"sklmat.{room}.{name}"
-    for room in WITH_ALL
-    for name in importlib.import_module(f"sklmat.{room}").__all__
+    f"sklmat.{module}.{name}"
+    for module in WITH_ALL
+    for name in importlib.import_module(f"sklmat.{module}").__all__
     if name not in sklmat.__all__
 ]
 
 
 def look_up(path):
-    room, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(room), name)
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def home(name):
+    """The module that a name of the package comes from; a module is its own."""
+    thing = getattr(sklmat, name)
+    return name if inspect.ismodule(thing) else thing.__module__.split(".")[1]
 
 
 def modules():
@@ -70,12 +77,12 @@ def modules():
 # -- names
 
 
-def test_every_name_is_the_one_of_its_room():
-    for name, room in sklmat._HOME.items():
-        assert getattr(sklmat, name) is look_up(f"sklmat.{room}.{name}")
+def test_every_name_is_the_one_of_its_module():
+    for name in sklmat.__all__:
+        assert getattr(sklmat, name) is look_up(f"sklmat.{home(name)}.{name}")
 
 
-def test_dir_lists_names_and_rooms():
+def test_dir_lists_names_and_modules():
     assert {*sklmat.__all__, "datasets", "estimator_checks"} <= set(dir(sklmat))
 
 
@@ -170,8 +177,8 @@ def test_import_of_the_package_takes_no_third_party_module():
     assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"sklmat"}
 
 
-def imported_rooms(tree):
-    """Rooms named by any import of a module, however deep inside a function it stands."""
+def imported_modules(tree):
+    """Modules named by any import of a file, however deep inside a function it stands."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -179,7 +186,7 @@ def imported_rooms(tree):
             assert node.level == 0, "import by the full name, so that this test can read it"
             names = [node.module]
             if node.module == "sklmat":
-                names = [f"sklmat.{sklmat._HOME.get(a.name, a.name)}" for a in node.names]
+                names = [f"sklmat.{home(a.name)}" for a in node.names]
         else:
             continue
         for name in names:
@@ -187,16 +194,16 @@ def imported_rooms(tree):
                 yield name.split(".")[1]
 
 
-def test_rooms_import_only_from_rooms_above():
+def test_modules_import_only_from_modules_above():
     wrong = []
     for parts, path in modules():
-        room = parts[0].removesuffix(".py")
-        if room == "__init__":
+        module = parts[0].removesuffix(".py")
+        if module == "__init__":
             continue
-        assert room in ROOMS, f"{room} has no place in the house: add it to ROOMS"
+        assert module in MODULES, f"{module} has no place in the order: add it to MODULES"
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for other in imported_rooms(tree):
-            if ROOMS.index(other) > ROOMS.index(room):
+        for other in imported_modules(tree):
+            if MODULES.index(other) > MODULES.index(module):
                 wrong.append(f"{'/'.join(parts)} imports {other}")
     assert wrong == []
 

@@ -1,10 +1,10 @@
 """Adversarial examples: attacks on structures, what sets them apart, and features made of that."""
 
 from sklmat.adversarial._attack import StructureAttack
-from sklmat.adversarial._builder import AdversarialFeatureBuilder
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_adversarial_examples, robustness_curve
-from sklmat.adversarial._perturb import perturb_structures
+from sklmat.adversarial._feature_builder import AdversarialFeatureBuilder
+from sklmat.adversarial._perturb_structures import perturb_structures
 
 __all__ = [
     "AdversarialFeatureBuilder",

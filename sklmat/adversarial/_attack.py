@@ -8,10 +8,10 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.adversarial._model import AttackedModel, Reference, fitted_model
-from sklmat.adversarial._moves import Room, edges_within, free_noise
-from sklmat.adversarial._perturb import perturbed, to_structures
-from sklmat.adversarial._search import Moves, Search
+from sklmat.adversarial._attacked_network import AttackedModel, Reference, fitted_model
+from sklmat.adversarial._methods import Moves, Search
+from sklmat.adversarial._perturb_structures import perturbed, to_structures
+from sklmat.adversarial._perturbation import Room, edges_within, free_noise
 from sklmat.graphs import CrystalGraphs
 from sklmat.structures import check_structures
 

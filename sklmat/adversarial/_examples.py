@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 
 from sklmat.adversarial._attack import Attacked, StructureAttack
-from sklmat.adversarial._perturb import perturbed
+from sklmat.adversarial._perturb_structures import perturbed
 
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
 _BISECTIONS = 6

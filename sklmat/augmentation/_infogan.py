@@ -11,13 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.augmentation._base import BaseAugmenter
-from sklmat.augmentation._chain import GANChain, as_table
+from sklmat.augmentation._augmenter import BaseAugmenter
 from sklmat.augmentation._code_sampling import check_codes, sample_codes
 from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._labels import check_labeler, default_labeler
-from sklmat.augmentation._quality import quality_report
-from sklmat.augmentation._scaling import TableCodec, TargetCodec
+from sklmat.augmentation._gan_chain import GANChain, as_table
+from sklmat.augmentation._labelers import check_labeler, default_labeler
+from sklmat.augmentation._quality_report import quality_report
+from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 
 #: Where features vary by less than this fraction of what is real, the GAN is called collapsed.
 _COLLAPSED = 0.25

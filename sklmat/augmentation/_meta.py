@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklmat.augmentation._continue import check_can_continue, final_step, fit_in_two_steps
+from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
 
 
 def estimator_has(name):

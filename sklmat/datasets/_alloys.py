@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._emt import LATTICES, METALS, elemental_references, make_alloy, repeats
-from sklmat.datasets._fetch import get_data_home
+from sklmat.datasets._download import get_data_home
+from sklmat.datasets._emt_alloys import LATTICES, METALS, elemental_references, make_alloy, repeats
 
 #: Goes into the name of the cached file: raise it whenever the same parameters give other alloys.
 VERSION = 1

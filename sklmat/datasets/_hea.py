@@ -1,8 +1,8 @@
 """Fe-Ni-Co-Cr-Mn-Pd high-entropy alloys: relaxed cells and DFT labels."""
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._fetch import fetch_files, registry
-from sklmat.datasets._labels import check_magnetizations, check_volumes
+from sklmat.datasets._download import fetch_files, registry
+from sklmat.datasets._label_checks import check_magnetizations, check_volumes
 
 FOLDER = "eftgan/HAE_Data"
 TABLE = f"{FOLDER}/Out_labels/Database.csv"

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter
-from sklmat.augmentation._labels import label_rows
+from sklmat.augmentation._labelers import label_rows
 from sklmat.eftgan._checks import check_phase, check_targets
 from sklmat.eftgan._compositions import (
     count_compositions,
@@ -21,8 +21,8 @@ from sklmat.eftgan._compositions import (
     looks_like_table,
     refuse_formulas,
 )
-from sklmat.eftgan._reach import Reach
-from sklmat.eftgan._reader import PhaseAwareProcesses
+from sklmat.eftgan._extrapolation import Reach
+from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.estimators._files import load_estimator
+from sklmat.estimators._serialization import load_estimator
 
 
 def is_trained(estimator):

@@ -1,14 +1,14 @@
 """Public checks for estimators that take crystals, as scikit-learn has them for tables."""
 
-from sklmat.estimator_checks._run import (
+from sklmat.estimator_checks._runner import (
     all_structure_estimators,
     check_sampler,
     check_structure_estimator,
     parametrize_with_structure_checks,
     structure_estimator_checks,
 )
-from sklmat.estimator_checks._samplers import make_toy_table, sampler_checks
-from sklmat.estimator_checks._toys import make_toy_crystals
+from sklmat.estimator_checks._sampler_checks import make_toy_table, sampler_checks
+from sklmat.estimator_checks._toy_crystals import make_toy_crystals
 
 __all__ = [
     "all_structure_estimators",

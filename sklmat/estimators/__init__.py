@@ -1,8 +1,8 @@
 """Crystal graph networks as scikit-learn estimators."""
 
 from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
-from sklmat.estimators._checkpoints import load_cgcnn_checkpoint
 from sklmat.estimators._ecnet import ECNetClassifier, ECNetRegressor
+from sklmat.estimators._xie2018 import load_cgcnn_checkpoint
 
 __all__ = [
     "CGCNNClassifier",

@@ -18,9 +18,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
-from sklmat.estimators._files import load_estimator, save_estimator
-from sklmat.estimators._graphs import GraphReader, check_elements
-from sklmat.estimators._transfer import PARAMETERS
+from sklmat.estimators._graph_input import GraphReader, check_elements
+from sklmat.estimators._serialization import load_estimator, save_estimator
+from sklmat.estimators._warm_start import PARAMETERS
 from sklmat.training import make_net, plain_history, run_net, seeded, train_net
 
 #: Parameters whose repr says nothing about how a training goes; some are digested otherwise.

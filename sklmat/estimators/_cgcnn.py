@@ -7,7 +7,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._base import GraphEstimator
-from sklmat.estimators._tasks import GraphClassifier, GraphRegressor
+from sklmat.estimators._targets import GraphClassifier, GraphRegressor
 from sklmat.networks import CGCNN
 
 _XIE2018 = {

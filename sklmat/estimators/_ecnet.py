@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sklmat.estimators._element_base import WANG2022, ElementEstimator
-from sklmat.estimators._tasks import GraphClassifier, GraphRegressor
+from sklmat.estimators._targets import GraphClassifier, GraphRegressor
 
 
 class ECNetRegressor(ElementEstimator, GraphRegressor):

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_symbols, element_vectors
 from sklmat.estimators._base import GraphEstimator
-from sklmat.estimators._transfer import (
+from sklmat.estimators._warm_start import (
     check_graphs,
     fitted_source,
     freeze_parts,

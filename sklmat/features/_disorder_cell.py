@@ -4,9 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from sklmat.features._disorder_parent import find_parent, first_coordination, is_anion
-from sklmat.features._disorder_shapes import octahedra
 from sklmat.features._neighbors import Neighbors
+from sklmat.features._parent_lattice import find_parent, first_coordination, is_anion
+from sklmat.features._polyhedra import octahedra
 
 
 class Cell:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklmat.features._base import load_structures
 from sklmat.features._neighbors import Neighbors, compact
+from sklmat.features._table_featurizer import load_structures
 
 
 def infer_lattice(structures):

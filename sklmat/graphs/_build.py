@@ -9,7 +9,7 @@ from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
-from sklmat.graphs._container import CrystalGraphs
+from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._edges import build_edges, strategy_edges
 from sklmat.structures import (
     MIN_DISTANCE,

@@ -6,7 +6,7 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
-from sklmat.graphs._container import CrystalGraphs
+from sklmat.graphs._crystal_graphs import CrystalGraphs
 
 _MEMORY = {}
 

@@ -1,6 +1,6 @@
 """What a prediction is made of: shares of sites and elements in graph networks, SHAP of tables."""
 
-from sklmat.inspection._sites import element_attribution, site_attribution
-from sklmat.inspection._tables import shap_table
+from sklmat.inspection._shap_table import shap_table
+from sklmat.inspection._site_attribution import element_attribution, site_attribution
 
 __all__ = ["element_attribution", "shap_table", "site_attribution"]

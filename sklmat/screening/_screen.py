@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from sklmat.screening._columns import fraction_columns, fractions_of
-from sklmat.screening._files import PartFiles
-from sklmat.screening._grid import CompositionGrid
-from sklmat.screening._models import CompositionModel
+from sklmat.screening._composition_grid import CompositionGrid
+from sklmat.screening._composition_model import CompositionModel
+from sklmat.screening._part_files import PartFiles
 from sklmat.screening._task import make_task
 
 #: Rows that are kept in memory at most when there is no file for them.

@@ -12,7 +12,7 @@ from sklmat.elements import element_table
 from sklmat.embeddings._networks import is_trained, trained_network, untrained_network
 from sklmat.estimators import ECNetRegressor
 from sklmat.features import CompositionFeaturizer
-from sklmat.features._base import TableFeaturizer
+from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
 #: Relative error of vectors in single precision, with a margin.

@@ -7,7 +7,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._base import (
+from sklmat.features._lattice import lattice_labels
+from sklmat.features._neighbors import compact
+from sklmat.features._structure_descriptors import GROUPS, Describer, column_names
+from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
     formula,
@@ -18,9 +21,6 @@ from sklmat.features._base import (
     unseen,
     unseen_elements,
 )
-from sklmat.features._describe import GROUPS, Describer, column_names
-from sklmat.features._lattice import lattice_labels
-from sklmat.features._neighbors import compact
 
 
 class StructureFeaturizer(TableFeaturizer):

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from sklmat.plotting._cuts import TOLERANCE, Cut, cut_points, cuts_of, title_of, write_name
 from sklmat.plotting._simplex import (
     TRIANGLE,
     draw_frame,
@@ -14,6 +13,7 @@ from sklmat.plotting._simplex import (
     project,
     triangulate,
 )
+from sklmat.plotting._ternary_cuts import TOLERANCE, Cut, cut_points, cuts_of, title_of, write_name
 from sklmat.screening import composition_grid, screen, stable_phase
 from sklmat.screening._columns import PHASE, energy_column, fraction_columns
 

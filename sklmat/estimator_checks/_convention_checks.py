@@ -14,7 +14,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks._toys import assert_same, fitted, output, seeded_clone, toy_data
+from sklmat.estimator_checks._toy_crystals import (
+    assert_same,
+    fitted,
+    output,
+    seeded_clone,
+    toy_data,
+)
 
 
 def signature_names(estimator):

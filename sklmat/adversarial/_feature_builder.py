@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_flips
-from sklmat.adversarial._moves import crystal_noise
+from sklmat.adversarial._perturbation import crystal_noise
 from sklmat.features import DisorderFeaturizer
-from sklmat.features._base import TableFeaturizer
+from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
 #: Columns of the network, in their order.

@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.estimators._files import load_estimator
+from sklmat.estimators._serialization import load_estimator
 from sklmat.networks import ECNet
 from sklmat.training import run_net
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.graphs._container import _gather_ranges, _pointer
+from sklmat.graphs._crystal_graphs import _gather_ranges, _pointer
 
 #: Edges that are summed at a time, in double precision: some 200 MB.
 _CHUNK = 2**21

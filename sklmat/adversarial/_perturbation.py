@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.graphs._moved import edge_vectors, move_atoms, nearby_pairs
+from sklmat.graphs._moved_atoms import edge_vectors, move_atoms, nearby_pairs
 from sklmat.structures import MIN_DISTANCE
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklmat.graphs._container import CrystalGraphs, _pointer
+from sklmat.graphs._crystal_graphs import CrystalGraphs, _pointer
 from sklmat.graphs._edges import _TOLERANCE, build_edges, keep_nearest, symmetrized
 
 #: Å; how far the distance that an edge keeps, in single precision, may be off.

@@ -3,7 +3,7 @@
 import warnings
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._fetch import fetch_files, registry
+from sklmat.datasets._download import fetch_files, registry
 
 SAMPLES = "cgcnn/data/sample-{}"
 ATOM_INIT = "cgcnn/data/sample-regression/atom_init.json"

@@ -1,7 +1,7 @@
 """Halide perovskites with four B sites: template crystals and DFT labels."""
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._fetch import fetch_files
+from sklmat.datasets._download import fetch_files
 
 TABLE = "perov_cgcnn/Data/Training data for CGCNN.xlsx"
 TEMPLATE = "perov_cgcnn/DFT_training_data/POSCAR"

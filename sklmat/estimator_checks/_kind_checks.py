@@ -6,8 +6,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks._conventions import raised
-from sklmat.estimator_checks._toys import (
+from sklmat.estimator_checks._convention_checks import raised
+from sklmat.estimator_checks._toy_crystals import (
     assert_same,
     fitted,
     is_table,

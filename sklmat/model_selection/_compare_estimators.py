@@ -16,7 +16,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.model_selection._comparison import Comparison
+from sklmat.model_selection._comparison_table import Comparison
 
 _SHORT_NAMES = {
     "neg_mean_absolute_error": "MAE",

@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 from sklmat.batches import make_batch
 from sklmat.elements import element_symbols
-from sklmat.estimators._graphs import check_elements
+from sklmat.estimators._graph_input import check_elements
 from sklmat.structures import check_structures
 from sklmat.training import EvenBatches
 

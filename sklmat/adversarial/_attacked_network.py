@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.batches import make_batch, pad_neighbors
 from sklmat.estimators._base import GraphEstimator
 from sklmat.graphs import ElementGraphs
-from sklmat.graphs._elements import edge_slopes
+from sklmat.graphs._element_graphs import edge_slopes
 from sklmat.training import EvenBatches, suitable_threads
 
 

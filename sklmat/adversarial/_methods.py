@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.adversarial._moves import gradients, spiral
+from sklmat.adversarial._perturbation import gradients, spiral
 
 
 @dataclass

@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import check_random_state
 
-from sklmat.estimator_checks import _conventions
-from sklmat.estimator_checks._conventions import raised, signature_names
-from sklmat.estimator_checks._toys import seeded_clone
+from sklmat.estimator_checks import _convention_checks
+from sklmat.estimator_checks._convention_checks import raised, signature_names
+from sklmat.estimator_checks._toy_crystals import seeded_clone
 
 
 def make_toy_table(n_samples=24, *, task="regression", random_state=0):
@@ -238,12 +238,14 @@ def check_sampler_seed(sampler):
     tables = []
     for global_seed in (0, 1):
         np.random.seed(global_seed)  # noqa: NPY002
-        torch = _conventions._torch()
+        torch = _convention_checks._torch()
         if torch is not None:
             torch.manual_seed(global_seed)
-        before = _conventions._global_draws(torch)
+        before = _convention_checks._global_draws(torch)
         tables.append(np.column_stack(resampled(sampler, X, y)[:2]))
-        assert _conventions._global_draws(torch) == before, "the global random numbers moved on"
+        assert _convention_checks._global_draws(torch) == before, (
+            "the global random numbers moved on"
+        )
     np.testing.assert_array_equal(tables[0], tables[1], err_msg="same seed, another global seed")
     other = np.column_stack(resampled(sampler, X, y, random_state=1)[:2])
     assert not np.array_equal(other[len(X) :], tables[0][len(X) :]), "the seed changes nothing"
@@ -372,8 +374,8 @@ def check_sampler_in_pipelines(sampler):
 
 
 _CHECKS = [
-    _conventions.check_init_stores_only,
-    _conventions.check_get_set_params,
+    _convention_checks.check_init_stores_only,
+    _convention_checks.check_get_set_params,
     check_sampler_parameters,
     check_sampler_protocol,
     check_real_rows_first,

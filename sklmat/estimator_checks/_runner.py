@@ -5,44 +5,44 @@ import inspect
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks import _conventions, _crystals, _kinds
-from sklmat.estimator_checks._samplers import sampler_checks
+from sklmat.estimator_checks import _convention_checks, _crystal_checks, _kind_checks
+from sklmat.estimator_checks._sampler_checks import sampler_checks
 
-#: Rooms whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
-_TABLE_ROOMS = {"augmentation"}
+#: Modules whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
+_TABLE_MODULES = {"augmentation"}
 
 _ALL = [
-    _conventions.check_init_stores_only,
-    _conventions.check_parameter_constraints,
-    _conventions.check_get_set_params,
-    _conventions.check_clone,
-    _conventions.check_fit_returns_self,
-    _conventions.check_unfitted,
-    _conventions.check_pickle,
-    _conventions.check_refit,
-    _conventions.check_refit_forgets,
-    _conventions.check_seed,
-    _conventions.check_torch_settings,
-    _conventions.check_silent,
-    _crystals.check_order_invariance,
-    _crystals.check_subset_invariance,
-    _crystals.check_containers,
-    _crystals.check_equal_sizes,
-    _crystals.check_inputs_not_mutated,
-    _crystals.check_invalid_crystals,
-    _crystals.check_invalid_input,
-    _crystals.check_isolated_atom,
-    _crystals.check_physical_invariance,
-    _kinds.check_in_scikit_learn,
+    _convention_checks.check_init_stores_only,
+    _convention_checks.check_parameter_constraints,
+    _convention_checks.check_get_set_params,
+    _convention_checks.check_clone,
+    _convention_checks.check_fit_returns_self,
+    _convention_checks.check_unfitted,
+    _convention_checks.check_pickle,
+    _convention_checks.check_refit,
+    _convention_checks.check_refit_forgets,
+    _convention_checks.check_seed,
+    _convention_checks.check_torch_settings,
+    _convention_checks.check_silent,
+    _crystal_checks.check_order_invariance,
+    _crystal_checks.check_subset_invariance,
+    _crystal_checks.check_containers,
+    _crystal_checks.check_equal_sizes,
+    _crystal_checks.check_inputs_not_mutated,
+    _crystal_checks.check_invalid_crystals,
+    _crystal_checks.check_invalid_input,
+    _crystal_checks.check_isolated_atom,
+    _crystal_checks.check_physical_invariance,
+    _kind_checks.check_in_scikit_learn,
 ]
 _REGRESSOR = [
-    _kinds.check_regressor_shapes,
-    _kinds.check_regressor_targets,
-    _kinds.check_constant_target,
-    _kinds.check_target_units,
+    _kind_checks.check_regressor_shapes,
+    _kind_checks.check_regressor_targets,
+    _kind_checks.check_constant_target,
+    _kind_checks.check_target_units,
 ]
-_CLASSIFIER = [_kinds.check_classifier_labels, _kinds.check_classifier_refuses]
-_TRANSFORMER = [_kinds.check_transformer, _kinds.check_column_names]
+_CLASSIFIER = [_kind_checks.check_classifier_labels, _kind_checks.check_classifier_refuses]
+_TRANSFORMER = [_kind_checks.check_transformer, _kind_checks.check_column_names]
 
 
 def structure_estimator_checks(estimator):
@@ -71,11 +71,11 @@ def structure_estimator_checks(estimator):
     checks = list(_ALL)
     params = estimator.get_params(deep=False)
     if "n_jobs" in params:
-        checks.append(_crystals.check_n_jobs)
+        checks.append(_crystal_checks.check_n_jobs)
     if "on_invalid" in params:
-        checks.append(_crystals.check_on_invalid_warn)
+        checks.append(_crystal_checks.check_on_invalid_warn)
     if get_tags(estimator).target_tags.required:
-        checks.append(_kinds.check_target_refused)
+        checks.append(_kind_checks.check_target_refused)
     if is_regressor(estimator):
         checks += _REGRESSOR
     if is_classifier(estimator):
@@ -240,5 +240,5 @@ def all_structure_estimators():
         and issubclass(value, BaseEstimator)
         and not inspect.isabstract(value)
         and hasattr(value, "fit")
-        and sklmat._HOME[name] not in _TABLE_ROOMS
+        and value.__module__.split(".")[1] not in _TABLE_MODULES
     )

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from sklmat.augmentation._labels import label_rows
+from sklmat.augmentation._labelers import label_rows
 from sklmat.networks import InfoGAN
 from sklmat.training import seeded
-from sklmat.training._gan import train_gan
+from sklmat.training._gan_loop import train_gan
 
 
 class GANChain:

@@ -5,10 +5,10 @@ from itertools import combinations
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._describe import POINT_GROUP_ORDER, pair_order, symmetry_dataset
 from sklmat.features._disorder_cell import Cell
-from sklmat.features._disorder_parent import TIGHT, first_coordination
-from sklmat.features._disorder_shapes import (
+from sklmat.features._neighbors import Neighbors, hoppe
+from sklmat.features._parent_lattice import TIGHT, first_coordination
+from sklmat.features._polyhedra import (
     adjacent_angles,
     bridging_angles,
     distortion,
@@ -17,7 +17,7 @@ from sklmat.features._disorder_shapes import (
     polyhedron_measures,
     voronoi_volumes,
 )
-from sklmat.features._neighbors import Neighbors, hoppe
+from sklmat.features._structure_descriptors import POINT_GROUP_ORDER, pair_order, symmetry_dataset
 
 GROUPS = (
     "symmetry",

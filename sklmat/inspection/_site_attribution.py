@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_symbols
 from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._element_base import ElementEstimator
-from sklmat.inspection._atoms import AtomModel, integrated, occluded, shapley
-from sklmat.inspection._tables import last_step
+from sklmat.inspection._attribution_methods import AtomModel, integrated, occluded, shapley
+from sklmat.inspection._shap_table import last_step
 from sklmat.training import suitable_threads
 
 _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributions")

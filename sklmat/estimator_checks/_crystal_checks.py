@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, get_tags
 
-from sklmat.estimator_checks._conventions import raised
-from sklmat.estimator_checks._toys import (
+from sklmat.estimator_checks._convention_checks import raised
+from sklmat.estimator_checks._toy_crystals import (
     assert_same,
     fitted,
     is_table,

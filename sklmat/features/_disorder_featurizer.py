@@ -9,7 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._base import (
+from sklmat.features._disorder_descriptors import GROUPS, ON_PARENT, DisorderDescriber, at
+from sklmat.features._neighbors import compact
+from sklmat.features._parent_lattice import learn_sublattices
+from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
     formula,
@@ -19,9 +22,6 @@ from sklmat.features._base import (
     symbols_in,
     unseen_elements,
 )
-from sklmat.features._disorder_parent import learn_sublattices
-from sklmat.features._disorder_rows import GROUPS, ON_PARENT, DisorderDescriber, at
-from sklmat.features._neighbors import compact
 
 
 class DisorderFeaturizer(TableFeaturizer):

@@ -9,8 +9,8 @@ from itertools import combinations, product
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._describe import symmetry_dataset
 from sklmat.features._neighbors import Neighbors
+from sklmat.features._structure_descriptors import symmetry_dataset
 
 #: Elements that count as anions wherever a crystal also holds others.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
