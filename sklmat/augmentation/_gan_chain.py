@@ -5,8 +5,7 @@ import torch
 
 from sklmat.augmentation._labelers import label_rows
 from sklmat.networks import InfoGAN
-from sklmat.training import seeded
-from sklmat.training._gan_loop import train_gan
+from sklmat.training import seeded, train_gan
 
 
 class GANChain:

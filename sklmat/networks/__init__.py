@@ -1,6 +1,7 @@
 """The networks, as plain torch modules."""
 
-from sklmat.networks._cgcnn import CGCNN, ECNet
+from sklmat.networks._cgcnn import CGCNN
+from sklmat.networks._ecnet import ECNet
 from sklmat.networks._infogan import InfoGAN
 
 __all__ = ["CGCNN", "ECNet", "InfoGAN"]

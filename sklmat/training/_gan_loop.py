@@ -1,12 +1,13 @@
 """Training of an `InfoGAN`: two losses that pull against each other, so no skorch net."""
 
-import contextlib
 import time
 import warnings
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
+
+from sklmat.training._threads import one_thread
 
 #: Adam's decay rates; a short memory suits networks that play against each other.
 _BETAS = (0.5, 0.99)
@@ -178,7 +179,7 @@ def train_gan(
     history = []
     bar = tqdm(total=max_epochs, desc="InfoGAN", unit="epoch", disable=not verbose)
     try:
-        with bar, _one_thread():
+        with bar, one_thread():
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
                 losses = _epoch(trainer, features, code, present, n_batches)
@@ -223,14 +224,3 @@ def _check_finite(row, lr):
             f"the losses {bad} of the InfoGAN are no longer finite in epoch {row['epoch']}; use a "
             f"smaller lr (now {lr}) or look for extreme values in X"
         )
-
-
-@contextlib.contextmanager
-def _one_thread():
-    """Use one of torch's threads: batches of tables are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

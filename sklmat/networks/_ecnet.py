@@ -1,0 +1,198 @@
+"""`ECNet`, the element-convolution network: reads an `ElementBatch`."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklmat.graphs import grid_points
+from sklmat.layers import (
+    ElementConv,
+    GaussianFilter,
+    GridFilter,
+    MemberLinear,
+    MemberNorm,
+    shifted_softplus,
+)
+
+_ACTIVATIONS = {"silu": F.silu, "shifted_softplus": shifted_softplus}
+
+
+class ECNet(nn.Module):
+    """Element-convolution networks, the members of an ensemble side by side.
+
+    Parameters
+    ----------
+    element_vectors : Tensor of shape (Z, V)
+        One row per atomic number. Rows of elements that the table lacks may be NaN; they must not
+        be asked for.
+    n_outputs : int
+        Number of targets T, each with a tower of its own.
+    n_members : int
+        Networks M that share nothing but the batch.
+    cutoff : float
+        Largest distance in the graphs (Å).
+    radial_step : float
+        Distance between the points of the radial grid (Å).
+    radial_order : {1, 3}
+        Order of the interpolation between them.
+    radial_spread : bool
+        Whether the batches hold standard deviations too; they get filters of their own.
+    radial_filter : {"grid", "gaussian"}
+        A value of its own at each point, or a small network on 50 Gaussians.
+    hidden_dim : int
+        Width F of the element vectors.
+    n_filters : int
+        Width of the filters.
+    n_conv : int
+        Number of element convolutions.
+    tower_dims : tuple of int
+        Widths of the hidden layers of the towers.
+    activation : {"silu", "shifted_softplus"}
+    normalize : bool
+        Normalise the vectors before they are sent and before they are read out.
+    pool : {"mean", "sum"}
+        Weigh the elements by their fractions, or sum them.
+    dropout : float
+        Fraction of the hidden units left out while training.
+    """
+
+    def __init__(
+        self,
+        element_vectors,
+        n_outputs,
+        *,
+        n_members=1,
+        cutoff=6.0,
+        radial_step=0.25,
+        radial_order=1,
+        radial_spread=False,
+        radial_filter="grid",
+        hidden_dim=64,
+        n_filters=64,
+        n_conv=1,
+        tower_dims=(64,),
+        activation="silu",
+        normalize=True,
+        pool="mean",
+        dropout=0.0,
+    ):
+        super().__init__()
+        self.config = {
+            "n_outputs": n_outputs,
+            "n_members": n_members,
+            "cutoff": cutoff,
+            "radial_step": radial_step,
+            "radial_order": radial_order,
+            "radial_spread": radial_spread,
+            "radial_filter": radial_filter,
+            "hidden_dim": hidden_dim,
+            "n_filters": n_filters,
+            "n_conv": n_conv,
+            "tower_dims": list(tower_dims),
+            "activation": activation,
+            "normalize": normalize,
+            "pool": pool,
+            "dropout": dropout,
+        }
+        self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
+        # A NaN times zero is NaN: absent rows must be finite to pass through the matrix product.
+        self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
+        grid = torch.from_numpy(grid_points(cutoff, radial_step, radial_order))
+        if radial_spread:
+            grid = torch.cat([grid, grid])
+        make_filter = {"grid": GridFilter, "gaussian": GaussianFilter}[radial_filter]
+        activate = _ACTIVATIONS[activation]
+        n_vector = element_vectors.shape[1]
+        length = self.element_vectors[self.known_elements].norm(dim=1).square().mean().sqrt()
+        # Embeddings of unit variance, however long the element vectors are.
+        gain = n_vector**0.5 / max(float(length), 1e-6)
+        self.embedding = MemberLinear(n_members, n_vector, hidden_dim, gain=gain)
+        self.convolutions = nn.ModuleList(
+            ElementConv(
+                n_members,
+                hidden_dim,
+                make_filter(n_members, grid, n_filters, cutoff),
+                n_filters,
+                activate,
+                dropout,
+            )
+            for _ in range(n_conv)
+        )
+        self.norms = nn.ModuleList(
+            MemberNorm(n_members, hidden_dim) if normalize else nn.Identity() for _ in range(2)
+        )
+        self.activation = activate
+        self.dropout = nn.Dropout(dropout)
+        widths = [hidden_dim, *tower_dims]
+        n_towers = n_members * n_outputs
+        self.towers = nn.ModuleList(MemberLinear(n_towers, a, b) for a, b in pairwise(widths))
+        self.output = MemberLinear(n_towers, widths[-1], 1)
+
+    def elements(self, batch):
+        """Elemental feature vectors.
+
+        Parameters
+        ----------
+        batch : ElementBatch of P nodes
+
+        Returns
+        -------
+        Tensor of shape (P, M, F)
+        """
+        of_elements = self.element_vectors[:, None].expand(-1, self.config["n_members"], -1)
+        h = self.embedding(of_elements.index_select(0, batch.atomic_numbers))
+        sent = self.norms[0](h)
+        for convolution in self.convolutions:
+            h = h + convolution(sent, batch)
+        return self.norms[1](h)
+
+    def contributions(self, batch):
+        """What each element adds to the outputs of its crystal.
+
+        Parameters
+        ----------
+        batch : ElementBatch of P nodes
+
+        Returns
+        -------
+        Tensor of shape (P, M, T)
+        """
+        n_members, n_outputs = self.config["n_members"], self.config["n_outputs"]
+        x = self.elements(batch).repeat_interleave(n_outputs, dim=1)
+        for layer in self.towers:
+            x = self.dropout(self.activation(layer(x)))
+        x = self.output(x).reshape(-1, n_members, n_outputs)
+        return x * batch.fraction[:, None, None] if self.config["pool"] == "mean" else x
+
+    def embed(self, batch):
+        """Mean elemental vector of each crystal, weighted by the fractions.
+
+        Parameters
+        ----------
+        batch : ElementBatch of C crystals
+
+        Returns
+        -------
+        Tensor of shape (C, M, F)
+        """
+        return _sum_nodes(self.elements(batch) * batch.fraction[:, None, None], batch)
+
+    def forward(self, batch):
+        """Predict each crystal.
+
+        Parameters
+        ----------
+        batch : ElementBatch of C crystals
+
+        Returns
+        -------
+        Tensor of shape (C, M, T)
+        """
+        return _sum_nodes(self.contributions(batch), batch)
+
+
+def _sum_nodes(values, batch):
+    total = values.new_zeros(len(batch), *values.shape[1:])
+    return total.index_add_(0, batch.crystal, values)

@@ -1,0 +1,74 @@
+"""`Resume` keeps the state of a training in a file, and takes the training up from there."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from skorch.callbacks import Callback
+
+from sklmat.training._callbacks import plain_history
+
+
+class Resume(Callback):
+    """Keep the state of a training in a file after every epoch, and take it up from there.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    key : str
+        Says what is trained on what; a file with another key is refused.
+    generator : torch.Generator
+        Draws the batches.
+    callbacks : list of Callback
+        Others whose plain attributes belong to the state.
+    first_epoch : int
+        Epochs that the net has behind it from trainings before this one.
+    """
+
+    def __init__(self, path, key, generator, callbacks, first_epoch):
+        self.path = Path(path)
+        self.key = key
+        self.generator = generator
+        self.callbacks = callbacks
+        self.first_epoch = first_epoch
+        if not self.path.parent.is_dir():
+            raise ValueError(f"the folder of the checkpoint {self.path} does not exist; make it")
+
+    def restore(self, net):
+        """Bring `net` to the state in the file, if there is one."""
+        if not self.path.exists():
+            return
+        state = torch.load(self.path, map_location=net.device, weights_only=True)
+        if state["key"] != self.key:
+            raise ValueError(
+                f"the checkpoint {self.path} belongs to another training (other data, parameters "
+                "or seed); name another file, or delete this one to start over"
+            )
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["rng"].cpu())
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
+        for row in state["history"]:
+            net.history.append({**row, "batches": []})
+        for callback, values in zip(self.callbacks, state["callbacks"]):
+            vars(callback).update(values)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the state; the file is replaced whole, so a kill leaves the one before."""
+        state = {
+            "key": self.key,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "generator": self.generator.get_state(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "history": plain_history(net)[self.first_epoch :],
+            "callbacks": [vars(callback) for callback in self.callbacks],
+        }
+        handle, unfinished = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
+        os.close(handle)
+        torch.save(state, unfinished)
+        os.replace(unfinished, self.path)

@@ -1,0 +1,123 @@
+"""`train_net` trains a net for some epochs; `run_net` gives the outputs of a trained one."""
+
+import warnings
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.helper import predefined_split
+
+from sklmat.batches import make_batch
+from sklmat.training._callbacks import BestWeights, ProgressBar, Schedule
+from sklmat.training._checkpoint import Resume
+from sklmat.training._net import EvenBatches
+from sklmat.training._threads import suitable_threads
+
+
+def train_net(
+    net,
+    train_set,
+    valid_set=None,
+    *,
+    max_epochs,
+    schedule="cosine",
+    patience=None,
+    seed=0,
+    callbacks=(),
+    verbose=False,
+    description="fit",
+    checkpoint=None,
+    checkpoint_key="",
+):
+    """Train an initialised net, or train it further.
+
+    Parameters
+    ----------
+    net : GraphNet
+    train_set : GraphDataset
+    valid_set : GraphDataset or None
+        Rows on which to watch the loss.
+    max_epochs : int
+    schedule : {"constant", "cosine", "step"}
+    patience : int or None
+        Epochs without improvement on `valid_set` after which to stop.
+    seed : int
+        Order of the batches.
+    callbacks : sequence of skorch callbacks
+    verbose : bool
+    description : str
+        Name on the progress bar.
+    checkpoint : path or None
+        File that keeps the state of the training; see `Resume`.
+    checkpoint_key : str
+
+    Returns
+    -------
+    GraphNet
+        The same, trained.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first_epoch = len(net.history)
+    n_steps = max_epochs * EvenBatches(len(train_set), net.batch_size).n_batches
+    own = [Schedule(schedule, n_steps)] + ([BestWeights(patience)] if patience else [])
+    resume = None
+    if checkpoint is not None:
+        resume = Resume(checkpoint, checkpoint_key, generator, own, first_epoch)
+        resume.restore(net)
+    done = len(net.history) - first_epoch
+    added = own + ([resume] if resume else [])
+    if verbose:
+        added.append(ProgressBar(max_epochs, done, description))
+    permanent = net.callbacks_
+    # skorch also takes pairs of a name and a callback.
+    added += [item[1] if isinstance(item, tuple) else item for item in callbacks]
+    net.callbacks_ = permanent + [
+        (f"added_{k}", callback.initialize()) for k, callback in enumerate(added)
+    ]
+    train_set.generator = generator
+    if valid_set is not None:
+        net.train_split = predefined_split(valid_set)
+    try:
+        with suitable_threads(net.module_, _edges_per_batch(train_set.graphs, net.batch_size)):
+            net.partial_fit(train_set, epochs=max_epochs - done)
+    finally:
+        net.callbacks_ = permanent
+        net.train_split = None
+    if net.interrupted_:
+        if len(net.history) - first_epoch < 2:
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"training was interrupted after {len(net.history) - first_epoch} of {max_epochs} "
+            "epochs; the estimator can be used as it is",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return net
+
+
+def run_net(net, graphs, batch_size, method="forward"):
+    """Outputs of the module, in evaluation mode, without gradients.
+
+    Parameters
+    ----------
+    net : GraphNet
+    graphs : CrystalGraphs or ElementGraphs of C crystals
+    batch_size : int
+    method : {"forward", "embed", "elements", "contributions"}
+
+    Returns
+    -------
+    ndarray of shape (C, ...), or (P, ...) for the methods that tell of elements
+    """
+    module = net.module_.eval()
+    dtype = next(module.parameters()).dtype
+    threads = suitable_threads(module, _edges_per_batch(graphs, batch_size))
+    with torch.inference_mode(), threads:
+        parts = [
+            getattr(module, method)(make_batch(graphs[rows]).to(dtype).to(net.device)).cpu()
+            for rows in EvenBatches(len(graphs), batch_size)
+        ]
+    return torch.cat(parts).numpy()
+
+
+def _edges_per_batch(graphs, batch_size):
+    return graphs.n_edges.sum() / max(len(graphs), 1) * min(batch_size, len(graphs))
