@@ -4,8 +4,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklmat.adversarial._perturbation import Room, free_noise, furthest_change
-from sklmat.graphs import CrystalGraphs, StructureToGraph
-from sklmat.graphs._moved_atoms import move_atoms, nearby_pairs
+from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures
 
 
