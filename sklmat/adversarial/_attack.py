@@ -196,8 +196,8 @@ class StructureAttack(BaseEstimator):
         graphs = edges_within(graphs, graphs.cutoff + 0.5)
         return Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
 
-    def _trainer(self, estimator, module, dataset, padded):
-        """A function from the rows of a batch to what the network is to learn from in this step."""
+    def _transform(self, estimator, module, dataset, padded, room):
+        """The `BatchTransform` of a network in training: half of the crystals are perturbed."""
         reference = _training_reference(dataset, is_classifier(estimator))
         # In training all is in units of the scaled targets.
         n_targets = 0 if reference.threshold is None else reference.values.shape[1]
@@ -206,13 +206,13 @@ class StructureAttack(BaseEstimator):
 
         def perturb(rows, generator):
             rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
-            room, chosen = dataset.room[rows], rng.random(len(rows)) < 0.5
-            displacement, strain = room.still()
+            crystals, chosen = room[rows], rng.random(len(rows)) < 0.5
+            displacement, strain = crystals.still()
             if chosen.any():
-                search = Search(model, room[chosen], reference[rows[chosen]], free_noise(rng))
+                search = Search(model, crystals[chosen], reference[rows[chosen]], free_noise(rng))
                 moved = self._moves(search)
-                displacement[np.repeat(chosen, room.graphs.n_atoms)], strain[chosen] = moved
-            return estimator._inputs(model.full(room.move(displacement, strain)))
+                displacement[np.repeat(chosen, crystals.graphs.n_atoms)], strain[chosen] = moved
+            return estimator._inputs(model.full(crystals.move(displacement, strain)))
 
         return perturb
 
