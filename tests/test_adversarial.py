@@ -608,7 +608,7 @@ def test_frozen_estimators_are_attacked_like_their_own(classifier, cells, labels
     frozen = FrozenEstimator(classifier)
     ours = StructureAttack(frozen).generate(cells[:3], labels[:3])
     assert ours == StructureAttack(classifier).generate(cells[:3], labels[:3])
-    assert fitted_model(frozen)[1] is classifier
+    assert fitted_model(frozen).model.estimator is classifier
 
 
 # Random noise -------------------------------------------------------------------------------------

@@ -184,8 +184,14 @@ class StructureAttack(BaseEstimator):
         moves = attacked.search(self, attacked.reference(y))
         return attacked.perturbed(moves)
 
-    def _room(self, graphs):
-        """Where the training crystals of an estimator may go."""
+    def batch_transform(self, graphs):
+        """What perturbs the batches of an estimator in training, see `PerturbedBatches`.
+
+        Parameters
+        ----------
+        graphs : CrystalGraphs
+            Of the training rows.
+        """
         self._validate_params()
         if self.estimator is not None:
             raise ValueError(
@@ -194,27 +200,8 @@ class StructureAttack(BaseEstimator):
             )
         # Padding stands 1 Å beyond the cutoff; it has no place of its own to move from.
         graphs = edges_within(graphs, graphs.cutoff + 0.5)
-        return Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
-
-    def _transform(self, estimator, module, dataset, padded, room):
-        """The `BatchTransform` of a network in training: half of the crystals are perturbed."""
-        reference = _training_reference(dataset, is_classifier(estimator))
-        # In training all is in units of the scaled targets.
-        n_targets = 0 if reference.threshold is None else reference.values.shape[1]
-        unscaled = np.ones(n_targets), np.zeros(n_targets)
-        model = AttackedModel(estimator, [module], padded, *unscaled)
-
-        def perturb(rows, generator):
-            rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
-            crystals, chosen = room[rows], rng.random(len(rows)) < 0.5
-            displacement, strain = crystals.still()
-            if chosen.any():
-                search = Search(model, crystals[chosen], reference[rows[chosen]], free_noise(rng))
-                moved = self._moves(search)
-                displacement[np.repeat(chosen, crystals.graphs.n_atoms)], strain[chosen] = moved
-            return estimator._inputs(model.full(crystals.move(displacement, strain)))
-
-        return perturb
+        room = Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
+        return PerturbedBatches(self, room)
 
     def _moves(self, search):
         """Displacements and strains to train with; a single random draw needs no network."""
@@ -240,6 +227,48 @@ class StructureAttack(BaseEstimator):
         return free_noise(np.random.default_rng(seed))
 
 
+class PerturbedBatches:
+    """Perturbs a random half of the crystals in each batch of a training.
+
+    Parameters
+    ----------
+    attack : StructureAttack
+    room : Room
+        Of all training crystals.
+    """
+
+    def __init__(self, attack, room):
+        self.attack = attack
+        self.room = room
+
+    def bind(self, model, dataset):
+        """The `BatchTransform` that attacks one network in training.
+
+        Parameters
+        ----------
+        model : GraphModel
+        dataset : GraphDataset
+            Of the training rows.
+        """
+        reference = _training_reference(dataset, model.is_classifier)
+        # In training all is in units of the scaled targets.
+        n_targets = 0 if reference.threshold is None else reference.values.shape[1]
+        attacked = AttackedModel(model, np.ones(n_targets), np.zeros(n_targets))
+
+        def perturb(rows, generator):
+            rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
+            crystals, chosen = self.room[rows], rng.random(len(rows)) < 0.5
+            displacement, strain = crystals.still()
+            if chosen.any():
+                noise = free_noise(rng)
+                search = Search(attacked, crystals[chosen], reference[rows[chosen]], noise)
+                moved = self.attack._moves(search)
+                displacement[np.repeat(chosen, crystals.graphs.n_atoms)], strain[chosen] = moved
+            return model.inputs(crystals.move(displacement, strain))
+
+        return perturb
+
+
 def _training_reference(dataset, has_classes):
     """What the network should say of the training rows; missing targets are never wrong."""
     if has_classes:
@@ -261,14 +290,13 @@ class Attacked:
     """
 
     def __init__(self, estimator, X, attack):
-        self.model, self.estimator = fitted_model(estimator)
+        self.model = fitted_model(estimator)
+        self.graph_model = self.model.model
+        self.estimator = self.graph_model.estimator
         self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-        self.graphs = self.estimator._graphs_like_fit(
+        self.graphs = self.graph_model.read_graphs(
             X if self.structures is None else self.structures
         )
-        if len(self.graphs) == 0:
-            raise ValueError("X is empty (0 structures); there is nothing to attack")
-        self.estimator._check_new(self.graphs)
         self.attack = attack
 
     def __len__(self):
@@ -284,7 +312,7 @@ class Attacked:
             missing.
         """
         if y is not None:
-            y = self.estimator._check_targets(y)
+            y = self.graph_model.targets.check(y)
             if len(y) != len(self):
                 raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
         if is_classifier(self.estimator):

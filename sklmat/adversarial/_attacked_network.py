@@ -4,12 +4,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from sklmat.batches import make_batch, pad_neighbors
-from sklmat.estimators._base import GraphEstimator
+from sklmat.batches import make_batch
+from sklmat.estimators import GraphModel
 from sklmat.graphs import ElementGraphs, radial_gradient_to_edges
 from sklmat.training import EvenBatches, suitable_threads
 
@@ -19,27 +16,20 @@ class AttackedModel:
 
     Parameters
     ----------
-    estimator : GraphEstimator
-        Says how graphs become inputs, how many of them a batch holds, and what an output means.
-    modules : list of torch modules
-        Members of the ensemble.
-    padded : bool
-        Whether they know missing neighbours as the original CGCNN does, see `pad_neighbors`.
+    model : GraphModel
+        Fitted, or in training.
     scale, shift : ndarray of shape (T,), default=None
         Unit and zero of a regressor's outputs.
     """
 
-    def __init__(self, estimator, modules, padded, scale=None, shift=None):
-        self.modules = modules
-        self.inputs = estimator._inputs
-        self.padded = padded
-        self.batch_size = estimator.batch_size
-        self.is_classifier = is_classifier(estimator)
+    def __init__(self, model, scale=None, shift=None):
+        self.model = model
+        self.modules = model.modules
+        self.inputs = model.inputs
+        self.full = model.pad
+        self.batch_size = model.batch_size
+        self.is_classifier = model.is_classifier
         self.scale, self.shift = scale, shift
-
-    def full(self, graphs):
-        """Graphs with all the neighbours that the networks expect."""
-        return pad_neighbors(graphs) if self.padded else graphs
 
     def outputs(self, graphs):
         """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T)."""
@@ -92,7 +82,7 @@ class AttackedModel:
         """A batch on the device, the leaf to derive by, and what maps its gradient to edges."""
         parameter = next(self.modules[0].parameters())
         full = self.full(graphs)
-        inputs = self.inputs(full)
+        inputs = self.inputs(graphs)
         leaf = carry = None
         if isinstance(inputs, ElementGraphs):
             batch = make_batch(inputs)
@@ -115,9 +105,7 @@ class AttackedModel:
 
     def _joint(self, batch):
         """Outputs of all members together, Tensor of shape (C, K or T) on the CPU."""
-        members = [module(batch) for module in self.modules]
-        members = [m if m.ndim == 3 else m[:, None] for m in members]
-        outputs = torch.cat(members, dim=1).cpu()
+        outputs = self.model.outputs(batch).cpu()
         if self.is_classifier:
             return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(outputs.shape[1])
         scale, shift = (torch.from_numpy(v).to(outputs.dtype) for v in (self.scale, self.shift))
@@ -183,24 +171,14 @@ def _error(outputs, reference):
 
 
 def fitted_model(estimator):
-    """An `AttackedModel` of a fitted graph estimator, and the estimator itself, thawed.
+    """An `AttackedModel` of a fitted graph estimator.
 
     Raises
     ------
     TypeError
         When it is no graph estimator.
     """
-    if isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    if not isinstance(estimator, GraphEstimator):
-        raise TypeError(
-            "attacks need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
-            f"regressor), got {type(estimator).__name__}"
-        )
-    check_is_fitted(estimator, "nets_")
-    modules = [net.module_ for net in estimator.nets_]
-    if is_classifier(estimator):
-        return AttackedModel(estimator, modules, estimator.padded_), estimator
-    scaling = estimator.y_scale_, estimator.y_mean_
-    model = AttackedModel(estimator, modules, estimator.padded_, *scaling)
-    return model, estimator
+    model = GraphModel.of(estimator)
+    if model.is_classifier:
+        return AttackedModel(model)
+    return AttackedModel(model, model.targets.scale, model.targets.mean)

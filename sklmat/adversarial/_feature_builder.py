@@ -16,6 +16,7 @@ from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_flips
 from sklmat.adversarial._perturbation import crystal_noise
+from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
@@ -252,8 +253,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         estimator, attack = self._own_estimator(), self._own_attack()
         rng = check_random_state(self.random_state)
         fold_seed, self.noise_seed_ = (int(s) for s in rng.randint(2**31 - 1, size=2))
-        graphs = estimator._fit_graphs(structures, False)
-        y = estimator._check_targets(y)
+        graphs = training_graphs(estimator, structures)
+        y = ClassTargets().check(y)
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
         self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
@@ -293,7 +294,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             from sklmat.estimators import CGCNNClassifier
 
             return CGCNNClassifier()
-        if not is_classifier(self.estimator) or not hasattr(self.estimator, "_fit_graphs"):
+        if not is_classifier(self.estimator) or not is_graph_estimator(self.estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
                 f"{type(self.estimator).__name__}; of a number, make classes first"
