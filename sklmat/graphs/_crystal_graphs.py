@@ -8,7 +8,7 @@ import numpy as np
 
 from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
 from sklmat.graphs._crystal_arrays import CrystalArrays
-from sklmat.graphs._edges import keep_nearest
+from sklmat.graphs._neighbor_search import keep_nearest
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
 _EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sklmat.graphs._consecutive_groups import pointer_from_counts
-from sklmat.graphs._edges import _TOLERANCE, build_edges, keep_nearest, symmetrized
+from sklmat.graphs._neighbor_search import _TOLERANCE, build_edges, keep_nearest, symmetrized
 
 #: Å; how far the distance that an edge keeps, in single precision, may be off.
 _SINGLE = 1e-6

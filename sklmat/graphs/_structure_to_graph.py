@@ -6,7 +6,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklmat.graphs._build import build_graphs, describe
+from sklmat.graphs._build_graphs import build_graphs, describe
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.structures import MIN_DISTANCE
 

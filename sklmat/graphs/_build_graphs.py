@@ -12,7 +12,7 @@ from sklmat.graphs._cache import content_key, open_cache
 from sklmat.graphs._consecutive_groups import pointer_from_counts
 from sklmat.graphs._crystal_arrays import crystal_arrays
 from sklmat.graphs._crystal_graphs import CrystalGraphs
-from sklmat.graphs._edges import build_edges, strategy_edges
+from sklmat.graphs._neighbor_search import build_edges, strategy_edges
 from sklmat.structures import (
     MIN_DISTANCE,
     as_items,
