@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from sklmat.graphs import _build_graphs
+from sklmat.graphs import _neighbor_search
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -50,9 +50,9 @@ def test_compare_with_xgboost(run_example, tmp_path, capfd):
 
 def test_tune_with_gridsearch_builds_each_graph_once(run_example, monkeypatch):
     built = []
-    original = _build_graphs.build_edges
+    original = _neighbor_search.build_edges
     monkeypatch.setattr(
-        _build_graphs, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k)
+        _neighbor_search, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k)
     )
     shorter = {
         "make_alloys(150": "make_alloys(24",

@@ -14,8 +14,8 @@ from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
 from sklmat.graphs import (
     ElementGraphs,
     _build_graphs,
+    _neighbor_search,
     gather_ranges,
-    group_of_item,
     pointer_from_counts,
     rank_within_group,
 )
@@ -345,7 +345,6 @@ def test_consecutive_groups_by_hand():
     counts = np.array([2, 0, 3])
     assert pointer_from_counts(counts).tolist() == [0, 2, 2, 5]
     assert pointer_from_counts([]).dtype == np.int64
-    assert group_of_item(counts).tolist() == [0, 0, 2, 2, 2]
     assert rank_within_group(counts).tolist() == [0, 1, 0, 1, 2]
     pointer, positions = gather_ranges(pointer_from_counts(counts), np.array([2, 1, 0, 2]))
     assert pointer.tolist() == [0, 3, 3, 5, 8]
@@ -419,13 +418,13 @@ def test_parallel_equals_serial(alloys, tmp_path, monkeypatch):
 
 def test_cache_builds_each_crystal_once(alloys, tmp_path, monkeypatch):
     built = []
-    original = _build_graphs.build_edges
+    original = _neighbor_search.build_edges
 
     def counting(crystal, **settings):
         built.append(1)
         return original(crystal, **settings)
 
-    monkeypatch.setattr(_build_graphs, "build_edges", counting)
+    monkeypatch.setattr(_neighbor_search, "build_edges", counting)
     for cache in (137, tmp_path):
         built.clear()
         transformer = StructureToGraph(cache=cache)

@@ -1,4 +1,4 @@
-"""Structures to containers of graphs: reading, caching and distributing the work."""
+"""`build_graphs`: the graphs of many crystals, built in chunks, by several processes, cached."""
 
 from pathlib import Path
 
@@ -9,10 +9,9 @@ from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
-from sklmat.graphs._consecutive_groups import pointer_from_counts
 from sklmat.graphs._crystal_arrays import crystal_arrays
-from sklmat.graphs._crystal_graphs import CrystalGraphs
-from sklmat.graphs._neighbor_search import build_edges, strategy_edges
+from sklmat.graphs._crystal_graphs import CrystalGraphs, pointer_from_counts
+from sklmat.graphs._neighbor_search import find_edges
 from sklmat.structures import (
     MIN_DISTANCE,
     as_items,
@@ -27,62 +26,57 @@ _CHUNK_ATOMS = 20_000
 _CHUNK_FILES = 200
 
 
-def build_graphs(X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings):
+def build_graphs(
+    X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings
+) -> CrystalGraphs:
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
     # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
     settings = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
     crystals = _read_crystals(as_items(X), n_jobs, verbose)
+
+    def build(rows):
+        chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
+        return _run(_build_chunk, chunks, crystals, n_jobs, verbose, (neighbors, settings))
+
     cache = open_cache(cache)
-    key_settings = (repr(sorted(settings.items())), describe(neighbors))
-    keys = [content_key(crystal, key_settings) for crystal in crystals] if cache else []
-    graphs = [cache.get(key) if cache else None for key in (keys or crystals)]
-    todo = [c for c, graph in enumerate(graphs) if graph is None]
-    for chunk, built in _run(
-        _build_chunk,
-        _chunks(todo, crystals, _chunk_atoms(crystals, n_jobs, neighbors)),
-        crystals,
-        n_jobs,
-        verbose,
-        (neighbors, settings),
-    ):
-        if not cache and len(todo) == len(crystals):
-            graphs[chunk[0]] = built
-            continue
-        for k, c in enumerate(chunk):
-            graphs[c] = built[k]
-            if cache:
-                cache[keys[c]] = built[k]
-    return _join([graph for graph in graphs if graph is not None], neighbors, settings)
+    if cache is None:
+        parts = [part for _, part in build(range(len(crystals)))]
+    else:
+        key_settings = (repr(sorted(settings.items())), describe_strategy(neighbors))
+        keys = [content_key(crystal, key_settings) for crystal in crystals]
+        parts = [cache.get(key) for key in keys]
+        for rows, graphs in build([row for row, graph in enumerate(parts) if graph is None]):
+            for row, graph in zip(rows, graphs):
+                parts[row] = cache[keys[row]] = graph
+    if not parts:
+        return _pack([], [], neighbors, settings)
+    return CrystalGraphs.concatenate(parts)
 
 
 def _read_crystals(items, n_jobs, verbose):
-    """Each crystal as a tuple of compact arrays; files are read in parallel."""
-    paths = [i for i, item in enumerate(items) if isinstance(item, str | Path)]
+    """Each crystal as `CrystalArrays`; files are read in parallel."""
+    paths = [row for row, item in enumerate(items) if isinstance(item, str | Path)]
     if effective_n_jobs(n_jobs) == 1 or len(paths) < 2:
         return crystal_arrays(convert_structures(items))
     crystals = [None] * len(items)
-    others = [i for i in range(len(items)) if not isinstance(items[i], str | Path)]
-    chunks = [paths[k : k + _CHUNK_FILES] for k in range(0, len(paths), _CHUNK_FILES)]
-    chunks += [[i] for i in others]
-    for chunk, read in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
-        for i, crystal in zip(chunk, read):
-            crystals[i] = crystal
+    others = [row for row in range(len(items)) if not isinstance(items[row], str | Path)]
+    chunks = [paths[start : start + _CHUNK_FILES] for start in range(0, len(paths), _CHUNK_FILES)]
+    chunks += [[row] for row in others]
+    for rows, read in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+        for row, crystal in zip(rows, read):
+            crystals[row] = crystal
     return crystals
 
 
 def _read_chunk(rows, items):
-    return [
-        _at_row(row, lambda item=item: crystal_arrays(convert_structures([item]))[0])
-        for row, item in zip(rows, items)
-    ]
-
-
-def _at_row(row, work):
-    """Run `work` on a single item and put its place in the whole input into its error."""
-    try:
-        return work()
-    except InvalidStructureError as error:
-        raise InvalidStructureError(row, error.formula, error.reason) from error
+    """Read some of the items; an error names the row in the whole input."""
+    structures = []
+    for row, item in zip(rows, items):
+        try:
+            structures.extend(convert_structures([item]))
+        except InvalidStructureError as error:
+            raise InvalidStructureError(row, error.formula, error.reason) from error
+    return crystal_arrays(structures)
 
 
 def _chunk_atoms(crystals, n_jobs, neighbors):
@@ -90,17 +84,19 @@ def _chunk_atoms(crystals, n_jobs, neighbors):
     if neighbors is not None:
         return _CHUNK_ATOMS // 100
     n_jobs = effective_n_jobs(n_jobs)
-    share = sum(len(crystal[0]) for crystal in crystals) // (4 * n_jobs) + 1
-    return _CHUNK_ATOMS if n_jobs == 1 else min(_CHUNK_ATOMS, share)
+    if n_jobs == 1:
+        return _CHUNK_ATOMS
+    n_atoms = sum(len(crystal.atomic_numbers) for crystal in crystals)
+    return min(_CHUNK_ATOMS, n_atoms // (4 * n_jobs) + 1)
 
 
-def _chunks(todo, crystals, chunk_atoms):
-    """Runs of rows of about equal numbers of atoms."""
-    if not todo:
+def _chunks(rows, crystals, chunk_atoms):
+    """Divide rows, in their order, into lists of about equal numbers of atoms."""
+    if not rows:
         return []
-    atoms = np.cumsum([len(crystals[c][0]) for c in todo])
-    cuts = np.flatnonzero(np.diff(atoms // chunk_atoms)) + 1
-    return [chunk.tolist() for chunk in np.split(np.array(todo), cuts)]
+    n_atoms = np.cumsum([len(crystals[row].atomic_numbers) for row in rows])
+    ends = np.flatnonzero(np.diff(n_atoms // chunk_atoms)) + 1
+    return [chunk.tolist() for chunk in np.split(np.array(rows), ends)]
 
 
 def _run(function, chunks, items, n_jobs, verbose, args):
@@ -112,68 +108,61 @@ def _run(function, chunks, items, n_jobs, verbose, args):
     backend = get_active_backend()[0]
     in_order = n_jobs == 1 or getattr(backend, "supports_return_generator", False)
     results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
-        delayed(function)(chunk, [items[c] for c in chunk], *args) for chunk in chunks
+        delayed(function)(rows, [items[row] for row in rows], *args) for rows in chunks
     )
     total = sum(map(len, chunks))
     with tqdm(total=total, unit="crystal", desc="graphs", disable=not verbose) as bar:
-        for chunk, result in zip(chunks, results):
-            bar.update(len(chunk))
-            yield chunk, result
+        for rows, result in zip(chunks, results):
+            bar.update(len(rows))
+            yield rows, result
 
 
 def _build_chunk(rows, crystals, neighbors, settings):
-    edges = []
-    for row, crystal in zip(rows, crystals):
-        found = (
-            build_edges(crystal, **settings)
-            if neighbors is None
-            else strategy_edges(crystal, neighbors, **settings)
-        )
-        _refuse_close_atoms(row, crystal, found, complete=neighbors is None)
-        edges.append(found)
+    """Graphs of some crystals; errors name their rows in the whole input."""
+    if neighbors is not None:
+        # A strategy leaves out neighbours, so its edges do not show that atoms are too close.
+        for row, crystal in zip(rows, crystals):
+            check_distances(row, crystal.to_structure())
+    edges = find_edges(crystals, neighbors, **settings)
+    for row, crystal, (target, source, _, distance) in zip(rows, crystals, edges):
+        if len(distance) and distance.min() < MIN_DISTANCE:
+            nearest = int(distance.argmin())
+            raise close_atoms_error(
+                row,
+                crystal.to_structure(),
+                target[nearest],
+                source[nearest],
+                float(distance[nearest]),
+            )
     return _pack(crystals, edges, neighbors, settings)
 
 
-def _refuse_close_atoms(row, crystal, edges, complete):
-    target, source, _, distance = edges
-    if not complete:
-        check_distances(row, crystal.to_structure())
-    elif len(distance) and distance.min() < MIN_DISTANCE:
-        k = int(distance.argmin())
-        raise close_atoms_error(
-            row, crystal.to_structure(), target[k], source[k], float(distance[k])
-        )
-
-
 def _pack(crystals, edges, neighbors, settings):
+    """Put the arrays of crystals and their edges into one container."""
     numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
     target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
     return CrystalGraphs(
-        atomic_numbers=_cat(numbers, np.uint8),
-        positions=_cat(positions, np.float64, (3,)),
+        atomic_numbers=_concatenated(numbers, np.uint8),
+        positions=_concatenated(positions, np.float64, (3,)),
         lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
         pbc=np.array(pbc, dtype=bool).reshape(-1, 3),
-        edge_source=_cat(source, np.int32),
-        edge_target=_cat(target, np.int32),
-        edge_image=_cat(image, np.int16, (3,)),
-        edge_distance=_cat(distance, np.float32),
+        edge_source=_concatenated(source, np.int32),
+        edge_target=_concatenated(target, np.int32),
+        edge_image=_concatenated(image, np.int16, (3,)),
+        edge_distance=_concatenated(distance, np.float32),
         atom_ptr=pointer_from_counts([len(part) for part in numbers]),
         edge_ptr=pointer_from_counts([len(part) for part in target]),
-        neighbors=describe(neighbors),
+        neighbors=describe_strategy(neighbors),
         **{**settings, "cutoff": float(settings["cutoff"])},
     )
 
 
-def _cat(arrays, dtype, width=()):
+def _concatenated(arrays, dtype, width=()):
     return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
 
 
-def _join(graphs, neighbors, settings):
-    return CrystalGraphs.concatenate(graphs) if graphs else _pack([], [], neighbors, settings)
-
-
-def describe(neighbors):
-    """A strategy in words: its class, its plain settings, and a digest of all of them."""
+def describe_strategy(neighbors) -> str | None:
+    """A pymatgen strategy in words: its class, its plain settings, and a digest of all of them."""
     if neighbors is None:
         return None
     values = sorted(
@@ -181,5 +170,5 @@ def describe(neighbors):
         for name, value in vars(neighbors).items()
         if isinstance(value, bool | int | float | str | tuple | None)
     )
-    text = ", ".join(f"{k}={v!r}" for k, v in values)
+    text = ", ".join(f"{name}={value!r}" for name, value in values)
     return f"{type(neighbors).__name__}({text}) {joblib.hash(vars(neighbors))[:8]}"
