@@ -250,7 +250,7 @@ class GraphDataset(Dataset):
         self.transform: BatchTransform | None = None
 
     def __len__(self):
-        return len(self.graphs)
+        return len(self.y)
 
     def __getitem__(self, index):
         return self.__getitems__([index])
