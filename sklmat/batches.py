@@ -1,4 +1,4 @@
-"""Crystal graphs to torch: the batches that the networks read, and `GraphDataset`, their source."""
+"""Batches of graphs as torch tensors, the data set that makes them and transforms of batches."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self

@@ -31,7 +31,10 @@ def build_graphs(
 ) -> CrystalGraphs:
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
     # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
-    settings = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
+    settings = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+    }
     crystals = _read_crystals(as_items(X), n_jobs, verbose)
 
     def build(rows):
@@ -139,6 +142,11 @@ def _build_chunk(rows, crystals, neighbors, settings):
 
 def _pack(crystals, edges, neighbors, settings):
     """Put the arrays of crystals and their edges into one container."""
+    settings = {
+        **settings,
+        "cutoff": float(settings["cutoff"]),
+        "neighbors": describe_strategy(neighbors),
+    }
     numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
     target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
     return CrystalGraphs(
@@ -150,10 +158,9 @@ def _pack(crystals, edges, neighbors, settings):
         edge_target=_concatenated(target, np.int32),
         edge_image=_concatenated(image, np.int16, (3,)),
         edge_distance=_concatenated(distance, np.float32),
-        atom_ptr=pointer_from_counts([len(part) for part in numbers]),
-        edge_ptr=pointer_from_counts([len(part) for part in target]),
-        neighbors=describe_strategy(neighbors),
-        **{**settings, "cutoff": float(settings["cutoff"])},
+        atom_ptr=pointer_from_counts(list(map(len, numbers))),
+        edge_ptr=pointer_from_counts(list(map(len, target))),
+        **settings,
     )
 
 

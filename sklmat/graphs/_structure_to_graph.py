@@ -1,4 +1,4 @@
-"""The transformer that turns structures into graphs."""
+"""`StructureToGraph`, the transformer that turns structures into crystal graphs."""
 
 from numbers import Integral, Real
 from pathlib import Path
@@ -157,12 +157,16 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
             "max_neighbors": self.max_neighbors,
             "neighbors": describe_strategy(self.neighbors),
         }
-        different = {k: getattr(graphs, k) for k, v in wanted.items() if getattr(graphs, k) != v}
+        different = {
+            name: getattr(graphs, name)
+            for name, value in wanted.items()
+            if getattr(graphs, name) != value
+        }
         if different:
             raise ValueError(
                 f"these graphs were built with {different}, and this StructureToGraph asks for "
-                f"{ {k: wanted[k] for k in different} }; build them again from the structures, or "
-                "leave this step out"
+                f"{ {name: wanted[name] for name in different} }; build them again from the "
+                "structures, or leave this step out"
             )
         return graphs
 
