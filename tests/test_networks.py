@@ -15,7 +15,7 @@ from sklmat.elements import element_vectors
 from sklmat.layers import (
     GatedGraphConv,
     GaussianExpansion,
-    _fused_messages,
+    _graph_conv,
     mean_pool,
 )
 from sklmat.networks import CGCNN
@@ -107,7 +107,7 @@ def test_convolution_equals_the_naive_loop(batch):
 @pytest.mark.parametrize("chunk", [20, 10**6])
 @pytest.mark.parametrize("training", [True, False])
 def test_fused_convolution_equals_the_plain_one(batch, chunk, training, monkeypatch):
-    monkeypatch.setattr(_fused_messages, "_CHUNK", chunk)
+    monkeypatch.setattr(_graph_conv, "_CHUNK_NUMBERS", chunk)
     torch.manual_seed(0)
     layer = GatedGraphConv(3, 4).double().train(training)
     for parameter in layer.parameters():

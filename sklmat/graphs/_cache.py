@@ -1,4 +1,4 @@
-"""Built graphs, kept by content: in this process's memory or in a folder."""
+"""`open_cache`: built graphs by the content of their crystals, in memory or in a folder."""
 
 import hashlib
 import os

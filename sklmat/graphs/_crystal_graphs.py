@@ -1,4 +1,9 @@
-"""The flat container of crystal graphs."""
+"""`CrystalGraphs`, the flat container of crystal graphs, and the index arithmetic of such arrays.
+
+The atoms of crystals and the edges of crystals stand in flat arrays, group after group: all items
+of the first crystal, then all of the second. ``counts[g]`` is the number of items of group g, and
+``pointer[g]:pointer[g + 1]`` are their positions.
+"""
 
 import json
 import struct
@@ -6,9 +11,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
 from sklmat.graphs._crystal_arrays import CrystalArrays
-from sklmat.graphs._edges import keep_nearest
+from sklmat.graphs._neighbor_search import keep_nearest
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
 _EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
@@ -119,12 +123,12 @@ class CrystalGraphs:
     @property
     def crystal_of_atom(self):
         """Index of the crystal of each atom, ndarray of shape (N,)."""
-        return group_of_item(self.n_atoms)
+        return np.repeat(np.arange(len(self)), self.n_atoms)
 
     @property
     def crystal_of_edge(self):
         """Index of the crystal of each edge, ndarray of shape (E,)."""
-        return group_of_item(self.n_edges)
+        return np.repeat(np.arange(len(self)), self.n_edges)
 
     @property
     def flat_source(self):
@@ -151,7 +155,7 @@ class CrystalGraphs:
     @property
     def nbytes(self):
         """Bytes held by the arrays."""
-        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
 
     def __repr__(self):
         return (
@@ -196,14 +200,14 @@ class CrystalGraphs:
 
     def _slice(self, start, stop):
         """Neighbouring crystals, as views: nothing is copied."""
-        a0, a1 = self.atom_ptr[start], self.atom_ptr[stop]
-        e0, e1 = self.edge_ptr[start], self.edge_ptr[stop]
+        atoms = slice(self.atom_ptr[start], self.atom_ptr[stop])
+        edges = slice(self.edge_ptr[start], self.edge_ptr[stop])
         return CrystalGraphs(
-            **{name: getattr(self, name)[a0:a1] for name in _ATOM_ARRAYS},
-            **{name: getattr(self, name)[e0:e1] for name in _EDGE_ARRAYS},
+            **{name: getattr(self, name)[atoms] for name in _ATOM_ARRAYS},
+            **{name: getattr(self, name)[edges] for name in _EDGE_ARRAYS},
             **{name: getattr(self, name)[start:stop] for name in _CRYSTAL_ARRAYS},
-            atom_ptr=self.atom_ptr[start : stop + 1] - a0,
-            edge_ptr=self.edge_ptr[start : stop + 1] - e0,
+            atom_ptr=self.atom_ptr[start : stop + 1] - atoms.start,
+            edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
             **self.settings,
         )
 
@@ -227,11 +231,11 @@ class CrystalGraphs:
         parts = list(parts)
         if not parts:
             raise ValueError("nothing to concatenate")
-        for k, part in enumerate(parts):
+        for number, part in enumerate(parts):
             if part.settings != parts[0].settings:
                 raise ValueError(
-                    f"part {k} was built with {part.settings}, part 0 with {parts[0].settings}; "
-                    "rebuild them alike or bring them together with restrict()"
+                    f"part {number} was built with {part.settings}, "
+                    f"part 0 with {parts[0].settings}; rebuild them alike or bring them together with restrict()"
                 )
         joined = {
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -270,8 +274,8 @@ class CrystalGraphs:
                 f"cutoff={cutoff} Å is larger than the {self.cutoff} Å these graphs were built "
                 "with; build them again from the structures"
             )
-        held = np.inf if self.max_neighbors is None else self.max_neighbors
-        if max_neighbors is not None and max_neighbors > held:
+        largest = np.inf if self.max_neighbors is None else self.max_neighbors
+        if max_neighbors is not None and max_neighbors > largest:
             raise ValueError(
                 f"max_neighbors={max_neighbors} is larger than the {self.max_neighbors} these "
                 "graphs were built with; build them again from the structures"
@@ -345,8 +349,11 @@ class CrystalGraphs:
         from pymatgen.core import Composition, Element
 
         numbers = self.atomic_numbers[self.atom_ptr[c] : self.atom_ptr[c + 1]]
-        z, counts = np.unique(numbers, return_counts=True)
-        amounts = {Element.from_Z(int(k)).symbol: int(n) for k, n in zip(z, counts)}
+        elements, counts = np.unique(numbers, return_counts=True)
+        amounts = {
+            Element.from_Z(int(number)).symbol: int(count)
+            for number, count in zip(elements, counts)
+        }
         return Composition(amounts).formula.replace(" ", "")
 
     def to_pyg(self, c):
@@ -366,16 +373,16 @@ class CrystalGraphs:
         import torch
         from torch_geometric.data import Data
 
-        one = self[int(c)]
+        crystal = self[int(c)]
         return Data(
-            z=torch.from_numpy(one.atomic_numbers.astype(np.int64)),
-            pos=torch.from_numpy(one.positions.astype(np.float32)),
+            z=torch.from_numpy(crystal.atomic_numbers.astype(np.int64)),
+            pos=torch.from_numpy(crystal.positions.astype(np.float32)),
             edge_index=torch.from_numpy(
-                np.stack([one.edge_source, one.edge_target]).astype(np.int64)
+                np.stack([crystal.edge_source, crystal.edge_target]).astype(np.int64)
             ),
-            edge_weight=torch.from_numpy(one.edge_distance.copy()),
-            edge_image=torch.from_numpy(one.edge_image.astype(np.int64)),
-            cell=torch.from_numpy(one.lattices.astype(np.float32)),
+            edge_weight=torch.from_numpy(crystal.edge_distance.copy()),
+            edge_image=torch.from_numpy(crystal.edge_image.astype(np.int64)),
+            cell=torch.from_numpy(crystal.lattices.astype(np.float32)),
         )
 
     def save(self, path):
@@ -435,3 +442,29 @@ def _read_safetensors(path, mmap):
         start, stop = (8 + n_header + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays, metadata
+
+
+def pointer_from_counts(counts: np.ndarray) -> np.ndarray:
+    """Position at which each group begins, and the end of the last: shape (G + 1,), int64."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def gather_ranges(pointer: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pointer and positions with which to take some groups out of a flat array.
+
+    Parameters
+    ----------
+    pointer : ndarray of shape (G + 1,)
+    groups : ndarray of integers, shape (H,)
+
+    Returns
+    -------
+    new_pointer : ndarray of shape (H + 1,)
+        Where each of these groups stands in the new array.
+    positions : ndarray of shape (number of their items,)
+        Where their items stand in the old one.
+    """
+    counts = pointer[groups + 1] - pointer[groups]
+    new_pointer = pointer_from_counts(counts)
+    shift = np.repeat(pointer[groups] - new_pointer[:-1], counts)
+    return new_pointer, np.arange(new_pointer[-1]) + shift

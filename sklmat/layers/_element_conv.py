@@ -1,4 +1,4 @@
-"""Element convolution, for several networks in one pass.
+"""`ElementConv`, the element convolution of ECNet, for several networks in one pass.
 
 Tensors carry the members M of an ensemble in their middle, ``(P, M, F)``: gathers and sums over
 nodes then move whole rows, and one matrix product serves all members.
@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklmat.batches import ElementBatch
 
-def shifted_softplus(x):
+
+def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
     """``log(0.5 exp(x) + 0.5)``: softplus through the origin."""
     return F.softplus(x) - math.log(2)
 
@@ -33,7 +35,7 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out)) if bias else None
         nn.init.normal_(self.weight, std=gain * n_in**-0.5)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map `x`, Tensor of shape (P, M, n_in), to one of shape (P, M, n_out)."""
         x = x.transpose(0, 1)
         if self.bias is None:
@@ -49,7 +51,7 @@ class MemberNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(n_members, n_features))
         self.bias = nn.Parameter(torch.zeros(n_members, n_features))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, Tensor of shape (P, M, F)."""
         return F.layer_norm(x, x.shape[-1:]) * self.weight + self.bias
 
@@ -73,7 +75,7 @@ class GridFilter(nn.Module):
         self.register_buffer("envelope", cosine_cutoff(grid, cutoff), persistent=False)
         self.values = nn.Parameter(torch.randn(len(grid), n_members, n_filters) * len(grid) ** -0.5)
 
-    def forward(self):
+    def forward(self) -> torch.Tensor:
         """Evaluate the filter on the grid.
 
         Returns
@@ -112,7 +114,7 @@ class GaussianFilter(nn.Module):
         self.first = MemberLinear(n_members, n_gaussians, n_filters)
         self.second = MemberLinear(n_members, n_filters, n_filters)
 
-    def forward(self):
+    def forward(self) -> torch.Tensor:
         """Evaluate the filter on the grid.
 
         Returns
@@ -123,7 +125,7 @@ class GaussianFilter(nn.Module):
         return values * self.envelope[:, None, None]
 
 
-def cosine_cutoff(distance, cutoff):
+def cosine_cutoff(distance: torch.Tensor, cutoff: float) -> torch.Tensor:
     """``(1 + cos(pi d / cutoff)) / 2``, continued smoothly beyond the cutoff."""
     return 0.5 * (1 + torch.cos(math.pi * distance.double() / cutoff)).to(torch.get_default_dtype())
 
@@ -156,8 +158,8 @@ class ElementConv(nn.Module):
         self.activation = activation
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, h, batch):
-        """What each node receives.
+    def forward(self, h: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
+        """Vectors that the messages add to those of each node.
 
         Parameters
         ----------
@@ -171,7 +173,7 @@ class ElementConv(nn.Module):
         """
         return self.second(self.dropout(self.activation(self.first(self.messages(h, batch)))))
 
-    def messages(self, h, batch):
+    def messages(self, h: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
         """Mean message to the atoms of each node.
 
         Parameters
@@ -184,8 +186,7 @@ class ElementConv(nn.Module):
         Tensor of shape (P, M, W)
         """
         filters = self.filters()
-        passed = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])
+        pair_filters = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])
         source = self.source_map(h).contiguous().index_select(0, batch.source)
-        return source.new_zeros(len(h), *filters.shape[1:]).index_add_(
-            0, batch.target, passed * source
-        )
+        total = source.new_zeros(len(h), *filters.shape[1:])
+        return total.index_add_(0, batch.target, pair_filters * source)

@@ -1,14 +1,16 @@
-"""`GatedGraphConv`, the convolution of CGCNN, with the basis and the pooling around it."""
+"""`GatedGraphConv`, the graph convolution of CGCNN, its Gaussian basis and its mean pooling."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sklmat.layers._fused_messages import FusedMessages
+from sklmat.batches import CrystalBatch
 
 #: Gaussians below this are set to zero. They change no prediction at single precision, and without
 #: the cut most of the basis is denormal numbers, on which a CPU is many times slower.
 _SMALLEST_LOG = -27.6  # log(1e-12)
+#: Numbers per chunk of edges and thread: 2 x 64 for 2,048 edges, 1 MB.
+_CHUNK_NUMBERS = 2**18
 
 
 class GaussianExpansion(nn.Module):
@@ -28,7 +30,7 @@ class GaussianExpansion(nn.Module):
         centers = torch.arange(0, cutoff + step / 2, step, dtype=torch.float64)
         self.register_buffer("centers", centers.to(torch.get_default_dtype()), persistent=False)
 
-    def forward(self, distance):
+    def forward(self, distance: torch.Tensor) -> tuple[torch.Tensor, slice]:
         """Expand distances on the Gaussians that any of them touches.
 
         Parameters
@@ -47,12 +49,13 @@ class GaussianExpansion(nn.Module):
         return values.masked_fill(exponent < _SMALLEST_LOG, 0.0), columns
 
     def _touched(self, distance):
+        """Columns of the Gaussians that are not zero for all distances."""
         if len(distance) == 0:
             return slice(0, 1)
-        reach = self.width * (-_SMALLEST_LOG) ** 0.5
-        low, high = distance.detach().aminmax()
-        edges = torch.stack([low - reach, high + reach])
-        first, last = torch.searchsorted(self.centers, edges).tolist()
+        radius = self.width * (-_SMALLEST_LOG) ** 0.5
+        smallest, largest = distance.detach().aminmax()
+        bounds = torch.stack([smallest - radius, largest + radius])
+        first, last = torch.searchsorted(self.centers, bounds).tolist()
         return slice(min(first, len(self.centers) - 1), max(last, first + 1))
 
 
@@ -62,7 +65,7 @@ class RowNorm(nn.BatchNorm1d):
     A lone isolated atom has no edges to take a mean over; it is normalised as in prediction.
     """
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the rows of `x`, Tensor of shape (N or E, F)."""
         if not self.training or len(x) > 1:
             return super().forward(x)
@@ -70,11 +73,11 @@ class RowNorm(nn.BatchNorm1d):
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
-    def update(self, mean, var, n_rows):
+    def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int):
         """Move the running statistics towards those of a batch that was normalised elsewhere."""
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(var * (n_rows / (n_rows - 1)), self.momentum)
+        self.running_var.lerp_(variance * (n_rows / (n_rows - 1)), self.momentum)
 
 
 class GatedGraphConv(nn.Module):
@@ -108,7 +111,13 @@ class GatedGraphConv(nn.Module):
         ):
             nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, h, edge_features, columns, batch):
+    def forward(
+        self,
+        h: torch.Tensor,
+        edge_features: torch.Tensor,
+        columns: slice,
+        batch: CrystalBatch,
+    ) -> torch.Tensor:
         """Send one round of messages.
 
         Parameters
@@ -123,30 +132,31 @@ class GatedGraphConv(nn.Module):
         -------
         Tensor of shape (N, F)
         """
-        of_source, of_target = self.source_map(h), self.target_map(h)
+        source_terms, target_terms = self.source_map(h), self.target_map(h)
         weight = self.edge_map.weight[:, columns]
         if h.device.type == "cpu" and len(batch.source) > 1:
-            messages = self._fused(of_source, of_target, edge_features, weight, batch)
+            messages = self._fused(source_terms, target_terms, edge_features, weight, batch)
         else:
-            messages = self._plain(of_source, of_target, edge_features, weight, batch)
+            messages = self._plain(source_terms, target_terms, edge_features, weight, batch)
         return F.softplus(h + self.node_norm(messages))
 
-    def _plain(self, of_source, of_target, edge_features, weight, batch):
+    def _plain(self, source_terms, target_terms, edge_features, weight, batch):
         """Sum of the messages that reach each atom, in torch's own operations."""
         z = edge_features @ weight.T
-        z = z + of_source.index_select(0, batch.source) + of_target.index_select(0, batch.target)
+        z = z + source_terms.index_select(0, batch.source)
+        z = z + target_terms.index_select(0, batch.target)
         gate, core = self.edge_norm(z).chunk(2, dim=1)
         messages = torch.sigmoid(gate) * F.softplus(core)
-        total = messages.new_zeros(len(of_target), messages.shape[1])
+        total = messages.new_zeros(len(target_terms), messages.shape[1])
         return total.index_add_(0, batch.target, messages)
 
-    def _fused(self, of_source, of_target, edge_features, weight, batch):
-        """The same, a cache-full of edges at a time."""
+    def _fused(self, source_terms, target_terms, edge_features, weight, batch):
+        """The same, a chunk of edges at a time that fits into the processor's cache."""
         norm = self.edge_norm
         statistics = None if self.training else (norm.running_mean, norm.running_var)
-        total, mean, var = FusedMessages.apply(
-            of_source,
-            of_target,
+        total, mean, variance = FusedMessages.apply(
+            source_terms,
+            target_terms,
             edge_features,
             weight,
             norm.weight,
@@ -156,11 +166,11 @@ class GatedGraphConv(nn.Module):
             norm.eps,
         )
         if self.training:
-            norm.update(mean, var, len(batch.source))
+            norm.update(mean, variance, len(batch.source))
         return total
 
 
-def mean_pool(h, batch):
+def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
     """Average over the atoms of each crystal.
 
     Parameters
@@ -172,5 +182,159 @@ def mean_pool(h, batch):
     -------
     Tensor of shape (C, F)
     """
-    total = h.new_zeros(len(batch), h.shape[1]).index_add_(0, batch.crystal, h)
+    total = h.new_zeros(len(batch.n_atoms), h.shape[1]).index_add_(0, batch.crystal, h)
     return total / batch.n_atoms[:, None]
+
+
+class FusedMessages(torch.autograd.Function):
+    """Sum over edges of ``sigmoid(BN(z)_gate) * softplus(BN(z)_core)``.
+
+    With ``z_e = a[source_e] + b[target_e] + W g_e``. Written with torch's own operations this is
+    some thirty passes over arrays of E x 2F numbers, which do not fit into the cache, and the
+    processor waits for memory most of the time. Here each chunk of edges is taken through all steps
+    at once: one array, z, is kept for backward, which computes the gates again.
+
+    The first ``N * n_dense`` edges belong to the atoms in order, `n_dense` to each, so that
+    gathering from and adding to the central atoms needs no index.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, source_terms, target_terms, edge_features, weight, gamma, beta, batch, statistics, eps
+    ):
+        """Sum the messages.
+
+        Parameters
+        ----------
+        source_terms, target_terms : Tensor of shape (N, 2 F)
+            What an atom adds to z as the source and as the target of an edge: a and b.
+        edge_features : Tensor of shape (E, G)
+        weight : Tensor of shape (2 F, G)
+        gamma, beta : Tensor of shape (2 F,)
+            Scale and shift of the batch norm.
+        batch : CrystalBatch
+        statistics : tuple of Tensor or None
+            Mean and variance to normalise with; those of the edges where None.
+        eps : float
+
+        Returns
+        -------
+        total : Tensor of shape (N, F)
+        mean, variance : Tensor of shape (2 F,)
+            Of the edges, not differentiable.
+        """
+        z = source_terms.new_empty(len(batch.source), source_terms.shape[1])
+        width = z.shape[1] // 2
+        mean, squares = z.new_zeros(2 * width), z.new_zeros(2 * width)
+        chunks = _chunks(batch, 2 * width)
+        for atoms, edges in chunks:
+            rows = z[edges]
+            torch.index_select(source_terms, 0, batch.source[edges], out=rows)
+            rows.addmm_(edge_features[edges], weight.T)
+            _add_target_terms(rows, target_terms, batch, atoms, edges)
+            if statistics is None:
+                _update_moments(mean, squares, rows, edges.start)
+        mean, variance = (mean, squares / len(z)) if statistics is None else statistics
+        scale = gamma * torch.rsqrt(variance + eps)
+        shift = beta - mean * scale
+        total = z.new_zeros(len(target_terms), width)
+        for atoms, edges in chunks:
+            normalized = torch.addcmul(shift, z[edges], scale)
+            gate, core = normalized[:, :width], normalized[:, width:]
+            messages = torch.sigmoid(gate).mul_(F.softplus(core))
+            _add_to_targets(total, messages, batch, atoms, edges)
+        ctx.save_for_backward(z, edge_features, weight, scale, shift, mean, variance)
+        ctx.batch, ctx.eps, ctx.is_training = batch, eps, statistics is None
+        ctx.mark_non_differentiable(mean, variance)
+        return total, mean, variance
+
+    @staticmethod
+    def backward(ctx, gradient, _mean, _variance):
+        """Gradients with respect to the first six arguments of `forward`."""
+        z, edge_features, weight, scale, shift, mean, variance = ctx.saved_tensors
+        batch, width = ctx.batch, z.shape[1] // 2
+        chunks = _chunks(batch, 2 * width)
+        by_normalized = torch.empty_like(z)
+        by_beta, by_normalized_times_z = torch.zeros_like(mean), torch.zeros_like(mean)
+        for atoms, edges in chunks:
+            rows = by_normalized[edges]
+            _gradient_of_gates(z[edges], rows, scale, shift, gradient, batch, atoms, edges)
+            by_beta += rows.sum(dim=0)
+            by_normalized_times_z += (rows * z[edges]).sum(dim=0)
+        inverse = torch.rsqrt(variance + ctx.eps)
+        by_gamma = inverse * (by_normalized_times_z - mean * by_beta)
+        # In training z also enters through the mean and the variance of the batch: a linear term.
+        coefficient, constant = torch.zeros_like(mean), torch.zeros_like(mean)
+        if ctx.is_training:
+            coefficient = -scale * inverse * by_gamma / len(z)
+            constant = -scale * by_beta / len(z) - mean * coefficient
+        by_source = z.new_zeros(len(gradient), 2 * width)
+        by_target = z.new_zeros(len(gradient), 2 * width)
+        by_weight = torch.zeros_like(weight) if ctx.needs_input_grad[3] else None
+        by_edges = torch.empty_like(edge_features) if ctx.needs_input_grad[2] else None
+        for atoms, edges in chunks:
+            by_z = by_normalized[edges].mul_(scale).addcmul_(z[edges], coefficient).add_(constant)
+            by_source.index_add_(0, batch.source[edges], by_z)
+            _add_to_targets(by_target, by_z, batch, atoms, edges)
+            if by_weight is not None:
+                by_weight.addmm_(by_z.T, edge_features[edges])
+            if by_edges is not None:
+                torch.mm(by_z, weight, out=by_edges[edges])
+        return by_source, by_target, by_edges, by_weight, by_gamma, by_beta, None, None, None
+
+
+def _chunks(batch, width):
+    """Atoms and edges of each chunk; no atoms for the edges behind the dense ones."""
+    n_atoms, n_dense, n_edges = len(batch.atomic_numbers), batch.n_dense, len(batch.source)
+    n_dense_edges = n_atoms * n_dense
+    edge_step = max(1, _CHUNK_NUMBERS * torch.get_num_threads() // width)
+    atom_step = max(1, edge_step // max(n_dense, 1))
+    chunks = []
+    for start in range(0, n_atoms if n_dense else 0, atom_step):
+        stop = min(start + atom_step, n_atoms)
+        chunks.append((slice(start, stop), slice(start * n_dense, stop * n_dense)))
+    for start in range(n_dense_edges, n_edges, edge_step):
+        chunks.append((None, slice(start, min(start + edge_step, n_edges))))
+    return chunks
+
+
+def _add_target_terms(rows, target_terms, batch, atoms, edges):
+    """Add to the row of each edge the term of its target."""
+    if atoms is None:
+        rows += target_terms.index_select(0, batch.target[edges])
+    else:
+        rows.view(-1, batch.n_dense, rows.shape[1]).add_(target_terms[atoms, None])
+
+
+def _add_to_targets(total, rows, batch, atoms, edges):
+    """Add the row of each edge to the sum of its target."""
+    if atoms is None:
+        total.index_add_(0, batch.target[edges], rows)
+    else:
+        total[atoms] += rows.view(-1, batch.n_dense, rows.shape[1]).sum(dim=1)
+
+
+def _update_moments(mean, squares, rows, n_before):
+    """Bring the rows into a running mean and sum of squared deviations (Chan's formula)."""
+    n_rows = len(rows)
+    row_mean = rows.mean(dim=0)
+    centered = rows - row_mean
+    difference = row_mean - mean
+    squares += centered.mul_(centered).sum(dim=0)
+    squares += difference**2 * (n_before * n_rows / (n_before + n_rows))
+    mean += difference * (n_rows / (n_before + n_rows))
+
+
+def _gradient_of_gates(z, out, scale, shift, gradient, batch, atoms, edges):
+    """Gradient with respect to the normalised z, from that of the sums; written into `out`."""
+    width = z.shape[1] // 2
+    normalized = torch.addcmul(shift, z, scale)
+    gate, core = torch.sigmoid(normalized[:, :width]), F.softplus(normalized[:, width:])
+    if atoms is None:
+        by_core = gradient.index_select(0, batch.target[edges]).mul_(gate)
+    else:
+        by_core = gradient[atoms, None] * gate.view(-1, batch.n_dense, width)
+        by_core = by_core.view(-1, width)
+    # The derivative of softplus is the sigmoid of its argument, 1 - exp(-softplus).
+    torch.mul(by_core, torch.neg(core).expm1_().neg_(), out=out[:, width:])
+    torch.mul(by_core.mul_(core), gate.neg_().add_(1), out=out[:, :width])

@@ -1,4 +1,4 @@
-"""`CGCNN`, the crystal graph convolutional network: reads a `CrystalBatch`."""
+"""`CGCNN`, the crystal graph convolutional network, which reads a `CrystalBatch`."""
 
 from itertools import pairwise
 
@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklmat.batches import CrystalBatch
 from sklmat.layers import GatedGraphConv, GaussianExpansion, mean_pool
 
 
@@ -42,8 +43,8 @@ class CGCNN(nn.Module):
 
     def __init__(
         self,
-        element_vectors,
-        n_outputs,
+        element_vectors: torch.Tensor,
+        n_outputs: int,
         *,
         cutoff=8.0,
         hidden_dim=64,
@@ -74,11 +75,11 @@ class CGCNN(nn.Module):
             [GatedGraphConv(hidden_dim, n_gaussians) for _ in range(n_conv)]
         )
         widths = [hidden_dim] + [readout_dim] * n_readout
-        self.readout = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.readout = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_outputs)
 
-    def embed(self, batch):
+    def embed(self, batch: CrystalBatch) -> torch.Tensor:
         """Pool the atom vectors of each crystal.
 
         Parameters
@@ -95,7 +96,7 @@ class CGCNN(nn.Module):
             h = convolution(h, edge_features, columns, batch)
         return mean_pool(h, batch)
 
-    def forward(self, batch):
+    def forward(self, batch: CrystalBatch) -> torch.Tensor:
         """Predict each crystal.
 
         Parameters

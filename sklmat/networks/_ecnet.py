@@ -1,4 +1,4 @@
-"""`ECNet`, the element-convolution network: reads an `ElementBatch`."""
+"""`ECNet`, the element-convolution network, which reads an `ElementBatch`."""
 
 from itertools import pairwise
 
@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklmat.batches import ElementBatch
 from sklmat.graphs import grid_points
 from sklmat.layers import (
     ElementConv,
@@ -60,8 +61,8 @@ class ECNet(nn.Module):
 
     def __init__(
         self,
-        element_vectors,
-        n_outputs,
+        element_vectors: torch.Tensor,
+        n_outputs: int,
         *,
         n_members=1,
         cutoff=6.0,
@@ -103,7 +104,7 @@ class ECNet(nn.Module):
         if radial_spread:
             grid = torch.cat([grid, grid])
         make_filter = {"grid": GridFilter, "gaussian": GaussianFilter}[radial_filter]
-        activate = _ACTIVATIONS[activation]
+        activation_function = _ACTIVATIONS[activation]
         n_vector = element_vectors.shape[1]
         length = self.element_vectors[self.known_elements].norm(dim=1).square().mean().sqrt()
         # Embeddings of unit variance, however long the element vectors are.
@@ -115,7 +116,7 @@ class ECNet(nn.Module):
                 hidden_dim,
                 make_filter(n_members, grid, n_filters, cutoff),
                 n_filters,
-                activate,
+                activation_function,
                 dropout,
             )
             for _ in range(n_conv)
@@ -123,14 +124,16 @@ class ECNet(nn.Module):
         self.norms = nn.ModuleList(
             MemberNorm(n_members, hidden_dim) if normalize else nn.Identity() for _ in range(2)
         )
-        self.activation = activate
+        self.activation = activation_function
         self.dropout = nn.Dropout(dropout)
         widths = [hidden_dim, *tower_dims]
         n_towers = n_members * n_outputs
-        self.towers = nn.ModuleList(MemberLinear(n_towers, a, b) for a, b in pairwise(widths))
+        self.towers = nn.ModuleList(
+            MemberLinear(n_towers, n_in, n_out) for n_in, n_out in pairwise(widths)
+        )
         self.output = MemberLinear(n_towers, widths[-1], 1)
 
-    def elements(self, batch):
+    def elements(self, batch: ElementBatch) -> torch.Tensor:
         """Elemental feature vectors.
 
         Parameters
@@ -141,14 +144,14 @@ class ECNet(nn.Module):
         -------
         Tensor of shape (P, M, F)
         """
-        of_elements = self.element_vectors[:, None].expand(-1, self.config["n_members"], -1)
-        h = self.embedding(of_elements.index_select(0, batch.atomic_numbers))
-        sent = self.norms[0](h)
+        vectors = self.element_vectors[:, None].expand(-1, self.config["n_members"], -1)
+        h = self.embedding(vectors.index_select(0, batch.atomic_numbers))
+        normalized = self.norms[0](h)
         for convolution in self.convolutions:
-            h = h + convolution(sent, batch)
+            h = h + convolution(normalized, batch)
         return self.norms[1](h)
 
-    def contributions(self, batch):
+    def contributions(self, batch: ElementBatch) -> torch.Tensor:
         """What each element adds to the outputs of its crystal.
 
         Parameters
@@ -166,7 +169,7 @@ class ECNet(nn.Module):
         x = self.output(x).reshape(-1, n_members, n_outputs)
         return x * batch.fraction[:, None, None] if self.config["pool"] == "mean" else x
 
-    def embed(self, batch):
+    def embed(self, batch: ElementBatch) -> torch.Tensor:
         """Mean elemental vector of each crystal, weighted by the fractions.
 
         Parameters
@@ -179,7 +182,7 @@ class ECNet(nn.Module):
         """
         return _sum_nodes(self.elements(batch) * batch.fraction[:, None, None], batch)
 
-    def forward(self, batch):
+    def forward(self, batch: ElementBatch) -> torch.Tensor:
         """Predict each crystal.
 
         Parameters
@@ -194,5 +197,6 @@ class ECNet(nn.Module):
 
 
 def _sum_nodes(values, batch):
-    total = values.new_zeros(len(batch), *values.shape[1:])
+    """Sum over the nodes of each crystal, Tensor of shape (C, ...)."""
+    total = values.new_zeros(batch.n_crystals, *values.shape[1:])
     return total.index_add_(0, batch.crystal, values)
