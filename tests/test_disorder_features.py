@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._parent_lattice import _lattice_rotations
-from sklmat.features._polyhedra import multipoles, voronoi_volumes
+from sklmat.features._polyhedra import voronoi_volumes
+from sklmat.features._short_range_order import multipoles
 
 GROUPS = [
     "symmetry",

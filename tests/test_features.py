@@ -480,7 +480,7 @@ def test_symprec_decides_what_is_symmetric():
 def test_point_group_orders_against_the_database():
     import spglib
 
-    from sklmat.features._structure_descriptors import POINT_GROUP_ORDER
+    from sklmat.features._symmetry import POINT_GROUP_ORDER
 
     seen = set()
     for hall in range(1, 531):

@@ -11,8 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_table
 from sklmat.embeddings._networks import is_trained, trained_network, untrained_network
 from sklmat.estimators import ECNetRegressor
-from sklmat.features import CompositionFeaturizer
-from sklmat.features._table_featurizer import TableFeaturizer
+from sklmat.features import CompositionFeaturizer, TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
 #: Relative error of vectors in single precision, with a margin.

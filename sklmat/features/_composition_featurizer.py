@@ -6,8 +6,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._lattice import lattice_labels
-from sklmat.features._table_featurizer import TableFeaturizer, load_structures, refuse, unseen
+from sklmat.features._infer_lattice import lattice_labels
+from sklmat.features._invalid_rows import load_structures, refuse, unseen
+from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import is_graphs
 
 #: Properties that `CompositionFeaturizer` takes when none are named.

@@ -1,23 +1,28 @@
 """One row of `DisorderFeaturizer` from the arrays of one crystal."""
 
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._disorder_cell import Cell
 from sklmat.features._neighbors import Neighbors, hoppe
-from sklmat.features._parent_lattice import TIGHT, first_coordination
+from sklmat.features._parent_lattice import TIGHT, find_parent, first_coordination, is_anion
 from sklmat.features._polyhedra import (
     adjacent_angles,
     bridging_angles,
     distortion,
-    multipoles,
-    pairs_by_angle,
+    octahedra,
     polyhedron_measures,
     voronoi_volumes,
 )
-from sklmat.features._structure_descriptors import POINT_GROUP_ORDER, pair_order, symmetry_dataset
+from sklmat.features._short_range_order import (
+    multipoles,
+    pair_order,
+    pairs_by_angle,
+    sublattice_shells,
+)
+from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 
 GROUPS = (
     "symmetry",
@@ -48,10 +53,71 @@ _MULTIPOLES = ("count variance", "mean dipole", "squared dipole", "squared quadr
 # Degrees; where the ligands of octahedra, tetrahedra and cages see each other.
 _ANGLES = (60, 90, 109, 120, 180)
 _ANGLE_WINDOW = 5
-# Neighbours on one sublattice reach four shells of each lattice; distances that differ by less than
-# this fraction are of one shell.
+# Neighbours on one sublattice reach four shells of each lattice.
 _SHELL_RADIUS = 2.5
-_SHELL_STEP = 0.03
+
+
+class Cell:
+    """One crystal, its parent and its bonds; what several groups need is computed once."""
+
+    def __init__(self, numbers, coords, matrix, pbc, kinds, tolerance):
+        self.numbers, self.coords, self.matrix, self.pbc = numbers, coords, matrix, pbc
+        self.kinds = kinds
+        self.anion = is_anion(numbers)
+        self.parent = find_parent(coords, matrix, pbc, kinds, tolerance)
+
+    @cached_property
+    def neighbors(self):
+        """On the parent lattice, where displacements move no atom between shells."""
+        parent = self.parent
+        return Neighbors(self.numbers, parent.frac @ parent.matrix, parent.matrix, self.pbc)
+
+    @cached_property
+    def vector(self):
+        """From each atom to its neighbours where they really are, in Å; shape (N, M, 3)."""
+        listed = np.isfinite(self.neighbors.distance)[..., None]
+        shift = self.parent.shift
+        moved = shift[self.neighbors.index] - shift[:, None]
+        frac = self.neighbors.vector @ np.linalg.inv(self.parent.matrix)
+        return np.where(listed, (frac + moved) @ self.matrix, 0)
+
+    @cached_property
+    def distance(self):
+        listed = np.isfinite(self.neighbors.distance)
+        return np.where(listed, np.linalg.norm(self.vector, axis=2), np.inf)
+
+    @cached_property
+    def bonded(self):
+        """Mask the bonds: from cations to anions, or among all atoms of a crystal without."""
+        ligand = np.ones_like(self.neighbors.index, dtype=bool)
+        if self.anion.any():
+            ligand = self.anion[self.neighbors.index] & ~self.anion[:, None]
+        return first_coordination(self.neighbors.distance, ligand)
+
+    @cached_property
+    def centres(self):
+        """Atoms at the centre of a polyhedron, shape (N,)."""
+        counts = self.bonded.sum(axis=1)
+        if not self.anion.any():
+            return counts > 0
+        small = (counts == 4) | (counts == 6)
+        return small if small.any() else counts > 0
+
+    @cached_property
+    def octahedra(self):
+        """Octahedral centres, the ranks of their six ligands, and which of these are opposite."""
+        return octahedra(self.neighbors.vector, self.bonded & self.anion_ligands)
+
+    @cached_property
+    def anion_ligands(self):
+        return self.anion[self.neighbors.index]
+
+    @cached_property
+    def tetrahedra(self):
+        """Tetrahedral centres and the ranks of their four ligands."""
+        bonded = self.bonded & self.anion_ligands
+        centre = np.flatnonzero(bonded.sum(axis=1) == 4)
+        return centre, np.nonzero(bonded[centre])[1].reshape(-1, 4)
 
 
 class DisorderDescriber:
@@ -186,7 +252,7 @@ class DisorderDescriber:
         neighbors = Neighbors(cell.numbers[on], coords, parent.matrix, cell.pbc, _SHELL_RADIUS)
         kinds = np.searchsorted(species, cell.numbers[on])
         values = {}
-        shells = _shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
+        shells = sublattice_shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
         for k, shell in enumerate(shells[: self.n_shells], start=1):
             share, random, alpha = pair_order(neighbors, shell, kinds, len(species))
             for a, b in combinations(range(len(species)), 2):
@@ -354,17 +420,3 @@ def _pooled(values, kinds):
     """Deviation of values from the mean of their own kind."""
     means = np.bincount(kinds, values) / np.maximum(np.bincount(kinds), 1)
     return np.sqrt(np.mean((values - means[kinds]) ** 2))
-
-
-def _shells(distance, end):
-    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank.
-
-    All neighbours up to the distance `end` are listed.
-    """
-    complete = np.isfinite(distance).all(axis=0)
-    mean = distance[:, complete].mean(axis=0)
-    following = np.append(mean[1:], end if complete.all() else 0)
-    ends = np.flatnonzero(following > mean * (1 + _SHELL_STEP)) + 1
-    starts = np.concatenate([[0], ends])
-    rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
-    return [(rank >= a) & (rank < b) for a, b in zip(starts, ends)]

@@ -10,18 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._disorder_descriptors import GROUPS, ON_PARENT, DisorderDescriber, at
+from sklmat.features._invalid_rows import formula, load_structures, refuse, unseen_elements
 from sklmat.features._neighbors import compact
 from sklmat.features._parent_lattice import learn_sublattices
-from sklmat.features._table_featurizer import (
-    TableFeaturizer,
-    chosen_groups,
-    formula,
-    in_chunks,
-    load_structures,
-    refuse,
-    symbols_in,
-    unseen_elements,
-)
+from sklmat.features._table_featurizer import TableFeaturizer, chosen_groups, in_chunks, symbols_in
 
 
 class DisorderFeaturizer(TableFeaturizer):

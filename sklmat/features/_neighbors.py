@@ -1,32 +1,9 @@
-"""Neighbour shells of one crystal, as arrays, and the lattice that its atoms sit on."""
-
-from functools import cached_property
+"""Neighbour shells of one crystal, as arrays."""
 
 import numpy as np
 
-# Atoms in the first two shells of each lattice.
-_SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
-
-# Distances to the 18 nearest atoms in units of the nearest. fcc and hcp agree this far.
-_N_RANKS = 18
-_PROFILES = {
-    "bcc": np.repeat([1, np.sqrt(4 / 3), np.sqrt(8 / 3)], [8, 6, 4]),
-    "close-packed": np.repeat([1, np.sqrt(2)], [12, 6]),
-    "sc": np.repeat([1, np.sqrt(2)], [6, 12]),
-    "diamond": np.repeat([1, np.sqrt(8 / 3), np.sqrt(11 / 3)], [4, 12, 2]),
-}
-#: The ideal lattices that `Neighbors.deviations` compares with.
-IDEAL = tuple(_PROFILES)
-# Largest relative root-mean-square deviation from a profile that still counts as that lattice: the
-# worst of 364 relaxed high-entropy alloy cells has 0.0747, and the A15 structure is 0.077 from bcc.
-_MAX_DEVIATION = 0.075
-# Every neighbour of fcc has another straight across (cosine -1), of hcp only half of them (the
-# rest: -5/6), so that the mean over the neighbours is -1 or -11/12.
-_FCC_HCP_BOUNDARY = -23 / 24
-
-# Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc it lies half
-# way between the first shell and the second.
-_SHELL_MARGIN = 1.05
+#: The neighbour list of each atom holds at least so many atoms.
+MIN_NEIGHBORS = 18
 
 
 class Neighbors:
@@ -74,36 +51,6 @@ class Neighbors:
         self.vector = np.zeros((*shape, 3))
         self.vector[center, rank] = coords[other] + image[order] @ matrix - coords[center]
 
-    @cached_property
-    def deviations(self):
-        """Relative deviation of the 18 nearest distances from those of each ideal lattice.
-
-        Root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
-        mean distance; NaN when an atom has fewer than 18 neighbours.
-        """
-        nearest = self.distance[:, :_N_RANKS]
-        if nearest.shape[1] < _N_RANKS or not np.isfinite(nearest).all():
-            return dict.fromkeys(_PROFILES, np.nan)
-        return {name: _deviation(nearest, ideal) for name, ideal in _PROFILES.items()}
-
-    def lattice(self):
-        """Name the lattice of all atoms, whatever their species."""
-        deviation = self.deviations
-        best = min(deviation, key=deviation.get)
-        if not deviation[best] <= _MAX_DEVIATION:
-            return "other"
-        if best == "close-packed":
-            return "fcc" if self._cubic_stacking(slice(12)) else "hcp"
-        if best == "diamond" and not self._cubic_stacking(slice(4, 16)):
-            return "other"
-        return best
-
-    def _cubic_stacking(self, ranks):
-        """Tell fcc from hcp by the angles between twelve neighbours."""
-        unit = self.vector[:, ranks] / self.distance[:, ranks, None]
-        cosines = np.einsum("njx,nkx->njk", unit, unit)
-        return cosines.min(axis=2).mean() < _FCC_HCP_BOUNDARY
-
     def effective_coordination(self, start=None):
         """Hoppe's mean distance (Å) and effective coordination number of each atom.
 
@@ -118,25 +65,6 @@ class Neighbors:
         if bonded.any():
             mean[bonded], number[bonded] = hoppe(distance[bonded])
         return mean, number
-
-    def shells(self, lattice):
-        """Mask the first and the second shell, two arrays of shape (N, M)."""
-        rank = np.broadcast_to(np.arange(self.distance.shape[1]), self.distance.shape)
-        if lattice in _SHELL_SIZES:
-            first, second = _SHELL_SIZES[lattice]
-            return rank < first, (rank >= first) & (rank < first + second)
-        bonded = np.isfinite(self.distance)
-        mean, _ = self.effective_coordination()
-        first = bonded & (self.distance <= _SHELL_MARGIN * mean[:, None])
-        n_first = first.sum(axis=1)
-        mean, _ = self.effective_coordination(start=n_first)
-        beyond = bonded & (rank >= n_first[:, None])
-        return first, beyond & (self.distance <= _SHELL_MARGIN * mean[:, None])
-
-
-def _deviation(distances, ideal):
-    scale = (distances * ideal).sum() / (len(distances) * (ideal**2).sum())
-    return np.sqrt(np.mean((distances / scale - ideal) ** 2)) / ideal.mean()
 
 
 def hoppe(distance):
@@ -168,7 +96,7 @@ def _pairs(coords, matrix, pbc, radius):
         pair = (center != other) | image.any(axis=1)
         center, other, image, distance = center[pair], other[pair], image[pair], distance[pair]
         counts = np.bincount(center, minlength=len(coords))
-        if counts.min() >= _N_RANKS or (radius > reach and not pbc.any()):
+        if counts.min() >= MIN_NEIGHBORS or (radius > reach and not pbc.any()):
             return center, other, image, distance
         radius *= 2
 

@@ -1,7 +1,5 @@
 """The ideal lattice below a disordered crystal: its sublattices, ideal sites and symmetry."""
 
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
@@ -9,8 +7,9 @@ from itertools import combinations, product
 import numpy as np
 
 from sklmat.elements import element_table
+from sklmat.features._infer_lattice import lattice_name
 from sklmat.features._neighbors import Neighbors
-from sklmat.features._structure_descriptors import symmetry_dataset
+from sklmat.features._symmetry import quiet_spglib, symmetry_dataset
 
 #: Elements that count as anions wherever a crystal also holds others.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
@@ -110,26 +109,12 @@ def find_parent(coords, matrix, pbc, kinds, tolerance):
 def _from_spglib(frac, matrix, kinds, tolerance):
     """Ideal lattice and sites as spglib standardises them, at the largest tolerance that works."""
     for share in (1, 1 / 2, 1 / 4):
-        with _quiet_spglib():
+        with quiet_spglib():
             dataset = symmetry_dataset(matrix, frac, kinds, share * tolerance)
         found = None if dataset is None else _standard_sites(dataset, frac, kinds)
         if found is not None:
             return found
     return None
-
-
-@contextmanager
-def _quiet_spglib():
-    """Keep spglib from printing a line for each of the tolerances that it tries and gives up."""
-    before = os.environ.get("SPGLIB_WARNING")
-    os.environ["SPGLIB_WARNING"] = "OFF"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["SPGLIB_WARNING"]
-        else:
-            os.environ["SPGLIB_WARNING"] = before
 
 
 def _standard_sites(dataset, frac, kinds):
@@ -161,7 +146,7 @@ def _from_bravais(coords, matrix, kinds, tolerance):
     for kind in np.unique(kinds):
         own = coords[kinds == kind]
         neighbors = Neighbors(kinds[kinds == kind], own, matrix, (True,) * 3)
-        lattice = neighbors.lattice()
+        lattice = lattice_name(neighbors)
         if lattice in _BRAVAIS and (best is None or len(own) < len(best[1])):
             best = kind, own, lattice, neighbors
     if best is None:

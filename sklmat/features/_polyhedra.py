@@ -112,41 +112,6 @@ def distortion(cell):
     return spread / mean, np.linalg.norm(vectors.sum(axis=1) / counts[:, None], axis=1)
 
 
-def multipoles(excess, unit, bonded):
-    """How unevenly species are spread over the ligands of the polyhedra.
-
-    Parameters
-    ----------
-    excess : ndarray of shape (S, P, M)
-        For species, polyhedra and ligands: 1 - c where the species is, else -c, with its share c of
-        the sublattice; 0 where there is no ligand.
-    unit : ndarray of shape (P, M, 3)
-        Directions to the ligands.
-    bonded : ndarray of bool, shape (P, M)
-
-    Returns
-    -------
-    values : list of 4 floats
-        Count variance, mean dipole, squared dipole and squared quadrupole.
-    """
-    n_ligands = np.maximum(bonded.sum(axis=1), 1)
-    count = excess.sum(axis=2) ** 2 / n_ligands
-    dipole = (np.einsum("spm,pmx->spx", excess, unit) ** 2).sum(axis=2) / n_ligands
-    tensor = unit[..., :, None] * unit[..., None, :] - np.eye(3) / 3
-    quadrupole = np.einsum("spm,pmxy->spxy", excess, tensor)
-    quadrupole = (quadrupole**2).sum(axis=(2, 3)) / (2 / 3 * n_ligands)
-    squares = (moment.sum(axis=0) / 2 for moment in (count, dipole, quadrupole))
-    count, dipole, quadrupole = squares
-    return [count.mean(), np.sqrt(dipole).mean(), dipole.mean(), quadrupole.mean()]
-
-
-def pairs_by_angle(values, unit, bonded):
-    """Angles (°) of all pairs of ligands of one polyhedron, and the values of shape (P, M, M)."""
-    first, second = np.triu_indices(bonded.shape[1], 1)
-    pair = bonded[:, first] & bonded[:, second]
-    return angle(unit[:, first], unit[:, second])[pair], values[:, first, second][pair]
-
-
 def voronoi_volumes(coords, matrix, pbc):
     """Volume of the Voronoi cell of each atom, in Å³; NaN without periodic images."""
     from scipy.spatial import ConvexHull, Voronoi

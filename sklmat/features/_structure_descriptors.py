@@ -1,11 +1,12 @@
 """One row of `StructureFeaturizer` from the arrays of one crystal."""
 
-import warnings
-
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._neighbors import IDEAL, Neighbors
+from sklmat.features._infer_lattice import IDEAL, lattice_deviations, lattice_name, shells
+from sklmat.features._neighbors import Neighbors
+from sklmat.features._short_range_order import pair_order
+from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 
 GROUPS = ("volume", "distances", "coordination", "order", "symmetry", "lattice")
 _SUMMARY = ("mean", "deviation", "min", "max")
@@ -17,20 +18,6 @@ _CONTRASTS = ("electronegativity (Pauling)", "metallic radius (Å)")
 _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
 
-# Order of each crystallographic point group: how many rotations it has.
-POINT_GROUP_ORDER = {
-    **dict.fromkeys(["1"], 1),
-    **dict.fromkeys(["-1", "2", "m"], 2),
-    **dict.fromkeys(["3"], 3),
-    **dict.fromkeys(["2/m", "222", "mm2", "4", "-4"], 4),
-    **dict.fromkeys(["-3", "32", "3m", "6", "-6"], 6),
-    **dict.fromkeys(["mmm", "4/m", "422", "4mm", "-42m", "-4m2"], 8),
-    **dict.fromkeys(["-3m", "6/m", "622", "6mm", "-62m", "-6m2"], 12),
-    "23": 12,
-    "4/mmm": 16,
-    **dict.fromkeys(["6/mmm", "m-3", "432", "-43m"], 24),
-    "m-3m": 48,
-}
 # Last space-group number of each crystal system, triclinic to cubic.
 _LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
 
@@ -54,19 +41,19 @@ class Describer:
 
     def _row(self, numbers, coords, matrix, pbc):
         neighbors = Neighbors(numbers, coords, matrix, pbc)
-        lattice = neighbors.lattice()
+        lattice = lattice_name(neighbors)
         kinds = self.position[numbers]
-        shells = neighbors.shells(lattice)
+        both = shells(neighbors, lattice)
         values = []
         for group in self.groups:
             if group == "volume":
                 values += self._volume(neighbors, kinds)
             elif group == "distances":
-                values += _distances(neighbors, shells)
+                values += _distances(neighbors, both)
             elif group == "coordination":
-                values += _coordination(neighbors, shells)
+                values += _coordination(neighbors, both)
             elif group == "order":
-                values += self._order(neighbors, kinds, shells)
+                values += self._order(neighbors, kinds, both)
             elif group == "symmetry":
                 values += _symmetry(numbers, coords, matrix, self.symprec)
             else:
@@ -101,17 +88,6 @@ class Describer:
         return values
 
 
-def pair_order(neighbors, shell, kinds, n_kinds):
-    """Shares of a shell's ordered pairs, those of a random crystal, and Warren-Cowley α."""
-    atom, rank = np.nonzero(shell)
-    pair = kinds[atom] * n_kinds + kinds[neighbors.index[atom, rank]]
-    counts = np.bincount(pair, minlength=n_kinds * n_kinds).reshape(n_kinds, n_kinds)
-    share = (counts + counts.T) / max(2 * counts.sum(), 1)
-    ends = share.sum(axis=0)
-    random = np.outer(ends, ends)
-    return share, random, np.where(random > 0, 1 - share / np.where(random > 0, random, 1), 0)
-
-
 def _known(table, column):
     """Hold the property's values in a list, which is empty when an element lacks it."""
     values = table[column].to_numpy()
@@ -135,7 +111,7 @@ def _distances(neighbors, shells):
         deviations[1],
         means[1] / means[0],
         displacement,
-        *neighbors.deviations.values(),
+        *lattice_deviations(neighbors).values(),
     ]
 
 
@@ -146,19 +122,6 @@ def _coordination(neighbors, shells):
 
 def _summary(values):
     return [values.mean(), values.std(), values.min(), values.max()]
-
-
-def symmetry_dataset(matrix, frac, kinds, symprec):
-    """Ask spglib; None where it finds no symmetry."""
-    import spglib
-
-    with warnings.catch_warnings():
-        # spglib 2.7 and 2.8 announce on each call that failures will raise; both ways are met here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return spglib.get_symmetry_dataset((matrix, frac, kinds), symprec=symprec)
-        except getattr(spglib, "SpglibError", RuntimeError):
-            return None
 
 
 def _symmetry(numbers, coords, matrix, symprec):

@@ -7,20 +7,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._lattice import lattice_labels
+from sklmat.features._infer_lattice import lattice_labels
+from sklmat.features._invalid_rows import formula, load_structures, refuse, unseen, unseen_elements
 from sklmat.features._neighbors import compact
 from sklmat.features._structure_descriptors import GROUPS, Describer, column_names
-from sklmat.features._table_featurizer import (
-    TableFeaturizer,
-    chosen_groups,
-    formula,
-    in_chunks,
-    load_structures,
-    refuse,
-    symbols_in,
-    unseen,
-    unseen_elements,
-)
+from sklmat.features._table_featurizer import TableFeaturizer, chosen_groups, in_chunks, symbols_in
 
 
 class StructureFeaturizer(TableFeaturizer):

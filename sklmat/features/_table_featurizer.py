@@ -1,7 +1,5 @@
 """What the table featurizers have in common: pandas out by default, rows refused by name."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import sklearn
@@ -10,8 +8,6 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
-from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.structures import check_structures, is_graphs
 
 # Crystals sent to a worker at once, at most: about a tenth of a second of work.
 _CHUNK = 50
@@ -49,54 +45,6 @@ class TableFeaturizer(TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, columns=self.get_feature_names_out(), index=index)
 
 
-def load_structures(X, on_invalid):
-    """Pass `X` through the one door, refusing graphs, which no longer hold the structures."""
-    if is_graphs(X):
-        raise TypeError(
-            "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
-            "that the graphs were built from"
-        )
-    return check_structures(X, on_invalid=on_invalid)
-
-
-def refuse(errors, on_invalid):
-    """Raise the first of `errors`, or warn of all: rows that the table has no columns for."""
-    if errors and on_invalid == "raise":
-        raise errors[0]
-    if errors:
-        lines = "\n".join(f"  {error}" for error in errors)
-        warnings.warn(
-            f"{len(errors)} of the rows cannot be described and are NaN:\n{lines}",
-            InvalidStructureWarning,
-            stacklevel=4,
-        )
-
-
-def unseen(kind, rows, formulas, seen):
-    """Build one error for each row (a dict row -> names) with something that fit did not see."""
-    return [
-        InvalidStructureError(
-            row,
-            formulas(row),
-            f"holds the {kind} {', '.join(names)}, which no structure of fit had (seen: "
-            f"{', '.join(seen)}); fit on data that has it, or leave this row out",
-        )
-        for row, names in sorted(rows.items())
-    ]
-
-
-def unseen_elements(structures, crystals, elements):
-    """Build one error for each compact crystal (a dict row -> arrays) with another element."""
-    table = element_table()
-    seen = set(table.loc[elements, "atomic number"])
-    new = {}
-    for row, (numbers, *_) in crystals.items():
-        extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
-        if extra:
-            new[row] = extra
-    return unseen("element", new, lambda row: formula(structures[row]), elements)
-
-
 def chosen_groups(groups, known, default):
     """List the groups of columns that were asked for."""
     groups = list(default if groups is None else groups)
@@ -112,11 +60,6 @@ def symbols_in(structures):
     """Symbols of all elements in the structures, alphabetically."""
     numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
     return sorted(element_table().index[numbers - 1])
-
-
-def formula(structure):
-    """Formula for error messages."""
-    return structure.formula.replace(" ", "")
 
 
 def in_chunks(describe, crystals, n_jobs, verbose):
