@@ -1,4 +1,4 @@
-"""Compositions as tables: fractions, lattice, and statistics of element properties."""
+"""CompositionFeaturizer: fractions, lattice, element properties and mixing entropy as a table."""
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
-from sklmat.features._invalid_rows import load_structures, refuse, unseen
+from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import is_graphs
 
@@ -193,7 +193,7 @@ class CompositionFeaturizer(TableFeaturizer):
         lattices = lattice_labels(items[rows]) if self.lattices_ and len(rows) else None
         if lattices is not None:
             new = {r: [name] for r, name in zip(rows, lattices) if name not in self.lattices_}
-            errors += unseen("lattice", new, lambda r: _formula(items[r]), self.lattices_)
+            errors += unseen_errors("lattice", new, items, self.lattices_)
             usable = ~np.isin(rows, list(new))
             rows, lattices = rows[usable], lattices[usable]
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
@@ -247,7 +247,7 @@ class CompositionFeaturizer(TableFeaturizer):
             row: [symbols[z - 1] for z in other[amounts[row, other] > 0]]
             for row in rows[(amounts[np.ix_(rows, other)] > 0).any(axis=1)]
         }
-        return unseen("element", new, lambda row: _formula(items[row]), self.elements_)
+        return unseen_errors("element", new, items, self.elements_)
 
     def _describe(self, fractions, lattices):
         columns = [fractions]
@@ -320,7 +320,3 @@ def _atoms(item):
     if isinstance(item, Composition):
         return [specie.Z for specie in item], list(item.values())
     return np.unique(item.atomic_numbers, return_counts=True)
-
-
-def _formula(item):
-    return item.formula.replace(" ", "")

@@ -1,32 +1,32 @@
-"""Which lattice the atoms of a crystal sit on."""
+"""infer_lattice: the lattice (bcc, fcc, hcp, sc, diamond) on which the atoms of a crystal sit."""
 
 import numpy as np
 
 from sklmat.features._invalid_rows import load_structures
-from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, compact
+from sklmat.features._neighbors import (
+    MIN_NEIGHBORS,
+    CrystalArrays,
+    Neighbors,
+    crystal_arrays,
+    find_neighbors,
+)
 
-# Atoms in the first two shells of each lattice.
-_SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
-
-# Distances to the 18 nearest atoms in units of the nearest. fcc and hcp agree this far.
-_PROFILES = {
+#: How many atoms the first two shells of each lattice hold.
+SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
+# Distances to the 18 nearest atoms in units of the nearest. Those of fcc and hcp are the same.
+_IDEAL_DISTANCES = {
     "bcc": np.repeat([1, np.sqrt(4 / 3), np.sqrt(8 / 3)], [8, 6, 4]),
     "close-packed": np.repeat([1, np.sqrt(2)], [12, 6]),
     "sc": np.repeat([1, np.sqrt(2)], [6, 12]),
     "diamond": np.repeat([1, np.sqrt(8 / 3), np.sqrt(11 / 3)], [4, 12, 2]),
 }
-#: The ideal lattices that `lattice_deviations` compares with.
-IDEAL = tuple(_PROFILES)
-# Largest relative root-mean-square deviation from a profile that still counts as that lattice: the
-# worst of 364 relaxed high-entropy alloy cells has 0.0747, and the A15 structure is 0.077 from bcc.
+# Largest relative root-mean-square deviation from ideal distances that still counts as that
+# lattice: the worst of 364 relaxed high-entropy alloy cells has 0.0747, and the A15 structure is
+# 0.077 from bcc.
 _MAX_DEVIATION = 0.075
-# Every neighbour of fcc has another straight across (cosine -1), of hcp only half of them (the
-# rest: -5/6), so that the mean over the neighbours is -1 or -11/12.
+# Every neighbour of fcc has another one opposite (cosine -1), of hcp only half of them (the others:
+# -5/6), so that the mean over the neighbours is -1 or -11/12.
 _FCC_HCP_BOUNDARY = -23 / 24
-
-# Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc it lies half
-# way between the first shell and the second.
-_SHELL_MARGIN = 1.05
 
 
 def infer_lattice(structures):
@@ -52,9 +52,9 @@ def infer_lattice(structures):
     The distances from each atom to its 18 nearest neighbours, sorted, are compared with those of
     the ideal lattices (bcc 8 + 6 + 4, close-packed 12 + 6, sc 6 + 12, diamond 4 + 12 + 2), with the
     lattice parameter that fits best. The lattice with the smallest root-mean-square deviation wins
-    if that is at most 7.5 % of the mean distance, and "other" is the answer if not. fcc is told
-    from hcp, and diamond from its hexagonal form (which is "other"), by how straight the angles
-    across an atom are: all twelve neighbours of fcc have one opposite, six of those of hcp.
+    if that is at most 7.5 % of the mean distance, and "other" is the answer if not. fcc is
+    distinguished from hcp, and diamond from its hexagonal form (which is "other"), by the angles
+    between neighbours: all twelve neighbours of fcc have one opposite, six of those of hcp.
     Random displacements of 7 % of the nearest-neighbour distance change no answer.
 
     Species are ignored: CsCl (B2) is "bcc", L1₂ "fcc", NaCl "sc" and zincblende "diamond".
@@ -80,24 +80,28 @@ def infer_lattice(structures):
 
 def lattice_labels(structures):
     """Do what `infer_lattice` does, for pymatgen structures that were checked before."""
-    labels = [lattice_name(Neighbors(*compact(structure))) for structure in structures]
+    labels = [_lattice_of_crystal(crystal) for crystal in crystal_arrays(structures)]
     return np.array(labels, dtype="U7")
 
 
-def lattice_name(neighbors):
-    """Name the lattice of all atoms, whatever their species."""
-    deviation = lattice_deviations(neighbors)
-    best = min(deviation, key=deviation.get)
-    if not deviation[best] <= _MAX_DEVIATION:
+def _lattice_of_crystal(crystal: CrystalArrays):
+    neighbors = find_neighbors(crystal.positions, crystal.lattice, crystal.pbc)
+    return recognize_lattice(neighbors, lattice_deviations(neighbors))
+
+
+def recognize_lattice(neighbors: Neighbors, deviations: dict[str, float]) -> str:
+    """Name the lattice of all atoms from their neighbours and the `lattice_deviations` of these."""
+    best = min(deviations, key=deviations.get)
+    if not deviations[best] <= _MAX_DEVIATION:
         return "other"
     if best == "close-packed":
-        return "fcc" if _cubic_stacking(neighbors, slice(12)) else "hcp"
-    if best == "diamond" and not _cubic_stacking(neighbors, slice(4, 16)):
+        return "fcc" if _is_cubic_stacking(neighbors, slice(12)) else "hcp"
+    if best == "diamond" and not _is_cubic_stacking(neighbors, slice(4, 16)):
         return "other"
     return best
 
 
-def lattice_deviations(neighbors):
+def lattice_deviations(neighbors: Neighbors) -> dict[str, float]:
     """Relative deviation of the 18 nearest distances from those of each ideal lattice.
 
     Root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
@@ -105,8 +109,8 @@ def lattice_deviations(neighbors):
     """
     nearest = neighbors.distance[:, :MIN_NEIGHBORS]
     if nearest.shape[1] < MIN_NEIGHBORS or not np.isfinite(nearest).all():
-        return dict.fromkeys(_PROFILES, np.nan)
-    return {name: _deviation(nearest, ideal) for name, ideal in _PROFILES.items()}
+        return dict.fromkeys(_IDEAL_DISTANCES, np.nan)
+    return {name: _deviation(nearest, ideal) for name, ideal in _IDEAL_DISTANCES.items()}
 
 
 def _deviation(distances, ideal):
@@ -114,23 +118,8 @@ def _deviation(distances, ideal):
     return np.sqrt(np.mean((distances / scale - ideal) ** 2)) / ideal.mean()
 
 
-def _cubic_stacking(neighbors, ranks):
-    """Tell fcc from hcp by the angles between twelve neighbours."""
-    unit = neighbors.vector[:, ranks] / neighbors.distance[:, ranks, None]
-    cosines = np.einsum("njx,nkx->njk", unit, unit)
+def _is_cubic_stacking(neighbors, ranks):
+    """Distinguish fcc from hcp by the angles between the twelve neighbours at `ranks`."""
+    direction = neighbors.vector[:, ranks] / neighbors.distance[:, ranks, None]
+    cosines = np.einsum("njx,nkx->njk", direction, direction)
     return cosines.min(axis=2).mean() < _FCC_HCP_BOUNDARY
-
-
-def shells(neighbors, lattice):
-    """Mask the first and the second shell, two arrays of shape (N, M)."""
-    rank = np.broadcast_to(np.arange(neighbors.distance.shape[1]), neighbors.distance.shape)
-    if lattice in _SHELL_SIZES:
-        first, second = _SHELL_SIZES[lattice]
-        return rank < first, (rank >= first) & (rank < first + second)
-    bonded = np.isfinite(neighbors.distance)
-    mean, _ = neighbors.effective_coordination()
-    first = bonded & (neighbors.distance <= _SHELL_MARGIN * mean[:, None])
-    n_first = first.sum(axis=1)
-    mean, _ = neighbors.effective_coordination(start=n_first)
-    beyond = bonded & (rank >= n_first[:, None])
-    return first, beyond & (neighbors.distance <= _SHELL_MARGIN * mean[:, None])

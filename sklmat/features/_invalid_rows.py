@@ -1,4 +1,4 @@
-"""load_structures, refuse: rows that a featurizer cannot describe raise, or become NaN."""
+"""load_structures, refuse: rows that a featurizer cannot describe raise an error, or become NaN."""
 
 import warnings
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.features._neighbors import CrystalArrays, crystal_arrays
 from sklmat.structures import check_structures, is_graphs
 
 
 def load_structures(X, on_invalid):
-    """Pass `X` through the one door, refusing graphs, which no longer hold the structures."""
+    """Check `X` as structures, and refuse graphs, which no longer hold the structures."""
     if is_graphs(X):
         raise TypeError(
             "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
@@ -20,7 +21,7 @@ def load_structures(X, on_invalid):
 
 
 def refuse(errors, on_invalid):
-    """Raise the first of `errors`, or warn of all: rows that the table has no columns for."""
+    """Raise the first of the errors, or warn of all, where `on_invalid` is "warn"."""
     if errors and on_invalid == "raise":
         raise errors[0]
     if errors:
@@ -32,31 +33,65 @@ def refuse(errors, on_invalid):
         )
 
 
-def unseen(kind, rows, formulas, seen):
+def crystals_of_known_elements(
+    structures, elements, on_invalid
+) -> tuple[dict[int, CrystalArrays], list[InvalidStructureError]]:
+    """Arrays of the rows that hold no other element than `elements`, and errors for the others.
+
+    Rows of `structures` that are None have neither. Where `on_invalid` is "raise", the first of
+    the errors is raised.
+    """
+    rows = [row for row, structure in enumerate(structures) if structure is not None]
+    crystals = dict(zip(rows, crystal_arrays(structures[rows])))
+    table = element_table()
+    known = set(table.loc[elements, "atomic number"])
+    unseen = {}
+    for row, crystal in crystals.items():
+        others = [table.index[z - 1] for z in np.unique(crystal.atomic_numbers) if z not in known]
+        if others:
+            unseen[row] = others
+    errors = unseen_errors("element", unseen, structures, elements)
+    if on_invalid == "raise":
+        refuse(errors, on_invalid)
+    return {row: crystal for row, crystal in crystals.items() if row not in unseen}, errors
+
+
+def unseen_errors(what, names, items, seen) -> list[InvalidStructureError]:
     """Build one error for each row (a dict row -> names) with something that fit did not see."""
     return [
         InvalidStructureError(
             row,
-            formulas(row),
-            f"holds the {kind} {', '.join(names)}, which no structure of fit had (seen: "
+            formula(items[row]),
+            f"holds the {what} {', '.join(names[row])}, which no structure of fit had (seen: "
             f"{', '.join(seen)}); fit on data that has it, or leave this row out",
         )
-        for row, names in sorted(rows.items())
+        for row in sorted(names)
     ]
 
 
-def unseen_elements(structures, crystals, elements):
-    """Build one error for each compact crystal (a dict row -> arrays) with another element."""
-    table = element_table()
-    seen = set(table.loc[elements, "atomic number"])
-    new = {}
-    for row, (numbers, *_) in crystals.items():
-        extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
-        if extra:
-            new[row] = extra
-    return unseen("element", new, lambda row: formula(structures[row]), elements)
+def missing_value_errors(structures, rows, values, names, reasons) -> list[InvalidStructureError]:
+    """Build one error for each of the rows whose value in one of some columns is NaN.
+
+    Parameters
+    ----------
+    structures : ndarray of shape (C,)
+    rows : iterable of int
+    values : ndarray of shape (C, F)
+    names : list of str
+        Names of the columns of `values`.
+    reasons : dict of str
+        Column names, each with what is wrong with a row that has no value there.
+    """
+    columns = {names.index(name): reason for name, reason in reasons.items()}
+    errors = {}
+    for row in rows:
+        for column, reason in columns.items():
+            if np.isnan(values[row, column]):
+                error = InvalidStructureError(row, formula(structures[row]), reason)
+                errors.setdefault(row, error)
+    return list(errors.values())
 
 
-def formula(structure):
-    """Formula for error messages."""
-    return structure.formula.replace(" ", "")
+def formula(item):
+    """Formula of a structure or composition, for error messages."""
+    return item.formula.replace(" ", "")

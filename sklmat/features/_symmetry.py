@@ -1,10 +1,10 @@
-"""symmetry_dataset: what spglib finds about a crystal's symmetry; orders of the point groups."""
+"""symmetry_dataset: space group and equivalent sites from spglib; orders of the point groups."""
 
 import os
 import warnings
 from contextlib import contextmanager
 
-# Order of each crystallographic point group: how many rotations it has.
+#: Order of each crystallographic point group: how many rotations it has.
 POINT_GROUP_ORDER = {
     **dict.fromkeys(["1"], 1),
     **dict.fromkeys(["-1", "2", "m"], 2),
@@ -20,15 +20,15 @@ POINT_GROUP_ORDER = {
 }
 
 
-def symmetry_dataset(matrix, frac, kinds, symprec):
-    """Ask spglib; None where it finds no symmetry."""
+def symmetry_dataset(lattice, frac_coords, types, symprec):
+    """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None where it finds none."""
     import spglib
 
     with warnings.catch_warnings():
-        # spglib 2.7 and 2.8 announce on each call that failures will raise; both ways are met here.
+        # spglib 2.7 and 2.8 announce on each call that failures will raise; both are handled here.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return spglib.get_symmetry_dataset((matrix, frac, kinds), symprec=symprec)
+            return spglib.get_symmetry_dataset((lattice, frac_coords, types), symprec=symprec)
         except getattr(spglib, "SpglibError", RuntimeError):
             return None
 
