@@ -365,7 +365,7 @@ def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
 
 def _shell_columns(crystal, schema, mixed):
     """Order of the species of one sublattice in each of its neighbour shells."""
-    orders = _shell_orders(crystal, schema.species[mixed], crystal.sublattice == mixed)
+    orders = _shell_orders(crystal, schema, mixed)
     columns = {}
     for k in range(1, schema.n_shells + 1):
         order = orders[k - 1] if k <= len(orders) else None
@@ -385,17 +385,21 @@ def _shell_columns(crystal, schema, mixed):
     return columns
 
 
-def _shell_orders(crystal, species, on_sublattice):
+def _shell_orders(crystal, schema, mixed):
     """Pairs of species in each shell of a sublattice, nearest first; none without atoms on it."""
+    on_sublattice = crystal.sublattice == mixed
     if not on_sublattice.any():
         return []
-    parent = crystal.parent
+    parent, species = crystal.parent, schema.species[mixed]
     neighbors = find_neighbors(
         parent.positions[on_sublattice], parent.lattice, crystal.pbc, _SHELL_RADIUS
     )
     shells = sublattice_shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
     own_species = np.searchsorted(species, crystal.atomic_numbers[on_sublattice])
-    return [pair_order(neighbors, shell, own_species, len(species)) for shell in shells]
+    return [
+        pair_order(neighbors, shell, own_species, len(species))
+        for shell in shells[: schema.n_shells]
+    ]
 
 
 def _surrounding_columns(crystal, schema, mixed, centre, bonded):
@@ -478,10 +482,12 @@ GROUPS = {
 }
 
 
-def describe_disorder(crystal: CrystalArrays, groups, schema: DisorderSchema) -> dict[str, float]:
-    """Column names and values of one crystal."""
-    disordered = DisorderedCrystal(crystal, schema)
-    columns = {}
-    for group in groups:
-        columns.update(GROUPS[group](disordered, schema))
-    return columns
+def describe_disorder(crystals: list[CrystalArrays], groups, schema: DisorderSchema) -> list[dict]:
+    """Column names and values of each crystal."""
+    rows = []
+    for crystal in crystals:
+        disordered, columns = DisorderedCrystal(crystal, schema), {}
+        for group in groups:
+            columns.update(GROUPS[group](disordered, schema))
+        rows.append(columns)
+    return rows

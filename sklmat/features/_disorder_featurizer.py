@@ -48,10 +48,10 @@ class DisorderFeaturizer(TableFeaturizer):
           group, 1 to 48: those of the space group without lattice translations, whose number would
           depend on the cell given); space group number; and, with several sublattices, inequivalent
           sites of each. All of it for every `symprec`, on the crystal as it is [1]_, and once more
-          "on the parent lattice": species on the ideal sites of the parent, where displacements
-          have no say. Last the logarithm of the index of that space group in the parent's, that is
-          of the number of equivalent ways to arrange the species, ln[(n_parent / a_parent) /
-          (n / a)] with n operations and a atoms in the primitive cell.
+          "on the parent lattice": species on the ideal sites of the parent, without displacements.
+          Last the logarithm of the index of that space group in the parent's, that is of the number
+          of equivalent ways to arrange the species, ln[(n_parent / a_parent) / (n / a)] with n
+          operations and a atoms in the primitive cell.
         - "bonds": mean (Å), variance (Å²) and skew, m₃ / m₂^1.5 of the central moments, of the bond
           lengths of each pair of species.
         - "angles": mean (°), variance (°²) and skew of the bond angles at each species: at the
@@ -95,7 +95,7 @@ class DisorderFeaturizer(TableFeaturizer):
         Distance in Å within which the crystal, its sublattices taken as one kind each, must match
         its parent. The default finds cubic CsSnX₃ below displacements of 0.25 Å in random
         directions in 40 of 40 cells of 20 atoms (0.7: 38, 0.5: 26). None does without a parent: its
-        columns are left out, and neighbours are sought where the atoms are.
+        columns are left out, and neighbours are found at the displaced positions.
     sublattices : sequence of sequences of str, default=None
         Which species share a sublattice, such as ``(("Br", "I"),)``; others are on their own.
         By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share one; cations share one with
@@ -145,20 +145,20 @@ class DisorderFeaturizer(TableFeaturizer):
     nothing is its own parent.
 
     Bonds and polyhedra are found on the parent and measured in the crystal, so that displacements
-    change lengths but not who is a neighbour. Cations bind to anions, in data of one kind all atoms
-    to each other: to those before the widest relative step in the sorted distances, at most 16 (12
-    in fcc, 14 in bcc).
-    Br and I at different distances so count alike. Polyhedra are centred on cations with 4 or 6
+    change lengths but not which atoms are neighbours. Cations bind to anions, and where a crystal
+    has no anions or no cations all atoms to each other: to those before the widest relative step in
+    the sorted distances, at most 16 (12 in fcc, 14 in bcc). In this way Br and I count alike
+    although their distances differ. Polyhedra are centred on cations with 4 or 6
     anions, on all cations in a crystal without such, and on all atoms of an alloy; octahedra need
     six ligands that are opposite in pairs. Quadratic elongation, angle variance, angles and
     tilts are for octahedra and tetrahedra of anions only. Shells of a sublattice end where the mean
     distance at a rank steps up by more than 3 %.
 
-    Columns are those that at least one crystal of `fit` has something to tell for. Another crystal
-    without it, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral value, so that the
-    table has no NaN and neither trees nor tests of distributions see a difference that is not
-    there: the mean over the crystals of `fit` that have one, and 0 in the group "order", where it
-    means none. A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
+    Columns are those that have a value for at least one crystal of `fit`. A crystal without a
+    value, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral one, so that the table has
+    no NaN and missing values do not look like a difference between crystals to trees and to tests
+    of distributions: the mean over the crystals of `fit` that have a value, and 0 (no order) in the
+    group "order". A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
 
     All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
     cell, to rounding, but for the counts at a `symprec` as large as the displacements. The output
@@ -248,8 +248,8 @@ class DisorderFeaturizer(TableFeaturizer):
             When a row is no usable crystal, or spglib fails on it, and `on_invalid` is "raise".
         ValueError
             When a group is unknown, a tolerance is not positive, `sublattices` names a species
-            twice or something that is no element, no row can be used, or no crystal has what the
-            groups tell.
+            twice or something that is no element, no row can be used, or no crystal has a
+            value in any column of the groups.
         TypeError
             When `X` is a `CrystalGraphs`.
         """
@@ -327,8 +327,8 @@ class DisorderFeaturizer(TableFeaturizer):
         self.feature_names_ = [name for name, is_kept in zip(names, kept) if is_kept]
         order_columns = []
         if "order" in groups:
-            order_columns = list(describe_disorder(crystals[0], ["order"], self._schema()))
-        self.neutral_ = np.where(np.isin(self.feature_names_, order_columns), 0.0, means)
+            [order_columns] = describe_disorder(crystals[:1], ["order"], self._schema())
+        self.neutral_ = np.where(np.isin(self.feature_names_, list(order_columns)), 0.0, means)
         return names, values, described
 
     def _describe(self, structures):
@@ -369,7 +369,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return np.where(np.isnan(values) & described[:, None], self.neutral_, values)
 
     def _symmetry_reasons(self):
-        """Columns that have a value wherever spglib finds a symmetry, and what to say if not."""
+        """Columns without a value where spglib finds no symmetry, each with an error message."""
         if "symmetry" not in self.groups_:
             return {}
         places = [at_symprec(symprec) for symprec in self._tolerances()]

@@ -17,7 +17,7 @@ IDEAL_SYMPREC = 1e-3
 _BRAVAIS = {"fcc": (12, 12, 1 / 2), "bcc": (14, 8, 1 / 3), "sc": (6, 6, 1.0)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parent:
     """The ideal crystal of a crystal, and the displacements from it.
 
@@ -27,8 +27,11 @@ class Parent:
         Ideal lattice vectors in Å, of the same volume as the crystal's, in any orientation.
     frac_coords : ndarray of shape (N, 3)
         Ideal sites in units of the lattice vectors.
+    positions : ndarray of shape (N, 3)
+        The same sites in Å.
     displacement : ndarray of shape (N, 3)
-        From there to the crystal's atoms, in the same units; its mean is zero.
+        From the ideal sites to the crystal's atoms, in units of the lattice vectors; its mean is
+        zero.
     symmetry : spglib dataset or None
         Of the ideal crystal with one kind of atom per sublattice, in some cell; None where the
         crystal is its own parent.
@@ -36,13 +39,9 @@ class Parent:
 
     lattice: np.ndarray
     frac_coords: np.ndarray
+    positions: np.ndarray
     displacement: np.ndarray
     symmetry: object
-
-    @property
-    def positions(self):
-        """Ideal sites in Cartesian coordinates, in Å."""
-        return self.frac_coords @ self.lattice
 
 
 def find_parent(positions, lattice, pbc, sublattice, tolerance) -> Parent:
@@ -65,7 +64,8 @@ def find_parent(positions, lattice, pbc, sublattice, tolerance) -> Parent:
             ideal = _from_spglib(frac_coords, lattice, sublattice, tolerance)
     ideal_lattice, sites, symmetry = (lattice, frac_coords, None) if ideal is None else ideal
     displacement = frac_coords - sites
-    return Parent(ideal_lattice, sites, displacement - displacement.mean(axis=0), symmetry)
+    displacement = displacement - displacement.mean(axis=0)
+    return Parent(ideal_lattice, sites, sites @ ideal_lattice, displacement, symmetry)
 
 
 def _from_spglib(frac_coords, lattice, sublattice, tolerance):

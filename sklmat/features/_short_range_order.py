@@ -12,30 +12,27 @@ _SHELL_STEP = 0.03
 
 
 class PairOrder(NamedTuple):
-    """Pairs of species in one neighbour shell; arrays of shape (S, S) for S species.
+    """Pairs of species in one neighbour shell, of S species.
 
     Attributes
     ----------
-    fraction : ndarray
+    fraction : ndarray of shape (S, S)
         Fraction of the shell's ordered pairs.
-    random : ndarray
+    random : ndarray of shape (S, S)
         The same in a random crystal.
-    alpha : ndarray
+    alpha : ndarray of shape (S, S)
         Warren-Cowley parameter, 0 where a species is absent.
+    mean_magnitude : float
+        Mean of the magnitude of the Warren-Cowley parameter, weighted with the random fractions.
+    excess_of_like_pairs : float
+        Fraction of pairs of the same species, less that in a random crystal.
     """
 
     fraction: np.ndarray
     random: np.ndarray
     alpha: np.ndarray
-
-    @property
-    def mean_magnitude(self):
-        """Mean of the magnitude of the Warren-Cowley parameter over pairs of a random crystal."""
-        return (self.random * np.abs(self.alpha)).sum()
-
-    @property
-    def excess_of_like_pairs(self):
-        return np.trace(self.fraction - self.random)
+    mean_magnitude: float
+    excess_of_like_pairs: float
 
 
 def pair_order(neighbors: Neighbors, shell, species, n_species) -> PairOrder:
@@ -57,7 +54,8 @@ def pair_order(neighbors: Neighbors, shell, species, n_species) -> PairOrder:
     ends = fraction.sum(axis=0)
     random = np.outer(ends, ends)
     alpha = np.where(random > 0, 1 - fraction / np.where(random > 0, random, 1), 0)
-    return PairOrder(fraction, random, alpha)
+    mean_magnitude = (random * np.abs(alpha)).sum()
+    return PairOrder(fraction, random, alpha, mean_magnitude, np.trace(fraction - random))
 
 
 def sublattice_shells(distance, list_end):

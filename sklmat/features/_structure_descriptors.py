@@ -205,13 +205,17 @@ GROUPS = {
 }
 
 
-def describe_structure(crystal: CrystalArrays, groups, schema: StructureSchema) -> dict[str, float]:
-    """Column names and values of one crystal."""
-    geometry = CrystalGeometry(crystal)
-    columns = {}
-    for group in groups:
-        columns.update(GROUPS[group](geometry, schema))
-    return columns
+def describe_structures(
+    crystals: list[CrystalArrays], groups, schema: StructureSchema
+) -> list[dict]:
+    """Column names and values of each crystal."""
+    rows = []
+    for crystal in crystals:
+        geometry, columns = CrystalGeometry(crystal), {}
+        for group in groups:
+            columns.update(GROUPS[group](geometry, schema))
+        rows.append(columns)
+    return rows
 
 
 def _mean(values):

@@ -16,7 +16,7 @@ from sklmat.features._invalid_rows import (
     unseen_errors,
 )
 from sklmat.features._neighbors import crystal_arrays
-from sklmat.features._structure_descriptors import GROUPS, StructureSchema, describe_structure
+from sklmat.features._structure_descriptors import GROUPS, StructureSchema, describe_structures
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
@@ -178,8 +178,8 @@ class StructureFeaturizer(TableFeaturizer):
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
         # All crystals have the same columns; the smallest one is described to learn their names.
-        [smallest] = crystal_arrays([min(structures, key=len)])
-        self.feature_names_ = list(self._describer()(smallest))
+        [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
+        self.feature_names_ = list(columns)
         return self
 
     def transform(self, X):
@@ -215,7 +215,7 @@ class StructureFeaturizer(TableFeaturizer):
 
     def _describer(self):
         schema = StructureSchema(self.elements_, self.lattices_, self.symprec)
-        return partial(describe_structure, groups=self.groups_, schema=schema)
+        return partial(describe_structures, groups=self.groups_, schema=schema)
 
     def _errors_in_values(self, structures, rows, values):
         """Errors for rows with a lattice that `fit` has not seen, and where spglib failed."""

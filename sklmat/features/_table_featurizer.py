@@ -69,8 +69,8 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     Parameters
     ----------
     describe : callable
-        Returns a dict of column names and values for one `CrystalArrays`, with the same names in
-        the same order for every crystal.
+        Takes a list of crystals and returns a dict of column names and values for each, with the
+        same names in the same order for every crystal.
     crystals : list of CrystalArrays
     n_jobs : int or None
     verbose : bool
@@ -94,5 +94,5 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
 
 
 def _describe_chunk(describe, crystals):
-    rows = [describe(crystal) for crystal in crystals]
+    rows = describe(crystals)
     return list(rows[0]), np.array([list(row.values()) for row in rows], dtype=float)
