@@ -32,22 +32,11 @@ from sklmat.features._polyhedra import (
     quadratic_elongation,
     voronoi_volumes,
 )
-from sklmat.features._short_range_order import (
-    multipoles,
-    pair_order,
-    pairs_by_angle,
-    sublattice_shells,
-)
+from sklmat.features._short_range_order import ligand_order, sublattice_pair_orders
 from sklmat.features._sublattices import is_anion
 from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 
 ON_PARENT = "on the parent lattice"
-# Degrees, at which ligands of octahedra, tetrahedra and cages are seen from the centre.
-_LIGAND_ANGLES = (60, 90, 109, 120, 180)
-_ANGLE_WINDOW = 5
-# Neighbour list of a sublattice, in units of the cube root of its volume per atom: it holds four
-# shells of each lattice.
-_SHELL_RADIUS = 2.5
 # Standard deviations of bond lengths (Å) and angles (°) up to this are rounding, without skew.
 _LENGTH_NOISE, _ANGLE_NOISE = 1e-4, 1e-3
 
@@ -355,17 +344,30 @@ def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
     columns = {}
     for mixed in schema.mixed_sublattices:
         columns.update(_shell_columns(crystal, schema, mixed))
+        on_sublattice = crystal.sublattice == mixed
         bonded = first_coordination(
-            crystal.neighbors.distance, crystal.sublattice[crystal.neighbors.index] == mixed
+            crystal.neighbors.distance, on_sublattice[crystal.neighbors.index]
         )
-        for centre in range(len(schema.names)):
-            columns.update(_surrounding_columns(crystal, schema, mixed, centre, bonded))
+        for k, centre_name in enumerate(schema.names):
+            centres = np.flatnonzero(crystal.sublattice == k)
+            order = ligand_order(
+                crystal.neighbors, bonded, crystal.atomic_numbers, centres, on_sublattice
+            )
+            columns.update(_ligand_columns(order, schema.names[mixed], centre_name))
     return columns
 
 
 def _shell_columns(crystal, schema, mixed):
     """Order of the species of one sublattice in each of its neighbour shells."""
-    orders = _shell_orders(crystal, schema, mixed)
+    on_sublattice, species = crystal.sublattice == mixed, schema.species[mixed]
+    orders = sublattice_pair_orders(
+        crystal.parent.positions[on_sublattice],
+        crystal.parent.lattice,
+        crystal.pbc,
+        np.searchsorted(species, crystal.atomic_numbers[on_sublattice]),
+        len(species),
+        schema.n_shells,
+    )
     columns = {}
     for k in range(1, schema.n_shells + 1):
         order = orders[k - 1] if k <= len(orders) else None
@@ -373,69 +375,28 @@ def _shell_columns(crystal, schema, mixed):
             occurs = order is not None and order.random[i, j] > 0
             alpha = order.alpha[i, j] if occurs else np.nan
             columns[f"Warren-Cowley α({pair}) sublattice shell {k}"] = alpha
-        of_shell = f"of {schema.names[mixed]} shell {k}"
-        mean_alpha, excess, like = (
-            (np.nan, np.nan, np.nan)
-            if order is None
-            else (order.mean_magnitude, order.excess_of_like_pairs, np.trace(order.fraction))
-        )
-        columns[f"mean |Warren-Cowley α| {of_shell}"] = mean_alpha
-        columns[f"excess of like pairs {of_shell}"] = excess
-        columns[f"fraction of like pairs {of_shell}"] = like
+        of_shell, found = f"of {schema.names[mixed]} shell {k}", order is not None
+        columns |= {
+            f"mean |Warren-Cowley α| {of_shell}": order.mean_magnitude if found else np.nan,
+            f"excess of like pairs {of_shell}": order.excess_of_like_pairs if found else np.nan,
+            f"fraction of like pairs {of_shell}": np.trace(order.fraction) if found else np.nan,
+        }
     return columns
 
 
-def _shell_orders(crystal, schema, mixed):
-    """Pairs of species in each shell of a sublattice, nearest first; none without atoms on it."""
-    on_sublattice = crystal.sublattice == mixed
-    if not on_sublattice.any():
-        return []
-    parent, species = crystal.parent, schema.species[mixed]
-    neighbors = find_neighbors(
-        parent.positions[on_sublattice], parent.lattice, crystal.pbc, _SHELL_RADIUS
-    )
-    shells = sublattice_shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
-    own_species = np.searchsorted(species, crystal.atomic_numbers[on_sublattice])
-    return [
-        pair_order(neighbors, shell, own_species, len(species))
-        for shell in shells[: schema.n_shells]
-    ]
-
-
-def _surrounding_columns(crystal, schema, mixed, centre, bonded):
-    """How the species of sublattice `mixed` are spread around the atoms of sublattice `centre`."""
-    values = _surroundings(crystal, mixed, np.flatnonzero(crystal.sublattice == centre), bonded)
-    around = f"of {schema.names[mixed]} around {schema.names[centre]}"
+def _ligand_columns(order, name, centre_name):
+    """Order of the species of sublattice `name` around the atoms of another or the same one."""
+    around = f"of {name} around {centre_name}"
     return {
-        f"count variance {around}": values[0],
-        f"mean dipole {around}": values[1],
-        f"squared dipole {around}": values[2],
-        f"squared quadrupole {around}": values[3],
+        f"count variance {around}": order.multipoles.count_variance,
+        f"mean dipole {around}": order.multipoles.mean_dipole,
+        f"squared dipole {around}": order.multipoles.squared_dipole,
+        f"squared quadrupole {around}": order.multipoles.squared_quadrupole,
         **{
-            f"excess of like pairs at {ligand_angle}° {around}": value
-            for ligand_angle, value in zip(_LIGAND_ANGLES, values[4:])
+            f"excess of like pairs at {ligand_angle}° {around}": excess
+            for ligand_angle, excess in order.like_excess.items()
         },
     }
-
-
-def _surroundings(crystal, mixed, centres, bonded):
-    neighbors, bonded = crystal.neighbors, bonded[centres]
-    width = np.flatnonzero(bonded.any(axis=0)).max(initial=-1) + 1
-    if not width:
-        return [np.nan] * (4 + len(_LIGAND_ANGLES))
-    bonded, index = bonded[:, :width], neighbors.index[centres, :width]
-    direction = neighbors.vector[centres, :width] / neighbors.distance[centres, :width, None]
-    on_sublattice = crystal.atomic_numbers[crystal.sublattice == mixed]
-    species, ligands = np.unique(on_sublattice), crystal.atomic_numbers[index]
-    fraction = np.mean(on_sublattice == species[:, None], axis=1)
-    excess = ((ligands == species[:, None, None]) - fraction[:, None, None]) * bonded
-    values = multipoles(excess, direction, bonded)
-    like = (ligands[:, :, None] == ligands[:, None]) - (fraction**2).sum()
-    angles, like = pairs_by_angle(like, direction, bonded)
-    for ligand_angle in _LIGAND_ANGLES:
-        at_angle = like[np.abs(angles - ligand_angle) < _ANGLE_WINDOW]
-        values.append(at_angle.mean() if len(at_angle) else np.nan)
-    return values
 
 
 def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema):

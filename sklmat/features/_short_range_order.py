@@ -1,12 +1,18 @@
-"""pair_order, multipoles: how species are spread over neighbour shells and over polyhedra."""
+"""pair_order, ligand_order: how species are spread over neighbour shells and over polyhedra."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.features._neighbors import Neighbors
+from sklmat.features._neighbors import Neighbors, find_neighbors
 from sklmat.features._polyhedra import angle
 
+#: Degrees, at which ligands of octahedra, tetrahedra and cages are seen from the centre.
+LIGAND_ANGLES = (60, 90, 109, 120, 180)
+_ANGLE_WINDOW = 5
+# Neighbour list of a sublattice, in units of the cube root of its volume per atom: it holds four
+# shells of each lattice.
+_SHELL_RADIUS = 2.5
 # Distances that differ by less than this fraction are of one shell.
 _SHELL_STEP = 0.03
 
@@ -58,7 +64,26 @@ def pair_order(neighbors: Neighbors, shell, species, n_species) -> PairOrder:
     return PairOrder(fraction, random, alpha, mean_magnitude, np.trace(fraction - random))
 
 
-def sublattice_shells(distance, list_end):
+def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells):
+    """`PairOrder` of the first shells of one sublattice, nearest first; empty without atoms.
+
+    Parameters
+    ----------
+    positions, lattice, pbc
+        Ideal sites of the atoms on the sublattice, as in `CrystalArrays`.
+    species, n_species
+        As in `pair_order`.
+    n_shells : int
+        How many shells at most.
+    """
+    if not len(positions):
+        return []
+    neighbors = find_neighbors(positions, lattice, pbc, _SHELL_RADIUS)
+    shells = _shells_of_ranks(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
+    return [pair_order(neighbors, shell, species, n_species) for shell in shells[:n_shells]]
+
+
+def _shells_of_ranks(distance, list_end):
     """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank.
 
     All neighbours up to the distance `list_end` are listed in `distance`.
@@ -72,7 +97,64 @@ def sublattice_shells(distance, list_end):
     return [(rank >= start) & (rank < end) for start, end in zip(starts, ends)]
 
 
-def multipoles(excess, direction, bonded):
+class Multipoles(NamedTuple):
+    """Means over polyhedra, see `DisorderFeaturizer`."""
+
+    count_variance: float
+    mean_dipole: float
+    squared_dipole: float
+    squared_quadrupole: float
+
+
+class LigandOrder(NamedTuple):
+    """How unevenly species are spread over the ligands of polyhedra; NaN without polyhedra.
+
+    Attributes
+    ----------
+    multipoles : Multipoles
+    like_excess : dict of float
+        For each of `LIGAND_ANGLES`, the fraction of like pairs among ligands at that angle, less
+        that in a random crystal; NaN where no ligands have this angle.
+    """
+
+    multipoles: Multipoles
+    like_excess: dict[int, float]
+
+
+def ligand_order(neighbors: Neighbors, bonded, atomic_numbers, centres, on_sublattice):
+    """Order of the species of one sublattice as ligands of some atoms.
+
+    Parameters
+    ----------
+    neighbors : Neighbors
+    bonded : ndarray of bool, shape (N, M)
+        Which neighbours on the sublattice are ligands.
+    atomic_numbers : ndarray of shape (N,)
+    centres : ndarray of int, shape (P,)
+        Atoms around which the ligands are.
+    on_sublattice : ndarray of bool, shape (N,)
+
+    Returns
+    -------
+    LigandOrder
+    """
+    bonded = bonded[centres]
+    width = np.flatnonzero(bonded.any(axis=0)).max(initial=-1) + 1
+    if not width:
+        return LigandOrder(Multipoles(*[np.nan] * 4), dict.fromkeys(LIGAND_ANGLES, np.nan))
+    bonded, index = bonded[:, :width], neighbors.index[centres, :width]
+    direction = neighbors.vector[centres, :width] / neighbors.distance[centres, :width, None]
+    own_numbers, ligands = atomic_numbers[on_sublattice], atomic_numbers[index]
+    species = np.unique(own_numbers)
+    fraction = np.mean(own_numbers == species[:, None], axis=1)
+    excess = ((ligands == species[:, None, None]) - fraction[:, None, None]) * bonded
+    like = (ligands[:, :, None] == ligands[:, None]) - (fraction**2).sum()
+    return LigandOrder(
+        multipoles(excess, direction, bonded), _mean_at_angles(like, direction, bonded)
+    )
+
+
+def multipoles(excess, direction, bonded) -> Multipoles:
     """How unevenly species are spread over the ligands of the polyhedra.
 
     Parameters
@@ -86,8 +168,7 @@ def multipoles(excess, direction, bonded):
 
     Returns
     -------
-    values : list of 4 floats
-        Count variance, mean dipole, squared dipole and squared quadrupole.
+    Multipoles
     """
     n_ligands = np.maximum(bonded.sum(axis=1), 1)
     count = excess.sum(axis=2) ** 2 / n_ligands
@@ -97,12 +178,17 @@ def multipoles(excess, direction, bonded):
     quadrupole = (quadrupole**2).sum(axis=(2, 3)) / (2 / 3 * n_ligands)
     squares = (moment.sum(axis=0) / 2 for moment in (count, dipole, quadrupole))
     count, dipole, quadrupole = squares
-    return [count.mean(), np.sqrt(dipole).mean(), dipole.mean(), quadrupole.mean()]
+    return Multipoles(count.mean(), np.sqrt(dipole).mean(), dipole.mean(), quadrupole.mean())
 
 
-def pairs_by_angle(values, direction, bonded):
-    """Angles (°) of all pairs of ligands of one polyhedron, and the values of shape (P, M, M)."""
+def _mean_at_angles(values, direction, bonded):
+    """Mean over pairs of ligands of one polyhedron, of shape (P, M, M), for each angle."""
     first, second = np.triu_indices(bonded.shape[1], 1)
     pair = bonded[:, first] & bonded[:, second]
-    angles = angle(direction[:, first], direction[:, second])
-    return angles[pair], values[:, first, second][pair]
+    angles = angle(direction[:, first], direction[:, second])[pair]
+    values = values[:, first, second][pair]
+    means = {}
+    for ligand_angle in LIGAND_ANGLES:
+        at_angle = values[np.abs(angles - ligand_angle) < _ANGLE_WINDOW]
+        means[ligand_angle] = at_angle.mean() if len(at_angle) else np.nan
+    return means
