@@ -13,8 +13,12 @@ from sklearn.base import clone
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features import DisorderFeaturizer
+from sklmat.features._disorder_descriptors import GROUPS as DISORDER_GROUPS
+from sklmat.features._disorder_descriptors import DisorderSchema, describe_disorder
+from sklmat.features._neighbors import crystal_arrays
 from sklmat.features._parent_lattice import _lattice_rotations
-from sklmat.features._polyhedra import multipoles, voronoi_volumes
+from sklmat.features._polyhedra import voronoi_volumes
+from sklmat.features._short_range_order import multipoles
 
 GROUPS = [
     "symmetry",
@@ -580,6 +584,34 @@ def test_groups_choose_and_order_columns():
     pd.testing.assert_frame_equal(everything, pd.concat(parts, axis=1))
     two = DisorderFeaturizer(groups=["entropy", "tilts"]).fit_transform(crystals)
     assert two.columns.tolist() == [*parts[7].columns, *parts[4].columns]
+
+
+def test_every_group_names_the_same_columns_for_every_crystal():
+    schema = DisorderSchema(
+        elements=["Br", "Cs", "I", "Sn"],
+        sublattices=[["Br", "I"], ["Cs"], ["Sn"]],
+        mixed=["Br/I"],
+        symprec=[0.1],
+        parent_symprec=1.0,
+        n_shells=4,
+        voronoi=False,
+    )
+    box = Lattice(np.eye(3) * 12, pbc=(False, False, False))
+    structures = [
+        halide((2, 1, 1), [0, 3]),
+        Structure(Lattice.cubic(6.2), ["Cs", "I"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+        Structure(box, ["Sn"], [[0.5, 0.5, 0.5]]),
+    ]
+    assert list(DISORDER_GROUPS) == GROUPS
+    for group in GROUPS:
+        rows = describe_disorder(crystal_arrays(structures), [group], schema)
+        assert len(rows[0]) > 0
+        assert [list(row) for row in rows] == [list(rows[0])] * 3
+    # Both names of a pair are in alphabetical order, and an absent pair has no value.
+    bonds = describe_disorder(crystal_arrays(structures), ["bonds"], schema)
+    assert bonds[0]["mean Br-Sn bond (Å)"] == pytest.approx(2.9)
+    assert bonds[1]["mean Cs-I bond (Å)"] == pytest.approx(6.2 * np.sqrt(3) / 2)
+    assert np.isnan(bonds[1]["mean Br-Sn bond (Å)"])
 
 
 def test_symprec_and_shells_choose_columns():

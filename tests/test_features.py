@@ -16,6 +16,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.features._neighbors import crystal_arrays
+from sklmat.features._structure_descriptors import StructureSchema, describe_structures
 
 GROUPS = ["volume", "distances", "coordination", "order", "symmetry", "lattice"]
 
@@ -429,6 +431,26 @@ def test_columns_come_from_fit_and_ignore_other_rows():
     assert not [name for name in refit.get_feature_names_out() if "Na" in name]
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_names_the_same_columns_for_every_crystal(group):
+    box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
+    lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
+    schema = StructureSchema(elements=["Al", "Ni"], lattices=["bcc", "other"], symprec=0.1)
+    rows = describe_structures(crystal_arrays([nial_b2(), lone]), [group], schema)
+    names = StructureFeaturizer(groups=[group]).fit([lone, nial_b2()]).get_feature_names_out()
+    assert list(rows[0]) == list(rows[1]) == names.tolist()
+
+
+def test_columns_of_a_lone_atom_are_missing():
+    box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
+    lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
+    table = StructureFeaturizer(groups=GROUPS[1:3]).fit([nial_b2()]).transform([lone])
+    lengths = table.filter(regex="distance|displacement")
+    assert lengths.shape[1] == 15
+    assert lengths.isna().all(axis=None)
+    assert table["mean coordination number"].tolist() == [0]
+
+
 def test_unseen_elements_and_lattices_are_refused():
     featurizer = StructureFeaturizer(groups=["volume", "lattice"]).fit([fe_bcc(), cu_fcc()])
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* element Mg"):
@@ -480,7 +502,7 @@ def test_symprec_decides_what_is_symmetric():
 def test_point_group_orders_against_the_database():
     import spglib
 
-    from sklmat.features._structure_descriptors import POINT_GROUP_ORDER
+    from sklmat.features._symmetry import POINT_GROUP_ORDER
 
     seen = set()
     for hall in range(1, 531):

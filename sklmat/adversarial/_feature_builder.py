@@ -17,8 +17,7 @@ from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_flips
 from sklmat.adversarial._perturbation import crystal_noise
 from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
-from sklmat.features import DisorderFeaturizer
-from sklmat.features._table_featurizer import TableFeaturizer
+from sklmat.features import DisorderFeaturizer, TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
 #: Columns of the network, in their order.

@@ -17,8 +17,7 @@ from sklmat.estimators import (
     training_graphs,
     unfitted_clone,
 )
-from sklmat.features import CompositionFeaturizer
-from sklmat.features._table_featurizer import TableFeaturizer
+from sklmat.features import CompositionFeaturizer, TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
 #: Relative error of vectors in single precision, with a margin.

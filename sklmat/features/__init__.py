@@ -2,7 +2,8 @@
 
 from sklmat.features._composition_featurizer import CompositionFeaturizer
 from sklmat.features._disorder_featurizer import DisorderFeaturizer
-from sklmat.features._lattice import infer_lattice
+from sklmat.features._infer_lattice import infer_lattice
 from sklmat.features._structure_featurizer import StructureFeaturizer
+from sklmat.features._table_featurizer import TableFeaturizer as TableFeaturizer
 
 __all__ = ["CompositionFeaturizer", "DisorderFeaturizer", "StructureFeaturizer", "infer_lattice"]

@@ -1,4 +1,4 @@
-"""Compositions as tables: fractions, lattice, and statistics of element properties."""
+"""CompositionFeaturizer: fractions, lattice, element properties and mixing entropy as a table."""
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
@@ -6,8 +6,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._lattice import lattice_labels
-from sklmat.features._table_featurizer import TableFeaturizer, load_structures, refuse, unseen
+from sklmat.features._infer_lattice import lattice_labels
+from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
+from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import is_graphs
 
 #: Properties that `CompositionFeaturizer` takes when none are named.
@@ -75,14 +76,14 @@ class CompositionFeaturizer(TableFeaturizer):
 
     See Also
     --------
-    StructureFeaturizer : What the composition does not say.
+    StructureFeaturizer : Describes the geometry, too.
 
     Notes
     -----
     `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
     ``set_output(transform="default")`` asks for a plain array. ``FeatureUnion`` and
-    ``ColumnTransformer`` glue plain arrays together unless they are told
-    ``.set_output(transform="pandas")`` themselves.
+    ``ColumnTransformer`` join plain arrays unless ``.set_output(transform="pandas")`` was called
+    on them, too.
 
     The deviation is the standard deviation, as in the size mismatch δ of alloy theory, and not the
     mean absolute deviation of Ward et al. [1]_.
@@ -153,14 +154,14 @@ class CompositionFeaturizer(TableFeaturizer):
         self.elements_ = [symbols[z - 1] for z in np.flatnonzero(total)]
         self.lattices_ = []
         if self.lattice:
-            known = [item for item in items if item is not None]
-            self.lattices_ = sorted(set(lattice_labels(known).tolist()))
+            structures = [structure for structure in items if structure is not None]
+            self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
         self.statistics_ = self._checked_statistics()
         self._fit_properties()
         self.feature_names_ = [
             *(f"x_{symbol}" for symbol in self.elements_),
             *(f"lattice_{name}" for name in self.lattices_),
-            *(f"{how} {name}" for name in self.properties_ for how in self.statistics_),
+            *(f"{statistic} {name}" for name in self.properties_ for statistic in self.statistics_),
             "mixing entropy (kB per atom)",
         ]
         return self
@@ -191,9 +192,11 @@ class CompositionFeaturizer(TableFeaturizer):
         rows = np.setdiff1d(rows, [error.index for error in errors])
         lattices = lattice_labels(items[rows]) if self.lattices_ and len(rows) else None
         if lattices is not None:
-            new = {r: [name] for r, name in zip(rows, lattices) if name not in self.lattices_}
-            errors += unseen("lattice", new, lambda r: _formula(items[r]), self.lattices_)
-            usable = ~np.isin(rows, list(new))
+            unseen = {
+                row: [name] for row, name in zip(rows, lattices) if name not in self.lattices_
+            }
+            errors += unseen_errors("lattice", unseen, items, self.lattices_)
+            usable = ~np.isin(rows, list(unseen))
             rows, lattices = rows[usable], lattices[usable]
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
         if len(rows):
@@ -201,7 +204,10 @@ class CompositionFeaturizer(TableFeaturizer):
         return self._table(values, X)
 
     def _read(self, X):
-        """Items (None where unusable) and the atomic fractions by atomic number, NaN likewise."""
+        """Structures or compositions of the rows, and atomic fractions by atomic number.
+
+        A row that cannot be used is None and NaN.
+        """
         items = _compositions(X, self.lattice, self.on_invalid)
         if items is None:
             items = load_structures(X, self.on_invalid)
@@ -217,7 +223,7 @@ class CompositionFeaturizer(TableFeaturizer):
 
     def _checked_statistics(self):
         statistics = list(STATISTICS if self.statistics is None else self.statistics)
-        unknown = [how for how in statistics if how not in STATISTICS]
+        unknown = [statistic for statistic in statistics if statistic not in STATISTICS]
         if unknown:
             raise ValueError(f"unknown statistics {unknown}; choose from {list(STATISTICS)}")
         return statistics
@@ -231,10 +237,10 @@ class CompositionFeaturizer(TableFeaturizer):
         if self.properties is None:
             names = [name for name in names if table[name].notna().all()]
         for name in names:
-            lacking = table.index[table[name].isna()]
-            if len(lacking):
+            missing = table.index[table[name].isna()]
+            if len(missing):
                 raise ValueError(
-                    f"{name} is not known for {', '.join(lacking)}; leave it out of properties"
+                    f"{name} is not known for {', '.join(missing)}; leave it out of properties"
                 )
         self.properties_ = names
         self.property_values_ = table[names].to_numpy(dtype=float)
@@ -242,11 +248,11 @@ class CompositionFeaturizer(TableFeaturizer):
     def _unseen_elements(self, items, amounts, rows, numbers):
         other = np.setdiff1d(np.arange(119), numbers)
         symbols = element_table().index
-        new = {
+        unseen = {
             row: [symbols[z - 1] for z in other[amounts[row, other] > 0]]
             for row in rows[(amounts[np.ix_(rows, other)] > 0).any(axis=1)]
         }
-        return unseen("element", new, lambda row: _formula(items[row]), self.elements_)
+        return unseen_errors("element", unseen, items, self.elements_)
 
     def _describe(self, fractions, lattices):
         columns = [fractions]
@@ -254,8 +260,8 @@ class CompositionFeaturizer(TableFeaturizer):
             columns.append(lattices[:, None] == np.array(self.lattices_))
         present = fractions > 0
         for values in self.property_values_.T:
-            found = _weighted_statistics(fractions, present, values)
-            columns += [found[how][:, None] for how in self.statistics_]
+            statistics = _weighted_statistics(fractions, present, values)
+            columns += [statistics[name][:, None] for name in self.statistics_]
         logarithms = np.log(np.where(present, fractions, 1))
         columns.append(-(fractions * logarithms).sum(axis=1, keepdims=True) + 0.0)
         return np.hstack(columns)
@@ -264,14 +270,14 @@ class CompositionFeaturizer(TableFeaturizer):
 def _weighted_statistics(fractions, present, values):
     mean = (fractions * values).sum(axis=1)
     variance = (fractions * (values - mean[:, None]) ** 2).sum(axis=1)
-    low = np.where(present, values, np.inf).min(axis=1)
-    high = np.where(present, values, -np.inf).max(axis=1)
+    smallest = np.where(present, values, np.inf).min(axis=1)
+    largest = np.where(present, values, -np.inf).max(axis=1)
     return {
         "mean": mean,
         "deviation": np.sqrt(variance),
-        "min": low,
-        "max": high,
-        "range": high - low,
+        "min": smallest,
+        "max": largest,
+        "range": largest - smallest,
     }
 
 
@@ -319,7 +325,3 @@ def _atoms(item):
     if isinstance(item, Composition):
         return [specie.Z for specie in item], list(item.values())
     return np.unique(item.atomic_numbers, return_counts=True)
-
-
-def _formula(item):
-    return item.formula.replace(" ", "")

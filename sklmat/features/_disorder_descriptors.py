@@ -1,370 +1,454 @@
-"""One row of `DisorderFeaturizer` from the arrays of one crystal."""
+"""The columns of DisorderFeaturizer: DisorderedCrystal, and a function for each group of columns.
 
-from itertools import combinations
+A function takes a crystal and what decides which columns there are, and returns a dict of column
+names and values. The names are the same for every crystal; a value that a crystal does not have is
+NaN.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._disorder_cell import Cell
-from sklmat.features._neighbors import Neighbors, hoppe
-from sklmat.features._parent_lattice import TIGHT, first_coordination
+from sklmat.features._neighbors import (
+    CrystalArrays,
+    Neighbors,
+    effective_coordination,
+    find_neighbors,
+    first_coordination,
+)
+from sklmat.features._parent_lattice import IDEAL_SYMPREC, Parent, find_parent
 from sklmat.features._polyhedra import (
-    adjacent_angles,
+    Polyhedra,
+    bond_angle_variance,
+    bond_length_distortion,
     bridging_angles,
-    distortion,
-    multipoles,
-    pairs_by_angle,
-    polyhedron_measures,
+    find_octahedra,
+    find_tetrahedra,
+    ligand_angles,
+    off_centring,
+    quadratic_elongation,
     voronoi_volumes,
 )
-from sklmat.features._structure_descriptors import POINT_GROUP_ORDER, pair_order, symmetry_dataset
+from sklmat.features._short_range_order import ligand_order, sublattice_pair_orders
+from sklmat.features._sublattices import is_anion
+from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 
-GROUPS = (
-    "symmetry",
-    "bonds",
-    "angles",
-    "polyhedra",
-    "tilts",
-    "volume",
-    "order",
-    "entropy",
-    "prototype",
-)
-_COUNTS = (
-    "inequivalent sites",
-    "fraction of inequivalent sites",
-    "atoms in the primitive cell",
-    "symmetry operations",
-    "space group number",
-)
 ON_PARENT = "on the parent lattice"
-_POLYHEDRA = (
-    "quadratic elongation",
-    "bond angle variance (°²)",
-    "bond length distortion",
-    "off-centring (Å)",
-)
-_MULTIPOLES = ("count variance", "mean dipole", "squared dipole", "squared quadrupole")
-# Degrees; where the ligands of octahedra, tetrahedra and cages see each other.
-_ANGLES = (60, 90, 109, 120, 180)
-_ANGLE_WINDOW = 5
-# Neighbours on one sublattice reach four shells of each lattice; distances that differ by less than
-# this fraction are of one shell.
-_SHELL_RADIUS = 2.5
-_SHELL_STEP = 0.03
+# Standard deviations of bond lengths (Å) and angles (°) up to this are rounding, without skew.
+_LENGTH_NOISE, _ANGLE_NOISE = 1e-4, 1e-3
 
 
-class DisorderDescriber:
-    """Turn compact crystals into rows of the candidate columns, NaN where there is nothing."""
+@dataclass(frozen=True)
+class DisorderSchema:
+    """What decides which columns there are: what `fit` learned, and parameters.
 
-    def __init__(self, groups, symprec, parent_symprec, sublattices, mixed, n_shells, voronoi):
-        self.groups, self.symprec, self.parent_symprec = groups, symprec, parent_symprec
-        self.sublattices, self.mixed = sublattices, mixed
-        self.n_shells, self.voronoi = n_shells, voronoi
-        self.kind = np.zeros(119, dtype=np.intp)
-        for i, species in enumerate(sublattices):
-            self.kind[species] = i
-        self.labels = np.array(["", *element_table().index], dtype=object)
-        self.names = ["/".join(sorted(self.labels[species])) for species in sublattices]
-        self.alpha_names = {
-            (a, b, k): f"Warren-Cowley α({self._pair(a, b)}) sublattice shell {k}"
-            for i in mixed
-            for a, b in combinations(sublattices[i], 2)
-            for k in range(1, n_shells + 1)
-        }
-        by_group = {group: getattr(self, f"_{group}_names")() for group in groups}
-        self.columns = [name for names in by_group.values() for name in names]
-        self.order_columns = by_group.get("order", [])
+    Attributes
+    ----------
+    elements : list of str
+        Symbols seen in `fit`, alphabetically.
+    sublattices : list of list of str
+        Which species share a sublattice.
+    mixed : list of str
+        Names of the sublattices that hold several species in some crystal of `fit`.
+    symprec : list of float
+    parent_symprec : float or None
+    n_shells : int
+    voronoi : bool
+        As in `DisorderFeaturizer`.
+    """
 
-    def __call__(self, crystals):
-        return [self._row(*crystal) for crystal in crystals]
+    elements: list[str]
+    sublattices: list[list[str]]
+    mixed: list[str]
+    symprec: list[float]
+    parent_symprec: float | None
+    n_shells: int
+    voronoi: bool
 
-    def _row(self, numbers, coords, matrix, pbc):
-        cell = Cell(numbers, coords, matrix, pbc, self.kind[numbers], self.parent_symprec)
-        values = {}
-        for group in self.groups:
-            values.update(getattr(self, f"_{group}")(cell))
-        return np.array([values.get(name, np.nan) for name in self.columns], dtype=float)
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the sublattices, such as "Br/I"."""
+        return ["/".join(species) for species in self.sublattices]
 
-    # ---------------------------------------------------------------- symmetry
+    @cached_property
+    def mixed_sublattices(self) -> list[int]:
+        return [self.names.index(name) for name in self.mixed]
 
-    def _symmetry(self, cell):
-        frac = cell.coords @ np.linalg.inv(cell.matrix)
-        values = {}
-        for symprec in self.symprec:
-            dataset = symmetry_dataset(cell.matrix, frac, cell.numbers, symprec)
-            values.update(self._counts(dataset, at(symprec), cell.kinds))
-        if self.parent_symprec is not None:
-            parent = cell.parent
-            dataset = symmetry_dataset(parent.matrix, parent.frac, cell.numbers, TIGHT)
-            values.update(self._counts(dataset, ON_PARENT, cell.kinds))
-            if dataset is not None and parent.symmetry is not None:
-                ratio = _density(parent.symmetry) / _density(dataset)
-                values["log of the index in the parent's space group"] = np.log(ratio)
-        return values
+    @cached_property
+    def species(self) -> list[np.ndarray]:
+        """Atomic numbers of each sublattice, ascending."""
+        numbers = element_table()["atomic number"]
+        return [np.sort(numbers[species].to_numpy()) for species in self.sublattices]
 
-    def _counts(self, dataset, place, kinds):
-        if dataset is None:
-            return {}
-        orbits, atoms = dataset.crystallographic_orbits, _primitive_atoms(dataset)
-        each = [len(np.unique(orbits[kinds == i])) for i in range(len(self.names))]
-        operations = POINT_GROUP_ORDER[dataset.pointgroup]
-        numbers = (sum(each), sum(each) / atoms, atoms, operations, dataset.number, *each)
-        return dict(zip(self._count_names(place), numbers))
-
-    # ------------------------------------------------------------ bonds, angles
-
-    def _bonds(self, cell):
-        atom, rank = np.nonzero(cell.bonded)
-        other = cell.neighbors.index[atom, rank]
-        pairs = np.sort(np.column_stack([cell.numbers[atom], cell.numbers[other]]), axis=1)
-        keys, which = np.unique(pairs, axis=0, return_inverse=True)
-        values = {}
-        for i, key in enumerate(keys):
-            name = self._pair(*key)
-            lengths = cell.distance[atom, rank][which.ravel() == i]
-            values.update(_moments(lengths, _bond_names(name), 1e-4))
-        return values
-
-    def _angles(self, cell):
-        angles, centres = bridging_angles(cell)
-        parts = [(cell.numbers[centres], angles)]
-        for centre, ranks, opposite in (cell.octahedra, (*cell.tetrahedra, None)):
-            vectors = cell.vector[centre[:, None], ranks]
-            own = adjacent_angles(vectors, opposite)
-            parts.append((np.repeat(cell.numbers[centre], own.shape[1]), own.ravel()))
-        numbers, angles = (np.concatenate(part) for part in zip(*parts))
-        values = {}
-        for number in np.unique(numbers):
-            names = _angle_names(self.labels[number])
-            values.update(_moments(angles[numbers == number], names, 1e-3))
-        return values
-
-    def _polyhedra(self, cell):
-        measures = [*polyhedron_measures(cell), *distortion(cell)]
-        values = {}
-        for name, numbers in zip(_POLYHEDRA, measures):
-            if len(numbers):
-                values[f"mean {name}"] = numbers.mean()
-                values[f"deviation {name}"] = numbers.std()
-        return values
-
-    def _tilts(self, cell):
-        angles, _ = bridging_angles(cell, octahedral=True)
-        if not len(angles):
-            return {}
-        tilts = (180 - angles) / 2
-        return {"mean tilt (°)": tilts.mean(), "deviation tilt (°)": tilts.std()}
-
-    # --------------------------------------------------------------- volumes
-
-    def _volume(self, cell):
-        values = {}
-        if np.isfinite(cell.distance).any(axis=1).all():
-            mean, _ = hoppe(cell.distance)
-            values["deviation of local volume (Å³)"] = _pooled(np.pi / 6 * mean**3, cell.kinds)
-        if self.voronoi:
-            volumes = voronoi_volumes(cell.coords, cell.matrix, cell.pbc)
-            values["deviation of Voronoi volume (Å³)"] = _pooled(volumes, cell.kinds)
-        return values
-
-    # ----------------------------------------------------------------- order
-
-    def _order(self, cell):
-        values = {}
-        for i in self.mixed:
-            on = cell.kinds == i
-            if on.any():
-                values.update(self._shells(cell, i, on))
-                for j in np.unique(cell.kinds):
-                    values.update(self._surroundings(cell, i, j))
-        return values
-
-    def _shells(self, cell, i, on):
-        parent, species = cell.parent, self.sublattices[i]
-        coords = (parent.frac @ parent.matrix)[on]
-        neighbors = Neighbors(cell.numbers[on], coords, parent.matrix, cell.pbc, _SHELL_RADIUS)
-        kinds = np.searchsorted(species, cell.numbers[on])
-        values = {}
-        shells = _shells(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
-        for k, shell in enumerate(shells[: self.n_shells], start=1):
-            share, random, alpha = pair_order(neighbors, shell, kinds, len(species))
-            for a, b in combinations(range(len(species)), 2):
-                if random[a, b] > 0:
-                    values[self.alpha_names[species[a], species[b], k]] = alpha[a, b]
-            name = f"of {self.names[i]} shell {k}"
-            values[f"mean |Warren-Cowley α| {name}"] = (random * np.abs(alpha)).sum()
-            values[f"excess of like pairs {name}"] = np.trace(share - random)
-            values[f"fraction of like pairs {name}"] = np.trace(share)
-        return values
-
-    def _surroundings(self, cell, i, j):
-        """How the species of sublattice i are spread over the polyhedra around sublattice j."""
-        near, around = cell.neighbors, np.flatnonzero(cell.kinds == j)
-        bonded = first_coordination(near.distance, cell.kinds[near.index] == i)[around]
-        width = np.flatnonzero(bonded.any(axis=0)).max(initial=-1) + 1
-        if not width:
-            return {}
-        bonded, index = bonded[:, :width], near.index[around, :width]
-        unit = near.vector[around, :width] / near.distance[around, :width, None]
-        own = cell.numbers[cell.kinds == i]
-        numbers, ligands = np.unique(own), cell.numbers[index]
-        share = np.mean(own == numbers[:, None], axis=1)
-        excess = ((ligands == numbers[:, None, None]) - share[:, None, None]) * bonded
-        values = multipoles(excess, unit, bonded)
-        like = (ligands[:, :, None] == ligands[:, None]) - (share**2).sum()
-        angles, like = pairs_by_angle(like, unit, bonded)
-        for theta in _ANGLES:
-            near_it = np.abs(angles - theta) < _ANGLE_WINDOW
-            values.append(like[near_it].mean() if near_it.any() else np.nan)
-        return dict(zip(_around_names(self.names[i], self.names[j]), values))
-
-    # ---------------------------------------------------- entropy, prototype
-
-    def _entropy(self, cell):
-        values, total = {}, 0.0
-        for i, name in enumerate(self.names):
-            own = cell.numbers[cell.kinds == i]
-            share = np.unique(own, return_counts=True)[1] / max(len(own), 1)
-            entropy = -(share * np.log(share)).sum() + 0.0
-            total += entropy * len(own) / len(cell.numbers)
-            if i in self.mixed:
-                values[f"configurational entropy of {name} (kB per site)"] = entropy
-        return {**values, "configurational entropy (kB per atom)": total}
-
-    def _prototype(self, cell):
-        parent = cell.parent
-        if self.parent_symprec is None:
-            return {}
-        moved = np.linalg.norm(parent.shift @ cell.matrix, axis=1)
-        stretch = np.linalg.inv(parent.matrix) @ cell.matrix
-        strain = (stretch @ stretch.T - np.eye(3)) / 2
-        number = np.nan if parent.symmetry is None else parent.symmetry.number
-        return {
-            "root-mean-square displacement from the parent (Å)": np.sqrt(np.mean(moved**2)),
-            "max displacement from the parent (Å)": moved.max(),
-            "strain from the parent": np.linalg.norm(strain),
-            "space group number of the parent": number,
-        }
-
-    # ----------------------------------------------------------------- names
-
-    def _symmetry_names(self):
-        where = [at(symprec) for symprec in self.symprec]
-        last = []
-        if self.parent_symprec is not None:
-            where.append(ON_PARENT)
-            last = ["log of the index in the parent's space group"]
-        return [name for place in where for name in self._count_names(place)] + last
-
-    def _count_names(self, place):
-        several = self.names if len(self.names) > 1 else []
-        each = [f"inequivalent {name} sites" for name in several]
-        return [f"{name} {place}" for name in (*_COUNTS, *each)]
-
-    def _bonds_names(self):
-        symbols = self._symbols()
-        pairs = [f"{a}-{b}" for i, a in enumerate(symbols) for b in symbols[i:]]
-        return [name for pair in pairs for name in _bond_names(pair)]
-
-    def _angles_names(self):
-        return [name for symbol in self._symbols() for name in _angle_names(symbol)]
-
-    def _polyhedra_names(self):
-        return [f"{how} {name}" for name in _POLYHEDRA for how in ("mean", "deviation")]
-
-    def _tilts_names(self):
-        return ["mean tilt (°)", "deviation tilt (°)"]
-
-    def _volume_names(self):
-        return ["deviation of local volume (Å³)", "deviation of Voronoi volume (Å³)"]
-
-    def _order_names(self):
-        names = []
-        for i in self.mixed:
-            species, name = self.sublattices[i], self.names[i]
-            for k in range(1, self.n_shells + 1):
-                names += [self.alpha_names[a, b, k] for a, b in combinations(species, 2)]
-                names += [f"mean |Warren-Cowley α| of {name} shell {k}"]
-                names += [
-                    f"{how} of like pairs of {name} shell {k}" for how in ("excess", "fraction")
-                ]
-            for other in self.names:
-                names += _around_names(name, other)
-        return names
-
-    def _entropy_names(self):
-        mixed = [self.names[i] for i in self.mixed]
-        names = [f"configurational entropy of {name} (kB per site)" for name in mixed]
-        return [*names, "configurational entropy (kB per atom)"]
-
-    def _prototype_names(self):
+    @cached_property
+    def species_pairs(self) -> list[list[tuple[int, int, str]]]:
+        """Pairs of the species of each sublattice: their places in `species`, and a name."""
         return [
-            "root-mean-square displacement from the parent (Å)",
-            "max displacement from the parent (Å)",
-            "strain from the parent",
-            "space group number of the parent",
+            [
+                (i, j, "-".join(sorted(self.symbols[[numbers[i], numbers[j]]])))
+                for i, j in combinations(range(len(numbers)), 2)
+            ]
+            for numbers in self.species
         ]
 
-    def _symbols(self):
-        return sorted(self.labels[z] for species in self.sublattices for z in species)
+    @cached_property
+    def sublattice_of_number(self) -> np.ndarray:
+        """Sublattice of an element by its atomic number."""
+        sublattice = np.zeros(119, dtype=np.intp)
+        for k, numbers in enumerate(self.species):
+            sublattice[numbers] = k
+        return sublattice
 
-    def _pair(self, *numbers):
-        return "-".join(sorted(self.labels[list(numbers)]))
+    @cached_property
+    def symbols(self) -> np.ndarray:
+        """Symbols of the elements by atomic number."""
+        return np.array(["", *element_table().index], dtype=object)
+
+    @cached_property
+    def element_of_number(self) -> np.ndarray:
+        """Place of an element in `elements` by its atomic number."""
+        return np.searchsorted(self.elements, self.symbols.astype(str))
 
 
-def at(symprec):
-    """Name of a tolerance in columns."""
+class DisorderedCrystal:
+    """A crystal with its parent, bonds and polyhedra; each is computed when it is first needed."""
+
+    def __init__(self, crystal: CrystalArrays, schema: DisorderSchema):
+        self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
+        self.sublattice = schema.sublattice_of_number[self.atomic_numbers]
+        self.parent_symprec = schema.parent_symprec
+
+    @cached_property
+    def parent(self) -> Parent:
+        return find_parent(
+            self.positions, self.lattice, self.pbc, self.sublattice, self.parent_symprec
+        )
+
+    @cached_property
+    def neighbors(self) -> Neighbors:
+        """On the parent lattice, where displacements move no atom between shells."""
+        return find_neighbors(self.parent.positions, self.parent.lattice, self.pbc)
+
+    @cached_property
+    def is_listed(self) -> np.ndarray:
+        """Which entries of the neighbour list are neighbours, shape (N, M)."""
+        return np.isfinite(self.neighbors.distance)
+
+    @cached_property
+    def vector(self) -> np.ndarray:
+        """From each atom to its neighbours in the crystal itself, in Å; shape (N, M, 3)."""
+        displacement = self.parent.displacement
+        difference = displacement[self.neighbors.index] - displacement[:, None]
+        ideal = self.neighbors.vector @ np.linalg.inv(self.parent.lattice)
+        return np.where(self.is_listed[..., None], (ideal + difference) @ self.lattice, 0)
+
+    @cached_property
+    def distance(self) -> np.ndarray:
+        return np.where(self.is_listed, np.linalg.norm(self.vector, axis=2), np.inf)
+
+    @cached_property
+    def is_anion(self) -> np.ndarray:
+        return is_anion(self.atomic_numbers)
+
+    @cached_property
+    def bonded(self) -> np.ndarray:
+        """Mask the bonds: from cations to anions, or among all atoms of a crystal without."""
+        ligand = np.ones_like(self.neighbors.index, dtype=bool)
+        if self.is_anion.any():
+            ligand = self.is_anion[self.neighbors.index] & ~self.is_anion[:, None]
+        return first_coordination(self.neighbors.distance, ligand)
+
+    @cached_property
+    def has_polyhedron(self) -> np.ndarray:
+        """Atoms at the centre of a polyhedron, shape (N,)."""
+        counts = self.bonded.sum(axis=1)
+        if not self.is_anion.any():
+            return counts > 0
+        small = (counts == 4) | (counts == 6)
+        return small if small.any() else counts > 0
+
+    @cached_property
+    def octahedra(self) -> Polyhedra:
+        """Octahedra of anions."""
+        centre, rank, opposite = find_octahedra(self.neighbors.vector, self._bonded_anions)
+        return self._polyhedra(centre, rank, opposite)
+
+    @cached_property
+    def tetrahedra(self) -> Polyhedra:
+        """Tetrahedra of anions."""
+        return self._polyhedra(*find_tetrahedra(self._bonded_anions), opposite=None)
+
+    @cached_property
+    def _bonded_anions(self):
+        return self.bonded & self.is_anion[self.neighbors.index]
+
+    def _polyhedra(self, centre, rank, opposite):
+        ligand = self.neighbors.index[centre[:, None], rank]
+        return Polyhedra(centre, ligand, self.vector[centre[:, None], rank], opposite)
+
+
+def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    columns = {}
+    frac_coords = crystal.positions @ np.linalg.inv(crystal.lattice)
+    for symprec in schema.symprec:
+        dataset = symmetry_dataset(crystal.lattice, frac_coords, crystal.atomic_numbers, symprec)
+        columns.update(_site_columns(dataset, at_symprec(symprec), crystal, schema))
+    if schema.parent_symprec is not None:
+        parent = crystal.parent
+        dataset = symmetry_dataset(
+            parent.lattice, parent.frac_coords, crystal.atomic_numbers, IDEAL_SYMPREC
+        )
+        columns.update(_site_columns(dataset, ON_PARENT, crystal, schema))
+        index = np.nan
+        if dataset is not None and parent.symmetry is not None:
+            index = np.log(_operations_per_atom(parent.symmetry) / _operations_per_atom(dataset))
+        columns["log of the index in the parent's space group"] = index
+    return columns
+
+
+def at_symprec(symprec):
+    """End of the names of columns that belong to one tolerance."""
     return f"at {symprec:g} Å"
 
 
-def _around_names(name, other):
-    around = f"of {name} around {other}"
-    like = [f"excess of like pairs at {theta}° {around}" for theta in _ANGLES]
-    return [f"{what} {around}" for what in _MULTIPOLES] + like
-
-
-def _bond_names(pair):
-    return f"mean {pair} bond (Å)", f"variance {pair} bond (Å²)", f"skew {pair} bond"
-
-
-def _angle_names(symbol):
-    at_symbol = f"angle at {symbol}"
-    return f"mean {at_symbol} (°)", f"variance {at_symbol} (°²)", f"skew {at_symbol}"
+def _site_columns(dataset, place, crystal, schema):
+    """Inequivalent sites and symmetry operations of a spglib dataset."""
+    n_sublattices = len(schema.names)
+    if dataset is None:
+        n_sites, n_atoms, order, number = [np.nan] * n_sublattices, np.nan, np.nan, np.nan
+    else:
+        orbits = dataset.crystallographic_orbits
+        n_sites = [len(np.unique(orbits[crystal.sublattice == k])) for k in range(n_sublattices)]
+        n_atoms = _primitive_atoms(dataset)
+        order, number = POINT_GROUP_ORDER[dataset.pointgroup], dataset.number
+    columns = {
+        f"inequivalent sites {place}": sum(n_sites),
+        f"fraction of inequivalent sites {place}": sum(n_sites) / n_atoms,
+        f"atoms in the primitive cell {place}": n_atoms,
+        f"symmetry operations {place}": order,
+        f"space group number {place}": number,
+    }
+    if n_sublattices > 1:
+        for name, n_own_sites in zip(schema.names, n_sites):
+            columns[f"inequivalent {name} sites {place}"] = n_own_sites
+    return columns
 
 
 def _primitive_atoms(dataset):
     return dataset.mapping_to_primitive.max() + 1
 
 
-def _density(dataset):
-    """Operations per atom: of the space group, not of the cell that it is given in."""
+def _operations_per_atom(dataset):
+    """Of the space group, whatever the cell that it is given in."""
     return POINT_GROUP_ORDER[dataset.pointgroup] / _primitive_atoms(dataset)
 
 
-def _moments(values, names, noise):
-    """Mean, variance and skew; a spread below `noise` has no skew."""
-    spread = values - values.mean()
-    variance = np.mean(spread**2)
-    skew = np.mean(spread**3) / variance**1.5 if variance > noise**2 else 0.0
-    return dict(zip(names, (values.mean(), variance, skew)))
+def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    n_elements = len(schema.elements)
+    element = schema.element_of_number[crystal.atomic_numbers]
+    atom, rank = np.nonzero(crystal.bonded)
+    first, second = element[atom], element[crystal.neighbors.index[atom, rank]]
+    pair = np.minimum(first, second) * n_elements + np.maximum(first, second)
+    lengths = crystal.distance[atom, rank]
+    present = set(pair.tolist())
+    columns = {}
+    for i, j in combinations_with_replacement(range(n_elements), 2):
+        code = i * n_elements + j
+        own_lengths = lengths[pair == code] if code in present else lengths[:0]
+        mean, variance, skew = _moments(own_lengths, _LENGTH_NOISE)
+        name = f"{schema.elements[i]}-{schema.elements[j]}"
+        columns[f"mean {name} bond (Å)"] = mean
+        columns[f"variance {name} bond (Å²)"] = variance
+        columns[f"skew {name} bond"] = skew
+    return columns
 
 
-def _pooled(values, kinds):
-    """Deviation of values from the mean of their own kind."""
-    means = np.bincount(kinds, values) / np.maximum(np.bincount(kinds), 1)
-    return np.sqrt(np.mean((values - means[kinds]) ** 2))
+def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    bridging, ligand = bridging_angles([crystal.octahedra, crystal.tetrahedra])
+    angles, atoms = [bridging], [ligand]
+    for polyhedra in (crystal.octahedra, crystal.tetrahedra):
+        between_ligands = ligand_angles(polyhedra)
+        angles.append(between_ligands.ravel())
+        atoms.append(np.repeat(polyhedra.centre, between_ligands.shape[1]))
+    angles = np.concatenate(angles)
+    element = schema.element_of_number[crystal.atomic_numbers[np.concatenate(atoms)]]
+    columns = {}
+    for k, symbol in enumerate(schema.elements):
+        mean, variance, skew = _moments(angles[element == k], _ANGLE_NOISE)
+        columns[f"mean angle at {symbol} (°)"] = mean
+        columns[f"variance angle at {symbol} (°²)"] = variance
+        columns[f"skew angle at {symbol}"] = skew
+    return columns
 
 
-def _shells(distance, end):
-    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank.
+def _moments(values, noise):
+    """Mean, variance and skew; a standard deviation up to `noise` has no skew."""
+    if not len(values):
+        return np.nan, np.nan, np.nan
+    deviation = values - values.mean()
+    variance = np.mean(deviation**2)
+    skew = np.mean(deviation**3) / variance**1.5 if variance > noise**2 else 0.0
+    return values.mean(), variance, skew
 
-    All neighbours up to the distance `end` are listed.
-    """
-    complete = np.isfinite(distance).all(axis=0)
-    mean = distance[:, complete].mean(axis=0)
-    following = np.append(mean[1:], end if complete.all() else 0)
-    ends = np.flatnonzero(following > mean * (1 + _SHELL_STEP)) + 1
-    starts = np.concatenate([[0], ends])
-    rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
-    return [(rank >= a) & (rank < b) for a, b in zip(starts, ends)]
+
+def polyhedra_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    both = crystal.octahedra, crystal.tetrahedra
+    centres = crystal.has_polyhedron
+    bonded = crystal.bonded[centres]
+    measures = {
+        "quadratic elongation": np.concatenate([quadratic_elongation(p) for p in both]),
+        "bond angle variance (°²)": np.concatenate([bond_angle_variance(p) for p in both]),
+        "bond length distortion": bond_length_distortion(crystal.distance[centres], bonded),
+        "off-centring (Å)": off_centring(crystal.vector[centres], bonded),
+    }
+    columns = {}
+    for name, values in measures.items():
+        columns[f"mean {name}"] = values.mean() if len(values) else np.nan
+        columns[f"deviation {name}"] = values.std() if len(values) else np.nan
+    return columns
+
+
+def tilts_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    angles, _ = bridging_angles([crystal.octahedra], two_centres=True)
+    tilts = (180 - angles) / 2
+    return {
+        "mean tilt (°)": tilts.mean() if len(tilts) else np.nan,
+        "deviation tilt (°)": tilts.std() if len(tilts) else np.nan,
+    }
+
+
+def volume_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    local = voronoi = np.nan
+    if np.isfinite(crystal.distance).any(axis=1).all():
+        mean_distance, _ = effective_coordination(crystal.distance)
+        local = _deviation_within(np.pi / 6 * mean_distance**3, crystal.sublattice)
+    if schema.voronoi:
+        volumes = voronoi_volumes(crystal.positions, crystal.lattice, crystal.pbc)
+        voronoi = _deviation_within(volumes, crystal.sublattice)
+    return {
+        "deviation of local volume (Å³)": local,
+        "deviation of Voronoi volume (Å³)": voronoi,
+    }
+
+
+def _deviation_within(values, sublattice):
+    """Root-mean-square deviation of values from the mean of their own sublattice."""
+    means = np.bincount(sublattice, values) / np.maximum(np.bincount(sublattice), 1)
+    return np.sqrt(np.mean((values - means[sublattice]) ** 2))
+
+
+def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    columns = {}
+    for mixed in schema.mixed_sublattices:
+        columns.update(_shell_columns(crystal, schema, mixed))
+        on_sublattice = crystal.sublattice == mixed
+        bonded = first_coordination(
+            crystal.neighbors.distance, on_sublattice[crystal.neighbors.index]
+        )
+        for k, centre_name in enumerate(schema.names):
+            centres = np.flatnonzero(crystal.sublattice == k)
+            order = ligand_order(
+                crystal.neighbors, bonded, crystal.atomic_numbers, centres, on_sublattice
+            )
+            columns.update(_ligand_columns(order, schema.names[mixed], centre_name))
+    return columns
+
+
+def _shell_columns(crystal, schema, mixed):
+    """Order of the species of one sublattice in each of its neighbour shells."""
+    on_sublattice, species = crystal.sublattice == mixed, schema.species[mixed]
+    orders = sublattice_pair_orders(
+        crystal.parent.positions[on_sublattice],
+        crystal.parent.lattice,
+        crystal.pbc,
+        np.searchsorted(species, crystal.atomic_numbers[on_sublattice]),
+        len(species),
+        schema.n_shells,
+    )
+    columns = {}
+    for k in range(1, schema.n_shells + 1):
+        order = orders[k - 1] if k <= len(orders) else None
+        for i, j, pair in schema.species_pairs[mixed]:
+            occurs = order is not None and order.random[i, j] > 0
+            alpha = order.alpha[i, j] if occurs else np.nan
+            columns[f"Warren-Cowley α({pair}) sublattice shell {k}"] = alpha
+        of_shell, found = f"of {schema.names[mixed]} shell {k}", order is not None
+        columns |= {
+            f"mean |Warren-Cowley α| {of_shell}": order.mean_magnitude if found else np.nan,
+            f"excess of like pairs {of_shell}": order.excess_of_like_pairs if found else np.nan,
+            f"fraction of like pairs {of_shell}": np.trace(order.fraction) if found else np.nan,
+        }
+    return columns
+
+
+def _ligand_columns(order, name, centre_name):
+    """Order of the species of sublattice `name` around the atoms of another or the same one."""
+    around = f"of {name} around {centre_name}"
+    return {
+        f"count variance {around}": order.multipoles.count_variance,
+        f"mean dipole {around}": order.multipoles.mean_dipole,
+        f"squared dipole {around}": order.multipoles.squared_dipole,
+        f"squared quadrupole {around}": order.multipoles.squared_quadrupole,
+        **{
+            f"excess of like pairs at {ligand_angle}° {around}": excess
+            for ligand_angle, excess in order.like_excess.items()
+        },
+    }
+
+
+def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    columns, total = {}, 0.0
+    for k, name in enumerate(schema.names):
+        on_sublattice = crystal.atomic_numbers[crystal.sublattice == k]
+        _, counts = np.unique(on_sublattice, return_counts=True)
+        fraction = counts / max(len(on_sublattice), 1)
+        entropy = -(fraction * np.log(fraction)).sum() + 0.0
+        total += entropy * len(on_sublattice) / len(crystal.atomic_numbers)
+        if k in schema.mixed_sublattices:
+            columns[f"configurational entropy of {name} (kB per site)"] = entropy
+    return {**columns, "configurational entropy (kB per atom)": total}
+
+
+def prototype_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+    root_mean_square = largest = strain = space_group = np.nan
+    if schema.parent_symprec is not None:
+        parent = crystal.parent
+        displacement = np.linalg.norm(parent.displacement @ crystal.lattice, axis=1)
+        root_mean_square, largest = np.sqrt(np.mean(displacement**2)), displacement.max()
+        deformation = np.linalg.inv(parent.lattice) @ crystal.lattice
+        strain = np.linalg.norm((deformation @ deformation.T - np.eye(3)) / 2)
+        space_group = np.nan if parent.symmetry is None else parent.symmetry.number
+    return {
+        "root-mean-square displacement from the parent (Å)": root_mean_square,
+        "max displacement from the parent (Å)": largest,
+        "strain from the parent": strain,
+        "space group number of the parent": space_group,
+    }
+
+
+#: The groups of columns in their order, each with the function that computes them.
+GROUPS = {
+    "symmetry": symmetry_columns,
+    "bonds": bonds_columns,
+    "angles": angles_columns,
+    "polyhedra": polyhedra_columns,
+    "tilts": tilts_columns,
+    "volume": volume_columns,
+    "order": order_columns,
+    "entropy": entropy_columns,
+    "prototype": prototype_columns,
+}
+
+
+def describe_disorder(crystals: list[CrystalArrays], groups, schema: DisorderSchema) -> list[dict]:
+    """Column names and values of each crystal."""
+    rows = []
+    for crystal in crystals:
+        disordered, columns = DisorderedCrystal(crystal, schema), {}
+        for group in groups:
+            columns.update(GROUPS[group](disordered, schema))
+        rows.append(columns)
+    return rows

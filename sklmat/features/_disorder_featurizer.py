@@ -1,26 +1,33 @@
-"""Disorder as a table: symmetry that is left, distortion, tilts and short-range order."""
+"""DisorderFeaturizer: a table of how crystals deviate from their ideal lattice and from order."""
 
 from collections.abc import Iterable
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.elements import element_table
-from sklmat.exceptions import InvalidStructureError
-from sklmat.features._disorder_descriptors import GROUPS, ON_PARENT, DisorderDescriber, at
-from sklmat.features._neighbors import compact
-from sklmat.features._parent_lattice import learn_sublattices
+from sklmat.features._disorder_descriptors import (
+    GROUPS,
+    ON_PARENT,
+    DisorderSchema,
+    at_symprec,
+    describe_disorder,
+)
+from sklmat.features._invalid_rows import (
+    crystals_of_known_elements,
+    load_structures,
+    missing_value_errors,
+    refuse,
+)
+from sklmat.features._neighbors import crystal_arrays
+from sklmat.features._sublattices import learn_sublattices, named_sublattices
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
-    formula,
-    in_chunks,
-    load_structures,
-    refuse,
-    symbols_in,
-    unseen_elements,
+    describe_crystals,
+    elements_of,
 )
 
 
@@ -41,10 +48,10 @@ class DisorderFeaturizer(TableFeaturizer):
           group, 1 to 48: those of the space group without lattice translations, whose number would
           depend on the cell given); space group number; and, with several sublattices, inequivalent
           sites of each. All of it for every `symprec`, on the crystal as it is [1]_, and once more
-          "on the parent lattice": species on the ideal sites of the parent, where displacements
-          have no say. Last the logarithm of the index of that space group in the parent's, that is
-          of the number of equivalent ways to arrange the species, ln[(n_parent / a_parent) /
-          (n / a)] with n operations and a atoms in the primitive cell.
+          "on the parent lattice": species on the ideal sites of the parent, without displacements.
+          Last the logarithm of the index of that space group in the parent's, that is of the number
+          of equivalent ways to arrange the species, ln[(n_parent / a_parent) / (n / a)] with n
+          operations and a atoms in the primitive cell.
         - "bonds": mean (Å), variance (Å²) and skew, m₃ / m₂^1.5 of the central moments, of the bond
           lengths of each pair of species.
         - "angles": mean (°), variance (°²) and skew of the bond angles at each species: at the
@@ -88,7 +95,7 @@ class DisorderFeaturizer(TableFeaturizer):
         Distance in Å within which the crystal, its sublattices taken as one kind each, must match
         its parent. The default finds cubic CsSnX₃ below displacements of 0.25 Å in random
         directions in 40 of 40 cells of 20 atoms (0.7: 38, 0.5: 26). None does without a parent: its
-        columns are left out, and neighbours are sought where the atoms are.
+        columns are left out, and neighbours are found at the displaced positions.
     sublattices : sequence of sequences of str, default=None
         Which species share a sublattice, such as ``(("Br", "I"),)``; others are on their own.
         By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share one; cations share one with
@@ -121,7 +128,7 @@ class DisorderFeaturizer(TableFeaturizer):
     feature_names_ : list of str
         Names of the columns.
     neutral_ : ndarray of shape (F,)
-        What a column holds for a crystal that has nothing to tell there.
+        For each column, the value of a crystal to which it does not apply: see Notes.
 
     See Also
     --------
@@ -138,20 +145,20 @@ class DisorderFeaturizer(TableFeaturizer):
     nothing is its own parent.
 
     Bonds and polyhedra are found on the parent and measured in the crystal, so that displacements
-    change lengths but not who is a neighbour. Cations bind to anions, in data of one kind all atoms
-    to each other: to those before the widest relative step in the sorted distances, at most 16 (12
-    in fcc, 14 in bcc).
-    Br and I at different distances so count alike. Polyhedra are centred on cations with 4 or 6
+    change lengths but not which atoms are neighbours. Cations bind to anions, and where a crystal
+    has no anions or no cations all atoms to each other: to those before the widest relative step in
+    the sorted distances, at most 16 (12 in fcc, 14 in bcc). In this way Br and I count alike
+    although their distances differ. Polyhedra are centred on cations with 4 or 6
     anions, on all cations in a crystal without such, and on all atoms of an alloy; octahedra need
     six ligands that are opposite in pairs. Quadratic elongation, angle variance, angles and
     tilts are for octahedra and tetrahedra of anions only. Shells of a sublattice end where the mean
     distance at a rank steps up by more than 3 %.
 
-    Columns are those that at least one crystal of `fit` has something to tell for. Another crystal
-    without it, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral value, so that the
-    table has no NaN and neither trees nor tests of distributions see a difference that is not
-    there: the mean over the crystals of `fit` that have one, and 0 in the group "order", where it
-    means none. A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
+    Columns are those that have a value for at least one crystal of `fit`. A crystal without a
+    value, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral one, so that the table has
+    no NaN and missing values do not look like a difference between crystals to trees and to tests
+    of distributions: the mean over the crystals of `fit` that have a value, and 0 (no order) in the
+    group "order". A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
 
     All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
     cell, to rounding, but for the counts at a `symprec` as large as the displacements. The output
@@ -241,12 +248,12 @@ class DisorderFeaturizer(TableFeaturizer):
             When a row is no usable crystal, or spglib fails on it, and `on_invalid` is "raise".
         ValueError
             When a group is unknown, a tolerance is not positive, `sublattices` names a species
-            twice or something that is no element, no row can be used, or no crystal has what the
-            groups tell.
+            twice or something that is no element, no row can be used, or no crystal has a
+            value in any column of the groups.
         TypeError
             When `X` is a `CrystalGraphs`.
         """
-        self._fit_values(X)
+        self._fit(X)
         return self
 
     def fit_transform(self, X, y=None):
@@ -262,7 +269,7 @@ class DisorderFeaturizer(TableFeaturizer):
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
         """
-        return self._table(self._finish(*self._fit_values(X)), X)
+        return self._table(self._fill_neutral(*self._fit(X)), X)
 
     def transform(self, X):
         """Compute the table.
@@ -283,10 +290,10 @@ class DisorderFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         structures = load_structures(X, self.on_invalid)
-        return self._table(self._finish(*self._values(structures)), X)
+        return self._table(self._fill_neutral(*self._describe(structures)), X)
 
-    def _fit_values(self, X):
-        """Fit, and return what `_values` does."""
+    def _fit(self, X):
+        """Fit, and return what `_describe` does."""
         self._validate_params()
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
         self._tolerances()
@@ -294,109 +301,104 @@ class DisorderFeaturizer(TableFeaturizer):
         usable = [s for s in structures if s is not None]
         if not usable:
             raise ValueError("no row of X can be used to fit on")
-        elements = symbols_in(usable)
-        sublattices = self._chosen_sublattices(usable, elements)
+        elements = elements_of(usable)
+        crystals = crystal_arrays(usable)
+        if self.sublattices is None:
+            sublattices = learn_sublattices(crystals)
+        else:
+            sublattices = named_sublattices(self.sublattices, elements)
         self.groups_, self.elements_, self.sublattices_ = groups, elements, sublattices
-        seen = [set(s.symbol_set) for s in usable]
+        species_of_rows = [set(s.symbol_set) for s in usable]
         self.mixed_ = [
-            "/".join(own) for own in sublattices if any(len(s.intersection(own)) > 1 for s in seen)
+            "/".join(species)
+            for species in sublattices
+            if any(len(present.intersection(species)) > 1 for present in species_of_rows)
         ]
-        values, described = self._values(structures)
+        names, values, described = self._describe(structures)
         # Sorted, so that the sums do not depend on the order of the rows.
         ranked = np.sort(values, axis=0)
         known = ~np.isnan(ranked)
-        self._kept = known.any(axis=0)
-        if not self._kept.any():
+        kept = known.any(axis=0)
+        if not kept.any():
             raise ValueError(
                 f"no crystal of X has anything that the groups {groups} tell: add others"
             )
-        describe = self._describer()
-        self.feature_names_ = [n for n, kept in zip(describe.columns, self._kept) if kept]
-        total = np.where(known, ranked, 0).sum(axis=0)[self._kept]
-        no_order = np.isin(self.feature_names_, describe.order_columns)
-        self.neutral_ = np.where(no_order, 0.0, total / known.sum(axis=0)[self._kept])
-        return values, described
+        means = np.where(known, ranked, 0).sum(axis=0)[kept] / known.sum(axis=0)[kept]
+        self.feature_names_ = [name for name, is_kept in zip(names, kept) if is_kept]
+        order_columns = []
+        if "order" in groups:
+            [order_columns] = describe_disorder(crystals[:1], ["order"], self._schema())
+        self.neutral_ = np.where(np.isin(self.feature_names_, list(order_columns)), 0.0, means)
+        return names, values, described
 
-    def _values(self, structures):
-        """Values of all candidate columns, and which rows have them; the others are refused."""
-        crystals = {row: compact(s) for row, s in enumerate(structures) if s is not None}
-        errors = unseen_elements(structures, crystals, self.elements_)
-        for error in errors:
-            del crystals[error.index]
-        if self.on_invalid == "raise":
-            refuse(errors, "raise")
-        describe = self._describer()
-        values = np.full((len(structures), len(describe.columns)), np.nan)
-        rows = in_chunks(describe, list(crystals.values()), self.n_jobs, self.verbose)
-        values[list(crystals)] = np.reshape(rows, (len(crystals), -1))
-        errors += self._without_symmetry(structures, crystals, values, describe.columns)
+    def _describe(self, structures):
+        """Describe all rows, and refuse those that cannot be described.
+
+        Returns
+        -------
+        names : list of str
+            Of all columns of the groups; empty where no row can be described.
+        values : ndarray of shape (C, len(names))
+        described : ndarray of bool, shape (C,)
+            Rows that could be described; the others are NaN.
+        """
+        crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
+        rows = list(crystals)
+        describe = partial(describe_disorder, groups=self.groups_, schema=self._schema())
+        names, row_values = describe_crystals(
+            describe, list(crystals.values()), self.n_jobs, self.verbose
+        )
+        values = np.full((len(structures), len(names)), np.nan)
+        values[rows] = row_values
+        if names:
+            reasons = self._symmetry_reasons()
+            errors += missing_value_errors(structures, rows, values, names, reasons)
+        refused = [error.index for error in errors]
+        values[refused] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
-        described = np.isin(np.arange(len(values)), list(crystals))
-        described[[error.index for error in errors]] = False
-        return values, described
+        described = np.isin(np.arange(len(values)), rows)
+        described[refused] = False
+        return names, values, described
 
-    def _finish(self, values, described):
+    def _fill_neutral(self, names, values, described):
         """Keep the columns of fit, with the neutral value where a crystal has none."""
-        values = values[:, self._kept]
+        if not names:
+            return np.full((len(values), len(self.feature_names_)), np.nan)
+        place = {name: k for k, name in enumerate(names)}
+        values = values[:, [place[name] for name in self.feature_names_]]
         return np.where(np.isnan(values) & described[:, None], self.neutral_, values)
 
-    def _without_symmetry(self, structures, crystals, values, columns):
-        """Blank the rows where spglib failed, and say so."""
+    def _symmetry_reasons(self):
+        """Columns without a value where spglib finds no symmetry, each with an error message."""
         if "symmetry" not in self.groups_:
-            return []
-        places = [at(symprec) for symprec in self._tolerances()]
+            return {}
+        places = [at_symprec(symprec) for symprec in self._tolerances()]
         if self.parent_symprec is not None:
             places.append(ON_PARENT)
-        errors = {}
-        for place in places:
-            column = columns.index(f"space group number {place}")
-            for row in crystals:
-                if np.isnan(values[row, column]):
-                    reason = (
-                        f"spglib finds no symmetry {place}; choose other values of symprec and "
-                        "parent_symprec, or leave the group 'symmetry' out"
-                    )
-                    error = InvalidStructureError(row, formula(structures[row]), reason)
-                    errors.setdefault(row, error)
-        values[list(errors)] = np.nan
-        return list(errors.values())
+        return {
+            f"space group number {place}": f"spglib finds no symmetry {place}; choose other values "
+            "of symprec and parent_symprec, or leave the group 'symmetry' out"
+            for place in places
+        }
 
     def _tolerances(self):
+        """Check `symprec`, and return it as a list."""
         tolerances = self.symprec if isinstance(self.symprec, Iterable) else [self.symprec]
         tolerances = list(tolerances)
-        real = all(isinstance(t, Real) and t > 0 for t in tolerances)
-        if not tolerances or not real or len(set(tolerances)) < len(tolerances):
+        positive = all(isinstance(t, Real) and t > 0 for t in tolerances)
+        if not tolerances or not positive or len(set(tolerances)) < len(tolerances):
             raise ValueError(
                 f"symprec must be a positive number in Å, or different ones; got {self.symprec!r}"
             )
         return tolerances
 
-    def _chosen_sublattices(self, structures, elements):
-        """Lists of symbols that share a sublattice."""
-        table = element_table()
-        if self.sublattices is None:
-            groups = learn_sublattices([compact(s) for s in structures])
-            return sorted(sorted(table.index[z - 1] for z in group) for group in groups)
-        named = [symbol for group in self.sublattices for symbol in group]
-        wrong = [symbol for symbol in named if symbol not in table.index]
-        if wrong or len(set(named)) < len(named):
-            raise ValueError(
-                "sublattices must be groups of element symbols, each symbol in one group, such as "
-                f"(('Br', 'I'),); got {self.sublattices!r}"
-            )
-        groups = [sorted(set(group) & set(elements)) for group in self.sublattices]
-        alone = [[symbol] for symbol in elements if symbol not in named]
-        return sorted([group for group in groups if group] + alone)
-
-    def _describer(self):
-        number = element_table()["atomic number"]
-        names = ["/".join(own) for own in self.sublattices_]
-        return DisorderDescriber(
-            self.groups_,
-            self._tolerances(),
-            self.parent_symprec,
-            [sorted(int(number[symbol]) for symbol in own) for own in self.sublattices_],
-            [names.index(name) for name in self.mixed_],
-            self.n_shells,
-            self.voronoi,
+    def _schema(self):
+        return DisorderSchema(
+            elements=self.elements_,
+            sublattices=self.sublattices_,
+            mixed=self.mixed_,
+            symprec=self._tolerances(),
+            parent_symprec=self.parent_symprec,
+            n_shells=self.n_shells,
+            voronoi=self.voronoi,
         )

@@ -1,249 +1,219 @@
-"""The ideal lattice below a disordered crystal: its sublattices, ideal sites and symmetry."""
+"""find_parent: the ideal crystal (lattice, sites, symmetry) that a disordered one deviates from."""
 
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 
 import numpy as np
 
-from sklmat.elements import element_table
-from sklmat.features._neighbors import Neighbors
-from sklmat.features._structure_descriptors import symmetry_dataset
+from sklmat.features._infer_lattice import lattice_deviations, recognize_lattice
+from sklmat.features._neighbors import find_neighbors
+from sklmat.features._symmetry import quiet_spglib, symmetry_dataset
 
-#: Elements that count as anions wherever a crystal also holds others.
-ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
-ANION_NUMBERS = element_table(ANIONS)["atomic number"].to_numpy()
-
-# Bravais lattices that are fitted by least squares: the nearest atoms that make the star of lattice
-# vectors, how many of them generate the lattice, and the unit in which their cosines come.
+#: Å; tolerance for the symmetry of positions that are ideal to rounding.
+IDEAL_SYMPREC = 1e-3
+# Bravais lattices that are fitted by least squares: how many of the nearest atoms are lattice
+# vectors, how many of these generate the lattice, and the unit of the cosines between them.
 _BRAVAIS = {"fcc": (12, 12, 1 / 2), "bcc": (14, 8, 1 / 3), "sc": (6, 6, 1.0)}
-# Å; symmetry of positions that are ideal to rounding.
-TIGHT = 1e-3
-# The first coordination holds at most this many atoms; the largest known is 16 (Frank-Kasper).
-_MAX_COORDINATION = 16
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parent:
-    """A crystal and the ideal one that it deviates from.
+    """The ideal crystal of a crystal, and the displacements from it.
 
     Attributes
     ----------
-    matrix : ndarray of shape (3, 3)
-        Ideal lattice vectors in Å, of the same volume as the crystal's; rotated at will.
-    frac : ndarray of shape (N, 3)
+    lattice : ndarray of shape (3, 3)
+        Ideal lattice vectors in Å, of the same volume as the crystal's, in any orientation.
+    frac_coords : ndarray of shape (N, 3)
         Ideal sites in units of the lattice vectors.
-    shift : ndarray of shape (N, 3)
-        What leads from there to the crystal's atoms, in the same units; its mean is zero.
+    positions : ndarray of shape (N, 3)
+        The same sites in Å.
+    displacement : ndarray of shape (N, 3)
+        From the ideal sites to the crystal's atoms, in units of the lattice vectors; its mean is
+        zero.
     symmetry : spglib dataset or None
-        Of the ideal crystal with one kind per sublattice, in some cell; None where there is none.
+        Of the ideal crystal with one kind of atom per sublattice, in some cell; None where the
+        crystal is its own parent.
     """
 
-    matrix: np.ndarray
-    frac: np.ndarray
-    shift: np.ndarray
+    lattice: np.ndarray
+    frac_coords: np.ndarray
+    positions: np.ndarray
+    displacement: np.ndarray
     symmetry: object
 
 
-def is_anion(numbers):
-    """Mask the anions, none in a crystal that has no cations; shape (N,)."""
-    anion = np.isin(numbers, ANION_NUMBERS)
-    return anion & ~anion.all()
+def find_parent(positions, lattice, pbc, sublattice, tolerance) -> Parent:
+    """Find the ideal crystal; the crystal itself where there is none within `tolerance` (Å).
 
-
-def first_coordination(distance, ligand):
-    """Mask the neighbours that bind, of shape (N, M), for neighbours sorted by distance.
-
-    Of the `ligand` neighbours (a mask) those before the widest relative step from one distance to
-    the next bind. Beyond the end of the list the next distance is taken to be that of its end.
+    Parameters
+    ----------
+    positions, lattice, pbc
+        As in `CrystalArrays`.
+    sublattice : ndarray of int, shape (N,)
+        Number of the sublattice of each atom.
+    tolerance : float or None
+        None takes the crystal as its own parent.
     """
-    ranked = np.sort(np.where(ligand, distance, np.inf), axis=1)[:, : _MAX_COORDINATION + 1]
-    known = np.isfinite(ranked)
-    end = distance[np.isfinite(distance)].max(initial=1.0)
-    ranked = np.where(known, ranked, np.maximum(end, 1.0))
-    following = np.column_stack([ranked[:, 1:], np.full(len(ranked), end)])
-    step = np.where(known, following / ranked, 0)[:, :_MAX_COORDINATION]
-    # Steps that agree to rounding: the first one, whatever the order of the atoms.
-    last = np.argmax(np.round(step, 6), axis=1)
-    bond = ranked[np.arange(len(ranked)), last] * (1 + 1e-9)
-    return ligand & np.isfinite(distance) & (distance <= bond[:, None])
-
-
-def learn_sublattices(crystals):
-    """Group the species of compact crystals into sublattices; lists of atomic numbers."""
-    coordination = {}
-    for numbers, coords, matrix, pbc in crystals:
-        anion = is_anion(numbers)
-        if not anion.any():
-            continue
-        neighbors = Neighbors(numbers, coords, matrix, pbc)
-        counts = first_coordination(neighbors.distance, anion[neighbors.index]).sum(axis=1)
-        for number in np.unique(numbers[~anion]):
-            coordination.setdefault(number, []).append(counts[numbers == number])
-    groups = {}
-    species = np.unique(np.concatenate([numbers for numbers, *_ in crystals]))
-    for number in species:
-        if number in coordination:
-            typical = np.median(np.concatenate(coordination[number]))
-            key = int(np.searchsorted([4.5, 6.5], typical))
-        else:
-            key = "anion" if coordination and number in ANION_NUMBERS else "other"
-        groups.setdefault(key, []).append(int(number))
-    return list(groups.values())
-
-
-def find_parent(coords, matrix, pbc, kinds, tolerance):
-    """Find the ideal crystal; the crystal itself where there is none within `tolerance` (Å)."""
-    frac = coords @ np.linalg.inv(matrix)
-    found = None
+    frac_coords = positions @ np.linalg.inv(lattice)
+    ideal = None
     if tolerance is not None and all(pbc):
-        found = _from_bravais(coords, matrix, kinds, tolerance)
-        if found is None:
-            found = _from_spglib(frac, matrix, kinds, tolerance)
-    ideal, sites, symmetry = (matrix, frac, None) if found is None else found
-    shift = frac - sites
-    return Parent(ideal, sites, shift - shift.mean(axis=0), symmetry)
+        ideal = _from_bravais_lattice(positions, lattice, sublattice, tolerance)
+        if ideal is None:
+            ideal = _from_spglib(frac_coords, lattice, sublattice, tolerance)
+    ideal_lattice, sites, symmetry = (lattice, frac_coords, None) if ideal is None else ideal
+    displacement = frac_coords - sites
+    displacement = displacement - displacement.mean(axis=0)
+    return Parent(ideal_lattice, sites, sites @ ideal_lattice, displacement, symmetry)
 
 
-def _from_spglib(frac, matrix, kinds, tolerance):
+def _from_spglib(frac_coords, lattice, sublattice, tolerance):
     """Ideal lattice and sites as spglib standardises them, at the largest tolerance that works."""
-    for share in (1, 1 / 2, 1 / 4):
-        with _quiet_spglib():
-            dataset = symmetry_dataset(matrix, frac, kinds, share * tolerance)
-        found = None if dataset is None else _standard_sites(dataset, frac, kinds)
-        if found is not None:
-            return found
+    for symprec in (tolerance, tolerance / 2, tolerance / 4):
+        with quiet_spglib():
+            dataset = symmetry_dataset(lattice, frac_coords, sublattice, symprec)
+        ideal = None if dataset is None else _standard_sites(dataset, frac_coords, sublattice)
+        if ideal is not None:
+            return ideal
     return None
 
 
-@contextmanager
-def _quiet_spglib():
-    """Keep spglib from printing a line for each of the tolerances that it tries and gives up."""
-    before = os.environ.get("SPGLIB_WARNING")
-    os.environ["SPGLIB_WARNING"] = "OFF"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["SPGLIB_WARNING"]
-        else:
-            os.environ["SPGLIB_WARNING"] = before
-
-
-def _standard_sites(dataset, frac, kinds):
-    change, origin = dataset.transformation_matrix, dataset.origin_shift
-    standard = frac @ change.T + origin
+def _standard_sites(dataset, frac_coords, sublattice):
+    transformation, origin = dataset.transformation_matrix, dataset.origin_shift
+    standard = frac_coords @ transformation.T + origin
     offset = standard[:, None] - dataset.std_positions
     image = np.round(offset)
     distance = np.linalg.norm((offset - image) @ dataset.std_lattice, axis=2)
-    distance[kinds[:, None] != np.asarray(dataset.std_types)] = np.inf
+    distance[sublattice[:, None] != np.asarray(dataset.std_types)] = np.inf
     site = distance.argmin(axis=1)
-    atom = np.arange(len(frac))
-    sites = (dataset.std_positions[site] + image[atom, site] - origin) @ np.linalg.inv(change).T
+    atom = np.arange(len(frac_coords))
+    standard_sites = dataset.std_positions[site] + image[atom, site]
+    sites = (standard_sites - origin) @ np.linalg.inv(transformation).T
     if not _all_distinct(sites):
         return None
-    return change.T @ dataset.std_lattice, sites, dataset
+    return transformation.T @ dataset.std_lattice, sites, dataset
 
 
-def _all_distinct(frac):
-    return len(np.unique(np.round(frac % 1 * 1e4) % 1e4, axis=0)) == len(frac)
+def _all_distinct(frac_coords):
+    return len(np.unique(np.round(frac_coords % 1 * 1e4) % 1e4, axis=0)) == len(frac_coords)
 
 
-def _from_bravais(coords, matrix, kinds, tolerance):
+def _from_bravais_lattice(positions, lattice, sublattice, tolerance):
     """Ideal lattice and sites if one sublattice is simple, body- or face-centred cubic.
 
     Its translations are those of the parent. The other sublattices are averaged over them, and
     the average over the symmetry of what results.
     """
-    best = None
-    for kind in np.unique(kinds):
-        own = coords[kinds == kind]
-        neighbors = Neighbors(kinds[kinds == kind], own, matrix, (True,) * 3)
-        lattice = neighbors.lattice()
-        if lattice in _BRAVAIS and (best is None or len(own) < len(best[1])):
-            best = kind, own, lattice, neighbors
-    if best is None:
+    cubic = _smallest_cubic_sublattice(positions, lattice, sublattice)
+    if cubic is None:
         return None
-    _, own, lattice, neighbors = best
-    primitive = _primitive_vectors(neighbors, matrix, lattice, len(own))
+    n_cells, lattice_name, neighbors = cubic
+    primitive = _primitive_vectors(neighbors, lattice, lattice_name, n_cells)
     if primitive is None:
         return None
-    basis, ideal, repeats = primitive
-    cell = coords @ np.linalg.inv(basis)
-    sites = _average_sites(cell, ideal, kinds, len(own))
-    if sites is None:
+    basis, ideal_basis, repeats = primitive
+    cell_coords = positions @ np.linalg.inv(basis)
+    averaged = _average_sites(cell_coords, ideal_basis, sublattice, n_cells)
+    if averaged is None:
         return None
-    label, centre = sites
-    steps = np.round(cell - centre[label])
-    symbols = np.array([kinds[label == i][0] for i in range(len(centre))])
-    symmetric, dataset = _symmetric_sites(ideal, centre, symbols, tolerance)
+    site_of_atom, sites = averaged
+    cell_of_atom = np.round(cell_coords - sites[site_of_atom])
+    site_sublattice = np.array([sublattice[site_of_atom == k][0] for k in range(len(sites))])
+    symmetric, dataset = _symmetric_sites(ideal_basis, sites, site_sublattice, tolerance)
     if dataset is None:
         return None
-    frac = (symmetric[label] + steps) @ np.linalg.inv(repeats)
-    return (repeats @ ideal, frac, dataset) if _all_distinct(frac) else None
+    frac_coords = (symmetric[site_of_atom] + cell_of_atom) @ np.linalg.inv(repeats)
+    if not _all_distinct(frac_coords):
+        return None
+    return repeats @ ideal_basis, frac_coords, dataset
 
 
-def _primitive_vectors(neighbors, matrix, lattice, n_atoms):
-    """Lattice vectors of a cubic Bravais lattice: as they are, ideal, and how often they repeat."""
-    n_star, n_first, unit = _BRAVAIS[lattice]
-    vectors = neighbors.vector[:, :n_star].reshape(-1, 3)
-    star = vectors[:n_star]
+def _smallest_cubic_sublattice(positions, lattice, sublattice):
+    """Number of atoms, name of the lattice and neighbours of the cubic sublattice with fewest."""
+    smallest = None
+    for number in np.unique(sublattice):
+        own_positions = positions[sublattice == number]
+        neighbors = find_neighbors(own_positions, lattice, (True,) * 3)
+        name = recognize_lattice(neighbors, lattice_deviations(neighbors))
+        if name in _BRAVAIS and (smallest is None or len(own_positions) < smallest[0]):
+            smallest = len(own_positions), name, neighbors
+    return smallest
+
+
+def _primitive_vectors(neighbors, lattice, lattice_name, n_atoms):
+    """Lattice vectors of a cubic Bravais lattice: as they are, ideal, and how often they repeat.
+
+    The vectors from atoms to their neighbours are clustered around those of the first atom; three
+    of the mean vectors that span the volume of one atom are primitive.
+    """
+    n_vectors, n_first, unit = _BRAVAIS[lattice_name]
+    vectors = neighbors.vector[:, :n_vectors].reshape(-1, 3)
+    means = vectors[:n_vectors]
     for _ in range(5):
-        nearest = np.linalg.norm(vectors[:, None] - star, axis=2).argmin(axis=1)
-        count = np.bincount(nearest, minlength=n_star)
-        if not count.all():
+        nearest = np.linalg.norm(vectors[:, None] - means, axis=2).argmin(axis=1)
+        counts = np.bincount(nearest, minlength=n_vectors)
+        if not counts.all():
             return None
-        star = np.array([np.bincount(nearest, vectors[:, x], n_star) for x in range(3)]).T
-        star /= count[:, None]
-    star = star[np.argsort(np.linalg.norm(star, axis=1))[:n_first]]
-    triples = star[list(combinations(range(n_first), 3))]
-    volume = abs(np.linalg.det(matrix)) / n_atoms
+        means = np.array([np.bincount(nearest, vectors[:, x], n_vectors) for x in range(3)]).T
+        means /= counts[:, None]
+    means = means[np.argsort(np.linalg.norm(means, axis=1))[:n_first]]
+    triples = means[list(combinations(range(n_first), 3))]
+    volume = abs(np.linalg.det(lattice)) / n_atoms
     basis = triples[np.abs(np.linalg.det(triples) - volume).argmin()]
-    repeats = np.round(matrix @ np.linalg.inv(basis))
+    repeats = np.round(lattice @ np.linalg.inv(basis))
     if abs(round(np.linalg.det(repeats))) != n_atoms:
         return None
-    basis = np.linalg.inv(repeats) @ matrix
+    basis = np.linalg.inv(repeats) @ lattice
     gram = basis @ basis.T
     gram = np.round(gram / gram.trace() * 3 / unit) * unit
     if np.linalg.eigvalsh(gram).min() < 0.01:
         return None
-    ideal = np.linalg.cholesky(gram)
-    return basis, ideal * np.cbrt(volume / np.linalg.det(ideal)), repeats
+    ideal_basis = np.linalg.cholesky(gram)
+    return basis, ideal_basis * np.cbrt(volume / np.linalg.det(ideal_basis)), repeats
 
 
-def _average_sites(cell, ideal, kinds, n_cells):
-    """Gather the atoms of all `n_cells` primitive cells into sites: label of each, and centres."""
-    label, centres = np.zeros(len(cell), dtype=np.intp), []
-    for kind in np.unique(kinds):
-        own = cell[kinds == kind]
-        n_sites, rest = divmod(len(own), n_cells)
-        if rest:
+def _average_sites(cell_coords, ideal_basis, sublattice, n_cells):
+    """Average the atoms of all `n_cells` primitive cells: the site of each atom, and the sites."""
+    site_of_atom, sites = np.zeros(len(cell_coords), dtype=np.intp), []
+    for number in np.unique(sublattice):
+        own_coords = cell_coords[sublattice == number]
+        clusters = _cluster(own_coords, ideal_basis, n_cells)
+        if clusters is None:
             return None
-        centre = own[:1]
-        while len(centre) < n_sites:
-            farthest = _offsets(own, centre, ideal)[1].min(axis=1).argmax()
-            centre = np.vstack([centre, own[farthest]])
-        for _ in range(4):
-            offset, distance = _offsets(own, centre, ideal)
-            nearest = distance.argmin(axis=1)
-            if (np.bincount(nearest, minlength=n_sites) != n_cells).any():
-                return None
-            moved = [offset[nearest == i, i].mean(axis=0) for i in range(n_sites)]
-            centre = centre + np.array(moved)
-        label[kinds == kind] = nearest + len(centres)
-        centres += list(centre)
-    return label, np.array(centres)
+        nearest, centres = clusters
+        site_of_atom[sublattice == number] = nearest + len(sites)
+        sites += list(centres)
+    return site_of_atom, np.array(sites)
+
+
+def _cluster(coords, ideal_basis, n_cells):
+    """Group atoms, modulo lattice vectors, into clusters of `n_cells`; None where that fails."""
+    n_sites, rest = divmod(len(coords), n_cells)
+    if rest:
+        return None
+    centres = coords[:1]
+    while len(centres) < n_sites:
+        farthest = _offsets(coords, centres, ideal_basis)[1].min(axis=1).argmax()
+        centres = np.vstack([centres, coords[farthest]])
+    for _ in range(4):
+        offset, distance = _offsets(coords, centres, ideal_basis)
+        nearest = distance.argmin(axis=1)
+        if (np.bincount(nearest, minlength=n_sites) != n_cells).any():
+            return None
+        shifts = [offset[nearest == k, k].mean(axis=0) for k in range(n_sites)]
+        centres = centres + np.array(shifts)
+    return nearest, centres
 
 
 def _offsets(points, centres, lattice):
+    """Shortest offsets from centres to points, fractional, and their lengths in Å."""
     offset = points[:, None] - centres
     offset -= np.round(offset)
     return offset, np.linalg.norm(offset @ lattice, axis=2)
 
 
-def _symmetric_sites(lattice, sites, kinds, tolerance):
+def _symmetric_sites(lattice, sites, sublattice, tolerance):
     """Average sites over the symmetry that they have within `tolerance`; that symmetry, too.
 
     Most parents have all the symmetry of their lattice; only the others are left to spglib.
@@ -251,23 +221,24 @@ def _symmetric_sites(lattice, sites, kinds, tolerance):
     gram = np.round(lattice @ lattice.T / (lattice[0] @ lattice[0]), 6)
     rotations = _lattice_rotations(tuple(gram.ravel()))
     # The sublattice that made the lattice has one site, on which all operations can be centred.
-    origin = sites[np.bincount(kinds)[kinds] == 1][0]
-    symmetric, worst = _symmetrise(lattice, sites, kinds, rotations, origin - rotations @ origin)
-    if worst > tolerance:
-        dataset = symmetry_dataset(lattice, sites, kinds, tolerance)
+    origin = sites[np.bincount(sublattice)[sublattice] == 1][0]
+    operations = rotations, origin - rotations @ origin
+    symmetric, largest_offset = _symmetrise(lattice, sites, sublattice, *operations)
+    if largest_offset > tolerance:
+        dataset = symmetry_dataset(lattice, sites, sublattice, tolerance)
         if dataset is not None:
             operations = dataset.rotations, dataset.translations
-            symmetric, _ = _symmetrise(lattice, sites, kinds, *operations)
+            symmetric, _ = _symmetrise(lattice, sites, sublattice, *operations)
         return symmetric, dataset
-    places = np.round((symmetric - origin) % 1, 6) % 1
-    return symmetric, _ideal_symmetry(*(tuple(x.ravel()) for x in (gram, places, kinds)))
+    ideal_sites = np.round((symmetric - origin) % 1, 6) % 1
+    return symmetric, _ideal_symmetry(*(tuple(x.ravel()) for x in (gram, ideal_sites, sublattice)))
 
 
 @lru_cache(maxsize=100)
-def _ideal_symmetry(gram, places, kinds):
+def _ideal_symmetry(gram, sites, sublattice):
     """Ask spglib once for all crystals of one parent; its size, here 4 Å, does not matter."""
     lattice = 4 * np.linalg.cholesky(np.reshape(gram, (3, 3)))
-    return symmetry_dataset(lattice, np.reshape(places, (-1, 3)), list(kinds), TIGHT)
+    return symmetry_dataset(lattice, np.reshape(sites, (-1, 3)), list(sublattice), IDEAL_SYMPREC)
 
 
 @lru_cache(maxsize=100)
@@ -275,20 +246,20 @@ def _lattice_rotations(gram):
     """Integer matrices, acting on columns, that keep the inner products of three short vectors."""
     gram = np.reshape(gram, (3, 3))
     vectors = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    length = np.einsum("vi,ij,vj->v", vectors, gram, vectors)
-    images = [vectors[np.abs(length - gram[i, i]) < 1e-4] for i in range(3)]
+    squared_length = np.einsum("vi,ij,vj->v", vectors, gram, vectors)
+    images = [vectors[np.abs(squared_length - gram[i, i]) < 1e-4] for i in range(3)]
     triples = np.array(list(product(*images)))
     inner = triples @ gram @ triples.transpose(0, 2, 1)
     return triples[(np.abs(inner - gram) < 1e-4).all(axis=(1, 2))].transpose(0, 2, 1)
 
 
-def _symmetrise(lattice, sites, kinds, rotations, translations):
+def _symmetrise(lattice, sites, sublattice, rotations, translations):
     """Average sites over operations; and how far (Å) an operation misses a site at most."""
     images = np.einsum("oxy,iy->oix", rotations, sites) + translations[:, None]
     offset, distance = _offsets(images.reshape(-1, 3), sites, lattice)
-    distance[np.tile(kinds, len(images))[:, None] != kinds] = np.inf
+    distance[np.tile(sublattice, len(images))[:, None] != sublattice] = np.inf
     nearest = distance.argmin(axis=1)
-    moved = np.zeros_like(sites)
-    np.add.at(moved, nearest, offset[np.arange(len(nearest)), nearest])
-    moved /= np.maximum(np.bincount(nearest, minlength=len(sites)), 1)[:, None]
-    return sites + moved, distance.min(axis=1).max()
+    mean_offset = np.zeros_like(sites)
+    np.add.at(mean_offset, nearest, offset[np.arange(len(nearest)), nearest])
+    mean_offset /= np.maximum(np.bincount(nearest, minlength=len(sites)), 1)[:, None]
+    return sites + mean_offset, distance.min(axis=1).max()

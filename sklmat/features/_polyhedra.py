@@ -1,13 +1,38 @@
-"""Shapes around atoms: octahedra, tetrahedra, their angles, tilts and volumes."""
+"""Polyhedra: octahedra and tetrahedra around atoms, their distortion, angles, tilts and volumes."""
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-_REGULAR = {4: np.degrees(np.arccos(-1 / 3)), 6: 90.0}
+# Angles (°) between the ligands of a regular tetrahedron, and between neighbouring ligands of a
+# regular octahedron.
+_REGULAR_ANGLE = {4: np.degrees(np.arccos(-1 / 3)), 6: 90.0}
 
 
-def octahedra(vector, bonded):
+@dataclass(frozen=True)
+class Polyhedra:
+    """All octahedra, or all tetrahedra, of one crystal: P polyhedra with K ligands each.
+
+    Attributes
+    ----------
+    centre : ndarray of shape (P,)
+        Atoms at the centres.
+    ligand : ndarray of shape (P, K)
+        Atoms at the vertices.
+    vector : ndarray of shape (P, K, 3)
+        From the centre to its ligands, in Å.
+    opposite : ndarray of bool, shape (P, 6, 6), or None
+        Which ligands of an octahedron are opposite each other; None for tetrahedra.
+    """
+
+    centre: np.ndarray
+    ligand: np.ndarray
+    vector: np.ndarray
+    opposite: np.ndarray | None
+
+
+def find_octahedra(vector, bonded):
     """Find the atoms with six ligands that are opposite in pairs.
 
     Parameters
@@ -19,29 +44,38 @@ def octahedra(vector, bonded):
 
     Returns
     -------
-    centre : ndarray of shape (O,)
-    ranks : ndarray of shape (O, 6)
+    centre : ndarray of shape (P,)
+    rank : ndarray of shape (P, 6)
         Of the ligands among the neighbours.
-    opposite : ndarray of bool, shape (O, 6, 6)
+    opposite : ndarray of bool, shape (P, 6, 6)
     """
-    centre = np.flatnonzero(bonded.sum(axis=1) == 6)
-    ranks = np.nonzero(bonded[centre])[1].reshape(-1, 6)
-    unit = vector[centre[:, None], ranks]
-    unit = unit / np.linalg.norm(unit, axis=2, keepdims=True)
-    partner = np.einsum("oix,ojx->oij", unit, unit).argmin(axis=2)
+    centre, rank = _with_ligands(bonded, 6)
+    direction = vector[centre[:, None], rank]
+    direction = direction / np.linalg.norm(direction, axis=2, keepdims=True)
+    partner = np.einsum("oix,ojx->oij", direction, direction).argmin(axis=2)
     mutual = (np.take_along_axis(partner, partner, axis=1) == np.arange(6)).all(axis=1)
     opposite = partner[:, :, None] == np.arange(6)
-    return centre[mutual], ranks[mutual], opposite[mutual]
+    return centre[mutual], rank[mutual], opposite[mutual]
 
 
-def adjacent_angles(vectors, opposite):
+def find_tetrahedra(bonded):
+    """Find the atoms with four ligands: the atoms, and the ranks of the ligands as neighbours."""
+    return _with_ligands(bonded, 4)
+
+
+def _with_ligands(bonded, n_ligands):
+    centre = np.flatnonzero(bonded.sum(axis=1) == n_ligands)
+    return centre, np.nonzero(bonded[centre])[1].reshape(-1, n_ligands)
+
+
+def ligand_angles(polyhedra: Polyhedra):
     """Angles (°) between ligands side by side: 12 of an octahedron, 6 of a tetrahedron."""
-    n, size, _ = vectors.shape
-    first, second = np.triu_indices(size, 1)
-    angles = angle(vectors[:, first], vectors[:, second])
-    if opposite is not None:
-        angles = angles[~opposite[:, first, second]]
-    return angles.reshape(n, 12 if size == 6 else 6)
+    n_polyhedra, n_ligands, _ = polyhedra.vector.shape
+    first, second = np.triu_indices(n_ligands, 1)
+    angles = angle(polyhedra.vector[:, first], polyhedra.vector[:, second])
+    if polyhedra.opposite is not None:
+        angles = angles[~polyhedra.opposite[:, first, second]]
+    return angles.reshape(n_polyhedra, 12 if n_ligands == 6 else 6)
 
 
 def angle(a, b):
@@ -50,123 +84,101 @@ def angle(a, b):
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def bridging_angles(cell, octahedral=False):
-    """Angles (°) at ligands between the centres they join, and the ligand of each.
+def bridging_angles(several: list[Polyhedra], two_centres=False):
+    """Angles (°) at ligands between the centres that they join, and the ligand of each angle.
 
-    With `octahedral`, only at ligands that join exactly two octahedra.
+    With `two_centres`, only at ligands that join exactly two.
     """
-    octahedra, tetrahedra = cell.octahedra[:2], cell.tetrahedra
-    parts = [octahedra] if octahedral else [octahedra, tetrahedra]
-    ligand = np.concatenate([cell.neighbors.index[c[:, None], r].ravel() for c, r in parts])
-    to_centre = np.concatenate([-cell.vector[c[:, None], r].reshape(-1, 3) for c, r in parts])
+    ligand = np.concatenate([polyhedra.ligand.ravel() for polyhedra in several])
+    to_centre = np.concatenate([-polyhedra.vector.reshape(-1, 3) for polyhedra in several])
     order = np.argsort(ligand, kind="stable")
     ligand, to_centre = ligand[order], to_centre[order]
-    if octahedral:
-        two = np.bincount(ligand, minlength=1)[ligand] == 2
-        ligand, to_centre = ligand[two], to_centre[two]
-    angles, at = [np.empty(0)], [np.empty(0, dtype=np.intp)]
+    if two_centres:
+        joins_two = np.bincount(ligand, minlength=1)[ligand] == 2
+        ligand, to_centre = ligand[joins_two], to_centre[joins_two]
+    angles, ligands = [np.empty(0)], [np.empty(0, dtype=np.intp)]
+    # The centres of one ligand follow each other: compare each entry with the next, the one after
+    # that and so on, as long as any two belong to the same ligand.
     for step in range(1, len(ligand)):
         same = ligand[step:] == ligand[:-step]
         if not same.any():
             break
         angles.append(angle(to_centre[step:][same], to_centre[:-step][same]))
-        at.append(ligand[step:][same])
-    return np.concatenate(angles), np.concatenate(at)
+        ligands.append(ligand[step:][same])
+    return np.concatenate(angles), np.concatenate(ligands)
 
 
-def polyhedron_measures(cell):
-    """Quadratic elongation and bond angle variance (°²) of each octahedron and tetrahedron."""
-    elongation, variance = [], []
-    for centre, ranks, opposite in (cell.octahedra, (*cell.tetrahedra, None)):
-        vectors = cell.vector[centre[:, None], ranks]
-        size = vectors.shape[1]
-        squared = (vectors**2).sum(axis=2).mean(axis=1)
-        elongation.append(squared / _regular_length(vectors, opposite) ** 2)
-        angles = adjacent_angles(vectors, opposite)
-        n_free = angles.shape[1] - 1
-        variance.append(((angles - _REGULAR[size]) ** 2).sum(axis=1) / n_free)
-    return np.concatenate(elongation), np.concatenate(variance)
+def quadratic_elongation(polyhedra: Polyhedra):
+    """Mean of (l / l₀)² over the ligands, with l₀ that of the regular polyhedron of that volume."""
+    squared = (polyhedra.vector**2).sum(axis=2).mean(axis=1)
+    return squared / _regular_length(polyhedra) ** 2
 
 
-def _regular_length(vectors, opposite):
+def bond_angle_variance(polyhedra: Polyhedra):
+    """Squared deviation (°²) of the angles from the regular one, over their number less one."""
+    angles = ligand_angles(polyhedra)
+    regular = _REGULAR_ANGLE[polyhedra.vector.shape[1]]
+    return ((angles - regular) ** 2).sum(axis=1) / (angles.shape[1] - 1)
+
+
+def _regular_length(polyhedra):
     """Centre-to-vertex distance of the regular polyhedron of the same volume."""
+    vector, opposite = polyhedra.vector, polyhedra.opposite
     if opposite is None:
-        edges = vectors[:, 1:] - vectors[:, :1]
+        edges = vector[:, 1:] - vector[:, :1]
         volume = np.abs(np.linalg.det(edges)) / 6
         return np.cbrt(9 * np.sqrt(3) / 8 * volume)
-    volume = np.zeros(len(vectors))
+    volume = np.zeros(len(vector))
     for face in combinations(range(6), 3):
         is_face = ~np.any([opposite[:, i, j] for i, j in combinations(face, 2)], axis=0)
-        volume += is_face * np.abs(np.linalg.det(vectors[:, face])) / 6
+        volume += is_face * np.abs(np.linalg.det(vector[:, face])) / 6
     return np.cbrt(3 / 4 * volume)
 
 
-def distortion(cell):
-    """Bond length distortion and off-centring (Å) of each polyhedron."""
-    bonded = cell.bonded[cell.centres]
-    counts = bonded.sum(axis=1)
-    length = np.where(bonded, cell.distance[cell.centres], 0)
-    mean = length.sum(axis=1) / counts
-    spread = np.where(bonded, np.abs(length - mean[:, None]), 0).sum(axis=1) / counts
-    vectors = np.where(bonded[..., None], cell.vector[cell.centres], 0)
-    return spread / mean, np.linalg.norm(vectors.sum(axis=1) / counts[:, None], axis=1)
-
-
-def multipoles(excess, unit, bonded):
-    """How unevenly species are spread over the ligands of the polyhedra.
+def bond_length_distortion(distance, bonded):
+    """Relative mean deviation of the bond lengths of each atom from their mean.
 
     Parameters
     ----------
-    excess : ndarray of shape (S, P, M)
-        For species, polyhedra and ligands: 1 - c where the species is, else -c, with its share c of
-        the sublattice; 0 where there is no ligand.
-    unit : ndarray of shape (P, M, 3)
-        Directions to the ligands.
+    distance : ndarray of shape (P, M)
+        From the centres to their neighbours.
     bonded : ndarray of bool, shape (P, M)
-
-    Returns
-    -------
-    values : list of 4 floats
-        Count variance, mean dipole, squared dipole and squared quadrupole.
+        Which neighbours are ligands; at least one of each centre.
     """
-    n_ligands = np.maximum(bonded.sum(axis=1), 1)
-    count = excess.sum(axis=2) ** 2 / n_ligands
-    dipole = (np.einsum("spm,pmx->spx", excess, unit) ** 2).sum(axis=2) / n_ligands
-    tensor = unit[..., :, None] * unit[..., None, :] - np.eye(3) / 3
-    quadrupole = np.einsum("spm,pmxy->spxy", excess, tensor)
-    quadrupole = (quadrupole**2).sum(axis=(2, 3)) / (2 / 3 * n_ligands)
-    squares = (moment.sum(axis=0) / 2 for moment in (count, dipole, quadrupole))
-    count, dipole, quadrupole = squares
-    return [count.mean(), np.sqrt(dipole).mean(), dipole.mean(), quadrupole.mean()]
+    counts = bonded.sum(axis=1)
+    mean = np.where(bonded, distance, 0).sum(axis=1) / counts
+    deviation = np.where(bonded, np.abs(distance - mean[:, None]), 0).sum(axis=1) / counts
+    return deviation / mean
 
 
-def pairs_by_angle(values, unit, bonded):
-    """Angles (°) of all pairs of ligands of one polyhedron, and the values of shape (P, M, M)."""
-    first, second = np.triu_indices(bonded.shape[1], 1)
-    pair = bonded[:, first] & bonded[:, second]
-    return angle(unit[:, first], unit[:, second])[pair], values[:, first, second][pair]
+def off_centring(vector, bonded):
+    """Distance (Å) of each centre from the mean position of its ligands."""
+    counts = bonded.sum(axis=1)
+    mean = np.where(bonded[..., None], vector, 0).sum(axis=1) / counts[:, None]
+    return np.linalg.norm(mean, axis=1)
 
 
-def voronoi_volumes(coords, matrix, pbc):
+def voronoi_volumes(positions, lattice, pbc):
     """Volume of the Voronoi cell of each atom, in Å³; NaN without periodic images."""
     from scipy.spatial import ConvexHull, Voronoi
 
     if not all(pbc):
-        return np.full(len(coords), np.nan)
-    inverse = np.linalg.inv(matrix)
-    coords = (coords @ inverse % 1) @ matrix
-    volume = abs(np.linalg.det(matrix))
-    reach = 3 * np.cbrt(volume / len(coords))
+        return np.full(len(positions), np.nan)
+    inverse = np.linalg.inv(lattice)
+    positions = (positions @ inverse % 1) @ lattice
+    volume = abs(np.linalg.det(lattice))
+    radius = 3 * np.cbrt(volume / len(positions))
     while True:
         # The spacing of the lattice planes along each axis is one over the reciprocal vector.
-        n = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int)
-        images = np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in n), indexing="ij"), axis=-1)
+        n_images = np.ceil(radius * np.linalg.norm(inverse, axis=0)).astype(int)
+        repeats = (np.arange(-n, n + 1) for n in n_images)
+        images = np.stack(np.meshgrid(*repeats, indexing="ij"), axis=-1)
         images = images.reshape(-1, 3)
         images = images[np.argsort(np.abs(images).sum(axis=1), kind="stable")]
-        diagram = Voronoi((coords + (images @ matrix)[:, None]).reshape(-1, 3))
-        regions = [diagram.regions[diagram.point_region[i]] for i in range(len(coords))]
+        diagram = Voronoi((positions + (images @ lattice)[:, None]).reshape(-1, 3))
+        regions = [diagram.regions[diagram.point_region[atom]] for atom in range(len(positions))]
         if all(region and -1 not in region for region in regions):
-            volumes = np.array([ConvexHull(diagram.vertices[r]).volume for r in regions])
+            volumes = np.array([ConvexHull(diagram.vertices[region]).volume for region in regions])
             if abs(volumes.sum() - volume) < 1e-6 * volume:
                 return volumes
-        reach *= 1.5
+        radius *= 1.5

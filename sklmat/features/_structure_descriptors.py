@@ -1,214 +1,232 @@
-"""One row of `StructureFeaturizer` from the arrays of one crystal."""
+"""The columns of StructureFeaturizer: CrystalGeometry, and a function for each group of columns.
 
-import warnings
+A function takes the geometry of a crystal and what decides which columns there are, and returns a
+dict of column names and values. The names are the same for every crystal; a value that a crystal
+does not have is NaN.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement
 
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._neighbors import IDEAL, Neighbors
+from sklmat.features._infer_lattice import SHELL_SIZES, lattice_deviations, recognize_lattice
+from sklmat.features._neighbors import (
+    CrystalArrays,
+    Neighbors,
+    effective_coordination,
+    find_neighbors,
+    neighbor_shells,
+)
+from sklmat.features._short_range_order import pair_order
+from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 
-GROUPS = ("volume", "distances", "coordination", "order", "symmetry", "lattice")
-_SUMMARY = ("mean", "deviation", "min", "max")
-
-# Properties compared across the pairs of the first shell.
-_CONTRASTS = ("electronegativity (Pauling)", "metallic radius (Å)")
-
+# Properties whose difference is averaged over the pairs of the first shell.
+_PAIR_PROPERTIES = ("electronegativity (Pauling)", "metallic radius (Å)")
 # Å³ per atom in one cm³/mol, and g/cm³ in one u/Å³.
 _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
-
-# Order of each crystallographic point group: how many rotations it has.
-POINT_GROUP_ORDER = {
-    **dict.fromkeys(["1"], 1),
-    **dict.fromkeys(["-1", "2", "m"], 2),
-    **dict.fromkeys(["3"], 3),
-    **dict.fromkeys(["2/m", "222", "mm2", "4", "-4"], 4),
-    **dict.fromkeys(["-3", "32", "3m", "6", "-6"], 6),
-    **dict.fromkeys(["mmm", "4/m", "422", "4mm", "-42m", "-4m2"], 8),
-    **dict.fromkeys(["-3m", "6/m", "622", "6mm", "-62m", "-6m2"], 12),
-    "23": 12,
-    "4/mmm": 16,
-    **dict.fromkeys(["6/mmm", "m-3", "432", "-43m"], 24),
-    "m-3m": 48,
-}
 # Last space-group number of each crystal system, triclinic to cubic.
 _LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
 
 
-class Describer:
-    """Turn compact crystals into rows; small, so that it travels to worker processes."""
+@dataclass(frozen=True)
+class StructureSchema:
+    """What decides which columns there are, and a parameter of the columns.
 
-    def __init__(self, groups, elements, lattices, symprec):
-        table = element_table(elements)
-        self.groups = groups
-        self.lattices = lattices
-        self.symprec = symprec
-        self.masses = table["atomic mass (u)"].to_numpy()
-        self.volumes = _known(table, "molar volume (cm³/mol)")
-        self.contrasts = [_known(table, column) for column in _CONTRASTS]
-        self.position = np.zeros(119, dtype=np.intp)
-        self.position[table["atomic number"]] = np.arange(len(elements))
+    Attributes
+    ----------
+    elements : list of str
+        Symbols seen in `fit`, alphabetically.
+    lattices : list of str
+        Lattices seen in `fit`.
+    symprec : float
+        Distance in Å within which atoms count as symmetry-equivalent.
+    """
 
-    def __call__(self, crystals):
-        return [self._row(*crystal) for crystal in crystals]
+    elements: list[str]
+    lattices: list[str]
+    symprec: float
 
-    def _row(self, numbers, coords, matrix, pbc):
-        neighbors = Neighbors(numbers, coords, matrix, pbc)
-        lattice = neighbors.lattice()
-        kinds = self.position[numbers]
-        shells = neighbors.shells(lattice)
-        values = []
-        for group in self.groups:
-            if group == "volume":
-                values += self._volume(neighbors, kinds)
-            elif group == "distances":
-                values += _distances(neighbors, shells)
-            elif group == "coordination":
-                values += _coordination(neighbors, shells)
-            elif group == "order":
-                values += self._order(neighbors, kinds, shells)
-            elif group == "symmetry":
-                values += _symmetry(numbers, coords, matrix, self.symprec)
-            else:
-                values += [float(lattice == name) for name in self.lattices]
-        return lattice, np.array(values)
+    @cached_property
+    def properties(self) -> dict[str, np.ndarray]:
+        """Properties that are known for every one of the elements, in the order of these."""
+        table = element_table(self.elements)
+        names = ("atomic mass (u)", "molar volume (cm³/mol)", *_PAIR_PROPERTIES)
+        return {name: table[name].to_numpy() for name in names if table[name].notna().all()}
 
-    def _volume(self, neighbors, kinds):
-        volume = neighbors.scale**3
-        nearest = neighbors.distance[:, 0]
-        spheres = np.pi / 6 * np.mean(np.where(np.isfinite(nearest), nearest, np.nan) ** 3)
-        return [
-            volume,
-            self.masses[kinds].mean() / volume * _DENSITY,
-            spheres / volume,
-            *(volume / (_CUBIC_ANGSTROM * known[kinds].mean()) for known in self.volumes),
-        ]
+    @cached_property
+    def pairs(self) -> list[str]:
+        """Names of all pairs of elements, such as "Al-Ni"."""
+        return [f"{a}-{b}" for a, b in combinations_with_replacement(self.elements, 2)]
 
-    def _order(self, neighbors, kinds, shells):
-        values = []
-        n = len(self.masses)
-        upper = np.triu_indices(n)
-        for shell in shells:
-            share, random, alpha = pair_order(neighbors, shell, kinds, n)
-            both_ways = share + share.T - np.diag(share.diagonal())
-            values += [*both_ways[upper], *alpha[upper]]
-            values += [(random * np.abs(alpha)).sum(), np.trace(share - random)]
-        atom, rank = np.nonzero(shells[0])
-        first, second = kinds[atom], kinds[neighbors.index[atom, rank]]
-        for known in self.contrasts:
-            differences = (np.abs(scale[first] - scale[second]) for scale in known)
-            values += [pairs.mean() if len(pairs) else np.nan for pairs in differences]
-        return values
+    @cached_property
+    def species_of_number(self) -> np.ndarray:
+        """Place of an element in `elements` by its atomic number."""
+        species = np.zeros(119, dtype=np.intp)
+        species[element_table(self.elements)["atomic number"]] = np.arange(len(self.elements))
+        return species
 
 
-def pair_order(neighbors, shell, kinds, n_kinds):
-    """Shares of a shell's ordered pairs, those of a random crystal, and Warren-Cowley α."""
-    atom, rank = np.nonzero(shell)
-    pair = kinds[atom] * n_kinds + kinds[neighbors.index[atom, rank]]
-    counts = np.bincount(pair, minlength=n_kinds * n_kinds).reshape(n_kinds, n_kinds)
-    share = (counts + counts.T) / max(2 * counts.sum(), 1)
-    ends = share.sum(axis=0)
-    random = np.outer(ends, ends)
-    return share, random, np.where(random > 0, 1 - share / np.where(random > 0, random, 1), 0)
+class CrystalGeometry:
+    """Neighbours, lattice and shells of one crystal; each is computed when it is first needed."""
+
+    def __init__(self, crystal: CrystalArrays):
+        self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
+
+    @cached_property
+    def neighbors(self) -> Neighbors:
+        return find_neighbors(self.positions, self.lattice, self.pbc)
+
+    @cached_property
+    def lattice_deviations(self) -> dict[str, float]:
+        return lattice_deviations(self.neighbors)
+
+    @cached_property
+    def lattice_name(self) -> str:
+        return recognize_lattice(self.neighbors, self.lattice_deviations)
+
+    @cached_property
+    def shells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of the first and the second neighbour shell, of shape (N, M)."""
+        return neighbor_shells(self.neighbors, SHELL_SIZES.get(self.lattice_name))
 
 
-def _known(table, column):
-    """Hold the property's values in a list, which is empty when an element lacks it."""
-    values = table[column].to_numpy()
-    return [] if np.isnan(values).any() else [values]
+def volume_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    volume = geometry.neighbors.scale**3
+    nearest = geometry.neighbors.distance[:, 0]
+    spheres = np.pi / 6 * np.mean(np.where(np.isfinite(nearest), nearest, np.nan) ** 3)
+    species = schema.species_of_number[geometry.atomic_numbers]
+    columns = {
+        "volume per atom (Å³)": volume,
+        "density (g/cm³)": schema.properties["atomic mass (u)"][species].mean() / volume * _DENSITY,
+        "packing fraction": spheres / volume,
+    }
+    if "molar volume (cm³/mol)" in schema.properties:
+        of_elements = _CUBIC_ANGSTROM * schema.properties["molar volume (cm³/mol)"][species].mean()
+        columns["volume relative to the elements"] = volume / of_elements
+    return columns
 
 
-def _distances(neighbors, shells):
+def distances_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    neighbors = geometry.neighbors
     nearest = np.where(np.isfinite(neighbors.distance[:, 0]), neighbors.distance[:, 0], np.nan)
-    first, second = (neighbors.distance[shell] for shell in shells)
-    means = [shell.mean() if len(shell) else np.nan for shell in (first, second)]
-    deviations = [shell.std() if len(shell) else np.nan for shell in (first, second)]
-    counts = shells[0].sum(axis=1)
-    centre = (neighbors.vector * shells[0][..., None]).sum(axis=1) / np.maximum(counts, 1)[:, None]
-    displacement = np.linalg.norm(centre, axis=1).mean() if counts.all() else np.nan
-    return [
-        *_summary(nearest),
-        nearest.mean() / neighbors.scale,
-        means[0],
-        deviations[0],
-        means[1],
-        deviations[1],
-        means[1] / means[0],
-        displacement,
-        *neighbors.deviations.values(),
-    ]
+    first, second = (neighbors.distance[shell] for shell in geometry.shells)
+    mean_first, mean_second = _mean(first), _mean(second)
+    return {
+        **_summary("nearest-neighbour distance (Å)", nearest),
+        "relative nearest-neighbour distance": nearest.mean() / neighbors.scale,
+        "mean shell 1 distance (Å)": mean_first,
+        "deviation shell 1 distance (Å)": first.std() if len(first) else np.nan,
+        "mean shell 2 distance (Å)": mean_second,
+        "deviation shell 2 distance (Å)": second.std() if len(second) else np.nan,
+        "ratio of shell 2 to shell 1 distance": mean_second / mean_first,
+        "off-centre displacement (Å)": _off_centre_displacement(geometry),
+        **{
+            f"deviation from {lattice} distances": deviation
+            for lattice, deviation in geometry.lattice_deviations.items()
+        },
+    }
 
 
-def _coordination(neighbors, shells):
-    _, effective = neighbors.effective_coordination()
-    return [*_summary(shells[0].sum(axis=1)), *_summary(effective)]
+def _off_centre_displacement(geometry):
+    first, _ = geometry.shells
+    counts = first.sum(axis=1)
+    if not counts.all():
+        return np.nan
+    centre = (geometry.neighbors.vector * first[..., None]).sum(axis=1)
+    return np.linalg.norm(centre / np.maximum(counts, 1)[:, None], axis=1).mean()
 
 
-def _summary(values):
-    return [values.mean(), values.std(), values.min(), values.max()]
+def coordination_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    first, _ = geometry.shells
+    _, effective = effective_coordination(geometry.neighbors.distance)
+    return {
+        **_summary("coordination number", first.sum(axis=1)),
+        **_summary("effective coordination number", effective),
+    }
 
 
-def symmetry_dataset(matrix, frac, kinds, symprec):
-    """Ask spglib; None where it finds no symmetry."""
-    import spglib
-
-    with warnings.catch_warnings():
-        # spglib 2.7 and 2.8 announce on each call that failures will raise; both ways are met here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return spglib.get_symmetry_dataset((matrix, frac, kinds), symprec=symprec)
-        except getattr(spglib, "SpglibError", RuntimeError):
-            return None
-
-
-def _symmetry(numbers, coords, matrix, symprec):
-    dataset = symmetry_dataset(matrix, coords @ np.linalg.inv(matrix), numbers, symprec)
-    if dataset is None:
-        return [np.nan] * 3
-    number = dataset.number
-    system = 1 + int(np.searchsorted(_LAST_OF_SYSTEM, number))
-    return [float(number), float(system), float(POINT_GROUP_ORDER[dataset.pointgroup])]
-
-
-def column_names(group, elements, lattices):
-    """Column names of one group."""
-    table = element_table(elements)
-    if group == "volume":
-        return [
-            "volume per atom (Å³)",
-            "density (g/cm³)",
-            "packing fraction",
-            *["volume relative to the elements" for _ in _known(table, "molar volume (cm³/mol)")],
-        ]
-    if group == "distances":
-        return [
-            *(f"{how} nearest-neighbour distance (Å)" for how in _SUMMARY),
-            "relative nearest-neighbour distance",
-            "mean shell 1 distance (Å)",
-            "deviation shell 1 distance (Å)",
-            "mean shell 2 distance (Å)",
-            "deviation shell 2 distance (Å)",
-            "ratio of shell 2 to shell 1 distance",
-            "off-centre displacement (Å)",
-            *(f"deviation from {name} distances" for name in IDEAL),
-        ]
-    if group == "coordination":
-        kinds = ("coordination number", "effective coordination number")
-        return [f"{how} {kind}" for kind in kinds for how in _SUMMARY]
-    if group == "order":
-        return _order_names(elements)
-    if group == "symmetry":
-        return ["space group number", "crystal system", "point group order"]
-    return [f"lattice_{name}" for name in lattices]
+def order_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    species = schema.species_of_number[geometry.atomic_numbers]
+    n_species = len(schema.elements)
+    upper = np.triu_indices(n_species)
+    columns = {}
+    for k, shell in enumerate(geometry.shells, start=1):
+        order = pair_order(geometry.neighbors, shell, species, n_species)
+        unordered = order.fraction + order.fraction.T - np.diag(order.fraction.diagonal())
+        for pair, fraction in zip(schema.pairs, unordered[upper]):
+            columns[f"fraction of {pair} pairs shell {k}"] = fraction
+        for pair, alpha in zip(schema.pairs, order.alpha[upper]):
+            columns[f"Warren-Cowley α({pair}) shell {k}"] = alpha
+        columns[f"mean |Warren-Cowley α| shell {k}"] = order.mean_magnitude
+        columns[f"excess of like pairs shell {k}"] = order.excess_of_like_pairs
+    atom, rank = np.nonzero(geometry.shells[0])
+    first, second = species[atom], species[geometry.neighbors.index[atom, rank]]
+    for name in _PAIR_PROPERTIES:
+        if name in schema.properties:
+            values = schema.properties[name]
+            difference = np.abs(values[first] - values[second])
+            columns[f"mean shell 1 difference of {name}"] = _mean(difference)
+    return columns
 
 
-def _order_names(elements):
-    pairs = [f"{a}-{b}" for i, a in enumerate(elements) for b in elements[i:]]
-    names = []
-    for shell in (1, 2):
-        names += [f"fraction of {pair} pairs shell {shell}" for pair in pairs]
-        names += [f"Warren-Cowley α({pair}) shell {shell}" for pair in pairs]
-        names += [f"mean |Warren-Cowley α| shell {shell}", f"excess of like pairs shell {shell}"]
-    table = element_table(elements)
-    contrasts = [f"mean shell 1 difference of {name}" for name in _CONTRASTS if _known(table, name)]
-    return [*names, *contrasts]
+def symmetry_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    frac_coords = geometry.positions @ np.linalg.inv(geometry.lattice)
+    dataset = symmetry_dataset(
+        geometry.lattice, frac_coords, geometry.atomic_numbers, schema.symprec
+    )
+    found = dataset is not None
+    return {
+        "space group number": dataset.number if found else np.nan,
+        "crystal system": _crystal_system(dataset.number) if found else np.nan,
+        "point group order": POINT_GROUP_ORDER[dataset.pointgroup] if found else np.nan,
+    }
+
+
+def _crystal_system(space_group_number):
+    return 1 + int(np.searchsorted(_LAST_OF_SYSTEM, space_group_number))
+
+
+def lattice_columns(geometry: CrystalGeometry, schema: StructureSchema):
+    return {f"lattice_{name}": geometry.lattice_name == name for name in schema.lattices}
+
+
+#: The groups of columns in their order, each with the function that computes them.
+GROUPS = {
+    "volume": volume_columns,
+    "distances": distances_columns,
+    "coordination": coordination_columns,
+    "order": order_columns,
+    "symmetry": symmetry_columns,
+    "lattice": lattice_columns,
+}
+
+
+def describe_structures(
+    crystals: list[CrystalArrays], groups, schema: StructureSchema
+) -> list[dict]:
+    """Column names and values of each crystal."""
+    rows = []
+    for crystal in crystals:
+        geometry, columns = CrystalGeometry(crystal), {}
+        for group in groups:
+            columns.update(GROUPS[group](geometry, schema))
+        rows.append(columns)
+    return rows
+
+
+def _mean(values):
+    return values.mean() if len(values) else np.nan
+
+
+def _summary(name, values):
+    """Mean, standard deviation, minimum and maximum over the atoms."""
+    return {
+        f"mean {name}": values.mean(),
+        f"deviation {name}": values.std(),
+        f"min {name}": values.min(),
+        f"max {name}": values.max(),
+    }

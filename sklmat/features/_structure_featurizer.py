@@ -1,25 +1,27 @@
-"""Structures as tables: volume, distances, coordination, order and symmetry."""
+"""StructureFeaturizer: volume, distances, coordination, order and symmetry as a table."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.exceptions import InvalidStructureError
-from sklmat.features._lattice import lattice_labels
-from sklmat.features._neighbors import compact
-from sklmat.features._structure_descriptors import GROUPS, Describer, column_names
+from sklmat.features._infer_lattice import lattice_labels
+from sklmat.features._invalid_rows import (
+    crystals_of_known_elements,
+    load_structures,
+    missing_value_errors,
+    refuse,
+    unseen_errors,
+)
+from sklmat.features._neighbors import crystal_arrays
+from sklmat.features._structure_descriptors import GROUPS, StructureSchema, describe_structures
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
-    formula,
-    in_chunks,
-    load_structures,
-    refuse,
-    symbols_in,
-    unseen,
-    unseen_elements,
+    describe_crystals,
+    elements_of,
 )
 
 
@@ -165,20 +167,19 @@ class StructureFeaturizer(TableFeaturizer):
             When `X` is a `CrystalGraphs`.
         """
         self._validate_params()
-        groups = chosen_groups(self.groups, GROUPS, default=GROUPS[:-1])
+        default = [group for group in GROUPS if group != "lattice"]
+        groups = chosen_groups(self.groups, GROUPS, default=default)
         structures = [s for s in load_structures(X, self.on_invalid) if s is not None]
         if not structures:
             raise ValueError("no row of X can be used to fit on")
         self.groups_ = groups
-        self.elements_ = symbols_in(structures)
+        self.elements_ = elements_of(structures)
         self.lattices_ = []
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
-        self.feature_names_ = [
-            name
-            for group in self.groups_
-            for name in column_names(group, self.elements_, self.lattices_)
-        ]
+        # All crystals have the same columns; the smallest one is described to learn their names.
+        [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
+        self.feature_names_ = list(columns)
         return self
 
     def transform(self, X):
@@ -200,35 +201,36 @@ class StructureFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         structures = load_structures(X, self.on_invalid)
-        crystals = {row: compact(s) for row, s in enumerate(structures) if s is not None}
-        errors = unseen_elements(structures, crystals, self.elements_)
-        for error in errors:
-            del crystals[error.index]
-        if self.on_invalid == "raise":
-            refuse(errors, "raise")
+        crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
         values = np.full((len(structures), len(self.feature_names_)), np.nan)
-        new = {}
-        describe = Describer(self.groups_, self.elements_, self.lattices_, self.symprec)
-        rows = in_chunks(describe, list(crystals.values()), self.n_jobs, self.verbose)
-        for row, (lattice, numbers) in zip(crystals, rows):
-            if "lattice" in self.groups_ and lattice not in self.lattices_:
-                new[row] = [lattice]
-            else:
-                values[row] = numbers
-        errors += unseen("lattice", new, lambda row: formula(structures[row]), self.lattices_)
-        errors += self._without_symmetry(structures, set(crystals) - set(new), values)
+        if crystals:
+            _, rows = describe_crystals(
+                self._describer(), list(crystals.values()), self.n_jobs, self.verbose
+            )
+            values[list(crystals)] = rows
+        errors += self._errors_in_values(structures, list(crystals), values)
+        values[[error.index for error in errors]] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
         return self._table(values, X)
 
-    def _without_symmetry(self, structures, rows, values):
-        """Blank the rows where spglib failed, and say so."""
-        if "symmetry" not in self.groups_:
-            return []
-        column = self.feature_names_.index("space group number")
-        failed = [row for row in sorted(rows) if np.isnan(values[row, column])]
-        values[failed] = np.nan
-        reason = (
-            f"spglib finds no symmetry within symprec={self.symprec} Å; choose a smaller symprec, "
-            "or leave the group 'symmetry' out"
-        )
-        return [InvalidStructureError(row, formula(structures[row]), reason) for row in failed]
+    def _describer(self):
+        schema = StructureSchema(self.elements_, self.lattices_, self.symprec)
+        return partial(describe_structures, groups=self.groups_, schema=schema)
+
+    def _errors_in_values(self, structures, rows, values):
+        """Errors for rows with a lattice that `fit` has not seen, and where spglib failed."""
+        errors = []
+        if "lattice" in self.groups_:
+            columns = [self.feature_names_.index(f"lattice_{name}") for name in self.lattices_]
+            unseen = [row for row in rows if not values[row, columns].any()]
+            names = {row: lattice_labels([structures[row]]).tolist() for row in unseen}
+            errors += unseen_errors("lattice", names, structures, self.lattices_)
+            rows = [row for row in rows if row not in names]
+        if "symmetry" in self.groups_:
+            reason = (
+                f"spglib finds no symmetry within symprec={self.symprec} Å; choose a smaller "
+                "symprec, or leave the group 'symmetry' out"
+            )
+            reasons = {"space group number": reason}
+            errors += missing_value_errors(structures, rows, values, self.feature_names_, reasons)
+        return errors

@@ -1,6 +1,4 @@
-"""What the table featurizers have in common: pandas out by default, rows refused by name."""
-
-import warnings
+"""TableFeaturizer: base of transformers from crystals to a table with named columns."""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +8,6 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
-from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.structures import check_structures, is_graphs
 
 # Crystals sent to a worker at once, at most: about a tenth of a second of work.
 _CHUNK = 50
@@ -42,63 +38,16 @@ class TableFeaturizer(TransformerMixin, BaseEstimator):
 
     def _table(self, values, X):
         """Return a DataFrame unless `set_output` was asked for something else."""
-        asked = getattr(self, "_sklearn_output_config", {}).get("transform")
-        if asked == "default" or (asked or sklearn.get_config()["transform_output"]) == "polars":
+        container = getattr(self, "_sklearn_output_config", {}).get("transform")
+        is_array = container == "default"
+        if is_array or (container or sklearn.get_config()["transform_output"]) == "polars":
             return values
         index = X.index if isinstance(X, pd.Series) else None
         return pd.DataFrame(values, columns=self.get_feature_names_out(), index=index)
 
 
-def load_structures(X, on_invalid):
-    """Pass `X` through the one door, refusing graphs, which no longer hold the structures."""
-    if is_graphs(X):
-        raise TypeError(
-            "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
-            "that the graphs were built from"
-        )
-    return check_structures(X, on_invalid=on_invalid)
-
-
-def refuse(errors, on_invalid):
-    """Raise the first of `errors`, or warn of all: rows that the table has no columns for."""
-    if errors and on_invalid == "raise":
-        raise errors[0]
-    if errors:
-        lines = "\n".join(f"  {error}" for error in errors)
-        warnings.warn(
-            f"{len(errors)} of the rows cannot be described and are NaN:\n{lines}",
-            InvalidStructureWarning,
-            stacklevel=4,
-        )
-
-
-def unseen(kind, rows, formulas, seen):
-    """Build one error for each row (a dict row -> names) with something that fit did not see."""
-    return [
-        InvalidStructureError(
-            row,
-            formulas(row),
-            f"holds the {kind} {', '.join(names)}, which no structure of fit had (seen: "
-            f"{', '.join(seen)}); fit on data that has it, or leave this row out",
-        )
-        for row, names in sorted(rows.items())
-    ]
-
-
-def unseen_elements(structures, crystals, elements):
-    """Build one error for each compact crystal (a dict row -> arrays) with another element."""
-    table = element_table()
-    seen = set(table.loc[elements, "atomic number"])
-    new = {}
-    for row, (numbers, *_) in crystals.items():
-        extra = [table.index[z - 1] for z in np.unique(numbers) if z not in seen]
-        if extra:
-            new[row] = extra
-    return unseen("element", new, lambda row: formula(structures[row]), elements)
-
-
 def chosen_groups(groups, known, default):
-    """List the groups of columns that were asked for."""
+    """Check the parameter `groups`, and list the groups of columns that it names."""
     groups = list(default if groups is None else groups)
     unknown = [group for group in groups if group not in known]
     if unknown or not groups or len(set(groups)) < len(groups):
@@ -108,31 +57,42 @@ def chosen_groups(groups, known, default):
     return groups
 
 
-def symbols_in(structures):
+def elements_of(structures):
     """Symbols of all elements in the structures, alphabetically."""
     numbers = np.unique(np.concatenate([s.atomic_numbers for s in structures]))
     return sorted(element_table().index[numbers - 1])
 
 
-def formula(structure):
-    """Formula for error messages."""
-    return structure.formula.replace(" ", "")
+def describe_crystals(describe, crystals, n_jobs, verbose):
+    """Describe crystals in parallel: the names of the columns, and their values, shape (C, F).
 
-
-def in_chunks(describe, crystals, n_jobs, verbose):
-    """Describe compact crystals in chunks, large ones first, and give the rows in order."""
+    Parameters
+    ----------
+    describe : callable
+        Takes a list of crystals and returns a dict of column names and values for each, with the
+        same names in the same order for every crystal.
+    crystals : list of CrystalArrays
+    n_jobs : int or None
+    verbose : bool
+        Whether to show a progress bar.
+    """
     from joblib import effective_n_jobs
     from tqdm import tqdm
 
-    order = sorted(range(len(crystals)), key=lambda i: -len(crystals[i][0]))
+    largest_first = sorted(range(len(crystals)), key=lambda row: -len(crystals[row].atomic_numbers))
     size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(n_jobs))))
-    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    chunks = [largest_first[start : start + size] for start in range(0, len(crystals), size)]
     bar = tqdm(chunks, desc="structures to table", disable=not verbose)
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(describe)([crystals[i] for i in chunk]) for chunk in bar
+    tables = Parallel(n_jobs=n_jobs)(
+        delayed(_describe_chunk)(describe, [crystals[row] for row in chunk]) for chunk in bar
     )
-    rows = [None] * len(crystals)
-    for chunk, result in zip(chunks, results):
-        for i, row in zip(chunk, result):
-            rows[i] = row
-    return rows
+    names = tables[0][0] if tables else []
+    values = np.empty((len(crystals), len(names)))
+    for chunk, (_, chunk_values) in zip(chunks, tables):
+        values[chunk] = chunk_values
+    return names, values
+
+
+def _describe_chunk(describe, crystals):
+    rows = describe(crystals)
+    return list(rows[0]), np.array([list(row.values()) for row in rows], dtype=float)

@@ -234,8 +234,9 @@ class CrystalGraphs:
         for number, part in enumerate(parts):
             if part.settings != parts[0].settings:
                 raise ValueError(
-                    f"part {number} was built with {part.settings}, "
-                    f"part 0 with {parts[0].settings}; rebuild them alike or bring them together with restrict()"
+                    f"part {number} was built with {part.settings}, part 0 with "
+                    f"{parts[0].settings}; rebuild them alike or bring them together with "
+                    "restrict()"
                 )
         joined = {
             name: np.concatenate([getattr(part, name) for part in parts])

@@ -1,0 +1,97 @@
+"""load_structures, refuse: rows that a featurizer cannot describe raise an error, or become NaN."""
+
+import warnings
+
+import numpy as np
+
+from sklmat.elements import element_table
+from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.features._neighbors import CrystalArrays, crystal_arrays
+from sklmat.structures import check_structures, is_graphs
+
+
+def load_structures(X, on_invalid):
+    """Check `X` as structures, and refuse graphs, which no longer hold the structures."""
+    if is_graphs(X):
+        raise TypeError(
+            "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
+            "that the graphs were built from"
+        )
+    return check_structures(X, on_invalid=on_invalid)
+
+
+def refuse(errors, on_invalid):
+    """Raise the first of the errors, or warn of all, where `on_invalid` is "warn"."""
+    if errors and on_invalid == "raise":
+        raise errors[0]
+    if errors:
+        lines = "\n".join(f"  {error}" for error in errors)
+        warnings.warn(
+            f"{len(errors)} of the rows cannot be described and are NaN:\n{lines}",
+            InvalidStructureWarning,
+            stacklevel=4,
+        )
+
+
+def crystals_of_known_elements(
+    structures, elements, on_invalid
+) -> tuple[dict[int, CrystalArrays], list[InvalidStructureError]]:
+    """Arrays of the rows that hold no other element than `elements`, and errors for the others.
+
+    Rows of `structures` that are None have neither. Where `on_invalid` is "raise", the first of
+    the errors is raised.
+    """
+    rows = [row for row, structure in enumerate(structures) if structure is not None]
+    crystals = dict(zip(rows, crystal_arrays(structures[rows])))
+    table = element_table()
+    known = set(table.loc[elements, "atomic number"])
+    unseen = {}
+    for row, crystal in crystals.items():
+        others = [table.index[z - 1] for z in np.unique(crystal.atomic_numbers) if z not in known]
+        if others:
+            unseen[row] = others
+    errors = unseen_errors("element", unseen, structures, elements)
+    if on_invalid == "raise":
+        refuse(errors, on_invalid)
+    return {row: crystal for row, crystal in crystals.items() if row not in unseen}, errors
+
+
+def unseen_errors(what, names, items, seen) -> list[InvalidStructureError]:
+    """Build one error for each row (a dict row -> names) with something that fit did not see."""
+    return [
+        InvalidStructureError(
+            row,
+            formula(items[row]),
+            f"holds the {what} {', '.join(names[row])}, which no structure of fit had (seen: "
+            f"{', '.join(seen)}); fit on data that has it, or leave this row out",
+        )
+        for row in sorted(names)
+    ]
+
+
+def missing_value_errors(structures, rows, values, names, reasons) -> list[InvalidStructureError]:
+    """Build one error for each of the rows whose value in one of some columns is NaN.
+
+    Parameters
+    ----------
+    structures : ndarray of shape (C,)
+    rows : iterable of int
+    values : ndarray of shape (C, F)
+    names : list of str
+        Names of the columns of `values`.
+    reasons : dict of str
+        Column names, each with what is wrong with a row that has no value there.
+    """
+    columns = {names.index(name): reason for name, reason in reasons.items()}
+    errors = {}
+    for row in rows:
+        for column, reason in columns.items():
+            if np.isnan(values[row, column]):
+                error = InvalidStructureError(row, formula(structures[row]), reason)
+                errors.setdefault(row, error)
+    return list(errors.values())
+
+
+def formula(item):
+    """Formula of a structure or composition, for error messages."""
+    return item.formula.replace(" ", "")

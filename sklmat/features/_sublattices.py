@@ -1,0 +1,59 @@
+"""learn_sublattices, named_sublattices: which species share a sublattice, and which are anions."""
+
+import numpy as np
+
+from sklmat.elements import element_table
+from sklmat.features._neighbors import CrystalArrays, find_neighbors, first_coordination
+
+#: Elements that count as anions wherever a crystal also holds others.
+ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
+_ANION_NUMBERS = element_table(ANIONS)["atomic number"].to_numpy()
+
+
+def is_anion(atomic_numbers):
+    """Mask the anions, none in a crystal that has no cations; shape (N,)."""
+    anion = np.isin(atomic_numbers, _ANION_NUMBERS)
+    return anion & ~anion.all()
+
+
+def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
+    """Group the species by chemistry and by how many anions they have around them."""
+    coordination = _anion_coordination(crystals)
+    symbols = element_table().index
+    sublattices = {}
+    for number in np.unique(np.concatenate([crystal.atomic_numbers for crystal in crystals])):
+        if number in coordination:
+            key = int(np.searchsorted([4.5, 6.5], np.median(coordination[number])))
+        else:
+            key = "anion" if coordination and number in _ANION_NUMBERS else "other"
+        sublattices.setdefault(key, []).append(symbols[number - 1])
+    return sorted(sorted(sublattice) for sublattice in sublattices.values())
+
+
+def _anion_coordination(crystals):
+    """Number of anion neighbours of each cation, in arrays by atomic number."""
+    coordination = {}
+    for atomic_numbers, positions, lattice, pbc in crystals:
+        anion = is_anion(atomic_numbers)
+        if not anion.any():
+            continue
+        neighbors = find_neighbors(positions, lattice, pbc)
+        counts = first_coordination(neighbors.distance, anion[neighbors.index]).sum(axis=1)
+        for number in np.unique(atomic_numbers[~anion]):
+            coordination.setdefault(number, []).append(counts[atomic_numbers == number])
+    return {number: np.concatenate(counts) for number, counts in coordination.items()}
+
+
+def named_sublattices(sublattices, elements) -> list[list[str]]:
+    """Check sublattices that a user named, and add a sublattice for each of the other elements."""
+    symbols = element_table().index
+    named = [symbol for sublattice in sublattices for symbol in sublattice]
+    unknown = [symbol for symbol in named if symbol not in symbols]
+    if unknown or len(set(named)) < len(named):
+        raise ValueError(
+            "sublattices must be groups of element symbols, each symbol in one group, such as "
+            f"(('Br', 'I'),); got {sublattices!r}"
+        )
+    present = [sorted(set(sublattice) & set(elements)) for sublattice in sublattices]
+    alone = [[symbol] for symbol in elements if symbol not in named]
+    return sorted([sublattice for sublattice in present if sublattice] + alone)

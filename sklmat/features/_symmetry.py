@@ -1,0 +1,47 @@
+"""symmetry_dataset: space group and equivalent sites from spglib; orders of the point groups."""
+
+import os
+import warnings
+from contextlib import contextmanager
+
+#: Order of each crystallographic point group: how many rotations it has.
+POINT_GROUP_ORDER = {
+    **dict.fromkeys(["1"], 1),
+    **dict.fromkeys(["-1", "2", "m"], 2),
+    **dict.fromkeys(["3"], 3),
+    **dict.fromkeys(["2/m", "222", "mm2", "4", "-4"], 4),
+    **dict.fromkeys(["-3", "32", "3m", "6", "-6"], 6),
+    **dict.fromkeys(["mmm", "4/m", "422", "4mm", "-42m", "-4m2"], 8),
+    **dict.fromkeys(["-3m", "6/m", "622", "6mm", "-62m", "-6m2"], 12),
+    "23": 12,
+    "4/mmm": 16,
+    **dict.fromkeys(["6/mmm", "m-3", "432", "-43m"], 24),
+    "m-3m": 48,
+}
+
+
+def symmetry_dataset(lattice, frac_coords, types, symprec):
+    """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None where it finds none."""
+    import spglib
+
+    with warnings.catch_warnings():
+        # spglib 2.7 and 2.8 announce on each call that failures will raise; both are handled here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return spglib.get_symmetry_dataset((lattice, frac_coords, types), symprec=symprec)
+        except getattr(spglib, "SpglibError", RuntimeError):
+            return None
+
+
+@contextmanager
+def quiet_spglib():
+    """Keep spglib from printing a line for each of the tolerances that it tries and gives up."""
+    before = os.environ.get("SPGLIB_WARNING")
+    os.environ["SPGLIB_WARNING"] = "OFF"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SPGLIB_WARNING"]
+        else:
+            os.environ["SPGLIB_WARNING"] = before
