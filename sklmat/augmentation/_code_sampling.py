@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklmat.augmentation._fractions import check_fractions, refuse_rows
+from sklmat.compositions import check_fractions, refuse_rows
 
 
 def sample_codes(codec, X, n, how, rng):

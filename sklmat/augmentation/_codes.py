@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.augmentation._fractions import SUM_TOLERANCE
+from sklmat.compositions import (
+    SUM_TOLERANCE,
+    element_of_column,
+    is_fraction_column,
+    sum_to_one,
+)
 
 _CATEGORY_PREFIXES = ("lattice_", "phase_")
 
@@ -108,7 +113,7 @@ def find_blocks(names, X, codes):
 
 def _check_fractions(names, X, required):
     """Object to columns that are called fractions and are none, as after a scaler."""
-    called = [k for k, name in enumerate(names) if re.fullmatch(r"x_[A-Z][a-z]?", str(name))]
+    called = [column for column, name in enumerate(names) if element_of_column(name)]
     if not called or _on_simplex(X[:, called]):
         return
     totals = X[:, called].sum(axis=1)
@@ -128,7 +133,7 @@ def _check_fractions(names, X, required):
 
 def _columns_by_name(names, X):
     """Return the fractions that sum to one, and the categories, in the order of the table."""
-    fractions = [k for k, name in enumerate(names) if name.startswith("x_")]
+    fractions = [column for column, name in enumerate(names) if is_fraction_column(name)]
     if not _on_simplex(X[:, fractions]):
         fractions = []
     binary = _binary(X)
@@ -214,7 +219,7 @@ def _sort_out(names, X, columns):
             if group and _on_simplex(X[:, group]):
                 groups.append(np.array(group))
                 rest = [k for k in rest if k not in group]
-        named = [k for k in rest if names[k].startswith("x_")]
+        named = [k for k in rest if is_fraction_column(names[k])]
         if named and _on_simplex(X[:, named]):
             fractions = np.array(named)
             rest = [k for k in rest if k not in named]
@@ -243,10 +248,8 @@ def _binary(X):
 
 
 def _on_simplex(values):
-    """Whether every row is non-negative and sums to one."""
-    if not values.shape[1] or (values < 0).any():
-        return False
-    return bool((np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE).all())
+    """Whether there are columns, and every row is non-negative and sums to one."""
+    return bool(values.shape[1]) and bool(sum_to_one(values).all())
 
 
 def _owner_by_name(names, X, column, owners):

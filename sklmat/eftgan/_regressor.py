@@ -13,15 +13,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter
 from sklmat.augmentation._labelers import label_rows
-from sklmat.eftgan._checks import check_phase, check_targets
-from sklmat.eftgan._compositions import (
-    count_compositions,
-    fractions_of_items,
-    fractions_of_table,
-    looks_like_table,
-    refuse_formulas,
-)
+from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
 from sklmat.eftgan._extrapolation import Reach
+from sklmat.eftgan._inputs import check_phase, check_targets, count_compositions, refuse_formulas
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
@@ -228,7 +222,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.elements_ = list(featurizer.elements_)
         self.target_names_, self._n_dim = names, values.ndim
         self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
-        x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
+        x = table[[fraction_column(symbol) for symbol in self.elements_]].to_numpy()
         lattice = self._read_lattices(table)
         phase = lattice if phase is None else phase
         self.relaxation_ = LatticeRelaxation(self.elements_).fit(x, phase, lattice)
@@ -276,8 +270,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             When compositions are far from all training rows.
         """
         check_is_fitted(self)
-        if looks_like_table(X):
-            x = fractions_of_table(X, self.elements_)
+        if is_fraction_table(X):
+            x = fraction_table(X, self.elements_)
             return self._predict_fractions(x, phase, return_std)
         found = count_compositions(X)
         if not found:
@@ -293,7 +287,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                 f"X mixes {found} compositions with {len(X) - found} other items; predict "
                 "structures and compositions in two calls"
             )
-        x = fractions_of_items(X, self.elements_)
+        x = fraction_table(X, self.elements_)
         return self._predict_fractions(x, phase, return_std)
 
     def predict_composition(self, X, phase=None, return_std=False):
@@ -320,7 +314,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             As in `predict`.
         """
         check_is_fitted(self)
-        return self._predict_fractions(self._read_compositions(X), phase, return_std)
+        return self._predict_fractions(fraction_table(X, self.elements_), phase, return_std)
 
     def score(self, X, y, sample_weight=None, phase=None):
         """Coefficient of determination of the predictions.
@@ -358,7 +352,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             A column for each lattice among the training rows.
         """
         check_is_fitted(self)
-        x = self._read_compositions(X)
+        x = fraction_table(X, self.elements_)
         told = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
         return pd.DataFrame(told, columns=self.relaxation_.classes_)
 
@@ -417,10 +411,6 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         columns = table[[f"lattice_{name}" for name in names]].to_numpy()
         return np.array(names)[columns.argmax(axis=1)]
 
-    def _read_compositions(self, X):
-        read = fractions_of_table if looks_like_table(X) else fractions_of_items
-        return read(X, self.elements_)
-
     def _predict_structures(self, X, return_std):
         return self.ecnet_.predict(X, return_std=True) if return_std else self.ecnet_.predict(X)
 
@@ -456,7 +446,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         """Generated table for fractions, lattices (positions in the classes) and phases."""
         lattices = list(self.featurizer_.lattices_)
         place = np.array([lattices.index(name) for name in self.relaxation_.classes_])
-        names = [f"x_{symbol}" for symbol in self.elements_]
+        names = [fraction_column(symbol) for symbol in self.elements_]
         names += [f"lattice_{name}" for name in lattices]
         codes = np.hstack([x, np.eye(len(lattices))[place[ends]]])
         table = self.augmenter_.sample(pd.DataFrame(codes, columns=names), noise=False)

@@ -1,6 +1,10 @@
-"""What `EFTGANRegressor` asks of targets and phases."""
+"""Checks of what `EFTGANRegressor` is given: targets, phases, and structures or compositions."""
+
+import os
 
 import numpy as np
+
+from sklmat.compositions import is_element, refuse_empty
 
 
 def check_targets(y):
@@ -39,3 +43,35 @@ def check_phase(phase, n):
             f"row {row} has the phase {labels.tolist()[row]!r}; pass a string such as 'fcc'"
         )
     return labels.astype(str)
+
+
+def count_compositions(X):
+    """How many items of a sequence are `Composition` objects; one alone is refused."""
+    from pymatgen.core import Composition
+
+    if isinstance(X, Composition):
+        raise TypeError("X is a single Composition; pass a list of them")
+    if hasattr(X, "atom_ptr"):
+        return 0
+    refuse_empty(X)
+    return sum(isinstance(item, Composition) for item in X)
+
+
+def refuse_formulas(X):
+    """Say where formulas and dicts of amounts belong, which `predict` would take for structures."""
+    from pymatgen.core import Composition
+
+    if hasattr(X, "atom_ptr") or isinstance(X, str | dict):
+        return
+    for row, item in enumerate(X):
+        amounts = isinstance(item, dict) and item and all(map(is_element, item))
+        if isinstance(item, str) and not os.path.exists(item):
+            try:
+                amounts = len(Composition(item)) > 0
+            except ValueError:
+                continue
+        if amounts:
+            raise TypeError(
+                f"row {row} is {item!r}: pass formulas and dicts of amounts to "
+                "predict_composition; predict reads a string as the path of a structure"
+            )
