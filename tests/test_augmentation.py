@@ -43,7 +43,7 @@ from sklmat.augmentation import (
     MixupAugmenter,
     NoiseAugmenter,
 )
-from sklmat.augmentation._augmenter import BaseAugmenter
+from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import find_blocks, find_codes
 from sklmat.estimator_checks import check_sampler, make_toy_table, sampler_checks
 

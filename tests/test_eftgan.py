@@ -29,8 +29,8 @@ from sklmat import (
     StructureToGraph,
     infer_lattice,
 )
-from sklmat.augmentation import _processes
-from sklmat.augmentation._processes import _form, process_mean
+from sklmat.augmentation import _gaussian_process
+from sklmat.augmentation._gaussian_process import _form, process_mean
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
 from sklmat.eftgan._extrapolation import Reach
@@ -380,7 +380,7 @@ def test_quick_means_take_more_digits_where_weights_magnify_errors(monkeypatch):
         return np.abs(told).max() / process._y_train_std
 
     assert error() < 1e-6
-    monkeypatch.setattr(_processes, "_precision", lambda known, weights: torch.float32)
+    monkeypatch.setattr(_gaussian_process, "_precision", lambda known, weights: torch.float32)
     assert error() > 1e-4
 
 

@@ -28,8 +28,8 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from torch.nn import functional as F
 
 from sklmat.augmentation import AugmentedClassifier, AugmentedRegressor, InfoGANAugmenter
-from sklmat.augmentation import _gan_chain as chain_module
-from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation import _iterated_gan as iterated_gan_module
+from sklmat.augmentation._labeler import label_rows
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 from sklmat.networks import InfoGAN
@@ -571,7 +571,7 @@ def collapsed_training(gan, *args, **settings):
 
 @pytest.mark.parametrize("table", [inner_alloys, make_toy_table])
 def test_a_collapse_is_warned_of(monkeypatch, table):
-    monkeypatch.setattr(chain_module, "train_gan", collapsed_training)
+    monkeypatch.setattr(iterated_gan_module, "train_gan", collapsed_training)
     with pytest.warns(ConvergenceWarning, match="collapsed: .* vary by 0%") as caught:
         InfoGANAugmenter(**QUICK).fit(*table())
     assert caught[0].filename == __file__
@@ -839,13 +839,13 @@ class Recorder(RegressorMixin, BaseEstimator):
 @pytest.fixture
 def recorded(monkeypatch):
     """Tensors that each GAN was trained on; rows of each labeler are in ``Recorder.rows``."""
-    Recorder.rows, trained, train = [], [], chain_module.train_gan
+    Recorder.rows, trained, train = [], [], iterated_gan_module.train_gan
 
     def spy(gan, *tables, **settings):
         trained.append([table.numpy().copy() for table in tables])
         return train(gan, *tables, **settings)
 
-    monkeypatch.setattr(chain_module, "train_gan", spy)
+    monkeypatch.setattr(iterated_gan_module, "train_gan", spy)
     return trained
 
 

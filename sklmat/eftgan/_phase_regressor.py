@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._labelers import GaussianProcessLabeler
+from sklmat.augmentation._labeler import GaussianProcessLabeler
 
 #: The phase must lower the leave-one-out error to this part of what it is without.
 _WORTHWHILE = 0.9

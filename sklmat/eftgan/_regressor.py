@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter
-from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation._labeler import label_rows
 from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
 from sklmat.eftgan._extrapolation import Reach
 from sklmat.eftgan._inputs import check_phase, check_targets, count_compositions, refuse_formulas

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from sklmat.augmentation._processes import process_mean
+from sklmat.augmentation._gaussian_process import process_mean
 from sklmat.elements import element_table, element_vectors
 
 #: Probabilities below this are zero: a lattice that hardly matters costs as much as another.

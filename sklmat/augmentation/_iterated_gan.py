@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation._labeler import label_rows
 from sklmat.networks import InfoGAN
 from sklmat.training import seeded, train_gan
 

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from sklmat.augmentation._tables import append_rows, append_target, encode_target
+from sklmat.augmentation._dataframes import append_rows, append_target, encode_target
 
 #: How many rounds of drawing `y_range` may cost before the sampler gives up.
 _MAX_DRAWS = 50

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklmat.augmentation._augmenter import BaseAugmenter
+from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import find_blocks, find_codes
 
 

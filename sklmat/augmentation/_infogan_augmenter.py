@@ -11,11 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.augmentation._augmenter import BaseAugmenter
-from sklmat.augmentation._code_sampling import check_codes, sample_codes
-from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._gan_chain import GANChain, as_table
-from sklmat.augmentation._labelers import check_labeler, default_labeler
+from sklmat.augmentation._base_augmenter import BaseAugmenter
+from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
+from sklmat.augmentation._iterated_gan import GANChain, as_table
+from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 

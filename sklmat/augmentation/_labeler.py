@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklmat.augmentation._processes import process_mean
+from sklmat.augmentation._gaussian_process import process_mean
 
 
 class WeightedBlocks(BaseEstimator):

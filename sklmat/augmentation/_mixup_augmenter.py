@@ -5,9 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklmat.augmentation._augmenter import BaseAugmenter
+from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import find_codes
-from sklmat.augmentation._noise import draw_evenly
+from sklmat.augmentation._noise_augmenter import draw_evenly
 
 #: Rows whose partners are drawn at once, so that large tables need no square matrix.
 _CHUNK = 256
