@@ -29,8 +29,8 @@ from sklmat import (
     StructureToGraph,
     infer_lattice,
 )
-from sklmat.augmentation import _gaussian_process
-from sklmat.augmentation._gaussian_process import _form, process_mean
+from sklmat.augmentation import _gaussian_process, process_mean
+from sklmat.augmentation._gaussian_process import _kernel_parameters
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
 from sklmat.eftgan._extrapolation import Reach
@@ -361,7 +361,7 @@ def test_quick_means_are_those_of_scikit_learn(kernel, n_targets):
     process = GaussianProcessRegressor(
         ConstantKernel(2.0) * kernel + WhiteKernel(1e-3), normalize_y=True, optimizer=None
     ).fit(X, y)
-    assert _form(process) is not None
+    assert _kernel_parameters(process) is not None
     told = process_mean(process, new)
     assert told.shape == (3000, *y.shape[1:])
     assert_allclose(told, process.predict(new), rtol=0, atol=1e-4 * y.std())
@@ -380,7 +380,7 @@ def test_quick_means_take_more_digits_where_weights_magnify_errors(monkeypatch):
         return np.abs(told).max() / process._y_train_std
 
     assert error() < 1e-6
-    monkeypatch.setattr(_gaussian_process, "_precision", lambda known, weights: torch.float32)
+    monkeypatch.setattr(_gaussian_process, "_precision", lambda training, weights: torch.float32)
     assert error() > 1e-4
 
 

@@ -14,4 +14,9 @@ __getattr__, __dir__, __all__ = attach(
         "_noise_augmenter": ["NoiseAugmenter"],
         "_quality_report": ["QualityReport"],
     },
+    internal={
+        "_base_augmenter": ["BaseAugmenter"],
+        "_gaussian_process": ["process_mean"],
+        "_labeler": ["GaussianProcessLabeler", "label_rows"],
+    },
 )

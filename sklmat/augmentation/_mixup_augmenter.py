@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter
-from sklmat.augmentation._codes import find_codes
+from sklmat.augmentation._codes import find_codes, is_binary
 from sklmat.augmentation._noise_augmenter import draw_evenly
 
 #: Rows whose partners are drawn at once, so that large tables need no square matrix.
@@ -144,7 +144,7 @@ class MixupAugmenter(BaseAugmenter):
         names = getattr(self, "feature_names_in_", None)
         codes = find_codes(names, X, self.code_features, required=False)
         asked = np.arange(X.shape[1]) if self.code_features is None else codes.columns
-        binary = ((X == 0) | (X == 1)).all(axis=0)
+        binary = is_binary(X)
         return np.setdiff1d(asked[binary[asked]], codes.fractions)
 
     def _partners(self, rows, rng):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter
-from sklmat.augmentation._codes import find_blocks, find_codes
+from sklmat.augmentation._codes import find_blocks, find_codes, is_binary
 
 
 class NoiseAugmenter(BaseAugmenter):
@@ -104,7 +104,7 @@ class NoiseAugmenter(BaseAugmenter):
         present = np.ones(X.shape, dtype=bool)
         owned = blocks >= 0
         present[:, owned] = X[:, blocks[owned]] != 0
-        fixed = ((X == 0) | (X == 1)).all(axis=0)
+        fixed = is_binary(X)
         fixed[codes.columns] = True
         deviation = np.where(fixed, 0.0, X.std(axis=0, where=present))
         if not deviation.any():
