@@ -33,7 +33,7 @@ from sklmat.augmentation import _gaussian_process, process_mean
 from sklmat.augmentation._gaussian_process import _kernel_parameters
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
-from sklmat.eftgan._extrapolation import Reach
+from sklmat.eftgan._extrapolation import ExtrapolationDetector
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 
@@ -641,20 +641,20 @@ def test_far_compositions_are_warned_of(model, alloys):
         model.predict(x, phase="fcc")
         # What was trained on a grid reaches from point to point, but not further.
         on_grid = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]])
-        edge = Reach(on_grid).distance
+        edge = ExtrapolationDetector(on_grid).max_distance
         assert edge == pytest.approx(0.125**0.5, abs=2e-6)
 
 
 def test_pure_elements_are_beyond_binaries():
     # As far from Fe3Ni as that is from FeNi, but no training row has so much of one element.
-    reach = Reach(np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
+    detector = ExtrapolationDetector(np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
     message = r"^2 of 3 .*more or less of an element.* row 1\."
     with pytest.warns(ExtrapolationWarning, match=message):
-        reach.warn(np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 1.0]]))
+        detector.warn(np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 1.0]]))
 
 
 def test_one_training_composition_reaches_a_little():
-    assert Reach(np.array([FINE] * 5)).distance == 0.1
+    assert ExtrapolationDetector(np.array([FINE] * 5)).max_distance == 0.1
 
 
 # -- conventions

@@ -4,11 +4,12 @@ import os
 
 import numpy as np
 
-from sklmat.compositions import is_element, refuse_empty
+from sklmat.compositions import is_element, parse_composition, refuse_empty
+from sklmat.structures import is_graphs
 
 
 def check_targets(y):
-    """Targets as floats, and their names."""
+    """Return the targets as floats, and their names; raise a ValueError where one is no number."""
     if hasattr(y, "columns"):
         names = [str(name) for name in y.columns]
     else:
@@ -28,7 +29,7 @@ def check_targets(y):
 
 
 def check_phase(phase, n):
-    """One label for each of n rows, as an array of str."""
+    """Return the phase labels of n rows as an array of str; raise a ValueError otherwise."""
     labels = np.asarray(phase)
     if labels.shape != (n,):
         raise ValueError(
@@ -46,31 +47,29 @@ def check_phase(phase, n):
 
 
 def count_compositions(X):
-    """How many items of a sequence are `Composition` objects; one alone is refused."""
+    """Count the `Composition` objects of a sequence; raise a TypeError if `X` itself is one."""
     from pymatgen.core import Composition
 
     if isinstance(X, Composition):
         raise TypeError("X is a single Composition; pass a list of them")
-    if hasattr(X, "atom_ptr"):
+    if is_graphs(X):
         return 0
     refuse_empty(X)
     return sum(isinstance(item, Composition) for item in X)
 
 
 def refuse_formulas(X):
-    """Say where formulas and dicts of amounts belong, which `predict` would take for structures."""
-    from pymatgen.core import Composition
-
-    if hasattr(X, "atom_ptr") or isinstance(X, str | dict):
+    """Raise a TypeError for formulas and dicts, which `predict` would read as structures."""
+    if is_graphs(X) or isinstance(X, str | dict):
         return
     for row, item in enumerate(X):
-        amounts = isinstance(item, dict) and item and all(map(is_element, item))
+        is_composition = isinstance(item, dict) and item and all(map(is_element, item))
         if isinstance(item, str) and not os.path.exists(item):
             try:
-                amounts = len(Composition(item)) > 0
+                is_composition = len(parse_composition(item)) > 0
             except ValueError:
                 continue
-        if amounts:
+        if is_composition:
             raise TypeError(
                 f"row {row} is {item!r}: pass formulas and dicts of amounts to "
                 "predict_composition; predict reads a string as the path of a structure"
