@@ -35,7 +35,7 @@ def estimator_has(name):
 
 
 class AugmentedMixin(MetaEstimatorMixin):
-    """What both estimators share: augment, fit, and hand everything else on."""
+    """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
@@ -155,16 +155,16 @@ class AugmentedMixin(MetaEstimatorMixin):
         """Names of the columns seen by `fit`, where they had any."""
         return self._fitted("feature_names_in_").feature_names_in_
 
-    def _fitted(self, asked):
-        """Return the fitted estimator, or say like any object that an attribute is missing."""
+    def _fitted(self, attribute):
+        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
         try:
             return self.__dict__["estimator_"]
         except KeyError:
-            message = f"{type(self).__name__} has no attribute {asked!r} before fit"
+            message = f"{type(self).__name__} has no attribute {attribute!r} before fit"
             raise AttributeError(message) from None
 
     def _check_settings(self):
-        """Refuse what cannot work whatever the data."""
+        """Refuse parameters that do not go together, whatever the data."""
         wrong = is_classifier if is_regressor(self) else is_regressor
         if wrong(self.estimator):
             kind = "classifier" if is_regressor(self) else "regressor"
@@ -188,7 +188,7 @@ class AugmentedMixin(MetaEstimatorMixin):
             )
 
     def _warn_of_early_stopping(self):
-        """Say that rows held out of augmented ones have relatives among the others."""
+        """Warn that validation rows out of augmented rows are not independent of the others."""
         last = final_step(self.estimator)
         if getattr(last, "early_stopping", False) is True:
             warnings.warn(
@@ -202,20 +202,21 @@ class AugmentedMixin(MetaEstimatorMixin):
     def _seeded_clones(self):
         """Return clones of estimator and augmenter, seeded if there is a seed for all."""
         clones = [
-            None if part is None else clone(part) for part in (self.estimator, self.augmenter)
+            None if original is None else clone(original)
+            for original in (self.estimator, self.augmenter)
         ]
         if self.random_state is None:
             return clones
         rng = check_random_state(self.random_state)
-        for part in clones:
-            names = [] if part is None else sorted(part.get_params())
-            seeds = [n for n in names if n == "random_state" or n.endswith("__random_state")]
-            for name in seeds:
-                part.set_params(**{name: rng.randint(np.iinfo(np.int32).max)})
+        for estimator in clones:
+            names = [] if estimator is None else sorted(estimator.get_params())
+            for name in names:
+                if name == "random_state" or name.endswith("__random_state"):
+                    estimator.set_params(**{name: rng.randint(np.iinfo(np.int32).max)})
         return clones
 
     def _weights(self, estimator, origin):
-        """Return the weights as `fit` of the estimator wants them."""
+        """Return the weights of the rows as keyword arguments of `fit` of the estimator."""
         name = "sample_weight"
         if isinstance(estimator, Pipeline):
             name = f"{estimator.steps[-1][0]}__{name}"
@@ -225,8 +226,8 @@ class AugmentedMixin(MetaEstimatorMixin):
         generated, real = origin > 0, origin == 0
         return fit_in_two_steps(estimator, (X[generated], y[generated]), (X[real], y[real]))
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+    def _with_tags_of_estimator(self, tags):
+        """Take the tags of input and target from the estimator."""
         inner = deepcopy(get_tags(self.estimator))
         tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
         if inner.regressor_tags is not None:
@@ -314,13 +315,16 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
 
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""
-        kind = "f" if y is None else np.asarray(y).dtype.kind
-        if kind == "c":
+        dtype_kind = "f" if y is None else np.asarray(y).dtype.kind
+        if dtype_kind == "c":
             raise ValueError("Complex data not supported: y holds complex numbers")
-        if kind != "f":
+        if dtype_kind != "f":
             # Samplers take integers for classes.
             y = y.astype(float) if hasattr(y, "iloc") else np.asarray(y, dtype=float)
         return augmenter.fit_resample(X, y)
+
+    def __sklearn_tags__(self):
+        return self._with_tags_of_estimator(super().__sklearn_tags__())
 
 
 class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
@@ -435,29 +439,32 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             y = column_or_1d(y, warn=True)
         if np.asarray(y).dtype.kind != "f":
             return augmenter.fit_resample(X, y)
-        classes, codes = np.unique(np.asarray(y), return_inverse=True)
-        X_all, codes = augmenter.fit_resample(X, codes)
-        return X_all, classes[codes]
+        classes, positions = np.unique(np.asarray(y), return_inverse=True)
+        X_all, positions = augmenter.fit_resample(X, positions)
+        return X_all, classes[positions]
 
     def _fit_in_two_steps(self, estimator, X, y, origin):
-        lacking = set(np.unique(y)) - set(np.unique(y[origin > 0]))
-        if lacking and (origin > 0).any():
+        missing = set(np.unique(y)) - set(np.unique(y[origin > 0]))
+        if missing and (origin > 0).any():
             raise ValueError(
-                f"no generated row is of class {sorted(lacking)}: strategy='pretrain_finetune' "
+                f"no generated row is of class {sorted(missing)}: strategy='pretrain_finetune' "
                 "needs each class in both fits, so generate more rows"
             )
         return super()._fit_in_two_steps(estimator, X, y, origin)
+
+    def __sklearn_tags__(self):
+        return self._with_tags_of_estimator(super().__sklearn_tags__())
 
 
 def _origin(augmenter, X, X_all):
     """Return 0 for real and 1 or more for generated rows of what a sampler returned."""
     if hasattr(augmenter, "sample_origin_"):
         return augmenter.sample_origin_
-    real = np.asarray(X)
-    if len(X_all) < len(real) or not np.array_equal(np.asarray(X_all)[: len(real)], real):
+    rows = np.asarray(X)
+    if len(X_all) < len(rows) or not np.array_equal(np.asarray(X_all)[: len(rows)], rows):
         raise ValueError(
             f"{type(augmenter).__name__} has no sample_origin_ and does not return the real rows "
             "first, so real and generated rows cannot be told apart: use strategy='concat' "
             "without sample_weight"
         )
-    return (np.arange(len(X_all)) >= len(real)).astype(int)
+    return (np.arange(len(X_all)) >= len(rows)).astype(int)

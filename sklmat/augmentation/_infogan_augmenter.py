@@ -434,24 +434,24 @@ class InfoGANAugmenter(BaseAugmenter):
         return getattr(self, "feature_names_in_", None)
 
     def _check_uncertainty(self, y):
-        """Refuse limits that no uncertainty can be compared with."""
+        """Refuse a `max_uncertainty` that does not fit the target."""
         if self.max_uncertainty is None:
             return
         limit = np.asarray(self.max_uncertainty, dtype=float)
-        width = limit.size if y is None else y[:1].size
-        if limit.ndim > 1 or limit.size not in (1, width) or not (limit > 0).all():
+        n_targets = limit.size if y is None else y[:1].size
+        if limit.ndim > 1 or limit.size not in (1, n_targets) or not (limit > 0).all():
             raise ValueError(
-                f"max_uncertainty must be a positive number, or one for each of {width} targets, "
-                f"got {self.max_uncertainty!r}"
+                f"max_uncertainty must be a positive number, or one for each of {n_targets} "
+                f"targets, got {self.max_uncertainty!r}"
             )
 
-    def _report_shortage(self, found, n):
-        if not found and self.max_uncertainty is not None:
+    def _report_shortage(self, n_accepted, n):
+        if not n_accepted and self.max_uncertainty is not None:
             raise ValueError(
                 f"no generated row had a label within max_uncertainty={self.max_uncertainty!r} and "
                 f"y_range={self.y_range!r}; raise max_uncertainty or widen y_range"
             )
-        super()._report_shortage(found, n)
+        super()._report_shortage(n_accepted, n)
 
     def _warn_of_collapse(self, X):
         """Compare the variation of generated and real features over rows that have the element."""
