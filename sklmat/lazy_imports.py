@@ -17,7 +17,7 @@ def attach(package, names, modules=(), internal=None):
         Further modules of the package that are found as its attributes.
     internal : dict of str to list of str or None, default=None
         Module of the package -> names for other modules of sklmat. They can be imported from the
-        package, but are neither in ``__all__`` nor listed by ``dir``.
+        package, but are not in ``__all__``.
 
     Returns
     -------

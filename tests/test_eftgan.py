@@ -30,7 +30,11 @@ from sklmat import (
     infer_lattice,
 )
 from sklmat.augmentation import _gaussian_process, process_mean
-from sklmat.augmentation._gaussian_process import _kernel_parameters
+from sklmat.augmentation._gaussian_process import (
+    _kernel_parameters,
+    leave_one_out_residuals,
+    target_moments,
+)
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
 from sklmat.eftgan._extrapolation import ExtrapolationDetector
@@ -377,7 +381,7 @@ def test_quick_means_take_more_digits_where_weights_magnify_errors(monkeypatch):
 
     def error():
         told = process_mean(process, new) - process.predict(new)
-        return np.abs(told).max() / process._y_train_std
+        return np.abs(told).max() / target_moments(process)[1]
 
     assert error() < 1e-6
     monkeypatch.setattr(_gaussian_process, "_precision", lambda training, weights: torch.float32)
@@ -403,6 +407,25 @@ def test_other_kernels_are_left_to_scikit_learn(kernel):
     process = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.1).fit(X, X[:, 0])
     new = rng.uniform(size=(7, 2))
     assert_array_equal(process_mean(process, new), process.predict(new))
+
+
+def test_leave_one_out_residuals_are_those_of_refitted_processes():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(12, 2))
+    y = 5 + 3 * np.sin(4 * X[:, 0]) + X[:, 1]
+    kernel = ConstantKernel(2.0) * RBF(0.7) + WhiteKernel(0.1)
+    settings = {"optimizer": None, "alpha": 0.0}
+    process = GaussianProcessRegressor(kernel, normalize_y=True, **settings).fit(X, y)
+    mean, deviation = target_moments(process)
+    assert_allclose([mean, deviation], [y.mean(), y.std()])
+    expected = []
+    for k in range(12):
+        rest = np.arange(12) != k
+        # Scaled as in the fit on all rows.
+        scaled = (y[rest] - mean) / deviation
+        refitted = GaussianProcessRegressor(kernel, **settings).fit(X[rest], scaled)
+        expected.append(y[k] - mean - deviation * refitted.predict(X[[k]])[0])
+    assert_allclose(leave_one_out_residuals(process), expected, rtol=1e-6)
 
 
 def test_the_phase_is_read_where_it_is_worth_it():
