@@ -43,7 +43,7 @@ from sklmat.augmentation import (
     MixupAugmenter,
     NoiseAugmenter,
 )
-from sklmat.augmentation._augmenter import BaseAugmenter
+from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import find_blocks, find_codes
 from sklmat.estimator_checks import check_sampler, make_toy_table, sampler_checks
 
@@ -360,6 +360,25 @@ def test_columns_called_fractions_are_fractions(rows, named):
     with pytest.warns(UserWarning, match=f"are no fractions.*{named}"):
         assert find_codes(names, rows, required=False).columns.tolist() == [2, 3]
     assert find_codes(names, rows, ["x_Fe"]).columns.tolist() == [0]
+
+
+def test_codes_are_found_behind_the_prefix_of_a_union():
+    """FeatureUnion and ColumnTransformer put a name and two underscores before each column."""
+    names = ["x_Fe", "x_Ni", "lattice_bcc", "lattice_fcc", "Fe_0", "Ni_0", "volume"]
+    x = np.array([1.0, 0.5, 0.25, 0.0])
+    rows = np.column_stack([x, 1 - x, [1, 0, 0, 1], [0, 1, 1, 0], x, 1 - x, 3 * x])
+    prefixed = [f"union__{name}" for name in names]
+    for these in (names, prefixed):
+        codes = find_codes(these, rows)
+        assert codes.columns.tolist() == [0, 1, 2, 3]
+        assert codes.fractions.tolist() == [0, 1]
+        assert [group.tolist() for group in codes.groups] == [[2, 3]]
+        assert find_blocks(these, rows, codes).tolist() == [-1, -1, -1, -1, 0, 1, -1]
+
+
+def test_names_for_other_modules_are_importable_and_not_public():
+    assert sklmat.augmentation.BaseAugmenter is BaseAugmenter
+    assert "BaseAugmenter" not in sklmat.augmentation.__all__
 
 
 # -- the base class

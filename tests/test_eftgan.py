@@ -29,11 +29,15 @@ from sklmat import (
     StructureToGraph,
     infer_lattice,
 )
-from sklmat.augmentation import _processes
-from sklmat.augmentation._processes import _form, process_mean
+from sklmat.augmentation import _gaussian_process, process_mean
+from sklmat.augmentation._gaussian_process import (
+    _kernel_parameters,
+    leave_one_out_residuals,
+    target_moments,
+)
 from sklmat.datasets import make_alloys
 from sklmat.eftgan import _regressor
-from sklmat.eftgan._extrapolation import Reach
+from sklmat.eftgan._extrapolation import ExtrapolationDetector
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 
@@ -361,7 +365,7 @@ def test_quick_means_are_those_of_scikit_learn(kernel, n_targets):
     process = GaussianProcessRegressor(
         ConstantKernel(2.0) * kernel + WhiteKernel(1e-3), normalize_y=True, optimizer=None
     ).fit(X, y)
-    assert _form(process) is not None
+    assert _kernel_parameters(process) is not None
     told = process_mean(process, new)
     assert told.shape == (3000, *y.shape[1:])
     assert_allclose(told, process.predict(new), rtol=0, atol=1e-4 * y.std())
@@ -377,10 +381,10 @@ def test_quick_means_take_more_digits_where_weights_magnify_errors(monkeypatch):
 
     def error():
         told = process_mean(process, new) - process.predict(new)
-        return np.abs(told).max() / process._y_train_std
+        return np.abs(told).max() / target_moments(process)[1]
 
     assert error() < 1e-6
-    monkeypatch.setattr(_processes, "_precision", lambda known, weights: torch.float32)
+    monkeypatch.setattr(_gaussian_process, "_precision", lambda training, weights: torch.float32)
     assert error() > 1e-4
 
 
@@ -403,6 +407,25 @@ def test_other_kernels_are_left_to_scikit_learn(kernel):
     process = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.1).fit(X, X[:, 0])
     new = rng.uniform(size=(7, 2))
     assert_array_equal(process_mean(process, new), process.predict(new))
+
+
+def test_leave_one_out_residuals_are_those_of_refitted_processes():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(12, 2))
+    y = 5 + 3 * np.sin(4 * X[:, 0]) + X[:, 1]
+    kernel = ConstantKernel(2.0) * RBF(0.7) + WhiteKernel(0.1)
+    settings = {"optimizer": None, "alpha": 0.0}
+    process = GaussianProcessRegressor(kernel, normalize_y=True, **settings).fit(X, y)
+    mean, deviation = target_moments(process)
+    assert_allclose([mean, deviation], [y.mean(), y.std()])
+    expected = []
+    for k in range(12):
+        rest = np.arange(12) != k
+        # Scaled as in the fit on all rows.
+        scaled = (y[rest] - mean) / deviation
+        refitted = GaussianProcessRegressor(kernel, **settings).fit(X[rest], scaled)
+        expected.append(y[k] - mean - deviation * refitted.predict(X[[k]])[0])
+    assert_allclose(leave_one_out_residuals(process), expected, rtol=1e-6)
 
 
 def test_the_phase_is_read_where_it_is_worth_it():
@@ -641,20 +664,20 @@ def test_far_compositions_are_warned_of(model, alloys):
         model.predict(x, phase="fcc")
         # What was trained on a grid reaches from point to point, but not further.
         on_grid = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]])
-        edge = Reach(on_grid).distance
+        edge = ExtrapolationDetector(on_grid).max_distance
         assert edge == pytest.approx(0.125**0.5, abs=2e-6)
 
 
 def test_pure_elements_are_beyond_binaries():
     # As far from Fe3Ni as that is from FeNi, but no training row has so much of one element.
-    reach = Reach(np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
+    detector = ExtrapolationDetector(np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]))
     message = r"^2 of 3 .*more or less of an element.* row 1\."
     with pytest.warns(ExtrapolationWarning, match=message):
-        reach.warn(np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 1.0]]))
+        detector.warn(np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 1.0]]))
 
 
 def test_one_training_composition_reaches_a_little():
-    assert Reach(np.array([FINE] * 5)).distance == 0.1
+    assert ExtrapolationDetector(np.array([FINE] * 5)).max_distance == 0.1
 
 
 # -- conventions

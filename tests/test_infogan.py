@@ -28,8 +28,8 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from torch.nn import functional as F
 
 from sklmat.augmentation import AugmentedClassifier, AugmentedRegressor, InfoGANAugmenter
-from sklmat.augmentation import _gan_chain as chain_module
-from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation import _iterated_gan as iterated_gan_module
+from sklmat.augmentation._labeler import label_rows
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 from sklmat.networks import InfoGAN
@@ -134,25 +134,25 @@ def test_information_loss_averages_over_categories():
     assert_allclose(gan.information_loss(estimate, code), np.full((3, 1), expected), rtol=1e-6)
 
 
-def test_slope_of_a_linear_discriminator_is_the_product_of_its_weights():
+def test_gradient_of_a_linear_discriminator_is_the_product_of_its_weights():
     gan = small_gan(n_members=1)
     with torch.no_grad():
         for weight in [*gan.trunk.parameters(), *gan.discriminator.parameters()]:
             weight.abs_()
     # Positive weights and inputs pass all leaky ReLUs as they are.
-    *_, slope = gan.judge_with_slope(torch.rand(4, 1, 5) + 0.1, 4)
+    *_, gradient = gan.discriminate_with_gradient(torch.rand(4, 1, 5) + 0.1, 4)
     first, second = (layer.weight[0] for layer in gan.trunk.hidden)
     expected = (first @ second @ gan.discriminator.weight[0])[:, 0].detach()
-    assert_allclose(slope.detach(), expected.expand(4, 1, -1), rtol=1e-5)
+    assert_allclose(gradient.detach(), expected.expand(4, 1, -1), rtol=1e-5)
 
 
-def test_slope_is_the_gradient_of_realness():
+def test_gradient_is_that_of_realness():
     gan = small_gan(n_members=3, n_layers=3)
     features = torch.randn(7, 3, 5, requires_grad=True)
-    realness, code, slope = gan.judge_with_slope(features, 4)
+    realness, code, gradient = gan.discriminate_with_gradient(features, 4)
     expected = torch.autograd.grad(realness[:4].sum(), features)[0][:4]
-    assert_allclose(slope.detach(), expected, rtol=1e-4, atol=1e-7)
-    for one, other in zip((realness, code), gan.judge(features)):
+    assert_allclose(gradient.detach(), expected, rtol=1e-4, atol=1e-7)
+    for one, other in zip((realness, code), gan.discriminate(features)):
         assert torch.equal(one, other)
 
 
@@ -162,15 +162,15 @@ def losses_by_hand(gan, noise, features, code, present, other, penalty):
     codes, presences = torch.cat([code, other[0]]), torch.cat([present, other[1]])
     fake = gan.generate(noise, codes, presences)
     real = features[:, None].clone().requires_grad_(True)
-    truth, told = gan.judge(real)
-    verdict, guess = gan.judge(fake)
+    truth, told = gan.discriminate(real)
+    verdict, guess = gan.discriminate(fake)
     ones = torch.ones(n, 1)
     apart = F.binary_cross_entropy_with_logits(truth, ones)
     apart = apart + F.binary_cross_entropy_with_logits(verdict[n:], 0 * ones)
     # All rows count alike: n real and 2 n generated ones.
     known = gan.information_loss(told, code).sum() + gan.information_loss(guess, codes).sum()
-    slope = torch.autograd.grad(truth.sum(), real, create_graph=True)[0]
-    critic = apart + 0.7 * known / (3 * n) + penalty / 2 * slope.square().sum() / n
+    gradient = torch.autograd.grad(truth.sum(), real, create_graph=True)[0]
+    critic = apart + 0.7 * known / (3 * n) + penalty / 2 * gradient.square().sum() / n
     parts = {
         "discriminator": apart,
         "generator": F.binary_cross_entropy_with_logits(verdict[n:], ones),
@@ -238,8 +238,8 @@ def test_learning_rate_falls_to_zero():
     rates = []
     for _ in range(4):
         steps.step(*batch())
-        rates += [steps.generator_steps.param_groups[0]["lr"]]
-        assert steps.critic_steps.param_groups[0]["lr"] == rates[-1]
+        rates += [steps.generator_optimizer.param_groups[0]["lr"]]
+        assert steps.discriminator_optimizer.param_groups[0]["lr"] == rates[-1]
     assert_allclose(rates, 0.01 * (1 + np.cos(np.pi * np.arange(1, 5) / 4)) / 2, atol=1e-12)
 
 
@@ -357,7 +357,7 @@ def test_constant_features_stay_constant():
 def test_rounding_errors_of_a_constant_are_no_feature():
     X, _ = inner_alloys(40)
     X["pressure (GPa)"] = np.where(np.arange(40) % 2, 0.1, np.nextafter(0.1, 1))
-    codec = InfoGANAugmenter(**QUICK).fit(X)._chain.codec
+    codec = InfoGANAugmenter(**QUICK).fit(X)._gan.codec
     assert_allclose(codec.encode_features(X.to_numpy())[:, -1], 0, atol=1e-12)
 
 
@@ -571,7 +571,7 @@ def collapsed_training(gan, *args, **settings):
 
 @pytest.mark.parametrize("table", [inner_alloys, make_toy_table])
 def test_a_collapse_is_warned_of(monkeypatch, table):
-    monkeypatch.setattr(chain_module, "train_gan", collapsed_training)
+    monkeypatch.setattr(iterated_gan_module, "train_gan", collapsed_training)
     with pytest.warns(ConvergenceWarning, match="collapsed: .* vary by 0%") as caught:
         InfoGANAugmenter(**QUICK).fit(*table())
     assert caught[0].filename == __file__
@@ -839,13 +839,13 @@ class Recorder(RegressorMixin, BaseEstimator):
 @pytest.fixture
 def recorded(monkeypatch):
     """Tensors that each GAN was trained on; rows of each labeler are in ``Recorder.rows``."""
-    Recorder.rows, trained, train = [], [], chain_module.train_gan
+    Recorder.rows, trained, train = [], [], iterated_gan_module.train_gan
 
     def spy(gan, *tables, **settings):
         trained.append([table.numpy().copy() for table in tables])
         return train(gan, *tables, **settings)
 
-    monkeypatch.setattr(chain_module, "train_gan", spy)
+    monkeypatch.setattr(iterated_gan_module, "train_gan", spy)
     return trained
 
 
@@ -961,7 +961,7 @@ def test_one_iteration_holds_nothing_out(recorded):
 def compare(fitted, real, generated, training):
     names = list(fitted.feature_names_in_)
     arrays = (np.asarray(rows, dtype=float) for rows in (real, generated, training))
-    return quality_report(*arrays, fitted._chain.codec, names)
+    return quality_report(*arrays, fitted._gan.codec, names)
 
 
 def test_report_of_real_rows_themselves(fitted):

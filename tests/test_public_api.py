@@ -21,6 +21,7 @@ MODULES = [
     "exceptions",
     "structures",
     "elements",
+    "compositions",
     "graphs",
     "features",
     "batches",

@@ -9,9 +9,14 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "_augmented_estimators": ["AugmentedClassifier", "AugmentedRegressor"],
-        "_infogan": ["InfoGANAugmenter"],
-        "_mixup": ["MixupAugmenter"],
-        "_noise": ["NoiseAugmenter"],
+        "_infogan_augmenter": ["InfoGANAugmenter"],
+        "_mixup_augmenter": ["MixupAugmenter"],
+        "_noise_augmenter": ["NoiseAugmenter"],
         "_quality_report": ["QualityReport"],
+    },
+    internal={
+        "_base_augmenter": ["BaseAugmenter"],
+        "_gaussian_process": ["process_mean"],
+        "_labeler": ["GaussianProcessLabeler", "label_rows"],
     },
 )

@@ -1,13 +1,242 @@
-"""Estimators that augment their own training rows, for scikit-learn's own Pipeline."""
+"""`AugmentedRegressor` and `AugmentedClassifier`: fit a table estimator on augmented rows."""
+
+import warnings
+from copy import deepcopy
+from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import column_or_1d
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+    is_regressor,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, column_or_1d, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklmat.augmentation._meta import AugmentedMixin, estimator_has
+from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
+
+
+def estimator_has(name):
+    """Whether the fitted estimator, or the one to be fitted, has a method."""
+
+    def check(self):
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+class AugmentedMixin(MetaEstimatorMixin):
+    """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "augmenter": [HasMethods(["fit_resample"]), None],
+        "strategy": [StrOptions({"concat", "pretrain_finetune"})],
+        "sample_weight": [Interval(Real, 0, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        augmenter=None,
+        *,
+        strategy="concat",
+        sample_weight=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.augmenter = augmenter
+        self.strategy = strategy
+        self.sample_weight = sample_weight
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Augment the rows and fit the estimator on what comes out.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, F)
+            The real rows.
+        y : Series, DataFrame or array of shape (n,) or (n, T)
+            Their targets.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError
+            When `estimator` is of the wrong kind, cannot go on after a first fit with
+            ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
+        ValueError
+            When the rows cannot be used.
+
+        Warns
+        -----
+        UserWarning
+            When `estimator` stops early by rows that it holds out of real and generated ones.
+        """
+        self._validate_params()
+        self._check_settings()
+        estimator, augmenter = self._seeded_clones()
+        if augmenter is None:
+            self.augmenter_ = None
+            self.estimator_ = estimator.fit(X, y)
+            return self
+        X_all, y_all = self._resample(augmenter, X, y)
+        if self.strategy == "pretrain_finetune":
+            origin = _origin(augmenter, X, X_all)
+            self.estimator_ = self._fit_in_two_steps(estimator, X_all, y_all, origin)
+        elif self.sample_weight is None:
+            self.estimator_ = estimator.fit(X_all, y_all)
+        else:
+            weights = self._weights(estimator, _origin(augmenter, X, X_all))
+            self.estimator_ = estimator.fit(X_all, y_all, **weights)
+        self.augmenter_ = augmenter
+        return self
+
+    def predict(self, X, **params):
+        """Predict with the fitted estimator.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, F)
+            Rows; nothing is generated here.
+        **params : dict
+            Handed on, such as ``return_std=True`` for a Gaussian process.
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, T)
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X, **params)
+
+    @available_if(estimator_has("score"))
+    def score(self, X, y, sample_weight=None):
+        """Score of the fitted estimator on real rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, F)
+            Rows; nothing is generated here.
+        y : array of shape (n,) or (n, T)
+            Their targets.
+        sample_weight : array of shape (n,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            What the `score` of the estimator is: R² of regressors, accuracy of classifiers.
+        """
+        check_is_fitted(self)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.estimator_.score(X, y, **weights)
+
+    @property
+    def n_features_in_(self):
+        """Number of columns seen by `fit`."""
+        return self._fitted("n_features_in_").n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the columns seen by `fit`, where they had any."""
+        return self._fitted("feature_names_in_").feature_names_in_
+
+    def _fitted(self, attribute):
+        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
+        try:
+            return self.__dict__["estimator_"]
+        except KeyError:
+            message = f"{type(self).__name__} has no attribute {attribute!r} before fit"
+            raise AttributeError(message) from None
+
+    def _check_settings(self):
+        """Refuse parameters that do not go together, whatever the data."""
+        wrong = is_classifier if is_regressor(self) else is_regressor
+        if wrong(self.estimator):
+            kind = "classifier" if is_regressor(self) else "regressor"
+            raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
+        if self.augmenter is not None:
+            self._warn_of_early_stopping()
+            if self.strategy == "pretrain_finetune":
+                check_can_continue(self.estimator)
+        if self.sample_weight is None:
+            return
+        if self.strategy == "pretrain_finetune":
+            raise ValueError(
+                "sample_weight weighs generated against real rows in one fit; with "
+                "strategy='pretrain_finetune' they are never in one, so leave it out"
+            )
+        last = final_step(self.estimator)
+        if not has_fit_parameter(last, "sample_weight"):
+            raise TypeError(
+                f"sample_weight={self.sample_weight} needs an estimator whose fit takes weights, "
+                f"and {type(last).__name__} does not"
+            )
+
+    def _warn_of_early_stopping(self):
+        """Warn that validation rows out of augmented rows are not independent of the others."""
+        last = final_step(self.estimator)
+        if getattr(last, "early_stopping", False) is True:
+            warnings.warn(
+                f"early_stopping=True of {type(last).__name__} holds out rows whose copies or "
+                "mixtures it trains on, and stops too late: use a fixed number of steps with an "
+                "augmenter",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _seeded_clones(self):
+        """Return clones of estimator and augmenter, seeded if there is a seed for all."""
+        clones = [
+            None if original is None else clone(original)
+            for original in (self.estimator, self.augmenter)
+        ]
+        if self.random_state is None:
+            return clones
+        rng = check_random_state(self.random_state)
+        for estimator in clones:
+            names = [] if estimator is None else sorted(estimator.get_params())
+            for name in names:
+                if name == "random_state" or name.endswith("__random_state"):
+                    estimator.set_params(**{name: rng.randint(np.iinfo(np.int32).max)})
+        return clones
+
+    def _weights(self, estimator, origin):
+        """Return the weights of the rows as keyword arguments of `fit` of the estimator."""
+        name = "sample_weight"
+        if isinstance(estimator, Pipeline):
+            name = f"{estimator.steps[-1][0]}__{name}"
+        return {name: np.where(origin > 0, float(self.sample_weight), 1.0)}
+
+    def _fit_in_two_steps(self, estimator, X, y, origin):
+        generated, real = origin > 0, origin == 0
+        return fit_in_two_steps(estimator, (X[generated], y[generated]), (X[real], y[real]))
+
+    def _with_tags_of_estimator(self, tags):
+        """Take the tags of input and target from the estimator."""
+        inner = deepcopy(get_tags(self.estimator))
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
+        if inner.regressor_tags is not None:
+            tags.regressor_tags = inner.regressor_tags
+        if inner.classifier_tags is not None:
+            tags.classifier_tags = inner.classifier_tags
+        if self.augmenter is not None:
+            tags.input_tags.sparse = tags.input_tags.allow_nan = False
+        return tags
 
 
 class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
@@ -86,13 +315,16 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
 
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""
-        kind = "f" if y is None else np.asarray(y).dtype.kind
-        if kind == "c":
+        dtype_kind = "f" if y is None else np.asarray(y).dtype.kind
+        if dtype_kind == "c":
             raise ValueError("Complex data not supported: y holds complex numbers")
-        if kind != "f":
+        if dtype_kind != "f":
             # Samplers take integers for classes.
             y = y.astype(float) if hasattr(y, "iloc") else np.asarray(y, dtype=float)
         return augmenter.fit_resample(X, y)
+
+    def __sklearn_tags__(self):
+        return self._with_tags_of_estimator(super().__sklearn_tags__())
 
 
 class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
@@ -207,15 +439,32 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             y = column_or_1d(y, warn=True)
         if np.asarray(y).dtype.kind != "f":
             return augmenter.fit_resample(X, y)
-        classes, codes = np.unique(np.asarray(y), return_inverse=True)
-        X_all, codes = augmenter.fit_resample(X, codes)
-        return X_all, classes[codes]
+        classes, positions = np.unique(np.asarray(y), return_inverse=True)
+        X_all, positions = augmenter.fit_resample(X, positions)
+        return X_all, classes[positions]
 
     def _fit_in_two_steps(self, estimator, X, y, origin):
-        lacking = set(np.unique(y)) - set(np.unique(y[origin > 0]))
-        if lacking and (origin > 0).any():
+        missing = set(np.unique(y)) - set(np.unique(y[origin > 0]))
+        if missing and (origin > 0).any():
             raise ValueError(
-                f"no generated row is of class {sorted(lacking)}: strategy='pretrain_finetune' "
+                f"no generated row is of class {sorted(missing)}: strategy='pretrain_finetune' "
                 "needs each class in both fits, so generate more rows"
             )
         return super()._fit_in_two_steps(estimator, X, y, origin)
+
+    def __sklearn_tags__(self):
+        return self._with_tags_of_estimator(super().__sklearn_tags__())
+
+
+def _origin(augmenter, X, X_all):
+    """Return 0 for real and 1 or more for generated rows of what a sampler returned."""
+    if hasattr(augmenter, "sample_origin_"):
+        return augmenter.sample_origin_
+    rows = np.asarray(X)
+    if len(X_all) < len(rows) or not np.array_equal(np.asarray(X_all)[: len(rows)], rows):
+        raise ValueError(
+            f"{type(augmenter).__name__} has no sample_origin_ and does not return the real rows "
+            "first, so real and generated rows cannot be told apart: use strategy='concat' "
+            "without sample_weight"
+        )
+    return (np.arange(len(X_all)) >= len(rows)).astype(int)

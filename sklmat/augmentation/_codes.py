@@ -1,4 +1,4 @@
-"""Which columns of a table are the code (composition, phase), and which belong to an element."""
+"""Code columns (composition, lattice, phase): how they are found, drawn and checked."""
 
 import re
 import warnings
@@ -7,13 +7,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.augmentation._fractions import SUM_TOLERANCE
+from sklmat.augmentation._dataframes import as_table
+from sklmat.compositions import (
+    SUM_TOLERANCE,
+    check_fractions,
+    element_of_column,
+    is_fraction_column,
+    refuse_rows,
+    sum_to_one,
+)
 
-_CATEGORY_PREFIXES = ("lattice_", "phase_")
+#: Columns of a category begin so, after the prefix of a FeatureUnion or ColumnTransformer.
+_CATEGORIES = ("lattice_", "phase_")
 
 
 class Codes(NamedTuple):
-    """Places of the code columns in a table.
+    """Positions of the code columns in a table.
 
     Attributes
     ----------
@@ -32,7 +41,7 @@ class Codes(NamedTuple):
 
 
 def find_codes(names, X, code_features=None, *, required=True):
-    """Find the columns that say what a row is, as opposed to how it looks.
+    """Find the code columns: those that generated rows are asked for.
 
     Parameters
     ----------
@@ -41,8 +50,8 @@ def find_codes(names, X, code_features=None, *, required=True):
     X : ndarray of shape (n, F)
         The training rows, finite.
     code_features : sequence of str or int, callable or None, default=None
-        Names or places of the code columns, or a function of the table (a DataFrame where there are
-        names) that returns them. ``None`` takes the columns ``x_*`` that sum to one and the 0/1
+        Names or positions of the code columns, or a function of the table (a DataFrame where there
+        are names) that returns them. ``None`` takes the columns ``x_*`` that sum to one and the 0/1
         columns ``lattice_*`` and ``phase_*``; without names, the leading columns whose rows sum to
         one, and the runs of 0/1 columns that sum to one before or after them.
     required : bool, default=True
@@ -66,13 +75,13 @@ def find_codes(names, X, code_features=None, *, required=True):
     if code_features is not None:
         columns = _named_columns(names, X, code_features)
     elif names is not None:
-        _check_fractions(names, X, required)
+        _check_named_fractions(names, X, required)
         columns = _columns_by_name(names, X)
     else:
         columns = _leading_columns(X)
     if required and len(columns) == 0:
         raise ValueError(_nothing_found(names))
-    fractions, groups = _sort_out(names, X, columns)
+    fractions, groups = _split_columns(names, X, columns)
     return Codes(columns, fractions, groups)
 
 
@@ -95,31 +104,135 @@ def find_blocks(names, X, codes):
         Index of the code column that the column belongs to, or -1.
     """
     blocks = np.full(X.shape[1], -1)
-    others = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
-    grouped = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
-    owners = np.setdiff1d(codes.columns, grouped)
-    for column in others:
+    features = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
+    categories = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
+    fractions = np.setdiff1d(codes.columns, categories)
+    for column in features:
         if names is None:
-            blocks[column] = _owner_by_zeros(X, column, owners)
+            blocks[column] = _fraction_by_zeros(X, column, fractions)
         else:
-            blocks[column] = _owner_by_name(names, X, column, owners)
+            blocks[column] = _fraction_by_name(names, X, column, fractions)
     return blocks
 
 
-def _check_fractions(names, X, required):
-    """Object to columns that are called fractions and are none, as after a scaler."""
-    called = [k for k, name in enumerate(names) if re.fullmatch(r"x_[A-Z][a-z]?", str(name))]
-    if not called or _on_simplex(X[:, called]):
+def sample_codes(codec, X, n, code_sampling, rng):
+    """Draw codes to generate rows for.
+
+    Parameters
+    ----------
+    codec : TableCodec
+    X : ndarray of shape (n_real, F)
+        Real rows to draw from.
+    n : int
+    code_sampling : {"permute", "interpolate", "uniform"}
+        See `InfoGANAugmenter`; without fractions nothing can be permuted, and codes are
+        interpolated.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n, F)
+        Rows with codes, and zeros in the other columns.
+    """
+    rows = np.zeros((n, codec.n_columns))
+    source = rng.integers(len(X), size=n)
+    for group in codec.groups:
+        rows[:, group] = X[source][:, group]
+    elements = np.setdiff1d(codec.fractions, codec.unseen)
+    if code_sampling == "permute" and len(elements):
+        rows[:, codec.continuous] = X[source][:, codec.continuous]
+        rows[:, elements] = rng.permuted(X[source][:, elements], axis=1)
+    elif code_sampling == "uniform":
+        free = [column for column in codec.continuous if column not in codec.fractions]
+        low, high = X[:, free].min(axis=0), X[:, free].max(axis=0)
+        rows[:, free] = rng.uniform(low, high, size=(n, len(free)))
+        if len(elements):
+            rows[:, elements] = rng.dirichlet(np.ones(len(elements)), size=n)
+    else:
+        partner = _draw_partners(codec, X, source, rng)
+        weight = rng.uniform(size=(n, 1))
+        first, second = X[source][:, codec.continuous], X[partner][:, codec.continuous]
+        rows[:, codec.continuous] = weight * first + (1 - weight) * second
+    return rows
+
+
+def _draw_partners(codec, X, source, rng):
+    """For each row of `source`, a row with the same categories, which may be the row itself."""
+    if not codec.groups:
+        return rng.integers(len(X), size=len(source))
+    columns = np.concatenate(codec.groups)
+    category = np.unique(X[:, columns], axis=0, return_inverse=True)[1].ravel()
+    members = [np.flatnonzero(category == number) for number in range(category.max() + 1)]
+    sizes = np.array([len(rows) for rows in members])[category[source]]
+    picks = (rng.uniform(size=len(source)) * sizes).astype(int)
+    return np.array(
+        [members[number][pick] for number, pick in zip(category[source], picks)], dtype=int
+    )
+
+
+def check_codes(codes, codec, names):
+    """Check codes that the user gives, and put them into rows.
+
+    Parameters
+    ----------
+    codes : DataFrame or array of shape (n, n_codes)
+    codec : TableCodec
+    names : ndarray of str or None
+        Names of all columns.
+
+    Returns
+    -------
+    ndarray of shape (n, F)
+        Rows with codes, and zeros in the other columns.
+
+    Raises
+    ------
+    ValueError
+        When the codes cannot be used; names the first such row.
+    """
+    if names is not None and hasattr(codes, "columns"):
+        wanted = [names[column] for column in codec.columns]
+        missing = [name for name in wanted if name not in codes.columns]
+        if missing:
+            raise ValueError(f"codes lack the columns {missing}; the code is {wanted}")
+        codes = codes[wanted]
+    codes = np.asarray(codes, dtype=np.float64)
+    if codes.ndim != 2 or codes.shape[1] != len(codec.columns):
+        raise ValueError(
+            f"codes must be a table with {len(codec.columns)} columns, got shape {codes.shape}"
+        )
+    rows = np.zeros((len(codes), codec.n_columns))
+    rows[:, codec.columns] = codes
+    refuse_rows(~np.isfinite(codes).all(axis=1), "holds NaN or infinity", codes, "codes: ")
+    if len(codec.fractions):
+        check_fractions(rows[:, codec.fractions], "codes: ")
+    for group in codec.groups:
+        values = rows[:, group]
+        wrong = ((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1)
+        refuse_rows(
+            wrong, "must have a single 1 among the columns of a category", values, "codes: "
+        )
+    for column in codec.unseen:
+        name = f"column {column}" if names is None else names[column]
+        reason = f"has {name}, which no training row has"
+        refuse_rows(rows[:, column] != 0, reason, codes, "codes: ")
+    return rows
+
+
+def _check_named_fractions(names, X, required):
+    """Refuse, or warn of, columns that are named as fractions and are none, as after a scaler."""
+    columns = [column for column, name in enumerate(names) if element_of_column(name)]
+    values = X[:, columns]
+    if not columns or _all_sum_to_one(values):
         return
-    totals = X[:, called].sum(axis=1)
-    row = int(np.abs(totals - 1).argmax())
-    if (X[:, called] < 0).any():
-        row = int(X[:, called].min(axis=1).argmin())
+    row = int(np.abs(values.sum(axis=1) - 1).argmax())
+    if (values < 0).any():
+        row = int(values.min(axis=1).argmin())
     message = (
-        f"the columns {[str(names[k]) for k in called]} are no fractions, which are 0 or more and "
-        f"sum to one (within {SUM_TOLERANCE}): row {row} has {X[row, called].tolist()}. Augment "
-        "before scaling, keep the columns of all elements, and correct rounded or percent values; "
-        "or name the code columns with code_features"
+        f"the columns {[str(names[column]) for column in columns]} are no fractions, which are 0 "
+        f"or more and sum to one (within {SUM_TOLERANCE}): row {row} has {values[row].tolist()}. "
+        "Augment before scaling, keep the columns of all elements, and correct rounded or percent "
+        "values; or name the code columns with code_features"
     )
     if required:
         raise ValueError(message)
@@ -128,17 +241,21 @@ def _check_fractions(names, X, required):
 
 def _columns_by_name(names, X):
     """Return the fractions that sum to one, and the categories, in the order of the table."""
-    fractions = [k for k, name in enumerate(names) if name.startswith("x_")]
-    if not _on_simplex(X[:, fractions]):
+    fractions = [column for column, name in enumerate(names) if is_fraction_column(name)]
+    if not _all_sum_to_one(X[:, fractions]):
         fractions = []
-    binary = _binary(X)
-    categories = [k for k, name in enumerate(names) if name.startswith(_CATEGORY_PREFIXES)]
-    return np.array(sorted([*fractions, *(k for k in categories if binary[k])]), dtype=int)
+    binary = is_binary(X)
+    categories = [
+        column
+        for column, name in enumerate(names)
+        if binary[column] and any(_is_of_category(name, prefix) for prefix in _CATEGORIES)
+    ]
+    return np.array(sorted([*fractions, *categories]), dtype=int)
 
 
 def _leading_columns(X):
     """Return the leading columns: one run of fractions, and runs of categories around it."""
-    binary, start, found_fractions = _binary(X), 0, False
+    binary, start, found_fractions = is_binary(X), 0, False
     while start < X.shape[1]:
         stop = _run_to_one(X, start)
         if stop is None:
@@ -148,7 +265,7 @@ def _leading_columns(X):
                 break
             found_fractions = True
         start = stop
-    # A leading constant, such as the intercept of a design matrix, codes for nothing.
+    # Leading columns that are constant, such as the intercept of a design matrix, are no code.
     return np.arange(start if (X[:, :start] != X[:1, :start]).any() else 0)
 
 
@@ -168,22 +285,23 @@ def _run_to_one(X, start):
 
 
 def _named_columns(names, X, code_features):
-    """Turn names, places, a mask or a function into places, in the order given."""
+    """Turn names, positions, a mask or a function into positions, in the order given."""
     if callable(code_features):
-        code_features = code_features(_table(names, X))
+        code_features = code_features(as_table(X, names))
     chosen = [code_features] if isinstance(code_features, str | Integral) else list(code_features)
     if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
         if len(chosen) != X.shape[1]:
             raise ValueError(f"code_features has {len(chosen)} booleans for {X.shape[1]} columns")
         return np.flatnonzero(chosen)
-    places = [_place(item, names, X.shape[1]) for item in chosen]
-    twice = sorted({place for place in places if places.count(place) > 1})
-    if twice:
-        raise ValueError(f"code_features names the columns {twice} more than once")
-    return np.array(places, dtype=int)
+    columns = [_position(item, names, X.shape[1]) for item in chosen]
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise ValueError(f"code_features names the columns {repeated} more than once")
+    return np.array(columns, dtype=int)
 
 
-def _place(item, names, n_columns):
+def _position(item, names, n_columns):
+    """Position of a column that is given by its name or position."""
     if isinstance(item, str):
         if names is None:
             raise ValueError(f"code_features names {str(item)!r}, but the columns have no names")
@@ -195,35 +313,26 @@ def _place(item, names, n_columns):
     return int(item) % n_columns
 
 
-def _table(names, X):
-    """Return the rows as a function of the user's expects them."""
-    if names is None:
-        return X
-    import pandas as pd
-
-    return pd.DataFrame(X, columns=list(names))
-
-
-def _sort_out(names, X, columns):
+def _split_columns(names, X, columns):
     """Split code columns into fractions and groups of categories."""
-    binary, groups, rest = _binary(X), [], [int(k) for k in columns]
+    binary, groups, rest = is_binary(X), [], [int(column) for column in columns]
     fractions = np.empty(0, dtype=int)
     if names is not None:
-        for prefix in _CATEGORY_PREFIXES:
-            group = [k for k in rest if names[k].startswith(prefix) and binary[k]]
-            if group and _on_simplex(X[:, group]):
+        for prefix in _CATEGORIES:
+            group = [k for k in rest if _is_of_category(names[k], prefix) and binary[k]]
+            if group and _all_sum_to_one(X[:, group]):
                 groups.append(np.array(group))
-                rest = [k for k in rest if k not in group]
-        named = [k for k in rest if names[k].startswith("x_")]
-        if named and _on_simplex(X[:, named]):
+                rest = [column for column in rest if column not in group]
+        named = [column for column in rest if is_fraction_column(names[column])]
+        if named and _all_sum_to_one(X[:, named]):
             fractions = np.array(named)
-            rest = [k for k in rest if k not in named]
+            rest = [column for column in rest if column not in named]
     return _split_runs(X, rest, fractions, groups)
 
 
 def _split_runs(X, columns, fractions, groups):
     """Find categories, and fractions unless they are known, by where `columns` sum to one."""
-    binary, start = _binary(X), 0
+    binary, start = is_binary(X), 0
     while start < len(columns):
         stop = _run_to_one(X[:, columns], start)
         if stop is None:
@@ -238,37 +347,43 @@ def _split_runs(X, columns, fractions, groups):
     return fractions, groups
 
 
-def _binary(X):
+def _is_of_category(name, prefix):
+    """Whether a column is named ``lattice_fcc`` or, behind a prefix, ``union__lattice_fcc``."""
+    return name.startswith(prefix) or re.match(rf".*__{prefix}", name) is not None
+
+
+def is_binary(X):
+    """Whether each column holds zeros and ones only."""
     return ((X == 0) | (X == 1)).all(axis=0)
 
 
-def _on_simplex(values):
-    """Whether every row is non-negative and sums to one."""
-    if not values.shape[1] or (values < 0).any():
-        return False
-    return bool((np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE).all())
+def _all_sum_to_one(values):
+    """Whether there are columns, and every row is non-negative and sums to one."""
+    return bool(values.shape[1]) and bool(sum_to_one(values).all())
 
 
-def _owner_by_name(names, X, column, owners):
-    """Return the fraction of the element that the name begins with, unless the data disagree."""
-    match = re.fullmatch(r"([A-Z][a-z]?)_\d+", names[column])
-    for owner in owners:
-        if match and names[owner] == f"x_{match[1]}" and not X[X[:, owner] == 0, column].any():
-            return owner
+def _fraction_by_name(names, X, column, fractions):
+    """The fraction of the element that a column is named for, if it is zero without the element."""
+    match = re.fullmatch(r"(?:.*__)?([A-Z][a-z]?)_\d+", names[column])
+    if match:
+        for fraction in fractions:
+            absent = X[:, fraction] == 0
+            if element_of_column(names[fraction]) == match[1] and not X[absent, column].any():
+                return fraction
     return -1
 
 
-def _owner_by_zeros(X, column, owners):
-    """Return the code whose zeros the column shares, and which it differs from least."""
-    best, fewest = -1, len(X)
-    for owner in owners:
-        absent = X[:, owner] == 0
+def _fraction_by_zeros(X, column, fractions):
+    """The fraction without which a column is always zero, and with which it is zero least often."""
+    found, fewest = -1, len(X)
+    for fraction in fractions:
+        absent = X[:, fraction] == 0
         if not absent.any() or absent.all() or X[absent, column].any():
             continue
         zeros = np.count_nonzero(X[~absent, column] == 0)
         if zeros < fewest and zeros < 0.5 * np.count_nonzero(~absent):
-            best, fewest = owner, zeros
-    return best
+            found, fewest = fraction, zeros
+    return found
 
 
 def _nothing_found(names):

@@ -1,4 +1,4 @@
-"""Two fits in a row: learn from generated rows, then go on with the real ones."""
+"""`fit_in_two_steps`: pretrain an estimator on generated rows, fine-tune it on real ones."""
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-#: Parameter that counts all trees of both fits, where a warm start adds trees.
+#: Parameter with the number of trees. With a warm start it counts those of both fits.
 _TREE_COUNTS = {
     GradientBoostingClassifier: "n_estimators",
     GradientBoostingRegressor: "n_estimators",
@@ -22,7 +22,7 @@ _TREE_COUNTS = {
 
 
 def fit_in_two_steps(estimator, generated, real):
-    """Fit on generated rows, go on with the real ones, and return the fitted estimator.
+    """Fit on generated rows, continue with the real ones, and return the fitted estimator.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def fit_in_two_steps(estimator, generated, real):
 
 
 def check_can_continue(estimator):
-    """Raise a TypeError if a second fit would start anew, or leave nothing of the first."""
+    """Raise a TypeError if a second fit would not build on the first."""
     last = final_step(estimator)
-    if _way(last) is None:
+    if _find_method(last) is None:
         raise TypeError(
             f"strategy='pretrain_finetune' cannot go on with {type(last).__name__} after a first "
             "fit. It takes XGBoost, scikit-learn's gradient boosting, what learns in steps "
@@ -70,50 +70,51 @@ def final_step(estimator):
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 
-def _way(estimator):
-    """Return the function that goes on with this kind of estimator, or None."""
-    params = estimator.get_params(deep=False)
+def _find_method(estimator):
+    """Return the function that does both fits of this kind of estimator; None if there is none."""
+    parameters = estimator.get_params(deep=False)
     if has_fit_parameter(estimator, "xgb_model"):
-        return _boost_on
+        return _fit_xgboost
     if type(estimator) in _TREE_COUNTS:
-        return _grow_on
+        return _fit_gradient_boosting
     if isinstance(estimator, MLPClassifier | MLPRegressor):
-        return _train_on
+        return _fit_perceptron
     # The trees of a forest are independent, so none would learn from both kinds of rows; and a
-    # convex model ends where the real rows alone lead it. Those of scikit-learn that learn in steps
-    # have partial_fit.
+    # convex model has the same optimum wherever it starts. Estimators of scikit-learn that learn in
+    # steps have partial_fit.
     in_steps = hasattr(estimator, "partial_fit")
-    own = type(estimator).__module__.startswith("sklearn.")
-    if "warm_start" in params and "n_estimators" not in params and (in_steps or not own):
-        return _start_warm
-    return _update if in_steps else None
+    of_sklearn = type(estimator).__module__.startswith("sklearn.")
+    warm = "warm_start" in parameters and "n_estimators" not in parameters
+    if warm and (in_steps or not of_sklearn):
+        return _fit_with_warm_start
+    return _fit_partially if in_steps else None
 
 
 def _continue(estimator, generated, real):
     if not len(generated[0]):
         return estimator.fit(*real)
-    return _way(estimator)(estimator, generated, real)
+    return _find_method(estimator)(estimator, generated, real)
 
 
-def _boost_on(estimator, generated, real):
-    """XGBoost: trees for what the first ones miss on the real rows."""
+def _fit_xgboost(estimator, generated, real):
+    """XGBoost: further trees are fitted to the errors of the first ones on the real rows."""
     first = clone(estimator).fit(*generated)
     return estimator.fit(*real, xgb_model=first.get_booster())
 
 
-def _grow_on(estimator, generated, real):
+def _fit_gradient_boosting(estimator, generated, real):
     """Gradient boosting of scikit-learn: as many trees again."""
-    count = _TREE_COUNTS[type(estimator)]
+    name = _TREE_COUNTS[type(estimator)]
     estimator.set_params(warm_start=True).fit(*generated)
-    estimator.set_params(**{count: 2 * getattr(estimator, count)})
+    estimator.set_params(**{name: 2 * getattr(estimator, name)})
     return estimator.fit(*real)
 
 
-def _train_on(estimator, generated, real):
-    """Multi-layer perceptron: the weights stay, the record for early stopping does not.
+def _fit_perceptron(estimator, generated, real):
+    """Multi-layer perceptron: the second fit keeps the weights, but not the best loss so far.
 
-    Without the latter, the second fit is compared with the best loss of the first, and usually
-    ends after its first epoch.
+    Otherwise the second fit would be compared with the best loss of the first, and early stopping
+    would usually end it after one epoch.
     """
     estimator.set_params(warm_start=True).fit(*generated)
     if estimator.early_stopping:
@@ -123,11 +124,12 @@ def _train_on(estimator, generated, real):
     return estimator.fit(*real)
 
 
-def _start_warm(estimator, generated, real):
+def _fit_with_warm_start(estimator, generated, real):
+    """Estimators with `warm_start`, outside of scikit-learn: two fits."""
     return estimator.set_params(warm_start=True).fit(*generated).fit(*real)
 
 
-def _update(estimator, generated, real):
+def _fit_partially(estimator, generated, real):
     """Estimators that learn in batches: one call for each step."""
-    first = {"classes": np.unique(real[1])} if is_classifier(estimator) else {}
-    return estimator.partial_fit(*generated, **first).partial_fit(*real)
+    classes = {"classes": np.unique(real[1])} if is_classifier(estimator) else {}
+    return estimator.partial_fit(*generated, **classes).partial_fit(*real)

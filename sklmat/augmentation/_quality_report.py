@@ -1,4 +1,4 @@
-"""How well generated rows pass for real ones."""
+"""`QualityReport`: how well generated rows agree with real ones."""
 
 from dataclasses import dataclass, field
 
@@ -63,7 +63,7 @@ class QualityReport:
 
 
 def quality_report(real, generated, training, codec, names):
-    """Compare.
+    """Compare generated rows with real rows of the same codes.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def quality_report(real, generated, training, codec, names):
     encoded = [codec.encode_features(rows) for rows in (real, generated, training)]
     features, present = [names[k] for k in codec.features], codec.present(real)
     compared = [
-        pd.DataFrame(np.where(present, part, np.nan), columns=features) for part in encoded[:2]
+        pd.DataFrame(np.where(present, rows, np.nan), columns=features) for rows in encoded[:2]
     ]
     return QualityReport(
         column_distances=_column_distances(*encoded[:2], present, features),
@@ -96,16 +96,16 @@ def quality_report(real, generated, training, codec, names):
 
 
 def code_recovery(training, generated, codec):
-    """R² of the continuous codes as read from generated features by trees that know real ones."""
-    # Of a code that does not vary there is nothing to explain.
+    """R² of the codes of generated rows, predicted by trees trained on features of real rows."""
+    # R² is not defined for a code that does not vary.
     varies = [np.ptp(rows[:, codec.continuous], axis=0) > 0 for rows in (training, generated)]
     continuous = codec.continuous[varies[0] & varies[1]]
     if not len(continuous):
         return float("nan")
-    reader = ExtraTreesRegressor(200, random_state=0)
-    reader.fit(codec.encode_features(training), training[:, continuous])
-    told = reader.predict(codec.encode_features(generated))
-    return float(r2_score(generated[:, continuous], told.reshape(len(generated), -1)))
+    trees = ExtraTreesRegressor(200, random_state=0)
+    trees.fit(codec.encode_features(training), training[:, continuous])
+    predicted = trees.predict(codec.encode_features(generated))
+    return float(r2_score(generated[:, continuous], predicted.reshape(len(generated), -1)))
 
 
 def _column_distances(real, generated, present, names):
@@ -113,8 +113,8 @@ def _column_distances(real, generated, present, names):
     for column, name in enumerate(names):
         rows = present[:, column]
         if rows.any():
-            pair = real[rows, column], generated[rows, column]
-            distances[name] = float(wasserstein_distance(*pair))
+            distance = wasserstein_distance(real[rows, column], generated[rows, column])
+            distances[name] = float(distance)
     return distances
 
 
@@ -122,15 +122,18 @@ def _correlation_difference(real, generated):
     varies = (real.std(axis=0) > 0) & (generated.std(axis=0) > 0)
     if varies.sum() < 2:
         return 0.0
-    pair = [np.corrcoef(rows[:, varies], rowvar=False) for rows in (real, generated)]
-    above = np.triu_indices(varies.sum(), 1)
-    return float(np.abs(pair[0] - pair[1])[above].mean())
+    correlations = [np.corrcoef(rows[:, varies], rowvar=False) for rows in (real, generated)]
+    pairs = np.triu_indices(varies.sum(), 1)
+    return float(np.abs(correlations[0] - correlations[1])[pairs].mean())
 
 
 def _neighbor_ratio(generated, training):
     search = NearestNeighbors(n_neighbors=2).fit(training)
-    usual = np.median(search.kneighbors(training)[0][:, 1])
-    return float(np.median(search.kneighbors(generated, 1)[0]) / usual) if usual else float("nan")
+    # The nearest neighbour of a training row is the row itself.
+    between_training_rows = np.median(search.kneighbors(training)[0][:, 1])
+    if not between_training_rows:
+        return float("nan")
+    return float(np.median(search.kneighbors(generated, 1)[0]) / between_training_rows)
 
 
 def _classifier_auc(real, generated):
@@ -138,9 +141,11 @@ def _classifier_auc(real, generated):
         return float("nan")
     X = np.vstack([real, generated])
     label = np.repeat([0, 1], [len(real), len(generated)])
-    # Twins, real and generated for one code, stay together: apart, each betrays the other's label.
-    twins = np.tile(np.arange(len(real)), 2)
+    # A real row and the one generated for its code are in one fold: otherwise the label of one
+    # could be inferred from the other in the training folds.
+    code = np.tile(np.arange(len(real)), 2)
     trees = ExtraTreesClassifier(200, min_samples_leaf=2, random_state=0)
-    how = {"cv": GroupKFold(5), "groups": twins, "method": "predict_proba"}
-    told = cross_val_predict(trees, X, label, **how)[:, 1]
-    return float(roc_auc_score(label, told))
+    probability = cross_val_predict(
+        trees, X, label, cv=GroupKFold(5), groups=code, method="predict_proba"
+    )
+    return float(roc_auc_score(label, probability[:, 1]))

@@ -1,10 +1,12 @@
-"""Between the columns of a table and what an `InfoGAN` reads and writes."""
+"""`TableCodec` and `TargetCodec`: scaling of the features, codes and targets of an `InfoGAN`."""
 
 import numpy as np
 
 
 class TableCodec:
-    """Scale features where they are present, and codes, as learned from training rows.
+    """Scale features and codes by means and standard deviations of the training rows.
+
+    Features of absent elements are zero, scaled or not, and do not count for the means.
 
     Parameters
     ----------
@@ -18,44 +20,44 @@ class TableCodec:
     Attributes
     ----------
     columns, features : ndarray of int
-        Places of the code columns, and of the others.
+        Positions of the code columns, and of the others.
     continuous, fractions : ndarray of int
-        Places of the codes that are numbers, and of those of them that sum to one.
+        Positions of the codes that are numbers, and of those of them that sum to one.
     groups : list of ndarray of int
-        Places of the codes that are one-hot categories.
+        Positions of the codes that are one-hot categories.
     unseen : ndarray of int
-        Places of fractions and categories that no training row has.
+        Positions of fractions and categories that no training row has.
     """
 
     def __init__(self, codes, blocks, X):
-        grouped = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
+        categories = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
         self.columns, self.fractions = codes.columns, codes.fractions
-        self.continuous = np.array([k for k in codes.columns if k not in grouped], dtype=int)
+        self.continuous = np.array([k for k in codes.columns if k not in categories], dtype=int)
         self.groups = [np.asarray(group) for group in codes.groups]
         self.features = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
-        self.owners = blocks[self.features]
+        self.blocks = blocks[self.features]
         self.n_columns = X.shape[1]
-        kinds = np.concatenate([self.fractions, grouped]).astype(int)
-        self.unseen = kinds[~X[:, kinds].any(axis=0)]
+        countable = np.concatenate([self.fractions, categories]).astype(int)
+        self.unseen = countable[~X[:, countable].any(axis=0)]
         self.code_mean, scale = _moments(X[:, self.continuous])
         self.code_scale = np.where(scale > 0, scale, 1.0)
         present = self.present(X)
         values = np.where(present, X[:, self.features], np.nan)
-        # An owner that no training row has leaves its columns without a mean: they stay zero.
+        # Columns of an element that no training row has have no mean: they stay zero.
         values[:, ~present.any(axis=0)] = 0.0
         self.mean, self.scale = _moments(values)
 
     def present(self, X):
         """Whether each feature belongs to an element that the row has, (n, features)."""
         present = np.ones((len(X), len(self.features)), dtype=bool)
-        owned = self.owners >= 0
-        present[:, owned] = X[:, self.owners[owned]] != 0
+        of_element = self.blocks >= 0
+        present[:, of_element] = X[:, self.blocks[of_element]] != 0
         return present
 
     def encode_codes(self, X):
         """Standardise the continuous codes; categories follow as they are."""
-        parts = [(X[:, self.continuous] - self.code_mean) / self.code_scale]
-        return np.hstack(parts + [X[:, group] for group in self.groups])
+        continuous = (X[:, self.continuous] - self.code_mean) / self.code_scale
+        return np.hstack([continuous, *(X[:, group] for group in self.groups)])
 
     def encode_features(self, X):
         """Standardise the features over the rows that have them; zero elsewhere."""
@@ -103,7 +105,7 @@ class TargetCodec:
 
 
 def _moments(values):
-    """Mean and standard deviation of each column, without NaN; rounding errors do not vary."""
+    """Mean and standard deviation of each column, without NaN; zero where it is rounding only."""
     mean = np.nanmean(values, axis=0)
     deviation = np.nanstd(values, axis=0)
     return mean, np.where(deviation > 1e-12 * np.abs(mean), deviation, 0.0)

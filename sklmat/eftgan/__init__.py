@@ -1,4 +1,4 @@
-"""The chain of EFTGAN as one estimator: structures to learn from, compositions to predict."""
+"""EFTGAN as one estimator: learns from structures, predicts compositions."""
 
 from sklmat.eftgan._regressor import EFTGANRegressor
 

@@ -1,4 +1,4 @@
-"""How far predictions reach beyond the training compositions."""
+"""`ExtrapolationDetector`: which compositions are far from all training compositions."""
 
 import warnings
 
@@ -7,55 +7,66 @@ from scipy.spatial import cKDTree
 
 from sklmat.exceptions import ExtrapolationWarning
 
-#: Reach around a single training composition.
-_LONE_REACH = 0.1
-#: Error of distances between fractions.
+#: Largest distance from the training composition where there is only one.
+_DISTANCE_OF_ONE = 0.1
+#: Rounding error of distances between fractions.
 _ROUNDING = 1e-6
 #: Compositions at a time.
 _CHUNK = 4096
 
 
-class Reach:
-    """Tells which compositions are beyond the known ones.
+class ExtrapolationDetector:
+    """Warns of compositions for which a prediction is an extrapolation.
 
-    Those are farther from all known ones than these are from each other, or hold more or less of an
-    element than any of them, such as a pure element where no training row is one.
+    Those are farther from all training compositions than these are from each other, or hold more or
+    less of an element than any of them, such as a pure element where no training row is one.
 
     Parameters
     ----------
     x : ndarray of shape (n, E)
         Fractions of the training rows.
+
+    Attributes
+    ----------
+    training_compositions : ndarray of shape (m, E)
+        The different ones.
+    max_distance : float
+        Largest Euclidean distance of a training composition to its nearest neighbour.
     """
 
     def __init__(self, x):
-        self.known = np.unique(x.round(6), axis=0)
-        self.distance = _LONE_REACH
-        if len(self.known) > 1:
+        self.training_compositions = np.unique(x.round(6), axis=0)
+        self.max_distance = _DISTANCE_OF_ONE
+        if len(self.training_compositions) > 1:
             # The nearest of all is the composition itself.
-            gaps = cKDTree(self.known).query(self.known, k=2)[0][:, 1]
-            self.distance = float(gaps.max()) + _ROUNDING
+            tree = cKDTree(self.training_compositions)
+            distances = tree.query(self.training_compositions, k=2)[0][:, 1]
+            self.max_distance = float(distances.max()) + _ROUNDING
 
     def warn(self, x):
-        """Warn where rows of `x`, of shape (n, E), are out of reach."""
-        far = []
+        """Warn where rows of `x`, of shape (n, E), are extrapolations."""
+        highest = self.training_compositions.max(axis=0) + _ROUNDING
+        lowest = self.training_compositions.min(axis=0) - _ROUNDING
+        found = []
         for start in range(0, len(x), _CHUNK):
             rows = x[start : start + _CHUNK]
-            beyond = _nearest(rows, self.known) > self.distance
-            beyond |= (rows > self.known.max(axis=0) + _ROUNDING).any(axis=1)
-            beyond |= (rows < self.known.min(axis=0) - _ROUNDING).any(axis=1)
-            far.append(start + np.flatnonzero(beyond))
-        far = np.concatenate(far)
-        if len(far):
+            outside = _nearest_distance(rows, self.training_compositions) > self.max_distance
+            outside |= (rows > highest).any(axis=1)
+            outside |= (rows < lowest).any(axis=1)
+            found.append(start + np.flatnonzero(outside))
+        found = np.concatenate(found)
+        if len(found):
             warnings.warn(
-                f"{len(far)} of {len(x)} compositions are farther from every training composition "
-                f"than those are from each other, or hold more or less of an element than any of "
-                f"them; the first is row {far[0]}. Do not trust them without a calculation",
+                f"{len(found)} of {len(x)} compositions are farther from every training "
+                f"composition than those are from each other, or hold more or less of an element "
+                f"than any of them; the first is row {found[0]}. Do not trust them without a "
+                "calculation",
                 ExtrapolationWarning,
                 stacklevel=4,
             )
 
 
-def _nearest(x, known):
-    """Euclidean distance of each row of fractions to the nearest known one."""
-    square = (x**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * x @ known.T
+def _nearest_distance(x, compositions):
+    """Euclidean distance of each row of fractions to the nearest of some compositions."""
+    square = (x**2).sum(axis=1)[:, None] + (compositions**2).sum(axis=1) - 2 * x @ compositions.T
     return np.sqrt(np.maximum(square.min(axis=1), 0.0))

@@ -1,24 +1,23 @@
-"""The default regressor of the chain: does a target ask for the starting phase too?"""
+"""`PhaseAwareProcesses`: Gaussian processes, the default regressor of `EFTGANRegressor`."""
 
 import numpy as np
-from scipy.linalg import cho_solve
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._labelers import GaussianProcessLabeler
+from sklmat.augmentation import GaussianProcessLabeler
 
-#: The phase must lower the leave-one-out error to this part of what it is without.
-_WORTHWHILE = 0.9
+#: The phase is used where it lowers the leave-one-out error to less than this multiple of it.
+_MAX_ERROR_RATIO = 0.9
 
 
 class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
     """Gaussian processes on a generated table, for each target with or without the phase.
 
-    Most properties are those of the lattice on which a cell has come to rest, and the phase that it
-    was set up in only distracts. A few depend on it as such: the displacement during relaxation,
-    and mixing energies, whose references differ between the phases. The leave-one-out error on the
-    training rows decides.
+    Most properties are those of the lattice to which a cell has relaxed, and the phase that it was
+    set up in adds nothing but noise to their inputs. A few depend on the phase itself: the
+    displacement during relaxation, and mixing energies, whose references differ between the phases.
+    Whether a target is learned with the phase is decided by the leave-one-out error on the training
+    rows.
 
     Parameters
     ----------
@@ -49,13 +48,14 @@ class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
         self.n_dim_ = y.ndim
         self.processes_, reads_phase = [], []
         for target in y.reshape(len(y), -1).T:
-            best = _fit_processes(names[:n_plain], rows[:, :n_plain], target)
+            chosen = _fit_processes(names[:n_plain], rows[:, :n_plain], target)
             reads_phase.append(False)
             if self.n_phase_columns:
-                other = _fit_processes(names, rows, target)
-                reads_phase[-1] = _left_out(other) < _WORTHWHILE * _left_out(best)
-                best = other if reads_phase[-1] else best
-            self.processes_.append(best)
+                with_phase = _fit_processes(names, rows, target)
+                error, error_with_phase = _error(chosen), _error(with_phase)
+                reads_phase[-1] = error_with_phase < _MAX_ERROR_RATIO * error
+                chosen = with_phase if reads_phase[-1] else chosen
+            self.processes_.append(chosen)
         self.reads_phase_ = np.array(reads_phase)
         return self
 
@@ -63,26 +63,23 @@ class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
         """Predict; with `return_std` also standard deviations."""
         check_is_fitted(self)
         rows = np.asarray(X)
-        told = [
+        predictions = [
             process.predict(rows[:, : process.n_features_in_], return_std=return_std)
             for process in self.processes_
         ]
-        parts = zip(*told) if return_std else [told]
-        parts = [part[0] if self.n_dim_ == 1 else np.column_stack(part) for part in parts]
-        return tuple(parts) if return_std else parts[0]
+        if not return_std:
+            return self._like_target(predictions)
+        means, deviations = zip(*predictions)
+        return self._like_target(means), self._like_target(deviations)
+
+    def _like_target(self, columns):
+        """One array (n,) for each target in the shape of the targets of `fit`."""
+        return columns[0] if self.n_dim_ == 1 else np.column_stack(columns)
 
 
 def _fit_processes(names, rows, target):
-    codes = find_codes(names, rows)
-    blocks = find_blocks(names, rows, codes)
-    return GaussianProcessLabeler(codes.fractions, blocks, codes.columns).fit(rows, target)
+    return GaussianProcessLabeler.for_table(names, rows).fit(rows, target)
 
 
-def _left_out(labeler):
-    """Mean absolute error with each training row left out in turn, the kernels as they are."""
-    errors = []
-    for member in labeler.members_[0]:
-        process = member[-1]
-        inverse = cho_solve((process.L_, True), np.eye(len(process.L_)))
-        errors.append(process._y_train_std * process.alpha_ / np.diag(inverse))
-    return np.abs(np.mean(errors, axis=0)).mean()
+def _error(process):
+    return process.leave_one_out_error()[0]

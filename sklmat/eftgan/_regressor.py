@@ -1,4 +1,4 @@
-"""Element convolution, InfoGAN and a regressor, chained as in the paper."""
+"""`EFTGANRegressor`: element convolution, InfoGAN and a regressor, chained as in the paper."""
 
 from numbers import Integral
 from pathlib import Path
@@ -11,17 +11,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklmat.augmentation import InfoGANAugmenter
-from sklmat.augmentation._labelers import label_rows
-from sklmat.eftgan._checks import check_phase, check_targets
-from sklmat.eftgan._compositions import (
+from sklmat.augmentation import InfoGANAugmenter, label_rows
+from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
+from sklmat.eftgan._extrapolation import ExtrapolationDetector
+from sklmat.eftgan._input_checks import (
+    check_phase,
+    check_targets,
     count_compositions,
-    fractions_of_items,
-    fractions_of_table,
-    looks_like_table,
     refuse_formulas,
 )
-from sklmat.eftgan._extrapolation import Reach
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
@@ -212,14 +210,11 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         check_consistent_length(X, values)
         # Before the training, which takes longest.
         phase = None if phase is None else check_phase(phase, len(values))
-        seeds = [None] * 3
-        if self.random_state is not None:
-            draw = check_random_state(self.random_state)
-            seeds = draw.randint(np.iinfo(np.int32).max, size=3).tolist()
+        ecnet_seed, augmenter_seed, regressor_seed = self._draw_seeds()
         featurizer = ECNetFeaturizer(
             self.ecnet,
             n_components=self.n_components,
-            random_state=seeds[0],
+            random_state=ecnet_seed,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         ).set_output(transform="pandas")
@@ -228,13 +223,17 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.elements_ = list(featurizer.elements_)
         self.target_names_, self._n_dim = names, values.ndim
         self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
-        x = table[[f"x_{symbol}" for symbol in self.elements_]].to_numpy()
+        x = table[[fraction_column(symbol) for symbol in self.elements_]].to_numpy()
         lattice = self._read_lattices(table)
         phase = lattice if phase is None else phase
         self.relaxation_ = LatticeRelaxation(self.elements_).fit(x, phase, lattice)
         self.phases_ = self.relaxation_.phases_.tolist()
-        self._reach = Reach(x)
-        self._fit_generated(table, values, lattice, phase, seeds)
+        self._extrapolation = ExtrapolationDetector(x)
+        table, values, phase = self._generate_training_rows(
+            table, values, lattice, phase, augmenter_seed
+        )
+        self._add_phase(table, phase)
+        self.regressor_ = self._make_regressor(regressor_seed).fit(table, values)
         return self
 
     def predict(self, X, phase=None, return_std=False):
@@ -276,8 +275,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             When compositions are far from all training rows.
         """
         check_is_fitted(self)
-        if looks_like_table(X):
-            x = fractions_of_table(X, self.elements_)
+        if is_fraction_table(X):
+            x = fraction_table(X, self.elements_)
             return self._predict_fractions(x, phase, return_std)
         found = count_compositions(X)
         if not found:
@@ -293,7 +292,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                 f"X mixes {found} compositions with {len(X) - found} other items; predict "
                 "structures and compositions in two calls"
             )
-        x = fractions_of_items(X, self.elements_)
+        x = fraction_table(X, self.elements_)
         return self._predict_fractions(x, phase, return_std)
 
     def predict_composition(self, X, phase=None, return_std=False):
@@ -320,7 +319,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             As in `predict`.
         """
         check_is_fitted(self)
-        return self._predict_fractions(self._read_compositions(X), phase, return_std)
+        return self._predict_fractions(fraction_table(X, self.elements_), phase, return_std)
 
     def score(self, X, y, sample_weight=None, phase=None):
         """Coefficient of determination of the predictions.
@@ -358,9 +357,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             A column for each lattice among the training rows.
         """
         check_is_fitted(self)
-        x = self._read_compositions(X)
-        told = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
-        return pd.DataFrame(told, columns=self.relaxation_.classes_)
+        x = fraction_table(X, self.elements_)
+        probability = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
+        return pd.DataFrame(probability, columns=self.relaxation_.classes_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -369,28 +368,43 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         tags.non_deterministic = self.random_state is None
         return tags
 
-    def _fit_generated(self, table, values, lattice, phase, seeds):
-        """Train augmenter and regressor."""
-        given = InfoGANAugmenter(n_samples=0) if self.augmenter is None else self.augmenter
-        self.augmenter_ = clone(given)
-        for name, value in [("n_iterations", self.n_iterations), ("random_state", seeds[1])]:
-            if value is not None:
-                self.augmenter_.set_params(**{name: value})
-        if self.verbose:
-            self.augmenter_.set_params(verbose=True)
+    def _draw_seeds(self):
+        """Seeds of network, augmenter and regressor; None leaves each its own."""
+        if self.random_state is None:
+            return [None] * 3
+        random_state = check_random_state(self.random_state)
+        return random_state.randint(np.iinfo(np.int32).max, size=3).tolist()
+
+    def _generate_training_rows(self, table, values, lattice, phase, seed):
+        """Fit the augmenter; return rows for the regressor with their targets and phases.
+
+        The features of the training rows are generated too, as those of new compositions will be.
+        """
+        self.augmenter_ = self._make_augmenter(seed)
         rows, labels = self.augmenter_.fit_resample(table, values)
         self.report_ = self.augmenter_.quality_report(table)
         added = self.augmenter_.sample_origin_ > 0
-        like_new = pd.concat(
+        generated = pd.concat(
             [self.augmenter_.sample(table, noise=False), rows[added]], ignore_index=True
         )
-        # A generated row has a lattice and never started: it gets the phase most often seen there.
-        usual = {end: pd.Series(phase[lattice == end]).mode()[0] for end in np.unique(lattice)}
-        started = [usual[end] for end in self._read_lattices(rows[added])]
-        self._add_phase(like_new, np.concatenate([phase, started]))
-        self.regressor_ = self._make_regressor(seeds[2]).fit(
-            like_new, np.concatenate([values, labels[added]])
-        )
+        # Added rows have a lattice but no phase: they get the most frequent one on that lattice.
+        frequent = {
+            name: pd.Series(phase[lattice == name]).mode()[0] for name in np.unique(lattice)
+        }
+        added_phase = [frequent[name] for name in self._read_lattices(rows[added])]
+        values = np.concatenate([values, labels[added]])
+        return generated, values, np.concatenate([phase, added_phase])
+
+    def _make_augmenter(self, seed):
+        default = InfoGANAugmenter(n_samples=0)
+        augmenter = clone(default if self.augmenter is None else self.augmenter)
+        if self.n_iterations is not None:
+            augmenter.set_params(n_iterations=self.n_iterations)
+        if seed is not None:
+            augmenter.set_params(random_state=seed)
+        if self.verbose:
+            augmenter.set_params(verbose=True)
+        return augmenter
 
     def _make_regressor(self, seed):
         if self.regressor is None:
@@ -402,7 +416,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return regressor
 
     def _phase_columns(self):
-        """Names of the columns for the phase; none where the lattice says it all."""
+        """Names of the columns for the phase; none where the phase determines the lattice."""
         if self.relaxation_.certain_ is not None:
             return []
         return [f"phase_{name}" for name in self.phases_]
@@ -417,48 +431,45 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         columns = table[[f"lattice_{name}" for name in names]].to_numpy()
         return np.array(names)[columns.argmax(axis=1)]
 
-    def _read_compositions(self, X):
-        read = fractions_of_table if looks_like_table(X) else fractions_of_items
-        return read(X, self.elements_)
-
     def _predict_structures(self, X, return_std):
         return self.ecnet_.predict(X, return_std=True) if return_std else self.ecnet_.predict(X)
 
     def _predict_fractions(self, x, phase, return_std):
         phase = self._phases_of(phase, len(x))
-        self._reach.warn(x)
+        self._extrapolation.warn(x)
         mean = np.empty((len(x), self.n_outputs_))
         std = np.empty_like(mean)
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            mean[rows], std[rows] = self._mix(x[rows], phase[rows], return_std)
+            mean[rows], std[rows] = self._average_lattices(x[rows], phase[rows], return_std)
         if self._n_dim == 1:
             mean, std = mean[:, 0], std[:, 0]
         return (mean, std) if return_std else mean
 
-    def _mix(self, x, phase, return_std):
-        """Mean and standard deviation over the lattices."""
-        likely = self.relaxation_.predict_proba(x, phase)
-        # One table for all lattices that matter; those of a composition follow each other.
-        rows, ends = np.nonzero(likely)
+    def _average_lattices(self, x, phase, return_std):
+        """Mean and standard deviation over the lattices, weighted by their probabilities."""
+        probability = self.relaxation_.predict_proba(x, phase)
+        # One table for all lattices of nonzero probability; those of a composition are consecutive.
+        rows, lattice = np.nonzero(probability)
         start = np.searchsorted(rows, np.arange(len(x)))
-        weight = likely[rows, ends][:, None]
-        table = self._generated(x[rows], ends, phase[rows])
-        told, spread = label_rows(self.regressor_, table, return_std)
-        told = told.reshape(len(rows), -1)
-        mean = np.add.reduceat(weight * told, start)
+        weight = probability[rows, lattice][:, None]
+        table = self._generate_table(x[rows], lattice, phase[rows])
+        prediction, deviation = label_rows(self.regressor_, table, return_std)
+        prediction = prediction.reshape(len(rows), -1)
+        mean = np.add.reduceat(weight * prediction, start)
         if not return_std:
             return mean, np.nan
-        second = np.add.reduceat(weight * (spread.reshape(told.shape) ** 2 + told**2), start)
-        return mean, np.sqrt(np.maximum(second - mean**2, 0.0))
+        second_moment = deviation.reshape(prediction.shape) ** 2 + prediction**2
+        second_moment = np.add.reduceat(weight * second_moment, start)
+        return mean, np.sqrt(np.maximum(second_moment - mean**2, 0.0))
 
-    def _generated(self, x, ends, phase):
+    def _generate_table(self, x, lattice, phase):
         """Generated table for fractions, lattices (positions in the classes) and phases."""
         lattices = list(self.featurizer_.lattices_)
-        place = np.array([lattices.index(name) for name in self.relaxation_.classes_])
-        names = [f"x_{symbol}" for symbol in self.elements_]
+        column = np.array([lattices.index(name) for name in self.relaxation_.classes_])
+        names = [fraction_column(symbol) for symbol in self.elements_]
         names += [f"lattice_{name}" for name in lattices]
-        codes = np.hstack([x, np.eye(len(lattices))[place[ends]]])
+        codes = np.hstack([x, np.eye(len(lattices))[column[lattice]]])
         table = self.augmenter_.sample(pd.DataFrame(codes, columns=names), noise=False)
         self._add_phase(table, phase)
         return table

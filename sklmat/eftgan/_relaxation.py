@@ -1,4 +1,4 @@
-"""On which lattice an alloy that was set up in some phase comes to rest."""
+"""`LatticeRelaxation`: probability of the lattice to which an alloy relaxes from a phase."""
 
 import warnings
 
@@ -8,14 +8,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from sklmat.augmentation._processes import process_mean
+from sklmat.augmentation import process_mean
 from sklmat.elements import element_table, element_vectors
 
-#: Probabilities below this are zero: a lattice that hardly matters costs as much as another.
+#: Probabilities below this are set to zero, which saves the prediction for this lattice.
 _NEGLIGIBLE = 0.02
-#: Spread of each input, and height of the indicator of a phase, in units of the first length scale.
-_SPREAD = 0.25
-_PHASE = 0.7
+#: Standard deviation of each input, and value of the indicator of a phase. The length scale of the
+#: kernel is one before its parameters are fitted.
+_INPUT_DEVIATION = 0.25
+_PHASE_INDICATOR = 0.7
 
 
 class LatticeRelaxation(ClassifierMixin, BaseEstimator):
@@ -25,9 +26,8 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
     structures of the training rows tell where that happened; a Gaussian process on the indicators
     of the lattices learns it as a function of the fractions and the phase.
 
-    What decides is read from the means and the standard deviations, over the atoms, of the
-    properties of the elements: with these the elements learn from each other, which fractions do
-    not allow.
+    Its inputs are the means and standard deviations, over the atoms, of properties of the elements,
+    so that alloys of similar elements are near each other, which their fractions do not show.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
     phases_ : ndarray of str
         Phases.
     certain_ : ndarray of int, shape (n_phases,) or None
-        Where each phase always comes to rest on the same lattice: which.
+        Position in `classes_` of the lattice of each phase, if each phase always relaxes to one.
     process_ : GaussianProcessRegressor
         Only where `certain_` is None.
     """
@@ -54,39 +54,42 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         self.sharpness = sharpness
 
     def fit(self, x, phase, lattice):
-        """Learn.
+        """Fit the process.
 
         Parameters
         ----------
         x : ndarray of shape (n, E)
             Fractions.
         phase : ndarray of str, shape (n,)
-            Where each cell started.
+            What each cell was set up as.
         lattice : ndarray of str, shape (n,)
-            Where it ended.
+            The lattice after relaxation.
         """
-        self.phases_, place = np.unique(phase, return_inverse=True)
-        self.classes_, end = np.unique(lattice, return_inverse=True)
-        ends = [np.unique(end[place == k]) for k in range(len(self.phases_))]
+        self.phases_, phase_number = np.unique(phase, return_inverse=True)
+        self.classes_, lattice_number = np.unique(lattice, return_inverse=True)
+        lattices_of_phase = [
+            np.unique(lattice_number[phase_number == k]) for k in range(len(self.phases_))
+        ]
         self.certain_ = None
-        if all(len(end) == 1 for end in ends):
-            self.certain_ = np.concatenate(ends)
+        if all(len(lattices) == 1 for lattices in lattices_of_phase):
+            self.certain_ = np.concatenate(lattices_of_phase)
             return self
         self._vectors = _standard_vectors(self.elements)
         moments = self._moments(x)
-        self._shift, spread = moments.mean(axis=0), moments.std(axis=0)
-        self._scale = _SPREAD / np.where(spread > 0, spread, 1.0)
+        self._shift, deviation = moments.mean(axis=0), moments.std(axis=0)
+        self._scale = _INPUT_DEVIATION / np.where(deviation > 0, deviation, 1.0)
         kernel = ConstantKernel(1.0) * Matern(1.0, (0.1, 100.0), nu=1.5)
         kernel += WhiteKernel(0.05, (1e-4, 1.0))
         self.process_ = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
         with warnings.catch_warnings():
-            # Lattices that follow exactly drive the noise to its bound.
+            # Without noise in the lattices, that of the kernel is fitted to its lower bound.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.process_.fit(self._inputs(x, place), np.eye(len(self.classes_))[end])
+            indicators = np.eye(len(self.classes_))[lattice_number]
+            self.process_.fit(self._inputs(x, phase_number), indicators)
         return self
 
     def predict_proba(self, x, phase):
-        """Probabilities.
+        """Predict the probability of each lattice.
 
         Parameters
         ----------
@@ -97,31 +100,31 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_lattices)
         """
-        place = np.searchsorted(self.phases_, phase)
+        phase_number = np.searchsorted(self.phases_, phase)
         if self.certain_ is not None:
-            return np.eye(len(self.classes_))[self.certain_[place]]
-        told = process_mean(self.process_, self._inputs(x, place))
-        likely = np.clip(told, 1e-3, 1) ** self.sharpness
-        likely /= likely.sum(axis=1, keepdims=True)
-        likely[likely < _NEGLIGIBLE] = 0.0
-        return likely / likely.sum(axis=1, keepdims=True)
+            return np.eye(len(self.classes_))[self.certain_[phase_number]]
+        indicators = process_mean(self.process_, self._inputs(x, phase_number))
+        probability = np.clip(indicators, 1e-3, 1) ** self.sharpness
+        probability /= probability.sum(axis=1, keepdims=True)
+        probability[probability < _NEGLIGIBLE] = 0.0
+        return probability / probability.sum(axis=1, keepdims=True)
 
-    def _inputs(self, x, place):
+    def _inputs(self, x, phase_number):
         moments = (self._moments(x) - self._shift) * self._scale
-        return np.hstack([moments, np.eye(len(self.phases_))[place] * _PHASE])
+        return np.hstack([moments, np.eye(len(self.phases_))[phase_number] * _PHASE_INDICATOR])
 
     def _moments(self, x):
         """Mean and standard deviation of each property over the atoms."""
         mean = x @ self._vectors
         variance = np.maximum(x @ self._vectors**2 - mean**2, 0.0)
-        # The square root alone would rise infinitely fast at the pure elements.
+        # Without the constant the gradient of the square root would be infinite at pure elements.
         return np.hstack([mean, np.sqrt(variance + 1e-6)])
 
 
 def _standard_vectors(elements):
-    """Physical properties of the elements, those that differ, each with a spread of one."""
+    """Physical properties in which the elements differ, each with a standard deviation of one."""
     table = element_vectors("physical")[0]
     vectors = np.asarray(table, dtype=np.float64)[element_table(elements)["atomic number"]]
-    spread = vectors.std(axis=0)
-    differs = np.isfinite(spread) & (spread > 1e-9)
-    return (vectors[:, differs] - vectors[:, differs].mean(axis=0)) / spread[differs]
+    deviation = vectors.std(axis=0)
+    differs = np.isfinite(deviation) & (deviation > 1e-9)
+    return (vectors[:, differs] - vectors[:, differs].mean(axis=0)) / deviation[differs]

@@ -1,4 +1,4 @@
-"""The networks of an InfoGAN on tables, for several GANs in one pass.
+"""`InfoGAN`: generator, discriminator and information head for tables, of an ensemble at once.
 
 Tensors carry the members M of an ensemble in their middle, ``(B, M, F)``, as in `ECNet`.
 """
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from sklmat.layers import MemberLinear
 
-#: Of a leaky ReLU, for negative values.
-_LEAK = 0.2
+#: Slope of a leaky ReLU for negative values.
+_NEGATIVE_SLOPE = 0.2
 
 
 class _Stack(nn.Module):
@@ -22,7 +22,7 @@ class _Stack(nn.Module):
         super().__init__()
         # The gain keeps the variance through the leaky ReLU.
         self.hidden = nn.ModuleList(
-            MemberLinear(n_members, a, b, gain=1.4) for a, b in pairwise(widths)
+            MemberLinear(n_members, n_in, n_hidden, gain=1.4) for n_in, n_hidden in pairwise(widths)
         )
         self.output = None if n_out is None else MemberLinear(n_members, widths[-1], n_out)
 
@@ -31,12 +31,12 @@ class _Stack(nn.Module):
         return x if self.output is None else self.output(x)
 
     def activations(self, x):
-        """What each hidden layer makes of `x`."""
-        made = []
+        """Outputs of all hidden layers, the last one last."""
+        outputs = []
         for layer in self.hidden:
-            x = F.leaky_relu(layer(x), _LEAK)
-            made.append(x)
-        return made
+            x = F.leaky_relu(layer(x), _NEGATIVE_SLOPE)
+            outputs.append(x)
+        return outputs
 
 
 class InfoGAN(nn.Module):
@@ -51,20 +51,20 @@ class InfoGAN(nn.Module):
     categories : tuple of int
         Number of classes of each categorical code.
     n_members : int
-        Networks M that share nothing but the batch.
+        Networks M of the ensemble, which have only the batch in common.
     latent_dim : int
         Length of the noise vectors z.
     hidden_dim : int
         Width of the hidden layers.
     n_layers : int
-        Hidden layers of the generator, and of the trunk that discriminator and information head
-        share.
+        Hidden layers of the generator, and of the trunk from which both the discriminator and the
+        information head read.
 
     Notes
     -----
-    As in :arxiv:`1606.03657` the discriminator does not see the code: only the information head
-    ties what is generated to what was asked for. Codes are given as one vector: the continuous
-    ones, then the categorical ones one-hot.
+    As in :arxiv:`1606.03657` the discriminator does not see the code: only through the information
+    head do generated features depend on it. Codes are given as one vector: the continuous ones,
+    then the categorical ones one-hot.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class InfoGAN(nn.Module):
         return torch.randn(shape, generator=generator)
 
     def generate(self, noise, code, present):
-        """Make features for codes.
+        """Generate features for codes.
 
         Parameters
         ----------
@@ -122,8 +122,8 @@ class InfoGAN(nn.Module):
         code = code[:, None].expand(-1, noise.shape[1], -1)
         return self.generator(torch.cat([noise, code], dim=2)) * present[:, None]
 
-    def judge(self, features):
-        """Tell real from generated, and what the code was.
+    def discriminate(self, features):
+        """Compute whether features look real, and estimate their code.
 
         Parameters
         ----------
@@ -136,11 +136,11 @@ class InfoGAN(nn.Module):
         code : Tensor of shape (B, M, n_codes + sum(categories))
             Means of the continuous codes, then logits of the categorical ones.
         """
-        h = self.trunk(features)
-        return self.discriminator(h)[..., 0], self.information(h)
+        hidden = self.trunk(features)
+        return self.discriminator(hidden)[..., 0], self.information(hidden)
 
-    def judge_with_slope(self, features, n):
-        """Judge, and say how steeply the realness of the first n rows depends on their features.
+    def discriminate_with_gradient(self, features, n):
+        """Discriminate, with the gradient of realness with respect to the features of n rows.
 
         Parameters
         ----------
@@ -150,23 +150,25 @@ class InfoGAN(nn.Module):
         Returns
         -------
         realness, code : Tensor
-            As from `judge`.
-        slope : Tensor of shape (n, M, F)
-            Derivatives of ``realness[:n]`` with respect to ``features[:n]``, which know their own
-            derivatives with respect to the weights.
+            As from `discriminate`.
+        gradient : Tensor of shape (n, M, F)
+            Derivatives of ``realness[:n]`` with respect to ``features[:n]``. Autograd can
+            differentiate them with respect to the weights.
 
         Notes
         -----
-        A network of leaky ReLUs is linear between kinks, so the chain rule is written down here in
-        one pass. Asking autograd for a derivative that can be derived once more takes it through
-        all B rows, and a third longer for the whole training step.
+        A network of leaky ReLUs is piecewise linear, so the chain rule is written out here. With
+        ``torch.autograd.grad(..., create_graph=True)``, which differentiates all B rows, the whole
+        training step takes a third longer.
         """
-        made = self.trunk.activations(features)
-        slope = self.discriminator.weight[..., 0]
-        for layer, h in zip(reversed(self.trunk.hidden), reversed(made)):
-            slope = slope * ((h[:n].detach() > 0) * (1 - _LEAK) + _LEAK)
-            slope = torch.bmm(slope.transpose(0, 1), layer.weight.mT).transpose(0, 1)
-        return self.discriminator(made[-1])[..., 0], self.information(made[-1]), slope
+        outputs = self.trunk.activations(features)
+        gradient = self.discriminator.weight[..., 0]
+        for layer, output in zip(reversed(self.trunk.hidden), reversed(outputs)):
+            positive = output[:n].detach() > 0
+            gradient = gradient * (positive * (1 - _NEGATIVE_SLOPE) + _NEGATIVE_SLOPE)
+            gradient = torch.bmm(gradient.transpose(0, 1), layer.weight.mT).transpose(0, 1)
+        hidden = outputs[-1]
+        return self.discriminator(hidden)[..., 0], self.information(hidden), gradient
 
     def information_loss(self, estimate, code):
         """Negative log-likelihood of codes under the information head, up to constants.
@@ -191,8 +193,8 @@ class InfoGAN(nn.Module):
             losses.append((estimate - code)[..., :n_codes].square().mean(dim=2))
         start = n_codes
         for size in self.config["categories"]:
-            part = slice(start, start + size)
-            likelihood = F.log_softmax(estimate[..., part], dim=2) * code[..., part]
+            category = slice(start, start + size)
+            likelihood = F.log_softmax(estimate[..., category], dim=2) * code[..., category]
             losses.append(-likelihood.sum(dim=2) / len(self.config["categories"]))
             start += size
         return sum(losses)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sklmat.augmentation._fractions import SUM_TOLERANCE
+from sklmat.compositions import SUM_TOLERANCE
 
 PHASE = "phase"
 

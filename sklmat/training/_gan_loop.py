@@ -1,4 +1,4 @@
-"""Training of an `InfoGAN`: two losses that pull against each other, so no skorch net."""
+"""`train_gan`: alternating training of an `InfoGAN` by two optimizers, without skorch."""
 
 import time
 import warnings
@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from sklmat.training._threads import one_thread
 
-#: Adam's decay rates; a short memory suits networks that play against each other.
+#: Decay rates of Adam; a short memory suits losses that change as the other network learns.
 _BETAS = (0.5, 0.99)
 
 
 class GANTrainer:
-    """Alternate steps of the critic (discriminator and information head) and the generator.
+    """Alternate optimizer steps of the discriminator (with information head) and the generator.
 
     Parameters
     ----------
@@ -25,15 +25,15 @@ class GANTrainer:
     n_steps : int
         Length of the whole training.
     info_weight : float
-        Of the mutual information in both losses, where the discriminator's verdict counts once.
+        Weight of the mutual information in both losses; that of realness is one.
     reconstruction_weight : float
-        Of the squared distance between a real row and what is generated for its code.
+        Weight of the squared distance between a real row and what is generated for its code.
     moment_weight : float
-        Of the squared distance between the first two moments of real and generated batches.
+        Weight of the squared distance between the first two moments of real and generated batches.
     penalty_weight : float
-        Of the squared slope of the discriminator at real rows.
+        Weight of the gradient penalty: the squared gradient of the discriminator at real rows.
     seed : int
-        Of the noise and of the batches.
+        Seed of the noise and of the batches.
     """
 
     def __init__(
@@ -58,65 +58,69 @@ class GANTrainer:
         self.penalty_weight = penalty_weight
         self.random = torch.Generator().manual_seed(seed)
         heads = (gan.trunk, gan.discriminator, gan.information)
-        critic = [weight for head in heads for weight in head.parameters()]
-        how = {"lr": lr, "betas": _BETAS, "fused": True}
-        self.generator_steps = torch.optim.Adam(gan.generator.parameters(), **how)
-        self.critic_steps = torch.optim.Adam(critic, **how)
+        discriminator = [weight for head in heads for weight in head.parameters()]
+        settings = {"lr": lr, "betas": _BETAS, "fused": True}
+        self.generator_optimizer = torch.optim.Adam(gan.generator.parameters(), **settings)
+        self.discriminator_optimizer = torch.optim.Adam(discriminator, **settings)
         self.schedules = [
-            torch.optim.lr_scheduler.CosineAnnealingLR(steps, n_steps)
-            for steps in (self.generator_steps, self.critic_steps)
+            torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+            for optimizer in (self.generator_optimizer, self.discriminator_optimizer)
         ]
 
-    def step(self, features, code, present, other):
+    def step(self, features, code, present, further):
         """One step of each side on one batch.
 
         Parameters
         ----------
         features : Tensor of shape (B, F)
-            Of real rows, scaled.
+            Scaled features of real rows.
         code : Tensor of shape (B, K)
-            Theirs.
+            Their codes.
         present : Tensor of shape (B, F)
-            Theirs; see `InfoGAN.generate`.
-        other : pair of Tensor
-            Codes and presences of B other rows, of which the discriminator sees what is generated.
+            See `InfoGAN.generate`.
+        further : pair of Tensor
+            `code` and `present` of B further rows. The discriminator compares the real rows with
+            what is generated for these.
 
         Returns
         -------
         dict of str to Tensor of shape ()
-            The parts of the losses, means over the members.
+            The terms of the losses, means over the members.
         """
         gan, n = self.gan, len(features)
-        codes = torch.cat([code, other[0]])
+        codes = torch.cat([code, further[0]])
         noise = gan.noise(2 * n, self.random)
-        fake = gan.generate(noise, codes, torch.cat([present, other[1]]))
+        fake = gan.generate(noise, codes, torch.cat([present, further[1]]))
         real = features[:, None].expand(-1, fake.shape[1], -1)
-        told_apart = self._teach_critic(real, fake.detach(), codes)
-        realness, estimate = gan.judge(fake)
-        parts = {
+        discriminator_loss = self._step_discriminator(real, fake.detach(), codes)
+        realness, estimate = gan.discriminate(fake)
+        losses = {
             "generator": F.softplus(-realness[n:]).mean(0).sum(),
             "information": gan.information_loss(estimate, codes).mean(0).sum(),
             "reconstruction": (fake[:n] - real).square().sum() / present.sum().clamp(min=1),
         }
         if self.weights["moments"]:
-            parts["moments"] = moment_distance(real, fake[:n])
-        _descend(self.generator_steps, sum(self.weights[k] * v for k, v in parts.items()))
+            losses["moments"] = moment_distance(real, fake[:n])
+        generator_loss = sum(self.weights[name] * loss for name, loss in losses.items())
+        _minimize(self.generator_optimizer, generator_loss)
         for schedule in self.schedules:
             schedule.step()
-        parts = {"discriminator": told_apart, **parts}
-        return {name: part.detach() / fake.shape[1] for name, part in parts.items()}
+        losses = {"discriminator": discriminator_loss, **losses}
+        return {name: loss.detach() / fake.shape[1] for name, loss in losses.items()}
 
-    def _teach_critic(self, real, fake, codes):
+    def _step_discriminator(self, real, fake, codes):
+        """Update discriminator, information head and trunk; return the discriminator loss."""
         gan, n = self.gan, len(real)
-        realness, estimate, slope = gan.judge_with_slope(torch.cat([real, fake]), n)
-        # The first n generated rows belong to the codes of the real ones.
-        told_apart = (F.softplus(-realness[:n]) + F.softplus(realness[2 * n :])).mean(0).sum()
+        realness, estimate, gradient = gan.discriminate_with_gradient(torch.cat([real, fake]), n)
+        # The first n generated rows have the codes of the real ones.
+        discriminator_loss = F.softplus(-realness[:n]) + F.softplus(realness[2 * n :])
+        discriminator_loss = discriminator_loss.mean(0).sum()
         information = gan.information_loss(estimate, torch.cat([codes[:n], codes]))
-        loss = told_apart + self.weights["information"] * information.mean(0).sum()
+        loss = discriminator_loss + self.weights["information"] * information.mean(0).sum()
         if self.penalty_weight > 0:
-            loss = loss + self.penalty_weight / 2 * slope.square().sum(2).mean(0).sum()
-        _descend(self.critic_steps, loss)
-        return told_apart
+            loss = loss + self.penalty_weight / 2 * gradient.square().sum(2).mean(0).sum()
+        _minimize(self.discriminator_optimizer, loss)
+        return discriminator_loss
 
 
 def moment_distance(real, fake):
@@ -158,7 +162,7 @@ def train_gan(
     Returns
     -------
     list of dict
-        For each epoch its number, the parts of the losses and the seconds it took.
+        For each epoch its number, the terms of the losses and the seconds it took.
 
     Raises
     ------
@@ -199,28 +203,29 @@ def train_gan(
 
 
 def _epoch(trainer, features, code, present, n_batches):
+    """Train on all rows once; return the means of the losses over the batches."""
     order = torch.randperm(len(features), generator=trainer.random)
     total = 0
     for rows in order.tensor_split(n_batches):
-        other = torch.randint(len(features), (len(rows),), generator=trainer.random)
-        parts = trainer.step(
-            features[rows], code[rows], present[rows], (code[other], present[other])
-        )
-        total = total + torch.stack(list(parts.values()))
-    return dict(zip(parts, (total / n_batches).tolist()))
+        drawn = torch.randint(len(features), (len(rows),), generator=trainer.random)
+        further = code[drawn], present[drawn]
+        losses = trainer.step(features[rows], code[rows], present[rows], further)
+        total = total + torch.stack(list(losses.values()))
+    return dict(zip(losses, (total / n_batches).tolist()))
 
 
-def _descend(steps, loss):
-    weights = [weight for group in steps.param_groups for weight in group["params"]]
-    steps.zero_grad(set_to_none=True)
+def _minimize(optimizer, loss):
+    """Take one step of an optimizer, with gradients for its own weights only."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    optimizer.zero_grad(set_to_none=True)
     loss.backward(inputs=weights)
-    steps.step()
+    optimizer.step()
 
 
 def _check_finite(row, lr):
-    bad = [name for name, value in row.items() if not abs(value) < float("inf")]
-    if bad:
+    not_finite = [name for name, value in row.items() if not abs(value) < float("inf")]
+    if not_finite:
         raise FloatingPointError(
-            f"the losses {bad} of the InfoGAN are no longer finite in epoch {row['epoch']}; use a "
-            f"smaller lr (now {lr}) or look for extreme values in X"
+            f"the losses {not_finite} of the InfoGAN are no longer finite in epoch {row['epoch']}; "
+            f"use a smaller lr (now {lr}) or look for extreme values in X"
         )

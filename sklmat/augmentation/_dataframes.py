@@ -1,4 +1,4 @@
-"""Tables in, tables out: targets to numbers and back, rows below rows, with names and types."""
+"""DataFrames in, DataFrames out: append rows and targets, keeping names, index and types."""
 
 import math
 import warnings
@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-#: More classes than this, most of them with a single row, look like whole numbers.
+#: Integers with more different values than this, most of them in one row only, are hardly classes.
 _MANY_CLASSES = 20
 
 
@@ -43,7 +43,7 @@ def encode_target(y):
             f"y has shape {values.shape} and holds classes (strings, booleans or integers): pass "
             "one column of classes, or floats where the targets are numeric"
         )
-    classes, codes = np.unique(values, return_inverse=True)
+    classes, positions = np.unique(values, return_inverse=True)
     if values.dtype.kind in "iu" and len(classes) > max(_MANY_CLASSES, len(values) / 2):
         warnings.warn(
             f"y holds integers, which samplers take for classes, and has {len(classes)} different "
@@ -51,12 +51,12 @@ def encode_target(y):
             UserWarning,
             stacklevel=4,
         )
-    return codes.astype(np.int64), classes
+    return positions.astype(np.int64), classes
 
 
 def _as_array(y):
     """Return `y` as an array of floats, integers, booleans or strings."""
-    if _is_pandas(y) and any(getattr(kind, "kind", "O") == "f" for kind in _dtypes(y)):
+    if _is_pandas(y) and any(getattr(dtype, "kind", "O") == "f" for dtype in _dtypes(y)):
         # Nullable floats and columns of several types would become objects.
         return y.to_numpy(dtype=float, na_value=np.nan)
     values = np.asarray(y)
@@ -112,12 +112,12 @@ def append_rows(X, X_new):
         return np.concatenate([X.astype(dtype), X_new.astype(dtype)])
     import pandas as pd
 
-    dtypes = {k: _common_dtype(kind, X_new[:, k]) for k, kind in enumerate(X.dtypes)}
-    # Names need not be unique; places are.
+    dtypes = {k: _common_dtype(dtype, X_new[:, k]) for k, dtype in enumerate(X.dtypes)}
+    # Names need not be unique; positions are.
     real = X.set_axis(range(X.shape[1]), axis=1).astype(dtypes)
     new = pd.DataFrame(X_new).astype(dtypes)
     table = pd.concat([real, new])
-    return table.set_axis(X.columns, axis=1).set_axis(_continued(X.index, len(new)))
+    return table.set_axis(X.columns, axis=1).set_axis(_extend_index(X.index, len(new)))
 
 
 def append_target(y, y_new, classes, *, X, X_resampled):
@@ -143,7 +143,7 @@ def append_target(y, y_new, classes, *, X, X_resampled):
 
         new = pd.Series(y_new if classes is None else classes[y_new], dtype=y.dtype)
         target = pd.concat([y.rename(None), new]).rename(y.name)
-        target.index = _continued(y.index, len(new))
+        target.index = _extend_index(y.index, len(new))
     else:
         real = np.asarray(y)
         new = y_new if classes is None else classes[y_new]
@@ -151,6 +151,15 @@ def append_target(y, y_new, classes, *, X, X_resampled):
     if _is_pandas(X) and X.index.equals(y.index):
         target.index = X_resampled.index
     return target
+
+
+def as_table(rows, names, index=None):
+    """Return the rows as the user's tables are: a DataFrame where the columns have names."""
+    if names is None:
+        return rows
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=names, index=index)
 
 
 def _is_pandas(table):
@@ -163,18 +172,18 @@ def _dtypes(table):
 
 def _common_dtype(dtype, values):
     """Return `dtype` if it can hold `values` (floats may be rounded), else float64."""
-    plain = getattr(dtype, "numpy_dtype", dtype)
-    kind = getattr(plain, "kind", "O")
+    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    kind = getattr(numpy_dtype, "kind", "O")
     if kind == "f":
         return dtype
     if kind in "iub":
         with np.errstate(invalid="ignore"):
-            if np.array_equal(values.astype(plain), values):
+            if np.array_equal(values.astype(numpy_dtype), values):
                 return dtype
     return np.dtype(np.float64)
 
 
-def _continued(index, n_new):
+def _extend_index(index, n_new):
     """Extend an index: integers after the largest, anything else by row number."""
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Augmentation by an InfoGAN whose code is what a row is made of."""
+"""`InfoGANAugmenter`: rows that an InfoGAN generates for compositions and lattices."""
 
 import warnings
 from numbers import Integral, Real
@@ -11,16 +11,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.augmentation._augmenter import BaseAugmenter
-from sklmat.augmentation._code_sampling import check_codes, sample_codes
-from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._gan_chain import GANChain, as_table
-from sklmat.augmentation._labelers import check_labeler, default_labeler
+from sklmat.augmentation._base_augmenter import BaseAugmenter
+from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
+from sklmat.augmentation._dataframes import as_table
+from sklmat.augmentation._iterated_gan import IteratedGAN
+from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 
-#: Where features vary by less than this fraction of what is real, the GAN is called collapsed.
-_COLLAPSED = 0.25
+#: A GAN has collapsed where the standard deviation of generated features, relative to that of real
+#: ones, is below this.
+_MIN_VARIATION = 0.25
 
 
 class InfoGANAugmenter(BaseAugmenter):
@@ -66,7 +67,8 @@ class InfoGANAugmenter(BaseAugmenter):
         Weight of the squared distance between means and second moments of real and generated
         batches.
     penalty_weight : float, default=1.0
-        Weight of the squared slope of the discriminator at real rows, which keeps the game stable.
+        Weight of the squared gradient of the discriminator at real rows, which keeps the training
+        stable.
     max_epochs : int, default=500
         Passes over the real rows.
     batch_size : int or None, default=None
@@ -145,8 +147,8 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Where this differs from the paper [1]_ and its code: the generator is trained at all (there its
     output is detached from its loss); real rows teach the information head too, so that a code
-    means the same for both; the discriminator's slope is penalised; the reconstruction term ties
-    generated features to the real ones of the same code; several GANs share the work. As in [2]_
+    means the same for both; the discriminator's gradient is penalised; the reconstruction term ties
+    generated features to the real ones of the same code; several GANs form an ensemble. As in [2]_
     the discriminator does not see the code, so without information and reconstruction the generator
     is free to ignore it.
 
@@ -281,9 +283,9 @@ class InfoGANAugmenter(BaseAugmenter):
                 raise ValueError(f"the number of rows to sample must not be negative, got {codes}")
             rows = self._draw_codes(int(codes), rng)
         else:
-            rows = check_codes(codes, self._chain.codec, self._names())
+            rows = check_codes(codes, self._gan.codec, self._names())
             index = getattr(codes, "index", None)
-        return as_table(self._chain.fill(rows, rng if noise else None), self._names(), index)
+        return as_table(self._gan.generate(rows, rng if noise else None), self._names(), index)
 
     def quality_report(self, X):
         """Compare real rows with rows generated for their codes.
@@ -309,9 +311,9 @@ class InfoGANAugmenter(BaseAugmenter):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        codec, names = self._chain.codec, self._names()
+        codec, names = self._gan.codec, self._names()
         rows = check_codes(X[:, codec.columns], codec, names)
-        generated = self._chain.fill(rows, self._generator())
+        generated = self._gan.generate(rows, self._generator())
         if names is None:
             names = [f"column {k}" for k in range(X.shape[1])]
         return quality_report(X, generated, self._rows, codec, list(names))
@@ -332,128 +334,139 @@ class InfoGANAugmenter(BaseAugmenter):
                 "label by; pass rows of another class too, or floats if y is a quantity"
             )
         self.code_features_, self._rows = codes.columns, X
-        columns = codes, find_blocks(self._names(), X, codes)
+        blocks = find_blocks(self._names(), X, codes)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self.n_iterations_, self.validation_errors_ = 1, []
         if self.n_iterations > 1:
-            self.n_iterations_ = self._choose_iterations(X, y, columns, seed)
-        self._chain = self._new_chain(X, y, columns, seed)
+            self.n_iterations_ = self._choose_iterations(X, y, codes, blocks, seed)
+        self._gan = self._new_gan(X, y, codes, blocks, seed)
         for _ in range(self.n_iterations_):
-            self._extend(self._chain, X, y, seed)
-        self.gans_, self.history_ = self._chain.gans, self._chain.history
-        self.labeler_ = self._chain.labeler
+            self._train_next(self._gan, X, y, seed)
+        self.gans_, self.history_ = self._gan.gans, self._gan.history
+        self.labeler_ = self._gan.labeler
         self._warn_of_collapse(X)
 
-    def _choose_iterations(self, X, y, columns, seed):
-        """Number of iterations with the least error on rows held out of everything."""
+    def _choose_iterations(self, X, y, codes, blocks, seed):
+        """Number of iterations with the least error on validation rows."""
         stratify = y if self.classes_ is not None and np.bincount(y).min() > 1 else None
-        learn, held = train_test_split(
+        train, validation = train_test_split(
             np.arange(len(X)),
             test_size=self.validation_fraction,
             random_state=seed,
             stratify=stratify,
         )
-        chain = self._new_chain(X[learn], y[learn], columns, seed)
+        gan = self._new_gan(X[train], y[train], codes, blocks, seed)
         errors = self.validation_errors_
         while len(errors) < self.n_iterations:
-            self._extend(chain, X[learn], y[learn], seed)
-            errors.append(self._error(chain, X[held], y[held]))
+            self._train_next(gan, X[train], y[train], seed)
+            errors.append(self._error(gan, X[validation], y[validation]))
             if len(errors) > 1 and errors[-1] >= errors[-2]:
                 break
         return 1 + int(np.argmin(errors))
 
-    def _error(self, chain, X, y):
-        """Error of the labeler on features that are generated for codes of rows held out."""
-        labels = chain.label(chain.fill(X))[0]
+    def _error(self, gan, X, y):
+        """Error of the labeler on features that are generated for the codes of validation rows."""
+        labels = gan.label(gan.generate(X))[0]
         if self.classes_ is not None:
             return float(zero_one_loss(y, labels))
-        encode = chain.target_codec.encode
+        encode = gan.target_codec.encode
         return float(np.sqrt(np.mean((encode(labels) - encode(y)) ** 2)))
 
-    def _new_chain(self, X, y, columns, seed):
-        """Learn scales and the labeler from these rows; the GANs come later."""
-        codes, blocks = columns
+    def _new_gan(self, X, y, codes, blocks, seed):
+        """Fit scales and labeler on the rows; no network is trained yet."""
         names, labeler, target_codec = self._names(), None, None
         if y is not None:
             target_codec = TargetCodec(y, self.classes_)
             if self.labeler is None:
-                labeler = default_labeler(
-                    self.classes_, codes.fractions, blocks, codes.columns, seed
-                )
+                labeler = default_labeler(self.classes_, codes, blocks, seed)
             else:
                 labeler = check_labeler(self.labeler, self.classes_)
             labeler.fit(as_table(X, names), y.ravel() if y.shape[1:] == (1,) else y)
-        shape = ("latent_dim", "hidden_dim", "n_layers")
-        weights = ("lr", "info_weight", "reconstruction_weight", "moment_weight", "penalty_weight")
-        how = ("max_epochs", "batch_size", "verbose", *weights)
-        return GANChain(
+        return IteratedGAN(
             TableCodec(codes, blocks, X),
             target_codec,
             labeler,
             names,
-            network={"n_members": self.n_ensemble} | {key: getattr(self, key) for key in shape},
-            training={key: getattr(self, key) for key in how},
+            network={
+                "n_members": self.n_ensemble,
+                "latent_dim": self.latent_dim,
+                "hidden_dim": self.hidden_dim,
+                "n_layers": self.n_layers,
+            },
+            training={
+                "max_epochs": self.max_epochs,
+                "batch_size": self.batch_size,
+                "verbose": self.verbose,
+                "lr": self.lr,
+                "info_weight": self.info_weight,
+                "reconstruction_weight": self.reconstruction_weight,
+                "moment_weight": self.moment_weight,
+                "penalty_weight": self.penalty_weight,
+            },
         )
 
-    def _extend(self, chain, X, y, seed):
-        """Train the next GAN of a chain."""
-        done = len(chain.gans)
-        if not done:
-            chain.extend(X, None, seed)
+    def _train_next(self, gan, X, y, seed):
+        """Train the network of the next iteration."""
+        iteration = len(gan.gans)
+        if not iteration:
+            gan.train_next(X, None, seed)
             return
         # The paper's loop: what was generated and labelled last joins the training.
-        rng = np.random.default_rng(seed + done)
-        codes = sample_codes(chain.codec, X, len(X), self.code_sampling, rng)
-        new = chain.fill(codes, rng)
-        target = np.concatenate([y, chain.label(new)[0]])
-        chain.extend(np.vstack([X, new]), target, seed + done)
+        rng = np.random.default_rng(seed + iteration)
+        codes = sample_codes(gan.codec, X, len(X), self.code_sampling, rng)
+        generated = gan.generate(codes, rng)
+        target = np.concatenate([y, gan.label(generated)[0]])
+        gan.train_next(np.vstack([X, generated]), target, seed + iteration)
 
     def _generate(self, n, rng):
-        rows = self._chain.fill(self._draw_codes(n, rng), rng)
+        rows = self._gan.generate(self._draw_codes(n, rng), rng)
         limit = self.max_uncertainty
-        labels, uncertainty = self._chain.label(rows, limit is not None)
+        labels, uncertainty = self._gan.label(rows, limit is not None)
         if limit is not None:
-            sure = (uncertainty <= np.asarray(limit)).reshape(n, -1).all(axis=1)
-            rows, labels = rows[sure], labels[sure]
+            certain = (uncertainty <= np.asarray(limit)).reshape(n, -1).all(axis=1)
+            rows, labels = rows[certain], labels[certain]
         return rows, labels, np.full(len(rows), self.n_iterations_)
 
     def _draw_codes(self, n, rng):
-        return sample_codes(self._chain.codec, self._rows, n, self.code_sampling, rng)
+        return sample_codes(self._gan.codec, self._rows, n, self.code_sampling, rng)
 
     def _names(self):
         return getattr(self, "feature_names_in_", None)
 
     def _check_uncertainty(self, y):
-        """Refuse limits that no uncertainty can be compared with."""
+        """Refuse a `max_uncertainty` that does not fit the target."""
         if self.max_uncertainty is None:
             return
         limit = np.asarray(self.max_uncertainty, dtype=float)
-        width = limit.size if y is None else y[:1].size
-        if limit.ndim > 1 or limit.size not in (1, width) or not (limit > 0).all():
+        n_targets = limit.size if y is None else y[:1].size
+        if limit.ndim > 1 or limit.size not in (1, n_targets) or not (limit > 0).all():
             raise ValueError(
-                f"max_uncertainty must be a positive number, or one for each of {width} targets, "
-                f"got {self.max_uncertainty!r}"
+                f"max_uncertainty must be a positive number, or one for each of {n_targets} "
+                f"targets, got {self.max_uncertainty!r}"
             )
 
-    def _report_shortage(self, found, n):
-        if not found and self.max_uncertainty is not None:
+    def _report_shortage(self, n_accepted, n):
+        if not n_accepted and self.max_uncertainty is not None:
             raise ValueError(
                 f"no generated row had a label within max_uncertainty={self.max_uncertainty!r} and "
                 f"y_range={self.y_range!r}; raise max_uncertainty or widen y_range"
             )
-        super()._report_shortage(found, n)
+        super()._report_shortage(n_accepted, n)
 
     def _warn_of_collapse(self, X):
-        """Compare how much features vary, over rows that have the element."""
-        made = self._chain.fill(X, np.random.default_rng(0))
-        codec = self._chain.codec
+        """Compare the variation of generated and real features over rows that have the element."""
+        generated = self._gan.generate(X, np.random.default_rng(0))
+        codec = self._gan.codec
         absent = ~codec.present(X)
-        real, made = (np.ma.array(codec.encode_features(a), mask=absent) for a in (X, made))
-        varies = real.std(axis=0).filled(0) > 0
+        real_deviation, deviation = (
+            np.ma.array(codec.encode_features(rows), mask=absent).std(axis=0)
+            for rows in (X, generated)
+        )
+        varies = real_deviation.filled(0) > 0
         if not varies.any():
             return
-        ratio = np.median((made.std(axis=0) / real.std(axis=0))[varies].filled(0))
-        if ratio < _COLLAPSED:
+        ratio = np.median((deviation / real_deviation)[varies].filled(0))
+        if ratio < _MIN_VARIATION:
             warnings.warn(
                 f"the InfoGAN has collapsed: generated features vary by {ratio:.0%} of what real "
                 "ones do (median over columns); use more epochs, another lr, or a larger "

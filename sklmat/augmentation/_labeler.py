@@ -1,4 +1,4 @@
-"""Regressors and classifiers that label generated rows, and say how sure they are."""
+"""`GaussianProcessLabeler` and `label_rows`: targets of generated rows, with uncertainties."""
 
 import inspect
 import warnings
@@ -14,15 +14,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklmat.augmentation._processes import process_mean
+from sklmat.augmentation._codes import find_blocks, find_codes
+from sklmat.augmentation._gaussian_process import leave_one_out_residuals, process_mean
 
 
 class WeightedBlocks(BaseEstimator):
     """Multiply each column by the fraction of the element that it belongs to.
 
-    A property of a crystal is a mean over its atoms, so what an element's columns say counts as
-    often as the element occurs; the network that made them weighs them so too. Fractions become
-    their square roots, which spreads out dilute alloys.
+    A property of a crystal is a mean over its atoms, to which each element contributes in
+    proportion to its fraction; the network that made the columns weights them so too. Fractions
+    become their square roots, so that dilute alloys differ more from each other.
 
     Parameters
     ----------
@@ -47,34 +48,53 @@ class WeightedBlocks(BaseEstimator):
         return True
 
     def transform(self, X):
-        """Weigh the columns of `X`, of shape (n, F)."""
+        """Weight the columns of `X`, of shape (n, F)."""
         X = np.asarray(X, dtype=np.float64)
-        weighted, owners = X.copy(), np.asarray(self.blocks)
+        weighted, blocks = X.copy(), np.asarray(self.blocks)
         # On plain arrays a column may depend on a code that is no fraction and weighs nothing.
-        owned = np.isin(owners, self.fractions)
-        weighted[:, owned] *= X[:, owners[owned]]
+        of_element = np.isin(blocks, self.fractions)
+        weighted[:, of_element] *= X[:, blocks[of_element]]
         weighted[:, self.fractions] = np.sqrt(X[:, self.fractions])
         return weighted if self.codes is None else weighted[:, self.codes]
 
 
 class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
-    """Mean of two Gaussian processes: one reads all columns, one the codes alone.
+    """Mean of two Gaussian processes: one reads all columns, the second the code columns alone.
 
     Parameters
     ----------
     fractions, blocks, codes : array-like of int
         See `WeightedBlocks`.
 
+    Attributes
+    ----------
+    processes_ : list of pairs of Pipeline
+        The two processes of each target.
+
     Notes
     -----
-    The first knows the features, the second is not led astray where they are generated wrongly.
-    The standard deviation joins what each is unsure of with how far they differ.
+    The first makes use of the features; the second has no error from features that are generated
+    wrongly. The variance is the mean of their variances plus the variance between their means.
     """
 
     def __init__(self, fractions, blocks, codes):
         self.fractions = fractions
         self.blocks = blocks
         self.codes = codes
+
+    @classmethod
+    def for_table(cls, names, X):
+        """Make one for a table whose code columns are recognised by their names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the columns.
+        X : ndarray of shape (n, F)
+            The training rows.
+        """
+        codes = find_codes(names, X)
+        return cls(codes.fractions, find_blocks(names, X, codes), codes.columns)
 
     def fit(self, X, y):
         """Fit both processes for each target."""
@@ -84,13 +104,13 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
             # Labels without noise, or columns without use, drive a kernel to its bounds, where the
             # search for its parameters ends with a warning and the best ones so far.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.members_ = [
-                [self._member(codes).fit(X, column) for codes in (None, self.codes)]
-                for column in y.reshape(len(y), -1).T
+            self.processes_ = [
+                [self._make_process(codes).fit(X, target) for codes in (None, self.codes)]
+                for target in y.reshape(len(y), -1).T
             ]
         return self
 
-    def _member(self, codes):
+    def _make_process(self, codes):
         kernel = ConstantKernel(1.0) * RBF(5.0, (0.1, 1e3)) + WhiteKernel(0.01, (1e-5, 1.0))
         return make_pipeline(
             WeightedBlocks(self.fractions, self.blocks, codes),
@@ -103,26 +123,55 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         if not return_std:
-            means = np.array(
-                [[process_mean(m[-1], m[:-1].transform(X)) for m in pair] for pair in self.members_]
-            )
-            return self._as_fitted(means.mean(axis=1))
-        told = np.array(
-            [[m.predict(X, return_std=True) for m in pair] for pair in self.members_]
-        )  # (T, 2 members, mean and std, n)
-        means, stds = told[:, :, 0], told[:, :, 1]
-        variance = (stds**2).mean(axis=1) + means.var(axis=1)
-        return self._as_fitted(means.mean(axis=1)), self._as_fitted(np.sqrt(variance))
+            means = [
+                [process_mean(process[-1], process[:-1].transform(X)) for process in pair]
+                for pair in self.processes_
+            ]
+            return self._like_target(np.mean(means, axis=1))
+        predictions = np.array(
+            [[process.predict(X, return_std=True) for process in pair] for pair in self.processes_]
+        )  # (T, 2 processes, mean and standard deviation, n)
+        means, deviations = predictions[:, :, 0], predictions[:, :, 1]
+        variance = (deviations**2).mean(axis=1) + means.var(axis=1)
+        return self._like_target(means.mean(axis=1)), self._like_target(np.sqrt(variance))
 
-    def _as_fitted(self, values):
+    def leave_one_out_error(self):
+        """Mean absolute error of the training rows, each left out of the fit in turn.
+
+        The parameters of the kernels stay those of the fit on all rows.
+
+        Returns
+        -------
+        ndarray of shape (T,)
+            For each target, in its unit.
+        """
+        check_is_fitted(self)
+        residuals = [
+            [leave_one_out_residuals(process[-1]) for process in pair] for pair in self.processes_
+        ]
+        return np.abs(np.mean(residuals, axis=1)).mean(axis=1)
+
+    def _like_target(self, values):
+        """Values (T, n) in the shape of the targets of `fit`."""
         return values[0] if self.n_dim_ == 1 else values.T
 
 
-def default_labeler(classes, fractions, blocks, codes, seed):
-    """Regressor or classifier for generated rows where the user named none."""
+def default_labeler(classes, codes, blocks, seed):
+    """Make the labeler that `InfoGANAugmenter` uses where the user gave none.
+
+    Parameters
+    ----------
+    classes : ndarray or None
+        The classes of the target; None for a numeric target.
+    codes : Codes
+        From `find_codes`.
+    blocks : ndarray of int
+        From `find_blocks`.
+    seed : int
+    """
     if classes is None:
-        return GaussianProcessLabeler(fractions, blocks, codes)
-    weighted = WeightedBlocks(fractions, blocks)
+        return GaussianProcessLabeler(codes.fractions, blocks, codes.columns)
+    weighted = WeightedBlocks(codes.fractions, blocks)
     return VotingClassifier(
         [
             ("trees", ExtraTreesClassifier(200, random_state=seed)),
@@ -133,7 +182,7 @@ def default_labeler(classes, fractions, blocks, codes, seed):
 
 
 def label_rows(labeler, X, want_uncertainty):
-    """Label rows, and say how doubtful each label is.
+    """Predict labels of rows and, on demand, their uncertainties.
 
     Parameters
     ----------
@@ -150,46 +199,49 @@ def label_rows(labeler, X, want_uncertainty):
     Raises
     ------
     ValueError
-        When the labeler cannot say how sure it is.
+        When the labeler gives no uncertainties.
     """
     if not want_uncertainty:
         return np.asarray(labeler.predict(X)), None
     if is_classifier(labeler):
         probability = labeler.predict_proba(X)
         return np.asarray(labeler.predict(X)), 1 - probability.max(axis=1)
-    if _tells_std(labeler):
+    if _has_return_std(labeler):
         return tuple(np.asarray(part) for part in labeler.predict(X, return_std=True))
-    labels, told = np.asarray(labeler.predict(X)), _told_by_members(labeler, X)
-    if told is None or told.shape[1:] != labels.shape or not np.allclose(told.mean(0), labels):
+    labels, by_member = np.asarray(labeler.predict(X)), _predictions_of_members(labeler, X)
+    if (
+        by_member is None
+        or by_member.shape[1:] != labels.shape
+        or not np.allclose(by_member.mean(axis=0), labels)
+    ):
         raise ValueError(
             f"an uncertainty needs a regressor that knows how sure it is, and {labeler!r} is no "
             "classifier, has no return_std in its predict, and is no mean of its estimators_; "
             "leave out max_uncertainty or return_std, or pass another"
         )
-    return labels, told.std(axis=0)
+    return labels, by_member.std(axis=0)
 
 
-def _tells_std(labeler):
+def _has_return_std(labeler):
+    """Whether `predict` of a regressor, or of the last step of a Pipeline, has `return_std`."""
     if isinstance(labeler, Pipeline):
-        return _tells_std(labeler[-1])
+        return _has_return_std(labeler[-1])
     return "return_std" in inspect.signature(labeler.predict).parameters
 
 
-def _told_by_members(labeler, X):
-    """What each member of an ensemble predicts, or None where there are none."""
+def _predictions_of_members(labeler, X):
+    """Predictions of each member of an ensemble; None for an estimator that is no ensemble."""
     members = getattr(labeler, "estimators_", None)
     if members is None:
         return None
     X, members = np.asarray(X), np.ravel(members)
     columns = getattr(labeler, "estimators_features_", [slice(None)] * len(members))
-    return np.array([member.predict(X[:, part]) for member, part in zip(members, columns)])
+    return np.array([member.predict(X[:, subset]) for member, subset in zip(members, columns)])
 
 
 def check_labeler(labeler, classes):
-    """See that a labeler suits the target, and return a clone."""
+    """Check that a labeler of the user's suits the target, and return a clone."""
     if (classes is not None) != is_classifier(labeler):
-        kinds = ("numbers", "regressor") if classes is None else ("classes", "classifier")
-        raise ValueError(
-            f"the target holds {kinds[0]}: labeler must be a {kinds[1]}, not {labeler!r}"
-        )
+        target, wanted = ("numbers", "regressor") if classes is None else ("classes", "classifier")
+        raise ValueError(f"the target holds {target}: labeler must be a {wanted}, not {labeler!r}")
     return clone(labeler)

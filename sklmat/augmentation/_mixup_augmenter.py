@@ -1,13 +1,12 @@
-"""Augmentation by mixing rows, with or without regard to their labels."""
+"""`MixupAugmenter`: convex mixtures of pairs of rows (mix-up, C-mixup)."""
 
 from numbers import Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklmat.augmentation._augmenter import BaseAugmenter
-from sklmat.augmentation._codes import find_codes
-from sklmat.augmentation._noise import draw_evenly
+from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
+from sklmat.augmentation._codes import find_codes, is_binary
 
 #: Rows whose partners are drawn at once, so that large tables need no square matrix.
 _CHUNK = 256
@@ -111,15 +110,15 @@ class MixupAugmenter(BaseAugmenter):
         self.code_features = code_features
 
     def _learn(self, X, y):
-        near = self.label_bandwidth is not None and self.classes_ is None
-        self._scaled_labels = _scaled(y) if near else None
+        by_label = self.label_bandwidth is not None and self.classes_ is None
+        self._scaled_labels = _scaled(y) if by_label else None
         self.category_features_ = self._categories(X)
-        key = X[:, self.category_features_]
+        category = X[:, self.category_features_]
         if self.classes_ is not None:
-            key = np.column_stack([key, y])
-        _, kind, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-        self._kind = kind.ravel()
-        self._mixable = np.flatnonzero(counts[self._kind] > 1)
+            category = np.column_stack([category, y])
+        _, number, counts = np.unique(category, axis=0, return_inverse=True, return_counts=True)
+        self._category = number.ravel()
+        self._mixable = np.flatnonzero(counts[self._category] > 1)
         if not len(self._mixable):
             raise ValueError(
                 "MixupAugmenter found no two rows to mix: each is the only one with its class and "
@@ -131,7 +130,7 @@ class MixupAugmenter(BaseAugmenter):
     def _generate(self, n, rng):
         first = self._mixable[draw_evenly(len(self._mixable), n, rng)]
         chunks = np.split(first, range(_CHUNK, n, _CHUNK))
-        second = np.concatenate([self._partners(chunk, rng) for chunk in chunks])
+        second = np.concatenate([self._draw_partners(chunk, rng) for chunk in chunks])
         weight = rng.beta(self.alpha, self.alpha, size=(n, 1))
         rows = _mix(self._rows, first, second, weight)
         if self.classes_ is not None:
@@ -143,13 +142,13 @@ class MixupAugmenter(BaseAugmenter):
         """Return the columns in which two rows must agree."""
         names = getattr(self, "feature_names_in_", None)
         codes = find_codes(names, X, self.code_features, required=False)
-        asked = np.arange(X.shape[1]) if self.code_features is None else codes.columns
-        binary = ((X == 0) | (X == 1)).all(axis=0)
-        return np.setdiff1d(asked[binary[asked]], codes.fractions)
+        columns = np.arange(X.shape[1]) if self.code_features is None else codes.columns
+        binary = is_binary(X)
+        return np.setdiff1d(columns[binary[columns]], codes.fractions)
 
-    def _partners(self, rows, rng):
-        """Draw a partner for each of `rows`, by the largest of perturbed log-probabilities."""
-        log_odds = np.where(self._kind[rows, None] == self._kind, 0.0, -np.inf)
+    def _draw_partners(self, rows, rng):
+        """Draw a partner for each of `rows`: the largest log-probability plus Gumbel noise."""
+        log_odds = np.where(self._category[rows, None] == self._category, 0.0, -np.inf)
         log_odds[np.arange(len(rows)), rows] = -np.inf
         if self._scaled_labels is not None:
             distance = self._scaled_labels[rows, None] - self._scaled_labels
@@ -163,7 +162,7 @@ def _mix(values, first, second, weight):
 
 
 def _scaled(y):
-    """Return the labels (n, T) in standard deviations."""
+    """Return the labels in units of their standard deviations, of shape (n, T)."""
     if y is None:
         raise ValueError("label_bandwidth compares labels: pass y")
     y = y.reshape(len(y), -1)

@@ -1,12 +1,12 @@
-"""Augmentation by noise on the descriptors: the simplest control."""
+"""`NoiseAugmenter`: copies of rows with Gaussian noise on their descriptors."""
 
 from numbers import Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklmat.augmentation._augmenter import BaseAugmenter
-from sklmat.augmentation._codes import find_blocks, find_codes
+from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
+from sklmat.augmentation._codes import find_blocks, find_codes, is_binary
 
 
 class NoiseAugmenter(BaseAugmenter):
@@ -102,9 +102,9 @@ class NoiseAugmenter(BaseAugmenter):
         codes = find_codes(names, X, self.code_features, required=False)
         blocks = find_blocks(names, X, codes)
         present = np.ones(X.shape, dtype=bool)
-        owned = blocks >= 0
-        present[:, owned] = X[:, blocks[owned]] != 0
-        fixed = ((X == 0) | (X == 1)).all(axis=0)
+        of_element = blocks >= 0
+        present[:, of_element] = X[:, blocks[of_element]] != 0
+        fixed = is_binary(X)
         fixed[codes.columns] = True
         deviation = np.where(fixed, 0.0, X.std(axis=0, where=present))
         if not deviation.any():
@@ -120,9 +120,3 @@ class NoiseAugmenter(BaseAugmenter):
         source = draw_evenly(len(self._rows), n, rng)
         noise = rng.normal(size=(n, self._rows.shape[1])) * self.noise_scale_
         return self._rows[source] + noise * self._present[source], self._labels[source]
-
-
-def draw_evenly(n_rows, n, rng):
-    """Draw n row numbers so that each row comes equally often, up to one."""
-    rounds = -(-n // n_rows)
-    return np.concatenate([rng.permutation(n_rows) for _ in range(rounds)])[:n]

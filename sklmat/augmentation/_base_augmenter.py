@@ -1,4 +1,4 @@
-"""The protocol of samplers: what every augmenter checks, keeps and gives back."""
+"""`BaseAugmenter`: the base class of samplers, with checks, `y_range` and `fit_resample`."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from sklmat.augmentation._tables import append_rows, append_target, encode_target
+from sklmat.augmentation._dataframes import append_rows, append_target, encode_target
 
 #: How many rounds of drawing `y_range` may cost before the sampler gives up.
 _MAX_DRAWS = 50
@@ -141,10 +141,10 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
                 f"{type(self).__name__}.fit_resample requires y to be passed, but the target y is "
                 "None"
             )
-        real, target = self._fit(X, y)
+        rows, target = self._fit(X, y)
         rng = self._generator()
-        X_new, y_new, origin = self._draw(self._n_new(len(real)), target, rng)
-        self.sample_origin_ = np.concatenate([np.zeros(len(real), dtype=int), origin])
+        X_new, y_new, origin = self._draw(self._n_new(len(rows)), target, rng)
+        self.sample_origin_ = np.concatenate([np.zeros(len(rows), dtype=int), origin])
         X_resampled = append_rows(X, X_new)
         y_resampled = append_target(y, y_new, self.classes_, X=X, X_resampled=X_resampled)
         return X_resampled, y_resampled
@@ -179,9 +179,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-        bad = np.argwhere(~np.isfinite(X))
-        if len(bad):
-            row, column = bad[0]
+        not_finite = np.argwhere(~np.isfinite(X))
+        if len(not_finite):
+            row, column = not_finite[0]
             name = getattr(self, "feature_names_in_", range(X.shape[1]))[column]
             raise ValueError(
                 f"Input X contains NaN or infinity, first in row {row}, column {name!r}: remove "
@@ -190,7 +190,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         return X
 
     def _check_range(self, y):
-        """Refuse a `y_range` that no target can be compared with."""
+        """Refuse a `y_range` that does not fit the target."""
         if self.y_range is None:
             return
         if self.classes_ is not None:
@@ -199,9 +199,11 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
                 "integers are): pass y as floats, or leave y_range out"
             )
         low, high = self._limits()
-        width = 1 if y is None or y.ndim == 1 else y.shape[1]
-        if any(limit.size not in (1, width) for limit in (low, high)):
-            raise ValueError(f"y_range={self.y_range!r} does not suit a target of {width} columns")
+        n_targets = 1 if y is None or y.ndim == 1 else y.shape[1]
+        if any(limit.size not in (1, n_targets) for limit in (low, high)):
+            raise ValueError(
+                f"y_range={self.y_range!r} does not suit a target of {n_targets} columns"
+            )
 
     def _limits(self):
         """Return low and high as arrays."""
@@ -225,32 +227,33 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
 
     def _draw(self, n, target, rng):
         """Generate n rows with labels inside `y_range`; return them, labels and origins."""
-        nothing = np.empty((0, self.n_features_in_)), target[:0], np.empty(0, dtype=int)
-        batches, found = [nothing], 0
+        no_rows = np.empty((0, self.n_features_in_)), target[:0], np.empty(0, dtype=int)
+        batches, n_accepted = [no_rows], 0
         for _ in range(_MAX_DRAWS):
-            if found >= n:
+            if n_accepted >= n:
                 break
-            batches.append(self._inside(*self._batch(n, target, rng)))
-            found += len(batches[-1][0])
-        if found < n:
-            self._report_shortage(found, n)
-        return tuple(np.concatenate(parts)[:n] for parts in zip(*batches))
+            batches.append(self._within_range(*self._generate_batch(n, target, rng)))
+            n_accepted += len(batches[-1][0])
+        if n_accepted < n:
+            self._report_shortage(n_accepted, n)
+        return tuple(np.concatenate(arrays)[:n] for arrays in zip(*batches))
 
-    def _batch(self, n, target, rng):
-        """Generate up to n rows and see that they can stand below the real ones."""
+    def _generate_batch(self, n, target, rng):
+        """Generate up to n rows, and check that they can be appended to the real ones."""
         X_new, y_new, *origin = self._generate(n, rng)
         origin = np.asarray(origin[0], dtype=int) if origin else np.ones(len(X_new), dtype=int)
-        wanted = (len(X_new), *target.shape[1:])
-        if X_new.shape != (len(X_new), self.n_features_in_) or y_new.shape != wanted:
+        target_shape = (len(X_new), *target.shape[1:])
+        if X_new.shape != (len(X_new), self.n_features_in_) or y_new.shape != target_shape:
             raise ValueError(
                 f"{type(self).__name__} generated rows of shape {X_new.shape} with targets of "
                 f"shape {y_new.shape}, beside {self.n_features_in_} columns and real targets of "
                 f"shape {target.shape}"
             )
-        bad = ~(np.isfinite(X_new).all(axis=1) & np.isfinite(_by_row(y_new)).all(axis=1))
-        if bad.any():
+        finite = np.isfinite(X_new).all(axis=1) & np.isfinite(_as_columns(y_new)).all(axis=1)
+        if not finite.all():
             raise ValueError(
-                f"{type(self).__name__} generated NaN or infinity in {bad.sum()} of {len(bad)} rows"
+                f"{type(self).__name__} generated NaN or infinity in {(~finite).sum()} of "
+                f"{len(finite)} rows"
             )
         if self.classes_ is not None and not np.isin(y_new, np.arange(len(self.classes_))).all():
             raise ValueError(
@@ -258,26 +261,32 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
             )
         return X_new, y_new.astype(target.dtype), origin
 
-    def _inside(self, X_new, y_new, origin):
+    def _within_range(self, X_new, y_new, origin):
         """Keep the rows with a label inside `y_range`."""
         if self.y_range is None:
             return X_new, y_new, origin
         low, high = self._limits()
-        labels = _by_row(y_new)
-        keep = ((labels >= low) & (labels <= high)).all(axis=1)
-        return X_new[keep], y_new[keep], origin[keep]
+        labels = _as_columns(y_new)
+        accepted = ((labels >= low) & (labels <= high)).all(axis=1)
+        return X_new[accepted], y_new[accepted], origin[accepted]
 
-    def _report_shortage(self, found, n):
-        """Say that too few rows were accepted; none at all is an error."""
+    def _report_shortage(self, n_accepted, n):
+        """Warn that too few rows were accepted; none at all is an error."""
         message = (
-            f"{type(self).__name__}: only {found} of {n} generated rows were accepted after "
+            f"{type(self).__name__}: only {n_accepted} of {n} generated rows were accepted after "
             f"{_MAX_DRAWS} rounds (y_range={self.y_range!r}); widen y_range or lower n_samples"
         )
-        if not found:
+        if not n_accepted:
             raise ValueError(message)
         warnings.warn(message, UserWarning, stacklevel=4)
 
 
-def _by_row(y):
-    """Return targets (n,) or (n, T) as (n, T), also where a batch has lost all its rows."""
+def _as_columns(y):
+    """Return targets of shape (n,) or (n, T) as (n, T); n may be 0."""
     return y[:, np.newaxis] if y.ndim == 1 else y
+
+
+def draw_evenly(n_rows, n, rng):
+    """Draw n row numbers so that each row comes equally often, up to one."""
+    n_rounds = -(-n // n_rows)
+    return np.concatenate([rng.permutation(n_rows) for _ in range(n_rounds)])[:n]

@@ -1,15 +1,19 @@
-"""GANs in a row, each of which is told the target that the one before led to."""
+"""`IteratedGAN`: the networks of `InfoGANAugmenter`, one for each of its `n_iterations`."""
 
 import numpy as np
 import torch
 
-from sklmat.augmentation._labelers import label_rows
+from sklmat.augmentation._dataframes import as_table
+from sklmat.augmentation._labeler import label_rows
 from sklmat.networks import InfoGAN
 from sklmat.training import seeded, train_gan
 
 
-class GANChain:
-    """One GAN that fills in features for codes, and maybe others that also know the target.
+class IteratedGAN:
+    """Ensembles of GANs that are trained one after the other and generate features for codes.
+
+    The code of the first is composition and lattice. That of each further one also holds the
+    target, which the labeler predicts from what the one before has generated.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ class GANChain:
         self.gans = []
         self.history = []
 
-    def extend(self, X, target, seed):
+    def train_next(self, X, target, seed):
         """Train one more GAN.
 
         Parameters
@@ -61,15 +65,15 @@ class GANChain:
         with seeded(seed):
             n_codes = code.shape[1] - sum(groups)
             gan = InfoGAN(len(codec.features), n_codes, groups, **self.network)
-        parts = (codec.encode_features(X), code, codec.present(X))
+        arrays = (codec.encode_features(X), code, codec.present(X))
         training = dict(self.training)
-        # A handful of steps in an epoch, whatever the number of rows.
+        # A few steps in each epoch, whatever the number of rows.
         training["batch_size"] = training["batch_size"] or int(np.clip(len(X) // 4, 16, 64))
-        history = train_gan(gan, *(_tensor(part) for part in parts), seed=seed, **training)
+        history = train_gan(gan, *(_tensor(array) for array in arrays), seed=seed, **training)
         self.gans.append(gan)
         self.history += [{"iteration": len(self.gans), **row} for row in history]
 
-    def fill(self, rows, rng=None):
+    def generate(self, rows, rng=None):
         """Fill rows that hold codes with generated features.
 
         Parameters
@@ -84,33 +88,35 @@ class GANChain:
         -------
         ndarray of shape (n, F)
         """
-        filled = self._run(self.gans[0], rows, None, rng)
+        generated = self._generate_with(self.gans[0], rows, None, rng)
         for gan in self.gans[1:]:
-            filled = self._run(gan, rows, self.label(filled)[0], rng)
-        return filled
+            generated = self._generate_with(gan, rows, self.label(generated)[0], rng)
+        return generated
 
     def label(self, rows, want_uncertainty=False):
         """Label complete rows; see `label_rows`."""
-        told = label_rows(self.labeler, as_table(rows, self.names), want_uncertainty)
-        shape = (len(rows), *self.target_codec.shape)
+        table = as_table(rows, self.names)
+        labels, uncertainty = label_rows(self.labeler, table, want_uncertainty)
         # Regressors give a single column back as a vector.
-        return tuple(None if part is None else part.reshape(shape) for part in told)
+        shape = (len(rows), *self.target_codec.shape)
+        if uncertainty is not None:
+            uncertainty = uncertainty.reshape(shape)
+        return labels.reshape(shape), uncertainty
 
-    def _run(self, gan, rows, target, rng):
+    def _generate_with(self, gan, rows, target, rng):
         """Fill rows with the features of one GAN."""
         code = self._with_target(self.codec.encode_codes(rows), target)
         n, n_members = len(rows), gan.config["n_members"]
         shape = (n, n_members, gan.config["latent_dim"])
-        z = np.zeros(shape) if rng is None else rng.standard_normal(shape)
-        given = [_tensor(part) for part in (z, code, self.codec.present(rows))]
+        noise = np.zeros(shape) if rng is None else rng.standard_normal(shape)
+        inputs = [_tensor(array) for array in (noise, code, self.codec.present(rows))]
         with torch.inference_mode():
-            made = gan.generate(*given).numpy().astype(np.float64)
+            features = gan.generate(*inputs).numpy().astype(np.float64)
         if rng is None:
-            return self.codec.decode(rows, made.mean(axis=1))
-        # Members take turns, in an order that has nothing to do with that of the rows.
-        return self.codec.decode(
-            rows, made[np.arange(n), rng.permutation(np.arange(n) % n_members)]
-        )
+            return self.codec.decode(rows, features.mean(axis=1))
+        # Each member generates as many rows, in an order that is independent of that of the rows.
+        member = rng.permutation(np.arange(n) % n_members)
+        return self.codec.decode(rows, features[np.arange(n), member])
 
     def _with_target(self, code, target):
         if target is None:
@@ -118,15 +124,6 @@ class GANChain:
         target = self.target_codec.encode(target)
         # InfoGAN takes continuous codes first, and categories, such as classes, last.
         return np.hstack([code, target] if self.target_codec.groups else [target, code])
-
-
-def as_table(rows, names, index=None):
-    """Rows as the tables of the user look: a DataFrame where the columns have names."""
-    if names is None:
-        return rows
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=names, index=index)
 
 
 def _tensor(values):

@@ -1,0 +1,76 @@
+"""Checks of what `EFTGANRegressor` is given: targets, phases, and structures or compositions."""
+
+import os
+
+import numpy as np
+
+from sklmat.compositions import is_element, parse_composition, refuse_empty
+from sklmat.structures import is_graphs
+
+
+def check_targets(y):
+    """Return the targets as floats, and their names; raise a ValueError where one is no number."""
+    if hasattr(y, "columns"):
+        names = [str(name) for name in y.columns]
+    else:
+        names = None if getattr(y, "name", None) is None else [str(y.name)]
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numeric: {error}") from error
+    if values.ndim not in (1, 2):
+        raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if len(bad):
+        raise ValueError(f"y is NaN or infinite in rows {bad[:10].tolist()}; drop them")
+    if names is None:
+        names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
+    return values, names
+
+
+def check_phase(phase, n):
+    """Return the phase labels of n rows as an array of str; raise a ValueError otherwise."""
+    labels = np.asarray(phase)
+    if labels.shape != (n,):
+        raise ValueError(
+            f"phase must be one label, or one for each of {n} rows; got the shape {labels.shape}"
+        )
+    if labels.dtype.kind == "U":
+        return labels
+    wrong = np.array([not isinstance(label, str) for label in labels], dtype=bool)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"row {row} has the phase {labels.tolist()[row]!r}; pass a string such as 'fcc'"
+        )
+    return labels.astype(str)
+
+
+def count_compositions(X):
+    """Count the `Composition` objects of a sequence; raise a TypeError if `X` itself is one."""
+    from pymatgen.core import Composition
+
+    if isinstance(X, Composition):
+        raise TypeError("X is a single Composition; pass a list of them")
+    if is_graphs(X):
+        return 0
+    refuse_empty(X)
+    return sum(isinstance(item, Composition) for item in X)
+
+
+def refuse_formulas(X):
+    """Raise a TypeError for formulas and dicts, which `predict` would read as structures."""
+    if is_graphs(X) or isinstance(X, str | dict):
+        return
+    for row, item in enumerate(X):
+        is_composition = isinstance(item, dict) and item and all(map(is_element, item))
+        if isinstance(item, str) and not os.path.exists(item):
+            try:
+                is_composition = len(parse_composition(item)) > 0
+            except ValueError:
+                continue
+        if is_composition:
+            raise TypeError(
+                f"row {row} is {item!r}: pass formulas and dicts of amounts to "
+                "predict_composition; predict reads a string as the path of a structure"
+            )
