@@ -26,7 +26,7 @@ from sklmat import (
     perturb_structures,
     robustness_curve,
 )
-from sklmat.adversarial._attack import Attacked
+from sklmat.adversarial._attack_run import Attacked
 from sklmat.adversarial._attacked_network import fitted_model
 from sklmat.adversarial._perturbation import Room, gradients
 from sklmat.exceptions import InvalidStructureError

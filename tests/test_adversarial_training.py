@@ -228,10 +228,10 @@ def test_missing_targets_are_attacked_by_none(graphs, y):
         graphs, torch.zeros(16, 2), torch.tensor(np.isfinite(both), dtype=torch.float32)
     )
     from sklmat.adversarial._attack import _training_reference
-    from sklmat.adversarial._attacked_network import _error
+    from sklmat.adversarial._prediction_error import error_of
 
     reference = _training_reference(dataset, has_classes=False)
-    error = _error(torch.tensor([[0.5, 7.0]] * 16), reference).numpy()
+    error = error_of(torch.tensor([[0.5, 7.0]] * 16), reference).numpy()
     np.testing.assert_allclose(error, np.where(np.arange(16) < 8, 0.5 - 1, 7 - 1))
 
 

@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.adversarial._prediction_error import error_of
 from sklmat.batches import make_batch, pad_neighbors
 from sklmat.estimators._base import GraphEstimator
 from sklmat.graphs import ElementGraphs
@@ -56,7 +57,7 @@ class AttackedModel:
         outputs : ndarray of shape (C, K or T)
         reference : Reference
         """
-        return _error(torch.from_numpy(outputs), reference).numpy()
+        return error_of(torch.from_numpy(outputs), reference).numpy()
 
     def slopes(self, graphs, reference):
         """Error of each crystal, and its derivative with respect to each distance.
@@ -79,7 +80,7 @@ class AttackedModel:
                 part = graphs[rows]
                 batch, leaf, carry = self._batch(part, with_leaf=True)
                 output = self._joint(batch)
-                error = _error(output.double(), reference[rows])
+                error = error_of(output.double(), reference[rows])
                 (gradient,) = torch.autograd.grad(error.sum(), leaf)
                 slopes.append(carry(gradient.numpy()))
                 errors.append(error.detach().numpy())
@@ -146,41 +147,6 @@ def _real_edges(full, graphs):
     counts = full.neighbor_counts
     rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return rank < np.repeat(graphs.neighbor_counts, counts)
-
-
-class Reference:
-    """What predictions are measured against: classes, or numbers and how far off is wrong.
-
-    Parameters
-    ----------
-    values : ndarray of shape (C,), integers
-        Index of the right class; or of shape (C, T), the numbers.
-    threshold : ndarray of shape (T,) or (C, T), default=None
-        For numbers: an error above it is wrong.
-    """
-
-    def __init__(self, values, threshold=None):
-        self.values = values
-        self.threshold = threshold
-
-    def __getitem__(self, rows):
-        threshold = self.threshold
-        if threshold is not None and threshold.ndim == 2:
-            threshold = threshold[rows]
-        return Reference(self.values[rows], threshold)
-
-
-def _error(outputs, reference):
-    """Positive where wrong: log-odds against the right class, or excess over the threshold."""
-    values = torch.as_tensor(reference.values)
-    if reference.threshold is None:
-        right = outputs.gather(1, values[:, None])[:, 0]
-        others = outputs.scatter(1, values[:, None], -torch.inf)
-        return others.max(dim=1).values - right
-    difference = outputs - values
-    # At zero, where a prediction is its own reference, up is as good as down.
-    sign = torch.where(difference < 0, -1.0, 1.0).to(outputs.dtype).detach()
-    return (sign * difference / torch.as_tensor(reference.threshold)).max(dim=1).values - 1
 
 
 def fitted_model(estimator):

@@ -12,10 +12,11 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
+from sklmat.adversarial._attack import StructureAttack
+from sklmat.adversarial._attack_run import CHUNK, Attacked
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_flips
-from sklmat.adversarial._perturbation import crystal_noise
+from sklmat.adversarial._random_directions import crystal_noise
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.adversarial._perturbation import gradients, spiral
+from sklmat.adversarial._perturbation import gradients
+from sklmat.adversarial._random_directions import spiral
 
 
 @dataclass
