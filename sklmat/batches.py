@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sklmat.graphs import ElementGraphs
+from sklmat.graphs import ElementGraphs, group_of_item, pointer_from_counts, rank_within_group
 
 
 class _Batch:
@@ -116,21 +116,19 @@ def make_batch(graphs, distance=None):
     """
     if isinstance(graphs, ElementGraphs):
         return _element_batch(graphs)
-    n_atoms, n_edges = graphs.n_atoms, graphs.n_edges
-    offset = np.repeat(graphs.atom_ptr[:-1], n_edges)
-    target, source = graphs.edge_target + offset, graphs.edge_source + offset
+    target, source = graphs.flat_target, graphs.flat_source
+    crystal, n_atoms = graphs.crystal_of_atom, graphs.n_atoms
     if distance is None:
         distance = torch.from_numpy(np.array(graphs.edge_distance))
     counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
     n_dense = int(counts.min()) if len(counts) else 0
     if 0 < n_dense < counts.max():
-        rank = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)
-        order = np.argsort(rank >= n_dense, kind="stable")
+        order = np.argsort(rank_within_group(counts) >= n_dense, kind="stable")
         target, source = target[order], source[order]
         distance = distance[torch.from_numpy(order)]
     return CrystalBatch(
         atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
-        crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
+        crystal=torch.from_numpy(crystal),
         source=torch.from_numpy(source),
         target=torch.from_numpy(target),
         distance=distance,
@@ -140,13 +138,12 @@ def make_batch(graphs, distance=None):
 
 
 def _element_batch(graphs):
-    offset = np.repeat(graphs.node_ptr[:-1], graphs.n_edges)
     return ElementBatch(
         atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
-        crystal=torch.from_numpy(np.repeat(np.arange(len(graphs)), graphs.n_nodes)),
+        crystal=torch.from_numpy(graphs.crystal_of_node),
         fraction=torch.from_numpy(graphs.fraction),
-        source=torch.from_numpy(graphs.source + offset),
-        target=torch.from_numpy(graphs.target + offset),
+        source=torch.from_numpy(graphs.flat_source),
+        target=torch.from_numpy(graphs.flat_target),
         radial=torch.from_numpy(graphs.radial),
         n_crystals=len(graphs),
     )
@@ -172,9 +169,8 @@ def pad_neighbors(graphs):
     if not missing.any():
         return graphs
     first = np.repeat(graphs.atom_ptr[:-1], graphs.n_atoms)
-    added = np.repeat(np.arange(len(missing)), missing)
-    offset = np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
-    target = np.concatenate([graphs.edge_target + offset, added])
+    added = group_of_item(missing)
+    target = np.concatenate([graphs.flat_target, added])
     order = np.argsort(target, kind="stable")
     n_added = len(added)
 
@@ -188,7 +184,7 @@ def pad_neighbors(graphs):
         edge_target=extended(graphs.edge_target, added - first[added]),
         edge_image=extended(graphs.edge_image, np.zeros((n_added, 3))),
         edge_distance=extended(graphs.edge_distance, np.full(n_added, graphs.cutoff + 1)),
-        edge_ptr=graphs.edge_ptr + np.concatenate([[0], np.cumsum(per_crystal)]),
+        edge_ptr=graphs.edge_ptr + pointer_from_counts(per_crystal),
     )
 
 

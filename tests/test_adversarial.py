@@ -30,8 +30,7 @@ from sklmat.adversarial._attack_run import Attacked
 from sklmat.adversarial._attacked_network import fitted_model
 from sklmat.adversarial._perturbation import Room, gradients
 from sklmat.exceptions import InvalidStructureError
-from sklmat.graphs import CrystalGraphs
-from sklmat.graphs._moved_atoms import edge_vectors, move_atoms
+from sklmat.graphs import CrystalGraphs, move_atoms
 
 TINY = {"hidden_dim": 8, "n_conv": 2, "batch_size": 8, "random_state": 0}
 ECNET = {"hidden_dim": 8, "n_conv": 1, "batch_size": 8, "random_state": 0, "n_ensemble": 2}
@@ -95,7 +94,7 @@ def lengths(moved, cells):
 def error_at(model, graphs, reference, displacement, strain):
     """How wrong the model is, by distances in double precision."""
     moved = move_atoms(graphs, displacement, strain)
-    distance = np.linalg.norm(edge_vectors(moved), axis=1)
+    distance = np.linalg.norm(moved.edge_vectors, axis=1)
     moved = replace(moved, edge_distance=distance)
     return model.error(model.outputs(moved), reference), distance
 

@@ -11,7 +11,14 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
-from sklmat.graphs import _build
+from sklmat.graphs import (
+    ElementGraphs,
+    _build,
+    gather_ranges,
+    group_of_item,
+    pointer_from_counts,
+    rank_within_group,
+)
 
 ARRAYS = [
     "atomic_numbers",
@@ -273,6 +280,76 @@ def test_to_pyg(alloys):
     j, image = int(data.edge_index[0, 5]), data.edge_image[5].numpy()
     d = structure.get_distance(i, j, jimage=image)
     assert float(data.edge_weight[5]) == pytest.approx(d, abs=1e-5)
+
+
+def test_indices_count_through_the_whole_container(alloys):
+    graphs = build([alloys[0], isolated_ne(), *alloys[1:3]])
+    assert graphs.flat_source.dtype == graphs.flat_target.dtype == np.int64
+    atoms, edges = 0, 0
+    for c, one in enumerate(graphs):
+        of_atoms = slice(atoms, atoms + len(one.atomic_numbers))
+        of_edges = slice(edges, edges + len(one.edge_source))
+        assert (graphs.crystal_of_atom[of_atoms] == c).all()
+        assert (graphs.crystal_of_edge[of_edges] == c).all()
+        np.testing.assert_array_equal(graphs.flat_source[of_edges], one.edge_source + atoms)
+        np.testing.assert_array_equal(graphs.flat_target[of_edges], one.edge_target + atoms)
+        atoms, edges = of_atoms.stop, of_edges.stop
+    assert (len(graphs.crystal_of_atom), len(graphs.crystal_of_edge)) == (atoms, edges)
+    elements = ElementGraphs.from_graphs(graphs)
+    for c in range(len(elements)):
+        nodes = np.flatnonzero(elements.crystal_of_node == c)
+        pairs = slice(elements.pair_ptr[c], elements.pair_ptr[c + 1])
+        assert nodes.tolist() == list(range(elements.node_ptr[c], elements.node_ptr[c + 1]))
+        np.testing.assert_array_equal(elements.flat_source[pairs], np.tile(nodes, len(nodes)))
+        np.testing.assert_array_equal(elements.flat_target[pairs], np.repeat(nodes, len(nodes)))
+
+
+def test_what_is_computed_is_not_kept(alloys):
+    graphs = build(alloys[:2])
+    names = list(vars(graphs))
+    for name in ("flat_source", "flat_target", "crystal_of_atom", "crystal_of_edge"):
+        getattr(graphs, name)
+    # Checkpoints of a training are found again by a digest of these arrays.
+    assert list(vars(graphs)) == names
+
+
+def test_select_edges(alloys):
+    graphs = build([*alloys[:2], isolated_ne(), alloys[2]])
+    keep = graphs.edge_distance < 2.7
+    kept = graphs.select_edges(keep)
+    assert 0 < keep.sum() < len(keep)
+    np.testing.assert_array_equal(kept.n_edges, np.bincount(graphs.crystal_of_edge[keep], None, 4))
+    last = slice(graphs.edge_ptr[3], None)
+    expected = graphs.edge_distance[last][keep[last]]
+    np.testing.assert_array_equal(kept[3].edge_distance, expected)
+    np.testing.assert_array_equal(kept.edge_image, graphs.edge_image[keep])
+    assert kept.settings == graphs.settings
+    assert_same(graphs.select_edges(np.ones(len(keep), dtype=bool)), graphs)
+
+
+def test_graphs_and_structures_hold_the_same_crystals(alloys):
+    slab = Structure(Lattice(np.diag([4.0, 4, 20]), pbc=(True, True, False)), ["C"], [[0, 0, 0.5]])
+    structures = [*alloys[:3], slab]
+    again = build(structures).to_structures()
+    assert [s.species for s in again] == [s.species for s in structures]
+    assert [s.lattice for s in again] == [s.lattice for s in structures]
+    assert again[3].lattice.pbc == (True, True, False)
+    for ours, theirs in zip(again, structures):
+        np.testing.assert_allclose(ours.cart_coords, theirs.cart_coords, atol=1e-12)
+    anew, graphs = build(again), build(structures)
+    np.testing.assert_array_equal(anew.n_edges, graphs.n_edges)
+    np.testing.assert_allclose(anew.edge_distance, graphs.edge_distance, atol=1e-6)
+
+
+def test_consecutive_groups_by_hand():
+    counts = np.array([2, 0, 3])
+    assert pointer_from_counts(counts).tolist() == [0, 2, 2, 5]
+    assert pointer_from_counts([]).dtype == np.int64
+    assert group_of_item(counts).tolist() == [0, 0, 2, 2, 2]
+    assert rank_within_group(counts).tolist() == [0, 1, 0, 1, 2]
+    pointer, positions = gather_ranges(pointer_from_counts(counts), np.array([2, 1, 0, 2]))
+    assert pointer.tolist() == [0, 3, 3, 5, 8]
+    assert positions.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
 
 
 # -- the transformer

@@ -1,4 +1,4 @@
-"""Graphs of moved atoms are those that building anew gives; slopes are derivatives."""
+"""Graphs of moved atoms are those that building anew gives; gradients are derivatives."""
 
 from dataclasses import replace
 
@@ -9,9 +9,13 @@ from pymatgen.analysis.local_env import MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
 
 from sklmat import StructureToGraph
-from sklmat.graphs import ElementGraphs, grid_points
-from sklmat.graphs._element_graphs import edge_slopes
-from sklmat.graphs._moved_atoms import edge_vectors, move_atoms, nearby_pairs
+from sklmat.graphs import (
+    ElementGraphs,
+    grid_points,
+    move_atoms,
+    nearby_pairs,
+    radial_gradient_to_edges,
+)
 
 BUDGET = 0.15
 
@@ -129,7 +133,7 @@ def test_without_pairs_the_edges_stay_and_only_lengths_change(alloys):
     across = graphs.positions[j] + u[j] + image @ graphs.lattices[0] - graphs.positions[i] - u[i]
     assert ours.edge_distance[k] == np.float32(np.linalg.norm(across @ (np.eye(3) + e[0])))
     np.testing.assert_allclose(
-        np.linalg.norm(edge_vectors(graphs), axis=1), graphs.edge_distance, rtol=1e-6
+        np.linalg.norm(graphs.edge_vectors, axis=1), graphs.edge_distance, rtol=1e-6
     )
 
 
@@ -175,7 +179,7 @@ def test_the_choice_of_a_strategy_cannot_be_repeated():
 
 @pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize("order", [1, 3])
-def test_edge_slopes_are_finite_differences(order, spread, alloys):
+def test_gradients_of_the_edges_are_finite_differences(order, spread, alloys):
     graphs = StructureToGraph(cutoff=6.0).transform(alloys[:2])
     step, h = 0.25, 2e-3
     distance = graphs.edge_distance.astype(np.float64)
@@ -189,7 +193,7 @@ def test_edge_slopes_are_finite_differences(order, spread, alloys):
     gradient = np.random.default_rng(0).normal(size=here.radial.shape)
     if not spread:
         assert here.radial.shape[1] == len(grid_points(6.0, step, order))
-    slopes = edge_slopes(graphs, here, gradient)
+    gradients = radial_gradient_to_edges(graphs, here, gradient)
     # Across a grid point the interpolation has a kink.
     smooth = np.floor((distance - h) / step) == np.floor((distance + h) / step)
     rows = np.random.default_rng(1).permutation(np.flatnonzero(smooth))[:60]
@@ -198,5 +202,5 @@ def test_edge_slopes_are_finite_differences(order, spread, alloys):
         up[k] += h
         down[k] -= h
         expected = ((elements(up).radial - elements(down).radial).astype(float) * gradient).sum()
-        assert slopes[k] == pytest.approx(expected / (2 * h), abs=2e-2, rel=2e-2)
-    assert np.abs(slopes).max() > 0.5
+        assert gradients[k] == pytest.approx(expected / (2 * h), abs=2e-2, rel=2e-2)
+    assert np.abs(gradients).max() > 0.5

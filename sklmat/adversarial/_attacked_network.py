@@ -11,8 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.adversarial._prediction_error import error_of
 from sklmat.batches import make_batch, pad_neighbors
 from sklmat.estimators._base import GraphEstimator
-from sklmat.graphs import ElementGraphs
-from sklmat.graphs._element_graphs import edge_slopes
+from sklmat.graphs import ElementGraphs, radial_gradient_to_edges
 from sklmat.training import EvenBatches, suitable_threads
 
 
@@ -102,7 +101,7 @@ class AttackedModel:
                 leaf = batch.radial.requires_grad_()
 
                 def carry(gradient):
-                    return edge_slopes(graphs, inputs, gradient)
+                    return radial_gradient_to_edges(graphs, inputs, gradient)
 
         else:
             if with_leaf:

@@ -5,8 +5,7 @@ from sklearn.utils import check_random_state
 
 from sklmat.adversarial._perturbation import Room, furthest_change
 from sklmat.adversarial._random_directions import free_noise
-from sklmat.graphs import CrystalGraphs, StructureToGraph
-from sklmat.graphs._moved_atoms import move_atoms, nearby_pairs
+from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures
 
 

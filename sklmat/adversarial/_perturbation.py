@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.graphs._moved_atoms import edge_vectors, move_atoms, nearby_pairs
+from sklmat.graphs import move_atoms, nearby_pairs
 from sklmat.structures import MIN_DISTANCE
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.
@@ -190,7 +190,7 @@ def gradients(moved, strain, slope):
     by_strain : ndarray of shape (C, 3, 3)
         Symmetric.
     """
-    vectors = edge_vectors(moved)
+    vectors = moved.edge_vectors
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     force = unit * slope[:, None]
     offset = np.repeat(moved.atom_ptr[:-1], moved.n_edges)

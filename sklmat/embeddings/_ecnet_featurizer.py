@@ -218,7 +218,7 @@ class ECNetFeaturizer(TableFeaturizer):
             When a crystal cannot be used, or holds an element or a lattice that `fit` has not seen.
         """
         check_is_fitted(self)
-        structures = _structures(X)
+        structures = X.to_structures() if is_graphs(X) else check_structures(X)
         composition = self.composition_.transform(structures)
         vectors, crystal, numbers, _ = self.estimator_.elemental_vectors(
             X if is_graphs(X) else structures
@@ -229,7 +229,7 @@ class ECNetFeaturizer(TableFeaturizer):
         """Fit everything and return the table of the rows."""
         self._validate_params()
         network = self._network(y)
-        structures = _structures(X)
+        structures = X.to_structures() if is_graphs(X) else check_structures(X)
         composition = CompositionFeaturizer(lattice=self.lattice, properties=())
         leading = composition.fit_transform(structures)
         items = X if is_graphs(X) else structures
@@ -313,21 +313,3 @@ def _fit_pca(vectors, n_components):
     pca = PCA(min(n_components, width, n_rows - 1), svd_solver=solver).fit(vectors)
     n_kept = int((np.sqrt(pca.explained_variance_) > noise).sum())
     return pca if n_kept == pca.n_components_ else PCA(n_kept, svd_solver=solver).fit(vectors)
-
-
-def _structures(X):
-    """Pymatgen structures; those of graphs are put together again."""
-    if not is_graphs(X):
-        return check_structures(X)
-    from pymatgen.core import Lattice, Structure
-
-    structures = np.empty(len(X), dtype=object)
-    for c in range(len(X)):
-        atoms = slice(*X.atom_ptr[c : c + 2])
-        structures[c] = Structure(
-            Lattice(X.lattices[c], pbc=tuple(X.pbc[c].tolist())),
-            X.atomic_numbers[atoms].tolist(),
-            X.positions[atoms],
-            coords_are_cartesian=True,
-        )
-    return structures

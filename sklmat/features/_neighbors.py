@@ -4,6 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sklmat.graphs import rank_within_group
+
 # Atoms in the first two shells of each lattice.
 _SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
 
@@ -65,7 +67,7 @@ class Neighbors:
         order = np.lexsort((distance, center))
         center, other = center[order], other[order]
         counts = np.bincount(center, minlength=len(numbers))
-        rank = np.arange(len(center)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rank = rank_within_group(counts)
         shape = (len(numbers), max(int(counts.max()), 1))
         self.distance = np.full(shape, np.inf)
         self.distance[center, rank] = distance[order]

@@ -9,6 +9,8 @@ from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
+from sklmat.graphs._consecutive_groups import pointer_from_counts
+from sklmat.graphs._crystal_arrays import crystal_arrays
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._edges import build_edges, strategy_edges
 from sklmat.structures import (
@@ -57,7 +59,7 @@ def _read_crystals(items, n_jobs, verbose):
     """Each crystal as a tuple of compact arrays; files are read in parallel."""
     paths = [i for i, item in enumerate(items) if isinstance(item, str | Path)]
     if effective_n_jobs(n_jobs) == 1 or len(paths) < 2:
-        return [_to_arrays(structure) for structure in convert_structures(items)]
+        return crystal_arrays(convert_structures(items))
     crystals = [None] * len(items)
     others = [i for i in range(len(items)) if not isinstance(items[i], str | Path)]
     chunks = [paths[k : k + _CHUNK_FILES] for k in range(0, len(paths), _CHUNK_FILES)]
@@ -70,7 +72,7 @@ def _read_crystals(items, n_jobs, verbose):
 
 def _read_chunk(rows, items):
     return [
-        _at_row(row, lambda item=item: _to_arrays(convert_structures([item])[0]))
+        _at_row(row, lambda item=item: crystal_arrays(convert_structures([item]))[0])
         for row, item in zip(rows, items)
     ]
 
@@ -81,15 +83,6 @@ def _at_row(row, work):
         return work()
     except InvalidStructureError as error:
         raise InvalidStructureError(row, error.formula, error.reason) from error
-
-
-def _to_arrays(structure):
-    return (
-        np.array(structure.atomic_numbers, dtype=np.uint8),
-        np.ascontiguousarray(structure.cart_coords, dtype=np.float64),
-        np.ascontiguousarray(structure.lattice.matrix, dtype=np.float64),
-        np.array(structure.lattice.pbc, dtype=bool),
-    )
 
 
 def _chunk_atoms(crystals, n_jobs, neighbors):
@@ -144,20 +137,12 @@ def _build_chunk(rows, crystals, neighbors, settings):
 def _refuse_close_atoms(row, crystal, edges, complete):
     target, source, _, distance = edges
     if not complete:
-        check_distances(row, _to_structure(crystal))
+        check_distances(row, crystal.to_structure())
     elif len(distance) and distance.min() < MIN_DISTANCE:
         k = int(distance.argmin())
         raise close_atoms_error(
-            row, _to_structure(crystal), target[k], source[k], float(distance[k])
+            row, crystal.to_structure(), target[k], source[k], float(distance[k])
         )
-
-
-def _to_structure(crystal):
-    from pymatgen.core import Lattice, Structure
-
-    numbers, positions, matrix, pbc = crystal
-    lattice = Lattice(matrix, pbc=tuple(pbc.tolist()))
-    return Structure(lattice, numbers, positions, coords_are_cartesian=True)
 
 
 def _pack(crystals, edges, neighbors, settings):
@@ -172,8 +157,8 @@ def _pack(crystals, edges, neighbors, settings):
         edge_target=_cat(target, np.int32),
         edge_image=_cat(image, np.int16, (3,)),
         edge_distance=_cat(distance, np.float32),
-        atom_ptr=_pointer(numbers),
-        edge_ptr=_pointer(target),
+        atom_ptr=pointer_from_counts([len(part) for part in numbers]),
+        edge_ptr=pointer_from_counts([len(part) for part in target]),
         neighbors=describe(neighbors),
         **{**settings, "cutoff": float(settings["cutoff"])},
     )
@@ -181,12 +166,6 @@ def _pack(crystals, edges, neighbors, settings):
 
 def _cat(arrays, dtype, width=()):
     return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
-
-
-def _pointer(arrays):
-    return np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.int64)]).astype(
-        np.int64
-    )
 
 
 def _join(graphs, neighbors, settings):

@@ -2,10 +2,12 @@
 
 import json
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
+from sklmat.graphs._crystal_arrays import CrystalArrays
 from sklmat.graphs._edges import keep_nearest
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
@@ -112,8 +114,34 @@ class CrystalGraphs:
     @property
     def neighbor_counts(self):
         """Neighbours of each atom, ndarray of shape (N,)."""
-        targets = self.edge_target + np.repeat(self.atom_ptr[:-1], self.n_edges)
-        return np.bincount(targets, minlength=len(self.atomic_numbers))
+        return np.bincount(self.flat_target, minlength=len(self.atomic_numbers))
+
+    @property
+    def crystal_of_atom(self):
+        """Index of the crystal of each atom, ndarray of shape (N,)."""
+        return group_of_item(self.n_atoms)
+
+    @property
+    def crystal_of_edge(self):
+        """Index of the crystal of each edge, ndarray of shape (E,)."""
+        return group_of_item(self.n_edges)
+
+    @property
+    def flat_source(self):
+        """Neighbour of each edge, counted through all atoms: ndarray of shape (E,), int64."""
+        return self.edge_source + np.repeat(self.atom_ptr[:-1], self.n_edges)
+
+    @property
+    def flat_target(self):
+        """Central atom of each edge, counted through all atoms: ndarray of shape (E,), int64."""
+        return self.edge_target + np.repeat(self.atom_ptr[:-1], self.n_edges)
+
+    @property
+    def edge_vectors(self):
+        """Vectors from the central atom to its neighbour (Å), ndarray of shape (E, 3), float64."""
+        lattices = np.repeat(self.lattices, self.n_edges, axis=0)
+        shift = np.einsum("ei,eij->ej", self.edge_image.astype(np.float64), lattices)
+        return self.positions[self.flat_source] + shift - self.positions[self.flat_target]
 
     @property
     def settings(self):
@@ -155,8 +183,8 @@ class CrystalGraphs:
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._slice(start, max(start, stop))
-        atom_ptr, atoms = _gather_ranges(self.atom_ptr, crystals)
-        edge_ptr, edges = _gather_ranges(self.edge_ptr, crystals)
+        atom_ptr, atoms = gather_ranges(self.atom_ptr, crystals)
+        edge_ptr, edges = gather_ranges(self.edge_ptr, crystals)
         return CrystalGraphs(
             **{name: getattr(self, name)[atoms] for name in _ATOM_ARRAYS},
             **{name: getattr(self, name)[edges] for name in _EDGE_ARRAYS},
@@ -211,8 +239,8 @@ class CrystalGraphs:
         }
         return cls(
             **joined,
-            atom_ptr=_pointer(np.concatenate([part.n_atoms for part in parts])),
-            edge_ptr=_pointer(np.concatenate([part.n_edges for part in parts])),
+            atom_ptr=pointer_from_counts(np.concatenate([part.n_atoms for part in parts])),
+            edge_ptr=pointer_from_counts(np.concatenate([part.n_edges for part in parts])),
             **parts[0].settings,
         )
 
@@ -254,23 +282,54 @@ class CrystalGraphs:
             return self
         if self.symmetrize or self.neighbors is not None:
             raise ValueError("symmetrised graphs cannot be restricted; build them again")
-        targets = self.edge_target + np.repeat(self.atom_ptr[:-1], self.n_edges)
         keep = self.edge_distance <= np.float32(cutoff + 1e-8)
         if max_neighbors is not None:
             keep &= keep_nearest(
-                targets,
+                self.flat_target,
                 self.edge_distance,
                 len(self.atomic_numbers),
                 max_neighbors,
                 self.ties,
                 self.tie_tolerance,
             )
-        kept_before = np.concatenate([[0], np.cumsum(keep)])
-        settings = {**self.settings, "cutoff": cutoff, "max_neighbors": max_neighbors}
+        return replace(self.select_edges(keep), cutoff=cutoff, max_neighbors=max_neighbors)
+
+    def select_edges(self, keep):
+        """Keep some of the edges of all crystals.
+
+        Parameters
+        ----------
+        keep : ndarray of shape (E,), bool
+
+        Returns
+        -------
+        CrystalGraphs
+            The same atoms with these edges; how they are said to have been chosen is unchanged.
+        """
+        n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
-        for name in (*_ATOM_ARRAYS, *_CRYSTAL_ARRAYS, "atom_ptr"):
-            arrays[name] = getattr(self, name)
-        return CrystalGraphs(**arrays, edge_ptr=kept_before[self.edge_ptr], **settings)
+        return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
+
+    def to_arrays(self):
+        """Atoms and lattice of each crystal, without edges.
+
+        Returns
+        -------
+        list of C tuples
+            ``atomic_numbers`` (N,), ``positions`` (N, 3), ``lattice`` (3, 3) and ``pbc`` (3,).
+        """
+        ends = self.atom_ptr[1:-1]
+        numbers, positions = np.split(self.atomic_numbers, ends), np.split(self.positions, ends)
+        return list(map(CrystalArrays, numbers, positions, self.lattices, self.pbc))
+
+    def to_structures(self):
+        """Crystals as pymatgen structures.
+
+        Returns
+        -------
+        list of C pymatgen Structure
+        """
+        return [crystal.to_structure() for crystal in self.to_arrays()]
 
     def formula(self, c):
         """Chemical formula of a crystal, for messages.
@@ -376,15 +435,3 @@ def _read_safetensors(path, mmap):
         start, stop = (8 + n_header + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays, metadata
-
-
-def _pointer(counts):
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-
-
-def _gather_ranges(pointer, rows):
-    """Flat positions of ``pointer[r]:pointer[r + 1]`` for each row, one after another."""
-    counts = pointer[rows + 1] - pointer[rows]
-    new_pointer = _pointer(counts)
-    flat = np.arange(new_pointer[-1]) + np.repeat(pointer[rows] - new_pointer[:-1], counts)
-    return new_pointer, flat

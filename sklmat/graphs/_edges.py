@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklmat.graphs._consecutive_groups import rank_within_group
 from sklmat.structures import MIN_DISTANCE
 
 #: How many neighbours, in multiples of those wanted, the first guess of the radius should hold:
@@ -16,7 +17,7 @@ def build_edges(crystal, *, cutoff, max_neighbors, ties, tie_tolerance, symmetri
 
     Parameters
     ----------
-    crystal : tuple of (atomic_numbers, positions, lattice, pbc)
+    crystal : CrystalArrays
     cutoff, max_neighbors, ties, tie_tolerance, symmetrize
         See `StructureToGraph`.
 
@@ -79,23 +80,25 @@ def _is_enough(edges, n_atoms, max_neighbors, radius):
     """Whether every atom has its neighbours, the shell of the last one included, within radius."""
     target, _, _, distance = edges
     counts = np.bincount(target, minlength=n_atoms)
-    if counts.min() < max_neighbors:
-        return False
-    starts = np.cumsum(counts) - counts
-    return distance[starts + max_neighbors - 1].max() <= radius
+    return _last_distance(counts, distance, max_neighbors).max() <= radius
 
 
 def keep_nearest(target, distance, n_atoms, max_neighbors, ties, tie_tolerance):
     """Mask of the `max_neighbors` nearest of each centre; edges sorted by centre and distance."""
     counts = np.bincount(target, minlength=n_atoms)
-    starts = np.cumsum(counts) - counts
     if ties == "truncate":
-        rank = np.arange(len(target)) - np.repeat(starts, counts)
-        return rank < max_neighbors
-    last = np.full(n_atoms, np.inf)
-    full = counts >= max_neighbors
-    last[full] = distance[starts[full] + max_neighbors - 1]
+        return rank_within_group(counts) < max_neighbors
+    last = _last_distance(counts, distance, max_neighbors)
     return distance <= np.repeat(last + tie_tolerance, counts)
+
+
+def _last_distance(counts, distance, max_neighbors):
+    """Distance of the last neighbour that each atom may have; infinite where it has fewer."""
+    last = np.full(len(counts), np.inf)
+    full = counts >= max_neighbors
+    starts = np.cumsum(counts) - counts
+    last[full] = distance[starts[full] + max_neighbors - 1]
+    return last
 
 
 def symmetrized(target, source, image, distance):
@@ -110,20 +113,15 @@ def symmetrized(target, source, image, distance):
 
 def strategy_edges(crystal, strategy, *, cutoff, max_neighbors, ties, tie_tolerance, symmetrize):
     """Edges that a pymatgen ``NearNeighbors`` finds, under the same limits as ours."""
-    from pymatgen.core import Lattice, Structure
-
-    numbers, positions, matrix, pbc = crystal
-    structure = Structure(
-        Lattice(matrix, pbc=tuple(pbc.tolist())), numbers, positions, coords_are_cartesian=True
-    )
+    _, positions, lattice, _ = crystal
     found = [
         (i, info["site_index"], *info["image"])
-        for i, neighbors in enumerate(strategy.get_all_nn_info(structure))
+        for i, neighbors in enumerate(strategy.get_all_nn_info(crystal.to_structure()))
         for info in neighbors
     ]
     table = np.array(found, dtype=np.int64).reshape(-1, 5)
     target, source, image = table[:, 0], table[:, 1], table[:, 2:]
-    distance = np.linalg.norm(positions[source] + image @ matrix - positions[target], axis=1)
+    distance = np.linalg.norm(positions[source] + image @ lattice - positions[target], axis=1)
     inside = distance <= cutoff + _TOLERANCE
     edges = sort_edges(target[inside], source[inside], image[inside], distance[inside])
     if max_neighbors is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.graphs._crystal_graphs import _gather_ranges, _pointer
+from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
 
 #: Edges that are summed at a time, in double precision: some 200 MB.
 _CHUNK = 2**21
@@ -94,8 +94,8 @@ class ElementGraphs:
         n_nodes = joined.pop("n_nodes")
         return cls(
             **joined,
-            node_ptr=_pointer(n_nodes),
-            pair_ptr=_pointer(n_nodes**2),
+            node_ptr=pointer_from_counts(n_nodes),
+            pair_ptr=pointer_from_counts(n_nodes**2),
             cutoff=graphs.cutoff,
             step=step,
             order=order,
@@ -115,11 +115,26 @@ class ElementGraphs:
         """Pairs per crystal, ndarray of shape (C,)."""
         return np.diff(self.pair_ptr)
 
+    @property
+    def crystal_of_node(self):
+        """Index of the crystal of each node, ndarray of shape (P,)."""
+        return group_of_item(self.n_nodes)
+
+    @property
+    def flat_source(self):
+        """Source node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
+        return self.source + np.repeat(self.node_ptr[:-1], self.n_edges)
+
+    @property
+    def flat_target(self):
+        """Target node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
+        return self.target + np.repeat(self.node_ptr[:-1], self.n_edges)
+
     def __getitem__(self, rows):
         """Select crystals by slice, mask or index array."""
         rows = np.atleast_1d(np.arange(len(self))[rows])
-        node_ptr, nodes = _gather_ranges(self.node_ptr, rows)
-        pair_ptr, pairs = _gather_ranges(self.pair_ptr, rows)
+        node_ptr, nodes = gather_ranges(self.node_ptr, rows)
+        pair_ptr, pairs = gather_ranges(self.pair_ptr, rows)
         return ElementGraphs(
             atomic_numbers=self.atomic_numbers[nodes],
             fraction=self.fraction[nodes],
@@ -176,7 +191,7 @@ def _chunks(edge_ptr):
         start = stop
 
 
-def edge_slopes(graphs, elements, gradient):
+def radial_gradient_to_edges(graphs, elements, gradient):
     """Carry a gradient with respect to `ElementGraphs.radial` on to the distances of the edges.
 
     Parameters
@@ -218,26 +233,25 @@ class _Places:
 
     def __init__(self, graphs):
         n_crystals = len(graphs)
-        crystal = np.repeat(np.arange(n_crystals), graphs.n_atoms)
+        crystal = graphs.crystal_of_atom
         nodes, node, count = np.unique(
             crystal * 128 + graphs.atomic_numbers, return_inverse=True, return_counts=True
         )
         self.atomic_numbers = (nodes % 128).astype(np.uint8)
         self.fraction = (count / graphs.n_atoms[nodes // 128]).astype(np.float32)
         self.n_nodes = n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
-        node_ptr, pair_ptr = _pointer(n_nodes), _pointer(n_nodes**2)
-        of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
+        node_ptr, pair_ptr = pointer_from_counts(n_nodes), pointer_from_counts(n_nodes**2)
+        of_pair = group_of_item(n_nodes**2)
         self.target, self.source = np.divmod(
             np.arange(pair_ptr[-1]) - pair_ptr[of_pair], n_nodes[of_pair]
         )
         self.n_atoms = count[node_ptr[of_pair] + self.target][:, None]
-        of_edge = np.repeat(np.arange(n_crystals), graphs.n_edges)
-        edge_target = graphs.edge_target + graphs.atom_ptr[of_edge]
-        edge_source = node[graphs.edge_source + graphs.atom_ptr[of_edge]] - node_ptr[of_edge]
+        edge_target = graphs.flat_target
+        edge_source = node[graphs.flat_source] - node_ptr[graphs.crystal_of_edge]
         # Pairs of an atom's crystal whose target is the element of the atom.
         first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
         self.pair_of_edge = first_pair[edge_target] + edge_source
-        row_ptr = _pointer(n_nodes[crystal])
+        row_ptr = pointer_from_counts(n_nodes[crystal])
         self.row_of_edge = row_ptr[edge_target] + edge_source
         self.pair_of_row = np.arange(row_ptr[-1]) + np.repeat(
             first_pair - row_ptr[:-1], n_nodes[crystal]

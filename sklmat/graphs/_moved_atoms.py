@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklmat.graphs._crystal_graphs import CrystalGraphs, _pointer
+from sklmat.graphs._consecutive_groups import pointer_from_counts
 from sklmat.graphs._edges import _TOLERANCE, build_edges, keep_nearest, symmetrized
 
 #: Å; how far the distance that an edge keeps, in single precision, may be off.
@@ -43,10 +43,7 @@ def nearby_pairs(graphs, reach, at_least=0.0):
     if reach is not None:
         furthest = np.minimum(_last_distance(graphs) + 2 * reach, graphs.cutoff + reach)
         radii = np.maximum(furthest, at_least) + graphs.tie_tolerance + _SINGLE
-    for c in range(len(graphs)):
-        atoms = slice(graphs.atom_ptr[c], graphs.atom_ptr[c + 1])
-        crystal = (None, graphs.positions[atoms], graphs.lattices[c], graphs.pbc[c])
-        radius = radii[atoms]
+    for crystal, radius in zip(graphs.to_arrays(), np.split(radii, graphs.atom_ptr[1:-1])):
         target, source, image, distance = build_edges(
             crystal,
             cutoff=float(radius.max()),
@@ -64,7 +61,7 @@ def nearby_pairs(graphs, reach, at_least=0.0):
         edge_source=source,
         edge_image=image,
         edge_distance=distance.astype(np.float32),
-        edge_ptr=_pointer([len(part[0]) for part in edges]),
+        edge_ptr=pointer_from_counts([len(part[0]) for part in edges]),
     )
 
 
@@ -72,10 +69,9 @@ def _last_distance(graphs):
     """Distance of each atom's last neighbour; infinite where it has fewer than it may have."""
     last = np.full(len(graphs.atomic_numbers), np.inf)
     if graphs.max_neighbors is not None:
-        target = graphs.edge_target + np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
         full = graphs.neighbor_counts >= graphs.max_neighbors
         reached = np.zeros_like(last)
-        np.maximum.at(reached, target, graphs.edge_distance)
+        np.maximum.at(reached, graphs.flat_target, graphs.edge_distance)
         last[full] = reached[full]
     return last
 
@@ -106,29 +102,18 @@ def move_atoms(graphs, displacement, strain=None, pairs=None):
         lattices = lattices @ deform
         positions = np.einsum("ni,nij->nj", positions, np.repeat(deform, graphs.n_atoms, axis=0))
     moved = replace(candidates, positions=positions, lattices=lattices)
-    distance = np.linalg.norm(edge_vectors(moved), axis=1)
+    distance = np.linalg.norm(moved.edge_vectors, axis=1)
     if pairs is None:
         return replace(moved, edge_distance=distance.astype(np.float32))
     return _choose_edges(moved, distance)
 
 
-def edge_vectors(graphs):
-    """Vectors from the central atom to its neighbour, ndarray of shape (E, 3), float64, Å."""
-    offset = np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
-    lattices = np.repeat(graphs.lattices, graphs.n_edges, axis=0)
-    shift = np.einsum("ei,eij->ej", graphs.edge_image.astype(np.float64), lattices)
-    positions = graphs.positions
-    return positions[graphs.edge_source + offset] + shift - positions[graphs.edge_target + offset]
-
-
 def _choose_edges(graphs, distance):
     """Keep the edges that the settings of the graphs ask for, sorted by centre and distance."""
-    offset = np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
+    target, source = graphs.flat_target, graphs.flat_source
     inside = np.flatnonzero(distance <= graphs.cutoff + _TOLERANCE)
-    target = graphs.edge_target[inside] + offset[inside]
     # They were sorted before the move, so a stable sort has little to do.
-    inside = inside[np.lexsort((distance[inside], target))]
-    target, source = graphs.edge_target + offset, graphs.edge_source + offset
+    inside = inside[np.lexsort((distance[inside], target[inside]))]
     edges = [array[inside] for array in (target, source, graphs.edge_image, distance)]
     n_atoms = len(graphs.atomic_numbers)
     if graphs.max_neighbors is not None:
@@ -141,18 +126,13 @@ def _choose_edges(graphs, distance):
         order = np.lexsort((edges[3], edges[0]))
         edges = [array[order] for array in edges]
     target, source, image, distance = edges
-    crystal = np.repeat(np.arange(len(graphs)), graphs.n_atoms)[target]
+    crystal = graphs.crystal_of_atom[target]
     first = graphs.atom_ptr[crystal]
-    return CrystalGraphs(
-        atomic_numbers=graphs.atomic_numbers,
-        positions=graphs.positions,
-        lattices=graphs.lattices,
-        pbc=graphs.pbc,
+    return replace(
+        graphs,
         edge_source=(source - first).astype(np.int32),
         edge_target=(target - first).astype(np.int32),
         edge_image=image.astype(np.int16),
         edge_distance=distance.astype(np.float32),
-        atom_ptr=graphs.atom_ptr,
-        edge_ptr=_pointer(np.bincount(crystal, minlength=len(graphs))),
-        **graphs.settings,
+        edge_ptr=pointer_from_counts(np.bincount(crystal, minlength=len(graphs))),
     )

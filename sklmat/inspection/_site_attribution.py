@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.elements import element_symbols
 from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._element_base import ElementEstimator
+from sklmat.graphs import rank_within_group
 from sklmat.inspection._attribution_methods import AtomModel, integrated, occluded, shapley
 from sklmat.inspection._shap_table import last_step
 from sklmat.training import suitable_threads
@@ -274,18 +275,17 @@ def _shared_out(estimator, graphs, weights, shift):
     inputs, outputs = estimator._contributions(graphs)
     values = outputs @ weights + shift * inputs.fraction
     # Both lists are sorted by crystal; the nodes of a crystal by atomic number too.
-    nodes = 256 * np.repeat(np.arange(len(inputs)), inputs.n_nodes) + inputs.atomic_numbers
-    atoms = 256 * np.repeat(np.arange(len(graphs)), graphs.n_atoms) + graphs.atomic_numbers
+    nodes = 256 * inputs.crystal_of_node + inputs.atomic_numbers
+    atoms = 256 * graphs.crystal_of_atom + graphs.atomic_numbers
     node = np.searchsorted(nodes, atoms)
     return (values / np.bincount(node, minlength=len(nodes)))[node]
 
 
 def _table(graphs, values, baseline):
-    n_atoms = graphs.n_atoms
     table = pd.DataFrame(
         {
-            "row": np.repeat(np.arange(len(graphs)), n_atoms),
-            "site": np.concatenate([np.arange(n) for n in n_atoms]),
+            "row": graphs.crystal_of_atom,
+            "site": rank_within_group(graphs.n_atoms),
             "element": element_symbols(graphs.atomic_numbers),
             "attribution": values,
         }

@@ -83,7 +83,7 @@ def _element_amounts(X):
 def _amounts_of_graphs(graphs):
     numbers = np.asarray(graphs.atomic_numbers, dtype=np.int64)
     n_crystals = len(graphs)
-    crystal = np.repeat(np.arange(n_crystals), np.diff(graphs.atom_ptr))
+    crystal = graphs.crystal_of_atom
     flat = np.bincount(crystal * _N_ELEMENTS + numbers, minlength=n_crystals * _N_ELEMENTS)
     return flat.reshape(n_crystals, _N_ELEMENTS).astype(float)
 
