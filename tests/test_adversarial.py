@@ -26,9 +26,9 @@ from sklmat import (
     perturb_structures,
     robustness_curve,
 )
-from sklmat.adversarial._attack_run import Attacked
-from sklmat.adversarial._attacked_network import fitted_model
-from sklmat.adversarial._perturbation import Room, gradients
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._perturbation import PerturbationBounds, perturbation_gradient
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs, move_atoms
 
@@ -110,15 +110,15 @@ def doubled(estimator):
 def check_gradients(estimator, X, y, rel):
     """Compare the derivatives by positions and strain with central differences."""
     estimator = doubled(estimator)
-    attacked = Attacked(estimator, X, StructureAttack())
-    model, graphs, reference = attacked.model, attacked.graphs, attacked.reference(y)
+    run = AttackRun(StructureAttack(), estimator, X)
+    model, graphs, reference = run.network, run.graphs, run.reference(y)
     rng = np.random.default_rng(0)
     u = rng.normal(scale=0.02, size=graphs.positions.shape)
     e = rng.normal(scale=0.01, size=(len(graphs), 3, 3))
     e = (e + e.swapaxes(1, 2)) / 2
     moved = move_atoms(graphs, u, e)
-    error, _, slope = model.slopes(moved, reference)
-    by_displacement, by_strain = gradients(moved, e, slope)
+    _, error, distance_gradient = model.gradient(moved, reference)
+    by_displacement, by_strain = perturbation_gradient(moved, e, distance_gradient)
     np.testing.assert_allclose(error, error_at(model, graphs, reference, u, e)[0], rtol=1e-4)
     assert np.abs(by_displacement).max() > 1e-3
     h, compared = 2e-4, 0
@@ -402,23 +402,21 @@ def test_default_distance_is_a_multiple_of_the_covalent_radii():
     # Cs 2.44 + Cl 1.02 Å: 0.7 of it is 2.42.
     cell = Structure(Lattice.cubic(10), ["Cs", "Cl"], [[0, 0, 0], [0.26, 0, 0]])
     graphs = StructureToGraph().transform([cell])
-    room = Room(graphs, 0.4, 0.0, None, "rebuilt")
+    bounds = PerturbationBounds.around(graphs, 0.4)
     together = np.array([[0.4, 0, 0], [-0.4, 0, 0]])
-    once = np.ones(1)
-    moved, _ = room.bound(together, np.zeros((1, 3, 3)), 0.4 * once, 0 * once)
+    moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
     # 2.6 - 0.8 and 2.6 - 0.4 are too close; 2.6 - 0.2 is, 2.6 - 0.1 is not.
     np.testing.assert_allclose(moved, together / 8)
-    apart, _ = room.bound(-together, np.zeros((1, 3, 3)), 0.4 * once, 0 * once)
+    apart, _ = bounds.project(-together, np.zeros((1, 3, 3)))
     np.testing.assert_allclose(apart, -together)
 
 
 def test_no_distance_at_all_still_leaves_readable_crystals():
     cell = Structure(Lattice.cubic(10), ["H", "H"], [[0, 0, 0], [0.06, 0, 0]])
     graphs = StructureToGraph().transform([cell])
-    room = Room(graphs, 0.1, 0.0, 0.0, "rebuilt")
+    bounds = PerturbationBounds.around(graphs, 0.1, min_distance=0.0)
     together = np.array([[0.1, 0, 0], [-0.1, 0, 0]])
-    once = np.ones(1)
-    moved, _ = room.bound(together, np.zeros((1, 3, 3)), 0.1 * once, 0 * once)
+    moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
     np.testing.assert_allclose(moved, together / 2)  # 0.6 - 0.2 is under 0.5, 0.6 - 0.1 is not
 
 
@@ -428,7 +426,8 @@ def test_strain_brings_in_neighbours_from_beyond_the_cutoff():
     assert graphs.n_edges.tolist() == [0]
     squeeze = np.zeros((1, 3, 3))
     squeeze[0, 0, 0] = -0.1  # 4.98 Å along x
-    moved = Room(graphs, 0.0, 0.1, None, "rebuilt").move(np.zeros((1, 3)), squeeze)
+    bounds = PerturbationBounds.around(graphs, 0.0, strain=0.1)
+    moved = bounds.perturb(np.zeros((1, 3)), squeeze)
     assert moved.n_edges.tolist() == [2]
 
 
@@ -440,8 +439,8 @@ def test_rebuilt_and_fixed_differ_in_the_neighbours_they_see(cells):
     graphs = StructureToGraph(max_neighbors=4).transform(cells[:2])
     u = np.random.default_rng(0).normal(scale=0.1, size=graphs.positions.shape)
     none = np.zeros((2, 3, 3))
-    rebuilt = Room(graphs, 0.5, 0.0, None, "rebuilt").move(u, none)
-    fixed = Room(graphs, 0.5, 0.0, None, "fixed").move(u, none)
+    rebuilt = PerturbationBounds.around(graphs, 0.5).perturb(u, none)
+    fixed = PerturbationBounds.around(graphs, 0.5, neighbors="fixed").perturb(u, none)
     np.testing.assert_array_equal(fixed.edge_source, graphs.edge_source)
     np.testing.assert_array_equal(fixed.edge_image, graphs.edge_image)
     moved = [
@@ -608,7 +607,7 @@ def test_frozen_estimators_are_attacked_like_their_own(classifier, cells, labels
     frozen = FrozenEstimator(classifier)
     ours = StructureAttack(frozen).generate(cells[:3], labels[:3])
     assert ours == StructureAttack(classifier).generate(cells[:3], labels[:3])
-    assert fitted_model(frozen)[1] is classifier
+    assert AttackedNetwork.fitted(frozen).estimator is classifier
 
 
 # Random noise -------------------------------------------------------------------------------------

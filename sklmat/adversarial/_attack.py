@@ -1,19 +1,16 @@
-"""Perturbed structures: at random, and along the gradient of a network."""
+"""`StructureAttack`: perturbations of crystals that make a network's prediction wrong."""
 
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.adversarial._attack_run import Attacked
-from sklmat.adversarial._attacked_network import AttackedModel
-from sklmat.adversarial._methods import Search
-from sklmat.adversarial._perturbation import Room, edges_within
-from sklmat.adversarial._prediction_error import Reference
-from sklmat.adversarial._random_directions import free_noise
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._perturbed_batches import PerturbedBatches
+from sklmat.adversarial._random_directions import IndependentDirections
 
 
 class StructureAttack(BaseEstimator):
@@ -114,7 +111,7 @@ class StructureAttack(BaseEstimator):
 
     _parameter_constraints = {
         "estimator": "no_validation",
-        "method": [StrOptions({"pgd", "fgsm", "random"})],
+        "method": [StrOptions(set(METHODS))],
         "budget": [Interval(Real, 0, None, closed="left")],
         "strain": [Interval(Real, 0, 0.5, closed="left")],
         "neighbors": [StrOptions({"rebuilt", "fixed"})],
@@ -171,76 +168,56 @@ class StructureAttack(BaseEstimator):
         InvalidStructureError
             When a crystal cannot be used.
         """
-        self._validate_params()
+        check_attack(self)
         if self.estimator is None:
             raise ValueError(
                 "this StructureAttack has no estimator to attack: set StructureAttack(estimator), "
                 "fitted; None is for attacks whose owner supplies its own network"
             )
-        attacked = Attacked(self.estimator, X, self)
-        moves = attacked.search(self, attacked.reference(y))
-        return attacked.perturbed(moves)
+        run = AttackRun(self, self.estimator, X)
+        reference = run.reference(y)
+        options = run.options(IndependentDirections.seeded(self.random_state))
+        found = [
+            run.search(run.unperturbed(rows, reference), options)
+            for rows in run.chunks(np.arange(len(run)))
+        ]
+        return run.apply(
+            np.concatenate([state.displacement for state in found]),
+            np.concatenate([state.strain for state in found]),
+        )
 
-    def _room(self, graphs):
-        """Where the training crystals of an estimator may go."""
-        self._validate_params()
+    def batch_transform(self, graphs):
+        """What a graph estimator with ``adversarial=`` this attack trains on.
+
+        Parameters
+        ----------
+        graphs : CrystalGraphs of the training crystals
+
+        Returns
+        -------
+        PerturbedBatches
+            Holds how far the crystals may be perturbed; each network that is trained binds its own
+            transform of batches to it.
+
+        Raises
+        ------
+        ValueError
+            When this attack has an estimator of its own.
+        """
+        check_attack(self)
         if self.estimator is not None:
             raise ValueError(
                 "adversarial=StructureAttack(...) attacks the network in training: leave its "
                 "estimator None"
             )
-        # Padding stands 1 Å beyond the cutoff; it has no place of its own to move from.
-        graphs = edges_within(graphs, graphs.cutoff + 0.5)
-        return Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
-
-    def _trainer(self, estimator, module, dataset, padded):
-        """A function from the rows of a batch to what the network is to learn from in this step."""
-        reference = _training_reference(dataset, is_classifier(estimator))
-        # In training all is in units of the scaled targets.
-        n_targets = 0 if reference.threshold is None else reference.values.shape[1]
-        unscaled = np.ones(n_targets), np.zeros(n_targets)
-        model = AttackedModel(estimator, [module], padded, *unscaled)
-
-        def perturb(rows, generator):
-            rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
-            room, chosen = dataset.room[rows], rng.random(len(rows)) < 0.5
-            displacement, strain = room.still()
-            if chosen.any():
-                search = Search(model, room[chosen], reference[rows[chosen]], free_noise(rng))
-                moved = self._moves(search)
-                displacement[np.repeat(chosen, room.graphs.n_atoms)], strain[chosen] = moved
-            return estimator._inputs(model.full(room.move(displacement, strain)))
-
-        return perturb
-
-    def _moves(self, search):
-        """Displacements and strains to train with; a single random draw needs no network."""
-        if self.method == "random" and self.n_draws == 1:
-            each = np.ones(len(search.room))
-            return search.room.draw(self.budget * each, self.strain * each, search.noise)
-        moves = self._search(search)
-        return moves.displacement, moves.strain
-
-    def _search(self, search):
-        """The worst moves within the full budgets."""
-        each = np.ones(len(search.room))
-        return search(
-            self.method,
-            self.budget * each,
-            self.strain * each,
-            n_steps=self.n_steps,
-            n_draws=self.n_draws,
+        # Padding stands 1 Å beyond the cutoff; it has no position that could be perturbed.
+        graphs = graphs.select_edges(graphs.edge_distance <= graphs.cutoff + 0.5)
+        bounds = PerturbationBounds.around(
+            graphs, self.budget, self.strain, self.min_distance, self.neighbors
         )
-
-    def _noise(self):
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return free_noise(np.random.default_rng(seed))
+        return PerturbedBatches(self, bounds)
 
 
-def _training_reference(dataset, has_classes):
-    """What the network should say of the training rows; missing targets are never wrong."""
-    if has_classes:
-        return Reference(dataset.y.numpy())
-    weight = dataset.weight.numpy().reshape(len(dataset.y), -1)
-    threshold = np.where(weight > 0, 1.0, np.inf) * np.ones_like(dataset.y.numpy())
-    return Reference(dataset.y.numpy().astype(float), threshold)
+def check_attack(attack):
+    """Raise where the parameters of an attack are out of range."""
+    attack._validate_params()

@@ -1,13 +1,17 @@
-"""`Attacked`: crystals that an estimator has read, attacked a few at a time."""
+"""`AttackRun`: crystals that an estimator has read, to be attacked a chunk at a time."""
+
+from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
-from sklearn.base import is_classifier
 
-from sklmat.adversarial._attacked_network import fitted_model
-from sklmat.adversarial._methods import Moves, Search
-from sklmat.adversarial._perturb_structures import perturbed, to_structures
-from sklmat.adversarial._perturbation import Room
+from sklmat.adversarial._attack_state import AttackState
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._methods import METHODS, SearchOptions
+from sklmat.adversarial._perturb_structures import apply_perturbation
+from sklmat.adversarial._perturbation import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.graphs import CrystalGraphs
 from sklmat.structures import check_structures
 
@@ -15,33 +19,42 @@ from sklmat.structures import check_structures
 CHUNK = 512
 
 
-class Attacked:
-    """Crystals before an estimator: read once, attacked as often as wanted.
+class AttackRun:
+    """An attack on a fitted estimator and crystals.
 
     Parameters
     ----------
+    attack : StructureAttack
+        With valid parameters. Its budgets are the largest that will be used.
     estimator : fitted graph estimator, or FrozenEstimator of one
     X : sequence of C structures, or CrystalGraphs
-    attack : StructureAttack
-        Its budgets are the largest that will be used.
     """
 
-    def __init__(self, estimator, X, attack):
-        self.model, self.estimator = fitted_model(estimator)
+    def __init__(self, attack, estimator, X):
+        self.attack = attack
+        self.network = AttackedNetwork.fitted(estimator)
         self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-        self.graphs = self.estimator._graphs_like_fit(
-            X if self.structures is None else self.structures
-        )
+        self.graphs = self.network.read_graphs(X if self.structures is None else self.structures)
         if len(self.graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to attack")
-        self.estimator._check_new(self.graphs)
-        self.attack = attack
 
     def __len__(self):
         return len(self.graphs)
 
-    def reference(self, y=None, threshold=None):
-        """What is right, for the estimator's outputs: `y`, or what it predicts itself.
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Outputs of the network for the unperturbed crystals, ndarray of shape (C, K)."""
+        return self.network.outputs(self.graphs)
+
+    def reference(self, y=None, threshold: np.ndarray | None = None) -> Reference:
+        """What predictions are compared with: `y`, or the predictions for unperturbed crystals.
+
+        Parameters
+        ----------
+        y : array-like of shape (C,) or (C, T), default=None
+        threshold : ndarray of shape () or (T,), default=None
+            For regressors: how far off is wrong; None takes the standard deviation of the training
+            rows.
 
         Raises
         ------
@@ -49,39 +62,37 @@ class Attacked:
             When `y` has another length than X, classes that the estimator does not know, or values
             missing.
         """
+        network = self.network
         if y is not None:
-            y = self.estimator._check_targets(y)
+            y = network.check_targets(y)
             if len(y) != len(self):
                 raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
-        if is_classifier(self.estimator):
-            return Reference(self._codes(y))
-        if y is None:
-            values = self.model.outputs(self.graphs)
-        else:
-            values = y.reshape(len(y), -1)
-            missing = np.flatnonzero(np.isnan(values).any(axis=1))
-            if len(missing):
-                raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")
-            if values.shape[1] != self.estimator.n_outputs_:
-                raise ValueError(
-                    f"y has {values.shape[1]} targets, the estimator {self.estimator.n_outputs_}"
-                )
+        if network.is_classifier:
+            return Reference(self.outputs.argmax(axis=1) if y is None else self._class_index(y))
+        values = self.outputs if y is None else self._complete_targets(y)
         if threshold is None:
-            threshold = self.estimator.y_scale_
+            threshold = network.scale
         return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
 
-    def _codes(self, y):
-        if y is None:
-            return self.model.outputs(self.graphs).argmax(axis=1)
-        classes = self.estimator.classes_
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        unknown = np.flatnonzero(classes[codes] != y)
+    def _class_index(self, y):
+        classes = self.network.classes
+        index = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = np.flatnonzero(classes[index] != y)
         if len(unknown):
             row, known = unknown[0], classes.tolist()
             raise ValueError(f"row {row} has the class {y.tolist()[row]!r}, not one of {known}")
-        return codes
+        return index
 
-    def chunks(self, rows):
+    def _complete_targets(self, y):
+        values, n_targets = y.reshape(len(y), -1), self.network.n_targets
+        missing = np.flatnonzero(np.isnan(values).any(axis=1))
+        if len(missing):
+            raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")
+        if values.shape[1] != n_targets:
+            raise ValueError(f"y has {values.shape[1]} targets, the estimator {n_targets}")
+        return values
+
+    def chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Rows of a few crystals at a time, under a progress bar."""
         from tqdm import tqdm
 
@@ -89,38 +100,32 @@ class Attacked:
             total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose
         ) as bar:
             for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                yield part
-                bar.update(len(part))
+                chunk = rows[start : start + CHUNK]
+                yield chunk
+                bar.update(len(chunk))
 
-    def search_in(self, rows, reference, noise, until_wrong=False):
-        """A `Search` among some rows."""
+    def unperturbed(self, rows: np.ndarray, reference: Reference) -> AttackState:
+        """The state in which an attack on some rows begins."""
         attack = self.attack
-        room = Room(
+        bounds = PerturbationBounds.around(
             self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
         )
-        return Search(self.model, room, reference[rows], noise, until_wrong)
+        return AttackState.unperturbed(bounds, reference.select(rows))
 
-    def search(self, attack, reference, until_wrong=False):
-        """Moves of all crystals."""
-        noise = attack._noise()
-        found = []
-        for rows in self.chunks(np.arange(len(self))):
-            found.append(attack._search(self.search_in(rows, reference, noise, until_wrong)))
-        return Moves.concatenate(found)
+    def options(self, directions: RandomDirections, until_wrong: bool = False) -> SearchOptions:
+        """The options of the attack's searches."""
+        return SearchOptions(directions, self.attack.n_steps, self.attack.n_draws, until_wrong)
 
-    def decode(self, outputs):
-        """Predictions as the estimator gives them."""
-        if is_classifier(self.estimator):
-            return self.estimator.classes_[outputs.argmax(axis=1)]
-        return outputs[:, 0] if self.estimator.target_ndim_ == 1 else outputs
+    def search(self, state: AttackState, options: SearchOptions) -> AttackState:
+        """The worst perturbations that the attack's method finds; may not be evaluated."""
+        return METHODS[self.attack.method].search(self.network, state, options)
 
-    def originals(self, rows):
-        """Some of the crystals as pymatgen structures."""
-        if self.structures is not None:
-            return self.structures[rows]
-        return to_structures(self.graphs[rows])
+    def apply(self, displacement: np.ndarray, strain: np.ndarray):
+        """All crystals, perturbed, in the form that X had."""
+        return apply_perturbation(self.structures, self.graphs, displacement, strain)
 
-    def perturbed(self, moves):
-        """Moved crystals in the form that X had."""
-        return perturbed(self.structures, self.graphs, moves.displacement, moves.strain)
+    def apply_to_structures(self, rows: np.ndarray, state: AttackState) -> list:
+        """Some of the crystals as pymatgen structures with the perturbations of a state."""
+        graphs = self.graphs[rows]
+        structures = graphs.to_structures() if self.structures is None else self.structures[rows]
+        return apply_perturbation(structures, graphs, state.displacement, state.strain)

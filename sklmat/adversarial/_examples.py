@@ -1,15 +1,19 @@
-"""Adversarial examples with the smallest displacement that makes them, and robustness curves."""
+"""`find_adversarial_examples`: crystals predicted right as they are, and wrong when perturbed."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
 
-from sklmat.adversarial._attack import StructureAttack
-from sklmat.adversarial._attack_run import Attacked
-from sklmat.adversarial._perturb_structures import perturbed
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import AttackState, evaluate, scale
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import IndependentDirections, RandomDirections
 
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
-_BISECTIONS = 6
+_N_BISECTIONS = 6
 
 
 def find_adversarial_examples(
@@ -109,35 +113,33 @@ def find_adversarial_examples(
         random_state=random_state,
         verbose=verbose,
     )
-    attack._validate_params()
-    attacked = Attacked(estimator, X, attack)
-    reference = attacked.reference(y, _threshold(attacked, y, threshold))
-    outputs = attacked.model.outputs(attacked.graphs)
-    right = np.flatnonzero(attacked.model.error(outputs, reference) <= 0)
-    noise = attack._noise()
-    flips = find_flips(attacked, reference, right, lambda: noise)
-    table = _table(attacked, y, outputs, flips)
+    check_attack(attack)
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference(y, _threshold(run, y, threshold))
+    right = np.flatnonzero(run.network.error(run.outputs, reference) <= 0)
+    directions = IndependentDirections.seeded(random_state)
+    found = find_wrong_predictions(run, reference, right, lambda: directions)
+    table = _table(run, y, found)
     table.attrs["n_right"] = len(right)
-    if reference.threshold is not None:
-        # pandas compares attrs where tables are joined, for which arrays have no answer.
+    if not reference.has_classes:
+        # pandas compares attrs where tables are joined, which arrays cannot be.
         table.attrs["threshold"] = reference.threshold.tolist()
     return table
 
 
-def _threshold(attacked, y, threshold):
-    """How far off is wrong, ndarray of shape (T,); None for classifiers."""
-    if is_classifier(attacked.estimator):
+def _threshold(run, y, threshold):
+    """How far off is wrong, ndarray of shape () or (T,); None for classifiers."""
+    if run.network.is_classifier:
         if threshold is not None:
             raise ValueError("threshold is for regressors; a class is right or wrong")
         return None
     if threshold is None:
-        reference = attacked.reference(y)
-        errors = np.abs(attacked.model.outputs(attacked.graphs) - reference.values)
+        errors = np.abs(run.outputs - run.reference(y).values)
         return 2 * np.median(errors, axis=0)
     threshold = np.asarray(threshold, dtype=float)
     if not (threshold > 0).all():
         raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
-    n_targets = attacked.estimator.n_outputs_
+    n_targets = run.network.n_targets
     if threshold.shape not in ((), (1,), (n_targets,)):
         raise ValueError(
             f"threshold must be one number, or one for each of the {n_targets} targets, got "
@@ -146,79 +148,74 @@ def _threshold(attacked, y, threshold):
     return threshold
 
 
-def find_flips(attacked, reference, rows, make_noise, weakest=True):
-    """Weakest moves found that make predictions wrong.
+def find_wrong_predictions(
+    run: AttackRun,
+    reference: Reference,
+    rows: np.ndarray,
+    make_directions: Callable[[], RandomDirections],
+    smallest: bool = True,
+) -> list[tuple[np.ndarray, np.ndarray, AttackState]]:
+    """Perturbations that make predictions wrong.
 
     Parameters
     ----------
-    attacked : Attacked
+    run : AttackRun
     reference : Reference
     rows : ndarray of int
         Crystals to attack.
-    make_noise : callable
-        Gives the noise for a few of them, see `free_noise`.
-    weakest : bool, default=True
-        Look for weaker moves that do it too.
+    make_directions : callable
+        Gives the random directions for a chunk of them.
+    smallest : bool, default=True
+        Look for smaller perturbations that do it too.
 
     Returns
     -------
-    list of tuple (rows, fraction, Moves)
-        Of crystals that could be flipped: their rows, the fraction of the budgets that was needed,
-        and the moves.
+    list of tuple (rows, fraction, state)
+        Chunk by chunk, of crystals whose predictions could be made wrong: their rows, the fraction
+        of the budgets that was needed, and the evaluated state.
     """
-    attack = attacked.attack
     found = []
-    for part in attacked.chunks(rows):
-        search = attacked.search_in(part, reference, make_noise(), until_wrong=True)
-        moves = attack._search(search)
-        flipped = moves.error > 0
-        if flipped.any():
-            moves, fraction = moves[flipped], np.ones(flipped.sum())
-            if weakest:
-                fraction, moves = _weaken(search[flipped], moves, attack)
-            found.append((part[flipped], fraction, moves))
+    for chunk in run.chunks(rows):
+        options = run.options(make_directions(), until_wrong=True)
+        state = run.search(run.unperturbed(chunk, reference), options)
+        state = evaluate(run.network, state)
+        wrong = state.error > 0
+        if wrong.any():
+            state, fraction = state.select(wrong), np.ones(wrong.sum())
+            if smallest:
+                fraction, state = _bisect_budget(run, state, options)
+            found.append((chunk[wrong], fraction, state))
     return found
 
 
-def _weaken(search, moves, attack):
-    """Bisect the fraction of the budgets that each crystal needs."""
-    low, high = np.zeros(len(moves.error)), np.ones(len(moves.error))
-    for _ in range(_BISECTIONS):
+def _bisect_budget(run, state, options):
+    """Bisect the fraction of the budgets that makes the prediction for each crystal wrong."""
+    method = METHODS[run.attack.method]
+    low, high = np.zeros(len(state)), np.ones(len(state))
+    for _ in range(_N_BISECTIONS):
         middle = (low + high) / 2
-        trial = search.scaled(moves, middle / high)
-        if attack.method != "random":
-            trial = search(
-                attack.method,
-                attack.budget * middle,
-                attack.strain * middle,
-                n_steps=max(1, attack.n_steps // 2),
-                start=trial if attack.method == "pgd" else None,
-                best=trial if attack.method == "pgd" else None,
-            )
+        trial = scale(state, middle / high).within(state.bounds.scaled(middle))
+        trial = evaluate(run.network, method.search_smaller(run.network, trial, options))
         wrong = trial.error > 0
-        moves[wrong] = trial[wrong]
+        state = state.update(wrong, trial.select(wrong))
         high, low = np.where(wrong, middle, high), np.where(wrong, low, middle)
-    return high, moves
+    return high, state
 
 
-def _table(attacked, y, outputs, flips):
-    columns = {"index": [], "target": [], "prediction": [], "perturbed prediction": []}
-    columns |= {"smallest budget (Å)": [], "smallest strain": []}
-    columns |= {"displacement (Å)": [], "structure": []}
-    attack = attacked.attack
-    for rows, _, moves in flips:
-        ends = moves.atom_ptr[1:-1]
-        parts = np.split(moves.displacement, ends)
+def _table(run, y, found):
+    names = ("index", "target", "prediction", "perturbed prediction", "smallest budget (Å)")
+    names += ("smallest strain", "displacement (Å)", "structure")
+    columns = {name: [] for name in names}
+    for rows, _, state in found:
+        displacements = np.split(state.displacement, state.bounds.graphs.atom_ptr[1:-1])
         columns["index"] += rows.tolist()
         columns["target"] += list(np.asarray(y)[rows])
-        columns["prediction"] += list(attacked.decode(outputs[rows]))
-        columns["perturbed prediction"] += list(attacked.decode(moves.outputs))
-        columns["smallest budget (Å)"] += [np.linalg.norm(u, axis=1).max() for u in parts]
-        columns["smallest strain"] += np.linalg.norm(moves.strain, axis=(1, 2)).tolist()
-        columns["displacement (Å)"] += parts
-        graphs = attacked.graphs[rows]
-        originals = attacked.originals(rows)
-        columns["structure"] += perturbed(originals, graphs, moves.displacement, moves.strain)
-    if not attack.strain:
+        columns["prediction"] += list(run.network.decode(run.outputs[rows]))
+        columns["perturbed prediction"] += list(run.network.decode(state.outputs))
+        columns["smallest budget (Å)"] += [np.linalg.norm(u, axis=1).max() for u in displacements]
+        columns["smallest strain"] += np.linalg.norm(state.strain, axis=(1, 2)).tolist()
+        columns["displacement (Å)"] += displacements
+        columns["structure"] += run.apply_to_structures(rows, state)
+    if not run.attack.strain:
         del columns["smallest strain"]
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""Adversarial examples as a transformer: what sets them apart becomes columns."""
+"""`AdversarialFeatureBuilder`: descriptors that set adversarial examples apart, as a table."""
 
 from functools import partial
 from numbers import Integral
@@ -6,31 +6,33 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.adversarial._attack import StructureAttack
-from sklmat.adversarial._attack_run import CHUNK, Attacked
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import CHUNK, AttackRun
+from sklmat.adversarial._attack_state import draw, evaluate
+from sklmat.adversarial._attacked_network import is_graph_classifier, read_training_data
 from sklmat.adversarial._contrast import contrast
-from sklmat.adversarial._examples import find_flips
-from sklmat.adversarial._random_directions import crystal_noise
+from sklmat.adversarial._examples import find_wrong_predictions
+from sklmat.adversarial._random_directions import CrystalDirections
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
-#: Columns of the network, in their order.
+#: Names of the columns that the network gives, in their order.
 _COLUMNS = {
     "margin": "margin (log-odds)",
     "flip_budget": "flip budget (Å)",
     "spread_under_noise": "spread under noise (log-odds)",
 }
 #: Random draws over which the spread is taken.
-_DRAWS = 32
-#: Rank correlation with a better descriptor from which on another says the same.
-_SAME = 0.8
+_N_DRAWS = 32
+#: A descriptor whose rank correlation with a better one is higher is passed over.
+_HIGHEST_CORRELATION = 0.8
 
 
 class AdversarialFeatureBuilder(TableFeaturizer):
@@ -253,17 +255,14 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         estimator, attack = self._own_estimator(), self._own_attack()
         rng = check_random_state(self.random_state)
         fold_seed, self.noise_seed_ = (int(s) for s in rng.randint(2**31 - 1, size=2))
-        graphs = estimator._fit_graphs(structures, False)
-        y = estimator._check_targets(y)
-        if len(y) != len(graphs):
-            raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
+        graphs, y = read_training_data(estimator, structures, y)
         self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
         self.descriptors_, table = None, None
         self.contrast_, self.selected_ = None, []
         if "descriptors" in self.include:
             self.descriptors_ = clone(self._own_descriptors())
             table = self._describe(structures, lambda X: self.descriptors_.fit_transform(X, y))
-            self._choose(table)
+            self._select(table)
         self.estimator_ = clone(estimator).fit(graphs, y)
         self.classes_ = self.estimator_.classes_
         self.feature_names_ = [
@@ -294,7 +293,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             from sklmat.estimators import CGCNNClassifier
 
             return CGCNNClassifier()
-        if not is_classifier(self.estimator) or not hasattr(self.estimator, "_fit_graphs"):
+        if not is_graph_classifier(self.estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
                 f"{type(self.estimator).__name__}; of a number, make classes first"
@@ -303,7 +302,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _own_attack(self):
         attack = StructureAttack() if self.attack is None else self.attack
-        attack._validate_params()
+        check_attack(attack)
         if attack.estimator is not None:
             raise ValueError("attack must leave its estimator None: it attacks the reference here")
         return attack
@@ -319,24 +318,24 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return pd.DataFrame(np.asarray(table), columns=self.descriptors_.get_feature_names_out())
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
-        """What networks that have not seen a row make of it: one table row per training row."""
+        """What networks predict for rows they were not trained on: one table row for each."""
         from tqdm import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
         if isinstance(self.cv, Integral):
             cv = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
         folds = list(cv.split(np.empty((len(y), 1)), y))
-        seen = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
-        if (seen != 1).any():
-            row = int(np.argmax(seen != 1))
+        n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
+        if (n_tests != 1).any():
+            row = int(np.argmax(n_tests != 1))
             raise ValueError(
-                f"cv must put each row into one test fold; row {row} is in {seen[row]}"
+                f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
             )
         common = attack, self.noise_seed_, tuple(self.include)
         # Results one by one move the progress bar; not every backend can give them so.
         in_turn = effective_n_jobs(self.n_jobs) == 1
         work = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
-            delayed(_fold)(clone(estimator), graphs, y, train, test, *common)
+            delayed(_examine_fold)(clone(estimator), graphs, y, train, test, *common)
             for train, test in folds
         )
         bar = tqdm(
@@ -348,8 +347,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         table.insert(2, "adversarial", table["right"] & table.pop("flipped"))
         return table
 
-    def _choose(self, table):
-        """Contrast adversarial with normal examples, and keep what separates them."""
+    def _select(self, table):
+        """Contrast adversarial with normal examples, and select descriptors that separate them."""
         adversarial = self.examples_["adversarial"].to_numpy()
         normal = (self.examples_["right"] & ~self.examples_["adversarial"]).to_numpy()
         if min(adversarial.sum(), normal.sum()) < 2:
@@ -373,7 +372,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
                 f"{self.contrast_['effect size'].abs().max():.3g}; lower select"
             )
         n_most = self.select if isinstance(self.select, Integral) else len(effect)
-        self.selected_ = _unlike(table[effect.index], n_most)
+        self.selected_ = _uncorrelated(table[effect.index], n_most)
 
     def _columns(self, X, table, examples):
         """The included columns side by side."""
@@ -393,50 +392,51 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return tags
 
 
-def _fold(estimator, graphs, y, train, test, attack, seed, include):
+def _examine_fold(estimator, graphs, y, train, test, attack, seed, include):
+    """Train on some rows and examine the others."""
     fitted = estimator.fit(graphs[train], y[train])
     return _examine(fitted, graphs[test], attack, seed, {*include, "flipped"})
 
 
 def _examine(estimator, X, attack, seed, include):
-    """What a fitted network makes of crystals when they are pushed: one table row per crystal."""
-    attacked = Attacked(estimator, X, attack)
-    outputs = attacked.model.outputs(attacked.graphs)
-    reference = attacked.reference()
-    everyone = np.arange(len(attacked))
-    table = pd.DataFrame({"prediction": attacked.decode(outputs)})
+    """What a fitted network predicts for crystals, and how stable that is: one row per crystal."""
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference()
+    all_rows = np.arange(len(run))
+    table = pd.DataFrame({"prediction": run.network.decode(run.outputs)})
     if {"flipped", "flip_budget"} & set(include):
-        flipped, fraction = np.zeros(len(everyone), dtype=bool), np.ones(len(everyone))
-        # Noise begins anew for every few rows: it must not depend on how many stand before them.
-        noise = partial(crystal_noise, seed)
-        weakest = "flip_budget" in include
-        for rows, needed, _ in find_flips(attacked, reference, everyone, noise, weakest):
+        flipped, fraction = np.zeros(len(run), dtype=bool), np.ones(len(run))
+        # Directions begin anew for every chunk: they must not depend on how many rows it follows.
+        make_directions = partial(CrystalDirections, seed)
+        smallest = "flip_budget" in include
+        found = find_wrong_predictions(run, reference, all_rows, make_directions, smallest)
+        for rows, needed, _ in found:
             flipped[rows], fraction[rows] = True, needed
         table["flipped"] = flipped
     if "margin" in include:
-        table[_COLUMNS["margin"]] = -attacked.model.error(outputs, reference)
+        table[_COLUMNS["margin"]] = -run.network.error(run.outputs, reference)
     if "flip_budget" in include:
         table[_COLUMNS["flip_budget"]] = attack.budget * fraction
     if "spread_under_noise" in include:
-        parts = np.array_split(everyone, -(-len(everyone) // CHUNK))
+        chunks = np.array_split(all_rows, -(-len(run) // CHUNK))
         table[_COLUMNS["spread_under_noise"]] = np.concatenate(
             [
-                _spread(attacked.search_in(rows, reference, crystal_noise(seed)), attack)
-                for rows in parts
+                _log_odds_spread(run.network, run.unperturbed(rows, reference), seed)
+                for rows in chunks
             ]
         )
     return table
 
 
-def _spread(search, attack):
-    """Standard deviation of the log-odds over random draws."""
-    each = np.ones(len(search.room))
-    draws = [search.draw(attack.budget * each, attack.strain * each) for _ in range(_DRAWS)]
-    return np.std([draw.error for draw in draws], axis=0)
+def _log_odds_spread(network, state, seed):
+    """Standard deviation of the log-odds over random perturbations."""
+    directions = CrystalDirections(seed)
+    errors = [evaluate(network, draw(state, directions)).error for _ in range(_N_DRAWS)]
+    return np.std(errors, axis=0)
 
 
-def _unlike(table, n_most):
-    """Names of the first columns that do not go along with an earlier one."""
+def _uncorrelated(table, n_most):
+    """Names of the first columns whose rank correlation with each earlier one is not high."""
     ranks = table.rank().to_numpy()
     # Missing values have no rank; the middle one leaves the correlation to the others.
     ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0), ranks)
@@ -444,7 +444,7 @@ def _unlike(table, n_most):
     ranks /= np.linalg.norm(ranks, axis=0).clip(min=1e-300)
     kept = []
     for k in range(ranks.shape[1]):
-        if all(abs(ranks[:, k] @ ranks[:, other]) <= _SAME for other in kept):
+        if all(abs(ranks[:, k] @ ranks[:, other]) <= _HIGHEST_CORRELATION for other in kept):
             kept.append(k)
         if len(kept) == n_most:
             break

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
 
-from sklmat.adversarial._attack import StructureAttack
-from sklmat.adversarial._attack_run import Attacked
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import evaluate
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._random_directions import IndependentDirections
 
 #: Two-sided 95 % of the normal distribution.
 _Z = 1.959963984540054
@@ -80,11 +82,11 @@ def robustness_curve(
     True
     """
     budgets = np.sort(np.asarray(budgets, dtype=float))
-    unknown = set(methods) - {"random", "fgsm", "pgd"}
-    if unknown or not len(methods) or not len(budgets) or (budgets < 0).any():
+    if set(methods) - set(METHODS) or not len(methods) or not len(budgets) or (budgets < 0).any():
+        known = ", ".join(map(repr, METHODS))
         raise ValueError(
-            "methods must be some of 'random', 'fgsm', 'pgd', and budgets some numbers of 0 or "
-            f"more; got {list(methods)} and {budgets.tolist()}"
+            f"methods must be some of {known}, and budgets some numbers of 0 or more; got "
+            f"{list(methods)} and {budgets.tolist()}"
         )
     attack = StructureAttack(
         estimator,
@@ -96,52 +98,56 @@ def robustness_curve(
         random_state=random_state,
         verbose=verbose,
     )
-    attack._validate_params()
-    attacked = Attacked(estimator, X, attack)
-    reference = attacked.reference(y)
-    right = is_classifier(attacked.estimator)
-    noise = attack._noise()
+    check_attack(attack)
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference(y)
+    has_classes = reference.has_classes
+    options = run.options(IndependentDirections.seeded(random_state), until_wrong=has_classes)
     scores = {method: [] for method in methods}
-    for rows in attacked.chunks(np.arange(len(attacked))):
-        search = attacked.search_in(rows, reference, noise, until_wrong=right)
+    for rows in run.chunks(np.arange(len(run))):
+        state = evaluate(run.network, run.unperturbed(rows, reference))
         for method in methods:
-            scores[method].append(_scores(search, method, budgets, attack))
-    lines = [
-        {"method": method, "budget": budget, **_summary(values, right), "n": len(values)}
+            scores[method].append(_scores(run.network, state, METHODS[method], budgets, options))
+    rows = [
+        {"method": method, "budget": budget, **_summary(values, has_classes), "n": len(values)}
         for method in methods
         for budget, values in zip(budgets, np.concatenate(scores[method], axis=1))
     ]
-    table = pd.DataFrame(lines)
-    table.attrs["score"] = "accuracy" if right else "mean absolute error"
+    table = pd.DataFrame(rows)
+    table.attrs["score"] = "accuracy" if has_classes else "mean absolute error"
     return table
 
 
-def _scores(search, method, budgets, attack):
+def _scores(network, state, method, budgets, options):
     """Score of each crystal at each budget, ndarray of shape (n_budgets, C)."""
-    best, rows = search.still(), []
-    none = np.zeros(len(best.error))
+    scores, n_searches = [], options.n_draws if method.averages_draws else 1
     for budget in budgets:
-        each = np.full(len(none), budget)
-        if budget == 0:
-            rows.append(search.score(search.still()))
-        elif method == "random":
-            draws = [search.draw(each, none) for _ in range(attack.n_draws)]
-            rows.append(np.mean([search.score(draw) for draw in draws], axis=0))
-        elif method == "fgsm":
-            rows.append(search.score(search("fgsm", each, none)))
-        else:
-            best = search("pgd", each, none, n_steps=attack.n_steps, start=best, best=best.copy())
-            # It set out from elsewhere: the first step of an attack from the crystal itself.
-            best.keep_worse(np.ones(len(none), dtype=bool), search("fgsm", each, none))
-            rows.append(search.score(best))
-    return np.array(rows)
+        found = [state]
+        if budget > 0:
+            bounded = state.within(state.bounds.with_budget(budget))
+            found = [
+                evaluate(network, method.search_larger(network, bounded, options))
+                for _ in range(n_searches)
+            ]
+            state = found[-1]
+        scores.append(np.mean([_score(each) for each in found], axis=0))
+    return np.array(scores)
 
 
-def _summary(values, is_share):
+def _score(state):
+    """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""
+    if state.reference.has_classes:
+        return (state.error <= 0).astype(float)
+    return np.abs(state.outputs - state.reference.values).mean(axis=1)
+
+
+def _summary(values, is_fraction):
+    """The mean with its 95 % interval: Wilson's for fractions, else 1.96 standard errors."""
     n, mean = len(values), values.mean()
-    if not is_share:
-        half = _Z * values.std(ddof=1) / n**0.5 if n > 1 else np.nan
-        return {"score": mean, "lower": mean - half, "upper": mean + half}
-    centre = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * np.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
-    return {"score": mean, "lower": max(centre - half, 0.0), "upper": min(centre + half, 1.0)}
+    if not is_fraction:
+        half_width = _Z * values.std(ddof=1) / n**0.5 if n > 1 else np.nan
+        return {"score": mean, "lower": mean - half_width, "upper": mean + half_width}
+    center = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half_width = _Z / (1 + _Z**2 / n) * np.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
+    lower, upper = max(center - half_width, 0.0), min(center + half_width, 1.0)
+    return {"score": mean, "lower": lower, "upper": upper}

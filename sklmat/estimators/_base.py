@@ -52,7 +52,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
-        "adversarial": [None, HasMethods(["generate", "_trainer"])],
+        "adversarial": [None, HasMethods(["generate", "batch_transform"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
@@ -208,7 +208,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
         if self.adversarial is not None:
-            sets[0].room = self.adversarial._room(graphs[train])
+            sets[0].room = self.adversarial.batch_transform(graphs[train])
         nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
         self._keep(nets, state, graphs, used, go_on)
         return self
@@ -299,7 +299,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
             self._prepare_net(net)
             if self.adversarial is not None:
                 train = copy.copy(train)
-                train.perturb = self.adversarial._trainer(self, net.module_, train, padded)
+                train.perturb = train.room.bind(self, net.module_, train, padded)
             return train_net(
                 net,
                 train,
