@@ -1,18 +1,25 @@
-"""Crystal graphs to torch: the batch that the networks read and the data set that makes it."""
+"""Crystal graphs to torch: the batches that the networks read, and `GraphDataset`, their source."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sklmat.graphs import ElementGraphs, group_of_item, pointer_from_counts, rank_within_group
+from sklmat.graphs import (
+    CrystalGraphs,
+    ElementGraphs,
+    group_of_item,
+    pointer_from_counts,
+    rank_within_group,
+)
 
 
-class _Batch:
-    """A dataclass of tensors that can be moved."""
+class Batch:
+    """A dataclass of tensors that is moved to a device as a whole."""
 
-    def to(self, target):
+    def to(self, target: torch.device | torch.dtype | str) -> Self:
         """Move all tensors to a device, or the floating ones to another type.
 
         Parameters
@@ -25,13 +32,15 @@ class _Batch:
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                values[name] = _move(value, target)
+            if isinstance(value, torch.Tensor) and not (
+                isinstance(target, torch.dtype) and not value.is_floating_point()
+            ):
+                values[name] = value.to(target)
         return type(self)(**values)
 
 
 @dataclass(eq=False)
-class CrystalBatch(_Batch):
+class CrystalBatch(Batch):
     """Some crystals as one disconnected graph.
 
     Parameters
@@ -59,12 +68,12 @@ class CrystalBatch(_Batch):
     n_atoms: torch.Tensor
     n_dense: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.n_atoms)
 
 
 @dataclass(eq=False)
-class ElementBatch(_Batch):
+class ElementBatch(Batch):
     """Some crystals as graphs of their elements, see `ElementGraphs`.
 
     Parameters
@@ -90,17 +99,13 @@ class ElementBatch(_Batch):
     radial: torch.Tensor
     n_crystals: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_crystals
 
 
-def _move(tensor, target):
-    if isinstance(target, torch.dtype) and not tensor.is_floating_point():
-        return tensor
-    return tensor.to(target)
-
-
-def make_batch(graphs, distance=None):
+def make_batch(
+    graphs: CrystalGraphs | ElementGraphs, distance: torch.Tensor | None = None
+) -> CrystalBatch | ElementBatch:
     """Put all crystals of a container into one batch.
 
     Parameters
@@ -137,7 +142,7 @@ def make_batch(graphs, distance=None):
     )
 
 
-def _element_batch(graphs):
+def _element_batch(graphs: ElementGraphs) -> ElementBatch:
     return ElementBatch(
         atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
         crystal=torch.from_numpy(graphs.crystal_of_node),
@@ -149,7 +154,7 @@ def _element_batch(graphs):
     )
 
 
-def pad_neighbors(graphs):
+def pad_neighbors(graphs: CrystalGraphs) -> CrystalGraphs:
     """Fill up atoms that have too few neighbours as the original CGCNN does.
 
     Each missing neighbour becomes the first atom of the crystal, 1 Å beyond the cutoff. Only
@@ -168,24 +173,50 @@ def pad_neighbors(graphs):
     missing = (graphs.max_neighbors - graphs.neighbor_counts).clip(min=0)
     if not missing.any():
         return graphs
-    first = np.repeat(graphs.atom_ptr[:-1], graphs.n_atoms)
-    added = group_of_item(missing)
-    target = np.concatenate([graphs.flat_target, added])
+    padded_atom = group_of_item(missing)
+    n_padding = len(padded_atom)
+    first_atom = graphs.atom_ptr[graphs.crystal_of_atom[padded_atom]]
+    target = np.concatenate([graphs.flat_target, padded_atom])
     order = np.argsort(target, kind="stable")
-    n_added = len(added)
 
     def extended(array, values):
         return np.concatenate([array, values]).astype(array.dtype)[order]
 
-    per_crystal = np.add.reduceat(missing, graphs.atom_ptr[:-1])
+    missing_per_crystal = np.add.reduceat(missing, graphs.atom_ptr[:-1])
     return replace(
         graphs,
-        edge_source=extended(graphs.edge_source, np.zeros(n_added)),
-        edge_target=extended(graphs.edge_target, added - first[added]),
-        edge_image=extended(graphs.edge_image, np.zeros((n_added, 3))),
-        edge_distance=extended(graphs.edge_distance, np.full(n_added, graphs.cutoff + 1)),
-        edge_ptr=graphs.edge_ptr + pointer_from_counts(per_crystal),
+        edge_source=extended(graphs.edge_source, np.zeros(n_padding)),
+        edge_target=extended(graphs.edge_target, padded_atom - first_atom),
+        edge_image=extended(graphs.edge_image, np.zeros((n_padding, 3))),
+        edge_distance=extended(graphs.edge_distance, np.full(n_padding, graphs.cutoff + 1)),
+        edge_ptr=graphs.edge_ptr + pointer_from_counts(missing_per_crystal),
     )
+
+
+class BatchTransform(Protocol):
+    """What a network learns from in place of the crystals of a batch, such as perturbed ones.
+
+    `GraphDataset.transform` is called anew for each batch of the training, so that it can draw at
+    random and can depend on the weights that the network has at that moment.
+    """
+
+    def __call__(
+        self, rows: np.ndarray, generator: torch.Generator
+    ) -> CrystalGraphs | ElementGraphs:
+        """Make the graphs of one batch.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (B,), integers
+            Rows of the data set that are in the batch.
+        generator : torch.Generator
+            Source of all random numbers; its state is part of a checkpoint.
+
+        Returns
+        -------
+        CrystalGraphs or ElementGraphs of B crystals
+            In the order of `rows`, of the kind that the network reads.
+        """
 
 
 class GraphDataset(Dataset):
@@ -202,20 +233,22 @@ class GraphDataset(Dataset):
     Attributes
     ----------
     generator : torch.Generator or None
-        Deals out the batches.
-    perturb : callable or None
-        Called with the rows of a batch and the generator; gives the graphs to train on in place of
-        those rows.
-    room : object or None
-        What `perturb` knows of the crystals, kept beside them.
+        Shuffles the rows and is handed to the transform; None leaves the rows in their order.
+    transform : BatchTransform or None
+        Gives the graphs to train on in place of the rows of a batch; None leaves them as they are.
     """
 
-    def __init__(self, graphs, y=None, weight=None):
+    def __init__(
+        self,
+        graphs: CrystalGraphs | ElementGraphs,
+        y: torch.Tensor | None = None,
+        weight: torch.Tensor | None = None,
+    ):
         self.graphs = graphs
         self.y = torch.zeros(len(graphs)) if y is None else y
         self.weight = torch.ones(len(graphs)) if weight is None else weight
-        self.generator = None
-        self.perturb = self.room = None
+        self.generator: torch.Generator | None = None
+        self.transform: BatchTransform | None = None
 
     def __len__(self):
         return len(self.graphs)
@@ -225,7 +258,10 @@ class GraphDataset(Dataset):
 
     def __getitems__(self, indices):
         rows = np.asarray(indices)
-        graphs = self.graphs[rows] if self.perturb is None else self.perturb(rows, self.generator)
+        if self.transform is None:
+            graphs = self.graphs[rows]
+        else:
+            graphs = self.transform(rows, self.generator)
         return make_batch(graphs), (self.y[rows], self.weight[rows])
 
 

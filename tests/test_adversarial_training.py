@@ -67,15 +67,15 @@ def batches_seen(monkeypatch):
     seen, original = [], GraphDataset.__getitems__
 
     def spy(dataset, indices):
-        if dataset.perturb is not None and not hasattr(dataset, "watched"):
-            perturb = dataset.perturb
+        if dataset.transform is not None and not hasattr(dataset, "watched"):
+            transform = dataset.transform
 
             def watched(rows, generator):
-                graphs = perturb(rows, generator)
+                graphs = transform(rows, generator)
                 seen.append((rows, graphs))
                 return graphs
 
-            dataset.perturb, dataset.watched = watched, True
+            dataset.transform, dataset.watched = watched, True
         return original(dataset, indices)
 
     monkeypatch.setattr(GraphDataset, "__getitems__", spy)
@@ -147,7 +147,7 @@ def test_rows_for_early_stopping_stay_clean(graphs, y, monkeypatch):
     sizes, original = [], GraphDataset.__getitems__
 
     def spy(dataset, indices):
-        sizes.append((len(dataset), dataset.perturb is None))
+        sizes.append((len(dataset), dataset.transform is None))
         return original(dataset, indices)
 
     monkeypatch.setattr(GraphDataset, "__getitems__", spy)

@@ -207,9 +207,10 @@ class GraphEstimator(GraphReader, BaseEstimator):
         targets, state = self._encode_targets(y, y[scaled_on], go_on, classes)
         inputs = self._inputs(graphs)
         sets = [_dataset(inputs, targets, weight, rows) for rows in (train, valid)]
+        perturbed = None
         if self.adversarial is not None:
-            sets[0].room = self.adversarial.batch_transform(graphs[train])
-        nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule)
+            perturbed = self.adversarial.batch_transform(graphs[train])
+        nets = self._train(sets, state, seed, checkpoint, go_on, n_epochs, schedule, perturbed)
         self._keep(nets, state, graphs, used, go_on)
         return self
 
@@ -234,7 +235,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
         """Weight of each row, shape (C,), or of each target of each row, (C, n_targets)."""
         return weight
 
-    def _train(self, sets, state, seed, checkpoint, go_on, n_epochs, schedule):
+    def _train(self, sets, state, seed, checkpoint, go_on, n_epochs, schedule, perturbed):
         """Train every member of the ensemble, each from its own seed."""
         n_nets = self._n_nets
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_nets)
@@ -258,7 +259,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
             )
             for k, member_seed in enumerate(seeds)
         ]
-        common = (sets, state, key, n_epochs, schedule)
+        common = (sets, state, key, n_epochs, schedule, perturbed)
         if effective_n_jobs(self.n_jobs) > 1 and n_nets > 1:
             return Parallel(n_jobs=self.n_jobs)(
                 delayed(self._train_member)(*job, *common) for job in jobs
@@ -286,7 +287,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
                 "warm_start=False, or clone, to start over"
             )
 
-    def _train_member(self, seed, net, path, name, sets, state, key, n_epochs, schedule):
+    def _train_member(self, seed, net, path, name, sets, state, key, n_epochs, schedule, perturbed):
         train, valid = sets
         padded = net is not None and self.padded_
         with seeded(seed):
@@ -299,7 +300,7 @@ class GraphEstimator(GraphReader, BaseEstimator):
             self._prepare_net(net)
             if self.adversarial is not None:
                 train = copy.copy(train)
-                train.perturb = train.room.bind(self, net.module_, train, padded)
+                train.transform = perturbed.bind(self, net.module_, train, padded)
             return train_net(
                 net,
                 train,
