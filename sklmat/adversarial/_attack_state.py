@@ -43,7 +43,7 @@ class AttackState:
         return cls(bounds, reference, np.zeros((n_atoms, 3)), np.zeros((len(bounds), 3, 3)))
 
     def __len__(self):
-        return len(self.bounds)
+        return len(self.strain)
 
     @property
     def is_perturbed(self) -> bool:
@@ -52,6 +52,8 @@ class AttackState:
 
     def select(self, crystals: np.ndarray) -> "AttackState":
         """The state of some crystals, by a mask of shape (C,)."""
+        if crystals.all():
+            return self
         return AttackState(
             self.bounds.select(crystals),
             self.reference.select(crystals),

@@ -105,10 +105,10 @@ class AttackedNetwork:
 
     def outputs(self, graphs: CrystalGraphs) -> np.ndarray:
         """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T)."""
+        inputs = self.inputs(graphs)
         with self._without_weight_gradients(graphs):
             parts = [
-                self._joint_outputs(make_batch(self.inputs(graphs[rows])))
-                for rows in self._batches(graphs)
+                self._joint_outputs(make_batch(inputs[rows])) for rows in self._batches(graphs)
             ]
         return torch.cat(parts).double().numpy()
 
@@ -133,18 +133,15 @@ class AttackedNetwork:
         gradient : ndarray of shape (E,)
             1/Å.
         """
-        parts = []
+        inputs, parts = self.inputs(graphs), []
         with self._without_weight_gradients(graphs), torch.enable_grad():
             for rows in self._batches(graphs):
-                batch_graphs = graphs[rows]
-                inputs = self.inputs(batch_graphs)
-                batch, variable = _differentiable_batch(inputs)
-                outputs = self._joint_outputs(batch)
-                error = prediction_error(outputs.double(), reference.select(rows))
-                (gradient,) = torch.autograd.grad(error.sum(), variable)
-                gradient = _gradient_of_edges(batch_graphs, inputs, gradient.numpy())
-                parts.append((outputs.detach().double().numpy(), error.detach().numpy(), gradient))
-        return tuple(map(np.concatenate, zip(*parts)))
+                batch, variable = _differentiable_batch(inputs[rows])
+                outputs = self._joint_outputs(batch).double()
+                error = prediction_error(outputs, reference.select(rows))
+                parts.append((outputs, error, *torch.autograd.grad(error.sum(), variable)))
+        outputs, error, gradient = (torch.cat(part).detach().numpy() for part in zip(*parts))
+        return outputs, error, _gradient_of_edges(graphs, inputs, gradient)
 
     def _batches(self, graphs):
         return EvenBatches(len(graphs), self.estimator.batch_size)

@@ -83,8 +83,7 @@ def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) ->
         remaining = options.remaining(worst)
         if not remaining.any():
             return worst
-        if (remaining != active).any():
-            current, active = current.select(remaining[active]), remaining
+        current, active = current.select(remaining[active]), remaining
     return keep_worse(worst, active, evaluate(network, current))
 
 
