@@ -144,7 +144,9 @@ class AttackedNetwork:
         return outputs, error, _gradient_of_edges(graphs, inputs, gradient)
 
     def _batches(self, graphs):
-        return EvenBatches(len(graphs), self.estimator.batch_size)
+        """Slices of neighbouring crystals."""
+        batches = EvenBatches(len(graphs), self.estimator.batch_size)
+        return [slice(rows[0], rows[-1] + 1) for rows in batches]
 
     def _joint_outputs(self, batch):
         """Outputs of all members together, Tensor of shape (C, K or T) on the CPU."""
