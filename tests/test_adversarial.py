@@ -27,14 +27,16 @@ from sklmat import (
     robustness_curve,
 )
 from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import AttackState, evaluate, keep_worse
 from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._methods import METHODS, AttackMethod
 from sklmat.adversarial._perturbation import PerturbationBounds, perturbation_gradient
+from sklmat.adversarial._prediction_error import Reference
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs, move_atoms
 
 TINY = {"hidden_dim": 8, "n_conv": 2, "batch_size": 8, "random_state": 0}
 ECNET = {"hidden_dim": 8, "n_conv": 1, "batch_size": 8, "random_state": 0, "n_ensemble": 2}
-METHODS = ["random", "fgsm", "pgd"]
 
 
 def rattled_cells(n, seed=0):
@@ -862,3 +864,86 @@ def test_isolated_atoms_have_curves(regressor):
     cells = [isolated_ne(), Structure(Lattice.cubic(30.0), ["Fe"], [[0, 0, 0]])]
     curve = robustness_curve(regressor, cells, [1.0, 2.0], budgets=(0, 0.1), random_state=0)
     assert curve["score"].nunique() == 1
+
+
+# The table of methods, and the state that they work on --------------------------------------------
+
+
+def test_methods_are_offered_as_they_stand_in_their_table():
+    (options,) = StructureAttack._parameter_constraints["method"]
+    assert options.options == set(METHODS) == {"random", "fgsm", "pgd"}
+
+
+def test_a_method_is_added_by_one_entry(monkeypatch, classifier, cells, labels):
+    """Every atom goes along x."""
+
+    def along_x(network, state, options):
+        vectors = np.zeros_like(state.displacement)
+        vectors[::2, 0], vectors[1::2, 0] = 0.1, -0.1
+        return state.perturb(*state.bounds.project(vectors, state.strain))
+
+    monkeypatch.setitem(METHODS, "along x", AttackMethod(along_x, along_x, along_x))
+    curve = robustness_curve(
+        classifier, cells, labels, methods=("along x", "pgd"), budgets=(0, 0.1), n_steps=2
+    )
+    assert curve["method"].tolist() == ["along x"] * 2 + ["pgd"] * 2
+    moved = [cell.copy() for cell in cells]
+    for cell in moved:
+        for atom in range(4):
+            cell.translate_sites([atom], [0.1 * (-1) ** atom, 0, 0], frac_coords=False)
+    expected = [classifier.score(X, labels) for X in (cells, moved)]
+    np.testing.assert_allclose(curve["score"][:2], expected)
+
+
+@pytest.fixture
+def state(classifier, cells, labels):
+    """Three crystals of four atoms with known perturbations and errors."""
+    graphs = StructureToGraph().transform(cells[:3])
+    bounds = PerturbationBounds.around(graphs, 0.1, strain=0.02)
+    state = AttackState.unperturbed(bounds, Reference(np.array([0, 1, 1])))
+    return replace(
+        state.perturb(np.arange(36.0).reshape(12, 3), np.arange(27.0).reshape(3, 3, 3)),
+        outputs=np.arange(6.0).reshape(3, 2),
+        error=np.array([-1.0, 0.5, 2.0]),
+    )
+
+
+def test_a_selection_of_a_state_is_that_of_all_its_parts(state):
+    part = state.select(np.array([True, False, True]))
+    assert len(part) == len(part.bounds) == len(part.bounds.graphs) == 2
+    np.testing.assert_array_equal(part.displacement, state.displacement[[0, 1, 2, 3, 8, 9, 10, 11]])
+    np.testing.assert_array_equal(part.strain, state.strain[[0, 2]])
+    np.testing.assert_array_equal(part.outputs, state.outputs[[0, 2]])
+    np.testing.assert_array_equal(part.error, [-1, 2])
+    np.testing.assert_array_equal(part.reference.values, [0, 1])
+    np.testing.assert_array_equal(
+        part.bounds.candidates.edge_distance,
+        state.bounds.candidates[[0, 2]].edge_distance,
+    )
+
+
+def test_of_two_perturbations_the_worse_is_kept(state):
+    crystals = np.array([False, True, True])
+    other = replace(state.select(crystals), error=np.array([0.6, 1.9]))
+    other = replace(other, displacement=other.displacement + 100, outputs=other.outputs + 100)
+    kept = keep_worse(state, crystals, other)
+    np.testing.assert_array_equal(kept.error, [-1, 0.6, 2])
+    np.testing.assert_array_equal(kept.outputs, [[0, 1], [102, 103], [4, 5]])
+    changed = np.repeat([0, 100, 0], 4)[:, None]
+    np.testing.assert_array_equal(kept.displacement, state.displacement + changed)
+    # The states themselves do not change.
+    np.testing.assert_array_equal(state.error, [-1, 0.5, 2])
+
+
+def test_a_state_is_evaluated_once(state, classifier):
+    class Forbidden:
+        outputs = None
+
+    assert evaluate(Forbidden(), state) is state
+    network = AttackedNetwork.fitted(classifier)
+    new = evaluate(network, state.without_perturbation())
+    probabilities = classifier.predict_proba(state.bounds.graphs)
+    np.testing.assert_allclose(np.exp(new.outputs), probabilities, rtol=1e-5)
+    assert state.without_perturbation().error is None
+    assert not new.is_perturbed
+    assert state.is_perturbed

@@ -65,11 +65,11 @@ class StructureAttack(BaseEstimator):
 
     Notes
     -----
-    What is made as large as possible: for classifiers the log-odds of the likeliest other class
-    against the right one, of an ensemble the log-odds of its mean probabilities; unlike the
-    cross-entropy it does not vanish where the network is sure. For regressors the error, of several
-    targets the largest, in standard deviations of the training rows; where `y` is not given, the
-    distance from the clean prediction.
+    For classifiers the attack maximises the log-odds of the likeliest other class against the right
+    one, computed from the mean probabilities of an ensemble; unlike the gradient of the
+    cross-entropy, that of the log-odds does not vanish where the network is sure. For regressors it
+    maximises the error, of several targets the largest one, in standard deviations of the training
+    rows; where `y` is not given, the distance from the prediction for the unperturbed crystal.
 
     Displacements come before the strain: ``x -> (x + u)(1 + ε)`` with symmetric ε, so the lattice
     does not turn. Where symmetry leaves no gradient on any atom, "fgsm" leaves the crystal as it
@@ -80,7 +80,7 @@ class StructureAttack(BaseEstimator):
     random draw of 0.02 Å changes a quarter of the predictions for ideal mixed halides, and none
     where the graphs hold all neighbours within 5.5 Å (``cutoff=5.5, max_neighbors=None``) or
     ``neighbors="fixed"``; for relaxed ones 1 to 3 % in all three. With ``ties="truncate"`` even
-    atoms that stand still may get other neighbours among equals.
+    atoms that are not displaced may get others of the neighbours at equal distances.
 
     In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
 

@@ -157,7 +157,9 @@ class AttackedNetwork:
         outputs = torch.cat(members, dim=1).cpu()
         if self.is_classifier:
             return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(outputs.shape[1])
-        scale, shift = (torch.from_numpy(v).to(outputs.dtype) for v in (self.scale, self.shift))
+        scale, shift = (
+            torch.from_numpy(value).to(outputs.dtype) for value in (self.scale, self.shift)
+        )
         return outputs.mean(dim=1) * scale + shift
 
     @contextmanager

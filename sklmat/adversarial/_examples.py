@@ -37,8 +37,8 @@ def find_adversarial_examples(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor. Its examples say something of the data only
-        where it has not been trained on these rows.
+        CGCNN or ECNet, as a classifier or a regressor. Examples are informative only for rows that
+        it has not been trained on.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     method : {"pgd", "fgsm", "random"}, default="pgd"
@@ -212,7 +212,9 @@ def _table(run, y, found):
         columns["target"] += list(np.asarray(y)[rows])
         columns["prediction"] += list(run.network.decode(run.outputs[rows]))
         columns["perturbed prediction"] += list(run.network.decode(state.outputs))
-        columns["smallest budget (Å)"] += [np.linalg.norm(u, axis=1).max() for u in displacements]
+        columns["smallest budget (Å)"] += [
+            np.linalg.norm(displacement, axis=1).max() for displacement in displacements
+        ]
         columns["smallest strain"] += np.linalg.norm(state.strain, axis=(1, 2)).tolist()
         columns["displacement (Å)"] += displacements
         columns["structure"] += run.apply_to_structures(rows, state)

@@ -40,21 +40,24 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     A reference classifier is trained, its predictions are attacked, the crystals that it gets wrong
     only when they are perturbed are contrasted with those that stay right, and the descriptors that
-    tell the two apart are kept: the second half of the way of Wang et al. [1]_ as one transformer.
+    tell the two apart are kept: the second half of the method of Wang et al. [1]_, in one
+    transformer.
 
     Parameters
     ----------
     estimator : graph classifier, default=None
         The reference, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
-        How it is attacked; its `estimator` stays None. ``None`` takes ``StructureAttack()``.
+        How the reference is attacked; its `estimator` stays None. ``None`` takes
+        ``StructureAttack()``.
     descriptors : transformer of structures to a table, default=None
         What may be selected from, for example a ``FeatureUnion`` of featurizers. ``None`` takes
         ``DisorderFeaturizer()``.
     select : int or float, default=5
         An int keeps so many descriptors, those of the largest effects; a float all whose effect is
-        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that goes
-        along with a better one (Spearman's rank correlation above 0.8 in magnitude) is passed over.
+        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that
+        is correlated with a better one (Spearman's rank correlation above 0.8 in magnitude) is
+        passed over.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
@@ -78,7 +81,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     Attributes
     ----------
     estimator_ : graph classifier
-        The reference, fitted on all training rows; `transform` asks it.
+        The reference, fitted on all training rows; `transform` uses its predictions.
     descriptors_ : transformer
         Fitted on the training rows.
     selected_ : list of str
@@ -98,18 +101,18 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     Notes
     -----
-    **What sees what.** `fit` sees training rows only. Examples are looked for among out-of-fold
-    predictions, because a network is sure of the rows it was trained on. `fit_transform`, which a
-    ``Pipeline`` calls in training, gives the columns of the network out-of-fold too; `transform`
-    gives those of the network refitted on all training rows, so ``fit(X, y).transform(X)`` is not
-    ``fit_transform(X, y)``, as with scikit-learn's ``TargetEncoder``. Labels never enter
-    `transform`: it attacks the predicted class.
+    **Which rows are used where.** `fit` uses training rows only. Examples are looked for among
+    out-of-fold predictions, because a network is sure of the rows it was trained on.
+    `fit_transform`, which a ``Pipeline`` calls in training, gives the columns of the network
+    out-of-fold too; `transform` gives those of the network refitted on all training rows, so
+    ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)``, as with scikit-learn's
+    ``TargetEncoder``. Labels never enter `transform`: it attacks the predicted class.
 
     The contrast is between examples that are right as they are: those that the attack flips and
     those that it does not. Descriptors whose effect is undefined (constant ones) are never
     selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
-    and company; a copy that is moved or turned gets other noise, and a spread of 32 draws is an
-    estimate (good to 12 % in a test, where crystals differed by 13 to 18 %).
+    and any selection; a copy that is moved or turned gets other noise, and a spread of 32 draws is
+    an estimate (good to 12 % in a test, where crystals differed by 13 to 18 %).
 
     In the paper descriptors were built by hand after looking at the contrast, of examples under
     noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.
@@ -254,7 +257,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         structures = self._structures(X)
         estimator, attack = self._own_estimator(), self._own_attack()
         rng = check_random_state(self.random_state)
-        fold_seed, self.noise_seed_ = (int(s) for s in rng.randint(2**31 - 1, size=2))
+        fold_seed, self.noise_seed_ = rng.randint(2**31 - 1, size=2).tolist()
         graphs, y = read_training_data(estimator, structures, y)
         self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
         self.descriptors_, table = None, None
@@ -332,17 +335,18 @@ class AdversarialFeatureBuilder(TableFeaturizer):
                 f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
             )
         common = attack, self.noise_seed_, tuple(self.include)
-        # Results one by one move the progress bar; not every backend can give them so.
+        # A generator lets the progress bar move, but not every parallel backend can give one.
         in_turn = effective_n_jobs(self.n_jobs) == 1
-        work = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
+        tables = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
             delayed(_examine_fold)(clone(estimator), graphs, y, train, test, *common)
             for train, test in folds
         )
         bar = tqdm(
-            work, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
+            tables, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
         )
-        tables = [table.set_axis(test) for (_, test), table in zip(folds, bar)]
-        table = pd.concat(tables).sort_index()
+        table = pd.concat(
+            [table.set_axis(test) for (_, test), table in zip(folds, bar)]
+        ).sort_index()
         table.insert(1, "right", table["prediction"].to_numpy() == y)
         table.insert(2, "adversarial", table["right"] & table.pop("flipped"))
         return table

@@ -1,4 +1,4 @@
-"""`PerturbationBounds`: how far atoms and lattices may go; perturbations are projected onto it."""
+"""`PerturbationBounds`, the allowed displacements and strains, and the gradient in these."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
