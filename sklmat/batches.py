@@ -10,7 +10,6 @@ from torch.utils.data import Dataset
 from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
-    group_of_item,
     pointer_from_counts,
     rank_within_group,
 )
@@ -173,7 +172,7 @@ def pad_neighbors(graphs: CrystalGraphs) -> CrystalGraphs:
     missing = (graphs.max_neighbors - graphs.neighbor_counts).clip(min=0)
     if not missing.any():
         return graphs
-    padded_atom = group_of_item(missing)
+    padded_atom = np.repeat(np.arange(len(missing)), missing)
     n_padding = len(padded_atom)
     first_atom = graphs.atom_ptr[graphs.crystal_of_atom[padded_atom]]
     target = np.concatenate([graphs.flat_target, padded_atom])

@@ -294,7 +294,7 @@ def test_an_index_out_of_range_is_an_error(mixed):
 def test_chunks_leave_no_seam(monkeypatch, chunk, params):
     structures = [*alloys(5), isolated_ne(), b2_cscl(), *alloys(5)[1:3]]
     whole = element_graphs(structures, **params)
-    monkeypatch.setattr(_element_graphs, "_CHUNK", chunk)
+    monkeypatch.setattr(_element_graphs, "_CHUNK_EDGES", chunk)
     assert_same(element_graphs(structures, **params), whole, rtol=0, atol=0)
 
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
 from sklmat import CGCNNClassifier, CGCNNRegressor, GraphEmbedding, StructureToGraph
-from sklmat.graphs import _build
+from sklmat.graphs import _neighbor_search
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "readout_dim": 8, "max_epochs": 3, "random_state": 0}
 
@@ -414,8 +414,10 @@ def test_pickle_joblib_and_safe_files(graphs, structures, y, labels, tmp_path):
 
 def test_grid_search_builds_each_graph_once(structures, y, monkeypatch):
     built = []
-    original = _build.build_edges
-    monkeypatch.setattr(_build, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k))
+    original = _neighbor_search.build_edges
+    monkeypatch.setattr(
+        _neighbor_search, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k)
+    )
     pipeline = Pipeline(
         [("graphs", StructureToGraph(cache=211)), ("cgcnn", CGCNNRegressor(**TINY))]
     )

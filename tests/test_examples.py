@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from sklmat.graphs import _build
+from sklmat.graphs import _neighbor_search
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -50,8 +50,10 @@ def test_compare_with_xgboost(run_example, tmp_path, capfd):
 
 def test_tune_with_gridsearch_builds_each_graph_once(run_example, monkeypatch):
     built = []
-    original = _build.build_edges
-    monkeypatch.setattr(_build, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k))
+    original = _neighbor_search.build_edges
+    monkeypatch.setattr(
+        _neighbor_search, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k)
+    )
     shorter = {
         "make_alloys(150": "make_alloys(24",
         "test_size=30": "test_size=6",

@@ -13,9 +13,9 @@ from sklearn.utils import _safe_indexing
 from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
 from sklmat.graphs import (
     ElementGraphs,
-    _build,
+    _build_graphs,
+    _neighbor_search,
     gather_ranges,
-    group_of_item,
     pointer_from_counts,
     rank_within_group,
 )
@@ -345,7 +345,6 @@ def test_consecutive_groups_by_hand():
     counts = np.array([2, 0, 3])
     assert pointer_from_counts(counts).tolist() == [0, 2, 2, 5]
     assert pointer_from_counts([]).dtype == np.int64
-    assert group_of_item(counts).tolist() == [0, 0, 2, 2, 2]
     assert rank_within_group(counts).tolist() == [0, 1, 0, 1, 2]
     pointer, positions = gather_ranges(pointer_from_counts(counts), np.array([2, 1, 0, 2]))
     assert pointer.tolist() == [0, 3, 3, 5, 8]
@@ -358,8 +357,8 @@ def test_consecutive_groups_by_hand():
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("cache", [None, 191])
 def test_errors_name_the_row(alloys, tmp_path, monkeypatch, n_jobs, cache):
-    monkeypatch.setattr(_build, "_CHUNK_ATOMS", 40)
-    monkeypatch.setattr(_build, "_CHUNK_FILES", 2)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
     clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
     transformer = StructureToGraph(n_jobs=n_jobs, cache=cache)
     transformer.transform(alloys[:5])
@@ -393,7 +392,7 @@ def test_numpy_integers_and_other_backends(alloys, tmp_path, monkeypatch):
     graphs = build(alloys, max_neighbors=np.int64(12), cache=tmp_path / "cache")
     graphs.save(tmp_path / "graphs.safetensors")
     assert_same(CrystalGraphs.load(tmp_path / "graphs.safetensors"), plain)
-    monkeypatch.setattr(_build, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
     with parallel_config(backend="threading", n_jobs=2):
         assert_same(build(alloys), plain)
 
@@ -411,21 +410,21 @@ def test_parallel_equals_serial(alloys, tmp_path, monkeypatch):
         s.to(filename=str(paths[-1]), fmt="poscar")
     items = [*paths, *alloys]
     serial = build(items)
-    monkeypatch.setattr(_build, "_CHUNK_ATOMS", 40)
-    monkeypatch.setattr(_build, "_CHUNK_FILES", 2)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
     assert_same(build(items, n_jobs=2), serial)
     assert_same(build(items), serial)
 
 
 def test_cache_builds_each_crystal_once(alloys, tmp_path, monkeypatch):
     built = []
-    original = _build.build_edges
+    original = _neighbor_search.build_edges
 
     def counting(crystal, **settings):
         built.append(1)
         return original(crystal, **settings)
 
-    monkeypatch.setattr(_build, "build_edges", counting)
+    monkeypatch.setattr(_neighbor_search, "build_edges", counting)
     for cache in (137, tmp_path):
         built.clear()
         transformer = StructureToGraph(cache=cache)

@@ -1,14 +1,13 @@
 """Structures to graphs: flat containers, and the transformer that fills them."""
 
-from sklmat.graphs._consecutive_groups import gather_ranges as gather_ranges
-from sklmat.graphs._consecutive_groups import group_of_item as group_of_item
-from sklmat.graphs._consecutive_groups import pointer_from_counts as pointer_from_counts
-from sklmat.graphs._consecutive_groups import rank_within_group as rank_within_group
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges
+from sklmat.graphs._crystal_graphs import pointer_from_counts as pointer_from_counts
 from sklmat.graphs._element_graphs import ElementGraphs, grid_points
 from sklmat.graphs._element_graphs import radial_gradient_to_edges as radial_gradient_to_edges
 from sklmat.graphs._moved_atoms import move_atoms as move_atoms
 from sklmat.graphs._moved_atoms import nearby_pairs as nearby_pairs
+from sklmat.graphs._neighbor_search import rank_within_group as rank_within_group
 from sklmat.graphs._structure_to_graph import StructureToGraph
 
 __all__ = [

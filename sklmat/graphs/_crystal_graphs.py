@@ -1,4 +1,9 @@
-"""The flat container of crystal graphs."""
+"""`CrystalGraphs`, the flat container of crystal graphs, and the index arithmetic of such arrays.
+
+The atoms of crystals and the edges of crystals stand in flat arrays, group after group: all items
+of the first crystal, then all of the second. ``counts[g]`` is the number of items of group g, and
+``pointer[g]:pointer[g + 1]`` are their positions.
+"""
 
 import json
 import struct
@@ -6,9 +11,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
 from sklmat.graphs._crystal_arrays import CrystalArrays
-from sklmat.graphs._edges import keep_nearest
+from sklmat.graphs._neighbor_search import keep_nearest
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
 _EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
@@ -119,12 +123,12 @@ class CrystalGraphs:
     @property
     def crystal_of_atom(self):
         """Index of the crystal of each atom, ndarray of shape (N,)."""
-        return group_of_item(self.n_atoms)
+        return np.repeat(np.arange(len(self)), self.n_atoms)
 
     @property
     def crystal_of_edge(self):
         """Index of the crystal of each edge, ndarray of shape (E,)."""
-        return group_of_item(self.n_edges)
+        return np.repeat(np.arange(len(self)), self.n_edges)
 
     @property
     def flat_source(self):
@@ -435,3 +439,29 @@ def _read_safetensors(path, mmap):
         start, stop = (8 + n_header + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays, metadata
+
+
+def pointer_from_counts(counts: np.ndarray) -> np.ndarray:
+    """Position at which each group begins, and the end of the last: shape (G + 1,), int64."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def gather_ranges(pointer: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pointer and positions with which to take some groups out of a flat array.
+
+    Parameters
+    ----------
+    pointer : ndarray of shape (G + 1,)
+    groups : ndarray of integers, shape (H,)
+
+    Returns
+    -------
+    new_pointer : ndarray of shape (H + 1,)
+        Where each of these groups stands in the new array.
+    positions : ndarray of shape (number of their items,)
+        Where their items stand in the old one.
+    """
+    counts = pointer[groups + 1] - pointer[groups]
+    new_pointer = pointer_from_counts(counts)
+    shift = np.repeat(pointer[groups] - new_pointer[:-1], counts)
+    return new_pointer, np.arange(new_pointer[-1]) + shift

@@ -1,13 +1,16 @@
-"""Crystals as graphs of their elements."""
+"""`ElementGraphs`, crystals as graphs of their elements, and gradients through them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.graphs._consecutive_groups import gather_ranges, group_of_item, pointer_from_counts
+from sklmat.graphs._crystal_graphs import CrystalGraphs, gather_ranges, pointer_from_counts
+from sklmat.graphs._neighbor_search import rank_within_group
 
 #: Edges that are summed at a time, in double precision: some 200 MB.
-_CHUNK = 2**21
+_CHUNK_EDGES = 2**21
+#: Larger than any atomic number: counts the elements of each crystal apart.
+_N_ELEMENTS = 128
 
 
 @dataclass(eq=False, repr=False)
@@ -67,7 +70,14 @@ class ElementGraphs:
     spread: bool = False
 
     @classmethod
-    def from_graphs(cls, graphs, *, step=0.25, order=1, spread=False):
+    def from_graphs(
+        cls,
+        graphs: CrystalGraphs,
+        *,
+        step: float = 0.25,
+        order: int = 1,
+        spread: bool = False,
+    ) -> "ElementGraphs":
         """Sum up the edges of crystal graphs.
 
         Parameters
@@ -118,7 +128,7 @@ class ElementGraphs:
     @property
     def crystal_of_node(self):
         """Index of the crystal of each node, ndarray of shape (P,)."""
-        return group_of_item(self.n_nodes)
+        return np.repeat(np.arange(len(self)), self.n_nodes)
 
     @property
     def flat_source(self):
@@ -150,7 +160,7 @@ class ElementGraphs:
         )
 
 
-def grid_points(cutoff, step, order):
+def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
     """Distances to which the edges of `ElementGraphs` are shared out.
 
     Parameters
@@ -185,14 +195,16 @@ def _chunks(edge_ptr):
     """Slices of neighbouring crystals with few enough edges, or of one crystal."""
     start = 0
     while start < max(len(edge_ptr) - 1, 1):
-        enough = int(np.searchsorted(edge_ptr, edge_ptr[start] + _CHUNK, side="right")) - 1
-        stop = max(enough, start + 1)
+        end = np.searchsorted(edge_ptr, edge_ptr[start] + _CHUNK_EDGES, side="right")
+        stop = max(int(end) - 1, start + 1)
         yield slice(start, stop)
         start = stop
 
 
-def radial_gradient_to_edges(graphs, elements, gradient):
-    """Carry a gradient with respect to `ElementGraphs.radial` on to the distances of the edges.
+def radial_gradient_to_edges(
+    graphs: CrystalGraphs, elements: ElementGraphs, gradient: np.ndarray
+) -> np.ndarray:
+    """Gradient with respect to the distances of the edges, from that with respect to `radial`.
 
     Parameters
     ----------
@@ -204,105 +216,134 @@ def radial_gradient_to_edges(graphs, elements, gradient):
     Returns
     -------
     ndarray of shape (E,)
-        Where all atoms of an element see the same, a standard deviation has a kink; the slope
-        given there is zero.
+        Where all atoms of an element see the same, a standard deviation has a kink; its derivative
+        is taken to be zero there.
     """
-    places = _Places(graphs)
-    points, slopes = _share(
-        graphs.edge_distance, elements.cutoff, elements.step, elements.order, slope=True
-    )
-    pair, row = places.pair_of_edge, places.row_of_edge
-    n_points = len(grid_points(elements.cutoff, elements.step, elements.order))
-    by_mean = gradient[:, :n_points] / places.n_atoms
-    along = by_mean[pair[:, None], points]
+    index = _PairIndex(graphs)
+    grid = (elements.cutoff, elements.step, elements.order)
+    n_points = len(grid_points(*grid))
+    points, derivatives = _interpolation(graphs.edge_distance, *grid, derivative=True)
+    pair = index.pair_of_edge
+    by_mean = gradient[:, :n_points] / index.n_target_atoms
+    by_weight = by_mean[pair[:, None], points]
     if elements.spread:
-        shares = _share(graphs.edge_distance, elements.cutoff, elements.step, elements.order)
-        of_atom = _accumulate(row, len(places.pair_of_row), shares, n_points)
-        radial = _accumulate(pair, len(by_mean), shares, n_points) / places.n_atoms
-        deviation = of_atom - radial[places.pair_of_row]
-        spread = elements.radial[:, n_points:] * places.n_atoms
-        by_atom = np.divide(
+        environment = index.environment_of_edge
+        weights = _interpolation(graphs.edge_distance, *grid)
+        of_environment = _sum_weights(
+            environment, len(index.pair_of_environment), weights, n_points
+        )
+        mean = _sum_weights(pair, len(by_mean), weights, n_points) / index.n_target_atoms
+        deviation = of_environment - mean[index.pair_of_environment]
+        spread = elements.radial[:, n_points:] * index.n_target_atoms
+        by_deviation = np.divide(
             gradient[:, n_points:], spread, out=np.zeros_like(by_mean), where=spread > 1e-6
         )
-        along += (by_atom[places.pair_of_row] * deviation)[row[:, None], points]
-    return (along * slopes).sum(axis=1)
+        by_environment = by_deviation[index.pair_of_environment] * deviation
+        by_weight += by_environment[environment[:, None], points]
+    return (by_weight * derivatives).sum(axis=1)
 
 
-class _Places:
-    """Where each edge of some crystals counts: its pair of nodes, and its row per atom."""
+class _PairIndex:
+    """The pair of elements to which each edge of some crystals belongs.
+
+    Attributes
+    ----------
+    atomic_numbers, fraction, target, source
+        As in `ElementGraphs`.
+    n_nodes : ndarray of shape (C,)
+    n_target_atoms : ndarray of shape (Q, 1)
+        Number of atoms of the target element of each pair.
+    pair_of_edge : ndarray of shape (E,)
+    environment_of_edge : ndarray of shape (E,)
+        An environment is an atom with one of the elements around it.
+    pair_of_environment : ndarray of shape (number of environments,)
+    """
 
     def __init__(self, graphs):
-        n_crystals = len(graphs)
-        crystal = graphs.crystal_of_atom
-        nodes, node, count = np.unique(
-            crystal * 128 + graphs.atomic_numbers, return_inverse=True, return_counts=True
+        n_crystals, crystal = len(graphs), graphs.crystal_of_atom
+        nodes, node, n_atoms = np.unique(
+            crystal * _N_ELEMENTS + graphs.atomic_numbers, return_inverse=True, return_counts=True
         )
-        self.atomic_numbers = (nodes % 128).astype(np.uint8)
-        self.fraction = (count / graphs.n_atoms[nodes // 128]).astype(np.float32)
-        self.n_nodes = n_nodes = np.bincount(nodes // 128, minlength=n_crystals)
+        crystal_of_node, atomic_numbers = np.divmod(nodes, _N_ELEMENTS)
+        self.atomic_numbers = atomic_numbers.astype(np.uint8)
+        self.fraction = (n_atoms / graphs.n_atoms[crystal_of_node]).astype(np.float32)
+        self.n_nodes = n_nodes = np.bincount(crystal_of_node, minlength=n_crystals)
         node_ptr, pair_ptr = pointer_from_counts(n_nodes), pointer_from_counts(n_nodes**2)
-        of_pair = group_of_item(n_nodes**2)
+        crystal_of_pair = np.repeat(np.arange(n_crystals), n_nodes**2)
         self.target, self.source = np.divmod(
-            np.arange(pair_ptr[-1]) - pair_ptr[of_pair], n_nodes[of_pair]
+            rank_within_group(n_nodes**2), n_nodes[crystal_of_pair]
         )
-        self.n_atoms = count[node_ptr[of_pair] + self.target][:, None]
-        edge_target = graphs.flat_target
-        edge_source = node[graphs.flat_source] - node_ptr[graphs.crystal_of_edge]
-        # Pairs of an atom's crystal whose target is the element of the atom.
+        self.n_target_atoms = n_atoms[node_ptr[crystal_of_pair] + self.target][:, None]
+        # Of the pairs whose target is the element of the atom; one for each source element.
         first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
-        self.pair_of_edge = first_pair[edge_target] + edge_source
-        row_ptr = pointer_from_counts(n_nodes[crystal])
-        self.row_of_edge = row_ptr[edge_target] + edge_source
-        self.pair_of_row = np.arange(row_ptr[-1]) + np.repeat(
-            first_pair - row_ptr[:-1], n_nodes[crystal]
+        n_environments = n_nodes[crystal]
+        target_atom = graphs.flat_target
+        source_element = node[graphs.flat_source] - node_ptr[graphs.crystal_of_edge]
+        self.pair_of_edge = first_pair[target_atom] + source_element
+        first_environment = pointer_from_counts(n_environments)[:-1]
+        self.environment_of_edge = first_environment[target_atom] + source_element
+        self.pair_of_environment = np.repeat(first_pair, n_environments) + rank_within_group(
+            n_environments
         )
 
 
 def _sum_edges(graphs, step, order, spread):
     """Arrays of `ElementGraphs` for a few crystals."""
-    places = _Places(graphs)
-    shares = _share(graphs.edge_distance, graphs.cutoff, step, order)
+    index = _PairIndex(graphs)
+    weights = _interpolation(graphs.edge_distance, graphs.cutoff, step, order)
     n_points = len(grid_points(graphs.cutoff, step, order))
-    n_pairs = len(places.target)
-    radial = _accumulate(places.pair_of_edge, n_pairs, shares, n_points) / places.n_atoms
+    n_pairs = len(index.target)
+    radial = _sum_weights(index.pair_of_edge, n_pairs, weights, n_points) / index.n_target_atoms
     if spread:
-        pair = places.pair_of_row
-        of_atom = _accumulate(places.row_of_edge, len(pair), shares, n_points)
-        deviation = of_atom - radial[pair]
+        pair = index.pair_of_environment
+        of_environment = _sum_weights(index.environment_of_edge, len(pair), weights, n_points)
+        deviation = of_environment - radial[pair]
         order_by_pair = np.argsort(pair, kind="stable")
         starts = np.searchsorted(pair[order_by_pair], np.arange(n_pairs))
         squares = np.add.reduceat(deviation[order_by_pair] ** 2, starts, axis=0)
-        radial = np.hstack([radial, np.sqrt(squares / places.n_atoms)])
+        radial = np.hstack([radial, np.sqrt(squares / index.n_target_atoms)])
     return {
-        "atomic_numbers": places.atomic_numbers,
-        "fraction": places.fraction,
-        "target": places.target.astype(np.int32),
-        "source": places.source.astype(np.int32),
+        "atomic_numbers": index.atomic_numbers,
+        "fraction": index.fraction,
+        "target": index.target.astype(np.int32),
+        "source": index.source.astype(np.int32),
         "radial": radial.astype(np.float32),
-        "n_nodes": places.n_nodes,
+        "n_nodes": index.n_nodes,
     }
 
 
-def _accumulate(row, n_rows, shares, n_points):
-    """Shares of the edges summed per row and grid point, ndarray of shape (n_rows, K)."""
-    points, weights = shares
+def _sum_weights(row, n_rows, weights, n_points):
+    """Interpolation weights of edges summed by row and grid point: shape (n_rows, n_points)."""
+    points, values = weights
     flat = (row[:, None] * n_points + points).ravel()
-    total = np.bincount(flat, weights=weights.ravel(), minlength=n_rows * n_points)
+    total = np.bincount(flat, weights=values.ravel(), minlength=n_rows * n_points)
     return total.reshape(n_rows, n_points)
 
 
-def _share(distance, cutoff, step, order, slope=False):
-    """Grid points that each distance touches, and its weight at each: two arrays (E, order + 1).
+def _interpolation(distance, cutoff, step, order, derivative=False):
+    """Grid points between which each distance lies, and its weight at each.
 
-    With `slope` the derivatives of the weights (1/Å) in their place.
+    Parameters
+    ----------
+    distance : ndarray of shape (E,)
+    cutoff, step, order
+        See `grid_points`.
+    derivative : bool, default=False
+        Give the derivatives of the weights with respect to the distance (1/Å) in their place.
+
+    Returns
+    -------
+    points : ndarray of shape (E, order + 1), integers
+    weights : ndarray of shape (E, order + 1)
     """
-    x = distance.astype(np.float64) / step
+    scaled = distance.astype(np.float64) / step
     # A distance equal to the cutoff, or a rounding above it, belongs to the last interval.
-    left = np.minimum(x.astype(np.int64), _n_intervals(cutoff, step) - 1)
-    t = x - left
+    left = np.minimum(scaled.astype(np.int64), _n_intervals(cutoff, step) - 1)
+    # From 0 to 1 within the interval.
+    t = scaled - left
     if order == 1:
-        weights = [-np.ones_like(t) / step, np.ones_like(t) / step] if slope else [1 - t, t]
-    elif slope:
+        weights = [-np.ones_like(t) / step, np.ones_like(t) / step] if derivative else [1 - t, t]
+    elif derivative:
         weights = [
             -(3 * t**2 - 6 * t + 2) / (6 * step),
             (3 * t**2 - 4 * t - 1) / (2 * step),

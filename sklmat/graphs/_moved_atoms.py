@@ -1,24 +1,32 @@
-"""Graphs of crystals whose atoms have moved a little, without a new neighbour search."""
+"""`move_atoms`: graphs of displaced and strained crystals, without a new neighbour search."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from sklmat.graphs._consecutive_groups import pointer_from_counts
-from sklmat.graphs._edges import _TOLERANCE, build_edges, keep_nearest, symmetrized
+from sklmat.graphs._crystal_graphs import CrystalGraphs, pointer_from_counts
+from sklmat.graphs._neighbor_search import (
+    TOLERANCE,
+    Edges,
+    add_reverse_edges,
+    find_edges,
+    keep_nearest,
+)
 
 #: Å; how far the distance that an edge keeps, in single precision, may be off.
-_SINGLE = 1e-6
+_SINGLE_PRECISION = 1e-6
 
 
-def nearby_pairs(graphs, reach, at_least=0.0):
-    """All pairs that can be neighbours once distances have changed by `reach` at most.
+def nearby_pairs(
+    graphs: CrystalGraphs, distance_change: float | None, at_least: float = 0.0
+) -> CrystalGraphs:
+    """All pairs that can be neighbours once no distance has changed by more than a given value.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals
-    reach : float or None
-        Å. With None, no neighbours are looked for.
+    distance_change : float or None
+        Largest change of a distance (Å). With None, no neighbours are looked for.
     at_least : float, default=0.0
         Pairs up to this distance (Å) are among them in any case.
 
@@ -32,36 +40,37 @@ def nearby_pairs(graphs, reach, at_least=0.0):
     ValueError
         When the edges were chosen by a pymatgen strategy, which would have to be asked anew.
     """
-    if graphs.neighbors is not None and reach is not None:
+    if graphs.neighbors is not None and distance_change is not None:
         raise ValueError(
             f"these graphs were made by {graphs.neighbors}, whose choice cannot be repeated at "
             "every step; use neighbors='fixed'"
         )
-    edges = []
-    # Both the last neighbour and a pair itself may have changed.
     radii = np.full(len(graphs.atomic_numbers), at_least)
-    if reach is not None:
-        furthest = np.minimum(_last_distance(graphs) + 2 * reach, graphs.cutoff + reach)
-        radii = np.maximum(furthest, at_least) + graphs.tie_tolerance + _SINGLE
+    if distance_change is not None:
+        # The distance of the last neighbour may have grown, and that of a new one shrunk.
+        largest = np.minimum(
+            _last_distance(graphs) + 2 * distance_change, graphs.cutoff + distance_change
+        )
+        radii = np.maximum(largest, at_least) + graphs.tie_tolerance + _SINGLE_PRECISION
+    pairs = []
     for crystal, radius in zip(graphs.to_arrays(), np.split(radii, graphs.atom_ptr[1:-1])):
-        target, source, image, distance = build_edges(
-            crystal,
+        (found,) = find_edges(
+            [crystal],
             cutoff=float(radius.max()),
             max_neighbors=None,
             ties="complete",
             tie_tolerance=0.0,
             symmetrize=False,
         )
-        keep = distance <= radius[target]
-        edges.append((target[keep], source[keep], image[keep], distance[keep]))
-    target, source, image, distance = (np.concatenate(parts) for parts in zip(*edges))
+        pairs.append(found.select(found.distance <= radius[found.target]))
+    target, source, image, distance = (np.concatenate(parts) for parts in zip(*pairs))
     return replace(
         graphs,
         edge_target=target,
         edge_source=source,
         edge_image=image,
         edge_distance=distance.astype(np.float32),
-        edge_ptr=pointer_from_counts([len(part[0]) for part in edges]),
+        edge_ptr=pointer_from_counts([len(found.target) for found in pairs]),
     )
 
 
@@ -69,14 +78,20 @@ def _last_distance(graphs):
     """Distance of each atom's last neighbour; infinite where it has fewer than it may have."""
     last = np.full(len(graphs.atomic_numbers), np.inf)
     if graphs.max_neighbors is not None:
-        full = graphs.neighbor_counts >= graphs.max_neighbors
-        reached = np.zeros_like(last)
-        np.maximum.at(reached, graphs.flat_target, graphs.edge_distance)
-        last[full] = reached[full]
+        target = graphs.flat_target
+        full = np.bincount(target, minlength=len(last)) >= graphs.max_neighbors
+        largest = np.zeros_like(last)
+        np.maximum.at(largest, target, graphs.edge_distance)
+        last[full] = largest[full]
     return last
 
 
-def move_atoms(graphs, displacement, strain=None, pairs=None):
+def move_atoms(
+    graphs: CrystalGraphs,
+    displacement: np.ndarray,
+    strain: np.ndarray | None = None,
+    pairs: CrystalGraphs | None = None,
+) -> CrystalGraphs:
     """Graphs of crystals whose atoms are displaced, then strained with their lattice.
 
     Parameters
@@ -98,9 +113,11 @@ def move_atoms(graphs, displacement, strain=None, pairs=None):
     candidates = graphs if pairs is None else pairs
     positions, lattices = graphs.positions + displacement, graphs.lattices
     if strain is not None:
-        deform = np.eye(3) + strain
-        lattices = lattices @ deform
-        positions = np.einsum("ni,nij->nj", positions, np.repeat(deform, graphs.n_atoms, axis=0))
+        deformation = np.eye(3) + strain
+        lattices = lattices @ deformation
+        positions = np.einsum(
+            "ni,nij->nj", positions, np.repeat(deformation, graphs.n_atoms, axis=0)
+        )
     moved = replace(candidates, positions=positions, lattices=lattices)
     distance = np.linalg.norm(moved.edge_vectors, axis=1)
     if pairs is None:
@@ -109,30 +126,32 @@ def move_atoms(graphs, displacement, strain=None, pairs=None):
 
 
 def _choose_edges(graphs, distance):
-    """Keep the edges that the settings of the graphs ask for, sorted by centre and distance."""
-    target, source = graphs.flat_target, graphs.flat_source
-    inside = np.flatnonzero(distance <= graphs.cutoff + _TOLERANCE)
+    """Keep the edges that the settings of the graphs ask for, sorted by target and distance."""
+    n_atoms, target = len(graphs.atomic_numbers), graphs.flat_target
+    inside = np.flatnonzero(distance <= graphs.cutoff + TOLERANCE)
     # They were sorted before the move, so a stable sort has little to do.
     inside = inside[np.lexsort((distance[inside], target[inside]))]
-    edges = [array[inside] for array in (target, source, graphs.edge_image, distance)]
-    n_atoms = len(graphs.atomic_numbers)
+    edges = Edges(target, graphs.flat_source, graphs.edge_image, distance).select(inside)
     if graphs.max_neighbors is not None:
         keep = keep_nearest(
-            edges[0], edges[3], n_atoms, graphs.max_neighbors, graphs.ties, graphs.tie_tolerance
+            edges.target,
+            edges.distance,
+            n_atoms,
+            graphs.max_neighbors,
+            graphs.ties,
+            graphs.tie_tolerance,
         )
-        edges = [array[keep] for array in edges]
+        edges = edges.select(keep)
     if graphs.symmetrize:
-        edges = symmetrized(*edges)
-        order = np.lexsort((edges[3], edges[0]))
-        edges = [array[order] for array in edges]
-    target, source, image, distance = edges
-    crystal = graphs.crystal_of_atom[target]
-    first = graphs.atom_ptr[crystal]
+        edges = add_reverse_edges(edges)
+        edges = edges.select(np.lexsort((edges.distance, edges.target)))
+    crystal = graphs.crystal_of_atom[edges.target]
+    first_atom = graphs.atom_ptr[crystal]
     return replace(
         graphs,
-        edge_source=(source - first).astype(np.int32),
-        edge_target=(target - first).astype(np.int32),
-        edge_image=image.astype(np.int16),
-        edge_distance=distance.astype(np.float32),
+        edge_source=(edges.source - first_atom).astype(np.int32),
+        edge_target=(edges.target - first_atom).astype(np.int32),
+        edge_image=edges.image.astype(np.int16),
+        edge_distance=edges.distance.astype(np.float32),
         edge_ptr=pointer_from_counts(np.bincount(crystal, minlength=len(graphs))),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklmat.graphs._build import build_graphs, describe
+from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.structures import MIN_DISTANCE
 
@@ -153,7 +153,10 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         """Built graphs, cut to what is asked for here; they cannot be given what they lack."""
         graphs = graphs.restrict(self.cutoff, self.max_neighbors)
         wanted = {name: getattr(self, name) for name in ("ties", "tie_tolerance", "symmetrize")}
-        wanted |= {"max_neighbors": self.max_neighbors, "neighbors": describe(self.neighbors)}
+        wanted |= {
+            "max_neighbors": self.max_neighbors,
+            "neighbors": describe_strategy(self.neighbors),
+        }
         different = {k: getattr(graphs, k) for k, v in wanted.items() if getattr(graphs, k) != v}
         if different:
             raise ValueError(

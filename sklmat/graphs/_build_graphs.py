@@ -1,0 +1,174 @@
+"""`build_graphs`: the graphs of many crystals, built in chunks, by several processes, cached."""
+
+from pathlib import Path
+
+import joblib
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.graphs._cache import content_key, open_cache
+from sklmat.graphs._crystal_arrays import crystal_arrays
+from sklmat.graphs._crystal_graphs import CrystalGraphs, pointer_from_counts
+from sklmat.graphs._neighbor_search import find_edges
+from sklmat.structures import (
+    MIN_DISTANCE,
+    as_items,
+    check_distances,
+    close_atoms_error,
+    convert_structures,
+)
+
+#: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
+#: to show progress and to bound memory.
+_CHUNK_ATOMS = 20_000
+_CHUNK_FILES = 200
+
+
+def build_graphs(
+    X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings
+) -> CrystalGraphs:
+    """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
+    # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
+    settings = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
+    crystals = _read_crystals(as_items(X), n_jobs, verbose)
+
+    def build(rows):
+        chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
+        return _run(_build_chunk, chunks, crystals, n_jobs, verbose, (neighbors, settings))
+
+    cache = open_cache(cache)
+    if cache is None:
+        parts = [part for _, part in build(range(len(crystals)))]
+    else:
+        key_settings = (repr(sorted(settings.items())), describe_strategy(neighbors))
+        keys = [content_key(crystal, key_settings) for crystal in crystals]
+        parts = [cache.get(key) for key in keys]
+        for rows, graphs in build([row for row, graph in enumerate(parts) if graph is None]):
+            for row, graph in zip(rows, graphs):
+                parts[row] = cache[keys[row]] = graph
+    if not parts:
+        return _pack([], [], neighbors, settings)
+    return CrystalGraphs.concatenate(parts)
+
+
+def _read_crystals(items, n_jobs, verbose):
+    """Each crystal as `CrystalArrays`; files are read in parallel."""
+    paths = [row for row, item in enumerate(items) if isinstance(item, str | Path)]
+    if effective_n_jobs(n_jobs) == 1 or len(paths) < 2:
+        return crystal_arrays(convert_structures(items))
+    crystals = [None] * len(items)
+    others = [row for row in range(len(items)) if not isinstance(items[row], str | Path)]
+    chunks = [paths[start : start + _CHUNK_FILES] for start in range(0, len(paths), _CHUNK_FILES)]
+    chunks += [[row] for row in others]
+    for rows, read in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+        for row, crystal in zip(rows, read):
+            crystals[row] = crystal
+    return crystals
+
+
+def _read_chunk(rows, items):
+    """Read some of the items; an error names the row in the whole input."""
+    structures = []
+    for row, item in zip(rows, items):
+        try:
+            structures.extend(convert_structures([item]))
+        except InvalidStructureError as error:
+            raise InvalidStructureError(row, error.formula, error.reason) from error
+    return crystal_arrays(structures)
+
+
+def _chunk_atoms(crystals, n_jobs, neighbors):
+    """Atoms per chunk: small where building is slow, and enough chunks for all processes."""
+    if neighbors is not None:
+        return _CHUNK_ATOMS // 100
+    n_jobs = effective_n_jobs(n_jobs)
+    if n_jobs == 1:
+        return _CHUNK_ATOMS
+    n_atoms = sum(len(crystal.atomic_numbers) for crystal in crystals)
+    return min(_CHUNK_ATOMS, n_atoms // (4 * n_jobs) + 1)
+
+
+def _chunks(rows, crystals, chunk_atoms):
+    """Divide rows, in their order, into lists of about equal numbers of atoms."""
+    if not rows:
+        return []
+    n_atoms = np.cumsum([len(crystals[row].atomic_numbers) for row in rows])
+    ends = np.flatnonzero(np.diff(n_atoms // chunk_atoms)) + 1
+    return [chunk.tolist() for chunk in np.split(np.array(rows), ends)]
+
+
+def _run(function, chunks, items, n_jobs, verbose, args):
+    """Yield each chunk with what `function` makes of it, in order, under a progress bar."""
+    from tqdm import tqdm
+
+    n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
+    # Results one by one move the progress bar; not every backend can give them so.
+    backend = get_active_backend()[0]
+    in_order = n_jobs == 1 or getattr(backend, "supports_return_generator", False)
+    results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
+        delayed(function)(rows, [items[row] for row in rows], *args) for rows in chunks
+    )
+    total = sum(map(len, chunks))
+    with tqdm(total=total, unit="crystal", desc="graphs", disable=not verbose) as bar:
+        for rows, result in zip(chunks, results):
+            bar.update(len(rows))
+            yield rows, result
+
+
+def _build_chunk(rows, crystals, neighbors, settings):
+    """Graphs of some crystals; errors name their rows in the whole input."""
+    if neighbors is not None:
+        # A strategy leaves out neighbours, so its edges do not show that atoms are too close.
+        for row, crystal in zip(rows, crystals):
+            check_distances(row, crystal.to_structure())
+    edges = find_edges(crystals, neighbors, **settings)
+    for row, crystal, (target, source, _, distance) in zip(rows, crystals, edges):
+        if len(distance) and distance.min() < MIN_DISTANCE:
+            nearest = int(distance.argmin())
+            raise close_atoms_error(
+                row,
+                crystal.to_structure(),
+                target[nearest],
+                source[nearest],
+                float(distance[nearest]),
+            )
+    return _pack(crystals, edges, neighbors, settings)
+
+
+def _pack(crystals, edges, neighbors, settings):
+    """Put the arrays of crystals and their edges into one container."""
+    numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
+    target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
+    return CrystalGraphs(
+        atomic_numbers=_concatenated(numbers, np.uint8),
+        positions=_concatenated(positions, np.float64, (3,)),
+        lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
+        pbc=np.array(pbc, dtype=bool).reshape(-1, 3),
+        edge_source=_concatenated(source, np.int32),
+        edge_target=_concatenated(target, np.int32),
+        edge_image=_concatenated(image, np.int16, (3,)),
+        edge_distance=_concatenated(distance, np.float32),
+        atom_ptr=pointer_from_counts([len(part) for part in numbers]),
+        edge_ptr=pointer_from_counts([len(part) for part in target]),
+        neighbors=describe_strategy(neighbors),
+        **{**settings, "cutoff": float(settings["cutoff"])},
+    )
+
+
+def _concatenated(arrays, dtype, width=()):
+    return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
+
+
+def describe_strategy(neighbors) -> str | None:
+    """A pymatgen strategy in words: its class, its plain settings, and a digest of all of them."""
+    if neighbors is None:
+        return None
+    values = sorted(
+        (name, value)
+        for name, value in vars(neighbors).items()
+        if isinstance(value, bool | int | float | str | tuple | None)
+    )
+    text = ", ".join(f"{name}={value!r}" for name, value in values)
+    return f"{type(neighbors).__name__}({text}) {joblib.hash(vars(neighbors))[:8]}"

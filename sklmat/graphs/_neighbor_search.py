@@ -1,0 +1,186 @@
+"""Neighbour search: which atoms of a crystal are joined by edges, in plain arrays."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sklmat.graphs._crystal_arrays import CrystalArrays
+from sklmat.structures import MIN_DISTANCE
+
+#: How many neighbours, in multiples of those wanted, the first guess of the radius should hold:
+#: 1.6 closes the second shell of the close-packed lattices without a second search.
+_FIRST_GUESS = 1.6
+_GROWTH = 1.4
+#: Å; pymatgen's own, for d <= cutoff
+TOLERANCE = 1e-8
+
+
+class Edges(NamedTuple):
+    """Edges of one crystal, sorted by target, then by distance.
+
+    Parameters
+    ----------
+    target, source : ndarray of shape (E,), int32
+        Central atom and neighbour.
+    image : ndarray of shape (E, 3), int16
+        Lattice translation of the neighbour.
+    distance : ndarray of shape (E,), float64
+        Å.
+    """
+
+    target: np.ndarray
+    source: np.ndarray
+    image: np.ndarray
+    distance: np.ndarray
+
+    def select(self, index: np.ndarray) -> "Edges":
+        """Some of the edges, by a mask or by their positions."""
+        return Edges(*(array[index] for array in self))
+
+
+def find_edges(crystals: Sequence[CrystalArrays], strategy=None, **settings) -> list[Edges]:
+    """Edges of each crystal.
+
+    Parameters
+    ----------
+    crystals : sequence of CrystalArrays
+    strategy : pymatgen NearNeighbors or None
+        Chooses the neighbours; None takes all within the cutoff, or the nearest of them.
+    **settings
+        ``cutoff, max_neighbors, ties, tie_tolerance, symmetrize`` as in `StructureToGraph`.
+    """
+    if strategy is None:
+        return [build_edges(crystal, **settings) for crystal in crystals]
+    return [strategy_edges(crystal, strategy, **settings) for crystal in crystals]
+
+
+def build_edges(
+    crystal: CrystalArrays, *, cutoff, max_neighbors, ties, tie_tolerance, symmetrize
+) -> Edges:
+    """Edges of one crystal to the nearest atoms; settings as in `StructureToGraph`."""
+    n_atoms = len(crystal.positions)
+    radius = cutoff
+    # The original cuts ties in the order in which the search at the full cutoff lists them.
+    if max_neighbors is not None and ties == "complete" and crystal.pbc.all():
+        density = n_atoms / abs(np.linalg.det(crystal.lattice))
+        wanted = _FIRST_GUESS * (max_neighbors + 1)
+        radius = (3 * wanted / (4 * np.pi * density)) ** (1 / 3)
+    while True:
+        radius = min(max(radius, 2 * MIN_DISTANCE), cutoff)
+        edges = _all_pairs(crystal, radius)
+        if radius == cutoff or _is_enough(edges, n_atoms, max_neighbors, radius - tie_tolerance):
+            break
+        radius *= _GROWTH
+    return _limit(edges, n_atoms, max_neighbors, ties, tie_tolerance, symmetrize)
+
+
+def strategy_edges(
+    crystal: CrystalArrays, strategy, *, cutoff, max_neighbors, ties, tie_tolerance, symmetrize
+) -> Edges:
+    """Edges that a pymatgen ``NearNeighbors`` finds, under the same limits as ours."""
+    found = [
+        (atom, neighbor["site_index"], *neighbor["image"])
+        for atom, neighbors in enumerate(strategy.get_all_nn_info(crystal.to_structure()))
+        for neighbor in neighbors
+    ]
+    table = np.array(found, dtype=np.int64).reshape(-1, 5)
+    target, source, image = table[:, 0], table[:, 1], table[:, 2:]
+    positions = crystal.positions
+    vectors = positions[source] + image @ crystal.lattice - positions[target]
+    distance = np.linalg.norm(vectors, axis=1)
+    inside = distance <= cutoff + TOLERANCE
+    edges = _sorted_edges(Edges(target, source, image, distance).select(inside))
+    return _limit(edges, len(positions), max_neighbors, ties, tie_tolerance, symmetrize)
+
+
+def _all_pairs(crystal, radius):
+    """All pairs of atoms within the radius."""
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    target, source, image, distance = find_points_in_spheres(
+        crystal.positions,
+        crystal.positions,
+        r=radius,
+        pbc=crystal.pbc.astype(np.int64),
+        lattice=crystal.lattice,
+        tol=TOLERANCE,
+    )
+    is_pair = (target != source) | image.any(axis=1)
+    return _sorted_edges(Edges(target, source, image, distance).select(is_pair))
+
+
+def _sorted_edges(edges):
+    """Sort edges by target, then distance, equal ones in the order given; compact the integers."""
+    target, source, image, distance = edges.select(np.lexsort((edges.distance, edges.target)))
+    return Edges(target.astype(np.int32), source.astype(np.int32), image.astype(np.int16), distance)
+
+
+def _is_enough(edges, n_atoms, max_neighbors, radius):
+    """Whether every atom has its neighbours, the shell of the last one included, within radius."""
+    counts = np.bincount(edges.target, minlength=n_atoms)
+    return _last_distance(counts, edges.distance, max_neighbors).max() <= radius
+
+
+def _limit(edges, n_atoms, max_neighbors, ties, tie_tolerance, symmetrize):
+    """Keep the nearest neighbours of each atom, then add reverse edges where asked for."""
+    if max_neighbors is not None:
+        target, _, _, distance = edges
+        keep = keep_nearest(target, distance, n_atoms, max_neighbors, ties, tie_tolerance)
+        edges = edges.select(keep)
+    return _sorted_edges(add_reverse_edges(edges)) if symmetrize else edges
+
+
+def keep_nearest(
+    target: np.ndarray,
+    distance: np.ndarray,
+    n_atoms: int,
+    max_neighbors: int,
+    ties: str,
+    tie_tolerance: float,
+) -> np.ndarray:
+    """Which edges go to the nearest neighbours of their target.
+
+    Parameters
+    ----------
+    target, distance : ndarray of shape (E,)
+        Sorted by target, then by distance.
+    n_atoms : int
+    max_neighbors, ties, tie_tolerance
+        See `StructureToGraph`.
+
+    Returns
+    -------
+    ndarray of shape (E,), bool
+    """
+    counts = np.bincount(target, minlength=n_atoms)
+    if ties == "truncate":
+        return rank_within_group(counts) < max_neighbors
+    last = _last_distance(counts, distance, max_neighbors)
+    return distance <= np.repeat(last + tie_tolerance, counts)
+
+
+def rank_within_group(counts: np.ndarray) -> np.ndarray:
+    """Position of each item in its own group, counted from zero: shape (sum of counts,)."""
+    first = np.cumsum(counts) - counts
+    return np.arange(np.sum(counts)) - np.repeat(first, counts)
+
+
+def _last_distance(counts, distance, max_neighbors):
+    """Distance of the last neighbour that each atom may have; infinite where it has fewer."""
+    last = np.full(len(counts), np.inf)
+    full = counts >= max_neighbors
+    starts = np.cumsum(counts) - counts
+    last[full] = distance[starts[full] + max_neighbors - 1]
+    return last
+
+
+def add_reverse_edges(edges: Edges) -> Edges:
+    """Add the reverse of every edge that lacks it; the result is not sorted by distance."""
+    target, source, image, distance = edges
+    forward = np.column_stack([target, source, image])
+    backward = np.column_stack([source, target, -image])
+    both = np.concatenate([forward, backward])
+    unique, first = np.unique(both, axis=0, return_index=True)
+    distances = np.concatenate([distance, distance])[first]
+    return Edges(unique[:, 0], unique[:, 1], unique[:, 2:], distances)
