@@ -609,7 +609,7 @@ def test_frozen_estimators_are_attacked_like_their_own(classifier, cells, labels
     frozen = FrozenEstimator(classifier)
     ours = StructureAttack(frozen).generate(cells[:3], labels[:3])
     assert ours == StructureAttack(classifier).generate(cells[:3], labels[:3])
-    assert AttackedNetwork.fitted(frozen).estimator is classifier
+    assert AttackedNetwork.fitted(frozen).model.estimator is classifier
 
 
 # Random noise -------------------------------------------------------------------------------------

@@ -34,9 +34,8 @@ class AttackRun:
         self.attack = attack
         self.network = AttackedNetwork.fitted(estimator)
         self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-        self.graphs = self.network.read_graphs(X if self.structures is None else self.structures)
-        if len(self.graphs) == 0:
-            raise ValueError("X is empty (0 structures); there is nothing to attack")
+        model = self.network.model
+        self.graphs = model.read_graphs(X if self.structures is None else self.structures)
 
     def __len__(self):
         return len(self.graphs)
@@ -62,29 +61,21 @@ class AttackRun:
             When `y` has another length than X, classes that the estimator does not know, or values
             missing.
         """
-        network = self.network
+        targets = self.network.model.targets
         if y is not None:
-            y = network.check_targets(y)
+            y = targets.check(y)
             if len(y) != len(self):
                 raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
-        if network.is_classifier:
-            return Reference(self.outputs.argmax(axis=1) if y is None else self._class_index(y))
+        if self.network.is_classifier:
+            has_y = y is not None
+            return Reference(targets.encode(y).numpy() if has_y else self.outputs.argmax(axis=1))
         values = self.outputs if y is None else self._complete_targets(y)
         if threshold is None:
-            threshold = network.scale
+            threshold = targets.scale
         return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
 
-    def _class_index(self, y):
-        classes = self.network.classes
-        index = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        unknown = np.flatnonzero(classes[index] != y)
-        if len(unknown):
-            row, known = unknown[0], classes.tolist()
-            raise ValueError(f"row {row} has the class {y.tolist()[row]!r}, not one of {known}")
-        return index
-
     def _complete_targets(self, y):
-        values, n_targets = y.reshape(len(y), -1), self.network.n_targets
+        values, n_targets = y.reshape(len(y), -1), self.network.model.targets.n_outputs
         missing = np.flatnonzero(np.isnan(values).any(axis=1))
         if len(missing):
             raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")

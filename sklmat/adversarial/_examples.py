@@ -139,7 +139,7 @@ def _threshold(run, y, threshold):
     threshold = np.asarray(threshold, dtype=float)
     if not (threshold > 0).all():
         raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
-    n_targets = run.network.n_targets
+    n_targets = run.network.model.targets.n_outputs
     if threshold.shape not in ((), (1,), (n_targets,)):
         raise ValueError(
             f"threshold must be one number, or one for each of the {n_targets} targets, got "

@@ -6,7 +6,8 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
@@ -15,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.adversarial._attack import StructureAttack, check_attack
 from sklmat.adversarial._attack_run import CHUNK, AttackRun
 from sklmat.adversarial._attack_state import draw, evaluate
-from sklmat.adversarial._attacked_network import is_graph_classifier, read_training_data
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_wrong_predictions
 from sklmat.adversarial._random_directions import CrystalDirections
+from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
@@ -258,7 +259,10 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         estimator, attack = self._own_estimator(), self._own_attack()
         rng = check_random_state(self.random_state)
         fold_seed, self.noise_seed_ = rng.randint(2**31 - 1, size=2).tolist()
-        graphs, y = read_training_data(estimator, structures, y)
+        graphs = training_graphs(estimator, structures)
+        y = ClassTargets().check(y)
+        if len(y) != len(graphs):
+            raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
         self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
         self.descriptors_, table = None, None
         self.contrast_, self.selected_ = None, []
@@ -296,7 +300,10 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             from sklmat.estimators import CGCNNClassifier
 
             return CGCNNClassifier()
-        if not is_graph_classifier(self.estimator):
+        estimator = self.estimator
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        if not is_classifier(estimator) or not is_graph_estimator(estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
                 f"{type(self.estimator).__name__}; of a number, make classes first"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
 
 from sklmat.adversarial._attack_state import AttackState
 from sklmat.adversarial._attacked_network import AttackedNetwork
@@ -10,6 +9,8 @@ from sklmat.adversarial._methods import METHODS, SearchOptions
 from sklmat.adversarial._perturbation import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.batches import BatchTransform, GraphDataset
+from sklmat.estimators import GraphModel
 
 #: Probability that a crystal of a batch is perturbed.
 _PERTURBED_FRACTION = 0.5
@@ -29,25 +30,24 @@ class PerturbedBatches:
         self.attack = attack
         self.bounds = bounds
 
-    def bind(self, estimator, module, dataset, is_padded: bool) -> "BoundPerturbedBatches":
+    def bind(self, model: GraphModel, dataset: GraphDataset) -> BatchTransform:
         """The batch transform that attacks one network in training.
 
         Parameters
         ----------
-        estimator : graph estimator
-            Says what `module` reads, and whether it learns classes.
-        module : torch module
-        dataset : GraphDataset of the training rows
-        is_padded : bool
-            Whether the network knows missing neighbours as the original CGCNN does.
+        model : GraphModel
+            Of this network alone.
+        dataset : GraphDataset
+            Of the training rows.
 
         Returns
         -------
         BoundPerturbedBatches
         """
-        reference = training_reference(dataset, is_classifier(estimator))
+        reference = training_reference(dataset, model.is_classifier)
+        # In training the outputs stay in units of the scaled targets.
         n_targets = 0 if reference.has_classes else reference.values.shape[1]
-        network = AttackedNetwork.in_training(estimator, module, is_padded, n_targets)
+        network = AttackedNetwork(model, np.ones(n_targets), np.zeros(n_targets))
         return BoundPerturbedBatches(self.attack, self.bounds, network, reference)
 
 
@@ -92,14 +92,14 @@ class BoundPerturbedBatches:
         if chosen.any():
             found = self._search(state.select(chosen), IndependentDirections(random))
             state = state.update(chosen, found)
-        return self.network.inputs(bounds.perturb(state.displacement, state.strain))
+        return self.network.model.inputs(bounds.perturb(state.displacement, state.strain))
 
     def _search(self, state, directions):
         options = SearchOptions(directions, self.attack.n_steps, self.attack.n_draws)
         return METHODS[self.attack.method].search(self.network, state, options)
 
 
-def training_reference(dataset, has_classes: bool) -> Reference:
+def training_reference(dataset: GraphDataset, has_classes: bool) -> Reference:
     """What a network should predict for the training rows; missing targets are never wrong."""
     if has_classes:
         return Reference(dataset.y.numpy())

@@ -300,7 +300,10 @@ class GraphEstimator(GraphReader, BaseEstimator):
             self._prepare_net(net)
             if self.adversarial is not None:
                 train = copy.copy(train)
-                train.transform = perturbed.bind(self, net.module_, train, padded)
+                from sklmat.estimators._graph_model import GraphModel
+
+                model = GraphModel(self, [net.module_], None, padded)
+                train.transform = perturbed.bind(model, train)
             return train_net(
                 net,
                 train,
