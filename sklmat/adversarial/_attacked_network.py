@@ -35,7 +35,9 @@ class AttackedNetwork:
     ):
         self.model = model
         self.is_classifier = model.is_classifier
-        self.scale, self.shift = scale, shift
+        self.batch_size = model.batch_size
+        if not self.is_classifier:
+            self.scale, self.shift = torch.from_numpy(scale), torch.from_numpy(shift)
 
     @classmethod
     def fitted(cls, estimator) -> "AttackedNetwork":
@@ -101,7 +103,7 @@ class AttackedNetwork:
 
     def _batches(self, graphs):
         """Slices of neighbouring crystals."""
-        batches = EvenBatches(len(graphs), self.model.batch_size)
+        batches = EvenBatches(len(graphs), self.batch_size)
         return [slice(rows[0], rows[-1] + 1) for rows in batches]
 
     def _joint_outputs(self, batch):
@@ -111,10 +113,7 @@ class AttackedNetwork:
         outputs = self.model.outputs(batch).cpu()
         if self.is_classifier:
             return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(outputs.shape[1])
-        scale, shift = (
-            torch.from_numpy(value).to(outputs.dtype) for value in (self.scale, self.shift)
-        )
-        return outputs.mean(dim=1) * scale + shift
+        return outputs.mean(dim=1) * self.scale.to(outputs.dtype) + self.shift.to(outputs.dtype)
 
     @contextmanager
     def _without_weight_gradients(self, graphs):
@@ -125,7 +124,7 @@ class AttackedNetwork:
         ]
         for module in self.model.modules:
             module.eval().requires_grad_(False)
-        n_edges = graphs.n_edges.mean() * min(self.model.batch_size, len(graphs))
+        n_edges = graphs.n_edges.mean() * min(self.batch_size, len(graphs))
         try:
             with torch.no_grad(), suitable_threads(self.model.modules[0], n_edges):
                 yield
