@@ -91,11 +91,11 @@ tqdm.tqdm.display = lambda *args, **kwargs: None
 warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
 
 
-def resolve_room(app, env, node, contnode):
+def resolve_module(app, env, node, contnode):
     """Let ``sklmat.graphs.CrystalGraphs`` lead to where ``sklmat.CrystalGraphs`` is described."""
     first, _, rest = node.get("reftarget", "").partition(".")
-    room, _, name = rest.partition(".")
-    if first != "sklmat" or name.partition(".")[0] not in sklmat.__all__ or room in sklmat.__all__:
+    module, _, name = rest.partition(".")
+    if first != "sklmat" or name.partition(".")[0] not in sklmat.__all__ or module in sklmat.__all__:
         return None
     return env.get_domain("py").resolve_xref(
         env, node["refdoc"], app.builder, "obj", f"sklmat.{name}", node, contnode
@@ -110,5 +110,5 @@ def skip_foreign(app, what, name, obj, skip, options):
 
 def setup(app):
     """Connect the handlers."""
-    app.connect("missing-reference", resolve_room)
+    app.connect("missing-reference", resolve_module)
     app.connect("autodoc-skip-member", skip_foreign)

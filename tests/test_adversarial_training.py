@@ -21,6 +21,7 @@ from sklmat import (
     load_cgcnn_checkpoint,
 )
 from sklmat.batches import GraphDataset
+from sklmat.estimators import GraphModel
 from sklmat.graphs import ElementGraphs
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "batch_size": 5, "max_epochs": 3, "random_state": 0}
@@ -256,7 +257,8 @@ def test_fine_tuned_originals_keep_their_padding(neighbors, data_home, batches_s
         atom_init=home / "data" / "sample-regression" / "atom_init.json",
     )
     cells = [sparse_cell(), *random_alloys(2)]
-    expected = model._graphs(cells)
+    graph_model = GraphModel.of(model)
+    expected = graph_model.pad(graph_model.read_graphs(cells))
     attack = StructureAttack(neighbors=neighbors, n_steps=1)
     model.set_params(warm_start=True, max_epochs=4, random_state=0, adversarial=attack)
     model.fit(cells, model.predict(cells))

@@ -20,6 +20,7 @@ from skorch.callbacks import Callback
 from sklmat import CGCNNRegressor, ECNetClassifier, ECNetRegressor, StructureToGraph
 from sklmat.batches import make_batch
 from sklmat.elements import element_symbols
+from sklmat.estimators import GraphModel
 
 TINY = {
     "hidden_dim": 8,
@@ -77,7 +78,7 @@ def changed(before, after):
 
 def of_members(model, graphs):
     """Predictions of the members in the unit of y, ndarray of shape (C, M, T)."""
-    elements = model._inputs(graphs)
+    elements = GraphModel.of(model).inputs(graphs)
     with torch.no_grad():
         outputs = model.net_.module_.eval()(make_batch(elements)).double().numpy()
     return outputs * model.y_scale_ + model.y_mean_
@@ -214,7 +215,7 @@ def test_what_cannot_be_learned_from_is_named(graphs, both, y):
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         ECNetRegressor(**TINY).fit(graphs, empty)
     stopping = ECNetRegressor(**TINY, early_stopping=True, validation_fraction=0.25)
-    _, valid = stopping._split(y, stopping._seed(None))
+    _, valid = stopping._split(y, stopping._training_seed())
     empty[valid, 1] = 1.0
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         stopping.fit(graphs, empty)
@@ -322,7 +323,7 @@ def test_classifier_learns(structures, graphs, labels):
 
 def test_probabilities_are_averaged_over_the_members(graphs, labels):
     model = ECNetClassifier(**TINY).fit(graphs, labels)
-    elements = model._inputs(graphs)
+    elements = GraphModel.of(model).inputs(graphs)
     with torch.no_grad():
         logits = model.net_.module_.eval()(make_batch(elements)).double().numpy()
     odds = np.exp(logits)
@@ -377,7 +378,7 @@ def test_elements_are_those_that_were_learned_from(structures, y):
     assert 79 in tuned.elements_
     assert 79 not in clone(model).fit(gold, y, sample_weight=weight).elements_
     stopping = clone(model).set_params(early_stopping=True)
-    _, watched = stopping._split(y, stopping._seed(None))
+    _, watched = stopping._split(y, stopping._training_seed())
     order = np.r_[watched[0], np.delete(np.arange(len(y)), watched[0])]
     stopping.fit([gold[k] for k in np.argsort(order)], y)
     with pytest.raises(ValueError, match="contains Au"):
@@ -386,7 +387,7 @@ def test_elements_are_those_that_were_learned_from(structures, y):
 
 def test_early_stopping_needs_something_to_watch(graphs, both):
     model = ECNetRegressor(**TINY, early_stopping=True)
-    _, watched = model._split(both, model._seed(None))
+    _, watched = model._split(both, model._training_seed())
     weight = np.ones(len(both))
     weight[watched] = 0
     with pytest.raises(ValueError, match="nothing to watch"):
@@ -452,7 +453,7 @@ def test_early_stopping_goes_back_to_the_best(graphs, both):
     losses = [row["valid_loss"] for row in model.fit(graphs, both).history_]
     assert len(losses) == model.n_iter_ < 80
     assert np.argmin(losses) == len(losses) - 4
-    train, valid = model._split(both, model._seed(None))
+    train, valid = model._split(both, model._training_seed())
     np.testing.assert_allclose(model.y_mean_, both[train].mean(axis=0))
     members = (of_members(model, graphs[valid]) - both[valid, None]) / model.y_scale_
     assert np.abs(members).mean(axis=(0, 2)).sum() == pytest.approx(min(losses), rel=1e-4)
@@ -758,7 +759,7 @@ def test_contributions_add_up_to_the_prediction(structures, y, pool):
 
 def test_contributions_are_what_single_elements_add(graphs, y):
     model = ECNetRegressor(**TINY).fit(graphs, y)
-    elements = model._inputs(graphs)
+    elements = GraphModel.of(model).inputs(graphs)
     with torch.no_grad():
         values = model.net_.module_.eval().contributions(make_batch(elements))[:, :, 0].mean(dim=1)
     shares = model.element_contributions(graphs)

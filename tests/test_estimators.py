@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
 from sklmat import CGCNNClassifier, CGCNNRegressor, GraphEmbedding, StructureToGraph
+from sklmat.estimators import GraphModel
 from sklmat.graphs import _neighbor_search
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "readout_dim": 8, "max_epochs": 3, "random_state": 0}
@@ -131,7 +132,10 @@ def test_ensemble_spread(graphs, y):
     model = CGCNNRegressor(**TINY, n_ensemble=3).fit(graphs, y)
     mean, std = model.predict(graphs, return_std=True)
     single = np.stack(
-        [run[:, 0] * model.y_scale_[0] + model.y_mean_[0] for run in model._outputs(graphs)]
+        [
+            run[:, 0] * model.y_scale_[0] + model.y_mean_[0]
+            for run in GraphModel.of(model).predict_outputs(graphs)
+        ]
     )
     np.testing.assert_allclose(mean, single.mean(axis=0))
     np.testing.assert_allclose(std, single.std(axis=0))
@@ -236,7 +240,7 @@ def test_early_stopping_stops_and_goes_back_to_the_best(graphs, y):
     losses = [row["valid_loss"] for row in model.history_]
     assert len(losses) == model.n_iter_ < 60
     assert np.argmin(losses) == len(losses) - 4
-    train, valid = model._split(y, model._seed(None))
+    train, valid = model._split(y, model._training_seed())
     assert not set(train) & set(valid)
     scaled = (model.predict(graphs)[valid] - y[valid]) / model.y_scale_[0]
     assert np.abs(scaled).mean() == pytest.approx(min(losses), rel=1e-4)
@@ -251,7 +255,7 @@ def test_classifiers_validate_on_classes_in_proportion(graphs):
 
 def test_scaling_uses_training_rows_only(graphs, y):
     model = CGCNNRegressor(**TINY, early_stopping=True, validation_fraction=0.25).fit(graphs, y)
-    train, _ = model._split(y, model._seed(None))
+    train, _ = model._split(y, model._training_seed())
     assert len(train) == 12
     assert model.y_mean_[0] == pytest.approx(y[train].mean())
 

@@ -23,6 +23,7 @@ from sklmat import (
     StructureFeaturizer,
     StructureToGraph,
 )
+from sklmat.estimators import GraphModel
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.inspection._attribution_methods import AtomModel
 
@@ -98,12 +99,16 @@ def test_baseline_is_the_crystal_of_average_atoms(model, alloys, method):
 
 def test_average_atom_of_a_mixed_background(model, alloys):
     X = alloys[0]
-    average = AtomModel(model, model._graphs(X), None, np.ones(1), 0.0).average
+    average = AtomModel(
+        GraphModel.of(model), GraphModel.of(model).read_graphs(X), None, np.ones(1), 0.0
+    ).average
     vectors = model.net_.module_.element_vectors
     numbers = [z for s in X for z in s.atomic_numbers]
     assert_allclose(average, vectors[numbers].mean(dim=0), atol=1e-6)
     explicit = site_attribution(model, X[:2], background=X)
-    assert_array_equal(explicit, site_attribution(model, X[:2], background=model._graphs(X)))
+    assert_array_equal(
+        explicit, site_attribution(model, X[:2], background=GraphModel.of(model).read_graphs(X))
+    )
     assert_allclose(
         explicit["attribution"], site_attribution(model, X)["attribution"][:8], atol=1e-5
     )
@@ -138,8 +143,10 @@ def test_shapley_values_of_two_sites_by_hand(model, alloys):
 
 def test_integrated_gradients_by_finite_differences(model, alloys):
     X = alloys[0][:1]
-    graphs = model._graphs(X)
-    atoms = AtomModel(model, graphs, alloys[0], model.y_scale_, float(model.y_mean_[0]))
+    graphs = GraphModel.of(model).read_graphs(X)
+    atoms = AtomModel(
+        GraphModel.of(model), graphs, alloys[0], model.y_scale_, float(model.y_mean_[0])
+    )
     own = atoms.vectors(graphs.atomic_numbers)
     way, step = own - atoms.average, 0.02
     expected = np.zeros(4)

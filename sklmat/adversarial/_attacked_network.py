@@ -14,7 +14,7 @@ from sklmat.graphs import (
     radial_gradient_to_edges,
     rank_within_group,
 )
-from sklmat.training import EvenBatches, suitable_threads
+from sklmat.training import suitable_threads
 
 
 class AttackedNetwork:
@@ -35,7 +35,6 @@ class AttackedNetwork:
     ):
         self.model = model
         self.is_classifier = model.is_classifier
-        self.batch_size = model.batch_size
         if not self.is_classifier:
             self.scale, self.shift = torch.from_numpy(scale), torch.from_numpy(shift)
 
@@ -102,9 +101,8 @@ class AttackedNetwork:
         return outputs, error, _gradient_of_edges(graphs, inputs, gradient)
 
     def _batches(self, graphs):
-        """Slices of neighbouring crystals."""
-        batches = EvenBatches(len(graphs), self.batch_size)
-        return [slice(rows[0], rows[-1] + 1) for rows in batches]
+        """Slices of neighbouring crystals, which are taken from graphs without a copy."""
+        return [slice(rows[0], rows[-1] + 1) for rows in self.model.batches(graphs)]
 
     def _joint_outputs(self, batch):
         """Outputs of all members together, Tensor of shape (C, K or T) on the CPU."""
@@ -124,7 +122,7 @@ class AttackedNetwork:
         ]
         for module in self.model.modules:
             module.eval().requires_grad_(False)
-        n_edges = graphs.n_edges.mean() * min(self.batch_size, len(graphs))
+        n_edges = graphs.n_edges.mean() * min(self.model.batch_size, len(graphs))
         try:
             with torch.no_grad(), suitable_threads(self.model.modules[0], n_edges):
                 yield

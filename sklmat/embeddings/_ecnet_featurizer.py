@@ -1,4 +1,4 @@
-"""Crystals as a table of composition, lattice and elemental feature vectors."""
+"""`ECNetFeaturizer`: composition, lattice and elemental vectors of a trained ECNet as a table."""
 
 from numbers import Integral
 from pathlib import Path
@@ -9,8 +9,14 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
-from sklmat.embeddings._networks import is_trained, trained_network, untrained_network
-from sklmat.estimators import ECNetRegressor
+from sklmat.estimators import (
+    ECNetRegressor,
+    GraphModel,
+    fitted_source,
+    is_fitted_source,
+    training_graphs,
+    unfitted_clone,
+)
 from sklmat.features import CompositionFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
@@ -233,10 +239,10 @@ class ECNetFeaturizer(TableFeaturizer):
         composition = CompositionFeaturizer(lattice=self.lattice, properties=())
         leading = composition.fit_transform(structures)
         items = X if is_graphs(X) else structures
-        if is_trained(self.estimator):
-            graphs = network._graphs(items)
+        if is_fitted_source(self.estimator):
+            graphs = GraphModel.of(network).read_graphs(items)
         else:
-            graphs = network._fit_graphs(items, False)
+            graphs = training_graphs(network, items)
             network.fit(graphs, y)
         vectors, crystal, numbers, _ = network.elemental_vectors(graphs)
         self.estimator_, self.composition_ = network, composition
@@ -245,12 +251,12 @@ class ECNetFeaturizer(TableFeaturizer):
 
     def _network(self, y):
         """The network that is trained already, or the one to train."""
-        if is_trained(self.estimator):
-            network = trained_network(self.estimator)
+        if is_fitted_source(self.estimator):
+            network = fitted_source(self.estimator)
         else:
             default = ECNetRegressor(n_jobs=self.n_jobs, verbose=self.verbose)
             estimator = default if self.estimator is None else self.estimator
-            network = untrained_network(estimator, y, "ECNetFeaturizer")
+            network = unfitted_clone(estimator, y, "ECNetFeaturizer")
             if self.random_state is not None:
                 network.set_params(random_state=self.random_state)
         if not hasattr(network, "elemental_vectors"):
@@ -293,7 +299,7 @@ class ECNetFeaturizer(TableFeaturizer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = not is_trained(self.estimator)
+        tags.target_tags.required = not is_fitted_source(self.estimator)
         return tags
 
 

@@ -1,4 +1,4 @@
-"""Crystals as the pooled vectors of a graph network."""
+"""`GraphEmbedding`: crystals as the pooled vectors of a trained graph network."""
 
 from pathlib import Path
 
@@ -7,8 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.embeddings._networks import is_trained, trained_network, untrained_network
-from sklmat.estimators import CGCNNRegressor
+from sklmat.estimators import CGCNNRegressor, fitted_source, is_fitted_source, unfitted_clone
 
 
 class GraphEmbedding(TransformerMixin, BaseEstimator):
@@ -66,11 +65,11 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
         """
         # A FrozenEstimator passes attributes on, so it has an embed exactly if what it holds does.
         self._validate_params()
-        if is_trained(self.estimator):
-            self.estimator_ = trained_network(self.estimator)
+        if is_fitted_source(self.estimator):
+            self.estimator_ = fitted_source(self.estimator)
         else:
             estimator = CGCNNRegressor() if self.estimator is None else self.estimator
-            self.estimator_ = untrained_network(estimator, y, "GraphEmbedding").fit(X, y)
+            self.estimator_ = unfitted_clone(estimator, y, "GraphEmbedding").fit(X, y)
         configs = [net.module_.config for net in self.estimator_.nets_]
         self.n_features_out_ = sum(c["hidden_dim"] * c.get("n_members", 1) for c in configs)
         return self
@@ -109,5 +108,5 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
-        tags.target_tags.required = not is_trained(self.estimator)
+        tags.target_tags.required = not is_fitted_source(self.estimator)
         return tags

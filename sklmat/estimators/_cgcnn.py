@@ -1,13 +1,13 @@
-"""CGCNN as a regressor and a classifier."""
+"""`CGCNNRegressor` and `CGCNNClassifier`: crystal graph convolutional networks."""
 
 from numbers import Integral, Real
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.elements import element_vectors
+from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._base import GraphEstimator
-from sklmat.estimators._targets import GraphClassifier, GraphRegressor
+from sklmat.estimators._graph_classifier import GraphClassifier
+from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.networks import CGCNN
 
 _XIE2018 = {
@@ -25,39 +25,35 @@ _XIE2018 = {
 }
 
 
-class _CGCNN:
-    """What the two CGCNN estimators share."""
+class CGCNNArchitecture(Architecture):
+    """Crystal graph convolutions on the crystal graphs themselves."""
 
-    _parameter_constraints = {
-        **GraphEstimator._parameter_constraints,
-        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_conv": [Interval(Integral, 1, None, closed="left")],
-        "readout_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_readout": [Interval(Integral, 0, None, closed="left")],
-        "gaussian_step": [Interval(Real, 0, None, closed="neither")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "optimizer": [StrOptions({"adam", "sgd"})],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-    }
+    network_class = CGCNN
 
-    def _net_settings(self):
-        settings = super()._net_settings()
-        return {**settings, "optimizer": self.optimizer, "momentum": self.momentum}
-
-    def _architecture(self):
+    def settings(self, estimator):
+        """Widths and depths, the basis and the dropout."""
         names = ("hidden_dim", "n_conv", "readout_dim", "n_readout", "gaussian_step", "dropout")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(estimator, name) for name in names}
 
-    def _make_network(self, n_outputs, inputs):
-        return CGCNN(
-            torch.from_numpy(element_vectors(self.atom_init)[0]),
-            n_outputs,
-            cutoff=inputs.cutoff,
-            **self._architecture(),
-        )
+    def optimizer_settings(self, estimator):
+        """Adam, or stochastic gradient descent with momentum as in the original."""
+        return {"optimizer": estimator.optimizer, "momentum": estimator.momentum}
 
 
-class CGCNNRegressor(_CGCNN, GraphRegressor):
+_CONSTRAINTS = {
+    **GraphEstimator._parameter_constraints,
+    "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+    "n_conv": [Interval(Integral, 1, None, closed="left")],
+    "readout_dim": [Interval(Integral, 1, None, closed="left")],
+    "n_readout": [Interval(Integral, 0, None, closed="left")],
+    "gaussian_step": [Interval(Real, 0, None, closed="neither")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "optimizer": [StrOptions({"adam", "sgd"})],
+    "momentum": [Interval(Real, 0, 1, closed="left")],
+}
+
+
+class CGCNNRegressor(GraphRegressor):
     """Crystal graph convolutional network for numbers, one or several per crystal.
 
     Targets are scaled to mean 0 and standard deviation 1 over the training rows, and predictions
@@ -136,6 +132,8 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         The trained net, the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
         All of them.
+    elements_ : ndarray of int
+        Atomic numbers of the elements in the training rows.
     history_ : list of dict
         ``member``, ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping), ``lr`` and
         ``dur`` (s) of each epoch.
@@ -185,8 +183,9 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
     True
     """
 
+    architecture = CGCNNArchitecture()
     _parameter_constraints = {
-        **_CGCNN._parameter_constraints,
+        **_CONSTRAINTS,
         "loss": [StrOptions({"mae", "mse", "huber"})],
     }
     _presets = {"xie2018": {**_XIE2018, "loss": "mse"}}
@@ -253,7 +252,7 @@ class CGCNNRegressor(_CGCNN, GraphRegressor):
         self.verbose = verbose
 
 
-class CGCNNClassifier(_CGCNN, GraphClassifier):
+class CGCNNClassifier(GraphClassifier):
     """Crystal graph convolutional network for two or more classes.
 
     Parameters
@@ -329,6 +328,8 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
         The trained net, the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
         All of them.
+    elements_ : ndarray of int
+        Atomic numbers of the elements in the training rows.
     history_ : list of dict
         ``member``, ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping), ``lr`` and
         ``dur`` (s) of each epoch.
@@ -379,8 +380,9 @@ class CGCNNClassifier(_CGCNN, GraphClassifier):
     True
     """
 
+    architecture = CGCNNArchitecture()
     _parameter_constraints = {
-        **_CGCNN._parameter_constraints,
+        **_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _presets = {"xie2018": {**_XIE2018, "dropout": 0.5, "lr": 0.01}}

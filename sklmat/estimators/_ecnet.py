@@ -1,13 +1,125 @@
-"""ECNet as a regressor and a classifier."""
+"""`ECNetRegressor` and `ECNetClassifier`: element-convolution networks."""
 
-import numpy as np
-from sklearn.utils._param_validation import StrOptions
+from numbers import Integral, Real
+from pathlib import Path
 
-from sklmat.estimators._element_base import WANG2022, ElementEstimator
-from sklmat.estimators._targets import GraphClassifier, GraphRegressor
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklmat.elements import element_vectors
+from sklmat.estimators._architecture import Architecture
+from sklmat.estimators._base import GraphEstimator
+from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_table
+from sklmat.estimators._graph_classifier import GraphClassifier
+from sklmat.estimators._graph_regressor import GraphRegressor
+from sklmat.estimators._targets import RegressionTargets
+from sklmat.graphs import ElementGraphs
+from sklmat.networks import ECNet
+
+#: Points of the grid on which a filter of Gaussians is interpolated: enough for single precision.
+_FINE_GRID = 1024
+
+_WANG2022 = {
+    "atom_init": "onehot",
+    "radial_filter": "gaussian",
+    "radial_spread": False,
+    "hidden_dim": 128,
+    "n_filters": 64,
+    "n_conv": 3,
+    "tower_dims": (128, 64),
+    "activation": "shifted_softplus",
+    "normalize": False,
+    "dropout": 0.0,
+    "max_epochs": 500,
+    "batch_size": 128,
+    "lr": 0.001,
+    "lr_schedule": "constant",
+    "weight_decay": 0.0,
+    "n_ensemble": 1,
+}
 
 
-class ECNetRegressor(ElementEstimator, GraphRegressor):
+class ECNetArchitecture(Architecture):
+    """Element convolutions on partial radial distributions; one module holds all members."""
+
+    network_class = ECNet
+    default_cutoff = 6.0
+    default_max_neighbors = None
+    members_share_network = True
+
+    def settings(self, estimator):
+        """Widths and depths, the filters, and the number of members."""
+        if not all(isinstance(width, Integral) and width > 0 for width in estimator.tower_dims):
+            raise ValueError(
+                f"tower_dims must hold whole numbers above 0, got {estimator.tower_dims!r}"
+            )
+        names = (
+            "hidden_dim",
+            "n_filters",
+            "n_conv",
+            "radial_filter",
+            "radial_spread",
+            "activation",
+            "normalize",
+            "pool",
+            "dropout",
+        )
+        settings = {name: getattr(estimator, name) for name in names}
+        settings["tower_dims"] = list(estimator.tower_dims)
+        settings["n_members"] = estimator.n_ensemble
+        if estimator.radial_filter == "grid":
+            settings["radial_step"] = estimator.radial_step
+        return settings
+
+    def make_network(self, estimator, n_outputs, inputs):
+        """Make a network that reads the radial grid of the inputs."""
+        settings = {**self.settings(estimator), "radial_step": inputs.step}
+        return ECNet(
+            torch.from_numpy(element_vectors(estimator.atom_init)[0]),
+            n_outputs,
+            cutoff=inputs.cutoff,
+            radial_order=inputs.order,
+            **settings,
+        )
+
+    def make_inputs(self, estimator, graphs):
+        """Sum the edges up to partial radial distributions between elements."""
+        if estimator.radial_filter == "grid":
+            step, order = float(estimator.radial_step), 1
+        elif estimator.radial_spread:
+            raise ValueError(
+                "radial_filter='gaussian' reads no standard deviations; set radial_spread=False"
+            )
+        else:
+            step, order = graphs.cutoff / _FINE_GRID, 3
+        spread = estimator.radial_spread
+        return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=spread)
+
+    def learns_element_vectors(self, estimator):
+        """What a one-hot vector stands for is learned; physical vectors can be extrapolated."""
+        return isinstance(estimator.atom_init, str) and estimator.atom_init == "onehot"
+
+
+_CONSTRAINTS = {
+    **GraphEstimator._parameter_constraints,
+    "radial_step": [Interval(Real, 0, None, closed="neither")],
+    "radial_spread": ["boolean"],
+    "radial_filter": [StrOptions({"grid", "gaussian"})],
+    "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+    "n_filters": [Interval(Integral, 1, None, closed="left")],
+    "n_conv": [Interval(Integral, 0, None, closed="left")],
+    "tower_dims": [tuple, list],
+    "activation": [StrOptions({"silu", "shifted_softplus"})],
+    "normalize": ["boolean"],
+    "pool": [StrOptions({"mean", "sum"})],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "warm_start_from": [None, str, Path, GraphEstimator, FrozenEstimator],
+    "freeze": [StrOptions({"none", "embedding", "convolutions"})],
+}
+
+
+class ECNetRegressor(ElementalVectors, GraphRegressor):
     """Element-convolution network for numbers, one or several per crystal.
 
     The network does not follow atoms but elements: all atoms of an element in a crystal share one
@@ -175,12 +287,13 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
     True
     """
 
+    architecture = ECNetArchitecture()
     _parameter_constraints = {
-        **ElementEstimator._parameter_constraints,
+        **_CONSTRAINTS,
         "loss": [StrOptions({"mae", "mse", "huber"})],
         "target_weights": [None, "array-like"],
     }
-    _presets = {"wang2022": {**WANG2022, "loss": "mse"}}
+    _presets = {"wang2022": {**_WANG2022, "loss": "mse"}}
 
     def __init__(
         self,
@@ -255,17 +368,8 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def _target_weights(self, n_targets):
-        if self.target_weights is None:
-            return super()._target_weights(n_targets)
-        weights = np.asarray(self.target_weights, dtype=np.float64)
-        usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
-        if weights.shape != (n_targets,) or not usable:
-            raise ValueError(
-                f"target_weights must be {n_targets} numbers that are not negative, one per "
-                f"column of y, got {self.target_weights!r}"
-            )
-        return weights
+    def _make_targets(self):
+        return RegressionTargets(self.loss, self.target_weights)
 
     def element_contributions(self, X):
         """Each element's share of the prediction.
@@ -287,13 +391,10 @@ class ECNetRegressor(ElementEstimator, GraphRegressor):
         network adds up; they are not energies of sites that could be measured, and two networks
         that predict alike may share out otherwise.
         """
-        inputs, values = self._contributions(X)
-        values = values * self.y_scale_ + inputs.fraction[:, None] * self.y_mean_
-        columns = None if self.target_ndim_ == 1 else range(self.n_outputs_)
-        return self._contribution_table(inputs, values, columns)
+        return contribution_table(self, X)
 
 
-class ECNetClassifier(ElementEstimator, GraphClassifier):
+class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network for two or more classes.
 
     The network does not follow atoms but elements: all atoms of an element in a crystal share one
@@ -428,11 +529,12 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
     True
     """
 
+    architecture = ECNetArchitecture()
     _parameter_constraints = {
-        **ElementEstimator._parameter_constraints,
+        **_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _presets = {"wang2022": WANG2022}
+    _presets = {"wang2022": _WANG2022}
 
     def __init__(
         self,
@@ -518,5 +620,4 @@ class ECNetClassifier(ElementEstimator, GraphClassifier):
             Columns of two levels, class and element; zero where a crystal lacks the element. What
             a class has more than another is the logarithm of their odds, for a single network.
         """
-        inputs, values = self._contributions(X)
-        return self._contribution_table(inputs, values, self.classes_)
+        return contribution_table(self, X)

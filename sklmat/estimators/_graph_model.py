@@ -1,26 +1,72 @@
-"""`GraphModel`: what other modules may ask of a graph estimator."""
+"""`GraphModel`: what other modules may ask of a graph estimator.
+
+Attribution, embeddings and attacks read crystals as the estimator does and evaluate its networks,
+also with gradients. They do so through this class, and know nothing else of the estimator.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklmat.batches import pad_neighbors
-from sklmat.estimators._base import GraphEstimator
-from sklmat.estimators._targets import GraphClassifier
+from sklmat.estimators._architecture import Architecture
+from sklmat.estimators._graph_input import check_trained_elements, graphs_like_fit
+from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
+from sklmat.graphs import CrystalGraphs, ElementGraphs
+from sklmat.training import EvenBatches, run_network
+
+
+def is_graph_estimator(estimator) -> bool:
+    """Whether this is a CGCNN, an ECNet, or another estimator with an `Architecture`."""
+    return isinstance(getattr(type(estimator), "architecture", None), Architecture)
 
 
 class GraphModel:
-    """The networks of a graph estimator, fitted or in training, as a function of crystal graphs."""
+    """The networks of a graph estimator, fitted or in training, as a function of crystal graphs.
 
-    def __init__(self, estimator, modules, targets, padded):
-        self.estimator, self.modules = estimator, modules
-        self.targets, self.padded = targets, padded
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    modules : list of torch modules
+        Its networks; members of an ensemble share one or have one each.
+    targets : RegressionTargets or ClassTargets
+        Between `y` and the outputs of the networks.
+    padded : bool
+        Whether the networks know missing neighbours as the original CGCNN does, see
+        `pad_neighbors`.
+    """
+
+    def __init__(
+        self,
+        estimator,
+        modules: list[nn.Module],
+        targets: RegressionTargets | ClassTargets,
+        padded: bool,
+    ):
+        self.estimator = estimator
+        self.modules = modules
+        self.targets = targets
+        self.padded = padded
 
     @classmethod
-    def of(cls, estimator):
-        """The model of a fitted estimator."""
+    def of(cls, estimator) -> "GraphModel":
+        """The model of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : fitted graph estimator, or FrozenEstimator of one
+
+        Raises
+        ------
+        TypeError
+            When it is no graph estimator.
+        NotFittedError
+            When it is not fitted.
+        """
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         if not is_graph_estimator(estimator):
@@ -30,83 +76,86 @@ class GraphModel:
             )
         check_is_fitted(estimator, "nets_")
         modules = [net.module_ for net in estimator.nets_]
-        return cls(estimator, modules, FittedTargets(estimator), estimator.padded_)
+        return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Crystals that are evaluated at a time."""
         return self.estimator.batch_size
 
     @property
-    def is_classifier(self):
+    def is_classifier(self) -> bool:
         """Whether the outputs are logits of classes."""
-        return is_classifier(self.estimator)
+        return isinstance(self.targets, ClassTargets)
 
-    def read_graphs(self, X):
-        """Graphs of crystals, built and checked as for `predict`, without padding."""
-        graphs = self.estimator._graphs_like_fit(X)
+    @property
+    def elements_are_additive(self) -> bool:
+        """Whether an output is a sum over the elements of a crystal, as of ECNet."""
+        return hasattr(self.modules[0], "contributions")
+
+    def read_graphs(self, X) -> CrystalGraphs:
+        """Graphs of crystals, built and checked as for `predict`, without padding.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        """
+        graphs = graphs_like_fit(self.estimator, X)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
-        self.estimator._check_new(graphs)
+        if self.estimator.architecture.learns_element_vectors(self.estimator):
+            check_trained_elements(
+                graphs.crystal_of_atom, graphs.atomic_numbers, self.estimator.elements_
+            )
         return graphs
 
-    def inputs(self, graphs):
-        """What the networks read of graphs, padded where they expect it; for `make_batch`."""
-        return self.estimator._inputs(pad_neighbors(graphs) if self.padded else graphs)
+    def pad(self, graphs: CrystalGraphs) -> CrystalGraphs:
+        """Graphs with all the neighbours that the networks expect."""
+        return pad_neighbors(graphs) if self.padded else graphs
 
-    def outputs(self, batch):
-        """Outputs of all members for one batch, Tensor of shape (C, M, K), with gradients."""
+    def inputs(self, graphs: CrystalGraphs) -> CrystalGraphs | ElementGraphs:
+        """What the networks read of graphs, padded where they expect it; for `make_batch`."""
+        return self.estimator.architecture.make_inputs(self.estimator, self.pad(graphs))
+
+    def batches(self, graphs) -> Iterator[np.ndarray]:
+        """Rows of graphs or inputs, a batch at a time."""
+        return iter(EvenBatches(len(graphs), self.batch_size))
+
+    def outputs(self, batch) -> torch.Tensor:
+        """Outputs of all members for one batch, with gradients.
+
+        Parameters
+        ----------
+        batch : CrystalBatch or ElementBatch of C crystals
+
+        Returns
+        -------
+        Tensor of shape (C, M, K)
+            K logits, or scaled targets, of M members; on the device of the networks.
+        """
         members = [module(batch) for module in self.modules]
         members = [member if member.ndim == 3 else member[:, None] for member in members]
         return torch.cat(members, dim=1)
 
+    def run(self, inputs, method: str = "forward") -> np.ndarray:
+        """Outputs of a method of the networks for all crystals, without gradients.
 
-class FittedTargets:
-    """Between the `y` of a user and the outputs of the networks."""
+        Parameters
+        ----------
+        inputs : CrystalGraphs or ElementGraphs of C crystals and P elements
+            From `inputs`.
+        method : {"forward", "embed", "elements", "contributions"}
 
-    def __init__(self, estimator):
-        self.estimator = estimator
-        if is_classifier(estimator):
-            self.classes = estimator.classes_
-        else:
-            self.scale, self.mean = estimator.y_scale_, estimator.y_mean_
-        self.n_outputs = estimator.n_outputs_
+        Returns
+        -------
+        ndarray of shape (M, C, ...)
+            Of M members; (M, P, ...) for the methods that have a row for each element.
+        """
+        parts = [run_network(module, inputs, self.batch_size, method) for module in self.modules]
+        if self.estimator.architecture.members_share_network:
+            return parts[0].swapaxes(0, 1)
+        return np.stack(parts)
 
-    def check(self, y):
-        """Return `y` as an array, or say which rows cannot be used."""
-        return self.estimator._check_targets(y)
-
-    def encode(self, y):
-        """Numbers of the classes, Tensor of shape (C,), int64; unknown ones are refused."""
-        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
-        unknown = np.flatnonzero(self.classes[codes] != y)
-        if len(unknown):
-            row, known = int(unknown[0]), self.classes.tolist()
-            raise ValueError(f"row {row} has the class {str(y[row])!r}, not one of {known}")
-        return torch.from_numpy(codes)
-
-    def decode(self, outputs):
-        """The likeliest class of each row of outputs."""
-        return self.classes[outputs.argmax(axis=-1)]
-
-    def in_shape_of_y(self, values):
-        """Leave out the last axis where `y` had none."""
-        return values[..., 0] if self.estimator.target_ndim_ == 1 else values
-
-
-class ClassTargets:
-    """One class per crystal."""
-
-    def check(self, y):
-        """Return `y` as an array of shape (C,), or say which rows cannot be used."""
-        return GraphClassifier._check_targets(self, y)
-
-
-def is_graph_estimator(estimator):
-    """Whether this is a CGCNN or an ECNet."""
-    return isinstance(estimator, GraphEstimator)
-
-
-def training_graphs(estimator, X):
-    """Graphs of training rows, as the parameters of an estimator or the graphs themselves say."""
-    return estimator._fit_graphs(X, False)
+    def predict_outputs(self, X, method: str = "forward") -> np.ndarray:
+        """Read crystals and run a method of the networks on them: `read_graphs` and `run`."""
+        return self.run(self.inputs(self.read_graphs(X)), method)

@@ -1,4 +1,4 @@
-"""Fitted estimators in files that execute nothing when they are read."""
+"""`save_estimator` and `load_estimator`: files that execute nothing when they are read."""
 
 import json
 import warnings
@@ -9,8 +9,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 
-from sklmat import networks
-from sklmat.training import make_net
+from sklmat.estimators._architecture import make_estimator_net
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -28,8 +27,8 @@ def save_estimator(estimator, path):
             "before save, or keep everything with joblib.dump"
         )
     tensors = {
-        f"{k}.{name}": value.contiguous().cpu()
-        for k, net in enumerate(estimator.nets_)
+        f"{member}.{name}": value.contiguous().cpu()
+        for member, net in enumerate(estimator.nets_)
         for name, value in net.module_.state_dict().items()
     }
     module = estimator.nets_[0].module_
@@ -51,7 +50,14 @@ def save_estimator(estimator, path):
 
 
 def load_estimator(path, expected=None):
-    """Rebuild what `save_estimator` wrote, of the `expected` class or of whatever it is."""
+    """Rebuild what `save_estimator` wrote.
+
+    Parameters
+    ----------
+    path : path
+    expected : type, default=None
+        Class of the estimator; by default one of sklmat's, whichever it is.
+    """
     from safetensors import safe_open
 
     from sklmat import estimators
@@ -63,31 +69,36 @@ def load_estimator(path, expected=None):
         content = json.loads(metadata["content"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     name = content["class"]
-    cls = getattr(estimators, name, None)
+    is_expected = expected is not None and expected.__name__ == name
+    cls = expected if is_expected else getattr(estimators, name, None)
     if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
         raise ValueError(f"{path} holds a {name}, which is no estimator of sklmat")
-    if expected not in (None, name):
+    if expected not in (None, cls):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
     estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
     for name, value in content["fitted"].items():
         setattr(estimator, name, _from_json(value))
     estimator.nets_ = [
-        _load_net(estimator, content["network"], tensors, k) for k in range(content["n_nets"])
+        _load_net(estimator, content["network"], tensors, member)
+        for member in range(content["n_nets"])
     ]
     return estimator
 
 
-def _load_net(estimator, network, tensors, k):
-    prefix = f"{k}."
+def _load_net(estimator, network, tensors, member):
+    prefix = f"{member}."
     state = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-    if network["class"] not in ("CGCNN", "ECNet"):
-        raise ValueError(f"unknown network {network['class']!r}")
-    module = getattr(networks, network["class"])(state["element_vectors"], **network["config"])
+    network_class = estimator.architecture.network_class
+    if network["class"] != network_class.__name__:
+        raise ValueError(
+            f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
+            f"{network_class.__name__!r}"
+        )
+    module = network_class(state["element_vectors"], **network["config"])
     module.load_state_dict(state)
-    settings = estimator._net_settings()
-    net = make_net(module, **{**settings, "device": _present_device(settings["device"])})
+    net = make_estimator_net(estimator, module, _present_device(estimator.device))
     for row in estimator.history_:
-        if row["member"] == k:
+        if row["member"] == member:
             net.history.append({**row, "batches": []})
     return net
 

@@ -1,25 +1,48 @@
-"""Regression and classification on top of `GraphEstimator`: targets, scaling, classes."""
+"""`RegressionTargets` and `ClassTargets`: between the `y` of a user and what a network learns.
+
+They check `y`, weigh rows and missing values, scale numbers or number the classes, and turn the
+outputs of a network back into predictions.
+"""
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import is_classifier
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklmat.estimators._base import GraphEstimator
 
+class RegressionTargets:
+    """One or several numbers per crystal, scaled to mean 0 and standard deviation 1.
 
-class GraphRegressor(RegressorMixin, GraphEstimator):
-    """Targets scaled to mean 0 and standard deviation 1 over the training rows."""
+    Parameters
+    ----------
+    loss : {"mae", "mse", "huber"}
+        Of the scaled targets.
+    weights : array-like of shape (n_targets,), default=None
+        Weight of each target in the loss; ones by default.
+    fitted : dict, default=None
+        What `state` gave after an earlier `fit`: how these targets are scaled already.
+    """
 
-    _stratify = False
+    stratified = False
 
-    @property
-    def _loss(self):
-        return self.loss
+    def __init__(self, loss, weights=None, fitted=None):
+        self.loss = loss
+        self.weights = weights
+        self.fitted = fitted
 
-    def _check_targets(self, y):
+    def check(self, y):
+        """Return `y` as numbers, or say which rows cannot be used.
+
+        Parameters
+        ----------
+        y : array-like of shape (C,) or (C, n_targets)
+
+        Returns
+        -------
+        ndarray like `y`, float64
+        """
         try:
             y = np.asarray(y, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -40,99 +63,133 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
             )
         return y
 
-    def _weigh(self, y, weight):
+    def weigh(self, y, sample_weight):
+        """Weight of each row, shape (C,), or of each target of each row, (C, n_targets)."""
         if y.ndim == 1:
-            return weight * self._target_weights(1)[0]
-        return weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
+            return sample_weight * self._target_weights(1)[0]
+        return sample_weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
 
     def _target_weights(self, n_targets):
-        return np.ones(n_targets)
+        if self.weights is None:
+            return np.ones(n_targets)
+        weights = np.asarray(self.weights, dtype=np.float64)
+        usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+        if weights.shape != (n_targets,) or not usable:
+            raise ValueError(
+                f"target_weights must be {n_targets} numbers that are not negative, one per "
+                f"column of y, got {self.weights!r}"
+            )
+        return weights
 
-    def _encode_targets(self, y, y_train, go_on, classes):
-        table, train = y.reshape(len(y), -1), y_train.reshape(len(y_train), -1)
-        if go_on:
-            if table.shape[1] != self.n_outputs_ or y.ndim != self.target_ndim_:
-                raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
-            mean, scale = self.y_mean_, self.y_scale_
-        else:
-            empty = np.flatnonzero(np.isnan(train).all(axis=0))
-            if len(empty):
-                raise ValueError(
-                    f"no training row has target {empty.tolist()}; leave it out of y (rows without "
-                    "weight, or set aside by early_stopping, do not count)"
-                )
-            mean, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
-            scale[scale <= 1e-12 * np.abs(mean)] = 1.0
-        state = {
-            "y_mean": mean,
-            "y_scale": scale,
-            "n_outputs": table.shape[1],
-            "target_ndim": y.ndim,
-        }
-        # Missing values have no weight; zeros stand for them, since NaN times zero is NaN.
-        return torch.tensor(np.nan_to_num((table - mean) / scale), dtype=torch.float32), state
+    def scaling_rows(self, train, sample_weight):
+        """Rows that decide the scaling: a row without weight must not."""
+        return train[sample_weight[train] > 0]
 
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch more at the constant rate `lr`.
+    def fit(self, y, y_train, classes=None):
+        """Learn mean and standard deviation from the training rows, unless they are given.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
-        y : array-like of shape (C,) or (C, n_targets)
-            The first call decides how targets are scaled.
-        sample_weight : array-like of shape (C,), default=None
+        y : ndarray of shape (C,) or (C, n_targets)
+        y_train : ndarray
+            Those rows of `y` that decide the scaling.
+        classes : None
+            Ignored.
 
         Returns
         -------
         self
         """
-        return self._partial_fit(X, y, sample_weight)
+        if self.fitted is not None:
+            n_outputs, n_dim = self.fitted["n_outputs"], self.fitted["target_ndim"]
+            if y.reshape(len(y), -1).shape[1] != n_outputs or y.ndim != n_dim:
+                raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
+            return self
+        train = y_train.reshape(len(y_train), -1)
+        empty = np.flatnonzero(np.isnan(train).all(axis=0))
+        if len(empty):
+            raise ValueError(
+                f"no training row has target {empty.tolist()}; leave it out of y (rows without "
+                "weight, or set aside by early_stopping, do not count)"
+            )
+        mean, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
+        scale[scale <= 1e-12 * np.abs(mean)] = 1.0
+        self.fitted = {
+            "y_mean": mean,
+            "y_scale": scale,
+            "n_outputs": train.shape[1],
+            "target_ndim": y.ndim,
+        }
+        return self
 
-    def predict(self, X, return_std=False):
-        """Predict the targets.
+    @property
+    def state(self):
+        """What the estimator keeps of them as fitted attributes, without the underscore."""
+        return self.fitted
+
+    @property
+    def n_outputs(self):
+        """Number of targets."""
+        return self.fitted["n_outputs"]
+
+    @property
+    def mean(self):
+        """Zero of the network's outputs, ndarray of shape (n_targets,)."""
+        return self.fitted["y_mean"]
+
+    @property
+    def scale(self):
+        """Unit of the network's outputs, ndarray of shape (n_targets,)."""
+        return self.fitted["y_scale"]
+
+    def encode(self, y):
+        """Targets of the network, Tensor of shape (C, n_targets)."""
+        scaled = (y.reshape(len(y), -1) - self.mean) / self.scale
+        # Missing values have no weight; zeros stand for them, since NaN times zero is NaN.
+        return torch.tensor(np.nan_to_num(scaled), dtype=torch.float32)
+
+    def decode(self, outputs):
+        """Predictions in the unit and shape of `y`.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
-        return_std : bool, default=False
-            Also return the standard deviation over the members of the ensemble.
+        outputs : ndarray of shape (..., n_targets)
 
         Returns
         -------
-        y : ndarray of shape (C,) or (C, n_targets)
-            In the shape and unit of the `y` given to `fit`.
-        std : ndarray like `y`
-            Only when asked for: how far the members disagree. It says nothing about noise in the
-            labels.
-
-        Raises
-        ------
-        ValueError
-            When `return_std` is asked of a single network, graphs were built otherwise than
-            those of `fit`, or a crystal has an element whose vector was to be learned and that no
-            training row had (ECNet with ``atom_init="onehot"``).
+        ndarray of shape (...,) or (..., n_targets)
         """
-        outputs = self._outputs(X)
-        if return_std and len(outputs) < 2:
-            raise ValueError("return_std needs an ensemble: set n_ensemble to 2 or more, and refit")
-        y = outputs.astype(np.float64) * self.y_scale_ + self.y_mean_
-        if self.target_ndim_ == 1:
-            y = y[..., 0]
-        return (y.mean(axis=0), y.std(axis=0)) if return_std else y.mean(axis=0)
+        return self.in_shape_of_y(outputs.astype(np.float64) * self.scale + self.mean)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+    def in_shape_of_y(self, values):
+        """Leave out the last axis where `y` had none."""
+        return values[..., 0] if self.fitted["target_ndim"] == 1 else values
+
+    def are_those_of(self, other):
+        """Whether an output for `other` targets means the same, but for unit and zero."""
+        return isinstance(other, RegressionTargets) and self.n_outputs == other.n_outputs
 
 
-class GraphClassifier(ClassifierMixin, GraphEstimator):
-    """Classes of any type; cross-entropy; softmax probabilities averaged over the ensemble."""
+class ClassTargets:
+    """One class per crystal, of any type, numbered in sorted order.
 
-    _stratify = True
-    _loss = "cross_entropy"
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        As in scikit-learn.
+    fitted : dict, default=None
+        What `state` gave after an earlier `fit`: the classes that are known already.
+    """
 
-    def _check_targets(self, y):
+    stratified = True
+    loss = "cross_entropy"
+
+    def __init__(self, class_weight=None, fitted=None):
+        self.class_weight = class_weight
+        self.fitted = fitted
+
+    def check(self, y):
+        """Return `y` as an array of shape (C,), or say which rows cannot be used."""
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"y must be one label per structure, got the shape {y.shape}")
@@ -142,73 +199,90 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         check_classification_targets(y)
         return y
 
-    def _encode_targets(self, y, y_train, go_on, classes):
-        if go_on:
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={list(classes)} differ from those of the first call: "
-                    f"{self.classes_.tolist()}"
-                )
-            classes = self.classes_
-        else:
-            classes = np.unique(y_train if classes is None else classes)
-        if len(classes) < 2:
-            raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        if (classes[codes] != y).any():
-            row = int(np.argmax(classes[codes] != y))
-            raise ValueError(
-                f"row {row} has the class {str(y[row])!r}, not one of {classes.tolist()}"
-            )
-        return torch.from_numpy(codes), {"classes": classes, "n_outputs": len(classes)}
+    def weigh(self, y, sample_weight):
+        """Weight of each row, shape (C,)."""
+        return sample_weight * compute_sample_weight(self.class_weight, y)
 
-    def _weigh(self, y, weight):
-        return weight * compute_sample_weight(self.class_weight, y)
+    def scaling_rows(self, train, sample_weight):
+        """Rows that decide which classes there are: all training rows."""
+        return train
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch more at the constant rate `lr`.
+    def fit(self, y, y_train, classes=None):
+        """Learn the classes from the training rows, unless they are given.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
-        y : array-like of shape (C,)
+        y : ndarray of shape (C,)
+        y_train : ndarray
+            The training rows of `y`.
         classes : array-like, default=None
-            All classes that will ever come; needed only if the first call does not hold them all.
-        sample_weight : array-like of shape (C,), default=None
+            All classes that will ever come.
 
         Returns
         -------
         self
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        if self.fitted is not None:
+            known = self.fitted["classes"]
+            if classes is not None and not np.array_equal(np.unique(classes), known):
+                raise ValueError(
+                    f"classes={list(classes)} differ from those of the first call: {known.tolist()}"
+                )
+            classes = known
+        else:
+            classes = np.unique(y_train if classes is None else classes)
+        if len(classes) < 2:
+            raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
+        self.fitted = {"classes": classes, "n_outputs": len(classes)}
+        return self
 
-    def predict_proba(self, X):
-        """Probabilities of the classes.
+    @property
+    def state(self):
+        """What the estimator keeps of them as fitted attributes, without the underscore."""
+        return self.fitted
 
-        Parameters
-        ----------
-        X : sequence of C structures, or CrystalGraphs
+    @property
+    def n_outputs(self):
+        """Number of classes."""
+        return self.fitted["n_outputs"]
 
-        Returns
-        -------
-        ndarray of shape (C, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        logits = self._outputs(X).astype(np.float64)
-        logits -= logits.max(axis=-1, keepdims=True)
-        odds = np.exp(logits)
-        return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
+    @property
+    def classes(self):
+        """The labels, sorted."""
+        return self.fitted["classes"]
 
-    def predict(self, X):
-        """The most probable class.
+    def encode(self, y):
+        """Numbers of the classes, Tensor of shape (C,), int64; unknown ones are refused."""
+        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        unknown = np.flatnonzero(self.classes[codes] != y)
+        if len(unknown):
+            row, known = int(unknown[0]), self.classes.tolist()
+            raise ValueError(f"row {row} has the class {str(y[row])!r}, not one of {known}")
+        return torch.from_numpy(codes)
 
-        Parameters
-        ----------
-        X : sequence of C structures, or CrystalGraphs
+    def decode(self, outputs):
+        """The likeliest class of each row of outputs or probabilities, shape (C,)."""
+        return self.classes[outputs.argmax(axis=-1)]
 
-        Returns
-        -------
-        ndarray of shape (C,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+    def are_those_of(self, other):
+        """Whether an output for `other` targets means the same."""
+        return isinstance(other, ClassTargets) and np.array_equal(self.classes, other.classes)
+
+
+def fitted_targets(estimator):
+    """Targets of a fitted graph estimator, from its fitted attributes.
+
+    Parameters
+    ----------
+    estimator : fitted GraphEstimator
+
+    Returns
+    -------
+    RegressionTargets or ClassTargets
+    """
+    targets = estimator._make_targets()
+    names = ("classes", "n_outputs")
+    if not is_classifier(estimator):
+        names = ("y_mean", "y_scale", "n_outputs", "target_ndim")
+    targets.fitted = {name: getattr(estimator, f"{name}_") for name in names}
+    return targets

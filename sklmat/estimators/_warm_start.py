@@ -1,69 +1,210 @@
-"""Starting a network from the weights of a fitted one."""
+"""Going on with a fitted network: `warm_start`, `partial_fit`, `warm_start_from`, frozen and saved.
+
+Everything that decides whether a network may be trained further, or give its weights to another
+one, stands here: which estimator a parameter stands for, and what must agree between the two.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.elements import element_vectors
 from sklmat.estimators._serialization import load_estimator
-from sklmat.networks import ECNet
-from sklmat.training import run_net
+from sklmat.estimators._targets import RegressionTargets, fitted_targets
+from sklmat.training import run_network
 
-#: Settings in which a network and the one it starts from may differ.
-_FREE = {"n_outputs", "dropout"}
+#: Settings in which a network and the one whose weights it starts from may differ.
+_MAY_DIFFER = {"n_outputs", "dropout"}
 
 #: What the user calls settings of the network that have another name there.
-PARAMETERS = {"n_members": "n_ensemble"}
+_PARAMETER_NAMES = {"n_members": "n_ensemble"}
 
 
-def fitted_source(source):
-    """The fitted ECNet that a path or a `FrozenEstimator` stands for.
+# -- which estimator a parameter stands for
+
+
+def is_fitted_source(estimator) -> bool:
+    """Whether a parameter stands for an estimator that is fitted and stays so when cloned."""
+    return isinstance(estimator, str | Path | FrozenEstimator)
+
+
+def fitted_source(estimator):
+    """The fitted estimator that a `FrozenEstimator`, or the path of a saved one, stands for.
 
     Parameters
     ----------
-    source : path or FrozenEstimator
+    estimator : FrozenEstimator or path
 
     Returns
     -------
     estimator : fitted
+    """
+    if isinstance(estimator, FrozenEstimator):
+        check_is_fitted(estimator.estimator)
+        return estimator.estimator
+    return load_estimator(estimator)
+
+
+def unfitted_clone(estimator, y, owner):
+    """A clone that is to be trained.
+
+    Parameters
+    ----------
+    estimator : estimator
+    y : array-like or None
+        What it is to be trained on.
+    owner : str
+        Name of the transformer that trains it, for messages.
 
     Raises
     ------
     ValueError
-        When it is a bare estimator, or holds no element-convolution network.
+        When there is no `y`, or the estimator is fitted: a clone would lose what it has learned.
     """
-    if isinstance(source, str | Path):
-        estimator = load_estimator(source)
-    elif isinstance(source, FrozenEstimator):
-        estimator = source.estimator
-        check_is_fitted(estimator)
-    else:
+    if y is None:
+        raise ValueError(f"{owner} trains a network and needs y")
+    if hasattr(estimator, "nets_"):
+        raise ValueError(
+            "estimator is fitted, and fit would train it anew; pass FrozenEstimator(estimator) or "
+            "the path of a saved one to use it as it is, or clone(estimator) to train it"
+        )
+    return clone(estimator)
+
+
+def transfer_source(estimator):
+    """The fitted estimator that `warm_start_from` stands for.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+        The one that is being fitted.
+
+    Returns
+    -------
+    source : fitted estimator of the same architecture, or None without `warm_start_from`
+
+    Raises
+    ------
+    ValueError
+        When it is a bare estimator, or holds another kind of network.
+    """
+    given = getattr(estimator, "warm_start_from", None)
+    if given is None:
+        return None
+    if not is_fitted_source(given):
         raise ValueError(
             "warm_start_from is a bare estimator, which clone() strips of its weights; pass "
             "FrozenEstimator(fitted), or the path of a file written by its save()"
         )
-    nets = getattr(estimator, "nets_", None)
-    if not nets or not isinstance(nets[0].module_, ECNet):
-        raise ValueError(f"warm_start_from holds a {type(estimator).__name__}, not an ECNet")
-    return estimator
+    source = fitted_source(given)
+    architecture = estimator.architecture
+    if type(getattr(source, "architecture", None)) is not type(architecture):
+        network = architecture.network_class.__name__
+        raise ValueError(f"warm_start_from holds a {type(source).__name__}, not an {network}")
+    return source
 
 
-def check_graphs(source, graphs):
-    """Raise where a fitted ECNet learned from graphs that were built otherwise."""
-    theirs, ours = source.graph_settings_, graphs.settings
-    different = [name for name in ours if ours[name] != theirs[name]]
-    if different:
+# -- what must agree
+
+
+def check_same_graphs(estimator):
+    """Raise where the parameters ask for other graphs than those that the network knows."""
+    asked = {name: getattr(estimator, name) for name in ("cutoff", "max_neighbors")}
+    fitted = estimator.graph_settings_
+    _refuse_changes(
+        "graphs", {k: (fitted[k], value) for k, value in asked.items() if value is not None}
+    )
+
+
+def check_same_network(estimator, n_members):
+    """Raise where the parameters ask for another network than the fitted one.
+
+    Parameters
+    ----------
+    estimator : fitted GraphEstimator
+    n_members : int
+        Networks that would be trained one after another.
+    """
+    _refuse_changes("ensemble", {"n_ensemble": (len(estimator.nets_), n_members)})
+    module = estimator.nets_[0].module_
+    asked = estimator.architecture.settings(estimator)
+    _refuse_changes(
+        "network",
+        {
+            _PARAMETER_NAMES.get(name, name): (module.config[name], value)
+            for name, value in asked.items()
+        },
+    )
+    try:
+        vectors = element_vectors(estimator.atom_init)[0]
+    except (OSError, ValueError):
+        return  # The table of a loaded estimator may have stayed behind; the network has it.
+    fitted = module.element_vectors.cpu().numpy()
+    if not np.array_equal(np.nan_to_num(vectors).astype(fitted.dtype), fitted):
         raise ValueError(
-            "warm_start_from learned from other graphs: "
-            + ", ".join(f"{k} is {theirs[k]} there and {ours[k]} here" for k in different)
-            + "; build them alike"
+            "going on with a fitted network cannot change its element vectors (atom_init); set "
+            "warm_start=False, or clone, to start over"
         )
 
 
-def start_from(net, source, estimator, state, train):
+def _refuse_changes(what, values):
+    """Raise where a fitted value and the one asked for differ: name -> (fitted, asked)."""
+    changed = [f"{name} was {old}, is {new}" for name, (old, new) in values.items() if old != new]
+    if changed:
+        raise ValueError(
+            f"going on with a fitted network cannot change its {what}: {', '.join(changed)}; set "
+            "warm_start=False, or clone, to start over"
+        )
+
+
+def check_source_graphs(source, graphs):
+    """Raise where the source of a transfer learned from graphs that were built otherwise."""
+    theirs, ours = source.graph_settings_, graphs.settings
+    _refuse_differences(
+        "learned from other graphs",
+        {name: (theirs[name], ours[name]) for name in ours},
+        "build them alike",
+    )
+
+
+def _check_source_network(module, source_module):
+    """Raise where the source of a transfer has another network or other element vectors."""
+    ours, theirs = module.config, source_module.config
+    _refuse_differences(
+        "has another network",
+        {
+            _PARAMETER_NAMES.get(name, name): (theirs[name], ours[name])
+            for name in ours
+            if name not in _MAY_DIFFER
+        },
+        "set these parameters alike",
+    )
+    vectors = module.element_vectors
+    if not torch.equal(vectors, source_module.element_vectors.to(vectors)):
+        raise ValueError(
+            "warm_start_from was trained with other element vectors; set atom_init alike"
+        )
+
+
+def _refuse_differences(what, values, remedy):
+    """Raise where a source and the estimator to be fitted differ: name -> (there, here)."""
+    different = [
+        f"{name} is {there} there and {here} here"
+        for name, (there, here) in values.items()
+        if there != here
+    ]
+    if different:
+        raise ValueError(f"warm_start_from {what}: {', '.join(different)}; {remedy}")
+
+
+# -- taking weights over
+
+
+def transfer_weights(net, source, targets, train_set):
     """Give a new net the weights of a fitted estimator.
 
     The towers are taken over where they predict the same number of targets, or the same classes;
@@ -76,32 +217,30 @@ def start_from(net, source, estimator, state, train):
     net : GraphNet
         Newly made; changed in place.
     source : fitted estimator
-    estimator : estimator
-        The one that is being fitted.
-    state : dict
-        Its fitted attributes.
-    train : GraphDataset
+    targets : RegressionTargets or ClassTargets
+        Those that the net is to learn.
+    train_set : GraphDataset
 
     Raises
     ------
     ValueError
         When the networks differ in shape or in their element vectors.
     """
-    module, theirs = net.module_, source.net_.module_
-    _check_alike(module, theirs)
-    same_task = _same_task(source, estimator, state)
+    module, source_module = net.module_, source.net_.module_
+    _check_source_network(module, source_module)
+    same_targets = targets.are_those_of(fitted_targets(source))
     weights = {
         name: value
-        for name, value in theirs.state_dict().items()
-        if same_task or not name.startswith(("towers", "output"))
+        for name, value in source_module.state_dict().items()
+        if same_targets or not name.startswith(("towers", "output"))
     }
     module.load_state_dict(weights, strict=False)
-    if same_task and not is_classifier(estimator):
-        _fit_output(net, train)
+    if same_targets and isinstance(targets, RegressionTargets):
+        _fit_output(net, train_set)
 
 
 def freeze_parts(module, freeze):
-    """Let only those parts of a network learn that are not to stay.
+    """Let only those parts of a network learn that are not to stay as they are.
 
     Parameters
     ----------
@@ -114,55 +253,34 @@ def freeze_parts(module, freeze):
     module.norms.requires_grad_(freeze != "convolutions")
 
 
-def _check_alike(module, theirs):
-    mine, other = module.config, theirs.config
-    different = [k for k in mine if k not in _FREE and mine[k] != other[k]]
-    if different:
-        raise ValueError(
-            "warm_start_from has another network: "
-            + ", ".join(
-                f"{PARAMETERS.get(k, k)} is {other[k]} there and {mine[k]} here" for k in different
-            )
-            + "; set these parameters alike"
-        )
-    if not torch.equal(module.element_vectors, theirs.element_vectors.to(module.element_vectors)):
-        raise ValueError(
-            "warm_start_from was trained with other element vectors; set atom_init alike"
-        )
-
-
-def _same_task(source, estimator, state):
-    if is_classifier(source) != is_classifier(estimator):
-        return False
-    if is_classifier(estimator):
-        return np.array_equal(source.classes_, state["classes"])
-    return source.n_outputs_ == state["n_outputs"]
-
-
-def _fit_output(net, train):
+def _fit_output(net, train_set):
     """Scale and shift the outputs so that they fit the training rows best."""
     module = net.module_
     if module.config["pool"] != "mean":
         return  # A shift per element would not be a shift of the sum.
-    outputs = run_net(net, train.graphs, net.batch_size)
-    weights = train.weight.numpy().reshape(len(outputs), -1) * np.ones(outputs.shape[2])
+    outputs = run_network(module, train_set.graphs, net.batch_size)
+    weights = train_set.weight.numpy().reshape(len(outputs), -1) * np.ones(outputs.shape[2])
     with torch.no_grad():
-        for t in range(outputs.shape[2]):
-            for m in range(outputs.shape[1]):
-                slope, shift = _line(outputs[:, m, t], train.y[:, t].numpy(), weights[:, t])
-                tower = m * outputs.shape[2] + t
-                module.output.weight[tower] *= slope
-                module.output.bias[tower] *= slope
+        for target in range(outputs.shape[2]):
+            for member in range(outputs.shape[1]):
+                gain, shift = _straight_line(
+                    outputs[:, member, target],
+                    train_set.y[:, target].numpy(),
+                    weights[:, target],
+                )
+                tower = member * outputs.shape[2] + target
+                module.output.weight[tower] *= gain
+                module.output.bias[tower] *= gain
                 module.output.bias[tower] += shift
 
 
-def _line(x, y, weight):
-    """Slope and shift of the weighted straight line through (x, y)."""
+def _straight_line(x, y, weight):
+    """Gain and shift of the weighted least-squares line through (x, y)."""
     if not weight.any():
         return 1.0, 0.0
     weight = weight / weight.sum()
     dx = x - (weight * x).sum()
     dy = y - (weight * y).sum()
     variance = (weight * dx**2).sum()
-    slope = float((weight * dx * dy).sum() / variance) if variance > 1e-12 else 1.0
-    return slope, float((weight * (y - slope * x)).sum())
+    gain = float((weight * dx * dy).sum() / variance) if variance > 1e-12 else 1.0
+    return gain, float((weight * (y - gain * x)).sum())

@@ -1,4 +1,4 @@
-"""The networks published with CGCNN."""
+"""`load_cgcnn_checkpoint`: the networks that Xie and Grossman published with CGCNN."""
 
 import numpy as np
 import torch
@@ -8,7 +8,8 @@ from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
 from sklmat.networks import CGCNN
 from sklmat.training import make_net
 
-_SETTINGS = {
+#: How the original builds graphs.
+_GRAPH_SETTINGS = {
     "cutoff": 8.0,
     "max_neighbors": 12,
     "ties": "truncate",
@@ -117,6 +118,7 @@ def _translate(weights):
 
 
 def _estimator(network, args, normalizer, atom_init, device):
+    """A fitted estimator that holds the network, and reads graphs as the original does."""
     is_classifier = args["task"] == "classification"
     cls = CGCNNClassifier if is_classifier else CGCNNRegressor
     estimator = cls.from_preset(
@@ -148,7 +150,7 @@ def _estimator(network, args, normalizer, atom_init, device):
         estimator.y_mean_ = np.array([float(normalizer["mean"])])
         estimator.y_scale_ = np.array([float(normalizer["std"])])
         estimator.target_ndim_ = 1
-    estimator.graph_settings_ = dict(_SETTINGS)
+    estimator.graph_settings_ = dict(_GRAPH_SETTINGS)
     estimator.padded_ = True
     estimator.history_ = []
     estimator.n_iter_ = args["epochs"]

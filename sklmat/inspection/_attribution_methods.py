@@ -1,4 +1,4 @@
-"""A CGCNN as a function of the vectors of its atoms, and three ways to share out what it says."""
+"""`AtomModel`, a CGCNN as a function of the vectors of its atoms, and three attributions of it."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 from sklmat.batches import make_batch
 from sklmat.elements import element_symbols
-from sklmat.estimators._graph_input import check_elements
+from sklmat.estimators import GraphModel, check_elements
 from sklmat.structures import check_structures
 from sklmat.training import EvenBatches
 
@@ -16,19 +16,23 @@ class AtomModel:
 
     Parameters
     ----------
-    estimator : fitted CGCNNRegressor or CGCNNClassifier
+    model : GraphModel
+        Of a fitted CGCNN.
     graphs : CrystalGraphs
         The rows to explain.
     background : sequence of structures, CrystalGraphs or None
+        Crystals whose average atom is the baseline; None takes `graphs`.
     weights : ndarray of shape (K,)
+        Of the K outputs in the explained number.
     shift : float
+        Added to it.
     """
 
-    def __init__(self, estimator, graphs, background, weights, shift):
-        self.modules = [net.module_.eval() for net in estimator.nets_]
+    def __init__(self, model: GraphModel, graphs, background, weights, shift):
+        self.modules = [module.eval() for module in model.modules]
         # Detached, so that no gradients of weights are computed.
         self.states = [module.state_dict() for module in self.modules]
-        self.batch_size = estimator.batch_size
+        self.batch_size = model.batch_size
         self.table = self.states[0]["element_vectors"]
         self.weights = torch.from_numpy(weights)
         self.shift = shift
@@ -62,11 +66,11 @@ class AtomModel:
         ]
         return torch.stack(outputs).mean(dim=0).cpu().double() @ self.weights + self.shift
 
-    def without(self, graphs):
+    def baseline(self, graphs):
         """Explained numbers with the average atom everywhere, ndarray of shape (C,)."""
-        everywhere = self.average.expand(len(graphs.atomic_numbers), -1)
+        vectors = self.average.expand(len(graphs.atomic_numbers), -1)
         with torch.no_grad():
-            return self(graphs, everywhere).numpy()
+            return self(graphs, vectors).numpy()
 
     def coalitions(self, graph, keep):
         """Explained numbers of one crystal with only some atoms kept, ndarray of shape (S,).
@@ -76,14 +80,14 @@ class AtomModel:
         graph : CrystalGraphs of one crystal, N atoms
         keep : ndarray of bool, shape (S, N)
         """
-        own = self.vectors(graph.atomic_numbers)
-        found = []
+        of_atoms = self.vectors(graph.atomic_numbers)
+        numbers = []
         for rows in EvenBatches(len(keep), self.batch_size):
-            kept = torch.from_numpy(keep[rows]).to(own.device)[:, :, None]
-            vectors = torch.where(kept, own, self.average).reshape(-1, own.shape[1])
+            kept = torch.from_numpy(keep[rows]).to(of_atoms.device)[:, :, None]
+            vectors = torch.where(kept, of_atoms, self.average).reshape(-1, of_atoms.shape[1])
             with torch.no_grad():
-                found.append(self(graph[np.zeros(len(kept), dtype=int)], vectors).numpy())
-        return np.concatenate(found)
+                numbers.append(self(graph[np.zeros(len(kept), dtype=int)], vectors).numpy())
+        return np.concatenate(numbers)
 
 
 def _atomic_numbers(background, known):
@@ -95,40 +99,42 @@ def _atomic_numbers(background, known):
         check_elements(background, known)
         return background.atomic_numbers
     numbers = np.concatenate([structure.atomic_numbers for structure in background])
-    lacking = numbers[~known[numbers]]
-    if len(lacking):
-        symbol = element_symbols(lacking[:1])[0]
+    unknown = numbers[~known[numbers]]
+    if len(unknown):
+        symbol = element_symbols(unknown[:1])[0]
         raise ValueError(f"background holds {symbol}, which has no vector in atom_init")
     return numbers
 
 
-def integrated(model, graphs, n_steps):
+def integrated_gradients(model, graphs, n_steps):
     """Integrated gradients, ndarray of shape (N,)."""
-    own = model.vectors(graphs.atomic_numbers)
-    way = own - model.average
-    total = torch.zeros_like(own)
+    of_atoms = model.vectors(graphs.atomic_numbers)
+    path = of_atoms - model.average
+    total = torch.zeros_like(of_atoms)
     points, weights = np.polynomial.legendre.leggauss(n_steps)
     for point, weight in zip((points + 1) / 2, weights / 2):
-        vectors = (model.average + float(point) * way).requires_grad_()
+        vectors = (model.average + float(point) * path).requires_grad_()
         (gradient,) = torch.autograd.grad(model(graphs, vectors).sum(), vectors)
         total += float(weight) * gradient
-    return (total * way).double().sum(dim=1).cpu().numpy()
+    return (total * path).double().sum(dim=1).cpu().numpy()
 
 
-def occluded(model, graph):
+def occlusion(model, graph):
     """Fall of the prediction when one atom is replaced, ndarray of shape (N,)."""
-    n = len(graph.atomic_numbers)
-    found = model.coalitions(graph, np.vstack([np.ones((1, n), bool), ~np.eye(n, dtype=bool)]))
-    return found[0] - found[1:]
+    n_atoms = len(graph.atomic_numbers)
+    whole, without_one = np.ones((1, n_atoms), dtype=bool), ~np.eye(n_atoms, dtype=bool)
+    predictions = model.coalitions(graph, np.vstack([whole, without_one]))
+    return predictions[0] - predictions[1:]
 
 
-def shapley(model, graph, n_samples, rng):
+def shapley_values(model, graph, n_samples, rng):
     """Shapley values from permutations, ndarray of shape (N,)."""
-    n = len(graph.atomic_numbers)
-    orders = [rng.permutation(n) for _ in range(-(-n_samples // 2))]
-    orders = [order for one in orders for order in (one, one[::-1])][:n_samples]
+    n_atoms = len(graph.atomic_numbers)
+    drawn = [rng.permutation(n_atoms) for _ in range(-(-n_samples // 2))]
+    orders = [order for permutation in drawn for order in (permutation, permutation[::-1])]
     # Place of each atom in each order; step k keeps the atoms in places below k.
-    places = np.argsort(orders, axis=1)
-    keep = places[:, None, :] < np.arange(n + 1)[:, None]
-    found = model.coalitions(graph, keep.reshape(-1, n)).reshape(len(orders), n + 1)
-    return np.take_along_axis(np.diff(found, axis=1), places, axis=1).mean(axis=0)
+    places = np.argsort(orders[:n_samples], axis=1)
+    keep = places[:, None, :] < np.arange(n_atoms + 1)[:, None]
+    predictions = model.coalitions(graph, keep.reshape(-1, n_atoms))
+    differences = np.diff(predictions.reshape(len(places), n_atoms + 1), axis=1)
+    return np.take_along_axis(differences, places, axis=1).mean(axis=0)

@@ -1,4 +1,4 @@
-"""SHAP values of models of tables, also at the end of a Pipeline."""
+"""`shap_table`: SHAP values of models of tables, also at the end of a Pipeline."""
 
 import warnings
 

@@ -1,18 +1,20 @@
-"""Shares of sites and elements in the predictions of graph networks."""
+"""`site_attribution`, `element_attribution`: what sites and elements add to a prediction."""
 
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_symbols
-from sklmat.estimators._base import GraphEstimator
-from sklmat.estimators._element_base import ElementEstimator
+from sklmat.estimators import GraphModel, element_contributions, is_graph_estimator
 from sklmat.graphs import rank_within_group
-from sklmat.inspection._attribution_methods import AtomModel, integrated, occluded, shapley
+from sklmat.inspection._attribution_methods import (
+    AtomModel,
+    integrated_gradients,
+    occlusion,
+    shapley_values,
+)
 from sklmat.inspection._shap_table import last_step
 from sklmat.training import suitable_threads
 
@@ -130,31 +132,31 @@ def site_attribution(
     True
     """
     _check_options(method, n_steps, n_samples)
-    estimator, X, background = _graph_estimator(estimator, X, background)
-    by_elements = isinstance(estimator, ElementEstimator)
+    model, X, background = _graph_model(estimator, X, background)
+    by_elements = model.elements_are_additive
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
         other = "'contributions'" if by_elements else "one of those that replace atoms"
-        raise ValueError(
-            f"method={method!r} does not suit {type(estimator).__name__}; use {other}, or 'auto'"
-        )
-    readout = _readout(estimator, target)
-    graphs = estimator._graphs(X)
-    if len(graphs) == 0:
-        raise ValueError("X is empty (0 structures); there is nothing to explain")
+        name = type(model.estimator).__name__
+        raise ValueError(f"method={method!r} does not suit {name}; use {other}, or 'auto'")
+    weights, shift = _explained_output(model, target)
+    graphs = model.pad(model.read_graphs(X))
     if by_elements:
         if background is not None:
             raise ValueError("background has no part in the contributions of ECNet; leave it out")
-        return _table(graphs, _shared_out(estimator, graphs, *readout), np.zeros(len(graphs)))
-    model = AtomModel(estimator, graphs, background, *readout)
+        values = _contributions_of_sites(model, graphs, weights, shift)
+        return _table(graphs, values, np.zeros(len(graphs)))
+    atoms = AtomModel(model, graphs, background, weights, shift)
     with suitable_threads(model.modules[0], graphs.n_edges.mean() * model.batch_size):
         if method == "occlusion":
-            values = [occluded(model, graphs[[k]]) for k in range(len(graphs))]
+            values = [occlusion(atoms, graphs[[row]]) for row in range(len(graphs))]
         elif method == "shapley":
             rng = check_random_state(random_state)
-            values = [shapley(model, graphs[[k]], n_samples, rng) for k in range(len(graphs))]
+            values = [
+                shapley_values(atoms, graphs[[row]], n_samples, rng) for row in range(len(graphs))
+            ]
         else:
-            values = [integrated(model, part, n_steps) for part in model.parts(graphs)]
-        baseline = [model.without(part) for part in model.parts(graphs)]
+            values = [integrated_gradients(atoms, part, n_steps) for part in atoms.parts(graphs)]
+        baseline = [atoms.baseline(part) for part in atoms.parts(graphs)]
     return _table(graphs, np.concatenate(values), np.concatenate(baseline))
 
 
@@ -235,24 +237,23 @@ def _check_options(method, n_steps, n_samples):
             raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
 
 
-def _graph_estimator(estimator, X, background):
-    """The graph estimator in a Pipeline, and what reaches it."""
+def _graph_model(estimator, X, background):
+    """The graph estimator at the end of a Pipeline, and the crystals that reach it."""
     if background is not None:
         background = last_step(estimator, background)[1]
     estimator, X = last_step(estimator, X)
-    if not isinstance(estimator, GraphEstimator):
+    if not is_graph_estimator(estimator):
         raise TypeError(
             "sites can be explained for graph estimators (CGCNN or ECNet) only, got "
             f"{type(estimator).__name__}; for tree models of tables use shap_table"
         )
-    check_is_fitted(estimator, "nets_")
-    return estimator, X, background
+    return GraphModel.of(estimator), X, background
 
 
-def _readout(estimator, target):
+def _explained_output(model, target):
     """Weights (K,) and shift that make the explained number of the K outputs of a network."""
-    if is_classifier(estimator):
-        classes = estimator.classes_.tolist()
+    if model.is_classifier:
+        classes = model.targets.classes.tolist()
         if target is None and len(classes) == 2:
             target = classes[1]
         if target not in classes:
@@ -260,19 +261,19 @@ def _readout(estimator, target):
         weights = np.full(len(classes), -1 / (len(classes) - 1))
         weights[classes.index(target)] = 1.0
         return weights, 0.0
-    n_targets = estimator.n_outputs_
+    n_targets = model.targets.n_outputs
     if target is None and n_targets == 1:
         target = 0
     if target not in range(n_targets):
         raise ValueError(f"target must be a number from 0 to {n_targets - 1}, got {target!r}")
     weights = np.zeros(n_targets)
-    weights[target] = estimator.y_scale_[target]
-    return weights, float(estimator.y_mean_[target])
+    weights[target] = model.targets.scale[target]
+    return weights, float(model.targets.mean[target])
 
 
-def _shared_out(estimator, graphs, weights, shift):
-    """Contributions of the elements, shared evenly by their sites: ndarray of shape (N,)."""
-    inputs, outputs = estimator._contributions(graphs)
+def _contributions_of_sites(model, graphs, weights, shift):
+    """Contributions of the elements, divided evenly among their sites: ndarray of shape (N,)."""
+    inputs, outputs = element_contributions(model, graphs)
     values = outputs @ weights + shift * inputs.fraction
     # Both lists are sorted by crystal; the nodes of a crystal by atomic number too.
     nodes = 256 * inputs.crystal_of_node + inputs.atomic_numbers

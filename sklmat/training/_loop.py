@@ -1,4 +1,4 @@
-"""`train_net` trains a net for some epochs; `run_net` gives the outputs of a trained one."""
+"""`train_net` trains a net for some epochs; `run_network` gives the outputs of one."""
 
 import warnings
 
@@ -94,26 +94,28 @@ def train_net(
     return net
 
 
-def run_net(net, graphs, batch_size, method="forward"):
-    """Outputs of the module, in evaluation mode, without gradients.
+def run_network(module, graphs, batch_size, method="forward"):
+    """Outputs of a network, in evaluation mode, without gradients.
 
     Parameters
     ----------
-    net : GraphNet
+    module : torch module
     graphs : CrystalGraphs or ElementGraphs of C crystals
+        What the network reads.
     batch_size : int
     method : {"forward", "embed", "elements", "contributions"}
 
     Returns
     -------
-    ndarray of shape (C, ...), or (P, ...) for the methods that tell of elements
+    ndarray of shape (C, ...), or (P, ...) for the methods that have a row for each element
     """
-    module = net.module_.eval()
-    dtype = next(module.parameters()).dtype
+    module = module.eval()
+    parameter = next(module.parameters())
+    run = getattr(module, method)
     threads = suitable_threads(module, _edges_per_batch(graphs, batch_size))
     with torch.inference_mode(), threads:
         parts = [
-            getattr(module, method)(make_batch(graphs[rows]).to(dtype).to(net.device)).cpu()
+            run(make_batch(graphs[rows]).to(parameter.dtype).to(parameter.device)).cpu()
             for rows in EvenBatches(len(graphs), batch_size)
         ]
     return torch.cat(parts).numpy()

@@ -1,0 +1,91 @@
+"""`Architecture`: what a kind of graph network adds to the estimators, in four methods."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+from sklmat.elements import element_vectors
+from sklmat.graphs import CrystalGraphs, ElementGraphs
+from sklmat.training import GraphNet, make_net
+
+
+class Architecture(ABC):
+    """A kind of graph network, as the estimators need to know it.
+
+    An estimator class names its architecture in the class attribute ``architecture``; reading
+    graphs, targets, ensembles, early stopping, resuming and files are shared by all of them. Each
+    method is given the estimator, whose parameters it reads, and keeps nothing itself.
+
+    Attributes
+    ----------
+    network_class : type
+        The torch module. It is made as ``network_class(element_vectors, n_outputs=..., **config)``,
+        keeps ``config``, all these keywords, as an attribute, has the buffers ``element_vectors``
+        of shape (Z, V) and ``known_elements`` of shape (Z,), and the methods ``forward``, which
+        gives a Tensor of shape (C, n_outputs) for a batch, and ``embed``, vectors of the crystals.
+    default_cutoff : float
+        Cutoff (Å) of the graphs where neither the parameters nor the graphs say one.
+    default_max_neighbors : int or None
+        Neighbours per atom, likewise.
+    members_share_network : bool
+        Whether one torch module holds all members of an ensemble and puts them on a second axis of
+        its outputs; otherwise each member is a module of its own, trained from its own seed.
+    """
+
+    network_class: type[nn.Module]
+    default_cutoff: float = 8.0
+    default_max_neighbors: int | None = 12
+    members_share_network: bool = False
+
+    @abstractmethod
+    def settings(self, estimator) -> dict:
+        """Keywords of the network that the parameters decide: they fix the shape of its weights."""
+
+    def make_network(self, estimator, n_outputs: int, inputs) -> nn.Module:
+        """Return a new network.
+
+        Parameters
+        ----------
+        estimator : GraphEstimator
+        n_outputs : int
+            Number of targets, or of classes.
+        inputs : CrystalGraphs or ElementGraphs
+            Graphs like those that it will read.
+        """
+        vectors = torch.from_numpy(element_vectors(estimator.atom_init)[0])
+        settings = self.settings(estimator)
+        return self.network_class(vectors, n_outputs, cutoff=inputs.cutoff, **settings)
+
+    def make_inputs(self, estimator, graphs: CrystalGraphs) -> CrystalGraphs | ElementGraphs:
+        """Return what the network reads of crystal graphs: by default these graphs."""
+        return graphs
+
+    def optimizer_settings(self, estimator) -> dict:
+        """Keywords of `make_net` beside those that all estimators have as parameters."""
+        return {}
+
+    def learns_element_vectors(self, estimator) -> bool:
+        """Whether nothing is known of an element that no training row had."""
+        return False
+
+
+def make_estimator_net(estimator, network: nn.Module, device=None) -> GraphNet:
+    """The net that trains a network as the parameters of an estimator say.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    network : torch module
+    device : str or torch.device, default=None
+        In place of the estimator's.
+    """
+    return make_net(
+        network,
+        loss=estimator._make_targets().loss,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        batch_size=estimator.batch_size,
+        device=estimator.device if device is None else device,
+        **estimator.architecture.optimizer_settings(estimator),
+    )

@@ -1,0 +1,64 @@
+"""`checkpoint_key`: a digest of everything that decides how a training goes."""
+
+import hashlib
+from dataclasses import fields
+
+import numpy as np
+
+from sklmat.elements import element_vectors
+from sklmat.estimators._warm_start import transfer_source
+
+#: Parameters that do not change how a training goes, or that are digested by their content.
+_LEFT_OUT = (
+    "verbose",
+    "n_jobs",
+    "callbacks",
+    "device",
+    "random_state",
+    "atom_init",
+    "warm_start_from",
+)
+
+
+def checkpoint_key(estimator, sets, targets, seed, max_epochs, resume) -> str:
+    """Digest that a checkpoint must have to be resumed.
+
+    Files that were written before must stay readable, so neither what is digested nor its order
+    may change.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    sets : list of GraphDataset
+        To train and to validate on.
+    targets : RegressionTargets or ClassTargets
+        Fitted.
+    seed, max_epochs : int
+    resume : bool
+        Whether the fitted networks are trained further.
+    """
+    params = estimator.get_params(deep=False)
+    for name in _LEFT_OUT:
+        params.pop(name, None)
+    settings = (sorted(params.items()), targets.state, seed, max_epochs)
+    digest = hashlib.blake2b(repr(settings).encode())
+    digest.update(element_vectors(estimator.atom_init)[0].tobytes())
+    for net in estimator.nets_ if resume else ():
+        _add_weights(digest, net.module_)
+    for dataset in sets:
+        for field in fields(dataset.graphs):
+            array = getattr(dataset.graphs, field.name)
+            if isinstance(array, np.ndarray):
+                digest.update(array.tobytes())
+        digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
+    source = transfer_source(estimator)
+    if source is None:
+        return digest.hexdigest()
+    transfer = hashlib.blake2b(digest.hexdigest().encode())
+    _add_weights(transfer, source.net_.module_)
+    return transfer.hexdigest()
+
+
+def _add_weights(digest, module):
+    for value in module.state_dict().values():
+        digest.update(value.cpu().numpy().tobytes())

@@ -1,0 +1,160 @@
+"""`ElementalVectors`: what ECNet estimators tell of the elements in crystals."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklmat.elements import element_symbols
+from sklmat.estimators._graph_input import check_trained_elements
+from sklmat.estimators._graph_model import GraphModel
+
+
+class ElementalVectors(TransformerMixin):
+    """Methods of ECNet estimators: elemental vectors, their mean, and both as a table."""
+
+    def embed(self, X):
+        """Vectors of the crystals: their elemental vectors, weighted by the fractions.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, n_ensemble * hidden_dim)
+            The members of an ensemble side by side: networks trained apart have unrelated axes.
+        """
+        vectors = GraphModel.of(self).predict_outputs(X, "embed").swapaxes(0, 1)
+        return vectors.reshape(len(vectors), -1)
+
+    def elemental_vectors(self, X):
+        """Elemental feature vectors: one for each element in each crystal.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        vectors : ndarray of shape (P, n_ensemble * hidden_dim)
+        crystal : ndarray of shape (P,)
+            Row of `X` that each vector belongs to.
+        atomic_numbers : ndarray of shape (P,)
+            Its element.
+        fraction : ndarray of shape (P,)
+            Fraction of the atoms that are of this element.
+        """
+        model = GraphModel.of(self)
+        inputs = model.inputs(model.read_graphs(X))
+        vectors = model.run(inputs, "elements").swapaxes(0, 1)
+        return (
+            vectors.reshape(len(vectors), -1),
+            inputs.crystal_of_node,
+            inputs.atomic_numbers.astype(int),
+            inputs.fraction,
+        )
+
+    def transform(self, X):
+        """Composition and elemental vectors as a table.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, E * (1 + n_ensemble * hidden_dim))
+            Fractions of the E elements of the training rows, then a block for each of them, zero
+            where a crystal lacks the element. See `get_feature_names_out`.
+
+        Raises
+        ------
+        ValueError
+            When a crystal has an element that no training row had.
+
+        Notes
+        -----
+        The rows the network was trained on get vectors that know their targets; they flatter what
+        is fitted on them next. `sklmat.embeddings.ECNetFeaturizer` makes a compact table of them.
+        """
+        vectors, crystal, numbers, fraction = self.elemental_vectors(X)
+        check_trained_elements(crystal, numbers, self.elements_)
+        column = np.searchsorted(self.elements_, numbers)
+        n_crystals, n_elements = crystal[-1] + 1, len(self.elements_)
+        fractions = np.zeros((n_crystals, n_elements))
+        blocks = np.zeros((n_crystals, n_elements, vectors.shape[1]))
+        fractions[crystal, column] = fraction
+        blocks[crystal, column] = vectors
+        return np.hstack([fractions, blocks.reshape(n_crystals, -1)])
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored: crystals have no columns.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self, "nets_")
+        config = self.net_.module_.config
+        width = config["n_members"] * config["hidden_dim"]
+        symbols = element_symbols(self.elements_)
+        names = [f"x_{e}" for e in symbols] + [f"{e}_{k}" for e in symbols for k in range(width)]
+        return np.array(names, dtype=object)
+
+
+def element_contributions(model, graphs):
+    """What each element adds to the scaled outputs of its crystal, mean over the members.
+
+    Parameters
+    ----------
+    model : GraphModel
+        Whose elements are additive.
+    graphs : CrystalGraphs of C crystals
+
+    Returns
+    -------
+    inputs : ElementGraphs of P nodes
+    contributions : ndarray of shape (P, K)
+    """
+    inputs = model.inputs(graphs)
+    contributions = model.run(inputs, "contributions").swapaxes(0, 1)
+    return inputs, contributions.astype(np.float64).mean(axis=1)
+
+
+def contribution_table(estimator, X):
+    """Contributions of the elements as a table: a column for each output and element.
+
+    Parameters
+    ----------
+    estimator : fitted ECNetRegressor or ECNetClassifier
+    X : sequence of C structures, or CrystalGraphs
+
+    Returns
+    -------
+    DataFrame of C rows
+        In the unit of `y` for a regressor, logits for a classifier. Columns of one level for one
+        target, else of two: target or class, and element.
+    """
+    model = GraphModel.of(estimator)
+    inputs, values = element_contributions(model, model.read_graphs(X))
+    targets = model.targets
+    if model.is_classifier:
+        outputs = targets.classes
+    else:
+        values = values * targets.scale + inputs.fraction[:, None] * targets.mean
+        outputs = None if estimator.target_ndim_ == 1 else range(targets.n_outputs)
+    elements = np.unique(inputs.atomic_numbers)
+    table = np.zeros((len(inputs), values.shape[1], len(elements)))
+    column = np.searchsorted(elements, inputs.atomic_numbers)
+    table[inputs.crystal_of_node, :, column] = values
+    symbols = element_symbols(elements)
+    if outputs is None:
+        return pd.DataFrame(table[:, 0], columns=symbols)
+    columns = pd.MultiIndex.from_product([outputs, symbols])
+    return pd.DataFrame(table.reshape(len(inputs), -1), columns=columns)

@@ -1,0 +1,63 @@
+"""`GraphClassifier`: graph networks that predict classes."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from sklmat.estimators._base import GraphEstimator
+from sklmat.estimators._graph_model import GraphModel
+from sklmat.estimators._targets import ClassTargets
+
+
+class GraphClassifier(ClassifierMixin, GraphEstimator):
+    """Base of graph estimators for classes: softmax probabilities averaged over the ensemble."""
+
+    def _make_targets(self):
+        return ClassTargets(self.class_weight)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch more at the constant rate `lr`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,)
+        classes : array-like, default=None
+            All classes that will ever come; needed only if the first call does not hold them all.
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        logits = GraphModel.of(self).predict_outputs(X).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        odds = np.exp(logits)
+        return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
+
+    def predict(self, X):
+        """The most probable class.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+
+        Returns
+        -------
+        ndarray of shape (C,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]

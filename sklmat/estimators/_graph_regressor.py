@@ -1,0 +1,66 @@
+"""`GraphRegressor`: graph networks that predict numbers."""
+
+from sklearn.base import RegressorMixin
+
+from sklmat.estimators._base import GraphEstimator
+from sklmat.estimators._graph_model import GraphModel
+from sklmat.estimators._targets import RegressionTargets
+
+
+class GraphRegressor(RegressorMixin, GraphEstimator):
+    """Base of graph estimators for one or several numbers per crystal."""
+
+    def _make_targets(self):
+        return RegressionTargets(self.loss)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch more at the constant rate `lr`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,) or (C, n_targets)
+            The first call decides how targets are scaled.
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X, return_std=False):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        return_std : bool, default=False
+            Also return the standard deviation over the members of the ensemble.
+
+        Returns
+        -------
+        y : ndarray of shape (C,) or (C, n_targets)
+            In the shape and unit of the `y` given to `fit`.
+        std : ndarray like `y`
+            Only when asked for: how far the members disagree. It says nothing about noise in the
+            labels.
+
+        Raises
+        ------
+        ValueError
+            When `return_std` is asked of a single network, graphs were built otherwise than
+            those of `fit`, or a crystal has an element whose vector was to be learned and that no
+            training row had (ECNet with ``atom_init="onehot"``).
+        """
+        model = GraphModel.of(self)
+        outputs = model.predict_outputs(X)
+        if return_std and len(outputs) < 2:
+            raise ValueError("return_std needs an ensemble: set n_ensemble to 2 or more, and refit")
+        y = model.targets.decode(outputs)
+        return (y.mean(axis=0), y.std(axis=0)) if return_std else y.mean(axis=0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

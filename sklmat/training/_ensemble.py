@@ -1,0 +1,101 @@
+"""`train_ensemble` trains the members of an ensemble, each from its own seed."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+
+from sklmat.batches import GraphDataset
+from sklmat.training._loop import train_net
+from sklmat.training._net import GraphNet
+from sklmat.training._random_state import seeded
+
+
+def train_ensemble(
+    prepare: Callable[[GraphNet | None, GraphDataset], tuple[GraphNet, GraphDataset]],
+    train_set: GraphDataset,
+    valid_set: GraphDataset | None,
+    *,
+    seed: int,
+    n_members: int,
+    fitted: list[GraphNet] | None = None,
+    n_jobs: int | None = None,
+    checkpoint=None,
+    **settings,
+) -> list[GraphNet]:
+    """Train every member of an ensemble, or train fitted members further.
+
+    Parameters
+    ----------
+    prepare : callable
+        Given a copy of a fitted net, or None for a new member, and the training set, returns the
+        net to train and the set to train it on. Called with torch seeded for this member.
+    train_set, valid_set : GraphDataset
+        `valid_set` may be None.
+    seed : int
+        Decides the seeds of the members.
+    n_members : int
+    fitted : list of GraphNet, default=None
+        Members to train further; they are left as they are, so that an error or an interruption
+        does not spoil them.
+    n_jobs : int, default=None
+        Processes to train members in.
+    checkpoint : path, default=None
+        File for the state of the training; each of several members appends its number.
+    **settings
+        Of `train_net`, the same for all members.
+
+    Returns
+    -------
+    list of GraphNet
+        Fewer than `n_members`, or the fitted ones, where the user interrupted the training: a
+        half-trained member beside whole ones would spoil the mean.
+    """
+    jobs = [
+        (
+            None if fitted is None else copy.deepcopy(fitted[member]),
+            member_seed,
+            None if checkpoint is None else _member_path(checkpoint, member, n_members),
+            f"fit {member + 1}/{n_members}" if n_members > 1 else "fit",
+        )
+        for member, member_seed in enumerate(_member_seeds(seed, n_members, fitted))
+    ]
+    common = prepare, train_set, valid_set, settings
+    if effective_n_jobs(n_jobs) > 1 and n_members > 1:
+        return Parallel(n_jobs=n_jobs)(delayed(_train_member)(*job, *common) for job in jobs)
+    nets = []
+    for job in jobs:
+        nets.append(_train_member(*job, *common))
+        if nets[-1].interrupted_:
+            if fitted is not None and len(nets) < n_members:
+                return fitted
+            return nets[:-1] or nets
+    return nets
+
+
+def _member_seeds(seed, n_members, fitted):
+    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_members).tolist()
+    if fitted is None:
+        return seeds
+    # Otherwise every call would draw the same batches again.
+    return [member_seed + len(net.history) for member_seed, net in zip(seeds, fitted)]
+
+
+def _member_path(path, member, n_members):
+    return Path(path) if n_members == 1 else Path(f"{path}.{member}")
+
+
+def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_set, settings):
+    with seeded(seed):
+        net, train_set = prepare(net, train_set)
+        return train_net(
+            net,
+            train_set,
+            valid_set,
+            seed=seed,
+            checkpoint=checkpoint,
+            description=description,
+            **settings,
+        )
