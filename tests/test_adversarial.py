@@ -26,15 +26,17 @@ from sklmat import (
     perturb_structures,
     robustness_curve,
 )
-from sklmat.adversarial._attack import Attacked
-from sklmat.adversarial._attacked_network import fitted_model
-from sklmat.adversarial._perturbation import Room, gradients
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import AttackState, evaluate, keep_worse
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._methods import METHODS, AttackMethod
+from sklmat.adversarial._perturbation import PerturbationBounds, perturbation_gradient
+from sklmat.adversarial._prediction_error import Reference
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs, move_atoms
 
 TINY = {"hidden_dim": 8, "n_conv": 2, "batch_size": 8, "random_state": 0}
 ECNET = {"hidden_dim": 8, "n_conv": 1, "batch_size": 8, "random_state": 0, "n_ensemble": 2}
-METHODS = ["random", "fgsm", "pgd"]
 
 
 def rattled_cells(n, seed=0):
@@ -110,15 +112,15 @@ def doubled(estimator):
 def check_gradients(estimator, X, y, rel):
     """Compare the derivatives by positions and strain with central differences."""
     estimator = doubled(estimator)
-    attacked = Attacked(estimator, X, StructureAttack())
-    model, graphs, reference = attacked.model, attacked.graphs, attacked.reference(y)
+    run = AttackRun(StructureAttack(), estimator, X)
+    model, graphs, reference = run.network, run.graphs, run.reference(y)
     rng = np.random.default_rng(0)
     u = rng.normal(scale=0.02, size=graphs.positions.shape)
     e = rng.normal(scale=0.01, size=(len(graphs), 3, 3))
     e = (e + e.swapaxes(1, 2)) / 2
     moved = move_atoms(graphs, u, e)
-    error, _, slope = model.slopes(moved, reference)
-    by_displacement, by_strain = gradients(moved, e, slope)
+    _, error, distance_gradient = model.gradient(moved, reference)
+    by_displacement, by_strain = perturbation_gradient(moved, e, distance_gradient)
     np.testing.assert_allclose(error, error_at(model, graphs, reference, u, e)[0], rtol=1e-4)
     assert np.abs(by_displacement).max() > 1e-3
     h, compared = 2e-4, 0
@@ -402,23 +404,21 @@ def test_default_distance_is_a_multiple_of_the_covalent_radii():
     # Cs 2.44 + Cl 1.02 Å: 0.7 of it is 2.42.
     cell = Structure(Lattice.cubic(10), ["Cs", "Cl"], [[0, 0, 0], [0.26, 0, 0]])
     graphs = StructureToGraph().transform([cell])
-    room = Room(graphs, 0.4, 0.0, None, "rebuilt")
+    bounds = PerturbationBounds.around(graphs, 0.4)
     together = np.array([[0.4, 0, 0], [-0.4, 0, 0]])
-    once = np.ones(1)
-    moved, _ = room.bound(together, np.zeros((1, 3, 3)), 0.4 * once, 0 * once)
+    moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
     # 2.6 - 0.8 and 2.6 - 0.4 are too close; 2.6 - 0.2 is, 2.6 - 0.1 is not.
     np.testing.assert_allclose(moved, together / 8)
-    apart, _ = room.bound(-together, np.zeros((1, 3, 3)), 0.4 * once, 0 * once)
+    apart, _ = bounds.project(-together, np.zeros((1, 3, 3)))
     np.testing.assert_allclose(apart, -together)
 
 
 def test_no_distance_at_all_still_leaves_readable_crystals():
     cell = Structure(Lattice.cubic(10), ["H", "H"], [[0, 0, 0], [0.06, 0, 0]])
     graphs = StructureToGraph().transform([cell])
-    room = Room(graphs, 0.1, 0.0, 0.0, "rebuilt")
+    bounds = PerturbationBounds.around(graphs, 0.1, min_distance=0.0)
     together = np.array([[0.1, 0, 0], [-0.1, 0, 0]])
-    once = np.ones(1)
-    moved, _ = room.bound(together, np.zeros((1, 3, 3)), 0.1 * once, 0 * once)
+    moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
     np.testing.assert_allclose(moved, together / 2)  # 0.6 - 0.2 is under 0.5, 0.6 - 0.1 is not
 
 
@@ -428,7 +428,8 @@ def test_strain_brings_in_neighbours_from_beyond_the_cutoff():
     assert graphs.n_edges.tolist() == [0]
     squeeze = np.zeros((1, 3, 3))
     squeeze[0, 0, 0] = -0.1  # 4.98 Å along x
-    moved = Room(graphs, 0.0, 0.1, None, "rebuilt").move(np.zeros((1, 3)), squeeze)
+    bounds = PerturbationBounds.around(graphs, 0.0, strain=0.1)
+    moved = bounds.perturb(np.zeros((1, 3)), squeeze)
     assert moved.n_edges.tolist() == [2]
 
 
@@ -440,8 +441,8 @@ def test_rebuilt_and_fixed_differ_in_the_neighbours_they_see(cells):
     graphs = StructureToGraph(max_neighbors=4).transform(cells[:2])
     u = np.random.default_rng(0).normal(scale=0.1, size=graphs.positions.shape)
     none = np.zeros((2, 3, 3))
-    rebuilt = Room(graphs, 0.5, 0.0, None, "rebuilt").move(u, none)
-    fixed = Room(graphs, 0.5, 0.0, None, "fixed").move(u, none)
+    rebuilt = PerturbationBounds.around(graphs, 0.5).perturb(u, none)
+    fixed = PerturbationBounds.around(graphs, 0.5, neighbors="fixed").perturb(u, none)
     np.testing.assert_array_equal(fixed.edge_source, graphs.edge_source)
     np.testing.assert_array_equal(fixed.edge_image, graphs.edge_image)
     moved = [
@@ -608,7 +609,7 @@ def test_frozen_estimators_are_attacked_like_their_own(classifier, cells, labels
     frozen = FrozenEstimator(classifier)
     ours = StructureAttack(frozen).generate(cells[:3], labels[:3])
     assert ours == StructureAttack(classifier).generate(cells[:3], labels[:3])
-    assert fitted_model(frozen).model.estimator is classifier
+    assert AttackedNetwork.fitted(frozen).model.estimator is classifier
 
 
 # Random noise -------------------------------------------------------------------------------------
@@ -863,3 +864,86 @@ def test_isolated_atoms_have_curves(regressor):
     cells = [isolated_ne(), Structure(Lattice.cubic(30.0), ["Fe"], [[0, 0, 0]])]
     curve = robustness_curve(regressor, cells, [1.0, 2.0], budgets=(0, 0.1), random_state=0)
     assert curve["score"].nunique() == 1
+
+
+# The table of methods, and the state that they work on --------------------------------------------
+
+
+def test_methods_are_offered_as_they_stand_in_their_table():
+    (options,) = StructureAttack._parameter_constraints["method"]
+    assert options.options == set(METHODS) == {"random", "fgsm", "pgd"}
+
+
+def test_a_method_is_added_by_one_entry(monkeypatch, classifier, cells, labels):
+    """Every atom goes along x."""
+
+    def along_x(network, state, options):
+        vectors = np.zeros_like(state.displacement)
+        vectors[::2, 0], vectors[1::2, 0] = 0.1, -0.1
+        return state.perturb(*state.bounds.project(vectors, state.strain))
+
+    monkeypatch.setitem(METHODS, "along x", AttackMethod(along_x, along_x, along_x))
+    curve = robustness_curve(
+        classifier, cells, labels, methods=("along x", "pgd"), budgets=(0, 0.1), n_steps=2
+    )
+    assert curve["method"].tolist() == ["along x"] * 2 + ["pgd"] * 2
+    moved = [cell.copy() for cell in cells]
+    for cell in moved:
+        for atom in range(4):
+            cell.translate_sites([atom], [0.1 * (-1) ** atom, 0, 0], frac_coords=False)
+    expected = [classifier.score(X, labels) for X in (cells, moved)]
+    np.testing.assert_allclose(curve["score"][:2], expected)
+
+
+@pytest.fixture
+def state(classifier, cells, labels):
+    """Three crystals of four atoms with known perturbations and errors."""
+    graphs = StructureToGraph().transform(cells[:3])
+    bounds = PerturbationBounds.around(graphs, 0.1, strain=0.02)
+    state = AttackState.unperturbed(bounds, Reference(np.array([0, 1, 1])))
+    return replace(
+        state.perturb(np.arange(36.0).reshape(12, 3), np.arange(27.0).reshape(3, 3, 3)),
+        outputs=np.arange(6.0).reshape(3, 2),
+        error=np.array([-1.0, 0.5, 2.0]),
+    )
+
+
+def test_a_selection_of_a_state_is_that_of_all_its_parts(state):
+    part = state.select(np.array([True, False, True]))
+    assert len(part) == len(part.bounds) == len(part.bounds.graphs) == 2
+    np.testing.assert_array_equal(part.displacement, state.displacement[[0, 1, 2, 3, 8, 9, 10, 11]])
+    np.testing.assert_array_equal(part.strain, state.strain[[0, 2]])
+    np.testing.assert_array_equal(part.outputs, state.outputs[[0, 2]])
+    np.testing.assert_array_equal(part.error, [-1, 2])
+    np.testing.assert_array_equal(part.reference.values, [0, 1])
+    np.testing.assert_array_equal(
+        part.bounds.candidates.edge_distance,
+        state.bounds.candidates[[0, 2]].edge_distance,
+    )
+
+
+def test_of_two_perturbations_the_worse_is_kept(state):
+    crystals = np.array([False, True, True])
+    other = replace(state.select(crystals), error=np.array([0.6, 1.9]))
+    other = replace(other, displacement=other.displacement + 100, outputs=other.outputs + 100)
+    kept = keep_worse(state, crystals, other)
+    np.testing.assert_array_equal(kept.error, [-1, 0.6, 2])
+    np.testing.assert_array_equal(kept.outputs, [[0, 1], [102, 103], [4, 5]])
+    changed = np.repeat([0, 100, 0], 4)[:, None]
+    np.testing.assert_array_equal(kept.displacement, state.displacement + changed)
+    # The states themselves do not change.
+    np.testing.assert_array_equal(state.error, [-1, 0.5, 2])
+
+
+def test_a_state_is_evaluated_once(state, classifier):
+    class Forbidden:
+        outputs = None
+
+    assert evaluate(Forbidden(), state) is state
+    network = AttackedNetwork.fitted(classifier)
+    new = evaluate(network, state.without_perturbation())
+    probabilities = classifier.predict_proba(state.bounds.graphs)
+    np.testing.assert_allclose(np.exp(new.outputs), probabilities, rtol=1e-5)
+    assert state.without_perturbation().error is None
+    assert not new.is_perturbed
+    assert state.is_perturbed

@@ -228,11 +228,11 @@ def test_missing_targets_are_attacked_by_none(graphs, y):
     dataset = GraphDataset(
         graphs, torch.zeros(16, 2), torch.tensor(np.isfinite(both), dtype=torch.float32)
     )
-    from sklmat.adversarial._attack import _training_reference
-    from sklmat.adversarial._attacked_network import _error
+    from sklmat.adversarial._perturbed_batches import training_reference
+    from sklmat.adversarial._prediction_error import prediction_error
 
-    reference = _training_reference(dataset, has_classes=False)
-    error = _error(torch.tensor([[0.5, 7.0]] * 16), reference).numpy()
+    reference = training_reference(dataset, has_classes=False)
+    error = prediction_error(torch.tensor([[0.5, 7.0]] * 16), reference).numpy()
     np.testing.assert_allclose(error, np.where(np.arange(16) < 8, 0.5 - 1, 7 - 1))
 
 

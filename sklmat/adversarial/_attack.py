@@ -1,22 +1,16 @@
-"""Perturbed structures: at random, and along the gradient of a network."""
+"""`StructureAttack`: perturbations of crystals that make a network's prediction wrong."""
 
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.adversarial._attacked_network import AttackedModel, Reference, fitted_model
-from sklmat.adversarial._methods import Moves, Search
-from sklmat.adversarial._perturb_structures import perturbed, to_structures
-from sklmat.adversarial._perturbation import Room, edges_within, free_noise
-from sklmat.graphs import CrystalGraphs
-from sklmat.structures import check_structures
-
-#: Crystals attacked at a time: enough to fill batches, few enough to bound memory.
-CHUNK = 512
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._perturbed_batches import PerturbedBatches
+from sklmat.adversarial._random_directions import IndependentDirections
 
 
 class StructureAttack(BaseEstimator):
@@ -71,11 +65,11 @@ class StructureAttack(BaseEstimator):
 
     Notes
     -----
-    What is made as large as possible: for classifiers the log-odds of the likeliest other class
-    against the right one, of an ensemble the log-odds of its mean probabilities; unlike the
-    cross-entropy it does not vanish where the network is sure. For regressors the error, of several
-    targets the largest, in standard deviations of the training rows; where `y` is not given, the
-    distance from the clean prediction.
+    For classifiers the attack maximises the log-odds of the likeliest other class against the right
+    one, computed from the mean probabilities of an ensemble; unlike the gradient of the
+    cross-entropy, that of the log-odds does not vanish where the network is sure. For regressors it
+    maximises the error, of several targets the largest one, in standard deviations of the training
+    rows; where `y` is not given, the distance from the prediction for the unperturbed crystal.
 
     Displacements come before the strain: ``x -> (x + u)(1 + ε)`` with symmetric ε, so the lattice
     does not turn. Where symmetry leaves no gradient on any atom, "fgsm" leaves the crystal as it
@@ -86,7 +80,7 @@ class StructureAttack(BaseEstimator):
     random draw of 0.02 Å changes a quarter of the predictions for ideal mixed halides, and none
     where the graphs hold all neighbours within 5.5 Å (``cutoff=5.5, max_neighbors=None``) or
     ``neighbors="fixed"``; for relaxed ones 1 to 3 % in all three. With ``ties="truncate"`` even
-    atoms that stand still may get other neighbours among equals.
+    atoms that are not displaced may get others of the neighbours at equal distances.
 
     In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
 
@@ -117,7 +111,7 @@ class StructureAttack(BaseEstimator):
 
     _parameter_constraints = {
         "estimator": "no_validation",
-        "method": [StrOptions({"pgd", "fgsm", "random"})],
+        "method": [StrOptions(set(METHODS))],
         "budget": [Interval(Real, 0, None, closed="left")],
         "strain": [Interval(Real, 0, 0.5, closed="left")],
         "neighbors": [StrOptions({"rebuilt", "fixed"})],
@@ -174,215 +168,56 @@ class StructureAttack(BaseEstimator):
         InvalidStructureError
             When a crystal cannot be used.
         """
-        self._validate_params()
+        check_attack(self)
         if self.estimator is None:
             raise ValueError(
                 "this StructureAttack has no estimator to attack: set StructureAttack(estimator), "
                 "fitted; None is for attacks whose owner supplies its own network"
             )
-        attacked = Attacked(self.estimator, X, self)
-        moves = attacked.search(self, attacked.reference(y))
-        return attacked.perturbed(moves)
+        run = AttackRun(self, self.estimator, X)
+        reference = run.reference(y)
+        options = run.options(IndependentDirections.seeded(self.random_state))
+        found = [
+            run.search(run.unperturbed(rows, reference), options)
+            for rows in run.chunks(np.arange(len(run)))
+        ]
+        return run.apply(
+            np.concatenate([state.displacement for state in found]),
+            np.concatenate([state.strain for state in found]),
+        )
 
     def batch_transform(self, graphs):
-        """What perturbs the batches of an estimator in training, see `PerturbedBatches`.
+        """What a graph estimator with ``adversarial=`` this attack trains on.
 
         Parameters
         ----------
-        graphs : CrystalGraphs
-            Of the training rows.
+        graphs : CrystalGraphs of the training crystals
+
+        Returns
+        -------
+        PerturbedBatches
+            Holds how far the crystals may be perturbed; each network that is trained binds its own
+            transform of batches to it.
+
+        Raises
+        ------
+        ValueError
+            When this attack has an estimator of its own.
         """
-        self._validate_params()
+        check_attack(self)
         if self.estimator is not None:
             raise ValueError(
                 "adversarial=StructureAttack(...) attacks the network in training: leave its "
                 "estimator None"
             )
-        # Padding stands 1 Å beyond the cutoff; it has no place of its own to move from.
-        graphs = edges_within(graphs, graphs.cutoff + 0.5)
-        room = Room(graphs, self.budget, self.strain, self.min_distance, self.neighbors)
-        return PerturbedBatches(self, room)
-
-    def _moves(self, search):
-        """Displacements and strains to train with; a single random draw needs no network."""
-        if self.method == "random" and self.n_draws == 1:
-            each = np.ones(len(search.room))
-            return search.room.draw(self.budget * each, self.strain * each, search.noise)
-        moves = self._search(search)
-        return moves.displacement, moves.strain
-
-    def _search(self, search):
-        """The worst moves within the full budgets."""
-        each = np.ones(len(search.room))
-        return search(
-            self.method,
-            self.budget * each,
-            self.strain * each,
-            n_steps=self.n_steps,
-            n_draws=self.n_draws,
+        # Padding stands 1 Å beyond the cutoff; it has no position that could be perturbed.
+        graphs = graphs.select_edges(graphs.edge_distance <= graphs.cutoff + 0.5)
+        bounds = PerturbationBounds.around(
+            graphs, self.budget, self.strain, self.min_distance, self.neighbors
         )
-
-    def _noise(self):
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return free_noise(np.random.default_rng(seed))
+        return PerturbedBatches(self, bounds)
 
 
-class PerturbedBatches:
-    """Perturbs a random half of the crystals in each batch of a training.
-
-    Parameters
-    ----------
-    attack : StructureAttack
-    room : Room
-        Of all training crystals.
-    """
-
-    def __init__(self, attack, room):
-        self.attack = attack
-        self.room = room
-
-    def bind(self, model, dataset):
-        """The `BatchTransform` that attacks one network in training.
-
-        Parameters
-        ----------
-        model : GraphModel
-        dataset : GraphDataset
-            Of the training rows.
-        """
-        reference = _training_reference(dataset, model.is_classifier)
-        # In training all is in units of the scaled targets.
-        n_targets = 0 if reference.threshold is None else reference.values.shape[1]
-        attacked = AttackedModel(model, np.ones(n_targets), np.zeros(n_targets))
-
-        def perturb(rows, generator):
-            rng = np.random.default_rng(torch.randint(2**31, (2,), generator=generator).tolist())
-            crystals, chosen = self.room[rows], rng.random(len(rows)) < 0.5
-            displacement, strain = crystals.still()
-            if chosen.any():
-                noise = free_noise(rng)
-                search = Search(attacked, crystals[chosen], reference[rows[chosen]], noise)
-                moved = self.attack._moves(search)
-                displacement[np.repeat(chosen, crystals.graphs.n_atoms)], strain[chosen] = moved
-            return model.inputs(crystals.move(displacement, strain))
-
-        return perturb
-
-
-def _training_reference(dataset, has_classes):
-    """What the network should say of the training rows; missing targets are never wrong."""
-    if has_classes:
-        return Reference(dataset.y.numpy())
-    weight = dataset.weight.numpy().reshape(len(dataset.y), -1)
-    threshold = np.where(weight > 0, 1.0, np.inf) * np.ones_like(dataset.y.numpy())
-    return Reference(dataset.y.numpy().astype(float), threshold)
-
-
-class Attacked:
-    """Crystals before an estimator: read once, attacked as often as wanted.
-
-    Parameters
-    ----------
-    estimator : fitted graph estimator, or FrozenEstimator of one
-    X : sequence of C structures, or CrystalGraphs
-    attack : StructureAttack
-        Its budgets are the largest that will be used.
-    """
-
-    def __init__(self, estimator, X, attack):
-        self.model = fitted_model(estimator)
-        self.graph_model = self.model.model
-        self.estimator = self.graph_model.estimator
-        self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-        self.graphs = self.graph_model.read_graphs(
-            X if self.structures is None else self.structures
-        )
-        self.attack = attack
-
-    def __len__(self):
-        return len(self.graphs)
-
-    def reference(self, y=None, threshold=None):
-        """What is right, for the estimator's outputs: `y`, or what it predicts itself.
-
-        Raises
-        ------
-        ValueError
-            When `y` has another length than X, classes that the estimator does not know, or values
-            missing.
-        """
-        if y is not None:
-            y = self.graph_model.targets.check(y)
-            if len(y) != len(self):
-                raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
-        if is_classifier(self.estimator):
-            return Reference(self._codes(y))
-        if y is None:
-            values = self.model.outputs(self.graphs)
-        else:
-            values = y.reshape(len(y), -1)
-            missing = np.flatnonzero(np.isnan(values).any(axis=1))
-            if len(missing):
-                raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")
-            if values.shape[1] != self.estimator.n_outputs_:
-                raise ValueError(
-                    f"y has {values.shape[1]} targets, the estimator {self.estimator.n_outputs_}"
-                )
-        if threshold is None:
-            threshold = self.estimator.y_scale_
-        return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
-
-    def _codes(self, y):
-        if y is None:
-            return self.model.outputs(self.graphs).argmax(axis=1)
-        classes = self.estimator.classes_
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        unknown = np.flatnonzero(classes[codes] != y)
-        if len(unknown):
-            row, known = unknown[0], classes.tolist()
-            raise ValueError(f"row {row} has the class {y.tolist()[row]!r}, not one of {known}")
-        return codes
-
-    def chunks(self, rows):
-        """Rows of a few crystals at a time, under a progress bar."""
-        from tqdm import tqdm
-
-        with tqdm(
-            total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose
-        ) as bar:
-            for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                yield part
-                bar.update(len(part))
-
-    def search_in(self, rows, reference, noise, until_wrong=False):
-        """A `Search` among some rows."""
-        attack = self.attack
-        room = Room(
-            self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
-        )
-        return Search(self.model, room, reference[rows], noise, until_wrong)
-
-    def search(self, attack, reference, until_wrong=False):
-        """Moves of all crystals."""
-        noise = attack._noise()
-        found = []
-        for rows in self.chunks(np.arange(len(self))):
-            found.append(attack._search(self.search_in(rows, reference, noise, until_wrong)))
-        return Moves.concatenate(found)
-
-    def decode(self, outputs):
-        """Predictions as the estimator gives them."""
-        if is_classifier(self.estimator):
-            return self.estimator.classes_[outputs.argmax(axis=1)]
-        return outputs[:, 0] if self.estimator.target_ndim_ == 1 else outputs
-
-    def originals(self, rows):
-        """Some of the crystals as pymatgen structures."""
-        if self.structures is not None:
-            return self.structures[rows]
-        return to_structures(self.graphs[rows])
-
-    def perturbed(self, moves):
-        """Moved crystals in the form that X had."""
-        return perturbed(self.structures, self.graphs, moves.displacement, moves.strain)
+def check_attack(attack):
+    """Raise where the parameters of an attack are out of range."""
+    attack._validate_params()

@@ -1,14 +1,14 @@
-"""What sets adversarial examples apart: two tables of descriptors, compared column by column."""
+"""`contrast`: effect sizes and tests of descriptors between adversarial and normal examples."""
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import gammaln, nctdtrinc
 
-#: Differences below this part of the largest magnitude in a column are rounding, and so are those
-#: below the second, where all values are near zero.
-_RELATIVE, _ABSOLUTE = 1e-9, 1e-14
-#: Beyond this t the limits of its noncentrality are proportional to t (to 2e-4 of their value).
+#: Differences in a column are rounding where they are smaller than this part of the largest
+#: magnitude, plus an absolute part for columns in which all values are near zero.
+_RELATIVE_ROUNDING, _ABSOLUTE_ROUNDING = 1e-9, 1e-14
+#: Above this t statistic the limits of its noncentrality are proportional to t (within 2e-4).
 _LARGE_T = 1e3
 _COLUMNS = (
     "rank",
@@ -117,70 +117,73 @@ def contrast(adversarial, normal, features=None, *, confidence_level=0.95):
     """
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level}")
-    names, first, second = _aligned(adversarial, normal, features)
-    rows = [_compare(x, y, confidence_level) for x, y in zip(first.T, second.T)]
+    names, *values = _common_descriptors(adversarial, normal, features)
+    rows = [_compare(*columns, confidence_level) for columns in zip(*(v.T for v in values))]
     table = pd.DataFrame(rows, index=pd.Index(names, name="descriptor"))
     tested = table["p"].notna()
     table["p corrected"] = np.nan
     if tested.any():
         corrected = stats.false_discovery_control(table.loc[tested, "p"])
         table.loc[tested, "p corrected"] = corrected
-    # Stable: among equals the order of the columns stays.
+    # A stable sort leaves equal effects in the order of the columns.
     order = np.argsort(-table["effect size"].abs().to_numpy(), kind="stable")
     table = table.iloc[order].assign(rank=np.arange(1, len(table) + 1))[list(_COLUMNS)]
     table.attrs["confidence_level"] = confidence_level
     return table
 
 
-def _compare(x, y, level):
-    """One descriptor: values that are missing are left out."""
-    x, y = x[~np.isnan(x)], y[~np.isnan(y)]
-    n, m = len(x), len(y)
+def _compare(adversarial, normal, confidence_level):
+    """One row of the table: values of one descriptor, of which missing ones are left out."""
+    adversarial, normal = adversarial[~np.isnan(adversarial)], normal[~np.isnan(normal)]
+    n_adversarial, n_normal = len(adversarial), len(normal)
     row = {
-        "mean adversarial": x.mean() if n else np.nan,
-        "mean normal": y.mean() if m else np.nan,
-        "n adversarial": n,
-        "n normal": m,
+        "mean adversarial": adversarial.mean() if n_adversarial else np.nan,
+        "mean normal": normal.mean() if n_normal else np.nan,
+        "n adversarial": n_adversarial,
+        "n normal": n_normal,
     }
     row |= dict.fromkeys(("effect size", "low", "high", "p"), np.nan)
-    if min(n, m) < 2:
+    if min(n_adversarial, n_normal) < 2:
         return row
-    both = np.concatenate([x, y])
-    grain = _RELATIVE * np.abs(both).max() + _ABSOLUTE
-    if np.ptp(both) <= grain:
+    values = np.concatenate([adversarial, normal])
+    rounding = _RELATIVE_ROUNDING * np.abs(values).max() + _ABSOLUTE_ROUNDING
+    if np.ptp(values) <= rounding:
         return row
-    # On a grid, so that values which differ by rounding are ties.
-    row["p"] = stats.mannwhitneyu(np.rint(x / grain), np.rint(y / grain)).pvalue
+    # In multiples of the rounding, so that values which differ by rounding are ties.
+    row["p"] = stats.mannwhitneyu(
+        np.rint(adversarial / rounding), np.rint(normal / rounding)
+    ).pvalue
     difference = row["mean adversarial"] - row["mean normal"]
-    if max(np.ptp(x), np.ptp(y)) <= grain:
+    if max(np.ptp(adversarial), np.ptp(normal)) <= rounding:
         return row | {"effect size": np.copysign(np.inf, difference)}
-    df = n + m - 2
-    deviation = np.sqrt((x.var() * n + y.var() * m) / df)
-    unit = np.sqrt(1 / n + 1 / m)
-    row["effect size"] = _correction(df) * difference / deviation
-    row["low"], row["high"] = unit * _noncentrality(difference / (deviation * unit), df, level)
+    df = n_adversarial + n_normal - 2
+    deviation = np.sqrt((adversarial.var() * n_adversarial + normal.var() * n_normal) / df)
+    per_t = np.sqrt(1 / n_adversarial + 1 / n_normal)
+    row["effect size"] = _bias_correction(df) * difference / deviation
+    t = difference / (deviation * per_t)
+    row["low"], row["high"] = per_t * _noncentrality_limits(t, df, confidence_level)
     return row
 
 
-def _correction(df):
-    """The factor that makes a standardised difference of means unbiased."""
+def _bias_correction(df):
+    """The factor J that makes a standardised difference of means unbiased."""
     return np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
 
 
-def _noncentrality(t, df, level):
+def _noncentrality_limits(t, df, confidence_level):
     """Confidence limits of the noncentrality parameter of an observed t, ndarray of shape (2,)."""
-    tails = np.array([1 + level, 1 - level]) / 2
-    near = np.clip(t, -_LARGE_T, _LARGE_T)
-    limits = nctdtrinc(df, tails, near)
-    return limits * (t / near) if near != t else limits
+    tails = np.array([1 + confidence_level, 1 - confidence_level]) / 2
+    clipped = np.clip(t, -_LARGE_T, _LARGE_T)
+    limits = nctdtrinc(df, tails, clipped)
+    return limits * (t / clipped) if clipped != t else limits
 
 
-def _aligned(adversarial, normal, features):
+def _common_descriptors(adversarial, normal, features):
     """Names of F descriptors, and their values, float64 arrays of shape (n, F) and (m, F)."""
-    framed = [isinstance(table, pd.DataFrame) for table in (adversarial, normal)]
-    if framed[0] != framed[1]:
+    are_frames = [isinstance(table, pd.DataFrame) for table in (adversarial, normal)]
+    if are_frames[0] != are_frames[1]:
         raise TypeError("adversarial and normal must both be DataFrames, or both arrays")
-    if framed[0]:
+    if are_frames[0]:
         names = _common_columns(adversarial, normal, features)
         adversarial, normal = adversarial[names], normal[names]
     else:
@@ -197,54 +200,55 @@ def _aligned(adversarial, normal, features):
                 "name them all, or pass DataFrames to choose among columns"
             )
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"descriptor {twice!r} occurs twice; give each its own name")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"descriptor {repeated!r} occurs twice; give each its own name")
     return names, _numbers(adversarial, names, "adversarial"), _numbers(normal, names, "normal")
 
 
 def _common_columns(adversarial, normal, features):
     """The columns to compare, in the order of `features` or of `adversarial`."""
-    ours, theirs = list(adversarial), list(normal)
+    columns = {"adversarial": list(adversarial), "normal": list(normal)}
+    first, second = columns.values()
     if features is None:
-        if len(ours) != len(theirs) or set(ours) != set(theirs):
-            odd = sorted(set(ours) ^ set(theirs), key=str)
+        if len(first) != len(second) or set(first) != set(second):
+            different = sorted(set(first) ^ set(second), key=str)
             raise ValueError(
-                f"the tables differ in their columns: {odd[:5]} ({len(ours)} in adversarial, "
-                f"{len(theirs)} in normal); name common ones in features"
+                f"the tables differ in their columns: {different[:5]} ({len(first)} in "
+                f"adversarial, {len(second)} in normal); name common ones in features"
             )
-        return ours
+        return first
     if isinstance(features, str):
         raise ValueError(f"features must be a sequence of names, got the string {features!r}")
     names = list(features)
-    for table, columns in (("adversarial", ours), ("normal", theirs)):
-        unknown = [name for name in names if name not in columns]
+    for table_name, known in columns.items():
+        unknown = [name for name in names if name not in known]
         if unknown:
-            raise ValueError(f"{table} has no column {unknown[0]!r}")
+            raise ValueError(f"{table_name} has no column {unknown[0]!r}")
     return names
 
 
-def _numbers(table, names, which):
+def _numbers(table, names, table_name):
     """A float64 array of a DataFrame; NaN where an entry is missing."""
     if len(table) < 2:
         raise ValueError(
-            f"{which} has {len(table)} rows; a spread needs two or more"
-            + (": find more examples with a larger budget" if which == "adversarial" else "")
+            f"{table_name} has {len(table)} rows; a spread needs two or more"
+            + (": find more examples with a larger budget" if table_name == "adversarial" else "")
         )
     values = np.empty(table.shape)
     for k, name in enumerate(names):
         column = table.iloc[:, k]
-        kind = column.dropna().infer_objects().dtype
-        if not pd.api.types.is_numeric_dtype(kind) and column.notna().any():
+        dtype = column.dropna().infer_objects().dtype
+        if not pd.api.types.is_numeric_dtype(dtype) and column.notna().any():
             raise ValueError(
-                f"descriptor {name!r} of {which} holds no numbers (dtype {kind}); encode it, or "
-                "leave it out"
+                f"descriptor {name!r} of {table_name} holds no numbers (dtype {dtype}); encode it, "
+                "or leave it out"
             )
         values[:, k] = column.to_numpy(dtype=float, na_value=np.nan)
-    bad = np.argwhere(np.isinf(values))
-    if len(bad):
-        row, column = bad[0]
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        row, column = infinite[0]
         raise ValueError(
-            f"descriptor {names[column]!r} of {which} is infinite in row {row}; set it to NaN to "
-            "leave it out"
+            f"descriptor {names[column]!r} of {table_name} is infinite in row {row}; set it to NaN "
+            "to leave it out"
         )
     return values

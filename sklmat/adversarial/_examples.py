@@ -1,16 +1,19 @@
-"""Adversarial examples with the smallest displacement that makes them, and robustness curves."""
+"""`find_adversarial_examples`: crystals predicted right as they are, and wrong when perturbed."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
 
-from sklmat.adversarial._attack import Attacked, StructureAttack
-from sklmat.adversarial._perturb_structures import perturbed
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import AttackState, evaluate, scale
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import IndependentDirections, RandomDirections
 
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
-_BISECTIONS = 6
-#: Two-sided 95 % of the normal distribution.
-_Z = 1.959963984540054
+_N_BISECTIONS = 6
 
 
 def find_adversarial_examples(
@@ -34,8 +37,8 @@ def find_adversarial_examples(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor. Its examples say something of the data only
-        where it has not been trained on these rows.
+        CGCNN or ECNet, as a classifier or a regressor. Examples are informative only for rows that
+        it has not been trained on.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     method : {"pgd", "fgsm", "random"}, default="pgd"
@@ -110,35 +113,33 @@ def find_adversarial_examples(
         random_state=random_state,
         verbose=verbose,
     )
-    attack._validate_params()
-    attacked = Attacked(estimator, X, attack)
-    reference = attacked.reference(y, _threshold(attacked, y, threshold))
-    outputs = attacked.model.outputs(attacked.graphs)
-    right = np.flatnonzero(attacked.model.error(outputs, reference) <= 0)
-    noise = attack._noise()
-    flips = find_flips(attacked, reference, right, lambda: noise)
-    table = _table(attacked, y, outputs, flips)
+    check_attack(attack)
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference(y, _threshold(run, y, threshold))
+    right = np.flatnonzero(run.network.error(run.outputs, reference) <= 0)
+    directions = IndependentDirections.seeded(random_state)
+    found = find_wrong_predictions(run, reference, right, lambda: directions)
+    table = _table(run, y, found)
     table.attrs["n_right"] = len(right)
-    if reference.threshold is not None:
-        # pandas compares attrs where tables are joined, for which arrays have no answer.
+    if not reference.has_classes:
+        # pandas compares attrs where tables are joined, which arrays cannot be.
         table.attrs["threshold"] = reference.threshold.tolist()
     return table
 
 
-def _threshold(attacked, y, threshold):
-    """How far off is wrong, ndarray of shape (T,); None for classifiers."""
-    if is_classifier(attacked.estimator):
+def _threshold(run, y, threshold):
+    """How far off is wrong, ndarray of shape () or (T,); None for classifiers."""
+    if run.network.is_classifier:
         if threshold is not None:
             raise ValueError("threshold is for regressors; a class is right or wrong")
         return None
     if threshold is None:
-        reference = attacked.reference(y)
-        errors = np.abs(attacked.model.outputs(attacked.graphs) - reference.values)
+        errors = np.abs(run.outputs - run.reference(y).values)
         return 2 * np.median(errors, axis=0)
     threshold = np.asarray(threshold, dtype=float)
     if not (threshold > 0).all():
         raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
-    n_targets = attacked.estimator.n_outputs_
+    n_targets = run.network.model.targets.n_outputs
     if threshold.shape not in ((), (1,), (n_targets,)):
         raise ValueError(
             f"threshold must be one number, or one for each of the {n_targets} targets, got "
@@ -147,215 +148,76 @@ def _threshold(attacked, y, threshold):
     return threshold
 
 
-def find_flips(attacked, reference, rows, make_noise, weakest=True):
-    """Weakest moves found that make predictions wrong.
+def find_wrong_predictions(
+    run: AttackRun,
+    reference: Reference,
+    rows: np.ndarray,
+    make_directions: Callable[[], RandomDirections],
+    smallest: bool = True,
+) -> list[tuple[np.ndarray, np.ndarray, AttackState]]:
+    """Perturbations that make predictions wrong.
 
     Parameters
     ----------
-    attacked : Attacked
+    run : AttackRun
     reference : Reference
     rows : ndarray of int
         Crystals to attack.
-    make_noise : callable
-        Gives the noise for a few of them, see `free_noise`.
-    weakest : bool, default=True
-        Look for weaker moves that do it too.
+    make_directions : callable
+        Gives the random directions for a chunk of them.
+    smallest : bool, default=True
+        Look for smaller perturbations that do it too.
 
     Returns
     -------
-    list of tuple (rows, fraction, Moves)
-        Of crystals that could be flipped: their rows, the fraction of the budgets that was needed,
-        and the moves.
+    list of tuple (rows, fraction, state)
+        Chunk by chunk, of crystals whose predictions could be made wrong: their rows, the fraction
+        of the budgets that was needed, and the evaluated state.
     """
-    attack = attacked.attack
     found = []
-    for part in attacked.chunks(rows):
-        search = attacked.search_in(part, reference, make_noise(), until_wrong=True)
-        moves = attack._search(search)
-        flipped = moves.error > 0
-        if flipped.any():
-            moves, fraction = moves[flipped], np.ones(flipped.sum())
-            if weakest:
-                fraction, moves = _weaken(search[flipped], moves, attack)
-            found.append((part[flipped], fraction, moves))
+    for chunk in run.chunks(rows):
+        options = run.options(make_directions(), until_wrong=True)
+        state = run.search(run.unperturbed(chunk, reference), options)
+        state = evaluate(run.network, state)
+        wrong = state.error > 0
+        if wrong.any():
+            state, fraction = state.select(wrong), np.ones(wrong.sum())
+            if smallest:
+                fraction, state = _bisect_budget(run, state, options)
+            found.append((chunk[wrong], fraction, state))
     return found
 
 
-def _weaken(search, moves, attack):
-    """Bisect the fraction of the budgets that each crystal needs."""
-    low, high = np.zeros(len(moves.error)), np.ones(len(moves.error))
-    for _ in range(_BISECTIONS):
+def _bisect_budget(run, state, options):
+    """Bisect the fraction of the budgets that makes the prediction for each crystal wrong."""
+    method = METHODS[run.attack.method]
+    low, high = np.zeros(len(state)), np.ones(len(state))
+    for _ in range(_N_BISECTIONS):
         middle = (low + high) / 2
-        trial = search.scaled(moves, middle / high)
-        if attack.method != "random":
-            trial = search(
-                attack.method,
-                attack.budget * middle,
-                attack.strain * middle,
-                n_steps=max(1, attack.n_steps // 2),
-                start=trial if attack.method == "pgd" else None,
-                best=trial if attack.method == "pgd" else None,
-            )
+        trial = scale(state, middle / high).within(state.bounds.scaled(middle))
+        trial = evaluate(run.network, method.search_smaller(run.network, trial, options))
         wrong = trial.error > 0
-        moves[wrong] = trial[wrong]
+        state = state.update(wrong, trial.select(wrong))
         high, low = np.where(wrong, middle, high), np.where(wrong, low, middle)
-    return high, moves
+    return high, state
 
 
-def _table(attacked, y, outputs, flips):
-    columns = {"index": [], "target": [], "prediction": [], "perturbed prediction": []}
-    columns |= {"smallest budget (Å)": [], "smallest strain": []}
-    columns |= {"displacement (Å)": [], "structure": []}
-    attack = attacked.attack
-    for rows, _, moves in flips:
-        ends = moves.atom_ptr[1:-1]
-        parts = np.split(moves.displacement, ends)
+def _table(run, y, found):
+    names = ("index", "target", "prediction", "perturbed prediction", "smallest budget (Å)")
+    names += ("smallest strain", "displacement (Å)", "structure")
+    columns = {name: [] for name in names}
+    for rows, _, state in found:
+        displacements = np.split(state.displacement, state.bounds.graphs.atom_ptr[1:-1])
         columns["index"] += rows.tolist()
         columns["target"] += list(np.asarray(y)[rows])
-        columns["prediction"] += list(attacked.decode(outputs[rows]))
-        columns["perturbed prediction"] += list(attacked.decode(moves.outputs))
-        columns["smallest budget (Å)"] += [np.linalg.norm(u, axis=1).max() for u in parts]
-        columns["smallest strain"] += np.linalg.norm(moves.strain, axis=(1, 2)).tolist()
-        columns["displacement (Å)"] += parts
-        graphs = attacked.graphs[rows]
-        originals = attacked.originals(rows)
-        columns["structure"] += perturbed(originals, graphs, moves.displacement, moves.strain)
-    if not attack.strain:
+        columns["prediction"] += list(run.network.decode(run.outputs[rows]))
+        columns["perturbed prediction"] += list(run.network.decode(state.outputs))
+        columns["smallest budget (Å)"] += [
+            np.linalg.norm(displacement, axis=1).max() for displacement in displacements
+        ]
+        columns["smallest strain"] += np.linalg.norm(state.strain, axis=(1, 2)).tolist()
+        columns["displacement (Å)"] += displacements
+        columns["structure"] += run.apply_to_structures(rows, state)
+    if not run.attack.strain:
         del columns["smallest strain"]
     return pd.DataFrame(columns)
-
-
-def robustness_curve(
-    estimator,
-    X,
-    y,
-    *,
-    methods=("random", "fgsm", "pgd"),
-    budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
-    neighbors="rebuilt",
-    n_steps=10,
-    n_draws=5,
-    min_distance=None,
-    random_state=None,
-    verbose=False,
-):
-    """Score of a network against the displacement that its atoms are allowed.
-
-    Parameters
-    ----------
-    estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
-    X : sequence of C structures, or CrystalGraphs
-    y : array-like of shape (C,) or (C, n_targets)
-    methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
-    budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
-        Largest displacements of an atom (Å).
-    neighbors, n_steps
-        See `StructureAttack`.
-    n_draws : int, default=5
-        Draws of "random", whose scores are averaged.
-    min_distance, random_state, verbose
-        See `StructureAttack`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``method``, ``budget`` (Å), ``score``, ``lower`` and ``upper`` (95 % interval over
-        the rows) and ``n`` (rows). ``table.attrs["score"]`` is "accuracy" for classifiers, with
-        Wilson's interval, and "mean absolute error" for regressors (over all targets, in the unit
-        of `y`), with 1.96 standard errors.
-
-    Raises
-    ------
-    TypeError
-        When `estimator` is no graph estimator.
-    ValueError
-        When `y` does not suit it, or a parameter is out of range.
-
-    Notes
-    -----
-    "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
-    it visited, the crystal as it is and the step of "fgsm" included, and goes on from what it found
-    with the budget before, which lies within the larger one too: its curve can only fall (for the
-    error of one target: rise; of several, the attack drives the one that is furthest off, not their
-    mean).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pymatgen.core import Lattice, Structure
-    >>> from sklmat import CGCNNClassifier, robustness_curve
-    >>> a = np.linspace(2.6, 3.2, 24)
-    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
-    >>> y = np.where(a > 2.9, "loose", "dense")
-    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
-    >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.2), methods=("pgd",))
-    >>> bool(curve["score"].is_monotonic_decreasing)
-    True
-    """
-    budgets = np.sort(np.asarray(budgets, dtype=float))
-    unknown = set(methods) - {"random", "fgsm", "pgd"}
-    if unknown or not len(methods) or not len(budgets) or (budgets < 0).any():
-        raise ValueError(
-            "methods must be some of 'random', 'fgsm', 'pgd', and budgets some numbers of 0 or "
-            f"more; got {list(methods)} and {budgets.tolist()}"
-        )
-    attack = StructureAttack(
-        estimator,
-        budget=float(budgets[-1]),
-        neighbors=neighbors,
-        n_steps=n_steps,
-        n_draws=n_draws,
-        min_distance=min_distance,
-        random_state=random_state,
-        verbose=verbose,
-    )
-    attack._validate_params()
-    attacked = Attacked(estimator, X, attack)
-    reference = attacked.reference(y)
-    right = is_classifier(attacked.estimator)
-    noise = attack._noise()
-    scores = {method: [] for method in methods}
-    for rows in attacked.chunks(np.arange(len(attacked))):
-        search = attacked.search_in(rows, reference, noise, until_wrong=right)
-        for method in methods:
-            scores[method].append(_scores(search, method, budgets, attack))
-    lines = [
-        {"method": method, "budget": budget, **_summary(values, right), "n": len(values)}
-        for method in methods
-        for budget, values in zip(budgets, np.concatenate(scores[method], axis=1))
-    ]
-    table = pd.DataFrame(lines)
-    table.attrs["score"] = "accuracy" if right else "mean absolute error"
-    return table
-
-
-def _scores(search, method, budgets, attack):
-    """Score of each crystal at each budget, ndarray of shape (n_budgets, C)."""
-    best, rows = search.still(), []
-    none = np.zeros(len(best.error))
-    for budget in budgets:
-        each = np.full(len(none), budget)
-        if budget == 0:
-            rows.append(search.score(search.still()))
-        elif method == "random":
-            draws = [search.draw(each, none) for _ in range(attack.n_draws)]
-            rows.append(np.mean([search.score(draw) for draw in draws], axis=0))
-        elif method == "fgsm":
-            rows.append(search.score(search("fgsm", each, none)))
-        else:
-            best = search("pgd", each, none, n_steps=attack.n_steps, start=best, best=best.copy())
-            # It set out from elsewhere: the first step of an attack from the crystal itself.
-            best.keep_worse(np.ones(len(none), dtype=bool), search("fgsm", each, none))
-            rows.append(search.score(best))
-    return np.array(rows)
-
-
-def _summary(values, is_share):
-    n, mean = len(values), values.mean()
-    if not is_share:
-        half = _Z * values.std(ddof=1) / n**0.5 if n > 1 else np.nan
-        return {"score": mean, "lower": mean - half, "upper": mean + half}
-    centre = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * np.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
-    return {"score": mean, "lower": max(centre - half, 0.0), "upper": min(centre + half, 1.0)}

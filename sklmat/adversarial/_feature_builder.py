@@ -1,4 +1,4 @@
-"""Adversarial examples as a transformer: what sets them apart becomes columns."""
+"""`AdversarialFeatureBuilder`: descriptors that set adversarial examples apart, as a table."""
 
 from functools import partial
 from numbers import Integral
@@ -7,29 +7,32 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.adversarial._attack import CHUNK, Attacked, StructureAttack
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import CHUNK, AttackRun
+from sklmat.adversarial._attack_state import draw, evaluate
 from sklmat.adversarial._contrast import contrast
-from sklmat.adversarial._examples import find_flips
-from sklmat.adversarial._perturbation import crystal_noise
+from sklmat.adversarial._examples import find_wrong_predictions
+from sklmat.adversarial._random_directions import CrystalDirections
 from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
 from sklmat.features import DisorderFeaturizer, TableFeaturizer
 from sklmat.structures import check_structures, is_graphs
 
-#: Columns of the network, in their order.
+#: Names of the columns that the network gives, in their order.
 _COLUMNS = {
     "margin": "margin (log-odds)",
     "flip_budget": "flip budget (Å)",
     "spread_under_noise": "spread under noise (log-odds)",
 }
 #: Random draws over which the spread is taken.
-_DRAWS = 32
-#: Rank correlation with a better descriptor from which on another says the same.
-_SAME = 0.8
+_N_DRAWS = 32
+#: A descriptor whose rank correlation with a better one is higher is passed over.
+_HIGHEST_CORRELATION = 0.8
 
 
 class AdversarialFeatureBuilder(TableFeaturizer):
@@ -37,21 +40,24 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     A reference classifier is trained, its predictions are attacked, the crystals that it gets wrong
     only when they are perturbed are contrasted with those that stay right, and the descriptors that
-    tell the two apart are kept: the second half of the way of Wang et al. [1]_ as one transformer.
+    tell the two apart are kept: the second half of the method of Wang et al. [1]_, in one
+    transformer.
 
     Parameters
     ----------
     estimator : graph classifier, default=None
         The reference, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
-        How it is attacked; its `estimator` stays None. ``None`` takes ``StructureAttack()``.
+        How the reference is attacked; its `estimator` stays None. ``None`` takes
+        ``StructureAttack()``.
     descriptors : transformer of structures to a table, default=None
         What may be selected from, for example a ``FeatureUnion`` of featurizers. ``None`` takes
         ``DisorderFeaturizer()``.
     select : int or float, default=5
         An int keeps so many descriptors, those of the largest effects; a float all whose effect is
-        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that goes
-        along with a better one (Spearman's rank correlation above 0.8 in magnitude) is passed over.
+        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that
+        is correlated with a better one (Spearman's rank correlation above 0.8 in magnitude) is
+        passed over.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
@@ -75,7 +81,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     Attributes
     ----------
     estimator_ : graph classifier
-        The reference, fitted on all training rows; `transform` asks it.
+        The reference, fitted on all training rows; `transform` uses its predictions.
     descriptors_ : transformer
         Fitted on the training rows.
     selected_ : list of str
@@ -95,18 +101,18 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     Notes
     -----
-    **What sees what.** `fit` sees training rows only. Examples are looked for among out-of-fold
-    predictions, because a network is sure of the rows it was trained on. `fit_transform`, which a
-    ``Pipeline`` calls in training, gives the columns of the network out-of-fold too; `transform`
-    gives those of the network refitted on all training rows, so ``fit(X, y).transform(X)`` is not
-    ``fit_transform(X, y)``, as with scikit-learn's ``TargetEncoder``. Labels never enter
-    `transform`: it attacks the predicted class.
+    **Which rows are used where.** `fit` uses training rows only. Examples are looked for among
+    out-of-fold predictions, because a network is sure of the rows it was trained on.
+    `fit_transform`, which a ``Pipeline`` calls in training, gives the columns of the network
+    out-of-fold too; `transform` gives those of the network refitted on all training rows, so
+    ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)``, as with scikit-learn's
+    ``TargetEncoder``. Labels never enter `transform`: it attacks the predicted class.
 
     The contrast is between examples that are right as they are: those that the attack flips and
     those that it does not. Descriptors whose effect is undefined (constant ones) are never
     selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
-    and company; a copy that is moved or turned gets other noise, and a spread of 32 draws is an
-    estimate (good to 12 % in a test, where crystals differed by 13 to 18 %).
+    and any selection; a copy that is moved or turned gets other noise, and a spread of 32 draws is
+    an estimate (good to 12 % in a test, where crystals differed by 13 to 18 %).
 
     In the paper descriptors were built by hand after looking at the contrast, of examples under
     noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.
@@ -251,7 +257,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         structures = self._structures(X)
         estimator, attack = self._own_estimator(), self._own_attack()
         rng = check_random_state(self.random_state)
-        fold_seed, self.noise_seed_ = (int(s) for s in rng.randint(2**31 - 1, size=2))
+        fold_seed, self.noise_seed_ = rng.randint(2**31 - 1, size=2).tolist()
         graphs = training_graphs(estimator, structures)
         y = ClassTargets().check(y)
         if len(y) != len(graphs):
@@ -262,7 +268,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         if "descriptors" in self.include:
             self.descriptors_ = clone(self._own_descriptors())
             table = self._describe(structures, lambda X: self.descriptors_.fit_transform(X, y))
-            self._choose(table)
+            self._select(table)
         self.estimator_ = clone(estimator).fit(graphs, y)
         self.classes_ = self.estimator_.classes_
         self.feature_names_ = [
@@ -293,7 +299,10 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             from sklmat.estimators import CGCNNClassifier
 
             return CGCNNClassifier()
-        if not is_classifier(self.estimator) or not is_graph_estimator(self.estimator):
+        estimator = self.estimator
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        if not is_classifier(estimator) or not is_graph_estimator(estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
                 f"{type(self.estimator).__name__}; of a number, make classes first"
@@ -302,7 +311,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _own_attack(self):
         attack = StructureAttack() if self.attack is None else self.attack
-        attack._validate_params()
+        check_attack(attack)
         if attack.estimator is not None:
             raise ValueError("attack must leave its estimator None: it attacks the reference here")
         return attack
@@ -318,37 +327,38 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return pd.DataFrame(np.asarray(table), columns=self.descriptors_.get_feature_names_out())
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
-        """What networks that have not seen a row make of it: one table row per training row."""
+        """What networks predict for rows they were not trained on: one table row for each."""
         from tqdm import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
         if isinstance(self.cv, Integral):
             cv = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
         folds = list(cv.split(np.empty((len(y), 1)), y))
-        seen = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
-        if (seen != 1).any():
-            row = int(np.argmax(seen != 1))
+        n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
+        if (n_tests != 1).any():
+            row = int(np.argmax(n_tests != 1))
             raise ValueError(
-                f"cv must put each row into one test fold; row {row} is in {seen[row]}"
+                f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
             )
         common = attack, self.noise_seed_, tuple(self.include)
-        # Results one by one move the progress bar; not every backend can give them so.
+        # A generator lets the progress bar move, but not every parallel backend can give one.
         in_turn = effective_n_jobs(self.n_jobs) == 1
-        work = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
-            delayed(_fold)(clone(estimator), graphs, y, train, test, *common)
+        tables = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
+            delayed(_examine_fold)(clone(estimator), graphs, y, train, test, *common)
             for train, test in folds
         )
         bar = tqdm(
-            work, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
+            tables, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
         )
-        tables = [table.set_axis(test) for (_, test), table in zip(folds, bar)]
-        table = pd.concat(tables).sort_index()
+        table = pd.concat(
+            [table.set_axis(test) for (_, test), table in zip(folds, bar)]
+        ).sort_index()
         table.insert(1, "right", table["prediction"].to_numpy() == y)
         table.insert(2, "adversarial", table["right"] & table.pop("flipped"))
         return table
 
-    def _choose(self, table):
-        """Contrast adversarial with normal examples, and keep what separates them."""
+    def _select(self, table):
+        """Contrast adversarial with normal examples, and select descriptors that separate them."""
         adversarial = self.examples_["adversarial"].to_numpy()
         normal = (self.examples_["right"] & ~self.examples_["adversarial"]).to_numpy()
         if min(adversarial.sum(), normal.sum()) < 2:
@@ -372,7 +382,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
                 f"{self.contrast_['effect size'].abs().max():.3g}; lower select"
             )
         n_most = self.select if isinstance(self.select, Integral) else len(effect)
-        self.selected_ = _unlike(table[effect.index], n_most)
+        self.selected_ = _uncorrelated(table[effect.index], n_most)
 
     def _columns(self, X, table, examples):
         """The included columns side by side."""
@@ -392,50 +402,51 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return tags
 
 
-def _fold(estimator, graphs, y, train, test, attack, seed, include):
+def _examine_fold(estimator, graphs, y, train, test, attack, seed, include):
+    """Train on some rows and examine the others."""
     fitted = estimator.fit(graphs[train], y[train])
     return _examine(fitted, graphs[test], attack, seed, {*include, "flipped"})
 
 
 def _examine(estimator, X, attack, seed, include):
-    """What a fitted network makes of crystals when they are pushed: one table row per crystal."""
-    attacked = Attacked(estimator, X, attack)
-    outputs = attacked.model.outputs(attacked.graphs)
-    reference = attacked.reference()
-    everyone = np.arange(len(attacked))
-    table = pd.DataFrame({"prediction": attacked.decode(outputs)})
+    """What a fitted network predicts for crystals, and how stable that is: one row per crystal."""
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference()
+    all_rows = np.arange(len(run))
+    table = pd.DataFrame({"prediction": run.network.decode(run.outputs)})
     if {"flipped", "flip_budget"} & set(include):
-        flipped, fraction = np.zeros(len(everyone), dtype=bool), np.ones(len(everyone))
-        # Noise begins anew for every few rows: it must not depend on how many stand before them.
-        noise = partial(crystal_noise, seed)
-        weakest = "flip_budget" in include
-        for rows, needed, _ in find_flips(attacked, reference, everyone, noise, weakest):
+        flipped, fraction = np.zeros(len(run), dtype=bool), np.ones(len(run))
+        # Directions begin anew for every chunk: they must not depend on how many rows it follows.
+        make_directions = partial(CrystalDirections, seed)
+        smallest = "flip_budget" in include
+        found = find_wrong_predictions(run, reference, all_rows, make_directions, smallest)
+        for rows, needed, _ in found:
             flipped[rows], fraction[rows] = True, needed
         table["flipped"] = flipped
     if "margin" in include:
-        table[_COLUMNS["margin"]] = -attacked.model.error(outputs, reference)
+        table[_COLUMNS["margin"]] = -run.network.error(run.outputs, reference)
     if "flip_budget" in include:
         table[_COLUMNS["flip_budget"]] = attack.budget * fraction
     if "spread_under_noise" in include:
-        parts = np.array_split(everyone, -(-len(everyone) // CHUNK))
+        chunks = np.array_split(all_rows, -(-len(run) // CHUNK))
         table[_COLUMNS["spread_under_noise"]] = np.concatenate(
             [
-                _spread(attacked.search_in(rows, reference, crystal_noise(seed)), attack)
-                for rows in parts
+                _log_odds_spread(run.network, run.unperturbed(rows, reference), seed)
+                for rows in chunks
             ]
         )
     return table
 
 
-def _spread(search, attack):
-    """Standard deviation of the log-odds over random draws."""
-    each = np.ones(len(search.room))
-    draws = [search.draw(attack.budget * each, attack.strain * each) for _ in range(_DRAWS)]
-    return np.std([draw.error for draw in draws], axis=0)
+def _log_odds_spread(network, state, seed):
+    """Standard deviation of the log-odds over random perturbations."""
+    directions = CrystalDirections(seed)
+    errors = [evaluate(network, draw(state, directions)).error for _ in range(_N_DRAWS)]
+    return np.std(errors, axis=0)
 
 
-def _unlike(table, n_most):
-    """Names of the first columns that do not go along with an earlier one."""
+def _uncorrelated(table, n_most):
+    """Names of the first columns whose rank correlation with each earlier one is not high."""
     ranks = table.rank().to_numpy()
     # Missing values have no rank; the middle one leaves the correlation to the others.
     ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0), ranks)
@@ -443,7 +454,7 @@ def _unlike(table, n_most):
     ranks /= np.linalg.norm(ranks, axis=0).clip(min=1e-300)
     kept = []
     for k in range(ranks.shape[1]):
-        if all(abs(ranks[:, k] @ ranks[:, other]) <= _SAME for other in kept):
+        if all(abs(ranks[:, k] @ ranks[:, other]) <= _HIGHEST_CORRELATION for other in kept):
             kept.append(k)
         if len(kept) == n_most:
             break

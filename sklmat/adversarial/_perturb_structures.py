@@ -1,9 +1,9 @@
-"""Noise on structures, without an estimator."""
+"""`perturb_structures`: random noise on crystals, and `apply_perturbation` of any kind."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from sklmat.adversarial._perturbation import Room, free_noise, furthest_change
+from sklmat.adversarial._perturbation import PerturbationBounds, largest_distance_change
+from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures
 
@@ -67,66 +67,65 @@ def perturb_structures(
     graphs = X if structures is None else StructureToGraph(max_neighbors=1).transform(structures)
     if len(graphs) == 0:
         return X[:0] if structures is None else []
-    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
-    moves = _draw(graphs, scale, distribution, strain, min_distance, rng)
-    return perturbed(structures, graphs, *moves)
+    directions = IndependentDirections.seeded(random_state)
+    perturbation = _draw(graphs, scale, distribution, strain, min_distance, directions)
+    return apply_perturbation(structures, graphs, *perturbation)
 
 
-def _draw(graphs, scale, distribution, strain, min_distance, rng):
-    n_atoms = len(graphs.atomic_numbers)
-    ahead, stretch = free_noise(rng)(graphs)
+def _draw(graphs, scale, distribution, strain, min_distance, directions):
+    """Displacements of shape (N, 3), and strains of shape (C, 3, 3)."""
+    n_atoms, random = len(graphs.atomic_numbers), directions.generator
+    vectors, matrices = directions(graphs)
     if distribution == "gaussian":
-        displacement = rng.normal(scale=scale, size=(n_atoms, 3))
+        displacement = random.normal(scale=scale, size=(n_atoms, 3))
     else:
-        displacement = ahead * (scale * rng.random((n_atoms, 1)) ** (1 / 3))
-    # Gaussian tails go as far as they go: the budget is only there for the balls.
+        displacement = vectors * (scale * random.random((n_atoms, 1)) ** (1 / 3))
+    # Gaussian noise has no largest displacement, so its budget must not bind.
     longest = np.linalg.norm(displacement, axis=1).max(initial=0.0)
     budget = scale if distribution == "uniform" else 2 * longest
-    room = Room(graphs, max(longest, budget), strain, min_distance, "fixed")
-    each = np.ones(len(graphs))
-    return room.bound(displacement, stretch * strain, budget * each, strain * each)
+    bounds = PerturbationBounds.around(
+        graphs, max(longest, budget), strain, min_distance, neighbors="fixed"
+    )
+    return bounds.with_budget(budget).project(displacement, matrices * strain)
 
 
-def perturbed(structures, graphs, displacement, strain):
-    """Moved crystals: structures like the given ones, or graphs where they are None."""
+def apply_perturbation(structures, graphs, displacement: np.ndarray, strain: np.ndarray):
+    """Perturbed crystals, which keep their form.
+
+    Parameters
+    ----------
+    structures : sequence of C pymatgen structures, or None
+    graphs : CrystalGraphs of C crystals
+    displacement : ndarray of shape (N, 3)
+        Å.
+    strain : ndarray of shape (C, 3, 3)
+
+    Returns
+    -------
+    list of C pymatgen structures
+        CrystalGraphs where `structures` is None.
+    """
     if structures is None:
         budget = np.linalg.norm(displacement, axis=1).max(initial=0.0)
-        stretch = np.linalg.norm(strain, axis=(1, 2)).max(initial=0.0)
-        reach = furthest_change(graphs, budget, stretch)
-        pairs = nearby_pairs(graphs, reach) if graphs.neighbors is None else None
+        largest_strain = np.linalg.norm(strain, axis=(1, 2)).max(initial=0.0)
+        change = largest_distance_change(graphs, budget, largest_strain)
+        pairs = nearby_pairs(graphs, change) if graphs.neighbors is None else None
         return move_atoms(graphs, displacement, strain, pairs)
-    ends = graphs.atom_ptr[1:-1]
-    return [
-        _moved(structure, u, e)
-        for structure, u, e in zip(structures, np.split(displacement, ends), strain)
-    ]
+    of_crystals = np.split(displacement, graphs.atom_ptr[1:-1])
+    return list(map(_perturbed_structure, structures, of_crystals, strain))
 
 
-def _moved(structure, displacement, strain):
+def _perturbed_structure(structure, displacement, strain):
     from pymatgen.core import Lattice, Structure
 
-    deform = np.eye(3) + strain
+    deformation = np.eye(3) + strain
     return Structure(
-        Lattice(structure.lattice.matrix @ deform, pbc=structure.lattice.pbc),
+        Lattice(structure.lattice.matrix @ deformation, pbc=structure.lattice.pbc),
         [site.species for site in structure],
-        (structure.cart_coords + displacement) @ deform,
+        (structure.cart_coords + displacement) @ deformation,
         charge=structure._charge,
         coords_are_cartesian=True,
         site_properties=structure.site_properties,
         labels=structure.labels,
         properties=dict(structure.properties),
     )
-
-
-def to_structures(graphs):
-    """Crystal graphs as pymatgen structures."""
-    from pymatgen.core import Lattice, Structure
-
-    atoms = zip(
-        np.split(graphs.atomic_numbers, graphs.atom_ptr[1:-1]),
-        np.split(graphs.positions, graphs.atom_ptr[1:-1]),
-    )
-    return [
-        Structure(Lattice(matrix, pbc=pbc), numbers, positions, coords_are_cartesian=True)
-        for (numbers, positions), matrix, pbc in zip(atoms, graphs.lattices, graphs.pbc)
-    ]

@@ -1,167 +1,207 @@
-"""Displacements and strains of many crystals: drawn, bounded, and applied."""
+"""`PerturbationBounds`, the allowed displacements and strains, and the gradient in these."""
 
-import itertools
-import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.elements import element_table
-from sklmat.graphs import move_atoms, nearby_pairs
+from sklmat.graphs import CrystalGraphs, move_atoms, nearby_pairs
 from sklmat.structures import MIN_DISTANCE
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.
-_CLOSEST = 0.7
-_HALVINGS = 8
-#: Of the sum of forces on an atom, relative to them.
+_SMALLEST_FRACTION = 0.7
+#: How often a perturbation that brings atoms too close is halved before it is given up.
+_N_HALVINGS = 8
+#: Alternating projections onto the largest displacements and onto zero net translation.
+_N_PROJECTIONS = 3
+#: A sum of gradients on an atom that is smaller than this part of their magnitudes is rounding.
 _ROUNDING = 1e-5
 
 
-class Room:
-    """Some crystals and how far their atoms may go.
+@dataclass(eq=False)
+class PerturbationBounds:
+    """Crystals and the perturbations that are allowed for them.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals, N atoms
-        As they are before anything moves.
-    budget : float
+        The unperturbed crystals.
+    budget : ndarray of shape (C,)
         Largest displacement of an atom (Å).
-    strain : float
+    strain_budget : ndarray of shape (C,)
         Largest Frobenius norm of the strain.
+    candidates : CrystalGraphs or None
+        All pairs that can become neighbours; None where the neighbours stay the same.
+    close_pairs : CrystalGraphs
+        All pairs that can come too close.
     min_distance : float or None
-        No pair comes closer (Å); None takes 0.7 times the sum of the covalent radii. A pair that
-        is closer already comes no closer than it is.
-    neighbors : {"rebuilt", "fixed"}
-        Whether neighbours are chosen anew after each move.
+        No pair comes closer (Å); None takes 0.7 times the sum of the covalent radii. A pair that is
+        closer in the unperturbed crystal comes no closer than it is.
     """
 
-    def __init__(self, graphs, budget, strain, min_distance, neighbors):
-        limit = max(min_distance, MIN_DISTANCE) if min_distance is not None else _closest(graphs)
-        reach = furthest_change(graphs, budget, strain)
-        at_least = limit + reach
-        self.graphs = graphs
-        self.strained = strain > 0
-        self.pairs = None
-        if neighbors == "rebuilt":
-            self.pairs = nearby_pairs(graphs, reach, at_least)
-            self.close = edges_within(self.pairs, at_least)
-        else:
-            self.close = nearby_pairs(graphs, None, at_least)
-        self.min_distance = min_distance
+    graphs: CrystalGraphs
+    budget: np.ndarray
+    strain_budget: np.ndarray
+    candidates: CrystalGraphs | None
+    close_pairs: CrystalGraphs
+    min_distance: float | None
 
-    def __getitem__(self, rows):
-        part = object.__new__(Room)
-        part.graphs, part.close = self.graphs[rows], self.close[rows]
-        part.pairs = None if self.pairs is None else self.pairs[rows]
-        part.strained, part.min_distance = self.strained, self.min_distance
-        return part
+    @classmethod
+    def around(
+        cls,
+        graphs: CrystalGraphs,
+        budget: float,
+        strain: float = 0.0,
+        min_distance: float | None = None,
+        neighbors: str = "rebuilt",
+    ) -> "PerturbationBounds":
+        """The same bounds for all crystals.
+
+        Parameters
+        ----------
+        graphs : CrystalGraphs of C crystals
+        budget : float
+            Largest displacement of an atom (Å).
+        strain : float
+            Largest Frobenius norm of the strain.
+        min_distance : float or None
+        neighbors : {"rebuilt", "fixed"}
+            Whether neighbours are chosen anew in perturbed crystals.
+
+        Returns
+        -------
+        PerturbationBounds
+        """
+        change = largest_distance_change(graphs, budget, strain)
+        closest = _largest_min_distance(graphs, min_distance) + change
+        candidates = None
+        if neighbors == "rebuilt":
+            candidates = nearby_pairs(graphs, change, closest)
+            close_pairs = candidates.select_edges(candidates.edge_distance <= closest)
+        else:
+            close_pairs = nearby_pairs(graphs, None, closest)
+        each = np.ones(len(graphs))
+        return cls(graphs, budget * each, strain * each, candidates, close_pairs, min_distance)
 
     def __len__(self):
-        return len(self.graphs)
+        return len(self.budget)
 
-    def still(self):
-        """No move: arrays of shape (N, 3) and (C, 3, 3)."""
-        n_crystals, n_atoms = len(self.graphs), len(self.graphs.atomic_numbers)
-        return np.zeros((n_atoms, 3)), np.zeros((n_crystals, 3, 3))
+    @cached_property
+    def crystal_of_atom(self) -> np.ndarray:
+        """The crystal to which each atom belongs, ndarray of shape (N,)."""
+        return self.graphs.crystal_of_atom
 
-    def move(self, displacement, strain):
-        """Graphs of the moved crystals."""
-        strain = strain if self.strained else None
-        return move_atoms(self.graphs, displacement, strain, self.pairs)
+    @cached_property
+    def smallest_distances(self) -> np.ndarray:
+        """Smallest allowed distance of each close pair (Å)."""
+        pairs, limit = self.close_pairs, self.min_distance
+        if limit is None:
+            radii = _covalent_radii()[pairs.atomic_numbers]
+            limit = _SMALLEST_FRACTION * (radii[pairs.flat_source] + radii[pairs.flat_target])
+        return np.minimum(np.maximum(limit, MIN_DISTANCE), pairs.edge_distance)
 
-    def draw(self, budget, strain, noise):
-        """Random moves, every atom as far as it may go: arrays (N, 3) and (C, 3, 3).
+    def select(self, crystals: np.ndarray) -> "PerturbationBounds":
+        """Those of some crystals, by mask or index array."""
+        return PerturbationBounds(
+            self.graphs[crystals],
+            self.budget[crystals],
+            self.strain_budget[crystals],
+            None if self.candidates is None else self.candidates[crystals],
+            self.close_pairs[crystals],
+            self.min_distance,
+        )
 
-        `noise` is called with the graphs, see `free_noise` and `crystal_noise`.
-        """
-        length = np.repeat(budget, self.graphs.n_atoms)[:, None]
-        ahead, stretch = noise(self.graphs)
-        return self.bound(ahead * length, stretch * strain[:, None, None], budget, strain)
+    def scaled(self, fraction: np.ndarray) -> "PerturbationBounds":
+        """Bounds of a fraction of the budgets of each crystal, ndarray of shape (C,)."""
+        return replace(
+            self, budget=self.budget * fraction, strain_budget=self.strain_budget * fraction
+        )
 
-    def bound(self, displacement, strain, budget, strain_budget):
-        """The nearest allowed move, roughly: within the budgets, centred, no pair too close.
+    def with_budget(self, budget: float) -> "PerturbationBounds":
+        """Bounds of a smaller largest displacement (Å), the same for all crystals."""
+        return replace(self, budget=np.full(len(self), budget))
+
+    def perturb(self, displacement: np.ndarray, strain: np.ndarray) -> CrystalGraphs:
+        """Graphs of the crystals displaced, then strained: arrays (N, 3) in Å and (C, 3, 3)."""
+        return move_atoms(self.graphs, displacement, self._strain(strain), self.candidates)
+
+    def draw(self, directions: RandomDirections) -> tuple[np.ndarray, np.ndarray]:
+        """A random displacement and strain, every atom as far as it may go."""
+        vectors, matrices = directions(self.graphs)
+        return self.project(
+            vectors * self.budget[self.crystal_of_atom, None],
+            matrices * self.strain_budget[:, None, None],
+        )
+
+    def project(
+        self, displacement: np.ndarray, strain: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bring perturbations within the bounds: the nearest allowed ones, roughly.
 
         Parameters
         ----------
         displacement : ndarray of shape (N, 3)
+            Å.
         strain : ndarray of shape (C, 3, 3)
-        budget, strain_budget : ndarray of shape (C,)
 
         Returns
         -------
         displacement, strain : new arrays
+            Within the budgets, the strain symmetric, no net translation, no pair too close.
         """
         strain = (strain + strain.swapaxes(1, 2)) / 2
         norm = np.linalg.norm(strain, axis=(1, 2))
-        strain = strain * _shrink(norm, strain_budget)[:, None, None]
-        displacement = self._within_budget(displacement, budget)
-        for k in range(_HALVINGS + 1):
+        strain = strain * _shrinkage(norm, self.strain_budget)[:, None, None]
+        displacement = self._within_budget(displacement)
+        for halving in range(_N_HALVINGS + 1):
             crystal, target, source = self._too_close(displacement, strain)
             if len(crystal) == 0:
                 break
-            if k == _HALVINGS:
-                displacement[np.isin(self._crystal_of_atom, crystal)] = 0.0
+            if halving == _N_HALVINGS:
+                displacement[np.isin(self.crystal_of_atom, crystal)] = 0.0
                 strain[crystal] = 0.0
                 break
             displacement[np.union1d(target, source)] /= 2
             strain[np.unique(crystal)] /= 2
-            displacement = self._within_budget(displacement, budget)
+            displacement = self._within_budget(displacement)
         return displacement, strain
 
-    @property
-    def _crystal_of_atom(self):
-        return np.repeat(np.arange(len(self.graphs)), self.graphs.n_atoms)
+    def _strain(self, strain):
+        """The strain, or None where none is allowed: the lattice is then left alone."""
+        return strain if self.strain_budget.any() else None
 
-    def _within_budget(self, displacement, budget):
-        """Project on the balls of the atoms and on zero net translation in turn, then shrink."""
-        crystal, ptr = self._crystal_of_atom, self.graphs.atom_ptr[:-1]
-        n_atoms = self.graphs.n_atoms[:, None]
-        for _ in range(3):
+    def _within_budget(self, displacement):
+        """Project onto the balls of the atoms and onto zero net translation in turn, and shrink."""
+        crystal, first_atom = self.crystal_of_atom, self.graphs.atom_ptr[:-1]
+        n_atoms = np.bincount(crystal)[:, None]
+        for _ in range(_N_PROJECTIONS):
             length = np.linalg.norm(displacement, axis=1)
-            displacement = displacement * _shrink(length, budget[crystal])[:, None]
-            mean = np.add.reduceat(displacement, ptr, axis=0) / n_atoms
+            displacement = displacement * _shrinkage(length, self.budget[crystal])[:, None]
+            mean = np.add.reduceat(displacement, first_atom, axis=0) / n_atoms
             displacement = displacement - mean[crystal]
-        longest = np.maximum.reduceat(np.linalg.norm(displacement, axis=1), ptr)
-        return displacement * _shrink(longest, budget)[crystal, None]
+        longest = np.maximum.reduceat(np.linalg.norm(displacement, axis=1), first_atom)
+        return displacement * _shrinkage(longest, self.budget)[crystal, None]
 
     def _too_close(self, displacement, strain):
         """Crystal, and both atoms, of each pair that has come too close."""
-        moved = move_atoms(self.close, displacement, strain if self.strained else None)
-        near = np.flatnonzero(moved.edge_distance < self._limits() - 1e-6)
-        crystal = np.searchsorted(self.close.edge_ptr, near, side="right") - 1
-        first = self.close.atom_ptr[crystal]
-        return crystal, self.close.edge_target[near] + first, self.close.edge_source[near] + first
-
-    def _limits(self):
-        """Smallest allowed distance of each close pair."""
-        close = self.close
-        limit = self.min_distance
-        if limit is None:
-            offset = np.repeat(close.atom_ptr[:-1], close.n_edges)
-            radii = _covalent_radii()[close.atomic_numbers]
-            limit = _CLOSEST * (
-                radii[close.edge_source + offset] + radii[close.edge_target + offset]
-            )
-        return np.minimum(np.maximum(limit, MIN_DISTANCE), close.edge_distance)
+        pairs = self.close_pairs
+        perturbed = move_atoms(pairs, displacement, self._strain(strain))
+        close = np.flatnonzero(perturbed.edge_distance < self.smallest_distances - 1e-6)
+        crystal = np.searchsorted(pairs.edge_ptr, close, side="right") - 1
+        first_atom = pairs.atom_ptr[crystal]
+        return crystal, pairs.edge_target[close] + first_atom, pairs.edge_source[close] + first_atom
 
 
-def furthest_change(graphs, budget, strain):
+def largest_distance_change(graphs: CrystalGraphs, budget: float, strain: float) -> float:
     """By how much the distance of a pair may change that is within the cutoff before or after."""
     return 2 * budget + graphs.cutoff * strain / (1 - strain)
 
 
-def _shrink(length, limit):
+def _shrinkage(length, limit):
     """Factor that brings a length down to its limit."""
     return np.minimum(1.0, limit / np.maximum(length, 1e-300))
-
-
-def edges_within(graphs, distance):
-    """Only the edges up to a distance."""
-    keep = graphs.edge_distance <= distance
-    before = np.concatenate([[0], np.cumsum(keep)])
-    edges = ("edge_source", "edge_target", "edge_image", "edge_distance")
-    arrays = {name: getattr(graphs, name)[keep] for name in edges}
-    return replace(graphs, **arrays, edge_ptr=before[graphs.edge_ptr])
 
 
 def _covalent_radii():
@@ -169,100 +209,53 @@ def _covalent_radii():
     return np.concatenate([[0.0], np.nan_to_num(element_table()["covalent radius (Å)"])])
 
 
-def _closest(graphs):
-    present = np.unique(graphs.atomic_numbers)
-    return max(MIN_DISTANCE, 2 * _CLOSEST * _covalent_radii()[present].max(initial=0.0))
+def _largest_min_distance(graphs, min_distance):
+    """The largest of the smallest distances that are allowed to any pair of elements (Å)."""
+    if min_distance is not None:
+        return max(min_distance, MIN_DISTANCE)
+    radii = _covalent_radii()[np.unique(graphs.atomic_numbers)]
+    return max(MIN_DISTANCE, 2 * _SMALLEST_FRACTION * radii.max(initial=0.0))
 
 
-def free_noise(rng):
-    """Random directions, of which every call and every crystal draws its own."""
-
-    def noise(graphs):
-        ahead = rng.normal(size=(len(graphs.atomic_numbers), 3))
-        return _normalized(ahead, rng.normal(size=(len(graphs), 3, 3)))
-
-    return noise
-
-
-def crystal_noise(seed):
-    """Random directions that depend on the crystal and the number of the call, not on the row."""
-    calls = itertools.count()
-
-    def noise(graphs):
-        call, ahead, stretch = next(calls), [], []
-        for c, n_atoms in enumerate(graphs.n_atoms):
-            first = graphs.atom_ptr[c]
-            # Of single precision: the same crystal read from two files may differ in rounding.
-            content = graphs.positions[first : first + n_atoms].astype(np.float32).tobytes()
-            numbers = graphs.atomic_numbers[first : first + n_atoms].tobytes()
-            rng = np.random.default_rng([seed, call, zlib.crc32(content + numbers)])
-            stretch.append(rng.normal(size=(3, 3)))
-            ahead.append(rng.normal(size=(n_atoms, 3)))
-        return _normalized(np.concatenate(ahead), np.array(stretch))
-
-    return noise
-
-
-def _normalized(ahead, stretch):
-    """Directions of length one, symmetric matrices of norm one."""
-    stretch = stretch + stretch.swapaxes(1, 2)
-    return (
-        ahead / np.linalg.norm(ahead, axis=1, keepdims=True),
-        stretch / np.linalg.norm(stretch, axis=(1, 2), keepdims=True),
-    )
-
-
-def spiral(graphs):
-    """A direction for every atom that is the same in every call, ndarray of shape (N, 3).
-
-    Points of a Fibonacci lattice on the sphere: any two atoms of a crystal get different ones.
-    """
-    within = np.arange(len(graphs.atomic_numbers)) - np.repeat(graphs.atom_ptr[:-1], graphs.n_atoms)
-    n_atoms = np.repeat(graphs.n_atoms, graphs.n_atoms)
-    z = 1 - (2 * within + 1) / n_atoms
-    angle = np.pi * (3 - 5**0.5) * within
-    across = np.sqrt(1 - z**2)
-    return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
-
-
-def gradients(moved, strain, slope):
-    """Carry slopes along distances on to displacements and strains.
+def perturbation_gradient(
+    graphs: CrystalGraphs, strain: np.ndarray, distance_gradient: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient with respect to displacements and strains, from that with respect to distances.
 
     Parameters
     ----------
-    moved : CrystalGraphs of C crystals, N atoms, E edges
+    graphs : CrystalGraphs of C crystals, N atoms, E edges
         After displacement and strain.
     strain : ndarray of shape (C, 3, 3)
-    slope : ndarray of shape (E,)
+    distance_gradient : ndarray of shape (E,)
         Derivative with respect to each distance (1/Å).
 
     Returns
     -------
     by_displacement : ndarray of shape (N, 3)
-        1/Å. Exactly zero where symmetry makes it so, but for rounding.
+        1/Å. Exactly zero where it is zero by symmetry, up to rounding.
     by_strain : ndarray of shape (C, 3, 3)
         Symmetric.
     """
-    vectors = moved.edge_vectors
+    vectors = graphs.edge_vectors
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    force = unit * slope[:, None]
-    offset = np.repeat(moved.atom_ptr[:-1], moved.n_edges)
-    n_atoms = len(moved.atomic_numbers)
-    on_atoms = _sum(force, moved.edge_source + offset, n_atoms)
-    on_atoms -= _sum(force, moved.edge_target + offset, n_atoms)
-    pull = sum(
-        np.bincount(end + offset, np.abs(slope), n_atoms)
-        for end in (moved.edge_source, moved.edge_target)
-    )
-    on_atoms[np.linalg.norm(on_atoms, axis=1) <= _ROUNDING * pull] = 0.0
-    deform = np.eye(3) + strain
-    by_displacement = np.einsum("ni,nji->nj", on_atoms, np.repeat(deform, moved.n_atoms, axis=0))
-    # d depends on the strain through v = v0 (1 + strain).
-    crystal = np.repeat(np.arange(len(moved)), moved.n_edges)
-    outer = _sum((vectors[:, :, None] * force[:, None]).reshape(-1, 9), crystal, len(moved))
-    by_strain = np.linalg.solve(deform.swapaxes(1, 2), outer.reshape(-1, 3, 3))
+    edge_gradient = unit * distance_gradient[:, None]
+    source, target = graphs.flat_source, graphs.flat_target
+    n_atoms = len(graphs.atomic_numbers)
+    on_atoms = _sum_by_index(edge_gradient, source, n_atoms)
+    on_atoms -= _sum_by_index(edge_gradient, target, n_atoms)
+    magnitude = sum(np.bincount(i, np.abs(distance_gradient), n_atoms) for i in (source, target))
+    on_atoms[np.linalg.norm(on_atoms, axis=1) <= _ROUNDING * magnitude] = 0.0
+    deformation = np.eye(3) + strain
+    deformation_of_atom = deformation[graphs.crystal_of_atom]
+    by_displacement = np.einsum("ni,nji->nj", on_atoms, deformation_of_atom)
+    # A vector depends on the strain through v = v0 (1 + strain).
+    outer = (vectors[:, :, None] * edge_gradient[:, None]).reshape(-1, 9)
+    outer = _sum_by_index(outer, graphs.crystal_of_edge, len(graphs)).reshape(-1, 3, 3)
+    by_strain = np.linalg.solve(deformation.swapaxes(1, 2), outer)
     return by_displacement, (by_strain + by_strain.swapaxes(1, 2)) / 2
 
 
-def _sum(values, index, n):
+def _sum_by_index(values, index, n):
+    """Sum rows that have the same index, ndarray of shape (n, columns)."""
     return np.stack([np.bincount(index, column, n) for column in values.T], axis=1)

@@ -1,0 +1,122 @@
+"""`AttackRun`: crystals that an estimator has read, to be attacked a chunk at a time."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from sklmat.adversarial._attack_state import AttackState
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._methods import METHODS, SearchOptions
+from sklmat.adversarial._perturb_structures import apply_perturbation
+from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import RandomDirections
+from sklmat.graphs import CrystalGraphs
+from sklmat.structures import check_structures
+
+#: Crystals attacked at a time: enough to fill batches, few enough to bound memory.
+CHUNK = 512
+
+
+class AttackRun:
+    """An attack on a fitted estimator and crystals.
+
+    Parameters
+    ----------
+    attack : StructureAttack
+        With valid parameters. Its budgets are the largest that will be used.
+    estimator : fitted graph estimator, or FrozenEstimator of one
+    X : sequence of C structures, or CrystalGraphs
+    """
+
+    def __init__(self, attack, estimator, X):
+        self.attack = attack
+        self.network = AttackedNetwork.fitted(estimator)
+        self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
+        model = self.network.model
+        self.graphs = model.read_graphs(X if self.structures is None else self.structures)
+
+    def __len__(self):
+        return len(self.graphs)
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Outputs of the network for the unperturbed crystals, ndarray of shape (C, K)."""
+        return self.network.outputs(self.graphs)
+
+    def reference(self, y=None, threshold: np.ndarray | None = None) -> Reference:
+        """What predictions are compared with: `y`, or the predictions for unperturbed crystals.
+
+        Parameters
+        ----------
+        y : array-like of shape (C,) or (C, T), default=None
+        threshold : ndarray of shape () or (T,), default=None
+            For regressors: how far off is wrong; None takes the standard deviation of the training
+            rows.
+
+        Raises
+        ------
+        ValueError
+            When `y` has another length than X, classes that the estimator does not know, or values
+            missing.
+        """
+        targets = self.network.model.targets
+        if y is not None:
+            y = targets.check(y)
+            if len(y) != len(self):
+                raise ValueError(f"X has {len(self)} structures and y has {len(y)} rows")
+        if self.network.is_classifier:
+            has_y = y is not None
+            return Reference(targets.encode(y).numpy() if has_y else self.outputs.argmax(axis=1))
+        values = self.outputs if y is None else self._complete_targets(y)
+        if threshold is None:
+            threshold = targets.scale
+        return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
+
+    def _complete_targets(self, y):
+        values, n_targets = y.reshape(len(y), -1), self.network.model.targets.n_outputs
+        missing = np.flatnonzero(np.isnan(values).any(axis=1))
+        if len(missing):
+            raise ValueError(f"y has missing targets in rows {missing[:10].tolist()}; give all")
+        if values.shape[1] != n_targets:
+            raise ValueError(f"y has {values.shape[1]} targets, the estimator {n_targets}")
+        return values
+
+    def chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Rows of a few crystals at a time, under a progress bar."""
+        from tqdm import tqdm
+
+        with tqdm(
+            total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose
+        ) as bar:
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                yield chunk
+                bar.update(len(chunk))
+
+    def unperturbed(self, rows: np.ndarray, reference: Reference) -> AttackState:
+        """The state in which an attack on some rows begins."""
+        attack = self.attack
+        bounds = PerturbationBounds.around(
+            self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
+        )
+        return AttackState.unperturbed(bounds, reference.select(rows))
+
+    def options(self, directions: RandomDirections, until_wrong: bool = False) -> SearchOptions:
+        """The options of the attack's searches."""
+        return SearchOptions(directions, self.attack.n_steps, self.attack.n_draws, until_wrong)
+
+    def search(self, state: AttackState, options: SearchOptions) -> AttackState:
+        """The worst perturbations that the attack's method finds; may not be evaluated."""
+        return METHODS[self.attack.method].search(self.network, state, options)
+
+    def apply(self, displacement: np.ndarray, strain: np.ndarray):
+        """All crystals, perturbed, in the form that X had."""
+        return apply_perturbation(self.structures, self.graphs, displacement, strain)
+
+    def apply_to_structures(self, rows: np.ndarray, state: AttackState) -> list:
+        """Some of the crystals as pymatgen structures with the perturbations of a state."""
+        graphs = self.graphs[rows]
+        structures = graphs.to_structures() if self.structures is None else self.structures[rows]
+        return apply_perturbation(structures, graphs, state.displacement, state.strain)

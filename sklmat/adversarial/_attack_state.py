@@ -1,0 +1,166 @@
+"""`AttackState`: crystals under attack with their perturbations, and the functions over it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._perturbation import PerturbationBounds, perturbation_gradient
+from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import RandomDirections
+
+
+@dataclass(frozen=True, eq=False)
+class AttackState:
+    """One perturbation of each of C crystals with N atoms, and what a network predicts then.
+
+    Parameters
+    ----------
+    bounds : PerturbationBounds
+        The unperturbed crystals, and how far they may be perturbed.
+    reference : Reference
+        What the network should predict.
+    displacement : ndarray of shape (N, 3)
+        Å.
+    strain : ndarray of shape (C, 3, 3)
+    outputs : ndarray of shape (C, K), default=None
+        Of the network for the perturbed crystals; None before `evaluate`.
+    error : ndarray of shape (C,), default=None
+        How wrong they are, see `prediction_error`; None before `evaluate`.
+    """
+
+    bounds: PerturbationBounds
+    reference: Reference
+    displacement: np.ndarray
+    strain: np.ndarray
+    outputs: np.ndarray | None = None
+    error: np.ndarray | None = None
+
+    @classmethod
+    def unperturbed(cls, bounds: PerturbationBounds, reference: Reference) -> "AttackState":
+        """The crystals as they are."""
+        n_atoms = len(bounds.crystal_of_atom)
+        return cls(bounds, reference, np.zeros((n_atoms, 3)), np.zeros((len(bounds), 3, 3)))
+
+    def __len__(self):
+        return len(self.strain)
+
+    @property
+    def is_perturbed(self) -> bool:
+        """Whether any crystal is perturbed."""
+        return bool(self.displacement.any() or self.strain.any())
+
+    def select(self, crystals: np.ndarray) -> "AttackState":
+        """The state of some crystals, by a mask of shape (C,)."""
+        if crystals.all():
+            return self
+        return AttackState(
+            self.bounds.select(crystals),
+            self.reference.select(crystals),
+            self.displacement[crystals[self.bounds.crystal_of_atom]],
+            self.strain[crystals],
+            None if self.outputs is None else self.outputs[crystals],
+            None if self.error is None else self.error[crystals],
+        )
+
+    def without_perturbation(self) -> "AttackState":
+        """The same crystals, unperturbed."""
+        return AttackState.unperturbed(self.bounds, self.reference)
+
+    def within(self, bounds: PerturbationBounds) -> "AttackState":
+        """The same perturbations, to be searched from within other bounds."""
+        return replace(self, bounds=bounds)
+
+    def perturb(self, displacement: np.ndarray, strain: np.ndarray) -> "AttackState":
+        """The same crystals with another perturbation, which is not evaluated yet."""
+        return AttackState(self.bounds, self.reference, displacement, strain)
+
+    def update(self, crystals: np.ndarray, other: "AttackState") -> "AttackState":
+        """Take over the perturbations of some crystals.
+
+        Parameters
+        ----------
+        crystals : ndarray of shape (C,), bool
+        other : AttackState
+            Of these crystals only.
+
+        Returns
+        -------
+        AttackState of all crystals
+            Evaluated where both are.
+        """
+        atoms = crystals[self.bounds.crystal_of_atom]
+        return replace(
+            self,
+            displacement=_with_rows(self.displacement, atoms, other.displacement),
+            strain=_with_rows(self.strain, crystals, other.strain),
+            outputs=_with_rows(self.outputs, crystals, other.outputs),
+            error=_with_rows(self.error, crystals, other.error),
+        )
+
+
+def _with_rows(array, rows, values):
+    """A copy in which some rows are replaced; None where either array is missing."""
+    if array is None or values is None:
+        return None
+    array = array.copy()
+    array[rows] = values
+    return array
+
+
+def evaluate(network: AttackedNetwork, state: AttackState) -> AttackState:
+    """The state with outputs and errors; the same where they are known already."""
+    if state.error is not None:
+        return state
+    graphs = state.bounds.perturb(state.displacement, state.strain)
+    outputs = network.outputs(graphs)
+    return replace(state, outputs=outputs, error=network.error(outputs, state.reference))
+
+
+def evaluate_gradient(
+    network: AttackedNetwork, state: AttackState
+) -> tuple[AttackState, np.ndarray, np.ndarray]:
+    """The state with outputs and errors, and the gradient of the error.
+
+    Returns
+    -------
+    state : AttackState
+    by_displacement : ndarray of shape (N, 3)
+        1/Å.
+    by_strain : ndarray of shape (C, 3, 3)
+    """
+    graphs = state.bounds.perturb(state.displacement, state.strain)
+    outputs, error, distance_gradient = network.gradient(graphs, state.reference)
+    gradient = perturbation_gradient(graphs, state.strain, distance_gradient)
+    return replace(state, outputs=outputs, error=error), *gradient
+
+
+def draw(state: AttackState, directions: RandomDirections) -> AttackState:
+    """Random perturbations, every atom as far as it may go."""
+    return state.perturb(*state.bounds.draw(directions))
+
+
+def scale(state: AttackState, factor: np.ndarray) -> AttackState:
+    """The same perturbations, times a factor for each crystal."""
+    of_atoms = factor[state.bounds.crystal_of_atom, None]
+    return state.perturb(state.displacement * of_atoms, state.strain * factor[:, None, None])
+
+
+def keep_worse(state: AttackState, crystals: np.ndarray, other: AttackState) -> AttackState:
+    """The worse of two perturbations of some crystals.
+
+    Parameters
+    ----------
+    state : AttackState of C crystals
+    crystals : ndarray of shape (C,), bool
+    other : AttackState
+        Evaluated, of these crystals only.
+
+    Returns
+    -------
+    AttackState of C crystals
+    """
+    worse = other.error > state.error[crystals]
+    rows = np.zeros(len(state), dtype=bool)
+    rows[np.flatnonzero(crystals)[worse]] = True
+    return state.update(rows, other.select(worse))

@@ -1,0 +1,108 @@
+"""`PerturbedBatches`: what adversarial training does to the batches of a data set."""
+
+import numpy as np
+import torch
+
+from sklmat.adversarial._attack_state import AttackState
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._methods import METHODS, SearchOptions
+from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._prediction_error import Reference
+from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.batches import BatchTransform, GraphDataset
+from sklmat.estimators import GraphModel
+
+#: Probability that a crystal of a batch is perturbed.
+_PERTURBED_FRACTION = 0.5
+
+
+class PerturbedBatches:
+    """Bounds of all training crystals, from which each network takes its own batch transform.
+
+    Parameters
+    ----------
+    attack : StructureAttack
+        With valid parameters.
+    bounds : PerturbationBounds of all training crystals
+    """
+
+    def __init__(self, attack, bounds: PerturbationBounds):
+        self.attack = attack
+        self.bounds = bounds
+
+    def bind(self, model: GraphModel, dataset: GraphDataset) -> BatchTransform:
+        """The batch transform that attacks one network in training.
+
+        Parameters
+        ----------
+        model : GraphModel
+            Of this network alone.
+        dataset : GraphDataset
+            Of the training rows.
+
+        Returns
+        -------
+        BoundPerturbedBatches
+        """
+        reference = training_reference(dataset, model.is_classifier)
+        # In training the outputs stay in units of the scaled targets.
+        n_targets = 0 if reference.has_classes else reference.values.shape[1]
+        network = AttackedNetwork(model, np.ones(n_targets), np.zeros(n_targets))
+        return BoundPerturbedBatches(self.attack, self.bounds, network, reference)
+
+
+class BoundPerturbedBatches:
+    """Replaces the crystals of a batch by perturbed ones, each with a probability of one half.
+
+    Parameters
+    ----------
+    attack : StructureAttack
+    bounds : PerturbationBounds of all training crystals
+    network : AttackedNetwork
+        Attacked as it is when a batch is asked for.
+    reference : Reference of all training crystals
+        In the units of the network's outputs.
+    """
+
+    def __init__(self, attack, bounds, network, reference):
+        self.attack = attack
+        self.bounds = bounds
+        self.network = network
+        self.reference = reference
+
+    def __call__(self, rows: np.ndarray, generator: torch.Generator):
+        """What the network is to learn from.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Of the data set.
+        generator : torch.Generator
+
+        Returns
+        -------
+        CrystalGraphs or ElementGraphs
+            The inputs of the network for these rows.
+        """
+        seed = torch.randint(2**31, (2,), generator=generator).tolist()
+        random = np.random.default_rng(seed)
+        bounds = self.bounds.select(rows)
+        chosen = random.random(len(rows)) < _PERTURBED_FRACTION
+        state = AttackState.unperturbed(bounds, self.reference.select(rows))
+        if chosen.any():
+            found = self._search(state.select(chosen), IndependentDirections(random))
+            state = state.update(chosen, found)
+        return self.network.model.inputs(bounds.perturb(state.displacement, state.strain))
+
+    def _search(self, state, directions):
+        options = SearchOptions(directions, self.attack.n_steps, self.attack.n_draws)
+        return METHODS[self.attack.method].search(self.network, state, options)
+
+
+def training_reference(dataset: GraphDataset, has_classes: bool) -> Reference:
+    """What a network should predict for the training rows; missing targets are never wrong."""
+    if has_classes:
+        return Reference(dataset.y.numpy())
+    weight = dataset.weight.numpy().reshape(len(dataset.y), -1)
+    threshold = np.where(weight > 0, 1.0, np.inf) * np.ones_like(dataset.y.numpy())
+    return Reference(dataset.y.numpy().astype(float), threshold)

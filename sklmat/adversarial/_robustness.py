@@ -1,0 +1,153 @@
+"""`robustness_curve`: the score of a network against the size of the perturbations."""
+
+import numpy as np
+import pandas as pd
+
+from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_state import evaluate
+from sklmat.adversarial._methods import METHODS
+from sklmat.adversarial._random_directions import IndependentDirections
+
+#: Two-sided 95 % of the normal distribution.
+_Z = 1.959963984540054
+
+
+def robustness_curve(
+    estimator,
+    X,
+    y,
+    *,
+    methods=("random", "fgsm", "pgd"),
+    budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
+    neighbors="rebuilt",
+    n_steps=10,
+    n_draws=5,
+    min_distance=None,
+    random_state=None,
+    verbose=False,
+):
+    """Score of a network against the displacement that its atoms are allowed.
+
+    Parameters
+    ----------
+    estimator : fitted graph estimator
+        CGCNN or ECNet, as a classifier or a regressor.
+    X : sequence of C structures, or CrystalGraphs
+    y : array-like of shape (C,) or (C, n_targets)
+    methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
+    budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+        Largest displacements of an atom (Å).
+    neighbors, n_steps
+        See `StructureAttack`.
+    n_draws : int, default=5
+        Draws of "random", whose scores are averaged.
+    min_distance, random_state, verbose
+        See `StructureAttack`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``method``, ``budget`` (Å), ``score``, ``lower`` and ``upper`` (95 % interval over
+        the rows) and ``n`` (rows). ``table.attrs["score"]`` is "accuracy" for classifiers, with
+        Wilson's interval, and "mean absolute error" for regressors (over all targets, in the unit
+        of `y`), with 1.96 standard errors.
+
+    Raises
+    ------
+    TypeError
+        When `estimator` is no graph estimator.
+    ValueError
+        When `y` does not suit it, or a parameter is out of range.
+
+    Notes
+    -----
+    "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
+    it visited, the crystal as it is and the step of "fgsm" included, and goes on from what it found
+    with the budget before, which lies within the larger one too: its curve can only fall (for the
+    error of one target: rise; of several, the attack drives the one that is furthest off, not their
+    mean).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat import CGCNNClassifier, robustness_curve
+    >>> a = np.linspace(2.6, 3.2, 24)
+    >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
+    >>> y = np.where(a > 2.9, "loose", "dense")
+    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.2), methods=("pgd",))
+    >>> bool(curve["score"].is_monotonic_decreasing)
+    True
+    """
+    budgets = np.sort(np.asarray(budgets, dtype=float))
+    if set(methods) - set(METHODS) or not len(methods) or not len(budgets) or (budgets < 0).any():
+        known = ", ".join(map(repr, METHODS))
+        raise ValueError(
+            f"methods must be some of {known}, and budgets some numbers of 0 or more; got "
+            f"{list(methods)} and {budgets.tolist()}"
+        )
+    attack = StructureAttack(
+        estimator,
+        budget=float(budgets[-1]),
+        neighbors=neighbors,
+        n_steps=n_steps,
+        n_draws=n_draws,
+        min_distance=min_distance,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    check_attack(attack)
+    run = AttackRun(attack, estimator, X)
+    reference = run.reference(y)
+    has_classes = reference.has_classes
+    options = run.options(IndependentDirections.seeded(random_state), until_wrong=has_classes)
+    scores = {method: [] for method in methods}
+    for rows in run.chunks(np.arange(len(run))):
+        state = evaluate(run.network, run.unperturbed(rows, reference))
+        for method in methods:
+            scores[method].append(_scores(run.network, state, METHODS[method], budgets, options))
+    rows = [
+        {"method": method, "budget": budget, **_summary(values, has_classes), "n": len(values)}
+        for method in methods
+        for budget, values in zip(budgets, np.concatenate(scores[method], axis=1))
+    ]
+    table = pd.DataFrame(rows)
+    table.attrs["score"] = "accuracy" if has_classes else "mean absolute error"
+    return table
+
+
+def _scores(network, state, method, budgets, options):
+    """Score of each crystal at each budget, ndarray of shape (n_budgets, C)."""
+    scores, n_searches = [], options.n_draws if method.averages_draws else 1
+    for budget in budgets:
+        found = [state]
+        if budget > 0:
+            bounded = state.within(state.bounds.with_budget(budget))
+            found = [
+                evaluate(network, method.search_larger(network, bounded, options))
+                for _ in range(n_searches)
+            ]
+            state = found[-1]
+        scores.append(np.mean([_score(each) for each in found], axis=0))
+    return np.array(scores)
+
+
+def _score(state):
+    """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""
+    if state.reference.has_classes:
+        return (state.error <= 0).astype(float)
+    return np.abs(state.outputs - state.reference.values).mean(axis=1)
+
+
+def _summary(values, is_fraction):
+    """The mean with its 95 % interval: Wilson's for fractions, else 1.96 standard errors."""
+    n, mean = len(values), values.mean()
+    if not is_fraction:
+        half_width = _Z * values.std(ddof=1) / n**0.5 if n > 1 else np.nan
+        return {"score": mean, "lower": mean - half_width, "upper": mean + half_width}
+    center = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half_width = _Z / (1 + _Z**2 / n) * np.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2))
+    lower, upper = max(center - half_width, 0.0), min(center + half_width, 1.0)
+    return {"score": mean, "lower": lower, "upper": upper}
