@@ -95,7 +95,8 @@ def resolve_module(app, env, node, contnode):
     """Let ``sklmat.graphs.CrystalGraphs`` lead to where ``sklmat.CrystalGraphs`` is described."""
     first, _, rest = node.get("reftarget", "").partition(".")
     module, _, name = rest.partition(".")
-    if first != "sklmat" or name.partition(".")[0] not in sklmat.__all__ or module in sklmat.__all__:
+    public = sklmat.__all__
+    if first != "sklmat" or name.partition(".")[0] not in public or module in public:
         return None
     return env.get_domain("py").resolve_xref(
         env, node["refdoc"], app.builder, "obj", f"sklmat.{name}", node, contnode

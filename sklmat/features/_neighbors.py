@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklmat.graphs import rank_within_group
+
 #: The neighbour list of each atom holds at least so many atoms.
 MIN_NEIGHBORS = 18
 # Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc it lies half
@@ -87,7 +89,7 @@ def find_neighbors(positions, lattice, pbc, radius=2.0) -> Neighbors:
     order = np.lexsort((pair_distance, center))
     center, other = center[order], other[order]
     counts = np.bincount(center, minlength=n_atoms)
-    rank = np.arange(len(center)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = rank_within_group(counts)
     shape = (n_atoms, max(int(counts.max()), 1))
     distance = np.full(shape, np.inf)
     distance[center, rank] = pair_distance[order]
