@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt_alloys import LATTICES, METALS, elemental_references, make_alloy, repeats
+from sklmat.files import replace_file
 
 #: Goes into the name of the cached file: raise it whenever the same parameters give other alloys.
 VERSION = 1
@@ -274,15 +274,9 @@ def _read(path):
 
 def _write(arrays, path):
     """Keep the alloys, whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replace_file(path, make_folder=True) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
     except OSError as error:
         warnings.warn(
             f"the alloys are made, but cannot be kept for the next time ({error}): give a "

@@ -2,11 +2,12 @@
 
 import itertools
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+
+from sklmat.files import replace_file
 
 KEY = b"sklmat.screen"
 
@@ -54,7 +55,8 @@ class PartFiles:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         text = json.dumps(self.description, ensure_ascii=False, indent=1)
-        _replace(journal, lambda path: path.write_text(text, encoding="utf-8"))
+        with replace_file(journal) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def _difference(self, before):
         """What distinguishes a run from this one, in words, or None."""
@@ -78,7 +80,8 @@ class PartFiles:
         from pyarrow import parquet
 
         table = pa.Table.from_pandas(table, preserve_index=False)
-        _replace(self.path(number), lambda path: parquet.write_table(table, path))
+        with replace_file(self.path(number)) as temporary:
+            parquet.write_table(table, temporary)
 
     def finish(self, n_parts, gather=None):
         """Make one file of the parts, and remove them.
@@ -101,7 +104,9 @@ class PartFiles:
             frames = (pd.read_parquet(path) for path in paths)
             tables = iter([pa.Table.from_pandas(gather(frames), preserve_index=False)])
         note = {KEY: json.dumps(self.description, ensure_ascii=False).encode()}
-        _replace(self.out, lambda path: _write_all(path, tables, note))
+        # In the folder of the parts, which the next run removes should this one be killed here.
+        with replace_file(self.out, folder=self.folder) as temporary:
+            _write_all(temporary, tables, note)
         shutil.rmtree(self.folder)
         return self.out
 
@@ -115,13 +120,3 @@ def _write_all(path, tables, note):
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in itertools.chain([first], tables):
             writer.write_table(table.replace_schema_metadata(schema.metadata))
-
-
-def _replace(path, write):
-    """Put a file in its place when it is complete."""
-    part = path.with_name(f".{path.name}.tmp")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
