@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from sklmat.plotting import CompositionMapDisplay
-from sklmat.plotting._simplex import TRIANGLE, innermost, pieces, polygon, project, triangulate
+from sklmat.plotting._ternary_axes import TRIANGLE, innermost, pieces, polygon, project, triangulate
 from sklmat.screening import composition_grid, screen
 
 matplotlib.use("Agg")

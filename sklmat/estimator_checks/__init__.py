@@ -8,7 +8,7 @@ from sklmat.estimator_checks._runner import (
     structure_estimator_checks,
 )
 from sklmat.estimator_checks._sampler_checks import make_toy_table, sampler_checks
-from sklmat.estimator_checks._toy_crystals import make_toy_crystals
+from sklmat.estimator_checks._toy_data import make_toy_crystals
 
 __all__ = [
     "all_structure_estimators",

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._toy_data import (
     assert_same,
     fitted,
     output,

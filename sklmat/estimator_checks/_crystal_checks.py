@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.utils import _safe_indexing, get_tags
 
 from sklmat.estimator_checks._convention_checks import raised
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._toy_data import (
     assert_same,
     fitted,
     is_table,

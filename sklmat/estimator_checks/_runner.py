@@ -5,7 +5,7 @@ import inspect
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks import _convention_checks, _crystal_checks, _kind_checks
+from sklmat.estimator_checks import _convention_checks, _crystal_checks, _predictor_checks
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
 #: Modules whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
@@ -33,16 +33,19 @@ _ALL = [
     _crystal_checks.check_invalid_input,
     _crystal_checks.check_isolated_atom,
     _crystal_checks.check_physical_invariance,
-    _kind_checks.check_in_scikit_learn,
+    _predictor_checks.check_in_scikit_learn,
 ]
 _REGRESSOR = [
-    _kind_checks.check_regressor_shapes,
-    _kind_checks.check_regressor_targets,
-    _kind_checks.check_constant_target,
-    _kind_checks.check_target_units,
+    _predictor_checks.check_regressor_shapes,
+    _predictor_checks.check_regressor_targets,
+    _predictor_checks.check_constant_target,
+    _predictor_checks.check_target_units,
 ]
-_CLASSIFIER = [_kind_checks.check_classifier_labels, _kind_checks.check_classifier_refuses]
-_TRANSFORMER = [_kind_checks.check_transformer, _kind_checks.check_column_names]
+_CLASSIFIER = [
+    _predictor_checks.check_classifier_labels,
+    _predictor_checks.check_classifier_refuses,
+]
+_TRANSFORMER = [_predictor_checks.check_transformer, _predictor_checks.check_column_names]
 
 
 def structure_estimator_checks(estimator):
@@ -75,7 +78,7 @@ def structure_estimator_checks(estimator):
     if "on_invalid" in params:
         checks.append(_crystal_checks.check_on_invalid_warn)
     if get_tags(estimator).target_tags.required:
-        checks.append(_kind_checks.check_target_refused)
+        checks.append(_predictor_checks.check_target_refused)
     if is_regressor(estimator):
         checks += _REGRESSOR
     if is_classifier(estimator):

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sklmat.estimator_checks import _convention_checks
 from sklmat.estimator_checks._convention_checks import raised, signature_names
-from sklmat.estimator_checks._toy_crystals import seeded_clone
+from sklmat.estimator_checks._toy_data import seeded_clone
 
 
 def make_toy_table(n_samples=24, *, task="regression", random_state=0):

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from sklmat.plotting._simplex import TRIANGLE, innermost, pieces, project, triangulate
+from sklmat.plotting._ternary_axes import TRIANGLE, innermost, pieces, project, triangulate
 from sklmat.screening import CompositionGrid
-from sklmat.screening._columns import PHASE
+from sklmat.screening._prediction_columns import PHASE
 
 #: How exactly fractions must be those asked for.
 TOLERANCE = 1e-6

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from sklmat.screening._columns import PHASE, UNITS, fraction_columns
+from sklmat.screening._prediction_columns import PHASE, UNITS, fraction_columns
 
 LATTICE = "lattice_"
 ENTROPY = "mixing entropy (kB per atom)"

@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklmat.screening._columns import fraction_columns, fractions_of
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
-from sklmat.screening._part_files import PartFiles
-from sklmat.screening._task import make_task
+from sklmat.screening._prediction_columns import fraction_columns, fractions_of
+from sklmat.screening._resumable_parquet import PartFiles
+from sklmat.screening._screening_task import make_task
 
 #: Rows that are kept in memory at most when there is no file for them.
 MAX_ROWS = 20_000_000

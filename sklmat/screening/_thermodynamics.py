@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.constants import physical_constants
 
-from sklmat.screening._columns import energy_column, fractions_of, phase_column
+from sklmat.screening._prediction_columns import energy_column, fractions_of, phase_column
 
 #: Boltzmann constant (eV/K).
 K_B = physical_constants["Boltzmann constant in eV/K"][0]

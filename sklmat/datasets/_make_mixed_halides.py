@@ -5,8 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._mixed_halides_orbits import MAX_SITES, arrangements, supercell
-from sklmat.datasets._mixed_halides_potential import RANGE, PairPotential, vegard
+from sklmat.datasets._mixed_halide_arrangements import MAX_SITES, arrangements, supercell
+from sklmat.datasets._mixed_halide_potential import RANGE, PairPotential, vegard
 
 #: From one to four formula units; a crystal counts where it is first met, in its smallest cell.
 SUPERCELLS = (

@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sklmat.estimator_checks._convention_checks import raised
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._toy_data import (
     assert_same,
     fitted,
     is_table,

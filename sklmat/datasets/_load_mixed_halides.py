@@ -6,13 +6,13 @@ from math import comb
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._mixed_halides import (
+from sklmat.datasets._make_mixed_halides import (
     class_names,
     describe_arrangements,
     make_structures,
     upper_class,
 )
-from sklmat.datasets._mixed_halides_orbits import supercell
+from sklmat.datasets._mixed_halide_arrangements import supercell
 
 FILE = "mixed_halides_xtb.npz"
 

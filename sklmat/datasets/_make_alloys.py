@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sklmat.datasets._alloy_lattices import (
+    LATTICES,
+    METALS,
+    elemental_references,
+    make_alloy,
+    repeats,
+)
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
-from sklmat.datasets._emt_alloys import LATTICES, METALS, elemental_references, make_alloy, repeats
 from sklmat.files import replace_file
 
 #: Goes into the name of the cached file: raise it whenever the same parameters give other alloys.

@@ -7,8 +7,8 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from sklmat.screening._columns import PHASE, energy_column
 from sklmat.screening._composition_model import CompositionModel, target_columns
+from sklmat.screening._prediction_columns import PHASE, energy_column
 from sklmat.screening._thermodynamics import check_temperature, free_energy
 
 

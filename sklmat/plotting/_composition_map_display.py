@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sklmat.plotting._simplex import (
+from sklmat.plotting._ternary_axes import (
     TRIANGLE,
     draw_frame,
     draw_scales,
@@ -15,7 +15,7 @@ from sklmat.plotting._simplex import (
 )
 from sklmat.plotting._ternary_cuts import TOLERANCE, Cut, cut_points, cuts_of, title_of, write_name
 from sklmat.screening import composition_grid, screen, stable_phase
-from sklmat.screening._columns import PHASE, energy_column, fraction_columns
+from sklmat.screening._prediction_columns import PHASE, energy_column, fraction_columns
 
 _HALF = {"colors": "k", "linewidths": 1.4, "linestyles": "dashed", "zorder": 3}
 _DOT = {
