@@ -68,6 +68,7 @@ __getattr__, __dir__, __all__ = attach(
         "exceptions",
         "structures",
         "elements",
+        "compositions",
         "graphs",
         "features",
         "batches",

@@ -22,6 +22,7 @@ MODULES = [
     "exceptions",
     "structures",
     "elements",
+    "compositions",
     "graphs",
     "features",
     "batches",

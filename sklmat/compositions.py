@@ -1,0 +1,425 @@
+"""Compositions: formulas, tables of atomic fractions, their columns ``x_Fe``, mixing entropy."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from sklmat.elements import N_ROWS
+
+#: Published fractions are rounded; rows that are farther from a sum of one are something else.
+SUM_TOLERANCE = 1e-3
+#: Column of `mixing_entropy` in a table of features.
+MIXING_ENTROPY = "mixing entropy (kB per atom)"
+
+#: Two underscores end the prefix that FeatureUnion and ColumnTransformer give to a column.
+_FRACTION_COLUMN = re.compile(r"(?:.*__)?x_([A-Z][a-z]?)")
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?|[0-9.]+|[()\[\]])+")
+
+
+# -- columns of fractions
+
+
+def fraction_column(symbol):
+    """Name the column that holds the atomic fraction of an element.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import fraction_column
+    >>> fraction_column("Fe")
+    'x_Fe'
+    """
+    return f"x_{symbol}"
+
+
+def element_of_column(name):
+    """Find the element whose fraction a column holds.
+
+    Parameters
+    ----------
+    name : str or object
+        Name of a column, with or without the prefix that a FeatureUnion or ColumnTransformer gives.
+
+    Returns
+    -------
+    symbol : str or None
+        The symbol as it is written, which `is_element` can check; None where the column is not
+        named ``x_`` and a symbol.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import element_of_column
+    >>> element_of_column("x_Fe"), element_of_column("composition__x_Fe")
+    ('Fe', 'Fe')
+    >>> element_of_column("x_position") is None
+    True
+    """
+    match = _FRACTION_COLUMN.fullmatch(name) if isinstance(name, str) else None
+    return match[1] if match else None
+
+
+def fraction_columns(columns):
+    """Find the columns that are named as fractions.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns of a table.
+
+    Returns
+    -------
+    names : list of str
+        Those that begin with ``x_``, and those that end with ``__x_`` and a symbol, in their order.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import fraction_columns
+    >>> fraction_columns(["x_Fe", "lattice_fcc", "x_Ni"])
+    ['x_Fe', 'x_Ni']
+    >>> fraction_columns(["composition__x_Fe", "structure__volume"])
+    ['composition__x_Fe']
+    """
+    return [name for name in columns if is_fraction_column(name)]
+
+
+def is_fraction_column(name):
+    """Whether a column is named as a fraction; see `fraction_columns`."""
+    return isinstance(name, str) and (name.startswith("x_") or element_of_column(name) is not None)
+
+
+# -- fractions as numbers
+
+
+def sum_to_one(fractions):
+    """Whether each row is a composition: no fraction negative, and a sum of one.
+
+    Parameters
+    ----------
+    fractions : ndarray of shape (n, E)
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        False also for rows with NaN or infinity.
+    """
+    with np.errstate(invalid="ignore"):
+        off = np.abs(fractions.sum(axis=1) - 1)
+        return (fractions >= 0).all(axis=1) & (off <= SUM_TOLERANCE)
+
+
+def check_fractions(fractions, what=""):
+    """Refuse rows that are no composition.
+
+    Parameters
+    ----------
+    fractions : ndarray of shape (n, E)
+    what : str, default=""
+        Begins the message.
+
+    Raises
+    ------
+    ValueError
+        When a fraction is not finite or negative, or a row does not sum to one; names the first
+        such row.
+    """
+    refuse_rows(~np.isfinite(fractions).all(axis=1), "holds NaN or infinity", fractions, what)
+    refuse_rows((fractions < 0).any(axis=1), "has a negative fraction", fractions, what)
+    wrong = ~sum_to_one(fractions)
+    refuse_rows(wrong, "has fractions that do not sum to one", fractions, what)
+
+
+def refuse_rows(wrong, reason, values, what=""):
+    """Raise a ValueError for the first row for which `wrong` is true, with its values."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"{what}row {row} {reason}: {values[row].tolist()}; correct or drop it")
+
+
+def checked_fractions(x):
+    """Take the fractions out of a table or array, and check them.
+
+    Parameters
+    ----------
+    x : DataFrame, or array-like of shape (n, E) or (E,)
+        Of a DataFrame the columns that `fraction_columns` finds.
+
+    Returns
+    -------
+    fractions : ndarray of float, shape (n, E) or (E,)
+
+    Raises
+    ------
+    ValueError
+        When there are no such columns, or a row is no composition.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import checked_fractions
+    >>> checked_fractions([1, 0])
+    array([1., 0.])
+    """
+    if hasattr(x, "columns"):
+        columns = fraction_columns(x.columns)
+        if not columns:
+            raise ValueError("the table has no columns of fractions: call them x_Fe, x_Ni, ...")
+        x = x[columns]
+    x = np.asarray(x, dtype=float)
+    if x.ndim not in (1, 2) or not x.shape[-1]:
+        raise ValueError(f"fractions must be a row or a table, got shape {x.shape}")
+    check_fractions(np.atleast_2d(x))
+    return x
+
+
+def mixing_entropy(fractions):
+    """Compute the configurational entropy of random solutions, -Σ x ln x.
+
+    Parameters
+    ----------
+    fractions : ndarray of shape (..., E)
+
+    Returns
+    -------
+    entropy : ndarray of shape (...)
+        In units of the Boltzmann constant, per atom; never negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.compositions import mixing_entropy
+    >>> mixing_entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(4)
+    array([0.6931, 0.    ])
+    """
+    logarithms = np.log(np.where(fractions > 0, fractions, 1))
+    # Adding zero turns the -0 of a pure element into 0.
+    return -(fractions * logarithms).sum(axis=-1) + 0.0
+
+
+# -- formulas and compositions
+
+
+def is_element(symbol):
+    """Whether `symbol` is the symbol of a chemical element."""
+    from pymatgen.core import Element
+
+    return isinstance(symbol, str) and Element.is_valid_symbol(symbol)
+
+
+def is_formula(text):
+    """Whether `text` is a string made of symbols, numbers and brackets only, as formulas are."""
+    return isinstance(text, str) and _FORMULA.fullmatch(text) is not None
+
+
+def parse_composition(item):
+    """Read one composition.
+
+    Parameters
+    ----------
+    item : str, dict or Composition
+        A formula, or amounts by symbol.
+
+    Returns
+    -------
+    Composition
+        It may be empty, and may hold what is no element.
+
+    Raises
+    ------
+    ValueError or TypeError
+        When `item` is no composition; the message is the reason.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import parse_composition
+    >>> parse_composition({"Ni": 3, "Fe": 1}) == parse_composition("FeNi3")
+    True
+    """
+    from pymatgen.core import Composition
+
+    if isinstance(item, Composition):
+        return item
+    if isinstance(item, Mapping) and not np.isfinite([float(n) for n in item.values()]).all():
+        # Composition drops NaN.
+        raise ValueError("an amount is NaN or infinite")
+    return Composition(item)
+
+
+def element_amounts(items):
+    """Add up the amount of each element.
+
+    Parameters
+    ----------
+    items : sequence of n Composition or Structure, or None for a row without
+
+    Returns
+    -------
+    amounts : ndarray of shape (n, 119)
+        The column is the atomic number. A row is NaN where the item is None.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import element_amounts, parse_composition
+    >>> element_amounts([parse_composition("FeNi3")])[0, [26, 28]]
+    array([1., 3.])
+    """
+    from pymatgen.core import Composition
+
+    amounts = np.zeros((len(items), N_ROWS))
+    for row, item in enumerate(items):
+        if item is None:
+            amounts[row] = np.nan
+            continue
+        if isinstance(item, Composition):
+            numbers, weights = [species.Z for species in item], list(item.values())
+        else:
+            numbers, weights = np.unique(item.atomic_numbers, return_counts=True)
+        np.add.at(amounts[row], numbers, weights)
+    return amounts
+
+
+def element_fractions(item):
+    """Read one composition as atomic fractions by symbol.
+
+    Parameters
+    ----------
+    item : str, dict or Composition
+
+    Returns
+    -------
+    fractions : dict of str to float
+        They sum to one; empty for an empty composition. Oxidation states are ignored.
+
+    Raises
+    ------
+    ValueError or TypeError
+        When `item` is no composition, or all its amounts are below one, as fractions are, and do
+        not sum to one.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import element_fractions
+    >>> element_fractions("FeNi3")
+    {'Fe': 0.25, 'Ni': 0.75}
+    """
+    composition = parse_composition(item)
+    amounts = list(composition.values())
+    if amounts and max(amounts) < 1 and abs(sum(amounts) - 1) > SUM_TOLERANCE:
+        # Amounts of a formula are at least one somewhere; these were meant as fractions.
+        raise ValueError(f"its fractions sum to {sum(amounts):.4g} and not to one")
+    return composition.fractional_composition.get_el_amt_dict()
+
+
+# -- tables in the order of some elements
+
+
+def is_fraction_table(X):
+    """Whether `X` is a table of numbers, rather than a sequence of structures or compositions."""
+    if hasattr(X, "columns"):
+        return True
+    return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiu"
+
+
+def fraction_table(X, elements):
+    """Read compositions in any form as fractions of given elements.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray, or sequence of str, dict or Composition
+        A DataFrame with columns ``x_Fe`` or ``Fe``, an array with a column for each of `elements`,
+        or n compositions one by one.
+    elements : list of str
+        Symbols, in the order of the columns to return.
+
+    Returns
+    -------
+    fractions : ndarray of shape (n, len(elements))
+
+    Raises
+    ------
+    TypeError
+        When `X` is a single composition.
+    ValueError
+        When `X` is empty, a row is no composition, a column is no element, or an element is not
+        among `elements`.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import fraction_table
+    >>> fraction_table(["FeNi3", "Ni"], ["Ni", "Fe"])
+    array([[0.75, 0.25],
+           [1.  , 0.  ]])
+    """
+    read = _fractions_of_table if is_fraction_table(X) else _fractions_of_items
+    return read(X, elements)
+
+
+def _fractions_of_items(items, elements):
+    from pymatgen.core import Composition
+
+    if isinstance(items, str | dict | Composition):
+        raise TypeError(f"{items!r} is a single composition; pass a list of them")
+    refuse_empty(items)
+    table = np.zeros((len(items), len(elements)))
+    for row, item in enumerate(items):
+        try:
+            fractions = element_fractions(item)
+        except Exception as error:
+            raise ValueError(f"row {row} ({item!r}) is no composition: {error}") from error
+        unknown = sorted(set(fractions) - set(elements))
+        if unknown or not fractions:
+            raise ValueError(
+                f"row {row} ({item}) holds {unknown or 'nothing'}; the model knows {elements} only"
+            )
+        table[row, [elements.index(symbol) for symbol in fractions]] = list(fractions.values())
+    return table
+
+
+def _fractions_of_table(X, elements):
+    if hasattr(X, "columns"):
+        symbols = [element_of_column(name) or str(name).removeprefix("x_") for name in X.columns]
+        values = _as_numbers(X.to_numpy())
+    else:
+        symbols, values = elements, _as_numbers(X)
+        if values.ndim != 2 or values.shape[1] != len(elements):
+            raise ValueError(
+                f"an array of fractions needs {len(elements)} columns, one for each of {elements} "
+                f"in this order; got shape {values.shape}"
+            )
+    if len(set(symbols)) < len(symbols):
+        raise ValueError(f"the table names an element twice: {symbols}")
+    return _order_columns(values, symbols, elements)
+
+
+def _order_columns(values, symbols, elements):
+    """Put the columns of `symbols` in the order of `elements`, and check each row."""
+    refuse_empty(values)
+    refuse_rows(~np.isfinite(values).all(axis=1), "holds NaN or infinity", values)
+    refuse_rows((values < 0).any(axis=1), "has a negative fraction", values)
+    for symbol in [symbol for symbol in symbols if symbol not in elements]:
+        used = values[:, symbols.index(symbol)] > 0
+        if used.any() or not is_element(symbol):
+            row = f"row {int(np.argmax(used))} of " if used.any() else ""
+            raise ValueError(
+                f"{row}the table has a column {symbol!r}; the model knows fractions of {elements} "
+                "only"
+            )
+    check_fractions(values)
+    ordered = np.zeros((len(values), len(elements)))
+    known = [column for column, symbol in enumerate(symbols) if symbol in elements]
+    ordered[:, [elements.index(symbols[column]) for column in known]] = values[:, known]
+    return ordered
+
+
+def _as_numbers(values):
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"fractions must be numbers ({error}); a table holds nothing else, and the phase is "
+            "passed as phase="
+        ) from error
+
+
+def refuse_empty(X):
+    """Raise a ValueError where there is no row to predict."""
+    if not len(X):
+        raise ValueError("X is empty: there is nothing to predict")
