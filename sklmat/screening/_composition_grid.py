@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
+from sklmat.compositions import fraction_column
 from sklmat.elements import element_table
 
 #: Steps are not finer than one over this: the tables to search grow with its square.
@@ -66,7 +67,7 @@ class CompositionGrid(Sequence):
         self.lower = list(lower)
         self.upper = list(upper)
         self.chunk_size = chunk_size
-        self.columns = [f"x_{symbol}" for symbol in self.elements]
+        self.columns = [fraction_column(symbol) for symbol in self.elements]
         totals = _count(divisions, self.lower, self.upper)
         self.n_points = int(totals[0][divisions])
         self._searches = [

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.constants import physical_constants
 
-from sklmat.screening._prediction_columns import energy_column, fractions_of, phase_column
+from sklmat.compositions import checked_fractions, mixing_entropy
+from sklmat.screening._prediction_columns import energy_column, phase_column
 
 #: Boltzmann constant (eV/K).
 K_B = physical_constants["Boltzmann constant in eV/K"][0]
@@ -44,8 +45,7 @@ def configurational_entropy(x):
     >>> configurational_entropy([1, 0])
     0.0
     """
-    x = fractions_of(x)
-    entropy = -K_B * (x * np.log(np.where(x > 0, x, 1))).sum(axis=-1) + 0.0
+    entropy = K_B * mixing_entropy(checked_fractions(x))
     return float(entropy) if entropy.ndim == 0 else entropy
 
 
@@ -294,7 +294,7 @@ def _compositions_and_energies(table, energy):
     wrong = np.count_nonzero(~np.isfinite(energies))
     if wrong or not len(energies):
         raise ValueError(f"{column!r} has {wrong} of {len(energies)} energies that are not finite")
-    return fractions_of(table), energies
+    return checked_fractions(table), energies
 
 
 def _lower_hull(fractions, energies):
