@@ -20,6 +20,7 @@ from sklmat import datasets
 from sklmat.datasets import (
     _alloy_lattices,
     _download,
+    _emt,
     check_compositions,
     check_energies,
     check_magnetizations,
@@ -494,9 +495,7 @@ def test_alloy_label_is_the_energy_of_the_cell(alloys):
     from ase.calculators.emt import EMT
 
     def metal(symbol):
-        edges = (
-            np.linspace(0.98, 1.02, 9) * _alloy_lattices.elemental_references([symbol])[symbol][1]
-        )
+        edges = np.linspace(0.98, 1.02, 9) * _emt.elemental_references([symbol])[symbol][1]
         energies = []
         for volume in edges:
             atoms = bulk(symbol, "fcc", a=(4 * volume) ** (1 / 3))
@@ -593,7 +592,7 @@ def test_alloys_are_kept(tmp_path, monkeypatch):
     options = {"n_atoms": 8, "data_home": tmp_path}
     first = make_alloys(3, **options)
     assert len(list((tmp_path / "alloys").iterdir())) == 1
-    monkeypatch.setattr(_alloy_lattices, "relax", None)  # nothing may be computed any more
+    monkeypatch.setattr(_emt, "relax", None)  # nothing may be computed any more
     second = make_alloys(3, target=["volume", "formation_energy"], **options)
     assert second.data == first.data
     assert second.target[:, 1].tolist() == first.target.tolist()
