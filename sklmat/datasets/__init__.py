@@ -1,4 +1,4 @@
-"""Data sets: generated offline, or downloaded once and checked."""
+"""Data sets, generated or downloaded, and checks of their labels."""
 
 from sklmat.lazy_imports import attach
 
