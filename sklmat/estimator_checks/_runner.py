@@ -1,11 +1,16 @@
-"""Which checks apply to an estimator, how to run them, and which estimators there are."""
+"""`check_structure_estimator`, `check_sampler`: run the checks that apply to an estimator."""
 
 import inspect
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks import _convention_checks, _crystal_checks, _predictor_checks
+from sklmat.estimator_checks import (
+    _convention_checks,
+    _crystal_checks,
+    _predictor_checks,
+    _transformer_checks,
+)
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
 #: Modules whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
@@ -45,7 +50,7 @@ _CLASSIFIER = [
     _predictor_checks.check_classifier_labels,
     _predictor_checks.check_classifier_refuses,
 ]
-_TRANSFORMER = [_predictor_checks.check_transformer, _predictor_checks.check_column_names]
+_TRANSFORMER = [_transformer_checks.check_transformer, _transformer_checks.check_column_names]
 
 
 def structure_estimator_checks(estimator):
@@ -162,7 +167,7 @@ def check_sampler(sampler, *, expected_failed_checks=None, on_fail="raise"):
 
 
 def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
-    """Run the checks that `checks_of` yields for an estimator, and report on each."""
+    """Run the checks that `checks_of` yields for an estimator; return a result for each."""
     if isinstance(estimator, type):
         raise TypeError(f"pass an instance, {estimator.__name__}(...)")
     if on_fail not in ("raise", None):
@@ -174,11 +179,11 @@ def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
         try:
             check(estimator)
         except Exception as error:
-            expected = check.__name__ in expected_failed_checks
-            if on_fail == "raise" and not expected:
+            is_expected = check.__name__ in expected_failed_checks
+            if on_fail == "raise" and not is_expected:
                 error.add_note(f"in {check.__name__}({estimator})")
                 raise
-            result |= {"status": "xfail" if expected else "failed", "exception": error}
+            result |= {"status": "xfail" if is_expected else "failed", "exception": error}
         results.append(result)
     return results
 
@@ -235,10 +240,10 @@ def all_structure_estimators():
     """
     import sklmat
 
-    found = {name: getattr(sklmat, name) for name in sklmat.__all__}
+    public = {name: getattr(sklmat, name) for name in sklmat.__all__}
     return sorted(
         (name, value)
-        for name, value in found.items()
+        for name, value in public.items()
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
         and not inspect.isabstract(value)
