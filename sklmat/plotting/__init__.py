@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's manner: computed once, drawn with ``plot``, kept as attributes."""
+"""Displays like those of scikit-learn: made from an estimator or a table, drawn by ``plot``."""
 
 from sklmat.plotting._augmentation_report_display import AugmentationReportDisplay
 from sklmat.plotting._composition_map_display import CompositionMapDisplay

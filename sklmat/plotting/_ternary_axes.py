@@ -1,10 +1,10 @@
-"""Triangles and pentagons: how compositions are laid out on paper."""
+"""Triangles and pentagons of compositions: coordinates, frames, scales, and regions in them."""
 
 import numpy as np
 
 HEIGHT = np.sqrt(3) / 2
-#: Part of a triangle that is too small to be named.
-_SPECK = 0.025
+#: Fraction of the points below which a region gets no name.
+_SMALLEST_REGION = 0.025
 #: Corners of the triangle: left, right, top.
 TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
 
@@ -23,7 +23,7 @@ def project(fractions, corners):
 
 
 def draw_frame(ax, corners, symbols, fontsize):
-    """An empty polygon with an element at each corner."""
+    """Draw an empty polygon with an element at each corner."""
     ax.fill(*corners.T, facecolor="none", edgecolor="0.15", linewidth=1.1, zorder=5, clip_on=False)
     centre = corners.mean(axis=0)
     for corner, symbol in zip(corners, symbols):
@@ -43,31 +43,31 @@ def draw_frame(ax, corners, symbols, fontsize):
 
 
 def draw_scales(ax, symbols, total):
-    """Percentages along the three sides, lines to read them by, and the names of the sides.
+    """Draw percentages along the three sides, grid lines, and the names of the sides.
 
-    Each side is the scale of the element at the corner where its numbers grow to.
+    Each side is the scale of the element at the corner towards which its numbers increase.
     """
     from matplotlib.ticker import MaxNLocator
 
     grid = {"color": "0.15", "linewidth": 0.5, "alpha": 0.25, "zorder": 4}
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(0, 100 * total)
     ticks = ticks[(ticks > 0) & (ticks < 99.9 * total)]
-    # Each side runs from its first corner to its second; text is never upside down.
+    # Each side from its first corner to its second, and the angle at which text is not upside down.
     sides = [(0, 1, 2, 0, "{} →"), (1, 2, 0, -60, "← {}"), (2, 0, 1, 60, "← {}")]
-    for start, end, other, angle, arrow in sides:
-        a, b, c = TRIANGLE[start], TRIANGLE[end], TRIANGLE[other]
-        out = (a + b) / 2 - c
-        out = out / np.linalg.norm(out)
-        # Ticks point along the lines of equal fraction, which run parallel to the side opposite b.
-        along = (a - c) / np.linalg.norm(a - c)
+    for start, end, opposite, angle, arrow in sides:
+        a, b, c = TRIANGLE[start], TRIANGLE[end], TRIANGLE[opposite]
+        outward = (a + b) / 2 - c
+        outward = outward / np.linalg.norm(outward)
+        # Ticks continue the lines of equal fraction, which are parallel to the side opposite b.
+        direction = (a - c) / np.linalg.norm(a - c)
         for tick in ticks:
-            part = tick / (100 * total)
-            foot = (1 - part) * a + part * b
-            ax.plot(*np.transpose([foot, (1 - part) * c + part * b]), **grid)
+            fraction = tick / (100 * total)
+            position = (1 - fraction) * a + fraction * b
+            ax.plot(*np.transpose([position, (1 - fraction) * c + fraction * b]), **grid)
             ax.annotate(
                 f"{tick:.3g}",
-                foot,
-                xytext=along * 9,
+                position,
+                xytext=direction * 9,
                 textcoords="offset points",
                 ha="center",
                 va="center",
@@ -78,7 +78,7 @@ def draw_scales(ax, symbols, total):
         ax.annotate(
             arrow.format(f"at.% {symbols[end]}"),
             (a + b) / 2,
-            xytext=out * 26,
+            xytext=outward * 26,
             textcoords="offset points",
             ha="center",
             va="center",
@@ -90,7 +90,7 @@ def draw_scales(ax, symbols, total):
 
 
 def triangulate(points):
-    """Triangles between the points, without those that rounding squeezes into a straight side."""
+    """Triangles between the points, without flat ones of points on a straight side."""
     from matplotlib.tri import TriAnalyzer, Triangulation
 
     triangles = Triangulation(*points.T)
@@ -98,32 +98,48 @@ def triangulate(points):
     return triangles
 
 
-def innermost(points, inside, corners, avoid=None):
-    """The point of a region that is farthest from what is outside it, and from another point."""
+def innermost_point(points, inside, corners, avoid=None):
+    """Find the point of a region with the largest distance from its boundary.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+    inside : bool ndarray of shape (n,)
+        Which points belong to the region.
+    corners : ndarray of shape (n_corners, 2)
+        Of the polygon, whose sides are boundaries too.
+    avoid : ndarray of shape (2,) or None, default=None
+        Another point from which to keep a distance.
+
+    Returns
+    -------
+    point : ndarray of shape (2,)
+    """
     from scipy.spatial import cKDTree
 
     sides = zip(corners, np.roll(corners, -1, axis=0))
-    away = np.min([_distance(points, a, b) for a, b in sides], axis=0)
+    distance = np.min([_distance_to_line(points, a, b) for a, b in sides], axis=0)
     if not inside.all():
-        away = np.minimum(away, cKDTree(points[~inside]).query(points)[0])
+        distance = np.minimum(distance, cKDTree(points[~inside]).query(points)[0])
     if avoid is not None:
-        away = np.minimum(away, np.linalg.norm(points - avoid, axis=1))
-    return points[np.argmax(np.where(inside, away, -1))]
+        distance = np.minimum(distance, np.linalg.norm(points - avoid, axis=1))
+    return points[np.argmax(np.where(inside, distance, -1))]
 
 
-def pieces(triangles, inside):
-    """Masks of the connected parts of a region, without specks."""
+def connected_regions(triangles, inside):
+    """Find the connected parts of a region, as masks of the points, without very small ones."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    a, b = triangles.edges[inside[triangles.edges].all(axis=1)].T
-    n = len(inside)
-    _, part = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(n, n)))
-    size = np.bincount(part[inside])
-    return [part == k for k in np.flatnonzero(size >= _SPECK * n)]
+    starts, ends = triangles.edges[inside[triangles.edges].all(axis=1)].T
+    n_points = len(inside)
+    edges = coo_array((np.ones(len(starts)), (starts, ends)), shape=(n_points, n_points))
+    _, region = connected_components(edges)
+    sizes = np.bincount(region[inside])
+    return [region == number for number in np.flatnonzero(sizes >= _SMALLEST_REGION * n_points)]
 
 
-def _distance(points, a, b):
+def _distance_to_line(points, a, b):
     """Distances of points from the line through a and b."""
-    along = (b - a) / np.linalg.norm(b - a)
-    return np.abs(along[0] * (points[:, 1] - a[1]) - along[1] * (points[:, 0] - a[0]))
+    direction = (b - a) / np.linalg.norm(b - a)
+    return np.abs(direction[0] * (points[:, 1] - a[1]) - direction[1] * (points[:, 0] - a[0]))
