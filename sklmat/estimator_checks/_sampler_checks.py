@@ -119,11 +119,11 @@ def check_sample_origin(sampler):
 def check_n_samples(sampler):
     """An int is a number of rows, a float a multiple of the real ones, and 0 adds none."""
     X, y = make_toy_table()
-    for asked, expected in ((0, 0), (0.0, 0), (5, 5), (1, 1), (1.0, 24), (0.5, 12), (1.5, 36)):
-        X_all, y_all, _ = resampled(sampler, X, y, n_samples=asked)
+    for n_samples, expected in ((0, 0), (0.0, 0), (5, 5), (1, 1), (1.0, 24), (0.5, 12), (1.5, 36)):
+        X_all, y_all, _ = resampled(sampler, X, y, n_samples=n_samples)
         found = len(X_all) - len(X)
         assert found == len(y_all) - len(y), "rows and targets differ in length"
-        assert found == expected, f"n_samples={asked!r} adds {found} rows to 24"
+        assert found == expected, f"n_samples={n_samples!r} adds {found} rows to 24"
     for wrong in (-1, -0.5, "all"):
         error = raised(lambda wrong=wrong: resampled(sampler, X, y, n_samples=wrong), ValueError)
         assert error is not None, f"n_samples={wrong!r} is accepted"

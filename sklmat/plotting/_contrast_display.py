@@ -42,7 +42,7 @@ class ContrastDisplay:
 
     See Also
     --------
-    contrast : Says how the numbers are made, and what they mean.
+    contrast : How the effect sizes are computed, and what they mean.
 
     Examples
     --------

@@ -15,10 +15,10 @@ _LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
 class ElementMapDisplay:
     """A map of the elemental vectors of crystals: one point for each element in each crystal.
 
-    A network of the `ECNetRegressor` kind gives every element of a crystal a vector, which says
-    what the element is and in what surroundings it stands. The map shows their two main directions,
-    or a t-SNE. The points of an element share a marker and, unless `color` is given, a colour, and
-    its symbol stands at their median.
+    A network such as `ECNetRegressor` gives every element of a crystal a vector, which depends on
+    the element and on its surroundings. The map shows the first two principal components of these
+    vectors, or a t-SNE. The points of an element have the same marker and, unless `color` is given,
+    the same colour; its symbol is at their median.
 
     Make it with `from_estimator` or `from_vectors`; the constructor only stores.
 

@@ -33,7 +33,7 @@ class RobustnessDisplay:
 
     See Also
     --------
-    robustness_curve : Says what the score and its interval are.
+    robustness_curve : Definitions of the score and its interval.
 
     Examples
     --------

@@ -16,7 +16,7 @@ _TOLERANCE = 1e-4
 
 
 class CompositionGrid(Sequence):
-    """A regular grid of compositions: a sequence of tables, each made when it is asked for.
+    """A regular grid of compositions: a sequence of tables, each made on access.
 
     `composition_grid` makes one from a step and limits in fractions.
 

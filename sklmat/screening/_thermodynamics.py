@@ -247,8 +247,8 @@ def lattice_parameter(volume, lattice):
     -----
     `lattice` is the one on which the atoms sit, which is not always the phase that a cell was set
     up as (see `stable_phase`): of a cell that is called bcc and has become fcc, *a* would come out
-    a fifth too small. `EFTGANRegressor.lattice_probability` tells where a composition comes to
-    rest.
+    a fifth too small. `EFTGANRegressor.lattice_probability` predicts the lattice of a composition
+    after relaxation.
 
     Examples
     --------
