@@ -80,9 +80,9 @@ def test_ecnet_alloys(run_example, capsys):
     # Of the second quantity the network was shown every fifth label.
     known = ~np.isnan(names["y_known"][names["train"], 1])
     assert np.flatnonzero(known).tolist() == [0, 5, 10, 15, 20, 25]
-    shares, shown = names["contributions"], names["shown"]
+    contributions, shown = names["contributions"], names["shown"]
     predicted = names["both"].predict(names["graphs"][shown])[:, 0]
-    np.testing.assert_allclose(shares.sum(axis=1), predicted, atol=1e-3)
+    np.testing.assert_allclose(contributions.sum(axis=1), predicted, atol=1e-3)
     assert "beside formation energies" in capsys.readouterr().out
 
 
@@ -121,7 +121,7 @@ def test_quinary_map(run_example):
     names = run_example("plot_quinary_map.py", shorter)
     # Compositions of five elements in fifths, in two phases.
     assert len(names["alloys"]) == 2 * 126
-    assert names["contributions"].shape == (8, 4)
+    assert names["fractions"].shape == (8, 4)
 
 
 def test_eftgan_alloys(run_example, capsys):
