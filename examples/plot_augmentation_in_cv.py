@@ -4,8 +4,9 @@ Augmentation inside cross-validation
 
 Generated rows may help a model that has few real ones. They may also deceive whoever judges it: a
 row that was made from a test row must not be among the training rows. This example augments the
-training rows of each fold and nothing else, in both kinds of pipeline; compares XGBoost with and
-without; and shows what happens when the rows are augmented first and split afterwards.
+training rows of each fold and nothing else, in pipelines of scikit-learn and imbalanced-learn;
+compares XGBoost with and without; and shows what happens when the rows are augmented first and
+split afterwards.
 """
 
 # %%
@@ -75,7 +76,7 @@ print(f"the two pipelines predict the same: {same}")
 # %%
 # With and without
 # ----------------
-# Six times, 40 alloys to learn from and 100 others to be judged on. Noise and the two kinds of
+# Six times, 40 alloys to learn from and 100 others to be judged on. Noise and the two ways of
 # mix-up cost next to nothing, so they are what the InfoGAN, a generative network that is trained
 # anew in each fold, has to beat. ``p`` belongs to the difference from XGBoost alone; it allows for
 # the overlap of the training sets.

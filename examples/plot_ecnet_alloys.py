@@ -72,7 +72,7 @@ print("MAE and RMSE in meV/atom, mean ± standard deviation over the folds")
 print(comparison.summary().T.to_string())
 
 # %%
-# The network and a Gaussian process that is told how often each two elements are neighbours are
+# The network and a Gaussian process that is given how often each two elements are neighbours are
 # level: the differences between them are smaller than those between folds. The potential behind
 # these energies is all about neighbours, so this is the table it takes; the network found out by
 # itself. A process that only knows the volume falls behind, as far as three folds can tell. XGBoost
@@ -118,23 +118,23 @@ print(f"  spread of the labels       {relaxation_energy[test].std():.2f} meV/ato
 # %%
 # What each element contributes
 # -----------------------------
-# The prediction is a sum over elements, so each has a share. Below are alloys of the test rows, the
-# most stable on top. The shares say how the *network* adds up, no more: they are not energies of
-# sites that could be measured.
+# The prediction is a sum over elements, so each has a contribution. Below are alloys of the test
+# rows, the most stable on top. The contributions are those of the *network*: they are not energies
+# of sites that could be measured.
 
 import matplotlib.pyplot as plt
 
 shown = test[np.argsort(formation_energy[test])][::7]
-shares = both.element_contributions(graphs[shown])[0]
-shares.index = [alloys.data[row].formula for row in shown]
+contributions = both.element_contributions(graphs[shown])[0]
+contributions.index = [alloys.data[row].formula for row in shown]
 
 colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
-panel = shares.plot.barh(stacked=True, figsize=(7, 4), width=0.7, color=colors)
-places = range(len(shown))
-panel.plot(shares.sum(axis=1), places, "ko", label="sum, predicted")
-panel.plot(formation_energy[shown], places, "kx", markersize=8, label="true")
+panel = contributions.plot.barh(stacked=True, figsize=(7, 4), width=0.7, color=colors)
+positions = range(len(shown))
+panel.plot(contributions.sum(axis=1), positions, "ko", label="sum, predicted")
+panel.plot(formation_energy[shown], positions, "kx", markersize=8, label="true")
 panel.axvline(0, color="0.3", linewidth=0.8)
-panel.set(xlabel="share of the formation energy (meV/atom)", ylabel="")
+panel.set(xlabel="contribution to the formation energy (meV/atom)", ylabel="")
 panel.use_sticky_edges = False
 panel.margins(x=0.05)
 panel.invert_yaxis()
@@ -146,7 +146,7 @@ panel.figure.set_layout_engine("constrained")
 # ---------------------
 # Each point is an element in an alloy of the test rows. The network put the elements apart, since
 # they differ; what extends a cluster are the surroundings. On the right nickel by itself: its
-# vectors are mostly sorted by how an alloy is ordered, which the network was never told.
+# vectors are mostly sorted by how an alloy is ordered, which was no input of the network.
 
 from sklmat import ElementMapDisplay
 

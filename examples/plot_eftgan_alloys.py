@@ -92,12 +92,12 @@ process = GaussianProcessRegressor(
     ConstantKernel() * Matern(nu=2.5) + WhiteKernel(), normalize_y=True, random_state=0
 ).fit(inputs[train], energy[train])
 
-told = {
+predictions = {
     "EFTGAN, composition": model.predict(fractions.iloc[test], phase=phase[test]),
     "Gaussian process, composition": process.predict(inputs[test]),
     "EFTGAN, structures": model.predict([alloys.data[row] for row in test]),
 }
-for name, values in told.items():
+for name, values in predictions.items():
     print(f"{name:30} RMSE {root_mean_squared_error(energy[test], values):5.1f} meV/atom")
 print(f"{'mean of the training rows':30} RMSE {np.std(energy[test] - energy[train].mean()):5.1f}")
 
@@ -109,7 +109,7 @@ print(f"{'mean of the training rows':30} RMSE {np.std(energy[test] - energy[trai
 
 ParityDisplay.from_predictions(
     energy[test],
-    told,
+    predictions,
     quantity="formation energy",
     unit="meV/atom",
     color_by=alloys.frame["short-range order"].iloc[test],

@@ -149,7 +149,7 @@ CompositionMapDisplay.from_estimator(
 # %%
 # The whole quinary
 # -----------------
-# Ten triangles share the equimolar alloy, which is at the centre of each: in each, two elements are
+# All ten triangles have the equimolar alloy at their centre: in each, two elements are
 # held at a fifth, and three vary. In the pentagon every alloy of the grid lies at the mean of the
 # corners, weighted by its fractions. Different alloys coincide there, and what is drawn is their
 # average.
@@ -160,9 +160,9 @@ CompositionMapDisplay.from_estimator(model, elements, targets=names)
 # Does it mix?
 # ------------
 # A solution decomposes if a mixture of others has less free energy: if it lies above the convex
-# hull of all of them, in both phases. Energy alone puts most alloys above it, and the entropy
-# pulls them down as the temperature rises. Short-range order and compounds, which this model does
-# not know, would make a difference.
+# hull of all of them, in both phases. At 0 K most alloys are above it, and the entropy brings them
+# closer as the temperature rises. Short-range order and compounds, which this model does not know,
+# would make a difference.
 
 import matplotlib.pyplot as plt
 
@@ -170,14 +170,17 @@ coarse = screen(model, composition_grid(elements, 0.1), targets=names)
 temperatures = [0, 150, 300, 450, 600, 800, 1000, 1300]
 n_elements = (coarse.filter(like="x_") > 0).sum(axis=1)
 is_stable = coarse.index.isin(stable_phase(coarse).index)
-shares = pd.DataFrame(
-    {kelvin: (energy_above_hull(coarse, kelvin) < 1e-6)[is_stable] for kelvin in temperatures}
+fractions = pd.DataFrame(
+    {
+        temperature: (energy_above_hull(coarse, temperature) < 1e-6)[is_stable]
+        for temperature in temperatures
+    }
 )
-shares = 100 * shares.groupby(n_elements[is_stable].to_numpy()).mean().T
+fractions = 100 * fractions.groupby(n_elements[is_stable].to_numpy()).mean().T
 
 figure, panel = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
-for count in shares.columns[1:]:
-    panel.plot(shares.index, shares[count], "o-", markersize=4, label=f"{count} elements")
+for count in fractions.columns[1:]:
+    panel.plot(fractions.index, fractions[count], "o-", markersize=4, label=f"{count} elements")
 panel.set(xlabel="temperature (K)", ylabel="alloys that do not decompose (%)", ylim=(-3, 103))
 panel.legend(frameon=False)
 
@@ -186,9 +189,9 @@ panel.legend(frameon=False)
 
 cantor = pd.DataFrame([dict.fromkeys(table.filter(like="x_"), 0.2)])
 cantor = stable_phase(screen(model, cantor, targets=names))
-for kelvin in (0, 300, 1000):
-    value = free_energy(cantor[names[0]], cantor, kelvin)[0]
-    print(f"{cantor['phase'].iloc[0]}, {kelvin:4d} K: {value:+.3f} eV/atom")
+for temperature in (0, 300, 1000):
+    value = free_energy(cantor[names[0]], cantor, temperature)[0]
+    print(f"{cantor['phase'].iloc[0]}, {temperature:4d} K: {value:+.3f} eV/atom")
 
 # %%
 # References

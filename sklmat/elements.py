@@ -1,4 +1,4 @@
-"""Per-element numbers: physical properties with unit and source, and vectors for the networks."""
+"""`element_table`: physical properties of the elements; `element_vectors` for the networks."""
 
 import json
 import re
@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-#: Rows of every table of vectors: row Z belongs to the element of atomic number Z, row 0 to none.
+#: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
 N_ROWS = 119
-#: The heaviest element whose row "physical" and "cgcnn" fill (Lr): beyond it nearly nothing is
+#: The heaviest element in "physical" and "cgcnn" (Lr): hardly any property of heavier ones is
 #: measured.
 MAX_PHYSICAL = 103
 
-_NUMERIC = {
+#: Column of `element_table` -> attribute of pymatgen's ``Element``.
+_ATTRIBUTES = {
     "group": "group",
     "period": "row",
     "Mendeleev number": "mendeleev_no",
@@ -51,6 +52,7 @@ _COLUMNS = [
 ]
 _BLOCKS = ("s", "p", "d", "f")
 
+#: Columns of the vectors "physical".
 _PHYSICAL = [
     "group",
     "period",
@@ -65,7 +67,7 @@ _PHYSICAL = [
     "molar volume (cm³/mol)",
     "melting point (K)",
 ]
-# Both span more than a decade with a long tail; their logarithm spreads the elements evenly.
+#: Columns whose distributions have long tails, and whose logarithms do not.
 _LOGARITHMIC = {"first ionisation energy (eV)", "molar volume (cm³/mol)"}
 
 # Column, factor to the unit of the bins, whether the natural logarithm is taken, edges, bins.
@@ -158,7 +160,7 @@ def _full_table():
 
     rows = {}
     with warnings.catch_warnings():
-        # pymatgen warns for every number it does not have; here that is what NaN says.
+        # pymatgen warns of every number that it does not have, which is NaN in the table.
         warnings.simplefilter("ignore")
         for number in range(1, N_ROWS):
             element = Element.from_Z(number)
@@ -167,10 +169,11 @@ def _full_table():
 
 
 def _properties(element):
-    # Imported here: it costs more than the rest of this room together.
+    """One row of the table."""
+    # Imported here because it takes more time than the rest of this module.
     from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
 
-    row = {name: _read(element, source) for name, source in _NUMERIC.items()}
+    row = {name: _read(element, attribute) for name, attribute in _ATTRIBUTES.items()}
     row["group"], row["period"] = int(row["group"]), int(row["period"])
     row["atomic number"] = int(element.Z)
     row["block"] = "s" if element.Z == 2 else element.block
@@ -186,7 +189,7 @@ def _properties(element):
 def _read(element, attribute):
     try:
         return _number(getattr(element, attribute))
-    except KeyError:  # how some attributes of superheavy elements say that there is no number
+    except KeyError:  # raised by some attributes of superheavy elements without a number
         return float("nan")
 
 
@@ -359,14 +362,14 @@ def _physical():
     columns, names, missing = [], [], {}
     for name in _PHYSICAL:
         values = table[name].to_numpy(dtype=float)
-        label = name
+        feature = name
         if name in _LOGARITHMIC:
-            values, label = np.log(values), f"log {name}"
+            values, feature = np.log(values), f"log {name}"
         values = (values - np.nanmean(values)) / np.nanstd(values)
         if np.isnan(values).any():
             missing[f"missing {name}"] = np.isnan(values)
         columns.append(np.nan_to_num(values))
-        names.append(label)
+        names.append(feature)
     for block in _BLOCKS:
         columns.append(table["block"] == block)
         names.append(f"block {block}")
@@ -380,22 +383,25 @@ def _onehot():
 def _cgcnn():
     table = _full_table().iloc[:MAX_PHYSICAL]
     group = np.where(table["block"] == "f", 0, table["group"])
-    parts = [_bins(group, 0, 19, 19), _bins(table["period"].to_numpy(), 1, 8, 7)]
-    names = ["group f block", *(f"group {i}" for i in range(1, 19))]
-    names += [f"period {i}" for i in range(1, 8)]
+    columns = [_bins(group, 0, 19, 19), _bins(table["period"].to_numpy(), 1, 8, 7)]
+    names = ["group f block", *(f"group {number}" for number in range(1, 19))]
+    names += [f"period {number}" for number in range(1, 8)]
     for column, factor, logarithm, low, high, n_bins in _CGCNN_BINS:
         if column == "block":
-            parts.append(table["block"].to_numpy()[:, None] == np.array(_BLOCKS))
+            columns.append(table["block"].to_numpy()[:, None] == np.array(_BLOCKS))
             names += [f"block {block}" for block in _BLOCKS]
             continue
         values = table[column].to_numpy() * factor
-        parts.append(_bins(np.log(values) if logarithm else values, low, high, n_bins))
-        names += [f"{'log ' * logarithm}{column} bin {i}" for i in range(n_bins)]
-    return np.hstack(parts), names
+        columns.append(_bins(np.log(values) if logarithm else values, low, high, n_bins))
+        names += [f"{'log ' * logarithm}{column} bin {number}" for number in range(n_bins)]
+    return np.hstack(columns), names
 
 
 def _bins(values, low, high, n_bins):
-    """One-hot the equal bins of [low, high]; the ends take what lies outside, NaN takes none."""
+    """One-hot encode `n_bins` equal bins of [low, high].
+
+    Values outside are in the first or last bin, NaN is in none.
+    """
     position = np.floor((values - low) / (high - low) * n_bins)
     return np.clip(position, 0, n_bins - 1)[:, None] == np.arange(n_bins)
 

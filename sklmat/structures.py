@@ -1,4 +1,4 @@
-"""The one door: whatever a user calls a crystal becomes a pymatgen ``Structure``, or an error."""
+"""`check_structures`: validation of crystals, and conversion to pymatgen ``Structure``."""
 
 import warnings
 from pathlib import Path
@@ -7,8 +7,7 @@ import numpy as np
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 
-#: Two atoms closer than this (Å) are taken for an error in the input: the shortest bond there is,
-#: H-H, has 0.74 Å.
+#: A smaller distance of two atoms (Å) is an error in the input: the shortest bond, H-H, has 0.74 Å.
 MIN_DISTANCE = 0.5
 
 
@@ -74,19 +73,20 @@ def check_structures(X, *, on_invalid="raise"):
 
 
 def is_graphs(X):
-    """Whether `X` is a `CrystalGraphs` (recognised by name: that room lies below this one)."""
+    """Whether `X` is a `CrystalGraphs`; by its name, because this module cannot import it."""
     return any(cls.__name__ == "CrystalGraphs" for cls in type(X).__mro__)
 
 
 def convert_structures(X):
-    """Do everything `check_structures` does, but for the distances between atoms.
+    """Validate and convert like `check_structures`, but without the distances between atoms.
 
-    Whoever builds a neighbour list next sees short distances for free.
+    It is for callers that build a neighbour list, in which short distances are found at no cost.
     """
     return _convert(X, "raise", [])
 
 
 def _convert(X, on_invalid, problems):
+    """Convert all crystals, without checking distances between atoms."""
     items = as_items(X)
     structures = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
@@ -113,8 +113,8 @@ def check_distances(index, structure):
     )
     clash = ((first != second) | image.any(axis=1)) & (distance < MIN_DISTANCE)
     if clash.any():
-        k = np.flatnonzero(clash)[np.argmin(distance[clash])]
-        raise close_atoms_error(index, structure, first[k], second[k], distance[k])
+        pair = np.flatnonzero(clash)[np.argmin(distance[clash])]
+        raise close_atoms_error(index, structure, first[pair], second[pair], distance[pair])
 
 
 def close_atoms_error(index, structure, i, j, distance):
@@ -130,6 +130,7 @@ def close_atoms_error(index, structure, i, j, distance):
 
 
 def _refuse(structures, error, on_invalid, problems):
+    """Raise `error`, or replace its structure by None and append it to `problems`."""
     if on_invalid == "raise":
         raise error
     structures[error.index] = None
@@ -137,6 +138,7 @@ def _refuse(structures, error, on_invalid, problems):
 
 
 def _warn(problems):
+    """Warn once of all invalid structures."""
     if problems:
         problems = sorted(problems, key=lambda error: error.index)
         message = f"{len(problems)} of the structures cannot be used and give NaN rows:\n"
@@ -145,7 +147,7 @@ def _warn(problems):
 
 
 def as_items(X):
-    """The crystals of `X` as a list, refusing what only looks like a sequence of crystals."""
+    """The crystals of `X` as a list, or an error when `X` is a single crystal or a 2-D array."""
     from pymatgen.core.structure import SiteCollection
 
     if isinstance(X, str | Path | dict | SiteCollection) or hasattr(X, "get_chemical_symbols"):
@@ -168,6 +170,7 @@ def as_items(X):
 
 
 def _as_structure(index, item):
+    """One valid pymatgen structure, or an InvalidStructureError."""
     from pymatgen.core import Structure
     from pymatgen.core.structure import IStructure
 
@@ -224,9 +227,9 @@ def _from_ase(index, atoms, Structure):
             "zero volume: the Atoms object has no three independent cell vectors; set a cell "
             "(atoms.center(vacuum=...) for a molecule)",
         )
-    # ASE's CIF reader notes the occupancies of ordered crystals too.
-    occupancy = atoms.info.get("occupancy") or {}
-    if any(len(o) != 1 or abs(sum(o.values()) - 1) > 1e-8 for o in occupancy.values()):
+    # ASE's CIF reader stores the occupancies of ordered crystals, too.
+    occupancies = (atoms.info.get("occupancy") or {}).values()
+    if any(len(site) != 1 or abs(sum(site.values()) - 1) > 1e-8 for site in occupancies):
         raise InvalidStructureError(
             index, formula, "partial occupancy in Atoms.info['occupancy']; choose one ordering"
         )
@@ -239,7 +242,7 @@ def _from_ase(index, atoms, Structure):
             index, formula, f"site {site} is a dummy species (atomic number {numbers[site]})"
         )
     return Structure(
-        Lattice(cell, pbc=tuple(bool(p) for p in atoms.get_pbc())),
+        Lattice(cell, pbc=tuple(bool(periodic) for periodic in atoms.get_pbc())),
         atoms.get_chemical_symbols(),
         atoms.get_positions(),
         coords_are_cartesian=True,
@@ -247,7 +250,7 @@ def _from_ase(index, atoms, Structure):
 
 
 def _check_content(index, structure):
-    """Refuse what no graph and no descriptor could be right for."""
+    """Raise an InvalidStructureError for missing atoms, wrong species, lattice or coordinates."""
     if len(structure) == 0:
         raise InvalidStructureError(index, "no sites", "has no atoms")
     _check_species(index, structure)
@@ -264,6 +267,7 @@ def _check_content(index, structure):
 
 
 def _check_species(index, structure):
+    """Raise an InvalidStructureError unless there is one element on each site."""
     from pymatgen.core import DummySpecies, Element, Species
 
     for site_index, site in enumerate(structure):

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklmat.adversarial._contrast import contrast
+from sklmat.adversarial import contrast
 from sklmat.plotting import ContrastDisplay, RobustnessDisplay
 from sklmat.plotting._style import COLORS
 

@@ -7,7 +7,14 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from sklmat.plotting import CompositionMapDisplay
-from sklmat.plotting._simplex import TRIANGLE, innermost, pieces, polygon, project, triangulate
+from sklmat.plotting._ternary_axes import (
+    TRIANGLE,
+    connected_regions,
+    innermost_point,
+    polygon,
+    project,
+    triangulate,
+)
 from sklmat.screening import composition_grid, screen
 
 matplotlib.use("Agg")
@@ -78,17 +85,17 @@ def test_corners_and_middle():
 def test_innermost_point_and_pieces():
     points = project(composition_grid(["Fe", "Ni", "Cr"], 0.1).points().to_numpy(), TRIANGLE)
     everywhere = np.ones(len(points), dtype=bool)
-    place = innermost(points, everywhere, TRIANGLE)
+    place = innermost_point(points, everywhere, TRIANGLE)
     assert np.linalg.norm(place - TRIANGLE.mean(axis=0)) < 0.1
     fine = project(composition_grid(["Fe", "Ni", "Cr"], 0.01).points().to_numpy(), TRIANGLE)
     # A right triangle with legs of 0.4 and 0.4 √3: the centre of its incircle.
     radius = 0.4 * (1 + np.sqrt(3) - 2) / 2
-    left = innermost(fine, fine[:, 0] < 0.4, TRIANGLE)
+    left = innermost_point(fine, fine[:, 0] < 0.4, TRIANGLE)
     np.testing.assert_allclose(left, [0.4 - radius, radius], atol=0.02)
-    beside = innermost(points, everywhere, TRIANGLE, avoid=TRIANGLE.mean(axis=0))
+    beside = innermost_point(points, everywhere, TRIANGLE, avoid=TRIANGLE.mean(axis=0))
     assert np.linalg.norm(beside - TRIANGLE.mean(axis=0)) > 0.1
     two = (points[:, 0] < 0.3) | (points[:, 0] > 0.7)
-    parts = pieces(triangulate(points), two)
+    parts = connected_regions(triangulate(points), two)
     assert len(parts) == 2
     np.testing.assert_array_equal(parts[0] | parts[1], two)
 

@@ -18,8 +18,9 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sklmat import datasets
 from sklmat.datasets import (
+    _alloy_lattices,
+    _download,
     _emt,
-    _fetch,
     check_compositions,
     check_energies,
     check_magnetizations,
@@ -111,10 +112,10 @@ def server(tmp_path, monkeypatch):
     server.asked, server.content, server.origin = [], content, origin
     threading.Thread(target=server.serve_forever, daemon=True).start()
     known = {path: hashlib.sha256(text).hexdigest() for path, text in content.items()}
-    monkeypatch.setattr(_fetch, "RAW_HOST", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(_fetch, "SOURCES", {"toy": ("owner/repository", "commit")})
-    monkeypatch.setattr(_fetch, "registry", lambda: known)
-    monkeypatch.setattr(_fetch, "RETRIES", 0)
+    monkeypatch.setattr(_download, "RAW_HOST", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(_download, "SOURCES", {"toy": ("owner/repository", "commit")})
+    monkeypatch.setattr(_download, "registry", lambda: known)
+    monkeypatch.setattr(_download, "RETRIES", 0)
     monkeypatch.setenv("NO_PROXY", "*")
     yield server
     server.shutdown()
@@ -123,24 +124,24 @@ def server(tmp_path, monkeypatch):
 
 def test_download_once(server, tmp_path, capsys):
     home = tmp_path / "home"
-    files = _fetch.fetch_files(list(server.content), home)
+    files = _download.fetch_files(list(server.content), home)
     assert [file.read_bytes() for file in files] == list(server.content.values())
     assert sorted(server.asked) == [
         "/owner/repository/commit/a.txt",
         "/owner/repository/commit/folder/b%20c.txt",
     ]
     assert "2/2" in capsys.readouterr().err
-    assert _fetch.fetch_files(list(server.content), home, download_if_missing=False) == files
+    assert _download.fetch_files(list(server.content), home, download_if_missing=False) == files
     assert len(server.asked) == 2
 
 
 def test_download_resumes_and_repairs(server, tmp_path):
     home = tmp_path / "home"
-    first, second = _fetch.fetch_files(list(server.content), home, verbose=False)
+    first, second = _download.fetch_files(list(server.content), home, verbose=False)
     second.write_bytes(b"bet")
     server.asked.clear()
     with pytest.warns(UserWarning, match=r"b c.txt is damaged: its sha256 is .*, known is "):
-        _fetch.fetch_files(list(server.content), home, verbose=False)
+        _download.fetch_files(list(server.content), home, verbose=False)
     assert second.read_bytes() == b"beta\n"
     assert first.read_bytes() == b"alpha\n"
     assert server.asked == ["/owner/repository/commit/folder/b%20c.txt"]
@@ -150,7 +151,7 @@ def test_download_with_wrong_content_is_refused(server, tmp_path):
     (server.origin / "owner/repository/commit/a.txt").write_bytes(b"something else\n")
     home = tmp_path / "home"
     with pytest.raises(OSError, match=r"1 data file\(s\) missing or damaged") as error:
-        _fetch.fetch_files(list(server.content), home, verbose=False)
+        _download.fetch_files(list(server.content), home, verbose=False)
     assert not (home / "toy/a.txt").exists()
     # What did arrive is kept, and the next call asks for the rest only.
     assert (home / "toy/folder/b c.txt").read_bytes() == b"beta\n"
@@ -162,25 +163,25 @@ def test_offline_error_says_what_goes_where(server, tmp_path):
     server.server_close()
     home = tmp_path / "home"
     with pytest.raises(OSError) as error:
-        _fetch.fetch_files(list(server.content), home, verbose=False)
+        _download.fetch_files(list(server.content), home, verbose=False)
     message = str(error.value)
     for path in server.content:
-        assert f"{_fetch.file_url(path)}\n    -> {home / path}\n" in message
+        assert f"{_download.file_url(path)}\n    -> {home / path}\n" in message
     assert f"git clone https://github.com/owner/repository {home / 'toy'}" in message
     assert not (home / "toy").exists()
 
 
 def test_no_download_when_not_wanted(server, tmp_path):
     with pytest.raises(OSError, match="download_if_missing is False"):
-        _fetch.fetch_files(["toy/a.txt"], tmp_path, download_if_missing=False)
+        _download.fetch_files(["toy/a.txt"], tmp_path, download_if_missing=False)
     assert server.asked == []
 
 
 def test_damaged_file_offline(server, tmp_path):
-    _fetch.fetch_files(["toy/a.txt"], tmp_path, verbose=False)
+    _download.fetch_files(["toy/a.txt"], tmp_path, verbose=False)
     (tmp_path / "toy/a.txt").write_bytes(b"alph")
     with pytest.raises(OSError, match=hashlib.sha256(b"alph").hexdigest()):
-        _fetch.fetch_files(["toy/a.txt"], tmp_path, download_if_missing=False)
+        _download.fetch_files(["toy/a.txt"], tmp_path, download_if_missing=False)
 
 
 def test_long_error_is_cut(tmp_path):
@@ -198,10 +199,10 @@ def test_data_home(monkeypatch, tmp_path):
 
 
 def test_registry_is_pinned_to_public_commits():
-    registry = _fetch.registry()
+    registry = _download.registry()
     assert len(registry) == 399
     assert all(len(sha256) == 64 for sha256 in registry.values())
-    assert _fetch.file_url("perov_cgcnn/Data/Training data for CGCNN.xlsx") == (
+    assert _download.file_url("perov_cgcnn/Data/Training data for CGCNN.xlsx") == (
         "https://raw.githubusercontent.com/KRICT-DATA/Perov_CGCNN/"
         "991adb016e216020c4dfc0484015cf1565c326b3/Data/Training%20data%20for%20CGCNN.xlsx"
     )
@@ -542,14 +543,15 @@ def test_composition_does_not_explain_the_target(alloys):
 
 def test_order_is_what_it_says():
     """Unlike neighbours: all but third of CuAu at order 1 (L1_0 has 8 of 12), few at -1."""
-    bonds = _emt.template("fcc", 32)[1]
+    bonds = _alloy_lattices.template("fcc", 32)[1]
     assert (bonds.sum(axis=1) == 12).all()
     counts = np.array([16, 16])
     sro = {
         order: np.mean(
             [
-                _emt.short_range_order(
-                    _emt.arrange(np.random.default_rng(seed), counts, bonds, order), bonds
+                _alloy_lattices.short_range_order(
+                    _alloy_lattices.arrange(np.random.default_rng(seed), counts, bonds, order),
+                    bonds,
                 )
                 for seed in range(30)
             ]
@@ -564,15 +566,18 @@ def test_order_is_what_it_says():
 
 def test_swaps_find_the_ground_state():
     """Half and half on bcc, ordered: CsCl's arrangement, in which no two neighbours are equal."""
-    bonds = _emt.template("bcc", 16)[1]
+    bonds = _alloy_lattices.template("bcc", 16)[1]
     assert (bonds.sum(axis=1) == 8).all()
     counts = np.array([8, 8, 0])
-    found = [_emt.arrange(np.random.default_rng(seed), counts, bonds, 1.0) for seed in range(10)]
+    found = [
+        _alloy_lattices.arrange(np.random.default_rng(seed), counts, bonds, 1.0)
+        for seed in range(10)
+    ]
     assert all(np.bincount(species).tolist() == [8, 8] for species in found)
     equal = [bonds[species[:, None] == species].sum() for species in found]
     assert min(equal) == 0
     cscl = found[int(np.argmin(equal))]
-    assert _emt.short_range_order(cscl, bonds) == pytest.approx(1 - 1 / (8 / 15))
+    assert _alloy_lattices.short_range_order(cscl, bonds) == pytest.approx(1 - 1 / (8 / 15))
 
 
 def test_alloys_are_deterministic(alloys, tmp_path):

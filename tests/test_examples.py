@@ -82,9 +82,9 @@ def test_ecnet_alloys(run_example, capsys):
     # Of the second quantity the network was shown every fifth label.
     known = ~np.isnan(names["y_known"][names["train"], 1])
     assert np.flatnonzero(known).tolist() == [0, 5, 10, 15, 20, 25]
-    shares, shown = names["shares"], names["shown"]
+    contributions, shown = names["contributions"], names["shown"]
     predicted = names["both"].predict(names["graphs"][shown])[:, 0]
-    np.testing.assert_allclose(shares.sum(axis=1), predicted, atol=1e-3)
+    np.testing.assert_allclose(contributions.sum(axis=1), predicted, atol=1e-3)
     assert "beside formation energies" in capsys.readouterr().out
 
 
@@ -123,7 +123,7 @@ def test_quinary_map(run_example):
     names = run_example("plot_quinary_map.py", shorter)
     # Compositions of five elements in fifths, in two phases.
     assert len(names["alloys"]) == 2 * 126
-    assert names["shares"].shape == (8, 4)
+    assert names["fractions"].shape == (8, 4)
 
 
 def test_eftgan_alloys(run_example, capsys):
@@ -142,4 +142,4 @@ def test_eftgan_alloys(run_example, capsys):
     out = capsys.readouterr().out
     assert "Ag" in out  # the element that is refused
     assert "farther from every training composition" in out
-    assert {len(values) for values in names["told"].values()} == {10}
+    assert {len(values) for values in names["predictions"].values()} == {10}

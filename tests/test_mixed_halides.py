@@ -11,13 +11,13 @@ import pytest
 from scipy.special import erfc
 
 from sklmat.datasets import (
-    _mixed_halides_potential,
+    _mixed_halide_potential,
     load_mixed_halide_perovskites,
     make_mixed_halide_perovskites,
 )
-from sklmat.datasets._mixed_halides import random_alloy
-from sklmat.datasets._mixed_halides_orbits import Supercell, arrangements, supercell
-from sklmat.datasets._mixed_halides_potential import PairPotential, vegard
+from sklmat.datasets._make_mixed_halides import random_alloy
+from sklmat.datasets._mixed_halide_arrangements import Supercell, arrangements, supercell
+from sklmat.datasets._mixed_halide_potential import PairPotential, vegard
 from sklmat.screening import shockley_queisser
 
 ROCK_SALT = ((1, 1, 0), (1, 0, 1), (0, 1, 1))
@@ -239,7 +239,7 @@ def test_too_few_steps_are_an_error():
 def test_atoms_that_go_too_far_are_an_error(monkeypatch):
     cell = supercell((2, 1, 1))
     potential = PairPotential(cell)
-    monkeypatch.setattr(_mixed_halides_potential, "MARGIN", 0.1)
+    monkeypatch.setattr(_mixed_halide_potential, "MARGIN", 0.1)
     with pytest.raises(RuntimeError, match="farther than the list of pairs allows"):
         potential.relax(np.eye(6, dtype=bool), np.full(6, vegard(0.5)), 1e-4)
 

@@ -19,8 +19,8 @@ import numpy as np
 from scipy.constants import physical_constants
 
 import sklmat
-from sklmat.datasets._mixed_halides_orbits import arrangements, supercell
-from sklmat.datasets._mixed_halides_potential import PairPotential, vegard
+from sklmat.datasets._mixed_halide_arrangements import arrangements, supercell
+from sklmat.datasets._mixed_halide_potential import PairPotential, vegard
 
 OUT = Path(sklmat.__file__).parent / "datasets" / "data" / "mixed_halides_xtb.npz"
 SUPERCELL = (2, 2, 2)

@@ -1,19 +1,19 @@
-"""Data sets: generated offline, or downloaded once and checked."""
+"""Data sets, generated or downloaded, and checks of their labels."""
 
 from sklmat.lazy_imports import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "_alloys": ["make_alloys"],
-        "_cgcnn_sample": [
+        "_make_alloys": ["make_alloys"],
+        "_fetch_cgcnn": [
             "fetch_cgcnn_atom_init",
             "fetch_cgcnn_checkpoint",
             "fetch_cgcnn_sample",
         ],
         "_download": ["get_data_home"],
-        "_halide_perovskites": ["fetch_halide_perovskites"],
-        "_hea": ["fetch_hea"],
+        "_fetch_halide_perovskites": ["fetch_halide_perovskites"],
+        "_fetch_hea": ["fetch_hea"],
         "_label_checks": [
             "check_compositions",
             "check_energies",
@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = attach(
             "check_moments",
             "check_volumes",
         ],
-        "_mixed_halides": ["make_mixed_halide_perovskites"],
-        "_mixed_halides_xtb": ["load_mixed_halide_perovskites"],
+        "_make_mixed_halides": ["make_mixed_halide_perovskites"],
+        "_load_mixed_halides": ["load_mixed_halide_perovskites"],
     },
 )

@@ -1,4 +1,4 @@
-"""What every data set returns."""
+"""`make_bunch`: the Bunch that functions of this module return, and `target_names` for it."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ def target_names(target, known):
     names = [target] if isinstance(target, str) else list(target)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        what = f"unknown target {unknown[0]!r}" if unknown else "target is an empty list"
-        raise ValueError(f"{what}; choose from {', '.join(known)}, or a list of them")
+        problem = f"unknown target {unknown[0]!r}" if unknown else "target is an empty list"
+        raise ValueError(f"{problem}; choose from {', '.join(known)}, or a list of them")
     return names
 
 
-def make_bunch(data, frame, columns, *, multi, descr, return_X_y, **more):
+def make_bunch(data, frame, columns, *, multi, descr, return_X_y, **other_items):
     """Build the Bunch (or the tuple) of a data set.
 
     Parameters
@@ -23,10 +23,10 @@ def make_bunch(data, frame, columns, *, multi, descr, return_X_y, **more):
     columns : dict
         Name of each target -> its column of `frame`.
     multi : bool
-        Whether the target keeps two dimensions.
+        Whether the target has two dimensions.
     descr : str
     return_X_y : bool
-    **more
+    **other_items
         Further items of the Bunch.
     """
     from sklearn.utils import Bunch
@@ -35,5 +35,5 @@ def make_bunch(data, frame, columns, *, multi, descr, return_X_y, **more):
     target = np.ascontiguousarray(target if multi else target[:, 0])
     if return_X_y:
         return data, target
-    items = {"target_names": list(columns), **more}
+    items = {"target_names": list(columns), **other_items}
     return Bunch(data=data, target=target, frame=frame, DESCR=descr, **items)

@@ -1,4 +1,4 @@
-"""Where data files live, and how a missing one is downloaded and checked."""
+"""Download of data files: addresses, checksums, and `get_data_home`, the folder of the files."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-#: First folder of a file's path in the data home -> its public origin (GitHub) and pinned commit.
+#: First folder of a file's path in the data home -> the repository on GitHub and the commit.
 SOURCES = {
     "eftgan": ("yeebosun/EFTGAN", "d9f231b38ec2c2533cef0c3b15a504f5c6809ae4"),
     "perov_cgcnn": ("KRICT-DATA/Perov_CGCNN", "991adb016e216020c4dfc0484015cf1565c326b3"),
@@ -18,9 +18,10 @@ SOURCES = {
 }
 RAW_HOST = "https://raw.githubusercontent.com"
 RETRIES = 2
-TIMEOUT = 30  # seconds without an answer
+TIMEOUT = 30  # seconds
 THREADS = 4
-LISTED = 5  # files spelled out in an error; the others follow the same pattern
+#: Number of files that an error lists with their addresses.
+MAX_LISTED = 5
 
 
 def get_data_home(data_home=None):
@@ -66,9 +67,9 @@ def registry():
 
 def file_url(path):
     """Public address of a file of the registry."""
-    source, _, inside = path.partition("/")
+    source, _, path_in_repository = path.partition("/")
     repository, commit = SOURCES[source]
-    return f"{RAW_HOST}/{repository}/{commit}/{quote(inside)}"
+    return f"{RAW_HOST}/{repository}/{commit}/{quote(path_in_repository)}"
 
 
 def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True):
@@ -96,30 +97,31 @@ def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True
         that the next call continues.
     """
     home = get_data_home(data_home)
-    wanted = _not_there(paths, home)
-    if wanted:
-        damaged = [path for path in wanted if (home / path).exists()]
+    missing = _missing(paths, home)
+    if missing:
+        damaged = [path for path in missing if (home / path).exists()]
         if not download_if_missing:
-            raise OSError(_explain(wanted, home, "download_if_missing is False"))
+            raise OSError(_explain(missing, home, "download_if_missing is False"))
         for path in damaged:
             warnings.warn(f"{_mismatch(path, home)}; downloading it again", stacklevel=3)
-        _download(wanted, home, verbose)
+        _download(missing, home, verbose)
     return [home / path for path in paths]
 
 
-def _not_there(paths, home):
-    """The paths of which there is no file, or one with another checksum."""
+def _missing(paths, home):
+    """The paths of files that do not exist or have another checksum."""
     import pooch
 
-    known = registry()
+    checksums = registry()
     return [
         path
         for path in paths
-        if not (home / path).is_file() or pooch.file_hash(str(home / path)) != known[path]
+        if not (home / path).is_file() or pooch.file_hash(str(home / path)) != checksums[path]
     ]
 
 
 def _mismatch(path, home):
+    """Describe a file whose checksum is wrong."""
     import pooch
 
     found = pooch.file_hash(str(home / path))
@@ -127,7 +129,7 @@ def _mismatch(path, home):
 
 
 def _download(paths, home, verbose):
-    """Download `paths` a few at a time, keeping each file that arrives whole."""
+    """Download `paths`, a few at a time; files that arrive are kept when others fail."""
     import pooch
     from tqdm.auto import tqdm
 
@@ -139,13 +141,13 @@ def _download(paths, home, verbose):
         retry_if_failed=RETRIES,
     )
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
-    # pooch announces each file with two lines: hundreds of them would tear the progress bar.
+    # pooch logs two lines for each file, which would interrupt the progress bar.
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)
     pool = ThreadPoolExecutor(THREADS)
     try:
-        # Here, because pooch does it file by file, and its threads would collide.
+        # pooch would create the folders in several threads at once, which can fail.
         for folder in {(home / path).parent for path in paths}:
             folder.mkdir(parents=True, exist_ok=True)
         jobs = [pool.submit(store.fetch, path, downloader=downloader) for path in paths]
@@ -161,7 +163,7 @@ def _download(paths, home, verbose):
     # ValueError is how pooch reports a download with the wrong checksum.
     except (OSError, ValueError) as error:
         pool.shutdown(cancel_futures=True)
-        missing = _not_there(paths, home)
+        missing = _missing(paths, home)
         _remove_empty_folders(missing, home)
         raise OSError(_explain(missing, home, error)) from error
     finally:
@@ -170,7 +172,7 @@ def _download(paths, home, verbose):
 
 
 def _remove_empty_folders(paths, home):
-    """Take back what a failed download made, so that ``git clone`` finds its place free."""
+    """Remove empty folders after a failed download, into which ``git clone`` would not write."""
     folders = {home / parent for path in paths for parent in PurePosixPath(path).parents}
     for folder in sorted(folders - {home}, reverse=True):
         with contextlib.suppress(OSError):
@@ -178,16 +180,16 @@ def _remove_empty_folders(paths, home):
 
 
 def _explain(paths, home, cause):
-    """One message: what is missing, where it is published, where it has to go."""
+    """The error message: which files are missing, their addresses, and where to put them."""
     lines = [f"{len(paths)} data file(s) missing or damaged, and not downloaded ({cause})."]
     lines += ["Put each file where the arrow points, or set data_home or the environment variable"]
     lines += ["SKLMAT_DATA to a folder that holds them:"]
-    for path in paths[:LISTED]:
+    for path in paths[:MAX_LISTED]:
         lines += [f"  {file_url(path)}\n    -> {home / path}"]
         if (home / path).is_file():
             lines += [f"       ({_mismatch(path, home)})"]
-    if len(paths) > LISTED:
-        lines += [f"  and {len(paths) - LISTED} more, by the same pattern."]
+    if len(paths) > MAX_LISTED:
+        lines += [f"  and {len(paths) - MAX_LISTED} more, by the same pattern."]
     for source in sorted({path.partition("/")[0] for path in paths}):
         if (home / source).exists():
             continue

@@ -1,11 +1,13 @@
-"""Do the labels of a table agree with each other and with the structures?
+"""`check_energies`, `check_volumes` and others: do the labels of a data set agree with each other?
 
-Each check compares two columns that physics ties together and returns a table with one row per
-crystal, in order: by how much they disagree, and a flag. Nothing is changed: what to do about a
-flagged row is for the owner of the data to decide.
+Each check compares two columns that are related by physics, or a column and the structures. It
+returns a table with one row per crystal, in order: the difference, and whether it is too large.
+Nothing is corrected.
 """
 
 import numpy as np
+
+from sklmat.compositions import parse_composition
 
 #: emu/g of one Bohr magneton per atomic mass unit: μB (9.2740100657e-21 emu) over the mass unit
 #: (1.66053906892e-24 g), CODATA 2022.
@@ -50,8 +52,8 @@ def check_energies(X, total_energy, formation_energy, *, references=None, groups
 
     Notes
     -----
-    The fit minimises absolute residuals, so that a minority of wrong rows does not pull the
-    references towards itself, and is then polished by least squares on the rows that agree with it.
+    The fit minimises absolute residuals, so that a minority of wrong rows does not change the
+    references, and is then refined by least squares on the rows that agree with it.
 
     Examples
     --------
@@ -64,22 +66,23 @@ def check_energies(X, total_energy, formation_energy, *, references=None, groups
     5                 0.3     True       True
     """
     compositions = _fractions(X)
-    gap = _column("total_energy", total_energy, len(compositions)) - _column(
+    difference = _column("total_energy", total_energy, len(compositions)) - _column(
         "formation_energy", formation_energy, len(compositions)
     )
     labels = np.zeros(len(compositions), int) if groups is None else np.asarray(groups)
-    if labels.shape != gap.shape:
-        raise ValueError(f"groups has shape {labels.shape}, expected {gap.shape}")
-    residual, checkable, used = np.empty(len(gap)), np.ones(len(gap), bool), {}
+    if labels.shape != difference.shape:
+        raise ValueError(f"groups has shape {labels.shape}, expected {difference.shape}")
+    residual, checkable = np.empty(len(difference)), np.ones(len(difference), bool)
+    used = {}
     for group in dict.fromkeys(labels.tolist()):
         rows = labels == group
-        elements, table = _element_table([c for c, here in zip(compositions, rows) if here])
+        elements, table = _fraction_table([compositions[row] for row in np.flatnonzero(rows)])
         if references is None:
-            energies, checkable[rows] = _fit_references(table, gap[rows], tol)
+            energies, checkable[rows] = _fit_references(table, difference[rows], tol)
         else:
             given = references if groups is None else _lookup(references, group, "group")
             energies = np.array([_lookup(given, element, "element") for element in elements])
-        residual[rows] = gap[rows] - table @ energies
+        residual[rows] = difference[rows] - table @ energies
         used[group] = dict(zip(elements, energies.tolist()))
     report = _report("residual (eV/atom)", residual, np.abs(residual) > tol)
     report["checkable"] = checkable
@@ -147,11 +150,11 @@ def check_magnetizations(X, magnetization, moment_per_atom, *, rtol=0.02, floor=
     [False, True]
     """
     masses = np.array([composition.weight for composition in _fractions(X)])
-    given = _column("magnetization", magnetization, len(masses))
+    label = _column("magnetization", magnetization, len(masses))
     expected = _column("moment_per_atom", moment_per_atom, len(masses)) / masses * EMU_PER_GRAM
-    scale = np.maximum(np.abs(given), np.abs(expected))
-    residual = (given - expected) / np.maximum(np.abs(expected), floor)
-    return _report("relative residual", residual, (np.abs(residual) > rtol) & (scale > floor))
+    magnitude = np.maximum(np.abs(label), np.abs(expected))
+    residual = (label - expected) / np.maximum(np.abs(expected), floor)
+    return _report("relative residual", residual, (np.abs(residual) > rtol) & (magnitude > floor))
 
 
 def check_volumes(structures, volume_per_atom, *, rtol=3e-3):
@@ -188,13 +191,13 @@ def check_volumes(structures, volume_per_atom, *, rtol=3e-3):
 
 
 def check_compositions(structures, expected, *, tol=1e-3):
-    """Compare the cells' compositions with those that the table says.
+    """Compare the cells' compositions with those of a table.
 
     Parameters
     ----------
     structures : sequence of C Structure, Composition or formulas
     expected : sequence of C Structure, Composition or formulas
-        What each row should consist of.
+        Composition of each row according to the table.
     tol : float, default=1e-3
         Largest difference between two atom fractions of an element.
 
@@ -209,16 +212,21 @@ def check_compositions(structures, expected, *, tol=1e-3):
     >>> check_compositions(["Fe8Ni8", "Mn24Fe12"], ["NiFe", "FeCrMn"])["flagged"].tolist()
     [False, True]
     """
-    found, wanted = _fractions(structures), _fractions(expected)
-    if len(found) != len(wanted):
-        raise ValueError(f"{len(found)} structures, but {len(wanted)} expected compositions")
+    found, given = _fractions(structures), _fractions(expected)
+    if len(found) != len(given):
+        raise ValueError(f"{len(found)} structures, but {len(given)} expected compositions")
     difference = np.array(
-        [max(abs(a[e] - b[e]) for e in {*a, *b}) for a, b in zip(found, wanted)], dtype=float
+        [
+            max(abs(one[element] - other[element]) for element in {*one, *other})
+            for one, other in zip(found, given)
+        ],
+        dtype=float,
     )
     return _report("largest difference in atom fraction", difference, difference > tol)
 
 
 def _report(name, residual, flagged):
+    """The table that a check returns."""
     import pandas as pd
 
     return pd.DataFrame({name: residual, "flagged": flagged})
@@ -233,7 +241,7 @@ def _fractions(X):
     fractions = []
     for row, item in enumerate(X):
         try:
-            composition = Composition(getattr(item, "composition", item))
+            composition = parse_composition(getattr(item, "composition", item))
         except (TypeError, ValueError) as error:
             raise ValueError(f"row {row}: {item!r} has no composition ({error})") from error
         if not composition.num_atoms:
@@ -243,7 +251,7 @@ def _fractions(X):
 
 
 def _column(name, values, length):
-    """`values` as a float array, refused when it is not `length` finite numbers."""
+    """`values` as an array, or a ValueError when it does not hold `length` finite numbers."""
     values = np.asarray(values, dtype=float)
     if values.shape != (length,):
         raise ValueError(f"{name} has shape {values.shape}, expected ({length},)")
@@ -253,28 +261,39 @@ def _column(name, values, length):
     return values
 
 
-def _lookup(references, key, kind):
+def _lookup(references, key, what):
+    """The entry of `references` for an element or a group."""
     if key not in references:
-        raise ValueError(f"references has no {kind} {key!r}, only {sorted(references)}")
+        raise ValueError(f"references has no {what} {key!r}, only {sorted(references)}")
     return references[key]
 
 
-def _element_table(compositions):
-    """Elements in use, and atom fractions of shape (rows, elements)."""
-    elements = sorted({str(element) for c in compositions for element in c})
-    return elements, np.array([[c[element] for element in elements] for c in compositions])
+def _fraction_table(compositions):
+    """The elements that occur, and atom fractions of shape (n_rows, n_elements)."""
+    elements = sorted({str(element) for composition in compositions for element in composition})
+    fractions = [[composition[element] for element in elements] for composition in compositions]
+    return elements, np.array(fractions)
 
 
-def _fit_references(table, gap, tol):
-    """Reference energies that most rows agree on, and which rows are checked by others."""
+def _fit_references(table, difference, tol):
+    """Fit the reference energies that most rows agree with.
+
+    Returns
+    -------
+    energies : ndarray of shape (n_elements,)
+    checkable : bool ndarray of shape (n_rows,)
+        False for rows that alone determine one of the energies.
+    """
     from sklearn.linear_model import QuantileRegressor
 
-    # The level of the energies is taken out first: the solver's tolerances are absolute.
-    level = np.median(gap)
-    median = QuantileRegressor(quantile=0.5, alpha=0, fit_intercept=False, solver="highs")
-    residual = gap - level - table @ median.fit(table, gap - level).coef_
-    spread = 3 * 1.4826 * np.median(np.abs(residual))
-    agree = np.abs(residual) <= max(tol, spread)
-    energies = level + np.linalg.lstsq(table[agree], gap[agree] - level, rcond=None)[0]
-    leverage = np.einsum("re,ef,rf->r", table, np.linalg.pinv(table[agree].T @ table[agree]), table)
+    # Relative to the median, because the tolerances of the solver are absolute.
+    median = np.median(difference)
+    regressor = QuantileRegressor(quantile=0.5, alpha=0, fit_intercept=False, solver="highs")
+    residual = difference - median - table @ regressor.fit(table, difference - median).coef_
+    # Three standard deviations, estimated by the median of the absolute residuals.
+    limit = 3 * 1.4826 * np.median(np.abs(residual))
+    agree = np.abs(residual) <= max(tol, limit)
+    energies = median + np.linalg.lstsq(table[agree], difference[agree] - median, rcond=None)[0]
+    inverse = np.linalg.pinv(table[agree].T @ table[agree])
+    leverage = np.einsum("re,ef,rf->r", table, inverse, table)
     return energies, ~(agree & (leverage > 1 - 1e-6))

@@ -7,8 +7,8 @@ from sklmat.estimator_checks._runner import (
     parametrize_with_structure_checks,
     structure_estimator_checks,
 )
-from sklmat.estimator_checks._sampler_checks import make_toy_table, sampler_checks
-from sklmat.estimator_checks._toy_crystals import make_toy_crystals
+from sklmat.estimator_checks._sampler_checks import sampler_checks
+from sklmat.estimator_checks._toy_data import make_toy_crystals, make_toy_table
 
 __all__ = [
     "all_structure_estimators",

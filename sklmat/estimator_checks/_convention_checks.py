@@ -1,48 +1,39 @@
-"""Checks of what scikit-learn expects of every estimator, whatever it computes."""
+"""Checks of scikit-learn's conventions: parameters, fit, clone, pickle, seeds, output."""
 
 import inspect
 import io
 import pickle
-import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import joblib
-import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._fit_and_compare import (
     assert_same,
     fitted,
+    imported_torch,
+    next_global_draws,
     output,
+    parameter_constraints,
+    raised,
+    seed_global_generators,
     seeded_clone,
+    signature_names,
     toy_data,
+    validate_parameters,
 )
-
-
-def signature_names(estimator):
-    """Names of the constructor's parameters."""
-    parameters = inspect.signature(type(estimator).__init__).parameters.values()
-    return [p.name for p in parameters if p.name != "self"]
-
-
-def raised(function, *errors):
-    """Return the exception of one of the types `errors` that `function` raises, or None."""
-    try:
-        function()
-    except errors as error:
-        return error
-    return None
 
 
 def check_init_stores_only(estimator):
     """The constructor keeps its arguments as they are and does nothing else."""
     cls, params = type(estimator), estimator.get_params(deep=False)
-    kinds = {p.kind for p in inspect.signature(cls.__init__).parameters.values()}
-    assert not kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}, (
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    assert not any(parameter.kind in variable for parameter in parameters), (
         f"{cls.__name__}.__init__ takes *args or **kwargs; name every parameter"
     )
     for name in params:
@@ -55,14 +46,10 @@ def check_init_stores_only(estimator):
 
 def check_parameter_constraints(estimator):
     """Constraints name exactly the parameters, the defaults satisfy them, and fit applies them."""
-    names = signature_names(estimator)
-    constraints = estimator._parameter_constraints
-    assert set(constraints) == set(names), (
-        f"_parameter_constraints and signature differ in {sorted(set(constraints) ^ set(names))}"
-    )
-    estimator._validate_params()
+    constraints = parameter_constraints(estimator)
+    validate_parameters(estimator)
     X, y = toy_data(estimator)
-    for name in names:
+    for name in signature_names(estimator):
         if constraints[name] == "no_validation":
             continue
         broken = clone(estimator)
@@ -87,16 +74,16 @@ def check_get_set_params(estimator):
 
 
 def check_clone(estimator):
-    """A clone has the same parameters and nothing that fit made."""
+    """A clone has the same parameters and no fitted attributes."""
     model, _, _ = fitted(estimator)
     new = clone(model)
-    learned = {name for name in vars(new) if name.endswith("_") and not name.startswith("_")}
-    assert not learned, f"clone keeps {sorted(learned)}"
+    fitted_names = {name for name in vars(new) if name.endswith("_") and not name.startswith("_")}
+    assert not fitted_names, f"clone keeps {sorted(fitted_names)}"
     assert repr(new) == repr(clone(new)), "a clone of a clone has other parameters"
 
 
 def check_fit_returns_self(estimator):
-    """fit returns the estimator, leaves its parameters alone and ends what it learns in "_"."""
+    """fit returns the estimator, changes no parameter and sets only names that end in "_"."""
     X, y = toy_data(estimator)
     model = seeded_clone(estimator)
     before = model.get_params(deep=False)
@@ -110,7 +97,7 @@ def check_fit_returns_self(estimator):
 
 
 def check_unfitted(estimator):
-    """Before fit, everything that needs it raises NotFittedError."""
+    """Before fit, methods that need it raise NotFittedError."""
     X, _ = toy_data(estimator)
     for method in ("predict", "predict_proba", "transform"):
         new = clone(estimator)
@@ -122,7 +109,7 @@ def check_unfitted(estimator):
 
 
 def check_pickle(estimator):
-    """Pickle and joblib bring back an estimator that says the same."""
+    """Pickle and joblib restore an estimator with the same output."""
     pickle.loads(pickle.dumps(estimator))
     model, X, _ = fitted(estimator)
     expected = output(model, X)
@@ -134,14 +121,14 @@ def check_pickle(estimator):
 
 
 def check_refit(estimator):
-    """Fitting twice on the same rows gives the same."""
+    """Fitting twice on the same rows gives the same output."""
     model, X, y = fitted(estimator)
     first = output(model, X)
     assert_same(output(model.fit(X, y), X), first, "second fit")
 
 
 def check_refit_forgets(estimator):
-    """After fitting on other rows nothing is left of the first."""
+    """Fitting on other rows leaves nothing of the first fit."""
     model, X, y = fitted(estimator, random_state=1, n_samples=12)
     X, y = toy_data(estimator)
     model.fit(X, y)
@@ -151,37 +138,21 @@ def check_refit_forgets(estimator):
 
 
 def check_seed(estimator):
-    """The seed decides: global random numbers neither enter nor change."""
+    """Results depend on the seed alone, and the global random generators stay as they are."""
     X, y = toy_data(estimator)
     outputs = []
     for global_seed in (0, 1):
-        np.random.seed(global_seed)  # noqa: NPY002
-        torch = _torch()
-        if torch is not None:
-            torch.manual_seed(global_seed)
-        before = _global_draws(torch)
+        seed_global_generators(global_seed)
+        before = next_global_draws()
         model = seeded_clone(estimator).fit(X, y)
         outputs.append(output(model, X))
-        assert _global_draws(torch) == before, "the global random numbers have moved on"
+        assert next_global_draws() == before, "the global random numbers have moved on"
     assert_same(outputs[1], outputs[0], "same seed, another global seed")
 
 
-def _global_draws(torch):
-    """What the global generators would give next."""
-    state = np.random.get_state()  # noqa: NPY002
-    numbers = np.random.random(4).tolist()  # noqa: NPY002
-    np.random.set_state(state)  # noqa: NPY002
-    return numbers, None if torch is None else torch.random.get_rng_state().tolist()
-
-
-def _torch():
-    """Return torch where something has imported it; the checks alone do not need it."""
-    return sys.modules.get("torch")
-
-
 def check_torch_settings(estimator):
-    """Threads, dtype and denormal numbers of torch are as before."""
-    torch = _torch()
+    """fit and predict leave torch's threads, dtype and treatment of denormal numbers unchanged."""
+    torch = imported_torch()
     if torch is None:
         return
     before = _torch_settings(torch)

@@ -1,4 +1,4 @@
-"""Checks of how an estimator treats crystals: rows, containers, invalid ones, symmetry."""
+"""Checks of crystals as input: order of rows, containers, invalid crystals, invariances."""
 
 import json
 import warnings
@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, get_tags
 
-from sklmat.estimator_checks._convention_checks import raised
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._fit_and_compare import (
     assert_same,
     fitted,
     is_table,
     output,
+    raised,
     seeded_clone,
     toy_data,
 )
@@ -20,7 +20,7 @@ from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 
 
 def object_array(items):
-    """A 1-D object array, which np.asarray would not make of equal-sized cells."""
+    """A 1-D object array; np.asarray would make a 2-D array of cells of equal size."""
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
@@ -30,17 +30,17 @@ def check_order_invariance(estimator):
     """Permuted rows give permuted outputs."""
     model, X, _ = fitted(estimator)
     order = np.random.default_rng(0).permutation(len(X))
-    actual = output(model, [X[k] for k in order])
+    actual = output(model, [X[row] for row in order])
     assert_same(actual, _safe_indexing(output(model, X), order), "permuted rows", exact=False)
 
 
 def check_subset_invariance(estimator):
-    """What is said of a crystal does not depend on the others in the call."""
+    """The output for a crystal does not depend on the others in the call."""
     model, X, _ = fitted(estimator)
-    whole = output(model, X)
+    output_of_all = output(model, X)
     for rows in ([0], [5], [1, 2, 6], list(range(len(X))) * 2):
-        actual = output(model, [X[k] for k in rows])
-        expected = _safe_indexing(whole, np.array(rows))
+        actual = output(model, [X[row] for row in rows])
+        expected = _safe_indexing(output_of_all, np.array(rows))
         assert_same(actual, expected, f"rows {rows} alone", exact=False)
 
 
@@ -61,14 +61,14 @@ def check_containers(estimator):
     model, X, y = fitted(estimator)
     expected = output(model, X)
     series = pd.Series(object_array(X), index=np.arange(len(X)) * 3 + 7)
-    same = {"tuple": tuple(X), "object array": object_array(X), "Series": series}
-    for name, container in same.items():
+    containers = {"tuple": tuple(X), "object array": object_array(X), "Series": series}
+    for name, container in containers.items():
         assert_same(output(model, container), expected, name)
         refitted = seeded_clone(estimator).fit(container, pd.Series(y, index=series.index))
         assert_same(output(refitted, X), expected, f"fit on {name}")
     others = {
-        "dicts": [s.as_dict() for s in X],
-        "ASE atoms": [AseAtomsAdaptor.get_atoms(s) for s in X],
+        "dicts": [structure.as_dict() for structure in X],
+        "ASE atoms": [AseAtomsAdaptor.get_atoms(structure) for structure in X],
     }
     for name, container in others.items():
         assert_same(output(model, container), expected, name, exact=False)
@@ -87,18 +87,19 @@ def check_inputs_not_mutated(estimator):
     """Neither the crystals nor the list nor y are changed."""
     X, y = toy_data(estimator)
     y.setflags(write=False)
-    before = [json.dumps(s.as_dict(), default=str) for s in X]
+    before = [json.dumps(structure.as_dict(), default=str) for structure in X]
     given = list(X)
     model = seeded_clone(estimator).fit(X, y)
     output(model, X)
     assert len(X) == len(given), "the list of crystals has changed its length"
-    for k, (now, old) in enumerate(zip(X, given)):
-        assert now is old, f"item {k} of the list was replaced"
-        assert json.dumps(now.as_dict(), default=str) == before[k], f"crystal {k} was changed"
+    for row, (structure, original) in enumerate(zip(X, given)):
+        assert structure is original, f"item {row} of the list was replaced"
+        after = json.dumps(structure.as_dict(), default=str)
+        assert after == before[row], f"crystal {row} was changed"
 
 
 def _broken_crystals(good):
-    """One crystal of each kind that must be refused."""
+    """Crystals that must be refused, by what is wrong with them."""
     from pymatgen.core import Lattice, Structure
 
     lattice = good.lattice
@@ -116,26 +117,31 @@ def _broken_crystals(good):
 
 
 def check_invalid_crystals(estimator):
-    """A broken crystal is refused by its row, in fit and after it; a failed fit leaves nothing."""
+    """Invalid crystals raise an error with their row; a fit that fails sets no attributes."""
     model, X, y = fitted(estimator)
-    for kind, broken in _broken_crystals(X[0]).items():
-        bad = [*X[:2], broken, *X[3:]]
-        error = raised(lambda bad=bad: output(model, bad), InvalidStructureError)
-        assert error is not None, f"{kind} is accepted"
-        assert error.index == 2, f"{kind} in row 2 is reported in row {error.index}"
+    for name, broken in _broken_crystals(X[0]).items():
+        crystals = [*X[:2], broken, *X[3:]]
+        error = raised(lambda crystals=crystals: output(model, crystals), InvalidStructureError)
+        assert error is not None, f"{name} is accepted"
+        assert error.index == 2, f"{name} in row 2 is reported in row {error.index}"
         if get_tags(estimator).requires_fit:
-            new = seeded_clone(estimator)
-            error = raised(lambda new=new, bad=bad: new.fit(bad, y), InvalidStructureError)
-            assert error is not None, f"fit accepts {kind}"
-            assert error.index == 2, f"{kind} in row 2 of fit is reported in row {error.index}"
-            learned = [name for name in vars(new) if name.endswith("_") and name[0] != "_"]
-            assert not learned, f"a failed fit leaves {learned} behind"
+            _check_fit_refuses(estimator, crystals, y, name)
+
+
+def _check_fit_refuses(estimator, crystals, y, name):
+    """Check that fit refuses the crystal in row 2."""
+    new = seeded_clone(estimator)
+    error = raised(lambda: new.fit(crystals, y), InvalidStructureError)
+    assert error is not None, f"fit accepts {name}"
+    assert error.index == 2, f"{name} in row 2 of fit is reported in row {error.index}"
+    fitted_names = [name for name in vars(new) if name.endswith("_") and name[0] != "_"]
+    assert not fitted_names, f"a failed fit leaves {fitted_names} behind"
 
 
 def check_invalid_input(estimator):
     """A single crystal, a 2-D array of sites, and (in fit) nothing at all raise."""
     model, X, y = fitted(estimator, equal_size=True)
-    sites = object_array([site for s in X for site in s]).reshape(len(X), -1)
+    sites = object_array([site for structure in X for site in structure]).reshape(len(X), -1)
     for name, wrong in {"a single crystal": X[0], "a 2-D array of sites": sites}.items():
         error = raised(lambda wrong=wrong: output(model, wrong), ValueError, TypeError)
         assert error is not None, f"{name} is accepted"
@@ -145,16 +151,16 @@ def check_invalid_input(estimator):
 
 
 def check_on_invalid_warn(estimator):
-    """With on_invalid="warn", invalid rows become NaN under one warning and the others stay."""
+    """With on_invalid="warn", invalid rows become NaN with one warning, the others stay."""
     X, y = toy_data(estimator)
     model = seeded_clone(estimator).set_params(on_invalid="warn").fit(X, y)
     expected = np.asarray(output(model, X))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         actual = np.asarray(output(model, [*X[:2], 3.5, *X[3:]]))
-    found = [w for w in caught if issubclass(w.category, InvalidStructureWarning)]
-    assert len(found) == 1, f"{len(found)} warnings for one invalid crystal"
-    assert "structure 2" in str(found[0].message), "the warning does not name row 2"
+    issued = [each for each in caught if issubclass(each.category, InvalidStructureWarning)]
+    assert len(issued) == 1, f"{len(issued)} warnings for one invalid crystal"
+    assert "structure 2" in str(issued[0].message), "the warning does not name row 2"
     assert np.isnan(actual[2].astype(float)).all(), "the invalid row is not NaN"
     others = np.arange(len(X)) != 2
     assert_same(actual[others], expected[others], "rows beside an invalid one")
@@ -165,8 +171,8 @@ def check_isolated_atom(estimator):
     from pymatgen.core import Lattice, Structure
 
     X, y = toy_data(estimator)
-    lonely = Structure(Lattice.cubic(40.0), ["Ni"], [[0, 0, 0]])
-    X = [lonely, *X[1:]]
+    isolated = Structure(Lattice.cubic(40.0), ["Ni"], [[0, 0, 0]])
+    X = [isolated, *X[1:]]
     model = seeded_clone(estimator).fit(X, y)
     for rows in (X, X[:1]):
         result = output(model, rows)
@@ -178,18 +184,18 @@ def check_isolated_atom(estimator):
 
 
 def check_physical_invariance(estimator):
-    """Moving, rotating and renumbering the atoms of a crystal changes nothing."""
+    """The output is invariant to translation, rotation and the order of the atoms."""
     model, X, _ = fitted(estimator)
     expected = output(model, X)
     if not is_table(expected):
         return
     rng = np.random.default_rng(0)
-    moved = {
-        "translation": [_translated(s, rng) for s in X],
-        "rotation": [_rotated(s, rng) for s in X],
-        "order of the atoms": [_renumbered(s, rng) for s in X],
+    transformed = {
+        "translation": [_translated(structure, rng) for structure in X],
+        "rotation": [_rotated(structure, rng) for structure in X],
+        "order of the atoms": [_renumbered(structure, rng) for structure in X],
     }
-    for name, crystals in moved.items():
+    for name, crystals in transformed.items():
         assert_same(output(model, crystals), expected, f"invariance to {name}", exact=False)
 
 
@@ -203,8 +209,9 @@ def _rotated(structure, rng):
     from pymatgen.core import Lattice, Structure
     from scipy.stats import special_ortho_group
 
-    turn = special_ortho_group.rvs(3, random_state=np.random.RandomState(rng.integers(2**31)))
-    lattice = Lattice(structure.lattice.matrix @ turn.T)
+    seed = np.random.RandomState(rng.integers(2**31))
+    rotation = special_ortho_group.rvs(3, random_state=seed)
+    lattice = Lattice(structure.lattice.matrix @ rotation.T)
     return Structure(lattice, structure.species, structure.frac_coords)
 
 
@@ -212,5 +219,5 @@ def _renumbered(structure, rng):
     from pymatgen.core import Structure
 
     order = rng.permutation(len(structure))
-    species = [structure.species[k] for k in order]
+    species = [structure.species[atom] for atom in order]
     return Structure(structure.lattice, species, structure.frac_coords[order])

@@ -1,11 +1,16 @@
-"""Which checks apply to an estimator, how to run them, and which estimators there are."""
+"""`check_structure_estimator`, `check_sampler`: run the checks that apply to an estimator."""
 
 import inspect
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks import _convention_checks, _crystal_checks, _kind_checks
+from sklmat.estimator_checks import (
+    _convention_checks,
+    _crystal_checks,
+    _predictor_checks,
+    _transformer_checks,
+)
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
 #: Modules whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
@@ -33,16 +38,19 @@ _ALL = [
     _crystal_checks.check_invalid_input,
     _crystal_checks.check_isolated_atom,
     _crystal_checks.check_physical_invariance,
-    _kind_checks.check_in_scikit_learn,
+    _predictor_checks.check_in_scikit_learn,
 ]
 _REGRESSOR = [
-    _kind_checks.check_regressor_shapes,
-    _kind_checks.check_regressor_targets,
-    _kind_checks.check_constant_target,
-    _kind_checks.check_target_units,
+    _predictor_checks.check_regressor_shapes,
+    _predictor_checks.check_regressor_targets,
+    _predictor_checks.check_constant_target,
+    _predictor_checks.check_target_units,
 ]
-_CLASSIFIER = [_kind_checks.check_classifier_labels, _kind_checks.check_classifier_refuses]
-_TRANSFORMER = [_kind_checks.check_transformer, _kind_checks.check_column_names]
+_CLASSIFIER = [
+    _predictor_checks.check_classifier_labels,
+    _predictor_checks.check_classifier_refuses,
+]
+_TRANSFORMER = [_transformer_checks.check_transformer, _transformer_checks.check_column_names]
 
 
 def structure_estimator_checks(estimator):
@@ -75,7 +83,7 @@ def structure_estimator_checks(estimator):
     if "on_invalid" in params:
         checks.append(_crystal_checks.check_on_invalid_warn)
     if get_tags(estimator).target_tags.required:
-        checks.append(_kind_checks.check_target_refused)
+        checks.append(_predictor_checks.check_target_refused)
     if is_regressor(estimator):
         checks += _REGRESSOR
     if is_classifier(estimator):
@@ -159,7 +167,7 @@ def check_sampler(sampler, *, expected_failed_checks=None, on_fail="raise"):
 
 
 def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
-    """Run the checks that `checks_of` yields for an estimator, and report on each."""
+    """Run the checks that `checks_of` yields for an estimator; return a result for each."""
     if isinstance(estimator, type):
         raise TypeError(f"pass an instance, {estimator.__name__}(...)")
     if on_fail not in ("raise", None):
@@ -171,11 +179,11 @@ def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
         try:
             check(estimator)
         except Exception as error:
-            expected = check.__name__ in expected_failed_checks
-            if on_fail == "raise" and not expected:
+            is_expected = check.__name__ in expected_failed_checks
+            if on_fail == "raise" and not is_expected:
                 error.add_note(f"in {check.__name__}({estimator})")
                 raise
-            result |= {"status": "xfail" if expected else "failed", "exception": error}
+            result |= {"status": "xfail" if is_expected else "failed", "exception": error}
         results.append(result)
     return results
 
@@ -232,10 +240,10 @@ def all_structure_estimators():
     """
     import sklmat
 
-    found = {name: getattr(sklmat, name) for name in sklmat.__all__}
+    public = {name: getattr(sklmat, name) for name in sklmat.__all__}
     return sorted(
         (name, value)
-        for name, value in found.items()
+        for name, value in public.items()
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
         and not inspect.isabstract(value)

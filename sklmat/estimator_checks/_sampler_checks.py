@@ -1,4 +1,4 @@
-"""Checks of samplers: what `fit_resample` keeps, adds and refuses."""
+"""`sampler_checks`: checks of samplers, that is, of what `fit_resample` returns and refuses."""
 
 import pickle
 
@@ -7,64 +7,17 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.utils import check_random_state
 
-from sklmat.estimator_checks import _convention_checks
-from sklmat.estimator_checks._convention_checks import raised, signature_names
-from sklmat.estimator_checks._toy_crystals import seeded_clone
-
-
-def make_toy_table(n_samples=24, *, task="regression", random_state=0):
-    """Make a table of Fe-Ni-Pd alloys as the featurizers of sklmat lay it out.
-
-    Parameters
-    ----------
-    n_samples : int, default=24
-        Number of rows.
-    task : {"regression", "classification"}, default="regression"
-        What the target is: a number that composition, phase and descriptors decide, or the name of
-        the lattice.
-    random_state : int or RandomState, default=0
-        Seed of the compositions and descriptors.
-
-    Returns
-    -------
-    X : DataFrame of shape (n_samples, 12)
-        Fractions ``x_*`` of three elements, of which a third of the rows lacks one; one-hot
-        ``lattice_*``; blocks ``Fe_0``, ``Fe_1``, ... that are zero for absent elements; and a
-        volume. The index counts down from 100 in steps of two.
-    y : Series of length n_samples
-
-    Examples
-    --------
-    >>> from sklmat.estimator_checks import make_toy_table
-    >>> X, y = make_toy_table()
-    >>> X.columns.tolist()
-    ['x_Fe', 'x_Ni', 'x_Pd', 'lattice_bcc', 'lattice_fcc',
-     'Fe_0', 'Fe_1', 'Ni_0', 'Ni_1', 'Pd_0', 'Pd_1', 'volume per atom (Å³)']
-    """
-    rng = check_random_state(random_state)
-    fractions = rng.dirichlet(np.ones(3), size=n_samples)
-    lacking = np.arange(0, n_samples, 3)
-    fractions[lacking, lacking // 3 % 3] = 0.0
-    fractions /= fractions.sum(axis=1, keepdims=True)
-    fcc = (np.arange(n_samples) % 2).astype(float)
-    table = {f"x_{element}": fractions[:, k] for k, element in enumerate(("Fe", "Ni", "Pd"))}
-    table |= {"lattice_bcc": 1 - fcc, "lattice_fcc": fcc}
-    hidden = fractions @ np.array([1.0, -0.5, 2.0]) + 0.3 * fcc
-    for k, element in enumerate(("Fe", "Ni", "Pd")):
-        for column in range(2):
-            values = hidden + k - column + 0.1 * rng.normal(size=n_samples)
-            table[f"{element}_{column}"] = np.where(fractions[:, k] > 0, values, 0.0)
-    table["volume per atom (Å³)"] = fractions @ [11.8, 10.9, 15.3] + 0.05 * rng.normal(
-        size=n_samples
-    )
-    index = pd.RangeIndex(100, 100 - 2 * n_samples, -2)
-    X = pd.DataFrame(table, index=index)
-    if task == "classification":
-        return X, pd.Series(np.where(fcc, "fcc", "bcc"), index=index, name="phase")
-    y = 0.2 * hidden + 0.02 * rng.normal(size=n_samples)
-    return X, pd.Series(y, index=index, name="energy (eV/atom)")
+from sklmat.estimator_checks._convention_checks import check_get_set_params, check_init_stores_only
+from sklmat.estimator_checks._fit_and_compare import (
+    next_global_draws,
+    parameter_constraints,
+    raised,
+    seed_global_generators,
+    seeded_clone,
+    signature_names,
+)
+from sklmat.estimator_checks._toy_data import make_toy_table
 
 
 def sampler_checks(sampler):
@@ -95,7 +48,7 @@ def sampler_checks(sampler):
 
 
 def resampled(sampler, X, y, **params):
-    """Return what a seeded clone makes of the rows, and the clone."""
+    """Return rows and targets that a seeded clone gives, and the clone."""
     new = seeded_clone(sampler).set_params(**params)
     X_all, y_all = new.fit_resample(X, y)
     return X_all, y_all, new
@@ -106,10 +59,7 @@ def check_sampler_parameters(sampler):
     names = signature_names(sampler)
     for name in ("n_samples", "y_range", "random_state"):
         assert name in names, f"the sampler has no parameter {name}"
-    constraints = sampler._parameter_constraints
-    assert set(constraints) == set(names), (
-        f"_parameter_constraints and signature differ in {sorted(set(constraints) ^ set(names))}"
-    )
+    constraints = parameter_constraints(sampler)
     X, y = make_toy_table()
     for name in names:
         if constraints[name] == "no_validation":
@@ -169,11 +119,11 @@ def check_sample_origin(sampler):
 def check_n_samples(sampler):
     """An int is a number of rows, a float a multiple of the real ones, and 0 adds none."""
     X, y = make_toy_table()
-    for asked, expected in ((0, 0), (0.0, 0), (5, 5), (1, 1), (1.0, 24), (0.5, 12), (1.5, 36)):
-        X_all, y_all, _ = resampled(sampler, X, y, n_samples=asked)
+    for n_samples, expected in ((0, 0), (0.0, 0), (5, 5), (1, 1), (1.0, 24), (0.5, 12), (1.5, 36)):
+        X_all, y_all, _ = resampled(sampler, X, y, n_samples=n_samples)
         found = len(X_all) - len(X)
         assert found == len(y_all) - len(y), "rows and targets differ in length"
-        assert found == expected, f"n_samples={asked!r} adds {found} rows to 24"
+        assert found == expected, f"n_samples={n_samples!r} adds {found} rows to 24"
     for wrong in (-1, -0.5, "all"):
         error = raised(lambda wrong=wrong: resampled(sampler, X, y, n_samples=wrong), ValueError)
         assert error is not None, f"n_samples={wrong!r} is accepted"
@@ -216,7 +166,7 @@ def check_numeric_targets(sampler):
 def check_class_targets(sampler):
     """Strings, booleans and integers are classes, and none is invented."""
     X, y = make_toy_table(task="classification")
-    kinds = {
+    targets = {
         "strings": y,
         "an array of strings": y.to_numpy(),
         "booleans": y == "fcc",
@@ -224,40 +174,35 @@ def check_class_targets(sampler):
         "a list": y.tolist(),
         "categories": y.astype("category"),
     }
-    for kind, target in kinds.items():
+    for name, target in targets.items():
         _, y_all, model = resampled(sampler, X, target)
         real = np.asarray(target)
-        assert set(np.asarray(y_all)) <= set(real), f"new classes among {kind}"
-        assert np.asarray(y_all).dtype.kind == real.dtype.kind, f"{kind} have changed type"
-        assert list(model.classes_) == sorted(set(real)), f"classes_ of {kind}"
+        assert set(np.asarray(y_all)) <= set(real), f"new classes among {name}"
+        assert np.asarray(y_all).dtype.kind == real.dtype.kind, f"{name} have changed type"
+        assert list(model.classes_) == sorted(set(real)), f"classes_ of {name}"
 
 
 def check_sampler_seed(sampler):
-    """The seed decides: global random numbers neither enter nor change."""
+    """Results depend on the seed alone, and the global random generators stay as they are."""
     X, y = make_toy_table()
     tables = []
     for global_seed in (0, 1):
-        np.random.seed(global_seed)  # noqa: NPY002
-        torch = _convention_checks._torch()
-        if torch is not None:
-            torch.manual_seed(global_seed)
-        before = _convention_checks._global_draws(torch)
+        seed_global_generators(global_seed)
+        before = next_global_draws()
         tables.append(np.column_stack(resampled(sampler, X, y)[:2]))
-        assert _convention_checks._global_draws(torch) == before, (
-            "the global random numbers moved on"
-        )
+        assert next_global_draws() == before, "the global random numbers moved on"
     np.testing.assert_array_equal(tables[0], tables[1], err_msg="same seed, another global seed")
     other = np.column_stack(resampled(sampler, X, y, random_state=1)[:2])
     assert not np.array_equal(other[len(X) :], tables[0][len(X) :]), "the seed changes nothing"
 
 
 def check_sampler_clone(sampler):
-    """A clone has the same parameters and nothing that fit made."""
+    """A clone has the same parameters and no fitted attributes."""
     X, y = make_toy_table()
     _, _, model = resampled(sampler, X, y)
     new = clone(model)
-    learned = {name for name in vars(new) if name.endswith("_") and not name.startswith("_")}
-    assert not learned, f"clone keeps {sorted(learned)}"
+    fitted_names = {name for name in vars(new) if name.endswith("_") and not name.startswith("_")}
+    assert not fitted_names, f"clone keeps {sorted(fitted_names)}"
     assert repr(new) == repr(clone(new)), "a clone of a clone has other parameters"
 
 
@@ -273,7 +218,7 @@ def check_sampler_pickle(sampler):
 
 
 def check_sampler_refit(sampler):
-    """A second fit forgets the first, whatever its target was."""
+    """A second fit leaves nothing of the first, also after a target of another type."""
     X, y = make_toy_table()
     model = seeded_clone(sampler)
     model.fit_resample(*make_toy_table(30, task="classification", random_state=1))
@@ -296,9 +241,9 @@ def check_y_range(sampler):
     assert not clipped.any(), "labels are clipped to y_range"
     np.testing.assert_array_equal(y_all.to_numpy()[: len(y)], y, err_msg="real labels")
     wrong = {"nothing inside": (1e6, 2e6), "reversed": (high, low), "three numbers": (0, 1, 2)}
-    for kind, limits in wrong.items():
+    for name, limits in wrong.items():
         error = raised(lambda limits=limits: resampled(sampler, X, y, y_range=limits), ValueError)
-        assert error is not None, f"y_range with {kind} is accepted"
+        assert error is not None, f"y_range with {name} is accepted"
         assert "y_range" in str(error), f"the error about y_range does not name it: {error}"
     classes = make_toy_table(task="classification")
     error = raised(lambda: resampled(sampler, *classes, y_range=(0, 1)), ValueError)
@@ -320,7 +265,7 @@ def check_sampler_inputs_not_mutated(sampler):
 
 
 def check_sampler_bad_input(sampler):
-    """What cannot be used raises a ValueError, which names the row where there is one."""
+    """Unusable input raises a ValueError, which names the row where there is one."""
     X, y = make_toy_table()
     rows, target = X.to_numpy(), y.to_numpy()
     nan_row, nan_label = rows.copy(), target.copy()
@@ -336,11 +281,11 @@ def check_sampler_bad_input(sampler):
         "a single column without dimension": (rows[:, 0], target, ""),
         "two columns of classes": (rows, np.array([["a", "b"]] * len(y)), "class"),
     }
-    for kind, (X_bad, y_bad, named) in wrong.items():
+    for name, (X_bad, y_bad, word) in wrong.items():
         new = seeded_clone(sampler)
         error = raised(lambda new=new, X=X_bad, y=y_bad: new.fit_resample(X, y), ValueError)
-        assert error is not None, f"{kind}: accepted"
-        assert named in str(error), f"{kind}: the error does not name {named!r}: {error}"
+        assert error is not None, f"{name}: accepted"
+        assert word in str(error), f"{name}: the error does not name {word!r}: {error}"
 
 
 def check_rows_are_possible(sampler):
@@ -374,8 +319,8 @@ def check_sampler_in_pipelines(sampler):
 
 
 _CHECKS = [
-    _convention_checks.check_init_stores_only,
-    _convention_checks.check_get_set_params,
+    check_init_stores_only,
+    check_get_set_params,
     check_sampler_parameters,
     check_sampler_protocol,
     check_real_rows_first,

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
+from sklmat.files import replace_file
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 
 _MEMORY = {}
@@ -65,13 +65,5 @@ class _FolderCache:
             return None
 
     def __setitem__(self, key, graph):
-        path = self._path(key)
-        path.parent.mkdir(exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        try:
-            graph.save(unfinished)
-            os.replace(unfinished, path)
-        except BaseException:
-            os.unlink(unfinished)
-            raise
+        with replace_file(self._path(key), make_folder=True) as temporary:
+            graph.save(temporary)

@@ -1,7 +1,8 @@
-"""Splits that respect composition, and a fair comparison of estimators on shared folds."""
+"""Splits by composition, and the comparison of estimators on the same folds."""
 
-from sklmat.model_selection._compare_estimators import compare_estimators, corrected_resampled_ttest
+from sklmat.model_selection._compare_estimators import compare_estimators
 from sklmat.model_selection._comparison_table import Comparison
+from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
 from sklmat.model_selection._splitters import (
     ComponentSplit,
     CompositionGroupKFold,

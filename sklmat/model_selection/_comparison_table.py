@@ -1,11 +1,19 @@
-"""The table that a comparison of estimators returns."""
+"""`Comparison`: the table that `compare_estimators` returns, and how it is computed."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
+
+FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
+#: Columns of `Comparison.predictions` that are no estimators.
+PREDICTION_KEYS = ("row", "fold", "repeat", "target", "y_true")
+
 
 class Comparison(pd.DataFrame):
-    """What `compare_estimators` returns: a DataFrame that also carries what it was made from.
+    """What `compare_estimators` returns: a DataFrame with the scores and predictions behind it.
 
     One row per estimator; everything a DataFrame does works (tables derived from it are plain
     DataFrames).
@@ -16,7 +24,7 @@ class Comparison(pd.DataFrame):
         One row per estimator and fold: ``estimator``, ``fold``, ``n_train``, ``n_test``, a column
         per metric, ``fit seconds`` and ``predict seconds``.
     predictions : DataFrame
-        Out-of-fold predictions, one line per tested row (and target): ``row`` (place in `X`),
+        Out-of-fold predictions, one line per tested row (and target): ``row`` (its number in `X`),
         ``fold``, ``repeat`` (0 the first time a row is tested), ``target`` (when `y` has
         several), ``y_true`` and a column per estimator.
     """
@@ -49,21 +57,167 @@ class Comparison(pd.DataFrame):
                 continue
             n_digits = 2 if name.endswith(" seconds") else digits
             pairs = zip(self[column], self[f"{name} sd"])
-            table[name] = [_plus_minus(mean, sd, n_digits) for mean, sd in pairs]
+            table[name] = [_plus_minus(mean, deviation, n_digits) for mean, deviation in pairs]
             if f"{name} p" in self:
-                values = self[f"{name} p"]
-                table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in values]
+                p_values = self[f"{name} p"]
+                table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in p_values]
         return table
 
 
-def _plus_minus(mean, sd, digits):
-    decimals = max(_decimals(mean, digits), _decimals(sd, 1))
+@dataclass
+class FoldResult:
+    """What one estimator gave on one fold.
+
+    Parameters
+    ----------
+    estimator : str
+        Name of the estimator.
+    fold : int
+    scores : dict of str to float
+        Metric -> score in its natural sign.
+    fit_time, predict_time : float
+        Seconds; NaN when the fit failed.
+    predictions : ndarray or None
+        Predictions for the rows to test on; None when the fit failed.
+    """
+
+    estimator: str
+    fold: int
+    scores: dict[str, float]
+    fit_time: float = np.nan
+    predict_time: float = np.nan
+    predictions: np.ndarray | None = None
+
+
+def make_comparison(
+    results: list[FoldResult],
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    y,
+    names: list[str],
+    metrics: list[str],
+    reference: str | None,
+    confidence: float,
+) -> Comparison:
+    """Make the table of a comparison.
+
+    Parameters
+    ----------
+    results : list of FoldResult
+        One for each estimator and fold.
+    splits : list of (train, test)
+        Row numbers of each fold.
+    y : array-like of shape (C,) or (C, n_targets)
+        True values of all rows.
+    names : list of str
+        Estimators in the order of the rows.
+    metrics : list of str
+        Metrics in the order of the columns.
+    reference, confidence
+        As in `compare_estimators`.
+
+    Returns
+    -------
+    Comparison
+    """
+    scores = _score_table(results, splits, metrics)
+    table = Comparison(_aggregate(scores, names, metrics, reference, confidence))
+    table.scores = scores
+    table.predictions = _prediction_table(results, splits, y, names)
+    return table
+
+
+def _score_table(results, splits, metrics):
+    """Scores and seconds, one row for each estimator and fold."""
+    rows = []
+    for result in results:
+        train, test = splits[result.fold]
+        row = {"estimator": result.estimator, "fold": result.fold}
+        row |= {"n_train": len(train), "n_test": len(test)}
+        row |= {metric: result.scores[metric] for metric in metrics}
+        rows.append(row | {FIT_TIME: result.fit_time, PREDICT_TIME: result.predict_time})
+    return pd.DataFrame(rows)
+
+
+def _aggregate(scores, names, metrics, reference, confidence):
+    """Means and standard deviations over the folds, and the tests against the reference."""
+    by_estimator = scores.groupby("estimator", sort=False)
+    columns = {}
+    for quantity in [*metrics, FIT_TIME, PREDICT_TIME]:
+        # skipna=False: the mean over folds is NaN where the fit of one fold failed.
+        values = by_estimator[quantity]
+        columns[f"{quantity} mean"] = values.agg(lambda fold: fold.mean(skipna=False))
+        columns[f"{quantity} sd"] = values.agg(lambda fold: fold.std(skipna=False))
+    table = pd.DataFrame(columns).loc[names].rename_axis(None)
+    if reference is not None:
+        for metric in metrics:
+            table = table.join(_test_against(scores, metric, reference, confidence))
+    return table
+
+
+def _test_against(scores, metric, reference, confidence):
+    """Columns difference, low, high and p of one metric."""
+    folds = scores.pivot(index="fold", columns="estimator", values=metric)
+    sizes = scores[scores["estimator"] == reference].set_index("fold")
+    tests = {
+        name: corrected_resampled_ttest(
+            folds[name] - folds[reference],
+            sizes["n_train"],
+            sizes["n_test"],
+            confidence=confidence,
+        )
+        for name in folds
+        if name != reference
+    }
+    columns = ["difference", "low", "high", "p"]
+    table = pd.DataFrame.from_dict(tests, orient="index", columns=columns)
+    table.loc[reference] = [0.0, np.nan, np.nan, np.nan]
+    return table.add_prefix(f"{metric} ")
+
+
+def _prediction_table(results, splits, y, names):
+    """Out-of-fold predictions, one line per tested row and target."""
+    predictions = {(result.estimator, result.fold): result.predictions for result in results}
+    y_true = np.asarray(y)
+    rows = np.concatenate([test for _, test in splits])
+    folds = np.repeat(np.arange(len(splits)), [len(test) for _, test in splits])
+    columns = {"row": rows, "fold": folds}
+    if y_true.ndim == 2:
+        n_targets = y_true.shape[1]
+        columns = {key: np.repeat(column, n_targets) for key, column in columns.items()}
+        target_names = np.asarray(getattr(y, "columns", range(n_targets)))
+        columns["target"] = np.tile(target_names, len(rows))
+    columns["y_true"] = y_true[rows].reshape(-1)
+    for name in names:
+        by_fold = [predictions[name, fold] for fold in range(len(splits))]
+        columns[name] = _join_folds(by_fold, splits, y_true.shape[1:])
+    table = pd.DataFrame(columns)
+    keys = ["row"] if y_true.ndim == 1 else ["row", "target"]
+    table.insert(2, "repeat", table.groupby(keys).cumcount())
+    return table
+
+
+def _join_folds(by_fold, splits, target_shape):
+    """One flat column from the predictions of all folds; NaN for a fold whose fit failed."""
+    if all(predictions is not None for predictions in by_fold):
+        return np.concatenate(by_fold).reshape(-1)
+    filled = [
+        np.full((len(test), *target_shape), np.nan, dtype=object)
+        if predictions is None
+        else np.asarray(predictions, dtype=object)
+        for predictions, (_, test) in zip(by_fold, splits)
+    ]
+    return pd.Series(np.concatenate(filled).reshape(-1)).infer_objects()
+
+
+def _plus_minus(mean, deviation, digits):
+    """Format a mean and its standard deviation with the same number of decimals."""
+    decimals = max(_decimals(mean, digits), _decimals(deviation, 1))
     text = f"{mean:.{decimals}f}"
-    return text if np.isnan(sd) else f"{text} ± {sd:.{decimals}f}"
+    return text if np.isnan(deviation) else f"{text} ± {deviation:.{decimals}f}"
 
 
 def _decimals(value, digits):
-    """Decimals that show `value` to `digits` significant digits."""
+    """Number of decimals that gives `value` the number of significant `digits`."""
     if not np.isfinite(value) or value == 0:
         return 0
     return max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))

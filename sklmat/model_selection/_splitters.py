@@ -1,6 +1,5 @@
-"""Splits that respect composition."""
+"""`CompositionGroupKFold`, `ComponentSplit`: splitters by composition; `composition_groups`."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,18 +7,23 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
 
+from sklmat.compositions import (
+    element_amounts,
+    element_of_column,
+    is_element,
+    is_formula,
+    parse_composition,
+)
+from sklmat.elements import N_ROWS
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures import convert_structures, is_graphs
-
-_N_ELEMENTS = 119
-_FORMULA = re.compile(r"(?:[A-Z][a-z]?|[0-9.]+|[()\[\]])+")
 
 
 def composition_groups(X):
     """Label every crystal by its reduced composition.
 
     The same alloy as fcc and as bcc, a supercell, or another ordering of the same atoms get the
-    same label. Keeping such rows on one side of a split is what makes a test score honest for *new*
+    same label. Only when such rows are on one side of a split, a test score holds for *new*
     compositions.
 
     Parameters
@@ -51,7 +55,7 @@ def composition_groups(X):
     >>> composition_groups(["NiCo", "Ni3Co", "Co8Ni8", "CoNi3"])
     array([0, 1, 0, 1])
     """
-    amounts = _element_amounts(X)
+    amounts = _amounts(X)
     fractions = np.round(amounts / amounts.sum(axis=1, keepdims=True), 6)
     _, first, labels = np.unique(fractions, axis=0, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=int)
@@ -59,7 +63,7 @@ def composition_groups(X):
     return rank[labels.reshape(-1)]
 
 
-def _element_amounts(X):
+def _amounts(X):
     """Amount of each element, shape (C, 119); the column is the atomic number."""
     if is_graphs(X):
         return _amounts_of_graphs(X)
@@ -73,36 +77,28 @@ def _element_amounts(X):
             f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "
             "their compositions, or a DataFrame with columns x_Fe, x_Ni, ... of element fractions"
         )
-    amounts = np.zeros((len(items), _N_ELEMENTS))
-    for index, item in enumerate(items):
-        for element, amount in _composition(index, item).items():
-            amounts[index, element.Z] += amount
-    return amounts
+    return element_amounts([_composition(index, item) for index, item in enumerate(items)])
 
 
 def _amounts_of_graphs(graphs):
     numbers = np.asarray(graphs.atomic_numbers, dtype=np.int64)
     n_crystals = len(graphs)
-    crystal = graphs.crystal_of_atom
-    flat = np.bincount(crystal * _N_ELEMENTS + numbers, minlength=n_crystals * _N_ELEMENTS)
-    return flat.reshape(n_crystals, _N_ELEMENTS).astype(float)
+    counts = np.bincount(graphs.crystal_of_atom * N_ROWS + numbers, minlength=n_crystals * N_ROWS)
+    return counts.reshape(n_crystals, N_ROWS).astype(float)
 
 
 def _amounts_of_table(table):
     from pymatgen.core import Element
 
-    columns = {
-        name: Element(name[2:]).Z
-        for name in table.columns
-        if isinstance(name, str) and name.startswith("x_") and Element.is_valid_symbol(name[2:])
-    }
+    symbols = {name: element_of_column(name) for name in table.columns}
+    columns = {name: Element(symbol).Z for name, symbol in symbols.items() if is_element(symbol)}
     if not columns:
         raise ValueError(
             "the table has no element fractions: expected columns x_Fe, x_Ni, ... as "
             "CompositionFeaturizer makes them; pass groups=composition_groups(structures) to a "
             "GroupKFold instead"
         )
-    amounts = np.zeros((len(table), _N_ELEMENTS))
+    amounts = np.zeros((len(table), N_ROWS))
     amounts[:, list(columns.values())] = table[list(columns)].to_numpy(dtype=float)
     wrong = ~(np.isfinite(amounts).all(axis=1) & (amounts >= 0).all(axis=1) & amounts.any(axis=1))
     if wrong.any():
@@ -111,28 +107,35 @@ def _amounts_of_table(table):
 
 
 def _composition(index, item):
-    """The elements of one crystal, composition or formula."""
+    """The composition of one crystal, composition or formula, without oxidation states."""
     from pymatgen.core import Composition, Element
 
-    try:
-        if isinstance(item, str) and _FORMULA.fullmatch(item):
-            item = Composition(item)
-        elif isinstance(item, Mapping) and not isinstance(item, Composition):
-            item = item if "sites" in item else Composition(item)
-    except ValueError as error:
-        raise InvalidStructureError(index, str(item), f"not a formula ({error})") from error
+    if is_formula(item) or _holds_amounts(item):
+        try:
+            item = parse_composition(item)
+        except ValueError as error:
+            raise InvalidStructureError(index, str(item), f"not a formula ({error})") from error
     if not isinstance(item, Composition):
         try:
             item = convert_structures([item])[0].composition
         except InvalidStructureError as error:
             raise InvalidStructureError(index, error.formula, error.reason) from error
-    elements = item.element_composition
-    if not elements:
+    composition = item.element_composition
+    if not composition:
         raise InvalidStructureError(index, "no elements", "is an empty composition")
-    for element in elements:
+    for element in composition:
         if not isinstance(element, Element):
             raise InvalidStructureError(index, item.formula, f"{element} is not an element")
-    return elements
+    return composition
+
+
+def _holds_amounts(item):
+    """Whether `item` is a composition or a dict of amounts, and not the dict of a structure."""
+    from pymatgen.core import Composition
+
+    if isinstance(item, Composition):
+        return True
+    return isinstance(item, Mapping) and "sites" not in item
 
 
 class CompositionGroupKFold(BaseCrossValidator):
@@ -146,10 +149,11 @@ class CompositionGroupKFold(BaseCrossValidator):
     n_splits : int, default=5
         Number of folds, at least 2 and at most the number of distinct compositions.
     shuffle : bool, default=True
-        Deal whole compositions to the folds at random. False fills the folds from the most frequent
-        composition down, which makes them as equal in size as they can be and needs no seed.
+        Distribute whole compositions over the folds at random. False fills the folds from the most
+        frequent composition down, which makes them as equal in size as they can be and needs no
+        seed.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffle. With None every call to `split` deals anew.
+        Seed of the shuffle. With None every call to `split` draws new folds.
 
     Examples
     --------
@@ -249,17 +253,15 @@ class ComponentSplit(BaseCrossValidator):
             When a side would be empty; the message lists how many crystals have how many elements.
         """
         _refuse_groups(self, groups)
-        n_components = np.count_nonzero(_element_amounts(X), axis=1)
+        n_components = np.count_nonzero(_amounts(X), axis=1)
         max_test = np.inf if self.max_test is None else self.max_test
         splits = []
         for max_train in np.atleast_1d(self.max_train):
             train = np.flatnonzero(n_components <= max_train)
             test = np.flatnonzero((n_components > max_train) & (n_components <= max_test))
             if not (len(train) and len(test)):
-                found = ", ".join(
-                    f"{count} with {k}"
-                    for k, count in zip(*np.unique(n_components, return_counts=True))
-                )
+                numbers = zip(*np.unique(n_components, return_counts=True))
+                found = ", ".join(f"{count} with {number}" for number, count in numbers)
                 raise ValueError(
                     f"max_train={max_train}, max_test={self.max_test} leaves no crystal to "
                     f"{'test on' if len(train) else 'train on'}; crystals by number of elements: "
@@ -274,6 +276,7 @@ class ComponentSplit(BaseCrossValidator):
 
 
 def _refuse_groups(splitter, groups):
+    """Raise a ValueError when groups are given to a splitter that makes its own."""
     if groups is not None:
         raise ValueError(
             f"{type(splitter).__name__} takes its groups from the compositions in X; leave out "

@@ -1,10 +1,10 @@
-"""Displays in scikit-learn's manner: computed once, drawn with ``plot``, kept as attributes."""
+"""Displays like those of scikit-learn: made from an estimator or a table, drawn by ``plot``."""
 
-from sklmat.plotting._augmentation_report import AugmentationReportDisplay
-from sklmat.plotting._composition_map import CompositionMapDisplay
+from sklmat.plotting._augmentation_report_display import AugmentationReportDisplay
+from sklmat.plotting._composition_map_display import CompositionMapDisplay
 from sklmat.plotting._contrast_display import ContrastDisplay
-from sklmat.plotting._element_map import ElementMapDisplay
-from sklmat.plotting._parity import ParityDisplay
+from sklmat.plotting._element_map_display import ElementMapDisplay
+from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
 
 __all__ = [

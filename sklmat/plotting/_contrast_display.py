@@ -1,4 +1,4 @@
-"""Effect sizes of descriptors."""
+"""`ContrastDisplay`: effect sizes of descriptors in adversarial and normal examples."""
 
 import textwrap
 
@@ -6,17 +6,19 @@ import numpy as np
 
 from sklmat.plotting._style import COLORS
 
-#: Characters of a name in one line.
-_LINE = 44
-_NEEDED = ("effect size", "low", "high", "p corrected")
+#: Largest number of characters of a name in one line.
+_LINE_LENGTH = 44
+#: Columns that the table must have.
+_COLUMNS = ("effect size", "low", "high", "p corrected")
 
 
 class ContrastDisplay:
-    """What sets adversarial examples apart: the effect size of each descriptor, with its interval.
+    """Effect size of each descriptor, adversarial against normal examples, with its interval.
 
-    The largest effect stands on top. Right of zero the descriptor is larger in the adversarial
-    examples. Dots are filled where the corrected p is below `alpha`; a triangle at the edge is an
-    infinite effect, of tables that are constants of their own. The title counts what is not drawn.
+    The largest effect is on top. Right of zero the descriptor is larger in the adversarial
+    examples. Dots are filled where the corrected p is below `alpha`. A triangle at the edge is an
+    infinite effect, of a descriptor that has one value in each table and another one in the other.
+    The title counts the descriptors that are not drawn.
 
     Make it with `from_contrast` or `from_data`; the constructor only stores.
 
@@ -40,7 +42,7 @@ class ContrastDisplay:
 
     See Also
     --------
-    contrast : Says how the numbers are made, and what they mean.
+    contrast : How the effect sizes are computed, and what they mean.
 
     Examples
     --------
@@ -91,8 +93,8 @@ class ContrastDisplay:
         -------
         display : ContrastDisplay
         """
-        # Its room needs torch, which drawing does not.
-        from sklmat.adversarial._contrast import contrast
+        # Imported here because the module needs torch, and drawing does not.
+        from sklmat.adversarial import contrast
 
         table = contrast(adversarial, normal, features, confidence_level=confidence_level)
         return cls.from_contrast(
@@ -126,7 +128,7 @@ class ContrastDisplay:
             When the table lacks a column, no descriptor has an effect, or `alpha` or
             `max_features` is out of range.
         """
-        missing = [name for name in _NEEDED if name not in table]
+        missing = [name for name in _COLUMNS if name not in table]
         if missing:
             raise ValueError(f"the table has no column {missing[0]!r}; pass what contrast returned")
         if not 0 < alpha < 1:
@@ -153,28 +155,28 @@ class ContrastDisplay:
         display : ContrastDisplay
             Itself.
         """
-        known = self.table[self.table["effect size"].notna()]
-        drawn = known.sort_values("effect size", key=abs, ascending=False, kind="stable")
+        finite = self.table[self.table["effect size"].notna()]
+        drawn = finite.sort_values("effect size", key=abs, ascending=False, kind="stable")
         drawn = drawn[: self.max_features]
         self.features_ = list(drawn.index)
         names = [_wrapped(str(name)) for name in self.features_]
-        self.ax_ = _panel(names) if ax is None else ax
+        self.ax_ = _new_axes(names) if ax is None else ax
         self.figure_ = self.ax_.figure
         self.ax_.axvline(0, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
         self._draw(drawn, scatter_kwargs)
-        self._decorate(names, len(known))
+        self._label(names, len(finite))
         return self
 
     def _draw(self, drawn, scatter_kwargs):
+        """Draw the intervals and the markers of the effects."""
         effect, low, high = drawn[["effect size", "low", "high"]].to_numpy(float).T
-        found = (drawn["p corrected"] < self.alpha).to_numpy()
-        colors = np.where(found, COLORS[1], "0.45")
+        is_significant = (drawn["p corrected"] < self.alpha).to_numpy()
+        colors = np.where(is_significant, COLORS[1], "0.45")
         finite = np.isfinite(effect)
-        places = np.arange(len(drawn))
-        self.ax_.hlines(
-            places[finite], low[finite], high[finite], color=colors[finite], linewidth=1.6, zorder=2
-        )
-        # An infinite effect stands a little beyond everything else.
+        y = np.arange(len(drawn))
+        style = {"color": colors[finite], "linewidth": 1.6, "zorder": 2}
+        self.ax_.hlines(y[finite], low[finite], high[finite], **style)
+        # An infinite effect is drawn a little outside all others.
         edge = 1.08 * np.abs([effect, low, high])[:, finite].max(initial=1.0)
         markers = {"o": finite, "<": np.isneginf(effect), ">": np.isposinf(effect)}
         effect = np.clip(effect, -edge, edge)
@@ -182,39 +184,41 @@ class ContrastDisplay:
             style = {
                 "s": 30,
                 "marker": marker,
-                "color": np.where(found, COLORS[1], "white")[rows],
+                "color": np.where(is_significant, COLORS[1], "white")[rows],
                 "edgecolors": colors[rows],
                 "zorder": 3,
             }
             if rows.any():
-                self.ax_.scatter(effect[rows], places[rows], **(style | scatter_kwargs))
-        for k in np.flatnonzero(~finite):
-            side = np.sign(effect[k])
+                self.ax_.scatter(effect[rows], y[rows], **(style | scatter_kwargs))
+        for row in np.flatnonzero(~finite):
+            sign = np.sign(effect[row])
             self.ax_.annotate(
-                "∞" if side > 0 else "−∞",
-                (effect[k], k),
-                xytext=(-8 * side, -0.5),
+                "∞" if sign > 0 else "−∞",
+                (effect[row], row),
+                xytext=(-8 * sign, -0.5),
                 textcoords="offset points",
-                ha="right" if side > 0 else "left",
+                ha="right" if sign > 0 else "left",
                 va="center",
                 fontsize=11,
-                color=colors[k],
+                color=colors[row],
             )
 
-    def _decorate(self, names, n_known):
+    def _label(self, names, n_effects):
+        """Write the labels of the axes, the legend and the title."""
         from matplotlib.lines import Line2D
 
-        panel, n = self.ax_, len(names)
-        panel.set_yticks(range(n), names, fontsize=8.5)
-        panel.set_ylim(n - 0.4, -0.6)
-        panel.tick_params(axis="y", length=0)
-        panel.set_xlabel("effect size (Hedges' g, adversarial − normal)")
-        dot = {"linestyle": "", "marker": "o", "markersize": 5.5}
+        ax, n_drawn = self.ax_, len(names)
+        ax.set_yticks(range(n_drawn), names, fontsize=8.5)
+        ax.set_ylim(n_drawn - 0.4, -0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlabel("effect size (Hedges' g, adversarial − normal)")
+        marker = {"linestyle": "", "marker": "o", "markersize": 5.5}
+        empty = {"markerfacecolor": "white", **marker}
         handles = [
-            Line2D([], [], color=COLORS[1], label=f"corrected p < {self.alpha:g}", **dot),
-            Line2D([], [], color="0.45", markerfacecolor="white", label="not significant", **dot),
+            Line2D([], [], color=COLORS[1], label=f"corrected p < {self.alpha:g}", **marker),
+            Line2D([], [], color="0.45", label="not significant", **empty),
         ]
-        panel.legend(
+        ax.legend(
             handles=handles,
             loc="lower right",
             bbox_to_anchor=(1, 1),
@@ -226,21 +230,21 @@ class ContrastDisplay:
             columnspacing=1,
         )
         notes = []
-        if n < n_known:
-            notes.append(f"the largest {n} of {n_known} effects")
-        if n_known < len(self.table):
-            notes.append(f"{len(self.table) - n_known} without an effect")
-        panel.set_title("; ".join(notes), fontsize=8.5, loc="left", pad=20)
+        if n_drawn < n_effects:
+            notes.append(f"the largest {n_drawn} of {n_effects} effects")
+        if n_effects < len(self.table):
+            notes.append(f"{len(self.table) - n_effects} without an effect")
+        ax.set_title("; ".join(notes), fontsize=8.5, loc="left", pad=20)
 
 
 def _wrapped(name):
     """A long name in lines of about the same length."""
-    n_lines = -(-len(name) // _LINE)
-    return textwrap.fill(name, min(_LINE, len(name) // n_lines + 6))
+    n_lines = -(-len(name) // _LINE_LENGTH)
+    return textwrap.fill(name, min(_LINE_LENGTH, len(name) // n_lines + 6))
 
 
-def _panel(names):
-    """Axes of a new figure, with room for the names."""
+def _new_axes(names):
+    """Axes of a new figure, whose size depends on the names."""
     import matplotlib.pyplot as plt
 
     lines = [line for name in names for line in name.split("\n")]

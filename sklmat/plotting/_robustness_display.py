@@ -1,13 +1,15 @@
-"""Score against the displacement that atoms are allowed."""
+"""`RobustnessDisplay`: the score of a network against the budget of attacks."""
 
 from sklmat.plotting._style import COLORS, MARKERS
 
-_NAMES = {"random": "random", "fgsm": "FGSM", "pgd": "PGD"}
-_NEEDED = ("method", "budget", "score", "lower", "upper")
+#: Method of attack -> its name in the legend.
+_METHOD_NAMES = {"random": "random", "fgsm": "FGSM", "pgd": "PGD"}
+#: Columns that the table must have.
+_COLUMNS = ("method", "budget", "score", "lower", "upper")
 
 
 class RobustnessDisplay:
-    """How a network fails as its atoms are moved: one line for each attack, with its interval.
+    """Score of a network against the displacement of atoms: a line with interval per attack.
 
     Make it with `from_estimator` or `from_curve`; the constructor only stores.
 
@@ -31,7 +33,7 @@ class RobustnessDisplay:
 
     See Also
     --------
-    robustness_curve : Says what the score and its interval are.
+    robustness_curve : Definitions of the score and its interval.
 
     Examples
     --------
@@ -128,7 +130,7 @@ class RobustnessDisplay:
         ValueError
             When the table is empty, lacks a column, or a score is missing.
         """
-        missing = [column for column in _NEEDED if column not in table]
+        missing = [column for column in _COLUMNS if column not in table]
         if missing:
             raise ValueError(
                 f"the table has no column {missing[0]!r}; pass what robustness_curve returned"
@@ -158,24 +160,27 @@ class RobustnessDisplay:
             ax = plt.subplots(figsize=(4.8, 3.7), layout="constrained")[1]
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = {}
-        for k, (method, rows) in enumerate(self.table.groupby("method", sort=False)):
-            self.lines_[method] = self._draw(method, rows.sort_values("budget"), k, line_kwargs)
+        for number, (method, rows) in enumerate(self.table.groupby("method", sort=False)):
+            rows = rows.sort_values("budget")
+            self.lines_[method] = self._draw(method, rows, number, line_kwargs)
         score = self.table.attrs.get("score", "score")
         ax.set_xlabel("largest displacement of an atom (Å)")
         ax.set_ylabel(score + (f" ({self.unit})" if self.unit else ""))
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=6)
-        # From zero, so that heights compare.
+        # From zero, so that heights can be compared.
         ax.set_ylim(0, 1.02 if score == "accuracy" else None)
         ax.legend(loc="best", fontsize=8.5, frameon=False)
         return self
 
-    def _draw(self, method, rows, k, line_kwargs):
-        """One line with its band; the methods keep their colours on axes drawn upon before."""
-        known = list(_NAMES)
-        k = (known.index(method) if method in known else len(known) + k) % len(COLORS)
-        label = " ".join(filter(None, [self.name, _NAMES.get(method, str(method))]))
-        style = {"color": COLORS[k], "marker": MARKERS[k], "markersize": 4.5, "linewidth": 1.6}
+    def _draw(self, method, rows, number, line_kwargs):
+        """Draw one line with its interval; a method always has the same colour."""
+        known = list(_METHOD_NAMES)
+        index = known.index(method) if method in known else len(known) + number
+        index %= len(COLORS)
+        label = " ".join(filter(None, [self.name, _METHOD_NAMES.get(method, str(method))]))
+        style = {"color": COLORS[index], "marker": MARKERS[index]}
+        style |= {"markersize": 4.5, "linewidth": 1.6}
         budget = rows["budget"]
         style |= {"label": label, "clip_on": False, "zorder": 3}
         (line,) = self.ax_.plot(budget, rows["score"], **(style | line_kwargs))

@@ -1,25 +1,40 @@
-"""Colours, markers and what decides between groups and a scale."""
+"""Colours and markers of all displays, and `is_grouping`: whether values are drawn as groups."""
 
 import pandas as pd
 
-# Okabe and Ito's palette without yellow, which is too faint on white; each colour also has its own
-# marker, so that groups stay apart in print.
+#: Okabe and Ito's palette without yellow, which is too faint on white. Each colour has its own
+#: marker, so that groups can be distinguished without colours.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Above this number of points, they are saved as pixels also in vector formats.
 RASTERIZE_ABOVE = 5_000
 
 
 def is_grouping(keys, name):
-    """Whether a Series is drawn as groups with a legend, and not on a scale of colours.
+    """Whether a Series is drawn as groups with a legend, and not on a colour scale.
 
-    Strings, or as few different values as there are colours, are. `name` is that of the parameter,
-    for the errors.
+    That is the case when it has at most as many different values as there are colours.
+
+    Parameters
+    ----------
+    keys : Series
+    name : str
+        The parameter that is checked, for the error messages.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        When entries are missing, or strings have more different values than there are colours.
     """
     if keys.isna().any():
         raise ValueError(f"{name} has {keys.isna().sum()} missing entries")
-    few = keys.nunique() <= len(COLORS)
-    if not few and not pd.api.types.is_numeric_dtype(keys):
+    has_few_values = keys.nunique() <= len(COLORS)
+    if not has_few_values and not pd.api.types.is_numeric_dtype(keys):
         raise ValueError(
             f"{name} has {keys.nunique()} groups; at most {len(COLORS)} can be told apart"
         )
-    return few
+    return has_few_values

@@ -1,146 +1,208 @@
-"""Triangles cut out of a table of predictions."""
+"""`TernaryCut`: the part of a table of predictions that one triangle shows; drawing it."""
 
 import numpy as np
 import pandas as pd
 
-from sklmat.plotting._simplex import TRIANGLE, innermost, pieces, project, triangulate
-from sklmat.screening import CompositionGrid
-from sklmat.screening._columns import PHASE
+from sklmat.compositions import fraction_column
+from sklmat.plotting._ternary_axes import (
+    TRIANGLE,
+    connected_regions,
+    innermost_point,
+    project,
+    triangulate,
+)
+from sklmat.screening import PHASE, CompositionGrid
 
-#: How exactly fractions must be those asked for.
+#: Tolerance of the fractions of a cut.
 TOLERANCE = 1e-6
 _BOUNDARY = {"colors": "k", "linewidths": 1.6, "zorder": 3}
 
 
-class Cut:
-    """The rows of one triangle, a column for each phase."""
+class TernaryCut:
+    """The compositions of one triangle, with the property and energy of each phase.
 
-    def __init__(self, display, corners, others):
-        table = _rows_at(display.table, others, corners)
-        columns = [f"x_{symbol}" for symbol in corners]
+    Parameters
+    ----------
+    display : CompositionMapDisplay
+        Its ``table``, ``column`` and ``energy`` are used.
+    corners : tuple of 3 str
+        Elements at the corners.
+    held : dict of str to float
+        Fractions of the other elements.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n, 2)
+        Positions of the compositions in the triangle.
+    phases : list or None
+    values : ndarray of shape (n, n_phases)
+        The property.
+    stability : ndarray of shape (n, n_phases)
+        Energy of the best other phase minus that of the phase; positive where it is stable.
+    stable_values : ndarray of shape (n,)
+        The property of the stable phase, which is what is visible.
+    """
+
+    def __init__(self, display, corners, held):
+        table = _rows_of_cut(display.table, held, corners)
+        columns = [fraction_column(symbol) for symbol in corners]
         self.phases, values, energies = _by_phase(table, display.column, display.energy, columns)
-        self.fractions = table.drop_duplicates(columns)[columns].to_numpy()
-        if len(self.fractions) < 3 or not np.isfinite(values).all():
+        fractions = table.drop_duplicates(columns)[columns].to_numpy()
+        if len(fractions) < 3 or not np.isfinite(values).all():
             raise ValueError(
                 f"a map of {'-'.join(corners)} needs three compositions or more, and finite values "
-                f"of {display.column!r}; there are {len(self.fractions)} compositions and "
+                f"of {display.column!r}; there are {len(fractions)} compositions and "
                 f"{np.count_nonzero(~np.isfinite(values))} values that are not finite"
             )
-        self.points = project(self.fractions, TRIANGLE)
+        self.points = project(fractions, TRIANGLE)
         self.values = values
-        if energies is None:
-            self.leads = np.full_like(values, np.inf)
-        else:
-            self.leads = np.column_stack([
-                np.delete(energies, k, axis=1).min(axis=1) - energies[:, k]
-                for k in range(energies.shape[1])
-            ])  # fmt: skip
-        self.stable = self.leads.argmax(axis=1)
-        self.shown = values[np.arange(len(values)), self.stable]
+        self.stability = _stability(energies, values.shape)
+        self.stable_phase = self.stability.argmax(axis=1)
+        self.stable_values = values[np.arange(len(values)), self.stable_phase]
 
     def draw(self, ax, style, fontsize, avoid=None):
-        """Fill each region with the property of its phase, and draw the lines between them."""
+        """Draw the property of the stable phase, the phase boundaries, and the names of phases.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes
+        style : dict
+            Passed to ``Axes.tricontourf``.
+        fontsize : float
+        avoid : ndarray of shape (2,) or None, default=None
+            A point that names of phases do not cover.
+        """
         triangles = triangulate(self.points)
-        for k, lead in enumerate(self.leads.T):
-            if (lead < 0).all():
+        for phase, stability in enumerate(self.stability.T):
+            if (stability < 0).all():
                 continue
-            filled = ax.tricontourf(triangles, self.values[:, k], zorder=1, **style)
-            if (lead < 0).any():
-                self._clip(ax, filled, triangles, lead)
-                ax.tricontour(triangles, lead, levels=[0], **_BOUNDARY)
+            contours = ax.tricontourf(triangles, self.values[:, phase], zorder=1, **style)
+            if (stability < 0).any():
+                _clip_to_positive(ax, contours, triangles, stability)
+                ax.tricontour(triangles, stability, levels=[0], **_BOUNDARY)
         if self.phases is not None:
-            self._name_regions(ax, triangles, fontsize, avoid)
+            self._write_phases(ax, triangles, fontsize, avoid)
 
-    def _clip(self, ax, filled, triangles, lead):
-        region = ax.tricontourf(triangles, lead, levels=[0, max(lead.max(), 1e-12) * 2])
-        path = region.get_paths()[0]
-        region.remove()
-        filled.set_clip_path(path, ax.transData)
-
-    def _name_regions(self, ax, triangles, fontsize, avoid):
-        for k, phase in enumerate(self.phases):
-            for inside in pieces(triangles, self.stable == k):
-                place = innermost(self.points, inside, TRIANGLE, avoid)
-                write_name(ax, place, phase, fontsize)
+    def _write_phases(self, ax, triangles, fontsize, avoid):
+        """Write the name of each phase into its regions."""
+        for number, phase in enumerate(self.phases):
+            for inside in connected_regions(triangles, self.stable_phase == number):
+                position = innermost_point(self.points, inside, TRIANGLE, avoid)
+                write_phase(ax, position, phase, fontsize)
 
 
-def write_name(ax, place, phase, fontsize):
-    """Write the name of a phase."""
+def _stability(energies, shape):
+    """Energy of the best other phase minus that of each phase; infinite without energies."""
+    if energies is None:
+        return np.full(shape, np.inf)
+    differences = [
+        np.delete(energies, phase, axis=1).min(axis=1) - energies[:, phase]
+        for phase in range(energies.shape[1])
+    ]
+    return np.column_stack(differences)
+
+
+def _clip_to_positive(ax, contours, triangles, stability):
+    """Show filled contours only where `stability` is positive."""
+    region = ax.tricontourf(triangles, stability, levels=[0, max(stability.max(), 1e-12) * 2])
+    path = region.get_paths()[0]
+    region.remove()
+    contours.set_clip_path(path, ax.transData)
+
+
+def write_phase(ax, position, phase, fontsize):
+    """Write the name of a phase, with a white outline."""
     from matplotlib.patheffects import withStroke
 
-    halo = withStroke(linewidth=2.5, foreground="white")
-    style = {"ha": "center", "va": "center", "zorder": 6, "path_effects": [halo]}
-    ax.text(*place, str(phase), fontsize=fontsize, **style)
+    outline = withStroke(linewidth=2.5, foreground="white")
+    style = {"ha": "center", "va": "center", "zorder": 6, "path_effects": [outline]}
+    ax.text(*position, str(phase), fontsize=fontsize, **style)
 
 
-def cuts_of(elements, held):
-    """Each triangle: its three corners, and the fractions of the other elements."""
-    n = len(elements)
-    if not 3 <= n <= 5 or len(set(elements)) < n:
+def list_cuts(elements, held):
+    """List the triangles of a map.
+
+    Parameters
+    ----------
+    elements : list of 3 to 5 str
+    held : dict of str to float, float or None
+        As in `CompositionMapDisplay`.
+
+    Returns
+    -------
+    cuts : list of (tuple of 3 str, dict of str to float)
+        The elements at the corners of each triangle, and the fractions of the other elements.
+    """
+    n_elements = len(elements)
+    if not 3 <= n_elements <= 5 or len(set(elements)) < n_elements:
         raise ValueError(
             f"a map takes three to five different elements, got {elements}: hold others, with "
             "held={...}"
         )
-    if n == 3:
-        others = dict(held or {})
-        total = sum(others.values())
-        if not 0 <= total < 1 or min(others.values(), default=0) < 0 or {*others} & {*elements}:
+    if n_elements == 3:
+        fractions = dict(held or {})
+        total = sum(fractions.values())
+        is_negative = min(fractions.values(), default=0) < 0
+        if not 0 <= total < 1 or is_negative or {*fractions} & {*elements}:
             raise ValueError(f"held={held} must be fractions of other elements, below 1 together")
-        return [(tuple(elements), others)]
-    level = 1 / n if held is None else held
-    if not np.isscalar(level) or not 0 <= level * (n - 3) < 1:
+        return [(tuple(elements), fractions)]
+    fraction = 1 / n_elements if held is None else held
+    if not np.isscalar(fraction) or not 0 <= fraction * (n_elements - 3) < 1:
         raise ValueError(
-            f"held={held!r} must be one fraction, below {1 / (n - 3):.3g}, for the elements that a "
-            "triangle does not show"
+            f"held={held!r} must be one fraction, below {1 / (n_elements - 3):.3g}, for the "
+            "elements that a triangle does not show"
         )
-    return [
-        (tuple(s for s in elements if s not in pair), dict.fromkeys(pair, level))
-        for pair in _pairs(elements)
-    ]
+    cuts = []
+    for omitted in _omitted_elements(elements):
+        corners = tuple(symbol for symbol in elements if symbol not in omitted)
+        cuts.append((corners, dict.fromkeys(omitted, fraction)))
+    return cuts
 
 
-def _pairs(elements):
-    """The elements that each triangle leaves out, in the order of the panels."""
+def _omitted_elements(elements):
+    """The elements that each triangle does not show, in the order of the panels."""
     if len(elements) == 4:
         return [(symbol,) for symbol in elements]
-    return [(elements[c], elements[r]) for r in range(1, 5) for c in range(r)]
+    return [(elements[column], elements[row]) for row in range(1, 5) for column in range(row)]
 
 
-def cut_points(corners, others, step):
-    """Compositions on a triangle."""
-    total = 1 - sum(others.values())
+def cut_points(corners, held, step):
+    """Make the compositions of a triangle, as a table of fractions."""
+    total = 1 - sum(held.values())
     divisions = max(1, round(total / step))
     grid = CompositionGrid(corners, divisions, [0] * 3, [divisions] * 3)
-    return (grid.points() * total).assign(**{f"x_{name}": x for name, x in others.items()})
+    columns = {fraction_column(symbol): fraction for symbol, fraction in held.items()}
+    return (grid.points() * total).assign(**columns)
 
 
-def _rows_at(table, others, corners):
-    """The rows of a table that lie on a cut."""
-    missing = [f"x_{s}" for s in (*corners, *others) if f"x_{s}" not in table]
+def _rows_of_cut(table, held, corners):
+    """The rows of a table whose compositions are on a cut."""
+    columns = [fraction_column(symbol) for symbol in (*corners, *held)]
+    missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"the table has no columns {missing}")
-    total = sum(others.values())
-    inside = np.abs(table[[f"x_{s}" for s in corners]].sum(axis=1) - (1 - total)) < TOLERANCE
-    for symbol, fraction in others.items():
-        inside &= np.abs(table[f"x_{symbol}"] - fraction) < TOLERANCE
+    total = sum(held.values())
+    inside = np.abs(table[columns[:3]].sum(axis=1) - (1 - total)) < TOLERANCE
+    for symbol, fraction in held.items():
+        inside &= np.abs(table[fraction_column(symbol)] - fraction) < TOLERANCE
     if not inside.any():
         raise ValueError(
-            f"the table has no compositions with {title_of(others)}: choose others in held"
+            f"the table has no compositions with {held_title(held)}: choose others in held"
         )
     return table[inside]
 
 
 def _by_phase(table, column, energy, columns):
-    """Phases, and a column of values and of energies for each."""
+    """The phases, and the property and the energies of each phase in a column."""
     if energy is None:
         return None, table[[column]].to_numpy(dtype=float), None
     phases = list(pd.unique(table[PHASE]))
-    key = table.groupby(columns, sort=False).ngroup()
-    if pd.DataFrame({"key": key, PHASE: table[PHASE]}).duplicated().any():
+    number = table.groupby(columns, sort=False).ngroup()
+    if pd.DataFrame({"number": number, PHASE: table[PHASE]}).duplicated().any():
         raise ValueError("a composition has more than one row of a phase: remove the duplicates")
-    table = table.assign(key=key)
+    table = table.assign(number=number)
     values, energies = (
-        table.pivot(index="key", columns=PHASE, values=name)[phases] for name in (column, energy)
+        table.pivot(index="number", columns=PHASE, values=name)[phases] for name in (column, energy)
     )
     if values.isna().any(axis=None) or energies.isna().any(axis=None):
         raise ValueError(
@@ -149,10 +211,10 @@ def _by_phase(table, column, energy, columns):
     return phases, values.to_numpy(), energies.to_numpy()
 
 
-def title_of(others):
-    """How the fractions of held elements are written."""
+def held_title(held):
+    """Write the fractions of the held elements as the title of a triangle."""
     groups = {}
-    for symbol, fraction in others.items():
+    for symbol, fraction in held.items():
         groups.setdefault(f"{100 * fraction:.3g}", []).append(symbol)
     return "; ".join(
         f"{', '.join(symbols)}: {percent} at.%" + " each" * (len(symbols) > 1)

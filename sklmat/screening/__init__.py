@@ -1,9 +1,11 @@
-"""Compositions by the million: grids, predictions that stream to disk, phases and free energies.
+"""Screening of compositions: grids, predictions on disk, stable phases and free energies.
 
-A grid is a sequence of chunks, so nothing here holds more than a few of them in memory.
+A grid is a sequence of tables, of which no more than a few are in memory at a time.
 """
 
 from sklmat.screening._composition_grid import CompositionGrid, composition_grid
+from sklmat.screening._prediction_columns import PHASE as PHASE
+from sklmat.screening._prediction_columns import energy_column as energy_column
 from sklmat.screening._screen import screen
 from sklmat.screening._shockley_queisser import shockley_queisser
 from sklmat.screening._thermodynamics import (

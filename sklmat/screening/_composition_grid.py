@@ -1,4 +1,4 @@
-"""All compositions on a regular grid, a chunk at a time."""
+"""`composition_grid` and `CompositionGrid`: all compositions on a regular grid, in tables."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -6,16 +6,17 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
+from sklmat.compositions import fraction_column
 from sklmat.elements import element_table
 
-#: Steps are not finer than one over this: the tables to search grow with its square.
+#: Largest number of steps from 0 to 1: memory grows with its square.
 _MAX_DIVISIONS = 2_000
-#: What a step may differ from one over a whole number, relatively: 0.333333 is meant as a third.
+#: Relative tolerance to which a step must be one over a whole number: 0.333333 is read as 1/3.
 _TOLERANCE = 1e-4
 
 
 class CompositionGrid(Sequence):
-    """A regular grid of compositions: a sequence of tables, each made when it is asked for.
+    """A regular grid of compositions: a sequence of tables, each made on access.
 
     `composition_grid` makes one from a step and limits in fractions.
 
@@ -43,10 +44,10 @@ class CompositionGrid(Sequence):
     run over the grid. The order is that of the multiples read as digits: the fraction of the first
     element rises slowest.
 
-    The number of ways in which the elements from the j-th on can share r parts follows from that
-    of the elements after it. With these numbers the composition at any place of the order is
-    found by one search per element, for all places of a chunk at once, so chunks need not be made
-    in turn.
+    The number of ways to distribute r parts over the elements from the j-th on follows from that
+    for the elements after it. With these numbers the composition at any position in the order is
+    found by one search per element, for all positions of a table at once, so any table can be made
+    without those before it.
 
     Examples
     --------
@@ -66,12 +67,12 @@ class CompositionGrid(Sequence):
         self.lower = list(lower)
         self.upper = list(upper)
         self.chunk_size = chunk_size
-        self.columns = [f"x_{symbol}" for symbol in self.elements]
+        self.columns = [fraction_column(symbol) for symbol in self.elements]
         totals = _count(divisions, self.lower, self.upper)
         self.n_points = int(totals[0][divisions])
         self._searches = [
-            _search_table(divisions, low, high, after)
-            for low, high, after in zip(self.lower[:-1], self.upper, totals[1:])
+            _search_table(divisions, low, high, following)
+            for low, high, following in zip(self.lower[:-1], self.upper, totals[1:])
         ]
 
     def __len__(self):
@@ -79,7 +80,7 @@ class CompositionGrid(Sequence):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            return [self[chunk] for chunk in range(*index.indices(len(self)))]
         chunk = index + len(self) if index < 0 else index
         if not 0 <= chunk < len(self):
             raise IndexError(f"table {index} of {len(self)}")
@@ -93,7 +94,7 @@ class CompositionGrid(Sequence):
         )
 
     def places(self, chunk):
-        """Say which places of the order a table holds.
+        """Return the positions in the order of the compositions of a table.
 
         Parameters
         ----------
@@ -108,15 +109,15 @@ class CompositionGrid(Sequence):
         return range(start, min(start + self.chunk_size, self.n_points))
 
     def points(self, start=0, stop=None):
-        """Make the compositions from one place to another.
+        """Make the compositions from one position in the order to another.
 
         Parameters
         ----------
         start : int, default=0
-            First place, counted from zero.
+            First position, counted from zero.
         stop : int or None, default=None
-            The place after the last one; None goes to the end, which a large grid has no memory
-            for.
+            The position after the last one; None means the end, which needs much memory for a
+            large grid.
 
         Returns
         -------
@@ -129,7 +130,7 @@ class CompositionGrid(Sequence):
         )
 
     def counts(self, places):
-        """Find the multiples of the step at given places of the order.
+        """Find the multiples of the step at given positions in the order.
 
         Parameters
         ----------
@@ -144,19 +145,20 @@ class CompositionGrid(Sequence):
         Raises
         ------
         IndexError
-            When a place is outside the grid.
+            When a position is outside the grid.
         """
         rank = np.array(places, dtype=np.int64)
         if len(rank) and not 0 <= rank.min() <= rank.max() < self.n_points:
             raise IndexError(f"places must be from 0 to {self.n_points - 1}")
-        left = np.full(len(rank), self.divisions)
+        remaining = np.full(len(rank), self.divisions)
         counts = np.empty((len(rank), len(self.elements)), dtype=np.int64)
-        for j, (low, width, starts, ends) in enumerate(self._searches):
-            found = np.searchsorted(ends, rank + starts[left * width], side="right")
-            rank += starts[left * width] - starts[found]
-            counts[:, j] = found - left * width + low
-            left -= counts[:, j]
-        counts[:, -1] = left
+        for element, (low, width, starts, ends) in enumerate(self._searches):
+            row = remaining * width
+            found = np.searchsorted(ends, rank + starts[row], side="right")
+            rank += starts[row] - starts[found]
+            counts[:, element] = found - row + low
+            remaining -= counts[:, element]
+        counts[:, -1] = remaining
         return counts
 
 
@@ -210,7 +212,7 @@ def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chun
         raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
     lowest = _limits(min_fraction, elements, 0.0, "min_fraction")
     highest = _limits(max_fraction, elements, 1.0, "max_fraction")
-    # Limits are typed as decimals: 0.3 / 0.1 is a little less than 3.
+    # In floating point 0.3 / 0.1 is a little less than 3.
     lower = [int(np.ceil(limit * divisions - 1e-6)) for limit in lowest]
     upper = [int(np.floor(limit * divisions + 1e-6)) for limit in highest]
     for symbol, low, high in zip(elements, lower, upper):
@@ -225,6 +227,7 @@ def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chun
 
 
 def _checked_elements(elements):
+    """The elements as a list of two or more different symbols."""
     if isinstance(elements, str):
         raise ValueError(f"elements must be a list of symbols, not the string {elements!r}")
     elements = list(element_table(elements).index)
@@ -234,6 +237,7 @@ def _checked_elements(elements):
 
 
 def _divisions(step):
+    """The number of steps from 0 to 1."""
     if not isinstance(step, Real) or not 0 < step <= 1:
         raise ValueError(f"step must be a number between 0 and 1, got {step!r}")
     divisions = round(1 / step)
@@ -247,11 +251,11 @@ def _divisions(step):
 
 
 def _limits(limit, elements, default, name):
-    """One number per element."""
+    """The limit of the fraction of each element."""
     if isinstance(limit, Mapping):
-        other = [symbol for symbol in limit if symbol not in elements]
-        if other:
-            raise ValueError(f"{name} names {', '.join(map(str, other))}, not in {elements}")
+        unknown = [symbol for symbol in limit if symbol not in elements]
+        if unknown:
+            raise ValueError(f"{name} names {', '.join(map(str, unknown))}, not in {elements}")
         limits = [limit.get(symbol, default) for symbol in elements]
     else:
         limits = [limit] * len(elements)
@@ -261,29 +265,49 @@ def _limits(limit, elements, default, name):
 
 
 def _count(divisions, lower, upper):
-    """``totals[j][r]``: in how many ways the elements from j on can share r parts."""
-    after = [1] + [0] * divisions
-    totals = [after]
+    """Count in how many ways r parts can be distributed over the elements from the j-th on.
+
+    Returns
+    -------
+    totals : list of list of int
+        ``totals[j][r]``.
+    """
+    following = [1] + [0] * divisions
+    totals = [following]
     for low, high in zip(reversed(lower), reversed(upper)):
-        running = np.concatenate([[0], np.cumsum(np.array(after, dtype=object))])
-        after = [
-            running[max(r - low + 1, 0)] - running[max(r - high, 0)] for r in range(divisions + 1)
+        # Integers of Python, which do not overflow.
+        cumulative = np.concatenate([[0], np.cumsum(np.array(following, dtype=object))])
+        following = [
+            cumulative[max(parts - low + 1, 0)] - cumulative[max(parts - high, 0)]
+            for parts in range(divisions + 1)
         ]
-        totals.insert(0, after)
+        totals.insert(0, following)
     return totals
 
 
-def _search_table(divisions, low, high, after):
-    """Where in the order each multiple of an element begins and ends, for all parts left, in a row.
+def _search_table(divisions, low, high, following):
+    """Make the table that is searched for the multiple of one element.
 
-    The rows of the table, one for each number of parts that are left, are laid end to end, so that
-    one sorted array is searched whatever is left.
+    The table has a row for each number of parts that are still to be distributed, and a column for
+    each multiple of the element. It holds the number of ways to distribute what then remains over
+    the elements after it, `following`. The rows are joined to one cumulative sum, which is sorted,
+    so that compositions with different numbers of remaining parts are found in one search.
+
+    Returns
+    -------
+    low : int
+        The multiple that belongs to the first column.
+    width : int
+        Number of columns.
+    starts, ends : ndarray of int, shape ((divisions + 1) * width,)
+        Cumulative sums without and with the entry itself.
     """
-    running = np.concatenate([[0], np.cumsum(after, dtype=object)])
-    if sum(running) >= 2**62:
+    cumulative = np.concatenate([[0], np.cumsum(following, dtype=object)])
+    if sum(cumulative) >= 2**62:
         raise ValueError("too many compositions; take a larger step")
     width = high - low + 1
-    left = np.arange(divisions + 1)[:, None] - np.arange(low, high + 1)
-    ways = np.where(left >= 0, np.array(after, dtype=np.int64)[np.maximum(left, 0)], 0).ravel()
-    ends = np.cumsum(ways)
-    return low, width, ends - ways, ends
+    remaining = np.arange(divisions + 1)[:, None] - np.arange(low, high + 1)
+    counts = np.array(following, dtype=np.int64)[np.maximum(remaining, 0)]
+    counts = np.where(remaining >= 0, counts, 0).ravel()
+    ends = np.cumsum(counts)
+    return low, width, ends - counts, ends

@@ -1,18 +1,24 @@
-"""Models as functions of a table of fractions and a phase."""
+"""`CompositionModel`: a fitted model as a function of atomic fractions and a phase."""
 
 import inspect
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from sklmat.screening._columns import PHASE, UNITS, fraction_columns
+from sklmat.compositions import (
+    MIXING_ENTROPY,
+    fraction_column,
+    fraction_columns,
+    mixing_entropy,
+)
+from sklmat.screening._prediction_columns import PHASE, UNITS
 
+#: Beginning of the names of one-hot columns of lattices.
 LATTICE = "lattice_"
-ENTROPY = "mixing entropy (kB per atom)"
 
 
 class CompositionModel:
-    """A fitted model, asked for compositions on a grid.
+    """A fitted model that predicts properties from atomic fractions and a phase.
 
     Parameters
     ----------
@@ -24,10 +30,14 @@ class CompositionModel:
     phases : sequence of str, str or None
         Phases to predict; None takes all that the model knows.
     return_std : bool
-        Whether to ask the model for a standard deviation too.
+        Whether to predict standard deviations too.
 
     Attributes
     ----------
+    inputs : list of str
+        Columns that the model was fitted on.
+    fractions : list of str
+        Those of them that hold atomic fractions.
     phases : list
         ``[None]`` for a model without phases.
     """
@@ -37,24 +47,25 @@ class CompositionModel:
         self.model = model = getattr(model, "best_estimator_", model)
         self.return_std = return_std
         self.takes_phase = PHASE in inspect.signature(model.predict).parameters
-        known = self._read_table_model() if not self.takes_phase else self._read_phase_model()
-        other = [name for name in columns if name not in self.inputs]
-        if other:
+        known = self._read_phase_model() if self.takes_phase else self._read_table_model()
+        self.fractions = _fractions_among(self.inputs)
+        unknown = [name for name in columns if name not in self.inputs]
+        if unknown:
             raise ValueError(
-                f"the model knows nothing of {_symbols(other)}: it was fitted on "
-                f"{_symbols(fraction_columns(self.inputs))}"
+                f"the model knows nothing of {_symbols(unknown)}: it was fitted on "
+                f"{_symbols(self.fractions)}"
             )
         self.phases = _checked_phases(phases, known)
 
     def _read_phase_model(self):
-        """Inputs of a model with its own notion of phase; return the phases."""
+        """Store the inputs of a model whose ``predict`` takes a phase; return its phases."""
         if not hasattr(self.model, "elements_"):
             raise NotFittedError(f"{type(self.model).__name__} is not fitted: call fit first")
-        self.inputs = [f"x_{symbol}" for symbol in self.model.elements_]
+        self.inputs = [fraction_column(symbol) for symbol in self.model.elements_]
         return list(self.model.phases_)
 
     def _read_table_model(self):
-        """Inputs of a model of columns; return the phases among them."""
+        """Store the inputs of a model of columns; return the phases among them."""
         names = getattr(self.model, "feature_names_in_", None)
         if names is None:
             raise TypeError(
@@ -62,14 +73,15 @@ class CompositionModel:
                 "mean: fit it on a DataFrame with columns such as x_Fe, x_Ni and lattice_fcc"
             )
         self.inputs = [str(name) for name in names]
-        fractions = fraction_columns(self.inputs)
+        fractions = _fractions_among(self.inputs)
         lattices = [name for name in self.inputs if name.startswith(LATTICE)]
-        other = [n for n in self.inputs if n not in (*fractions, *lattices, ENTROPY)]
-        if other or not fractions:
+        computable = {*fractions, *lattices, MIXING_ENTROPY}
+        unknown = [name for name in self.inputs if name not in computable]
+        if unknown or not fractions:
             raise ValueError(
-                f"a composition and a phase do not give the columns {other[:5]} that "
+                f"a composition and a phase do not give the columns {unknown[:5]} that "
                 f"{type(self.model).__name__} was fitted on: fit it on x_Fe, ..., lattice_fcc, ... "
-                f"and {ENTROPY!r} alone"
+                f"and {MIXING_ENTROPY!r} alone"
             )
         return [name.removeprefix(LATTICE) for name in lattices] or [None]
 
@@ -85,7 +97,7 @@ class CompositionModel:
         values : ndarray of shape (n, n_phases, n_targets)
         spread : ndarray of the same shape, or None
         """
-        table = table.reindex(columns=fraction_columns(self.inputs), fill_value=0.0)
+        table = table.reindex(columns=self.fractions, fill_value=0.0)
         outputs = [self._predict_phase(table, phase) for phase in self.phases]
         values, spreads = zip(*outputs)
         spread = np.stack(spreads, axis=1) if self.return_std else None
@@ -96,7 +108,7 @@ class CompositionModel:
         if self.takes_phase:
             table, settings = table[self.inputs], {PHASE: phase, **settings}
         else:
-            table = self._with_lattice(table, phase)
+            table = self._add_columns(table, phase)
         try:
             output = self.model.predict(table, **settings)
         except TypeError as error:
@@ -109,53 +121,61 @@ class CompositionModel:
         values, spread = output if self.return_std else (output, None)
         return _as_columns(values, len(table)), _as_columns(spread, len(table))
 
-    def _with_lattice(self, table, phase):
-        new = {
+    def _add_columns(self, table, phase):
+        """Add to the fractions the other columns that the model was fitted on."""
+        columns = {
             name: float(name == f"{LATTICE}{phase}")
             for name in self.inputs
             if name.startswith(LATTICE)
         }
-        if ENTROPY in self.inputs:
-            x = table.to_numpy()
-            new[ENTROPY] = -(x * np.log(np.where(x > 0, x, 1))).sum(axis=1) + 0.0
-        return table.assign(**new)[self.inputs]
+        if MIXING_ENTROPY in self.inputs:
+            columns[MIXING_ENTROPY] = mixing_entropy(table.to_numpy())
+        return table.assign(**columns)[self.inputs]
 
 
 def target_columns(model, targets, n_targets):
-    """What the predictions are called.
+    """Name the predictions.
 
-    Given names are taken as they are; those that the model learned from a table get their unit
-    where it is known.
+    Names in `targets` are used as they are; to those that the model read from a table, the unit is
+    added where it is known.
     """
     if targets is not None:
         names = [targets] if isinstance(targets, str) else list(targets)
     else:
-        learned = getattr(model, "target_names_", None)
-        if learned is not None:
-            names = [UNITS.get(name, str(name)) for name in learned]
+        fitted_names = getattr(model, "target_names_", None)
+        if fitted_names is not None:
+            names = [UNITS.get(name, str(name)) for name in fitted_names]
         elif n_targets == 1:
             names = ["prediction"]
         else:
-            names = [f"prediction {k}" for k in range(n_targets)]
+            names = [f"prediction {number}" for number in range(n_targets)]
     if len(names) != n_targets or len(set(names)) != n_targets:
         raise ValueError(f"the model predicts {n_targets} targets; targets are named {names}")
     return names
 
 
+def _fractions_among(columns):
+    """Columns of fractions as a grid names them, without the prefix of a FeatureUnion."""
+    return [name for name in fraction_columns(columns) if name.startswith("x_")]
+
+
 def _as_columns(values, n_rows):
+    """Predictions as a table of shape (n_rows, n_targets)."""
     return None if values is None else np.asarray(values).reshape(n_rows, -1)
 
 
 def _symbols(columns):
+    """The elements of columns of fractions, for messages."""
     return ", ".join(name.removeprefix("x_") for name in columns)
 
 
 def _checked_phases(phases, known):
+    """The phases to predict, all of which the model knows."""
     if phases is None:
         return known
     phases = [phases] if isinstance(phases, str) else list(phases)
-    other = [phase for phase in phases if phase not in known]
-    if other or not phases or len(set(phases)) < len(phases):
-        has = f"has the phases {known}" if known != [None] else "was fitted without phases"
-        raise ValueError(f"phases={phases} cannot be predicted: the model {has}")
+    unknown = [phase for phase in phases if phase not in known]
+    if unknown or not phases or len(set(phases)) < len(phases):
+        reason = f"has the phases {known}" if known != [None] else "was fitted without phases"
+        raise ValueError(f"phases={phases} cannot be predicted: the model {reason}")
     return phases

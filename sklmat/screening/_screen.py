@@ -1,4 +1,4 @@
-"""Predictions for all compositions of a grid."""
+"""`screen`: predictions for all compositions of a grid, in memory or in a Parquet file."""
 
 import hashlib
 import warnings
@@ -6,17 +6,17 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklmat.screening._columns import fraction_columns, fractions_of
+from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
-from sklmat.screening._part_files import PartFiles
-from sklmat.screening._task import make_task
+from sklmat.screening._resumable_parquet import ResumableParquet
+from sklmat.screening._screening_task import make_task
 
-#: Rows that are kept in memory at most when there is no file for them.
+#: Largest number of rows that are kept in memory.
 MAX_ROWS = 20_000_000
-#: Files on disk at most while a run is under way.
+#: Largest number of files on disk during a run.
 MAX_PARTS = 2_000
-#: Compositions whose predictions identify a model.
+#: Number of compositions whose predictions identify a model.
 N_PROBES = 8
 
 
@@ -100,14 +100,14 @@ def screen(
 
     Notes
     -----
-    **Stopping and going on.** While it runs, what is finished is in the folder ``<out>.parts``, one
-    readable Parquet file for each stretch of the grid. A run that was stopped, by whatever, goes on
-    when it is called again with the same parameters; that the model is the same is judged by a few
-    of its predictions. In the end the parts become `out`, for which there must be as much disk
-    again for a moment.
+    **Interruption and resumption.** During a run, finished rows are in the folder ``<out>.parts``,
+    one readable Parquet file for each part of the grid. A run that was interrupted is resumed when
+    `screen` is called again with the same parameters; whether the model is the same is judged by a
+    few of its predictions. In the end the parts are joined to `out`, which needs as much disk space
+    again until the parts are removed.
 
-    What the model warns of, such as compositions far from those it was fitted on, is passed on once
-    for each kind of warning, with the number of the first table it happened in.
+    Warnings of the model, such as those about compositions far from its training data, are issued
+    once for each category, with the number of the first table that caused one.
 
     Different lattices are not different crystals for every data set: see the notes of
     `stable_phase`.
@@ -131,36 +131,35 @@ def screen(
     """
     tables = _as_tables(grid)
     first = tables[0]
-    asked = CompositionModel(model, fraction_columns(first.columns), phases, return_std)
+    model = CompositionModel(model, fraction_columns(first.columns), phases, return_std)
     with warnings.catch_warnings():
-        # What a model has to say of these few it says again of the table they are in.
+        # The model issues these warnings again for the tables that the compositions are in.
         warnings.simplefilter("ignore")
-        task = make_task(asked, first, targets, keep, by, largest, stable_only, temperature)
-        probe = None if out is None else asked.predict(_probes(tables))[0]
+        task = make_task(model, first, targets, keep, by, largest, stable_only, temperature)
+        probe = None if out is None else model.predict(_probe_compositions(tables))[0]
     if out is None:
         _check_memory(tables, task)
-        stretches = [range(i, i + 1) for i in range(len(tables))]
-        return task.gather(_run(task, tables, stretches, n_jobs, verbose))
-    size = -(-len(tables) // MAX_PARTS)
-    stretches = [range(i, min(i + size, len(tables))) for i in range(0, len(tables), size)]
-    settings = {"grid": _describe_grid(tables), "parts": len(stretches), **task.settings()}
+        parts = _split(len(tables), len(tables))
+        return task.concatenate(_predict_parts(task, tables, parts, n_jobs, verbose))
+    parts = _split(len(tables), MAX_PARTS)
+    settings = {"grid": _describe_grid(tables), "parts": len(parts), **task.settings()}
     probe = probe.reshape(-1, probe.shape[-1]).tolist()
-    parts = PartFiles(out, settings, probe, overwrite)
+    file = ResumableParquet(out, settings, probe, overwrite)
     try:
-        _fill(parts, task, tables, stretches, n_jobs, verbose)
+        _write_missing(file, task, tables, parts, n_jobs, verbose)
     except BaseException as error:
         error.add_note(
-            f"What is finished is in {parts.folder}: screen goes on when it is called again."
+            f"What is finished is in {file.folder}: screen goes on when it is called again."
         )
         raise
-    return parts.finish(len(stretches), None if task.n_best is None else task.gather)
+    return file.finish(len(parts), None if task.n_best is None else task.concatenate)
 
 
-class _Chunks:
-    """A table of compositions, a piece at a time, like a `CompositionGrid`."""
+class _TableChunks:
+    """A table of compositions as a sequence of smaller ones, like a `CompositionGrid`."""
 
     def __init__(self, table, size=20_000):
-        fractions_of(table)
+        checked_fractions(table)
         self.table = table[fraction_columns(table.columns)].reset_index(drop=True)
         self.chunk_size = size
         self.n_points = len(table)
@@ -177,6 +176,7 @@ class _Chunks:
 
 
 def _as_tables(grid):
+    """A sequence of tables of compositions."""
     if isinstance(grid, CompositionGrid):
         return grid
     if not isinstance(grid, pd.DataFrame):
@@ -186,83 +186,91 @@ def _as_tables(grid):
         )
     if grid.empty:
         raise ValueError("the table of compositions is empty")
-    return _Chunks(grid)
+    return _TableChunks(grid)
 
 
 def _describe_grid(tables):
-    """What distinguishes a grid from others."""
+    """What distinguishes a grid from others, for the description of a run."""
     if isinstance(tables, CompositionGrid):
         names = ("elements", "divisions", "lower", "upper", "chunk_size")
         return {name: getattr(tables, name) for name in names}
-    rows = pd.util.hash_pandas_object(tables.table, index=False).to_numpy()
-    return {"columns": list(tables.table), "rows": hashlib.sha256(rows.tobytes()).hexdigest()}
+    hashes = pd.util.hash_pandas_object(tables.table, index=False).to_numpy()
+    return {"columns": list(tables.table), "rows": hashlib.sha256(hashes.tobytes()).hexdigest()}
 
 
-def _probes(tables):
-    """Compositions spread over the grid."""
-    places = np.unique(np.linspace(0, tables.n_points - 1, N_PROBES).astype(int))
-    chunk, row = np.divmod(places, tables.chunk_size)
-    return pd.concat([tables[c].iloc[[r]] for c, r in zip(chunk.tolist(), row)])
+def _probe_compositions(tables):
+    """A few compositions from the whole grid, by whose predictions a model is recognised."""
+    points = np.unique(np.linspace(0, tables.n_points - 1, N_PROBES).astype(int))
+    chunks, rows = np.divmod(points, tables.chunk_size)
+    return pd.concat([tables[chunk].iloc[[row]] for chunk, row in zip(chunks.tolist(), rows)])
 
 
 def _check_memory(tables, task):
-    rows = tables.n_points * (1 if task.stable_only else len(task.model.phases))
-    if task.n_best is None and rows > MAX_ROWS:
+    """Raise a ValueError when the rows to return are too many."""
+    n_rows = tables.n_points * (1 if task.stable_only else len(task.model.phases))
+    if task.n_best is None and n_rows > MAX_ROWS:
         raise ValueError(
-            f"{rows:,} rows would have to be kept in memory: write them to a file with out=, or "
+            f"{n_rows:,} rows would have to be kept in memory: write them to a file with out=, or "
             "keep the best with keep="
         )
 
 
-def _fill(parts, task, tables, stretches, n_jobs, verbose):
-    """Predict what no part holds yet."""
-    missing = [number for number in range(len(stretches)) if not parts.path(number).exists()]
-    runs = _run(task, tables, [stretches[number] for number in missing], n_jobs, verbose)
-    for number, rows in zip(missing, runs):
-        parts.write(number, rows)
+def _split(n_chunks, n_parts):
+    """At most `n_parts` ranges of the same length that cover the tables of a grid."""
+    size = -(-n_chunks // n_parts)
+    return [range(start, min(start + size, n_chunks)) for start in range(0, n_chunks, size)]
 
 
-def _run(task, tables, stretches, n_jobs, verbose):
-    """The rows to keep of each stretch of the grid, in order."""
+def _write_missing(file, task, tables, parts, n_jobs, verbose):
+    """Predict and write the parts that are not on disk."""
+    missing = [number for number in range(len(parts)) if not file.path(number).exists()]
+    results = _predict_parts(task, tables, [parts[number] for number in missing], n_jobs, verbose)
+    for number, rows in zip(missing, results):
+        file.write(number, rows)
+
+
+def _predict_parts(task, tables, parts, n_jobs, verbose):
+    """Generate the rows to keep of each part of the grid, in order."""
     from tqdm import tqdm
 
-    chunks = [chunk for stretch in stretches for chunk in stretch]
-    left = sum(len(tables.places(chunk)) for chunk in chunks)
+    chunks = [chunk for part in parts for chunk in part]
+    n_points = sum(len(tables.places(chunk)) for chunk in chunks)
     settings = {"unit": "alloy", "unit_scale": True, "disable": not verbose}
     total = tables.n_points
-    with tqdm(total=total, initial=total - left, desc="screening", **settings) as bar:
-        predicted = _predict(task, tables, chunks, n_jobs, bar)
-        for stretch in stretches:
-            rows = [next(predicted) for _ in stretch]
-            yield rows[0] if len(rows) == 1 else task.best(pd.concat(rows, ignore_index=True))
+    with tqdm(total=total, initial=total - n_points, desc="screening", **settings) as bar:
+        predicted = _predict_chunks(task, tables, chunks, n_jobs, bar)
+        for part in parts:
+            rows = [next(predicted) for _ in part]
+            yield rows[0] if len(rows) == 1 else task.best_rows(pd.concat(rows, ignore_index=True))
 
 
-def _predict(task, tables, chunks, n_jobs, bar):
-    """Results of `task` in order, of which no more than two per process wait at a time.
+def _predict_chunks(task, tables, chunks, n_jobs, bar):
+    """Generate the results of `task` in order; at most two per process wait to be used.
 
-    joblib bounds what it sends, not what has come back and waits to be written: so it gets a few
-    tables at a time.
+    joblib limits the number of tasks that it sends to the processes, but not that of finished
+    results: therefore it gets a few tables at a time.
     """
     from joblib import Parallel, delayed, effective_n_jobs
 
-    width = effective_n_jobs(n_jobs)
-    width = 1 if width == 1 else 2 * width
-    told = set()
+    n_processes = effective_n_jobs(n_jobs)
+    batch_size = 1 if n_processes == 1 else 2 * n_processes
+    warned = set()
     with Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1) as parallel:
-        for start in range(0, len(chunks), width):
-            some = chunks[start : start + width]
-            results = parallel(delayed(task)(tables[i]) for i in some)
-            # The results come first: joblib takes no more tasks until it has seen their end.
-            for (rows, caught), i in zip(results, some):
-                _warn_once(caught, i, told)
-                bar.update(len(tables.places(i)))
+        for start in range(0, len(chunks), batch_size):
+            batch = chunks[start : start + batch_size]
+            results = parallel(delayed(task)(tables[chunk]) for chunk in batch)
+            # `results` must be the first argument of zip, which then exhausts it: joblib accepts
+            # no further tasks before that.
+            for (rows, caught), chunk in zip(results, batch):
+                _warn_once(caught, chunk, warned)
+                bar.update(len(tables.places(chunk)))
                 yield rows
 
 
-def _warn_once(caught, chunk, told):
-    """Pass on the first warning of each kind: thousands of tables may have the same to say."""
+def _warn_once(caught, chunk, warned):
+    """Issue the first warning of each category, since all tables may cause the same ones."""
     for category, message in caught:
-        if category not in told:
-            told.add(category)
+        if category not in warned:
+            warned.add(category)
             text = f"table {chunk} of the grid: {message} (said once for all tables)"
             warnings.warn(text, category, stacklevel=2)

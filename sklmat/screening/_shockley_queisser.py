@@ -1,4 +1,4 @@
-"""The Shockley-Queisser limit: what a solar cell can make of its band gap at best."""
+"""`shockley_queisser`: the efficiency limit of a solar cell for its band gap."""
 
 from functools import lru_cache
 from numbers import Real
@@ -8,10 +8,11 @@ import pandas as pd
 from scipy.constants import c, e, h, k, sigma
 from scipy.special import wrightomega
 
-#: Temperature (K) of the black body, and the share of the sky that it fills: the sun's disc has a
-#: diameter of 1.39 at a distance of 149 (Gm).
+#: Temperature of the black body (K).
 SUN_TEMPERATURE = 6000.0
-SUN_SHARE = (1.39 / 149 / 2) ** 2
+#: Fraction of the black body's emission that arrives at the cell: the sun has a diameter of 1.39 Gm
+#: and a distance of 149 Gm.
+SUN_DILUTION = (1.39 / 149 / 2) ** 2
 COLUMNS = [
     "efficiency (%)",
     "J_sc (mA/cm²)",
@@ -88,8 +89,8 @@ def shockley_queisser(gap, *, spectrum="am1.5g", temperature=298.15, back_reflec
     if spectrum == "am1.5g":
         power, photons = _am15g()[0], _photons_am15g(gaps)
     elif spectrum == "blackbody":
-        power = SUN_SHARE * sigma * SUN_TEMPERATURE**4
-        photons = SUN_SHARE * np.exp(_log_photons_emitted(gaps, SUN_TEMPERATURE))
+        power = SUN_DILUTION * sigma * SUN_TEMPERATURE**4
+        photons = SUN_DILUTION * np.exp(_log_photons_emitted(gaps, SUN_TEMPERATURE))
     else:
         raise ValueError(f"spectrum must be 'am1.5g' or 'blackbody', got {spectrum!r}")
     limits = _limits(gaps, power, photons, temperature, faces=1 if back_reflector else 2)
@@ -100,6 +101,7 @@ def shockley_queisser(gap, *, spectrum="am1.5g", temperature=298.15, back_reflec
 
 
 def _check_gaps(gap):
+    """The gaps (eV) as an array of one dimension, or a ValueError."""
     gaps = np.atleast_1d(np.asarray(gap, dtype=float))
     if gaps.ndim != 1:
         raise ValueError(f"gap must be a number or of one dimension, got shape {gaps.shape}")
@@ -120,9 +122,10 @@ def _limits(gaps, power, photons, temperature, faces):
     emitted = np.exp(log_emitted)
     with np.errstate(divide="ignore", invalid="ignore"):  # no photons: no current, no fill factor
         open_circuit = np.logaddexp(np.log(photons) - log_emitted, 0)
-        # v = qV / kT; v (J_sc + J_0 - J_0 exp(v)) is largest at (1 + v) exp(v) = J_sc / J_0 + 1.
-        best = wrightomega(1 + open_circuit) - 1
-        density = e * thermal * best**2 / (1 + best) * (photons + emitted)  # W/m²
+        # With v = qV / kT the power v (J_sc + J_0 - J_0 exp(v)) is largest where
+        # (1 + v) exp(v) = J_sc / J_0 + 1.
+        voltage = wrightomega(1 + open_circuit) - 1
+        density = e * thermal * voltage**2 / (1 + voltage) * (photons + emitted)  # W/m²
         fill_factor = density / (e * photons * thermal * open_circuit)
     # 1 W/m² is 0.1 mW/cm², and 1 A/m² 0.1 mA/cm².
     efficiency = 100 * density / power
@@ -133,7 +136,7 @@ def _log_photons_emitted(gaps, temperature):
     """Logarithm of the photons (1/m²/s) above each gap (eV) from a black body's surface."""
     x = gaps[:, None] * e / (k * temperature)
     t, weights = np.polynomial.laguerre.laggauss(40)
-    # The integral of y² / (exp(y) - 1) from x on, with y = x + t and exp(-x) taken out.
+    # The integral of y² / (exp(y) - 1) from x to infinity, by y = x + t and without exp(-x).
     integral = (x + t) ** 2 / -np.expm1(-(x + t)) @ weights
     return np.log(2 * np.pi / (h**3 * c**2) * (k * temperature) ** 3 * integral) - x[:, 0]
 
@@ -155,6 +158,9 @@ def _photons_am15g(gaps):
     """Photons (1/m²/s) of AM1.5G above each gap (eV)."""
     _, wavelengths, density, integral = _am15g()
     edge = np.clip(h * c / (e * gaps) * 1e9, wavelengths[0], wavelengths[-1])
-    left = np.clip(np.searchsorted(wavelengths, edge, side="right") - 1, 0, len(wavelengths) - 2)
+    interval = np.clip(
+        np.searchsorted(wavelengths, edge, side="right") - 1, 0, len(wavelengths) - 2
+    )
     at_edge = np.interp(edge, wavelengths, density)
-    return integral[left] + (edge - wavelengths[left]) * (density[left] + at_edge) / 2
+    beyond = (edge - wavelengths[interval]) * (density[interval] + at_edge) / 2
+    return integral[interval] + beyond

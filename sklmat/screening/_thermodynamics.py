@@ -1,16 +1,20 @@
-"""Entropy, free energy, which phase is stable, and the size of its cell."""
+"""Thermodynamics: `configurational_entropy`, `free_energy`, `stable_phase`, `energy_above_hull`.
+
+`lattice_parameter` gives the size of the cell of the stable phase.
+"""
 
 import numpy as np
 import pandas as pd
 from scipy.constants import physical_constants
 
-from sklmat.screening._columns import energy_column, fractions_of, phase_column
+from sklmat.compositions import checked_fractions, mixing_entropy
+from sklmat.screening._prediction_columns import energy_column, phase_column
 
 #: Boltzmann constant (eV/K).
 K_B = physical_constants["Boltzmann constant in eV/K"][0]
 
-#: a³ per volume of an atom (both Å³). Of hcp with the ideal c / a = √(8/3).
-_CUBES = {"sc": 1.0, "bcc": 2.0, "fcc": 4.0, "diamond": 8.0, "hcp": np.sqrt(2)}
+#: Ratio of a³ to the volume per atom; for hcp with the ideal c / a = √(8/3).
+_CUBE_PER_ATOM = {"sc": 1.0, "bcc": 2.0, "fcc": 4.0, "diamond": 8.0, "hcp": np.sqrt(2)}
 
 
 def configurational_entropy(x):
@@ -44,8 +48,7 @@ def configurational_entropy(x):
     >>> configurational_entropy([1, 0])
     0.0
     """
-    x = fractions_of(x)
-    entropy = -K_B * (x * np.log(np.where(x > 0, x, 1))).sum(axis=-1) + 0.0
+    entropy = K_B * mixing_entropy(checked_fractions(x))
     return float(entropy) if entropy.ndim == 0 else entropy
 
 
@@ -116,10 +119,10 @@ def stable_phase(table, *, energy=None):
     plays no part. Mixing energies would mislead: they are measured from the elements *in the
     lattice of the alloy*, so those of different phases do not start from the same zero.
 
-    What the model was told are phases decides what the answer means. In `fetch_hea` they are the
-    lattices that relaxations *began* with, which 120 of its 364 cells have left: there, the answer
-    is the better starting lattice. Train on `infer_lattice` of the relaxed cells to ask for the
-    lattice itself.
+    The result refers to the phases of the model's training data. In `fetch_hea` they are the
+    lattices in which relaxations *began*, and 120 of its 364 cells have another lattice in the end:
+    there, the result is the better initial lattice. Train on `infer_lattice` of the relaxed cells
+    to predict the final lattice.
 
     Of phases with equal energies the first one in the table is chosen.
 
@@ -138,20 +141,20 @@ def stable_phase(table, *, energy=None):
     3   0.5   fcc                       0.0625
     """
     fractions, energies = _compositions_and_energies(table, energy)
-    group = group_compositions(fractions)
+    composition = number_compositions(fractions)
     phase = pd.factorize(table[phase_column(table)])[0]
-    if len(np.unique(group * (phase.max() + 1) + phase)) < len(table):
+    if len(np.unique(composition * (phase.max() + 1) + phase)) < len(table):
         raise ValueError("a composition has more than one row of a phase: remove the duplicates")
-    order = np.lexsort((np.arange(len(table)), energies, group))
-    first = np.flatnonzero(np.diff(group[order], prepend=-1))
+    order = np.lexsort((np.arange(len(table)), energies, composition))
+    first = np.flatnonzero(np.diff(composition[order], prepend=-1))
     second = first + 1
     has_second = second < np.append(first[1:], len(order))
     gap = np.full(len(first), np.nan)
-    low, high = order[first[has_second]], order[second[has_second]]
-    gap[has_second] = energies[high] - energies[low]
-    chosen = table.iloc[order[first]].copy()
-    chosen["gap to next phase (eV/atom)"] = gap
-    return chosen
+    lowest, next_lowest = order[first[has_second]], order[second[has_second]]
+    gap[has_second] = energies[next_lowest] - energies[lowest]
+    stable = table.iloc[order[first]].copy()
+    stable["gap to next phase (eV/atom)"] = gap
+    return stable
 
 
 def energy_above_hull(table, temperature=0.0, *, energy=None):
@@ -187,9 +190,9 @@ def energy_above_hull(table, temperature=0.0, *, energy=None):
 
     Notes
     -----
-    The hull is that of the rows in `table`, no more: ordered compounds that nobody predicted are
-    not on it, and without rows of pure elements the hull ends where the rows do. On a coarse grid
-    a solution between two points of it is missed, and with it some decomposition.
+    The hull is that of the rows in `table` only: ordered compounds that are not in the table are
+    not on it, and without rows of pure elements the hull ends at the outermost rows. On a coarse
+    grid a solution between two grid points is missed, and with it some decompositions.
 
     The time grows steeply with the number of elements, since at high temperature all compositions
     are on the hull: see the user guide.
@@ -210,13 +213,13 @@ def energy_above_hull(table, temperature=0.0, *, energy=None):
     """
     fractions, energies = _compositions_and_energies(table, energy)
     energies = free_energy(energies, fractions, temperature)
-    group = group_compositions(fractions)
-    lowest = np.full(group.max() + 1, np.inf)
-    np.minimum.at(lowest, group, energies)
-    place = np.empty(len(lowest), dtype=int)
-    place[group] = np.arange(len(group))
-    hull = _lower_hull(fractions[place], lowest)
-    return energies - hull[group]
+    composition = number_compositions(fractions)
+    lowest = np.full(composition.max() + 1, np.inf)
+    np.minimum.at(lowest, composition, energies)
+    row = np.empty(len(lowest), dtype=int)
+    row[composition] = np.arange(len(composition))
+    hull = _lower_hull(fractions[row], lowest)
+    return energies - hull[composition]
 
 
 def lattice_parameter(volume, lattice):
@@ -244,8 +247,8 @@ def lattice_parameter(volume, lattice):
     -----
     `lattice` is the one on which the atoms sit, which is not always the phase that a cell was set
     up as (see `stable_phase`): of a cell that is called bcc and has become fcc, *a* would come out
-    a fifth too small. `EFTGANRegressor.lattice_probability` tells where a composition comes to
-    rest.
+    a fifth too small. `EFTGANRegressor.lattice_probability` predicts the lattice of a composition
+    after relaxation.
 
     Examples
     --------
@@ -257,73 +260,75 @@ def lattice_parameter(volume, lattice):
     if not (np.isfinite(volume) & (volume > 0)).all():
         raise ValueError("volumes must be positive numbers (Å³/atom)")
     names, code = np.unique(np.asarray(lattice, dtype=str), return_inverse=True)
-    other = [str(name) for name in names if name not in _CUBES]
-    if other:
-        raise ValueError(f"no cell is known for {other}; there are {list(_CUBES)}")
-    cube = np.array([_CUBES[name] for name in names])[code.reshape(np.shape(lattice))]
+    unknown = [str(name) for name in names if name not in _CUBE_PER_ATOM]
+    if unknown:
+        raise ValueError(f"no cell is known for {unknown}; there are {list(_CUBE_PER_ATOM)}")
+    ratio = np.array([_CUBE_PER_ATOM[name] for name in names])[code.reshape(np.shape(lattice))]
     try:
-        a = np.cbrt(cube * volume)
+        a = np.cbrt(ratio * volume)
     except ValueError as error:
         raise ValueError(
-            f"{cube.size} lattices do not fit {volume.size} volumes: give one for all, or one each"
+            f"{ratio.size} lattices do not fit {volume.size} volumes: give one for all, or one each"
         ) from error
     return float(a) if a.ndim == 0 else a
 
 
 def check_temperature(temperature):
-    """Temperatures (K) as an array, refused when they cannot be."""
+    """Temperatures (K) as an array, or a ValueError when one is negative or not finite."""
     values = np.asarray(temperature, dtype=float)
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(f"temperature must be 0 K or more, got {temperature}")
     return values
 
 
-def group_compositions(fractions):
-    """A number for each row, equal for rows of the same composition, in order of appearance.
+def number_compositions(fractions):
+    """Number the different compositions in order of appearance; return the number of each row.
 
-    Rows of a grid carry the same bits wherever they come from; rounding makes those alike that
-    were computed otherwise.
+    Fractions are rounded, so that compositions that differ by rounding errors get one number.
     """
     rounded = pd.DataFrame(np.round(fractions, 9) + 0.0)
     return rounded.groupby(list(rounded), sort=False).ngroup().to_numpy()
 
 
 def _compositions_and_energies(table, energy):
+    """The fractions and formation energies of a table, checked."""
     column = energy_column(table.columns, energy)
     energies = table[column].to_numpy(dtype=float)
-    wrong = np.count_nonzero(~np.isfinite(energies))
-    if wrong or not len(energies):
-        raise ValueError(f"{column!r} has {wrong} of {len(energies)} energies that are not finite")
-    return fractions_of(table), energies
+    n_wrong = np.count_nonzero(~np.isfinite(energies))
+    if n_wrong or not len(energies):
+        raise ValueError(
+            f"{column!r} has {n_wrong} of {len(energies)} energies that are not finite"
+        )
+    return checked_fractions(table), energies
 
 
 def _lower_hull(fractions, energies):
-    """Energy of the lower convex hull at each of the compositions, which all differ."""
+    """Energy of the lower convex hull at each of the compositions, which must all differ."""
     from scipy.spatial import ConvexHull
 
     centred = fractions - fractions.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    rank = np.count_nonzero(sizes > 1e-9)
+    _, singular_values, axes = np.linalg.svd(centred, full_matrices=False)
+    rank = np.count_nonzero(singular_values > 1e-9)
     if rank == 0:
         return energies
-    places = centred @ axes[:rank].T
+    coordinates = centred @ axes[:rank].T
     scale = max(np.ptp(energies), 1e-6)
     heights = (energies - energies.min()) / scale
-    # A point far above keeps the body solid when all energies lie in a plane.
-    points = np.vstack([np.column_stack([places, heights]), [*np.zeros(rank), 2.0]])
-    body = ConvexHull(points)
-    faces_down = body.equations[:, rank] < -1e-9
-    planes = np.unique(body.equations[faces_down].round(12), axis=0)
-    slopes = -planes[:, :rank] / planes[:, rank, None]
+    # One more point above all others gives the hull a volume when all energies lie in a plane.
+    points = np.vstack([np.column_stack([coordinates, heights]), [*np.zeros(rank), 2.0]])
+    convex_hull = ConvexHull(points)
+    is_lower = convex_hull.equations[:, rank] < -1e-9
+    planes = np.unique(convex_hull.equations[is_lower].round(12), axis=0)
+    gradients = -planes[:, :rank] / planes[:, rank, None]
     offsets = -planes[:, -1] / planes[:, rank]
-    # The hull is the highest of the planes under it; it never is above a point.
-    others = np.setdiff1d(np.arange(len(places)), body.simplices[faces_down])
+    # At each composition the lower hull is the highest of the planes of its facets.
+    others = np.setdiff1d(np.arange(len(coordinates)), convex_hull.simplices[is_lower])
     hull = energies.copy()
-    size = max(1, 2**24 // len(planes))
-    for start in range(0, len(others), size):
-        rows = others[start : start + size]
-        lowest = (places[rows] @ slopes.T + offsets).max(axis=1)
-        # What is left by rounding is no height.
-        above = heights[rows] - lowest > 1e-9
-        hull[rows[above]] = lowest[above] * scale + energies.min()
+    batch_size = max(1, 2**24 // len(planes))
+    for start in range(0, len(others), batch_size):
+        rows = others[start : start + batch_size]
+        height = (coordinates[rows] @ gradients.T + offsets).max(axis=1)
+        # Differences this small are rounding errors of points that are on the hull.
+        above = heights[rows] - height > 1e-9
+        hull[rows[above]] = height[above] * scale + energies.min()
     return hull

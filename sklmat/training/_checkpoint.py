@@ -1,12 +1,11 @@
 """`Resume` keeps the state of a training in a file, and takes the training up from there."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 from skorch.callbacks import Callback
 
+from sklmat.files import replace_file
 from sklmat.training._callbacks import plain_history
 
 
@@ -57,7 +56,7 @@ class Resume(Callback):
             vars(callback).update(values)
 
     def on_epoch_end(self, net, **kwargs):
-        """Write the state; the file is replaced whole, so a kill leaves the one before."""
+        """Write the state; a process that is killed meanwhile leaves the file of the last epoch."""
         state = {
             "key": self.key,
             "module": net.module_.state_dict(),
@@ -68,7 +67,5 @@ class Resume(Callback):
             "history": plain_history(net)[self.first_epoch :],
             "callbacks": [vars(callback) for callback in self.callbacks],
         }
-        handle, unfinished = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-        os.close(handle)
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.path)
+        with replace_file(self.path) as temporary:
+            torch.save(state, temporary)

@@ -1,14 +1,14 @@
-"""Mixed-halide perovskites made offline: Br/I arrangements, relaxed by a pair potential."""
+"""`make_mixed_halide_perovskites`: arrangements of Br and I, relaxed by a pair potential."""
 
 from numbers import Integral, Real
 
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._mixed_halides_orbits import MAX_SITES, arrangements, supercell
-from sklmat.datasets._mixed_halides_potential import RANGE, PairPotential, vegard
+from sklmat.datasets._mixed_halide_arrangements import MAX_SITES, arrangements, supercell
+from sklmat.datasets._mixed_halide_potential import RANGE, PairPotential, vegard
 
-#: From one to four formula units; a crystal counts where it is first met, in its smallest cell.
+#: From one to four formula units; each crystal is kept in the first, and smallest, of its cells.
 SUPERCELLS = (
     (1, 1, 1),
     (2, 1, 1),
@@ -20,7 +20,7 @@ SUPERCELLS = (
 #: c0 and c1 of the mixing energy of random alloys, x (3 - x) (c0 + c1 (x - 1.5)), in eV per formula
 #: unit: fitted to 80 random arrangements of each number of iodines in 2 x 2 x 2.
 RANDOM_ALLOY = (0.0086, -0.0011)
-#: A class is what lies above this quantile: the upper 30 %.
+#: The rows above this quantile are a class: the upper 30 %.
 QUANTILE = 0.7
 
 #: Public target -> column of ``frame``.
@@ -175,17 +175,19 @@ def make_mixed_halide_perovskites(
     cells = _check_supercells(supercells)
     _check_numbers(cells, n_iodine, n_samples, fmax)
     rng = _generator(random_state)
-    parts = []
-    for place, cell in enumerate(cells):
+    frames, ideal, relaxed = [], [], []
+    for position, cell in enumerate(cells):
         numbers = range(cell.n_sites + 1) if n_iodine is None else np.atleast_1d(n_iodine)
         found = [arrangements(cell, int(number), n_samples, rng) for number in numbers]
         masks, multiplicities = (np.concatenate(column) for column in zip(*found))
-        known = [cell.repeat(masks, earlier.matrix) for earlier in cells[:place]]
-        new = ~np.any(known, axis=0) if known else slice(None)
-        parts.append(_relax(cell, masks[new], multiplicities[new], fmax))
-    frame = pd.concat([part[0] for part in parts], ignore_index=True)
+        repeated = [cell.repeat(masks, smaller.matrix) for smaller in cells[:position]]
+        new = ~np.any(repeated, axis=0) if repeated else slice(None)
+        frame, *structures = _relax(cell, masks[new], multiplicities[new], fmax)
+        frames.append(frame)
+        ideal += structures[0]
+        relaxed += structures[1]
+    frame = pd.concat(frames, ignore_index=True)
     frame[TARGETS["ordering_class"]] = upper_class(frame[TARGETS["ordering_energy"]])
-    ideal, relaxed = ([item for part in parts for item in part[k]] for k in (1, 2))
     return make_bunch(
         relaxed,
         frame,
@@ -200,12 +202,13 @@ def make_mixed_halide_perovskites(
 
 def class_names(target, classes):
     """The entry of the Bunch that names the classes, where the only target is a class."""
-    single = isinstance(target, str) and target in classes
-    return {"target_names": list(classes[target])} if single else {}
+    is_class = isinstance(target, str) and target in classes
+    return {"target_names": list(classes[target])} if is_class else {}
 
 
 def upper_class(values):
-    """1 for what lies above the quantile, else 0. Equal crystals agree to 1e-6."""
+    """1 for values above the quantile, else 0."""
+    # Equal crystals in different cells agree to 1e-6.
     values = values.round(6)
     return (values > np.quantile(values, QUANTILE)).astype(int)
 
@@ -220,13 +223,13 @@ def is_iodine(cell, masks):
     return (masks[:, None] >> np.arange(cell.n_sites) & 1).astype(bool)
 
 
-def describe_arrangements(cell, masks, multiplicities, moves):
+def describe_arrangements(cell, masks, multiplicities, displacements):
     """The columns of ``frame`` that need no energy."""
     n_iodine = is_iodine(cell, masks).sum(axis=1)
     x = n_iodine / cell.n_cells
-    distance = np.linalg.norm(moves, axis=2)
+    distance = np.linalg.norm(displacements, axis=2)
     return {
-        "formula": [_formula(cell, n) for n in n_iodine.tolist()],
+        "formula": [_formula(cell, number) for number in n_iodine.tolist()],
         "supercell": cell.name,
         "formula units": cell.n_cells,
         "arrangement": masks,
@@ -238,18 +241,20 @@ def describe_arrangements(cell, masks, multiplicities, moves):
     }
 
 
-def make_structures(cell, masks, moves):
-    """The structures of arrangements whose atoms are moved (Å) off their ideal sites."""
+def make_structures(cell, masks, displacements):
+    """The structures of arrangements with displacements (Å) of the atoms from their ideal sites."""
     from pymatgen.core import Element, Structure
 
     cs, sn, br, i = (Element(symbol) for symbol in ("Cs", "Sn", "Br", "I"))
     cations = [cs] * cell.n_cells + [sn] * cell.n_cells
     iodine = is_iodine(cell, masks)
     a = vegard(iodine.sum(axis=1) / cell.n_cells)
-    coords = cell.sites + moves @ np.linalg.inv(cell.matrix) / a[:, None, None]
+    coords = cell.sites + displacements @ np.linalg.inv(cell.matrix) / a[:, None, None]
     return [
-        Structure(cell.matrix * edge, cations + [i if here else br for here in row], sites)
-        for edge, row, sites in zip(a, iodine.tolist(), coords)
+        Structure(
+            cell.matrix * edge, cations + [i if filled else br for filled in sites], positions
+        )
+        for edge, sites, positions in zip(a, iodine.tolist(), coords)
     ]
 
 
@@ -257,44 +262,45 @@ def _relax(cell, masks, multiplicities, fmax):
     """Frame, ideal and relaxed structures of arrangements in one supercell."""
     import pandas as pd
 
-    n, iodine = cell.n_cells, is_iodine(cell, masks)
-    x = iodine.sum(axis=1) / n
+    n_cells, iodine = cell.n_cells, is_iodine(cell, masks)
+    x = iodine.sum(axis=1) / n_cells
     potential = PairPotential(cell)
-    before, after, moves, forces = potential.relax(iodine, vegard(x), fmax)
+    unrelaxed, relaxed, displacements, forces = potential.relax(iodine, vegard(x), fmax)
     parents = np.repeat([[False], [True]], cell.n_sites, axis=1)
     bromide, iodide = potential.relax(parents, vegard(np.array([0.0, 3.0])), fmax)[1]
-    mixing = (after - (1 - x / 3) * bromide - x / 3 * iodide) / n
-    columns = describe_arrangements(cell, masks, multiplicities, moves)
-    energies = {
-        "unrelaxed energy (eV/f.u.)": before / n,
-        "energy (eV/f.u.)": after / n,
-        "relaxation energy (eV/f.u.)": (after - before) / n,
+    mixing = (relaxed - (1 - x / 3) * bromide - x / 3 * iodide) / n_cells
+    columns = describe_arrangements(cell, masks, multiplicities, displacements)
+    columns |= {
+        "unrelaxed energy (eV/f.u.)": unrelaxed / n_cells,
+        "energy (eV/f.u.)": relaxed / n_cells,
+        "relaxation energy (eV/f.u.)": (relaxed - unrelaxed) / n_cells,
         "mixing energy (eV/f.u.)": mixing,
         "ordering energy (eV/f.u.)": mixing - random_alloy(x),
         "largest force (eV/Å)": forces,
     }
-    both = [make_structures(cell, masks, shifts) for shifts in (np.zeros_like(moves), moves)]
-    return pd.DataFrame({**columns, **energies}), *both
+    ideal_structures = make_structures(cell, masks, np.zeros_like(displacements))
+    return pd.DataFrame(columns), ideal_structures, make_structures(cell, masks, displacements)
 
 
 def _formula(cell, n_iodine):
     from pymatgen.core import Composition
 
-    n = cell.n_cells
-    parts = {"Cs": n, "Sn": n, "Br": 3 * n - n_iodine, "I": n_iodine}
-    return Composition(parts).reduced_formula
+    n_cells = cell.n_cells
+    amounts = {"Cs": n_cells, "Sn": n_cells, "Br": 3 * n_cells - n_iodine, "I": n_iodine}
+    return Composition(amounts).reduced_formula
 
 
 def _check_supercells(supercells):
-    wanted = "supercells must be a list of supercells, each three integers or three rows of three"
+    """The `Supercell` of each matrix."""
+    expected = "supercells must be a list of supercells, each three integers or three rows of three"
     try:
         keys = [_as_key(matrix) for matrix in supercells]
     except TypeError as error:
-        raise ValueError(f"{wanted}, such as [(2, 2, 1)], got {supercells!r}") from error
+        raise ValueError(f"{expected}, such as [(2, 2, 1)], got {supercells!r}") from error
     for key in keys:
         matrix = np.diag(key) if np.shape(key) == (3,) else np.array(key)
         if matrix.shape != (3, 3):
-            raise ValueError(f"{wanted}, got {key}")
+            raise ValueError(f"{expected}, got {key}")
         size = abs(round(np.linalg.det(matrix)))
         if not 1 <= 3 * size <= MAX_SITES:
             raise ValueError(
@@ -306,6 +312,8 @@ def _check_supercells(supercells):
 
 
 def _as_key(matrix):
+    """A matrix as tuples of integers, which can be hashed."""
+
     def integer(value):
         if not isinstance(value, Integral):
             raise TypeError(f"{value!r} is no integer")
@@ -322,15 +330,15 @@ def _check_numbers(cells, n_iodine, n_samples, fmax):
         raise ValueError(f"n_samples must be None or a positive integer, got {n_samples!r}")
     if not isinstance(fmax, Real) or not 0 < fmax < np.inf:
         raise ValueError(f"fmax must be a positive number of eV/Å, got {fmax!r}")
-    most = min(cell.n_sites for cell in cells)
+    n_sites = min(cell.n_sites for cell in cells)
     numbers = () if n_iodine is None else np.atleast_1d(n_iodine).tolist()
     if n_iodine is not None and (
         not numbers
         or len(set(numbers)) < len(numbers)
-        or not all(isinstance(n, Integral) and 0 <= n <= most for n in numbers)
+        or not all(isinstance(number, Integral) and 0 <= number <= n_sites for number in numbers)
     ):
         raise ValueError(
-            f"n_iodine must be None or different integers from 0 to {most}, the halide sites of "
+            f"n_iodine must be None or different integers from 0 to {n_sites}, the halide sites of "
             f"the smallest supercell, got {n_iodine!r}"
         )
 

@@ -1,4 +1,4 @@
-"""Predicted against true values."""
+"""`ParityDisplay`: predicted against true values of one or several models."""
 
 from collections.abc import Mapping
 
@@ -177,7 +177,8 @@ class ParityDisplay:
             if target not in targets:
                 raise ValueError(f"several targets: choose target= one of {targets}")
             table = table[table["target"] == target]
-        names = [n for n in table if n not in ("row", "fold", "repeat", "target", "y_true")]
+        keys = ("row", "fold", "repeat", "target", "y_true")
+        names = [name for name in table if name not in keys]
         if color_by is not None:
             color_by = pd.Series(color_by).iloc[table["row"].to_numpy()]
         return cls.from_predictions(
@@ -210,23 +211,23 @@ class ParityDisplay:
         self.figure_ = self.ax_.figure
         self.errors_ = {name: _errors(self.y_true, pred) for name, pred in self.y_pred.items()}
         limits = _limits([self.y_true, *self.y_pred.values()])
-        for panel, (name, values) in zip(self.axes_, self.y_pred.items()):
-            points = self._scatter(panel, values, scatter_kwargs)
-            self._decorate(panel, name, limits)
+        for ax, (name, values) in zip(self.axes_, self.y_pred.items()):
+            points = self._scatter(ax, values, scatter_kwargs)
+            self._label(ax, name, limits)
         if isinstance(points, list):
             title = getattr(self.color_by, "name", None)
             self.axes_[-1].legend(
                 handles=points, title=title, loc="lower right", fontsize=8, frameon=False
             )
         elif self.color_by is not None:
-            beside = self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])
-            bar = self.figure_.colorbar(points, cax=beside)
+            bar_axes = self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])
+            bar = self.figure_.colorbar(points, cax=bar_axes)
             bar.set_label(getattr(self.color_by, "name", None) or "")
             bar.solids.set_alpha(1)
         return self
 
-    def _scatter(self, panel, values, scatter_kwargs):
-        """Draw the points; return what a legend (a list) or a colour bar is made from."""
+    def _scatter(self, ax, values, scatter_kwargs):
+        """Draw the points; return one collection, or a list of one for each group."""
         style = {
             "s": 18,
             "alpha": 0.65,
@@ -235,39 +236,38 @@ class ParityDisplay:
             "zorder": 2,
         } | scatter_kwargs
         if self.color_by is None:
-            return panel.scatter(self.y_true, values, **({"color": COLORS[0]} | style))
+            return ax.scatter(self.y_true, values, **({"color": COLORS[0]} | style))
         keys = pd.Series(np.asarray(self.color_by))
         if not is_grouping(keys, "color_by"):
-            return panel.scatter(self.y_true, values, c=keys, **({"cmap": "viridis"} | style))
-        return [
-            panel.scatter(
-                self.y_true[rows],
-                values[rows],
-                **({"color": COLORS[k], "marker": MARKERS[k], "label": str(key)} | style),
-            )
-            for k, (key, rows) in enumerate(keys.groupby(keys).indices.items())
-        ]
+            return ax.scatter(self.y_true, values, c=keys, **({"cmap": "viridis"} | style))
+        collections = []
+        groups = keys.groupby(keys).indices.items()
+        for (group, rows), color, marker in zip(groups, COLORS, MARKERS):
+            group_style = {"color": color, "marker": marker, "label": str(group)} | style
+            collections.append(ax.scatter(self.y_true[rows], values[rows], **group_style))
+        return collections
 
-    def _decorate(self, panel, name, limits):
-        panel.plot(limits, limits, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
-        panel.set(xlim=limits, ylim=limits, aspect="equal", box_aspect=1)
-        panel.locator_params(nbins=5)
-        what = (self.quantity or "value") + (f" ({self.unit})" if self.unit else "")
-        panel.set_xlabel(f"true {what}")
-        grid = panel.get_subplotspec()
+    def _label(self, ax, name, limits):
+        """Draw the diagonal; write the labels of the axes, the title and the errors."""
+        ax.plot(limits, limits, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
+        ax.set(xlim=limits, ylim=limits, aspect="equal", box_aspect=1)
+        ax.locator_params(nbins=5)
+        label = (self.quantity or "value") + (f" ({self.unit})" if self.unit else "")
+        ax.set_xlabel(f"true {label}")
+        grid = ax.get_subplotspec()
         if grid is None or grid.is_first_col():
-            panel.set_ylabel(f"predicted {what}")
+            ax.set_ylabel(f"predicted {label}")
         if len(self.y_pred) > 1 or name != "prediction":
-            panel.set_title(name, fontsize=11)
+            ax.set_title(name, fontsize=11)
         unit = f" {self.unit}" if self.unit else ""
         errors = self.errors_[name]
         text = f"MAE {errors['MAE']:#.3g}{unit}\nRMSE {errors['RMSE']:#.3g}{unit}\n"
         text += f"R² {errors['R2']:.3f}".replace("-", "−")
-        panel.text(
+        ax.text(
             0.04,
             0.96,
             text,
-            transform=panel.transAxes,
+            transform=ax.transAxes,
             va="top",
             fontsize=8.5,
             linespacing=1.35,
@@ -275,12 +275,13 @@ class ParityDisplay:
 
 
 def _values(values, name):
+    """Values as an array of one dimension, or a ValueError."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
-    missing = np.count_nonzero(~np.isfinite(values))
-    if missing:
-        raise ValueError(f"{name} has {missing} values that are not finite")
+    n_wrong = np.count_nonzero(~np.isfinite(values))
+    if n_wrong:
+        raise ValueError(f"{name} has {n_wrong} values that are not finite")
     if not len(values):
         raise ValueError(f"{name} is empty")
     return values
@@ -318,8 +319,8 @@ def _panels(ax, n_panels):
             layout="constrained",
             squeeze=False,
         )
-        for spare in axes.flat[n_panels:]:
-            figure.delaxes(spare)
+        for unused in axes.flat[n_panels:]:
+            figure.delaxes(unused)
         return axes.ravel()[:n_panels]
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) < n_panels:

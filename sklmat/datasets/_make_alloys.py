@@ -1,19 +1,28 @@
-"""Alloys generated offline, labelled by effective medium theory."""
+"""`make_alloys`: generated alloys, labelled by effective medium theory (EMT)."""
 
 import hashlib
 import json
-import os
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 
+from sklmat.compositions import fraction_column
+from sklmat.datasets._alloy_lattices import (
+    LATTICES,
+    arrange,
+    draw_counts,
+    repeats,
+    short_range_order,
+    template,
+)
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
-from sklmat.datasets._emt_alloys import LATTICES, METALS, elemental_references, make_alloy, repeats
+from sklmat.datasets._emt import METALS, elemental_references, relax
+from sklmat.files import replace_file
 
-#: Goes into the name of the cached file: raise it whenever the same parameters give other alloys.
+#: Part of the name of the cached file: raise it whenever the same parameters give other alloys.
 VERSION = 1
 
 #: Public target -> column of ``frame``.
@@ -173,14 +182,14 @@ def make_alloys(
     parameters = _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax)
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a finite number of eV/atom, 0 or more, got {noise!r}")
-    seed, fixed = _seed(random_state)
+    seed, is_fixed = _seed(random_state)
     parameters["random_state"] = seed
-    path = _path(parameters, data_home) if cache and fixed else None
-    arrays = _read(path) if path else None
+    path = _cache_path(parameters, data_home) if cache and is_fixed else None
+    arrays = _read_cache(path) if path else None
     if arrays is None:
         arrays = _generate(parameters, n_jobs, verbose)
         if path:
-            _write(arrays, path)
+            _write_cache(arrays, path)
     frame, relaxed, ideal = _tables(arrays, parameters["elements"])
     frame[TARGETS["formation_energy"]] += noise * arrays["noise"]
     return make_bunch(
@@ -195,7 +204,7 @@ def make_alloys(
 
 
 def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
-    """The parameters that decide on the alloys, in a form that JSON keeps."""
+    """Check the parameters on which the alloys depend; return them in a form that JSON stores."""
     for name, value in (("n_samples", n_samples), ("n_atoms", n_atoms)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
@@ -207,8 +216,8 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
     lattices = (lattice,) if isinstance(lattice, str) else tuple(lattice)
     if not lattices or not {*lattices} <= {*LATTICES}:
         raise ValueError(f"lattice must be 'fcc', 'bcc' or a sequence of them, got {lattice!r}")
-    for kind in lattices:
-        repeats(kind, n_atoms)
+    for name in lattices:
+        repeats(name, n_atoms)
     low, high = (order, order) if isinstance(order, Real) else order
     if not -1 <= low <= high <= 1:
         raise ValueError(f"order must be a number or a range between -1 and 1, got {order!r}")
@@ -225,7 +234,7 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
 
 
 def _seed(random_state):
-    """An integer seed, and whether it will be the same the next time."""
+    """An integer seed, and whether the next call with `random_state` gives the same one."""
     if isinstance(random_state, Integral) and random_state >= 0:
         return int(random_state), True
     from sklearn.utils import check_random_state
@@ -234,7 +243,7 @@ def _seed(random_state):
 
 
 def _generate(parameters, n_jobs, verbose):
-    """Make all alloys; one array per quantity."""
+    """Make all alloys; return one array for each quantity."""
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
@@ -251,8 +260,63 @@ def _generate(parameters, n_jobs, verbose):
     return {name: np.array([alloy[name] for alloy in alloys]) for name in alloys[0]}
 
 
-def _path(parameters, data_home):
-    """Where the alloys are kept: not in SKLMAT_DATA, which holds downloads and may be shared."""
+def make_alloy(seed, elements, lattice, n_atoms, order, fmax, references):
+    """Make, arrange and relax one alloy.
+
+    Parameters
+    ----------
+    seed : numpy SeedSequence
+    elements : tuple of str
+    lattice : tuple of str
+        One of them is drawn.
+    n_atoms : int
+    order : tuple of float
+        Range from which the order is drawn.
+    fmax : float
+        eV/Å
+    references : dict
+        What `elemental_references` returns.
+
+    Returns
+    -------
+    alloy : dict of arrays and numbers
+    """
+    rng = np.random.default_rng(seed)
+    chosen = lattice[rng.integers(len(lattice))]
+    counts = draw_counts(rng, len(elements), n_atoms)
+    order = rng.uniform(*order)
+    ideal, bonds = template(chosen, n_atoms)
+    species = arrange(rng, counts, bonds, order)
+    energies, volumes = np.array([references[element] for element in elements]).T
+    fractions = counts / n_atoms
+    ideal = ideal.copy()
+    ideal.set_chemical_symbols([elements[index] for index in species])
+    scale = (fractions @ volumes * n_atoms / ideal.get_volume()) ** (1 / 3)
+    ideal.set_cell(ideal.cell * scale, scale_atoms=True)
+    atoms = ideal.copy()
+    relaxed = relax(atoms, fmax)
+    displacement = atoms.get_scaled_positions(wrap=False) - ideal.get_scaled_positions(wrap=False)
+    displacement = (displacement - displacement.mean(axis=0)) @ atoms.cell.array
+    return {
+        "numbers": atoms.numbers,
+        "lattice": atoms.cell.array,
+        "coords": atoms.get_scaled_positions(wrap=False),
+        "ideal_lattice": ideal.cell.array,
+        "ideal_coords": ideal.get_scaled_positions(wrap=False),
+        "kind": chosen,
+        "order": order,
+        "short_range_order": short_range_order(species, bonds),
+        "formation_energy": relaxed["energy"] - fractions @ energies,
+        "relaxation_energy": relaxed["energy"] - relaxed["ideal_energy"],
+        "volume": relaxed["volume"],
+        "displacement": np.linalg.norm(displacement, axis=1).max(),
+        "force": relaxed["force"],
+        "noise": rng.standard_normal(),
+    }
+
+
+def _cache_path(parameters, data_home):
+    """Path of the cached file: not in SKLMAT_DATA, which holds downloads and may be shared."""
     import pooch
 
     home = Path(pooch.os_cache("sklmat")) if data_home is None else get_data_home(data_home)
@@ -260,29 +324,23 @@ def _path(parameters, data_home):
     return home / "alloys" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
 
 
-def _read(path):
-    """The alloys kept in a file, or None."""
+def _read_cache(path):
+    """The arrays of a cached file, or None."""
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except Exception as error:  # a damaged archive raises whatever its damage leads to
+    except Exception as error:  # a damaged archive can raise any exception
         warnings.warn(f"{path} cannot be read and is made anew: {error}", stacklevel=3)
         return None
 
 
-def _write(arrays, path):
-    """Keep the alloys, whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
+def _write_cache(arrays, path):
+    """Write the arrays to a cached file; warn when that is not possible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replace_file(path, make_folder=True) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
     except OSError as error:
         warnings.warn(
             f"the alloys are made, but cannot be kept for the next time ({error}): give a "
@@ -292,7 +350,7 @@ def _write(arrays, path):
 
 
 def _tables(arrays, elements):
-    """Frame, relaxed and ideal structures."""
+    """The frame, the relaxed and the ideal structures."""
     import pandas as pd
     from pymatgen.core import Element
 
@@ -302,7 +360,8 @@ def _tables(arrays, elements):
     relaxed = _structures(arrays["lattice"], species, arrays["coords"])
     ideal = _structures(arrays["ideal_lattice"], species, arrays["ideal_coords"])
     columns = {"formula": [structure.composition.reduced_formula for structure in relaxed]}
-    columns |= {f"x_{symbol}": (numbers == Element(symbol).Z).mean(axis=1) for symbol in elements}
+    for symbol in elements:
+        columns[fraction_column(symbol)] = (numbers == Element(symbol).Z).mean(axis=1)
     frame = pd.DataFrame(columns)
     frame.insert(1, "n_components", (frame.iloc[:, 1:] > 0).sum(axis=1))
     for name, column in COLUMNS.items():

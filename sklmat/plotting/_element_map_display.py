@@ -1,4 +1,4 @@
-"""A map of elemental vectors."""
+"""`ElementMapDisplay`: elemental vectors of a network in two dimensions."""
 
 import numpy as np
 import pandas as pd
@@ -6,19 +6,19 @@ import pandas as pd
 from sklmat.elements import element_symbols
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
 
-#: Area of a marker (points²) for a fraction of 0, and what a pure element has more.
-_SMALLEST, _GROWTH = 6, 90
-#: Fractions that the key of the marker sizes shows.
-_KEY = (0.1, 0.5, 0.9)
+#: Area of a marker (points²) for a fraction of 0, and its increase up to a fraction of 1.
+_MIN_AREA, _AREA_PER_FRACTION = 6, 90
+#: Fractions in the legend of the marker sizes.
+_LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
 
 
 class ElementMapDisplay:
     """A map of the elemental vectors of crystals: one point for each element in each crystal.
 
-    A network of the `ECNetRegressor` kind gives every element of a crystal a vector, which says
-    what the element is and in what surroundings it stands. The map shows their two main directions,
-    or a t-SNE. The points of an element share a marker and, unless `color` is given, a colour, and
-    its symbol stands at their median.
+    A network such as `ECNetRegressor` gives every element of a crystal a vector, which depends on
+    the element and on its surroundings. The map shows the first two principal components of these
+    vectors, or a t-SNE. The points of an element have the same marker and, unless `color` is given,
+    the same colour; its symbol is at their median.
 
     Make it with `from_estimator` or `from_vectors`; the constructor only stores.
 
@@ -104,12 +104,12 @@ class ElementMapDisplay:
         X : sequence of C structures, or CrystalGraphs
             The crystals. Vectors of rows the network was trained on know their targets.
         method : {"pca", "tsne"}, default="pca"
-            Principal components keep distances as well as two axes can. t-SNE shows who is next to
-            whom; the size of its clusters and the distances between them mean nothing.
+            Principal components keep distances as well as two axes can. t-SNE shows which points
+            are neighbours; the size of its clusters and the distances between them mean nothing.
         elements : sequence of str or None, default=None
-            Symbols of the elements to draw; the others have no part in the projection either. One
-            alone shows how its vector varies with the surroundings, where all together mostly show
-            that elements differ. None draws all.
+            Symbols of the elements to draw and to project. A single element shows how its vector
+            varies with the surroundings, whereas several mostly show that elements differ. None
+            draws all.
         color : array-like of shape (C,) or None, default=None
             Colours by a property of the crystals, such as the target or the phase. Strings, or up
             to seven different values, are drawn as groups with a legend; other numbers on a colour
@@ -142,7 +142,7 @@ class ElementMapDisplay:
             if len(color) != len(X):
                 raise ValueError(f"color has {len(color)} entries for {len(X)} crystals")
             color = _series(color)
-            is_grouping(color, "color")  # refuses, while entries still are crystals
+            is_grouping(color, "color")  # here, so that its errors count crystals
             color = color.iloc[crystal]
         return cls.from_vectors(
             vectors,
@@ -254,7 +254,7 @@ class ElementMapDisplay:
         self._write_symbols()
         self._label_axes()
         if self.fraction is not None and "s" not in scatter_kwargs:
-            self._write_key_of_sizes()
+            self._write_size_legend()
         return self
 
     def _scatter(self, colors, scatter_kwargs):
@@ -265,17 +265,19 @@ class ElementMapDisplay:
             "rasterized": len(self.points) > RASTERIZE_ABOVE,
             "zorder": 2,
         } | scatter_kwargs
-        for k, number in enumerate(np.unique(self.atomic_numbers)):
+        for index, number in enumerate(np.unique(self.atomic_numbers)):
             rows = self.atomic_numbers == number
-            # Past the last colour a marker meets another colour than the first time round.
-            own = {"marker": MARKERS[(k + k // len(COLORS)) % len(MARKERS)]}
-            own["s"] = 30 if self.fraction is None else _area(self.fraction[rows])
+            # The markers are shifted when colours repeat, so that no two elements look the same.
+            marker = MARKERS[(index + index // len(COLORS)) % len(MARKERS)]
+            size = 30 if self.fraction is None else _area(self.fraction[rows])
+            element_style = {"marker": marker, "s": size}
             if "color" not in style:
-                own["c"] = colors[rows]
-            points = self.ax_.scatter(*self.points[rows].T, **(own | style))
+                element_style["c"] = colors[rows]
+            points = self.ax_.scatter(*self.points[rows].T, **(element_style | style))
         return points
 
     def _scatter_on_scale(self, scatter_kwargs):
+        """Draw the points on a colour scale, and its bar."""
         from matplotlib.colors import Normalize
 
         values = np.asarray(self.color, dtype=float)
@@ -286,6 +288,7 @@ class ElementMapDisplay:
         bar.solids.set_alpha(1)
 
     def _write_symbols(self):
+        """Write the symbol of each element at the median of its points."""
         from matplotlib.patheffects import withStroke
 
         self.labels_ = {}
@@ -305,6 +308,7 @@ class ElementMapDisplay:
             )
 
     def _label_axes(self):
+        """Write the labels of the axes."""
         names = ["component 1", "component 2"]
         if self.method == "tsne":
             names = ["t-SNE 1", "t-SNE 2"]
@@ -312,16 +316,19 @@ class ElementMapDisplay:
         elif self.method == "pca":
             names = [f"principal {name}" for name in names]
             if self.explained_variance_ratio is not None:
-                parts = zip(names, self.explained_variance_ratio)
-                names = [f"{name} ({100 * part:.3g} % of the variance)" for name, part in parts]
+                ratios = zip(names, self.explained_variance_ratio)
+                names = [f"{name} ({100 * ratio:.3g} % of the variance)" for name, ratio in ratios]
         self.ax_.set(xlabel=names[0], ylabel=names[1])
 
-    def _write_key_of_sizes(self):
+    def _write_size_legend(self):
+        """Write the legend of the marker sizes."""
         from matplotlib.legend import Legend
 
-        dots = [_dot("0.5", f"{100 * part:.0f} %", np.sqrt(_area(part))) for part in _KEY]
-        handles = [_dot("none", "share of the atoms:"), *dots]
-        key = Legend(
+        handles = [_legend_marker("none", "share of the atoms:")]
+        for fraction in _LEGEND_FRACTIONS:
+            size = np.sqrt(_area(fraction))
+            handles.append(_legend_marker("0.5", f"{100 * fraction:.0f} %", size))
+        legend = Legend(
             self.ax_,
             handles,
             [handle.get_label() for handle in handles],
@@ -334,22 +341,23 @@ class ElementMapDisplay:
             handletextpad=0.1,
             columnspacing=1,
         )
-        # Not through Axes.legend, which has room for one: that is left to the groups.
-        self.ax_.add_artist(key)
-        key.set_clip_on(False)
+        # Axes.legend can make one legend only, which is that of the groups.
+        self.ax_.add_artist(legend)
+        legend.set_clip_on(False)
 
     def _write_legend(self, names):
-        dots = [_dot(color, str(name)) for name, color in zip(names, COLORS)]
+        """Write the legend of the groups."""
+        handles = [_legend_marker(color, str(name)) for name, color in zip(names, COLORS)]
         title = getattr(self.color, "name", None)
-        self.ax_.legend(handles=dots, title=title, loc="best", fontsize=8, frameon=False)
+        self.ax_.legend(handles=handles, title=title, loc="best", fontsize=8, frameon=False)
 
 
 def _area(fraction):
     """Area of a marker (points²)."""
-    return _SMALLEST + _GROWTH * fraction
+    return _MIN_AREA + _AREA_PER_FRACTION * fraction
 
 
-def _dot(color, label, size=6):
+def _legend_marker(color, label, size=6):
     """An entry of a legend."""
     from matplotlib.lines import Line2D
 
@@ -358,11 +366,12 @@ def _dot(color, label, size=6):
 
 
 def _series(color):
-    """Colours as a Series that is counted from zero and keeps its name."""
+    """Colours as a Series with the same name and the index 0, 1, 2, ..."""
     return pd.Series(color).reset_index(drop=True)
 
 
 def _check(vectors, atomic_numbers, fraction, color):
+    """Raise a ValueError when the arguments do not fit each other."""
     if vectors.ndim != 2 or vectors.shape[1] < 2:
         raise ValueError(f"vectors must be a table of two or more columns, not {vectors.shape}")
     given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color": color}
@@ -387,7 +396,7 @@ def _rows_of(elements, atomic_numbers):
 
 
 def _project(vectors, method, random_state):
-    """Two coordinates for each vector, and the part of the variance that each explains."""
+    """Two coordinates for each vector, and the fraction of the variance that each explains."""
     if len(vectors) < 3:
         raise ValueError(f"a map needs three vectors or more, not {len(vectors)}")
     if np.ptp(vectors, axis=0).max() <= 1e-6 * np.abs(vectors).max():

@@ -1,4 +1,4 @@
-"""Halide perovskites with four B sites: template crystals and DFT labels."""
+"""`fetch_halide_perovskites`: halide perovskites with four B sites and DFT labels."""
 
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files
@@ -12,7 +12,7 @@ TARGETS = {
     "band_gap": "band gap (eV)",
     "band_type": "direct or metallic",
 }
-#: Columns of the sheet -> ours.
+#: Column of the published sheet -> column of ``frame``.
 COLUMNS = {
     "Elements (A.B1.n1.B2.n2.B3.n3.B4.n4.X)": "name",
     "deltaH_decomposition (meV/atom)": TARGETS["decomposition_energy"],
@@ -116,7 +116,7 @@ def fetch_halide_perovskites(
     )
     frame = _read_table(table)
     structures = _fill_template(template, frame[SITES].to_numpy())
-    frame.insert(1, "formula", [s.composition.reduced_formula for s in structures])
+    frame.insert(1, "formula", [structure.composition.reduced_formula for structure in structures])
     multi = not isinstance(target, str)
     classes = {"target_names": list(CLASSES)} if target == "band_type" else {}
     return make_bunch(
@@ -147,7 +147,7 @@ def _fill_template(path, species):
     template = Structure.from_file(path)
     # Template order: four A, one of each B, twelve X.
     by_site = species[:, [0, 0, 0, 0, 1, 2, 3, 4, *[5] * 12]]
-    # Looked up once: making elements from 60,000 strings takes longer than all the rest.
+    # One Element per symbol: creating 60,000 of them would take longer than all the rest.
     element = {symbol: Element(symbol) for symbol in set(species.ravel())}
     return [
         Structure(template.lattice, [element[symbol] for symbol in row], template.frac_coords)

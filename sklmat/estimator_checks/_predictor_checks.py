@@ -1,4 +1,4 @@
-"""Checks that only regressors, only classifiers or only transformers have to pass."""
+"""Checks of predictions: of regressors, of classifiers, and of every estimator with a target."""
 
 import numpy as np
 import pandas as pd
@@ -6,16 +6,15 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from sklmat.estimator_checks._convention_checks import raised
-from sklmat.estimator_checks._toy_crystals import (
+from sklmat.estimator_checks._fit_and_compare import (
     assert_same,
     fitted,
-    is_table,
-    make_toy_crystals,
     output,
+    raised,
     seeded_clone,
     toy_data,
 )
+from sklmat.estimator_checks._toy_data import make_toy_crystals
 
 
 def check_target_refused(estimator):
@@ -31,8 +30,8 @@ def check_target_refused(estimator):
         new = seeded_clone(estimator)
         error = raised(lambda new=new, y=target: new.fit(X, y), ValueError, TypeError)
         assert error is not None, f"fit accepts {name}"
-        told = words is None or any(word in str(error).lower() for word in words.split("|"))
-        assert told, f"the error about {name} does not say so: {error}"
+        is_named = words is None or any(word in str(error).lower() for word in words.split("|"))
+        assert is_named, f"the error about {name} does not say so: {error}"
 
 
 def check_in_scikit_learn(estimator):
@@ -75,49 +74,51 @@ def check_regressor_targets(estimator):
 
 
 def check_constant_target(estimator):
-    """A target without any spread is no reason for NaN."""
+    """A constant target gives finite predictions."""
     X, y = toy_data(estimator)
     predicted = seeded_clone(estimator).fit(X, np.full_like(y, 3.0)).predict(X)
     assert np.isfinite(predicted).all(), "a constant target gives NaN or infinity"
 
 
 def check_target_units(estimator):
-    """Another unit or zero of the target changes the predictions in the same way."""
+    """Scaling and shifting the target scales and shifts the predictions."""
     model, X, y = fitted(estimator)
     scaled = seeded_clone(estimator).fit(X, 1000 * y - 5e4).predict(X)
     assert_same((scaled + 5e4) / 1000, model.predict(X), "y in another unit", exact=False)
 
 
 def check_classifier_labels(estimator):
-    """Labels of any kind come back as they are, and probabilities belong to them."""
+    """Predictions are labels of the type that was given, and probabilities belong to them."""
     X, names = make_toy_crystals(task="classification")
     bcc = names == "bcc"
-    kinds = {
+    targets = {
         "strings": names,
         "objects": names.astype(object),
         "bools": bcc,
         "integers": np.where(bcc, 7, -2),
         "list": names.tolist(),
     }
-    for kind, y in kinds.items():
-        _check_labels(seeded_clone(estimator).fit(X, y), X, np.asarray(y), kind)
+    for name, y in targets.items():
+        _check_labels(seeded_clone(estimator).fit(X, y), X, np.asarray(y), name)
     if get_tags(estimator).classifier_tags.multi_class:
         y = np.resize(["a", "b", "c"], len(X))
         _check_labels(seeded_clone(estimator).fit(X, y), X, y, "three classes")
 
 
-def _check_labels(model, X, y, kind):
-    np.testing.assert_array_equal(model.classes_, np.unique(y), err_msg=f"classes_ of {kind}")
+def _check_labels(model, X, y, name):
+    """Check classes, predictions and probabilities of a fitted classifier."""
+    np.testing.assert_array_equal(model.classes_, np.unique(y), err_msg=f"classes_ of {name}")
     predicted = model.predict(X)
-    assert predicted.shape == (len(X),), f"predictions of {kind} have shape {predicted.shape}"
-    assert set(predicted.tolist()) <= set(y.tolist()), f"{kind}: predicts {set(predicted)}"
+    assert predicted.shape == (len(X),), f"predictions of {name} have shape {predicted.shape}"
+    assert set(predicted.tolist()) <= set(y.tolist()), f"{name}: predicts {set(predicted)}"
     if hasattr(model, "predict_proba"):
-        odds = model.predict_proba(X)
-        assert odds.shape == (len(X), len(model.classes_)), f"predict_proba has {odds.shape}"
-        assert (odds >= 0).all(), f"negative probabilities for {kind}"
-        np.testing.assert_allclose(odds.sum(axis=1), 1, rtol=1e-6, err_msg=kind)
-        chosen = model.classes_[odds.argmax(axis=1)]
-        np.testing.assert_array_equal(predicted, chosen, err_msg="predict and predict_proba")
+        probabilities = model.predict_proba(X)
+        shape = probabilities.shape
+        assert shape == (len(X), len(model.classes_)), f"predict_proba has {shape}"
+        assert (probabilities >= 0).all(), f"negative probabilities for {name}"
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6, err_msg=name)
+        most_probable = model.classes_[probabilities.argmax(axis=1)]
+        np.testing.assert_array_equal(predicted, most_probable, err_msg="predict and predict_proba")
 
 
 def check_classifier_refuses(estimator):
@@ -127,35 +128,3 @@ def check_classifier_refuses(estimator):
         new = seeded_clone(estimator)
         error = raised(lambda new=new, y=target: new.fit(X, y), ValueError)
         assert error is not None, f"a classifier accepts {name}"
-
-
-def check_transformer(estimator):
-    """fit_transform is fit and transform, with one row per crystal."""
-    X, y = toy_data(estimator)
-    model = seeded_clone(estimator)
-    first = model.fit_transform(X, y)
-    assert len(first) == len(X), f"{len(first)} rows for {len(X)} crystals"
-    assert_same(model.transform(X), first, "transform after fit_transform")
-    assert_same(seeded_clone(estimator).fit(X, y).transform(X), first, "fit, then transform")
-    if is_table(first):
-        values = np.asarray(first)
-        assert values.ndim == 2, f"the table has shape {values.shape}"
-        assert np.isfinite(values.astype(float)).all(), "valid crystals give NaN"
-
-
-def check_column_names(estimator):
-    """Columns have distinct names that XGBoost takes, in whatever container."""
-    model, X, _ = fitted(estimator)
-    if not is_table(output(model, X)):
-        return
-    names = list(model.get_feature_names_out())
-    assert len(set(names)) == len(names), "two columns share a name"
-    assert all(isinstance(name, str) and name for name in names), "names are not strings"
-    wrong = [name for name in names if set(name) & set("[]<")]
-    assert not wrong, f"XGBoost refuses the names {wrong}"
-    frame = model.set_output(transform="pandas").transform(X)
-    assert isinstance(frame, pd.DataFrame), f'set_output("pandas") gives {type(frame)}'
-    assert list(frame.columns) == names, "columns differ from get_feature_names_out"
-    plain = model.set_output(transform="default").transform(X)
-    assert isinstance(plain, np.ndarray), f'set_output("default") gives {type(plain)}'
-    assert_same(plain, frame.to_numpy(), "pandas and default output")

@@ -1,16 +1,8 @@
-"""Which column of a table is what."""
-
-import numpy as np
-import pandas as pd
-
-from sklmat.compositions import SUM_TOLERANCE
+"""Columns of a table of predictions: the phase, the formation energy, and names with units."""
 
 PHASE = "phase"
 
-#: Words in the names of quantities that say nothing of stability.
-_NO_ENERGIES = ("moment", "magnet", "volume", "rmsd", "displacement", "relaxation")
-
-#: Names of targets in `sklmat.datasets`, and how a table writes them.
+#: Names of targets in `sklmat.datasets`, and the columns that hold them, with the unit.
 UNITS = {
     "formation_energy": "formation energy (eV/atom)",
     "mixing_energy": "mixing energy (eV/atom)",
@@ -21,42 +13,37 @@ UNITS = {
     "rmsd": "rmsd (Å)",
 }
 
-
-def fraction_columns(columns):
-    """The columns ``x_Fe``, ... among those given."""
-    return [name for name in columns if isinstance(name, str) and name.startswith("x_")]
-
-
-def fractions_of(x):
-    """Atomic fractions as a checked array."""
-    if isinstance(x, pd.DataFrame):
-        columns = fraction_columns(x.columns)
-        if not columns:
-            raise ValueError("the table has no columns of fractions: call them x_Fe, x_Ni, ...")
-        x = x[columns]
-    x = np.asarray(x, dtype=float)
-    if x.ndim not in (1, 2) or not x.shape[-1]:
-        raise ValueError(f"fractions must be a row or a table, got shape {x.shape}")
-    with np.errstate(invalid="ignore"):
-        wrong = ~((x >= 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) <= SUM_TOLERANCE))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"row {row} is no composition: {np.atleast_2d(x)[row]}; fractions must be 0 or "
-            f"more and add up to one (within {SUM_TOLERANCE})"
-        )
-    return x
+#: Words in the names of quantities that do not decide which phase is stable.
+_NO_ENERGIES = ("moment", "magnet", "volume", "rmsd", "displacement", "relaxation")
 
 
 def phase_column(table):
-    """Name of the column of phases."""
+    """Return the name of the column of phases, or raise a ValueError when there is none."""
     if PHASE not in table:
         raise ValueError(f"the table has no column {PHASE!r}: screen more than one phase")
     return PHASE
 
 
 def energy_column(columns, energy=None):
-    """The column of formation energies."""
+    """Find the column of formation energies.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns of a table.
+    energy : str or None, default=None
+        The column to use. None takes the one that is named as a formation energy.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        When there is no such column or more than one, or `energy` names a mixing energy or another
+        quantity that does not decide which phase is stable.
+    """
     columns = [str(name) for name in columns]
     if energy is None:
         found = [name for name in columns if is_formation_energy(name)]
@@ -82,6 +69,6 @@ def energy_column(columns, energy=None):
 
 
 def is_formation_energy(name):
-    """Whether a column is called formation energy, in one of the usual ways."""
+    """Whether a column is named as a formation energy, in one of the usual ways."""
     name = name.lower().replace("_", " ")
     return name.startswith(("formation energy", "eform"))

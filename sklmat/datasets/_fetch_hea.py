@@ -1,4 +1,4 @@
-"""Fe-Ni-Co-Cr-Mn-Pd high-entropy alloys: relaxed cells and DFT labels."""
+"""`fetch_hea`: Fe-Ni-Co-Cr-Mn-Pd high-entropy alloys, relaxed cells and DFT labels."""
 
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files, registry
@@ -27,7 +27,7 @@ OTHER_COLUMNS = {
 }
 
 #: Energies of the elements (eV/atom) in the lattice of the alloy, to which mixing energies refer:
-#: what Etot - Emix gives over the rows that agree with each other (spread 3e-6 eV/atom).
+#: fitted to Etot - Emix of the rows that agree with each other (spread 3e-6 eV/atom).
 MIXING_REFERENCES = {
     "bcc": {
         "Cr": -9.508306,
@@ -50,7 +50,7 @@ MIXING_REFERENCES = {
 ENERGY_TOLERANCE = 1e-3
 MOMENT_TOLERANCE = 0.01
 
-#: Files whose species line names a wrong element, and the line that is right. In FeCrMn_sqsbcc
+#: Files whose species line names a wrong element, and the correct line. In FeCrMn_sqsbcc
 #: ("Fe Mn Mn", 12 atoms each) the third one is chromium: its distances to iron are shorter and its
 #: site volumes more spread than those of the second, as for Cr against Mn in bcc Fe2CrMn, FeCr2Mn
 #: and FeCrMn2, and the fcc cell of the same alloy lists Fe, Mn, Cr.
@@ -62,7 +62,7 @@ SPECIES = {
 CONTRADICTORY_ENERGY = "FeCrPd_sqsbcc"
 SWAPPED_PAIR = ("Fe33Ni33Co33Cr28Mn33_sqsfcc", "Fe33Ni33Co33Cr28Mn33_sqsbcc")
 
-#: Flag column -> what is wrong.
+#: Flag column -> description of the error.
 ISSUES = {
     "wrong species line": "the species line of the file contradicts the name",
     "wrong mixing energy": "mixing energy contradicts total energy",
@@ -72,7 +72,7 @@ ISSUES = {
     "volume differs from cell": "volume label and relaxed cell differ by more than 0.3 %",
     "wrong magnetization": "magnetization in emu/g contradicts the moment of the cell",
 }
-#: Flag column -> what ``corrected=True`` does about it.
+#: Flag column -> description of the correction with ``corrected=True``.
 CORRECTIONS = {
     "wrong species line": "species of the name",
     "wrong mixing energy": "mixing energy recomputed from total energy",
@@ -220,18 +220,19 @@ def _composition(name):
 
 
 def _key(name):
-    """What identifies an alloy however its elements are ordered: atom fractions and phase."""
+    """Phase and atom fractions, which identify an alloy whatever the order of its elements is."""
     composition, phase = _composition(name)
     fractions = composition.fractional_composition.get_el_amt_dict()
-    return phase, frozenset((element, round(x, 6)) for element, x in fractions.items())
+    rounded = {(element, round(fraction, 6)) for element, fraction in fractions.items()}
+    return phase, frozenset(rounded)
 
 
 def _read_table(path, cells):
-    """The published table in our column names, and the index in `cells` of each row's file."""
+    """The published table with the columns of ``frame``, and each row's number in `cells`."""
     import pandas as pd
 
     table = pd.read_csv(path)
-    by_key = {_key(_cell_name(cell)): i for i, cell in enumerate(cells)}
+    by_key = {_key(_cell_name(cell)): number for number, cell in enumerate(cells)}
     rows = [by_key[_key(name)] for name in table["structures"]]
     compositions = [_composition(name)[0] for name in table["structures"]]
     columns = {
@@ -240,8 +241,8 @@ def _read_table(path, cells):
         "n_components": [len(composition) for composition in compositions],
         "formula": [composition.reduced_formula for composition in compositions],
     }
-    columns |= {ours: table[theirs] for ours, theirs in TARGETS.values()}
-    columns |= {ours: table[theirs] for ours, theirs in OTHER_COLUMNS.items()}
+    columns |= {column: table[published] for column, published in TARGETS.values()}
+    columns |= {column: table[published] for column, published in OTHER_COLUMNS.items()}
     columns["file"] = [cells[row] for row in rows]
     return pd.DataFrame(columns), rows
 
@@ -251,7 +252,7 @@ def _cell_name(path):
 
 
 def _read_cell(path, corrected):
-    """Read a POSCAR, with the species line that is right when `corrected`."""
+    """Read a POSCAR; replace a wrong species line when `corrected`."""
     from pymatgen.io.vasp import Poscar
 
     text = path.read_text("utf-8")
@@ -263,7 +264,7 @@ def _read_cell(path, corrected):
 
 
 def _flag(frame, structures, corrected):
-    """Add to `frame` what is wrong with each row and, when `corrected`, put it right."""
+    """Add flags and descriptions of the errors to `frame`; correct them when `corrected`."""
     compositions = [_composition(name)[0] for name in frame["name"]]
     mixing = frame[TOTAL] - _mixing_reference(compositions, frame["phase"])
     moment = frame["magnetic moment of the cell (μB)"] / frame["n_atoms"]
@@ -286,24 +287,26 @@ def _flag(frame, structures, corrected):
         frame[MOMENT] = moment
     for flag, values in flags.items():
         frame[flag] = values.to_numpy(dtype=bool)
-    frame["issues"] = [_words(row, ISSUES) for _, row in frame.iterrows()]
+    frame["issues"] = [_describe(row, ISSUES) for _, row in frame.iterrows()]
     frame["correction"] = [
-        _words(row, CORRECTIONS) if corrected else "" for _, row in frame.iterrows()
+        _describe(row, CORRECTIONS) if corrected else "" for _, row in frame.iterrows()
     ]
 
 
 def _mixing_reference(compositions, phases):
-    """Energy (eV/atom) of the unmixed elements in the lattice of each alloy."""
-    return [
-        sum(x * MIXING_REFERENCES[phase][element] for element, x in c.as_dict().items())
-        / c.num_atoms
-        for c, phase in zip(compositions, phases)
-    ]
+    """Energy (eV/atom) of the pure elements in the lattice of each alloy."""
+    references = []
+    for composition, phase in zip(compositions, phases):
+        energies = MIXING_REFERENCES[phase]
+        amounts = composition.as_dict().items()
+        total = sum(amount * energies[element] for element, amount in amounts)
+        references.append(total / composition.num_atoms)
+    return references
 
 
-def _words(row, meanings):
-    """What the flags of a row say, in words."""
-    flags = [flag for flag in meanings if row[flag]]
-    if row["contradictory energies"] and meanings is CORRECTIONS:
+def _describe(row, descriptions):
+    """Join the descriptions of the flags of a row."""
+    flags = [flag for flag in descriptions if row[flag]]
+    if row["contradictory energies"] and descriptions is CORRECTIONS:
         flags.remove("wrong mixing energy")
-    return "; ".join(meanings[flag] for flag in flags)
+    return "; ".join(descriptions[flag] for flag in flags)

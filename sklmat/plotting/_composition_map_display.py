@@ -1,24 +1,31 @@
-"""Maps of what a model predicts over compositions."""
+"""`CompositionMapDisplay`: ternary, quaternary and quinary maps of predictions."""
 
 import numpy as np
 import pandas as pd
 
-from sklmat.plotting._simplex import (
+from sklmat.compositions import element_of_column, fraction_column, fraction_columns
+from sklmat.plotting._ternary_axes import (
     TRIANGLE,
+    connected_regions,
     draw_frame,
     draw_scales,
-    innermost,
-    pieces,
+    innermost_point,
     polygon,
     project,
     triangulate,
 )
-from sklmat.plotting._ternary_cuts import TOLERANCE, Cut, cut_points, cuts_of, title_of, write_name
-from sklmat.screening import composition_grid, screen, stable_phase
-from sklmat.screening._columns import PHASE, energy_column, fraction_columns
+from sklmat.plotting._ternary_cuts import (
+    TOLERANCE,
+    TernaryCut,
+    cut_points,
+    held_title,
+    list_cuts,
+    write_phase,
+)
+from sklmat.screening import PHASE, composition_grid, energy_column, screen, stable_phase
 
-_HALF = {"colors": "k", "linewidths": 1.4, "linestyles": "dashed", "zorder": 3}
-_DOT = {
+_MAJORITY_LINE = {"colors": "k", "linewidths": 1.4, "linestyles": "dashed", "zorder": 3}
+_EQUIMOLAR_MARKER = {
     "linestyle": "",
     "marker": "o",
     "markersize": 4.5,
@@ -28,20 +35,20 @@ _DOT = {
 }
 #: Levels and ticks are multiples of these.
 _STEPS = [1, 2, 2.5, 5, 10]
-#: Hexagons of the pentagon.
-_CELLS = {"gridsize": 25, "extent": (-1, 1, -1, 1)}
+#: Hexagonal bins of the pentagon.
+_HEXAGONS = {"gridsize": 25, "extent": (-1, 1, -1, 1)}
 
 
 class CompositionMapDisplay:
     """A property over compositions, with the boundary between the phases.
 
     With three elements the map is the ternary triangle; others can be held at fixed fractions
-    (a cut). With four or five it is an overview: a triangle for each three elements, through the
-    equimolar alloy unless told otherwise, and of five a pentagon besides, in which every
-    composition lies at the mean of the corners, weighted by its fractions.
+    (a cut). With four or five it is an overview: a triangle for each three elements, which contains
+    the equimolar alloy unless `held` is given, and for five elements also a pentagon, in which
+    every composition is at the mean of the corners, weighted by its fractions.
 
-    At each composition the property is that of the phase with the lowest formation energy, and
-    black lines are where two phases have the same.
+    At each composition the property is that of the phase with the lowest formation energy. Black
+    lines are where two phases have the same energy.
 
     Make it with `from_estimator` or `from_predictions`; the constructor only stores.
 
@@ -154,14 +161,13 @@ class CompositionMapDisplay:
             As `screen`, and when there are not three to five elements, or too much is held.
         """
         elements = list(elements)
-        cuts = cuts_of(elements, held)
         settings = {"phases": phases, "targets": targets}
-        points = [cut_points(corners, others, step) for corners, others in cuts]
-        # Triangles meet: what they share, but for rounding, is predicted once.
+        points = [cut_points(*cut, step) for cut in list_cuts(elements, held)]
+        # Triangles have compositions in common, which are predicted once.
         points = pd.concat(points, ignore_index=True).fillna(0.0)
         points = points[~points.round(9).duplicated()]
         table = screen(model, points, **settings)
-        names = [n for n in table if n not in (PHASE, *fraction_columns(table))]
+        names = _prediction_names(table)
         energy = energy or (names[0] if len(names) == 1 else None)
         overview = None
         if len(elements) == 5 and overview_step is not None:
@@ -206,16 +212,19 @@ class CompositionMapDisplay:
             to five elements.
         """
         if elements is None:
-            symbols = [name.removeprefix("x_") for name in fraction_columns(table)]
-            there = [s for s in symbols if table[f"x_{s}"].abs().max() > TOLERANCE]
-            elements = [s for s in there if not (isinstance(held, dict) and s in held)]
+            columns = fraction_columns(table)
+            present = [name for name in columns if table[name].abs().max() > TOLERANCE]
+            symbols = [element_of_column(name) or name.removeprefix("x_") for name in present]
+            constant = held if isinstance(held, dict) else {}
+            elements = [symbol for symbol in symbols if symbol not in constant]
         elements = list(elements)
         overview = table if len(elements) == 5 else None
         return cls._of_tables(table, column, elements, held, energy, overview, ax, contour_kwargs)
 
     @classmethod
     def _of_tables(cls, table, column, elements, held, energy, overview, ax, contour_kwargs):
-        names = [n for n in table if n not in (PHASE, *fraction_columns(table))]
+        """Choose the columns, and draw."""
+        names = _prediction_names(table)
         if column is None:
             column = names[0] if len(names) == 1 else energy_column(names)
         if column not in names:
@@ -250,14 +259,14 @@ class CompositionMapDisplay:
             Itself.
         """
         cuts = [
-            (corners, others, Cut(self, corners, others))
-            for corners, others in cuts_of(self.elements, self.held)
+            (corners, held, TernaryCut(self, corners, held))
+            for corners, held in list_cuts(self.elements, self.held)
         ]
         overview = self._stable_overview()
-        shown = [cut.shown for *_, cut in cuts]
+        values = [cut.stable_values for *_, cut in cuts]
         if overview is not None:
-            shown.append(self._means(overview))
-        style = self._style(np.concatenate(shown), contour_kwargs)
+            values.append(self._hexagon_means(overview))
+        style = self._style(np.concatenate(values), contour_kwargs)
         if len(cuts) == 1:
             self._plot_ternary(*cuts[0], ax, style)
         else:
@@ -268,143 +277,172 @@ class CompositionMapDisplay:
         return self
 
     def _stable_overview(self):
-        """The rows that the pentagon is made of, one for each composition."""
+        """The rows that the pentagon shows, one for each composition."""
         if self.overview is None:
             return None
-        rows = self.overview[[f"x_{s}" for s in self.elements]].sum(axis=1) - 1
-        table = self.overview[np.abs(rows) < TOLERANCE]
+        difference = self.overview[self._fraction_columns()].sum(axis=1) - 1
+        table = self.overview[np.abs(difference) < TOLERANCE]
         return table if self.energy is None else stable_phase(table, energy=self.energy)
 
-    def _means(self, overview):
-        """What the cells of the pentagon will show, which the levels have to cover."""
+    def _fraction_columns(self):
+        """Columns of the elements that vary."""
+        return [fraction_column(symbol) for symbol in self.elements]
+
+    def _hexagon_means(self, overview):
+        """Means in the hexagons of the pentagon, which the levels must include."""
         from matplotlib.figure import Figure
 
-        places = project(overview[[f"x_{s}" for s in self.elements]].to_numpy(), polygon(5))
+        points = project(overview[self._fraction_columns()].to_numpy(), polygon(5))
         values = overview[self.column].to_numpy(dtype=float)
-        return Figure().add_subplot().hexbin(*places.T, C=values, **_CELLS).get_array()
+        return Figure().add_subplot().hexbin(*points.T, C=values, **_HEXAGONS).get_array()
 
-    def _style(self, shown, contour_kwargs):
-        """Levels and colours for all maps."""
+    def _style(self, values, contour_kwargs):
+        """Levels and colours for all maps, which show these values."""
         import matplotlib.pyplot as plt
         from matplotlib.colors import BoundaryNorm
         from matplotlib.ticker import MaxNLocator
 
         style = {"cmap": "viridis", "levels": 20} | contour_kwargs
-        low, high = shown.min(), shown.max()
+        low, high = values.min(), values.max()
         if np.ndim(style["levels"]) == 0:
             if high - low <= 1e-9 * max(abs(low), abs(high)):
                 low, high = low - 0.5, high + 0.5
             ticks = MaxNLocator(style["levels"], steps=_STEPS).tick_values(low, high)
             inside = (ticks > low) & (ticks < high)
-            # One on either side of what is inside, and no empty colours beyond.
+            # The levels inside and one more on either side: the others would be empty.
             style["levels"] = ticks[np.convolve(inside, [1, 1, 1], "same") > 0]
         levels = style["levels"] = np.asarray(style["levels"], dtype=float)
         style.setdefault("norm", BoundaryNorm(levels, plt.get_cmap(style["cmap"]).N))
-        beyond = {(True, True): "both", (True, False): "min", (False, True): "max"}
-        self._extend = beyond.get((bool(low < levels[0]), bool(high > levels[-1])), "neither")
-        # Next to a boundary the unstable side of a phase may be out of range; that leaves no gap.
+        extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
+        self._extend = extend.get((bool(low < levels[0]), bool(high > levels[-1])), "neither")
+        # Contours continue on the unstable side of a boundary, where values can be out of range.
         return style | {"extend": "both"}
 
     def _add_colorbar(self, ax, style, **settings):
         from matplotlib.cm import ScalarMappable
 
-        scale = ScalarMappable(style["norm"], style["cmap"])
-        bar = ax.figure.colorbar(scale, cax=ax, extend=self._extend, **settings)
-        bar.set_label(self.column)
-        self.colorbar_ = bar
+        mappable = ScalarMappable(style["norm"], style["cmap"])
+        self.colorbar_ = ax.figure.colorbar(mappable, cax=ax, extend=self._extend, **settings)
+        self.colorbar_.set_label(self.column)
 
-    def _plot_ternary(self, corners, others, cut, ax, style):
+    def _plot_ternary(self, corners, held, cut, ax, style):
+        """Draw one triangle with scales."""
         if ax is None:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(6.2, 5.0), layout="constrained")
         cut.draw(ax, style, fontsize=11)
         draw_frame(ax, TRIANGLE, corners, fontsize=13)
-        draw_scales(ax, corners, 1 - sum(others.values()))
-        if any(others.values()):
-            ax.set_title(title_of(others), fontsize=11, pad=22)
+        draw_scales(ax, corners, 1 - sum(held.values()))
+        if any(held.values()):
+            ax.set_title(held_title(held), fontsize=11, pad=22)
         self._add_colorbar(ax.inset_axes([1.02, 0.12, 0.035, 0.72]), style)
         self.axes_ = np.array([ax])
 
     def _plot_overview(self, cuts, overview, style):
-        import matplotlib.pyplot as plt
-        from matplotlib.ticker import MaxNLocator
-
-        n = len(self.elements)
-        rows = {4: 2, 5: 4}[n]
-        figure = plt.figure(figsize=(2.75 * rows + (n == 4), 2.6 * rows), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.04)
-        grid = figure.add_gridspec(
-            rows, rows + (n == 4), width_ratios=[1] * rows + [0.12] * (n == 4)
-        )
-        places = [(r, c) for r in range(rows) for c in range(rows if n == 4 else r + 1)]
-        axes = [figure.add_subplot(grid[place]) for place in places]
-        equimolar = self.held is None or np.isclose(self.held, 1 / n)
-        avoid = TRIANGLE.mean(axis=0) if equimolar else None
-        for ax, (corners, others, cut) in zip(axes, cuts):
-            cut.draw(ax, style, fontsize=8.5, avoid=avoid)
-            draw_frame(ax, TRIANGLE, corners, fontsize=9.5)
-            ax.set_title(title_of(others), fontsize=9, pad=18, color="0.25")
-            if equimolar:
-                ax.plot(*TRIANGLE.mean(axis=0), **_DOT)
-        if n == 4:
+        """Draw a triangle for each three elements, and of five elements the pentagon."""
+        n_elements = len(self.elements)
+        is_equimolar = self.held is None or np.isclose(self.held, 1 / n_elements)
+        figure, grid, cells = _overview_grid(n_elements)
+        axes = [figure.add_subplot(grid[cell]) for cell in cells]
+        self._plot_triangles(axes, cuts, is_equimolar, style)
+        if n_elements == 4:
             self._add_colorbar(figure.add_subplot(grid[:, -1]), style)
         else:
-            beside = figure.add_subplot(grid[2, 3])
-            beside.axis("off")
-            bar = beside.inset_axes([0.0, 0.55, 1.0, 0.1])
-            ticks = MaxNLocator(5, steps=_STEPS)
-            self._add_colorbar(bar, style, orientation="horizontal", ticks=ticks)
+            self._plot_legend(figure.add_subplot(grid[2, 3]), is_equimolar, overview, style)
             if overview is not None:
                 axes.append(figure.add_subplot(grid[:2, 2:]))
                 self._plot_polygon(axes[-1], overview, style)
-            _write_key(beside, equimolar, self.energy is not None, overview is not None)
         self.axes_ = np.array(axes)
 
+    def _plot_triangles(self, axes, cuts, is_equimolar, style):
+        """Draw the triangles of an overview."""
+        centre = TRIANGLE.mean(axis=0)
+        for ax, (corners, held, cut) in zip(axes, cuts):
+            cut.draw(ax, style, fontsize=8.5, avoid=centre if is_equimolar else None)
+            draw_frame(ax, TRIANGLE, corners, fontsize=9.5)
+            ax.set_title(held_title(held), fontsize=9, pad=18, color="0.25")
+            if is_equimolar:
+                ax.plot(*centre, **_EQUIMOLAR_MARKER)
+
+    def _plot_legend(self, ax, is_equimolar, overview, style):
+        """Draw the colour bar and the legend of an overview of five elements."""
+        from matplotlib.ticker import MaxNLocator
+
+        ax.axis("off")
+        bar = ax.inset_axes([0.0, 0.55, 1.0, 0.1])
+        ticks = MaxNLocator(5, steps=_STEPS)
+        self._add_colorbar(bar, style, orientation="horizontal", ticks=ticks)
+        _write_legend(ax, is_equimolar, self.energy is not None, overview is not None)
+
     def _plot_polygon(self, ax, table, style):
-        """All compositions, each at the mean of the corners."""
+        """Draw all compositions, each at the mean of the corners."""
         corners = polygon(len(self.elements))
-        places = project(table[[f"x_{s}" for s in self.elements]].to_numpy(), corners)
+        points = project(table[self._fraction_columns()].to_numpy(), corners)
         (frame,) = ax.fill(*corners.T, facecolor="none")
         values = table[self.column].to_numpy()
         colors = {"cmap": style["cmap"], "norm": style["norm"]}
-        filled = ax.hexbin(*places.T, C=values, linewidths=0.2, zorder=1, **colors, **_CELLS)
-        filled.set_clip_path(frame)
+        hexagons = ax.hexbin(*points.T, C=values, linewidths=0.2, zorder=1, **colors, **_HEXAGONS)
+        hexagons.set_clip_path(frame)
         if self.energy is not None:
             phases = table[PHASE].unique()
             for phase in phases:
-                share = (table[PHASE] == phase).to_numpy(dtype=float)
-                counts = ax.hexbin(*places.T, C=share, visible=False, **_CELLS)
-                # Of two phases both have the same line: dashes drawn twice are no dashes.
+                is_phase = (table[PHASE] == phase).to_numpy(dtype=float)
+                fractions = ax.hexbin(*points.T, C=is_phase, visible=False, **_HEXAGONS)
+                # Two phases have the same line, and dashes that are drawn twice look solid.
                 has_line = len(phases) > 2 or phase == phases[0]
-                self._draw_majority(ax, phase, counts, corners, frame if has_line else None)
-                counts.remove()
+                _draw_majority(ax, phase, fractions, corners, frame if has_line else None)
+                fractions.remove()
         draw_frame(ax, corners, self.elements, fontsize=12)
         ax.set_title("all alloys, averaged where they coincide", fontsize=10, pad=26)
 
-    def _draw_majority(self, ax, phase, counts, corners, frame):
-        """Where more than half of the alloys that coincide are of a phase."""
-        centres, share = counts.get_offsets(), counts.get_array()
-        triangles = triangulate(centres)
-        if frame is not None and share.min() < 0.5 < share.max():
-            line = ax.tricontour(triangles, share, levels=[0.5], **_HALF)
-            line.set_clip_path(frame)
-        for inside in pieces(triangles, share > 0.5):
-            write_name(ax, innermost(centres, inside, corners), phase, fontsize=10)
+
+def _prediction_names(table):
+    """Columns that are neither fractions nor the phase."""
+    return [name for name in table if name not in (PHASE, *fraction_columns(table))]
 
 
-def _write_key(ax, equimolar, has_phases, has_overview):
-    """Say what the lines and the dot of an overview are."""
+def _overview_grid(n_elements):
+    """A figure, its grid, and the cells of the grid that show triangles."""
+    import matplotlib.pyplot as plt
+
+    n_rows = {4: 2, 5: 4}[n_elements]
+    has_bar = n_elements == 4
+    figure = plt.figure(figsize=(2.75 * n_rows + has_bar, 2.6 * n_rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.04)
+    widths = [1] * n_rows + [0.12] * has_bar
+    grid = figure.add_gridspec(n_rows, len(widths), width_ratios=widths)
+    cells = [
+        (row, column)
+        for row in range(n_rows)
+        for column in range(n_rows if n_elements == 4 else row + 1)
+    ]
+    return figure, grid, cells
+
+
+def _draw_majority(ax, phase, fractions, corners, frame):
+    """Draw where more than half of the alloys in a hexagon are of a phase."""
+    centres, fraction = fractions.get_offsets(), fractions.get_array()
+    triangles = triangulate(centres)
+    if frame is not None and fraction.min() < 0.5 < fraction.max():
+        line = ax.tricontour(triangles, fraction, levels=[0.5], **_MAJORITY_LINE)
+        line.set_clip_path(frame)
+    for inside in connected_regions(triangles, fraction > 0.5):
+        write_phase(ax, innermost_point(centres, inside, corners), phase, fontsize=10)
+
+
+def _write_legend(ax, is_equimolar, has_phases, has_overview):
+    """Write the legend of the lines and the marker of an overview."""
     from matplotlib.lines import Line2D
 
     handles = []
     if has_phases:
         handles.append(Line2D([], [], color="k", linewidth=1.6, label="phase boundary"))
     if has_phases and has_overview:
-        half = {"color": "k", "linewidth": 1.4, "linestyle": "--"}
-        handles.append(Line2D([], [], label="half of those that coincide", **half))
-    if equimolar:
-        handles.append(Line2D([], [], label="equimolar alloy", **_DOT))
+        dashed = {"color": "k", "linewidth": 1.4, "linestyle": "--"}
+        handles.append(Line2D([], [], label="half of those that coincide", **dashed))
+    if is_equimolar:
+        handles.append(Line2D([], [], label="equimolar alloy", **_EQUIMOLAR_MARKER))
     if handles:
         ax.legend(
             handles=handles,

@@ -1,4 +1,4 @@
-"""Mixed-halide perovskites with labels of a quantum-mechanical method, shipped as one file."""
+"""`load_mixed_halide_perovskites`: crystals with labels of GFN1-xTB, from a file of the package."""
 
 from importlib.resources import files
 from math import comb
@@ -6,13 +6,13 @@ from math import comb
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._mixed_halides import (
+from sklmat.datasets._make_mixed_halides import (
     class_names,
     describe_arrangements,
     make_structures,
     upper_class,
 )
-from sklmat.datasets._mixed_halides_orbits import supercell
+from sklmat.datasets._mixed_halide_arrangements import supercell
 
 FILE = "mixed_halides_xtb.npz"
 
@@ -143,8 +143,8 @@ def load_mixed_halide_perovskites(target="efficiency_class", *, return_X_y=False
     cell = supercell(tuple(arrays["supercell"].tolist()))
     masks = arrays["arrangement"].astype(np.int64)
     multiplicities = arrays["multiplicity"].astype(np.int64)
-    moves = arrays["displacements"] * arrays["resolution"]
-    columns = describe_arrangements(cell, masks, multiplicities, moves)
+    displacements = arrays["displacements"] * arrays["resolution"]
+    columns = describe_arrangements(cell, masks, multiplicities, displacements)
     mixing = mixing_energy(columns["x"], arrays["energy"] / cell.n_cells)
     reference = random_alloy(columns["x"], mixing, _weights(cell, masks, multiplicities))
     columns |= {
@@ -159,19 +159,19 @@ def load_mixed_halide_perovskites(target="efficiency_class", *, return_X_y=False
     frame[TARGETS["efficiency_class"]] = upper_class(frame[TARGETS["efficiency"]])
     frame[TARGETS["ordering_class"]] = upper_class(frame[TARGETS["ordering_energy"]])
     return make_bunch(
-        make_structures(cell, masks, moves),
+        make_structures(cell, masks, displacements),
         frame,
         {name: TARGETS[name] for name in names},
         multi=not isinstance(target, str),
         descr=_describe(frame, arrays["method"].item()),
         return_X_y=return_X_y,
-        ideal=make_structures(cell, masks, np.zeros_like(moves)),
+        ideal=make_structures(cell, masks, np.zeros_like(displacements)),
         **class_names(target, CLASSES),
     )
 
 
 def mixing_energy(x, energies):
-    """Energy less that of the parents (eV per formula unit); the rows contain both."""
+    """Energy minus that of the parents (eV per formula unit), both of which are among the rows."""
     bromide, iodide = energies[x == 0].item(), energies[x == 3].item()
     return energies - (1 - x / 3) * bromide - x / 3 * iodide
 
@@ -179,8 +179,8 @@ def mixing_energy(x, energies):
 def random_alloy(x, mixing, weights):
     """Mixing energy of random alloys: a weighted fit of x (3 - x) (c0 + c1 x + c2 x² + c3 x³)."""
     terms = (x * (3 - x))[:, None] * x[:, None] ** np.arange(4)
-    root = np.sqrt(weights)
-    coefficients = np.linalg.lstsq(terms * root[:, None], mixing * root, rcond=None)[0]
+    scale = np.sqrt(weights)
+    coefficients = np.linalg.lstsq(terms * scale[:, None], mixing * scale, rcond=None)[0]
     return terms @ coefficients
 
 
@@ -190,16 +190,16 @@ def _describe(frame, method):
 
 
 def _weights(cell, masks, multiplicities):
-    """How much each row stands for: every number of iodines counts the same.
+    """Weight of each row, such that the weights of each number of iodines sum to one.
 
-    Where all arrangements are there, each counts by its multiplicity. Where they are samples, they
-    have been drawn in proportion to it, and count alike.
+    Where all arrangements are present, weights are proportional to the multiplicities. Samples were
+    drawn with probabilities proportional to them, so that their weights are equal.
     """
     n_iodine = np.bitwise_count(masks).astype(int)
     weights = np.empty(len(masks))
     for number in np.unique(n_iodine):
         rows = n_iodine == number
         complete = multiplicities[rows].sum() == comb(cell.n_sites, int(number))
-        share = multiplicities[rows] if complete else np.ones(rows.sum())
-        weights[rows] = share / share.sum()
+        weight = multiplicities[rows] if complete else np.ones(rows.sum())
+        weights[rows] = weight / weight.sum()
     return weights

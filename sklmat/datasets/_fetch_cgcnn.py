@@ -1,4 +1,4 @@
-"""What the original CGCNN publishes: sample crystals, element table, trained networks."""
+"""`fetch_cgcnn_sample`, `..._atom_init`, `..._checkpoint`: files of the original CGCNN."""
 
 import warnings
 
@@ -87,8 +87,8 @@ def fetch_cgcnn_sample(
     files = dict(zip(paths, fetch_files(paths, data_home, **options)))
     table = pd.read_csv(files[f"{folder}/id_prop.csv"], names=["id", column], dtype={"id": str})
     structures = [_read_cif(files[f"{folder}/{name}.cif"]) for name in table["id"]]
-    table.insert(1, "formula", [s.composition.reduced_formula for s in structures])
-    table.insert(2, "n_atoms", [len(s) for s in structures])
+    table.insert(1, "formula", [structure.composition.reduced_formula for structure in structures])
+    table.insert(2, "n_atoms", [len(structure) for structure in structures])
     return make_bunch(
         structures,
         table,
@@ -175,8 +175,12 @@ def fetch_cgcnn_checkpoint(name, *, data_home=None, download_if_missing=True, ve
     """
     path = CHECKPOINT.format(name)
     if path not in registry():
-        before, after = CHECKPOINT.split("{}")
-        known = [p[len(before) : -len(after)] for p in registry() if p.startswith(before)]
+        folder, suffix = CHECKPOINT.split("{}")
+        known = [
+            path.removeprefix(folder).removesuffix(suffix)
+            for path in registry()
+            if path.startswith(folder)
+        ]
         raise ValueError(f"no checkpoint {name!r}; choose from {', '.join(known)}")
     options = {"download_if_missing": download_if_missing, "verbose": verbose}
     return fetch_files([path], data_home, **options)[0]
@@ -186,6 +190,6 @@ def _read_cif(path):
     from pymatgen.core import Structure
 
     with warnings.catch_warnings():
-        # Thirds are written with four digits in some files; pymatgen repairs that, and says so.
+        # Some files write thirds with four digits; pymatgen corrects that with a warning.
         warnings.filterwarnings("ignore", "Issues encountered while parsing CIF", UserWarning)
         return Structure.from_file(path)

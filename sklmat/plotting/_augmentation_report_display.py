@@ -1,4 +1,4 @@
-"""Generated rows beside real ones."""
+"""`AugmentationReportDisplay`: generated rows compared with real ones."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ class AugmentationReportDisplay:
     """Real and generated rows: a map of all features, and each feature on its own.
 
     On the left all rows on the two main directions of the real ones. On the right, for each
-    feature, where 90 % (thin), half (thick) and the median (dot) of the values lie, and the
-    distance of the two distributions, with their mean (dashed). The figures of the report stand
-    above.
+    feature, the ranges of 90 % (thin) and half (thick) of the values, their median (dot), and the
+    distance of the two distributions, with the mean of all distances (dashed). The titles give the
+    numbers of the report.
 
     Make it with `from_estimator` or `from_report`; the constructor only stores.
 
@@ -34,7 +34,7 @@ class AugmentationReportDisplay:
     explained_variance_ratio_ : ndarray of shape (2,)
         Fraction of the variance of the real rows along each direction of the map.
     coordinates_ : dict of str to ndarray of shape (n, 2)
-        Places of the ``real`` and the ``generated`` rows on the map.
+        Coordinates of the ``real`` and the ``generated`` rows on the map.
     columns_ : list of str
         The features that are drawn, from top to bottom.
     axes_ : ndarray of 3 matplotlib Axes
@@ -151,16 +151,16 @@ class AugmentationReportDisplay:
         return self
 
     def _project(self):
-        """Find the main directions of the real rows and the places of all rows."""
+        """Find the principal directions of the real rows and the coordinates of all rows."""
         real, generated = (
             table.fillna(0).to_numpy() for table in (self.report.real, self.report.generated)
         )
         mean = real.mean(axis=0)
-        _, scales, directions = np.linalg.svd(real - mean, full_matrices=False)
-        # Of a direction and its opposite, the one whose largest part is positive.
+        _, singular_values, directions = np.linalg.svd(real - mean, full_matrices=False)
+        # The sign of a direction is arbitrary: its largest component is made positive.
         signs = np.sign(directions[range(len(directions)), np.abs(directions).argmax(axis=1)])
         directions = (directions * signs[:, None])[:2]
-        variance = scales**2
+        variance = singular_values**2
         ratio = variance / variance.sum() if variance.sum() else variance
         # A single feature spans one direction only.
         missing = 2 - len(directions)
@@ -172,20 +172,21 @@ class AugmentationReportDisplay:
         }
 
     def _draw_map(self, scatter_kwargs):
-        report, panel = self.report, self.ax_
-        for kind, places in self.coordinates_.items():
+        """Draw the map of all rows."""
+        report, ax = self.report, self.ax_
+        for origin, points in self.coordinates_.items():
             style = {
                 "s": 20,
                 "alpha": 0.65,
                 "linewidths": 0,
-                "rasterized": len(places) > RASTERIZE_ABOVE,
-                "label": kind,
+                "rasterized": len(points) > RASTERIZE_ABOVE,
+                "label": origin,
             }
-            panel.scatter(*places.T, **(style | _STYLES[kind] | scatter_kwargs))
-        for axis, name, share in zip("xy", ("first", "second"), self.explained_variance_ratio_):
-            panel.set(**{f"{axis}label": f"{name} direction ({share:.0%} of real variance)"})
-        panel.legend(loc="best", fontsize=8.5, frameon=False)
-        panel.set_title(
+            ax.scatter(*points.T, **(style | _STYLES[origin] | scatter_kwargs))
+        for axis, name, ratio in zip("xy", ("first", "second"), self.explained_variance_ratio_):
+            ax.set(**{f"{axis}label": f"{name} direction ({ratio:.0%} of real variance)"})
+        ax.legend(loc="best", fontsize=8.5, frameon=False)
+        ax.set_title(
             f"told from real with AUC {report.classifier_auc:.2f}\n"
             f"code read back with R² {report.code_recovery:.2f}\n"
             f"nearest training row at {report.neighbor_distance_ratio:.2f} of the usual",
@@ -194,45 +195,48 @@ class AugmentationReportDisplay:
         )
 
     def _draw_columns(self):
-        panel = self.axes_[1]
+        """Draw quantiles of each feature."""
+        ax = self.axes_[1]
         tables = {"real": self.report.real, "generated": self.report.generated}
-        for kind, shift in (("real", -0.18), ("generated", 0.18)):
-            spread = tables[kind][self.columns_].quantile(_QUANTILES).to_numpy()
-            rows = np.arange(len(self.columns_)) + shift
-            color = _STYLES[kind]["color"]
-            panel.hlines(rows, spread[0], spread[4], color=color, linewidth=0.8)
-            panel.hlines(rows, spread[1], spread[3], color=color, linewidth=2.6)
-            panel.scatter(spread[2], rows, s=9, color="white", edgecolors=color, zorder=3)
-        panel.set_xlabel("value (standard deviations from the mean)")
-        _name_rows(panel, self.columns_)
-        n_all = len(self.report.column_distances)
-        chosen = f"the worst {len(self.columns_)} of " if len(self.columns_) < n_all else ""
-        panel.set_title(
-            f"{chosen}{n_all} features\ndifference of correlations "
+        for origin, offset in (("real", -0.18), ("generated", 0.18)):
+            quantiles = tables[origin][self.columns_].quantile(_QUANTILES).to_numpy()
+            y = np.arange(len(self.columns_)) + offset
+            color = _STYLES[origin]["color"]
+            ax.hlines(y, quantiles[0], quantiles[4], color=color, linewidth=0.8)
+            ax.hlines(y, quantiles[1], quantiles[3], color=color, linewidth=2.6)
+            ax.scatter(quantiles[2], y, s=9, color="white", edgecolors=color, zorder=3)
+        ax.set_xlabel("value (standard deviations from the mean)")
+        _label_rows(ax, self.columns_)
+        n_features = len(self.report.column_distances)
+        is_part = len(self.columns_) < n_features
+        selection = f"the worst {len(self.columns_)} of " if is_part else ""
+        ax.set_title(
+            f"{selection}{n_features} features\ndifference of correlations "
             f"{self.report.correlation_difference:.2f}",
             fontsize=9.5,
             loc="left",
         )
 
     def _draw_distances(self):
-        panel = self.axes_[2]
+        """Draw the distance of the two distributions of each feature."""
+        ax = self.axes_[2]
         values = np.array([self.report.column_distances[name] for name in self.columns_])
-        panel.barh(np.arange(len(values)), values, height=0.55, color=_STYLES["generated"]["color"])
+        ax.barh(np.arange(len(values)), values, height=0.55, color=_STYLES["generated"]["color"])
         mean = np.mean(list(self.report.column_distances.values()))
-        panel.axvline(mean, color="0.35", linewidth=0.9, linestyle="--")
-        _name_rows(panel, self.columns_)
-        panel.tick_params(labelleft=False)
-        panel.set_xlabel("distance (sd)")
-        panel.set_xlim(left=0)
-        panel.set_title(f"mean {mean:.2f}", fontsize=9.5, loc="left")
+        ax.axvline(mean, color="0.35", linewidth=0.9, linestyle="--")
+        _label_rows(ax, self.columns_)
+        ax.tick_params(labelleft=False)
+        ax.set_xlabel("distance (sd)")
+        ax.set_xlim(left=0)
+        ax.set_title(f"mean {mean:.2f}", fontsize=9.5, loc="left")
 
 
-def _name_rows(panel, names):
-    """One row for each name, from top to bottom."""
-    panel.set_yticks(range(len(names)), names, fontsize=7.5)
-    panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0)
-    panel.locator_params(axis="x", nbins=5)
+def _label_rows(ax, names):
+    """Label the rows of a panel, from top to bottom."""
+    ax.set_yticks(range(len(names)), names, fontsize=7.5)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=5)
 
 
 def _panels(ax, n_columns):

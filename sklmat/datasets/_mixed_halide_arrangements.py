@@ -1,7 +1,7 @@
-"""Supercells of the cubic perovskite, and the inequivalent ways to fill their halide sites.
+"""`Supercell` of the cubic perovskite, and its inequivalent `arrangements` of two halogens.
 
 An arrangement is a bit mask: bit *i* is set where halide site *i* holds iodine. All arithmetic is
-on integers, in halves of the cubic lattice parameter, so no tolerance decides what is equivalent.
+on integers, in halves of the cubic lattice parameter, so that equivalence needs no tolerance.
 """
 
 from functools import lru_cache
@@ -43,7 +43,7 @@ class Supercell:
     sites : ndarray of shape (5 Z, 3)
         Fractional coordinates: Z Cs, Z Sn, then the 3 Z halide sites.
     permutations : ndarray of shape (n_operations, 3 Z)
-        Where each space-group operation that keeps the supercell takes each halide site.
+        The site to which each space-group operation of the supercell maps each halide site.
     """
 
     def __init__(self, matrix):
@@ -72,8 +72,9 @@ class Supercell:
     def _translations(self):
         """The Z translations of the cubic lattice in the supercell (in a/2)."""
         corners = np.array(list(product((0, 1), repeat=3))) @ self.matrix
-        box = [range(low, high + 1) for low, high in zip(corners.min(axis=0), corners.max(axis=0))]
-        points = 2 * np.array(list(product(*box)))
+        limits = zip(corners.min(axis=0), corners.max(axis=0))
+        ranges = [range(low, high + 1) for low, high in limits]
+        points = 2 * np.array(list(product(*ranges)))
         _, first = np.unique(self._reduce(points), axis=0, return_index=True)
         return points[np.sort(first)]
 
@@ -86,14 +87,14 @@ class Supercell:
         ]
 
     def _permutations(self, images):
-        """Which halide sites the points are, shape (n_operations, 3 Z, 3)."""
+        """The halide sites at points of shape (n_operations, 3 Z, 3)."""
         scale = (2 * self.n_cells) ** np.arange(3)
         keys = self._reduce(self._halides) @ scale
         order = np.argsort(keys)
         return order[np.searchsorted(keys[order], self._reduce(images) @ scale)]
 
     def repeat(self, masks, matrix):
-        """Whether arrangements repeat with the lattice of another supercell, turned or not.
+        """Whether arrangements have the periodicity of another supercell, in any orientation.
 
         Parameters
         ----------
@@ -121,13 +122,13 @@ class Supercell:
         representatives : ndarray of int64 of shape (n,)
             The smallest mask of each orbit.
         multiplicities : ndarray of int64 of shape (n,)
-            Size of each orbit: operations divided by those that leave the arrangement alone.
+            Size of each orbit: operations divided by those that map the arrangement onto itself.
         """
         n_operations = len(self.permutations)
         smallest, sizes = np.empty_like(masks), np.empty_like(masks)
-        step = max(1, 2**22 // n_operations)
-        for start in range(0, len(masks), step):
-            rows = slice(start, start + step)
+        batch_size = max(1, 2**22 // n_operations)
+        for start in range(0, len(masks), batch_size):
+            rows = slice(start, start + batch_size)
             images = _images(masks[rows], self.permutations)
             smallest[rows] = images.min(axis=1)
             sizes[rows] = n_operations // (images == masks[rows, None]).sum(axis=1)
@@ -147,8 +148,8 @@ def _images(masks, permutations):
     for start in range(0, permutations.shape[1], 8):
         bits = np.int64(1) << permutations[:, start : start + 8].T
         table = np.zeros((1, len(permutations)), dtype=np.int64)
-        for image in bits:  # row v of the table: the image of a byte v
-            table = np.concatenate([table, table | image])
+        for bit in bits:  # row v of the table becomes the image of the byte v
+            table = np.concatenate([table, table | bit])
         images |= table[(masks >> start) & 255]
     return images
 
@@ -167,8 +168,8 @@ def arrangements(cell, n_iodine, n_samples=None, rng=None):
     cell : Supercell
     n_iodine : int
     n_samples : int or None
-        At most so many, drawn without replacement with probabilities proportional to the
-        multiplicities, as random alloys would show them. None: all.
+        Largest number, drawn without replacement with probabilities proportional to the
+        multiplicities, which are the frequencies in random alloys. None means all.
     rng : numpy Generator
         Needed for samples only.
 
@@ -185,8 +186,8 @@ def arrangements(cell, n_iodine, n_samples=None, rng=None):
         sizes = sizes[first]
         if n_samples is None or n_samples >= len(masks):
             return masks, sizes
-        kept = np.sort(rng.choice(len(masks), n_samples, replace=False, p=sizes / total))
-        return masks[kept], sizes[kept]
+        drawn = np.sort(rng.choice(len(masks), n_samples, replace=False, p=sizes / total))
+        return masks[drawn], sizes[drawn]
     if n_samples is None:
         raise ValueError(
             f"{n_iodine} iodines on {cell.n_sites} sites are {total} arrangements, too many to "
@@ -201,7 +202,7 @@ def _sample(cell, n_iodine, n_samples, rng):
     while len(found) < n_samples:
         ranks = rng.random((n_samples, cell.n_sites)).argsort(axis=1)[:, :n_iodine]
         masks = (np.int64(1) << ranks).sum(axis=1, dtype=np.int64)
-        for mask, size in zip(*(part.tolist() for part in cell.orbits(masks))):
+        for mask, size in zip(*(values.tolist() for values in cell.orbits(masks))):
             if len(found) < n_samples:
                 found[mask] = size
     masks = np.array(sorted(found), dtype=np.int64)

@@ -1,0 +1,130 @@
+"""`ResumableParquet`: a Parquet file that is written in parts, so that a run can be resumed."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from sklmat.files import replace_file
+
+#: Key of the description of a run in the metadata of the file.
+METADATA_KEY = b"sklmat.screen"
+
+
+class ResumableParquet:
+    """A folder of numbered Parquet files that are joined to one file at the end.
+
+    A Parquet file cannot be read before its last byte is written, so a run that writes a single
+    one loses everything when it is killed. Each part is written completely or not at all, and the
+    folder, ``<out>.parts``, can be read at any time.
+
+    Parameters
+    ----------
+    out : str or Path
+        The file to write.
+    settings : dict
+        What two runs must have in common to be the same run; JSON must be able to store it.
+    probe : list of list of float
+        A few predictions, a row for each alloy, by which another model is recognised.
+    overwrite : bool
+        Whether a finished file, or parts of another run, may be replaced.
+    """
+
+    def __init__(self, out, settings, probe, overwrite):
+        self.out = Path(out)
+        self.folder = self.out.with_name(self.out.name + ".parts")
+        self.description = {"settings": settings, "probe": probe}
+        if self.out.exists() and not overwrite:
+            raise FileExistsError(f"{self.out} exists: take another name, or overwrite=True")
+        self._open_folder(overwrite)
+
+    def _open_folder(self, overwrite):
+        """Create the folder of the parts, or check that it belongs to the same run."""
+        # Readers of a folder of Parquet files ignore names that begin with _ or a dot.
+        description = self.folder / "_screen.json"
+        if description.is_file():
+            difference = self._difference(json.loads(description.read_text(encoding="utf-8")))
+            if difference is None:
+                return
+            if not overwrite:
+                raise ValueError(
+                    f"{self.folder} holds an unfinished run with {difference}: finish it with what "
+                    "it was started with, delete the folder, or pass overwrite=True"
+                )
+        elif any(not path.name.startswith(".") for path in self.folder.glob("*")):
+            raise FileExistsError(f"{self.folder} exists and is not ours: rename or delete it")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        text = json.dumps(self.description, ensure_ascii=False, indent=1)
+        with replace_file(description) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def _difference(self, previous):
+        """Say in words how the run with the description `previous` differs; None if it does not."""
+        present = json.loads(json.dumps(self.description))
+        for name, value in present["settings"].items():
+            if previous["settings"].get(name) != value:
+                return f"another {name}: {previous['settings'].get(name)}, now {value}"
+        old, new = np.array(previous["probe"]), np.array(present["probe"])
+        is_close = old.shape == new.shape and np.allclose(
+            old, new, rtol=1e-4, atol=1e-4 * np.ptp(new, axis=0)
+        )
+        return None if is_close else "another model: its predictions differ"
+
+    def path(self, number):
+        """Path of a part, whether it exists or not."""
+        return self.folder / f"part-{number:05d}.parquet"
+
+    def write(self, number, table):
+        """Write a table as a part."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        table = pa.Table.from_pandas(table, preserve_index=False)
+        with replace_file(self.path(number)) as temporary:
+            parquet.write_table(table, temporary)
+
+    def finish(self, n_parts, concatenate=None):
+        """Join the parts to one file, and remove them.
+
+        Parameters
+        ----------
+        n_parts : int
+            Number of parts.
+        concatenate : callable or None
+            Makes one DataFrame of an iterator over those of all parts; None writes the parts one
+            after the other, without holding more than one in memory.
+
+        Returns
+        -------
+        out : Path
+        """
+        import pandas as pd
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        paths = [self.path(number) for number in range(n_parts)]
+        if concatenate is None:
+            tables = (parquet.read_table(path) for path in paths)
+        else:
+            frames = (pd.read_parquet(path) for path in paths)
+            tables = iter([pa.Table.from_pandas(concatenate(frames), preserve_index=False)])
+        metadata = {METADATA_KEY: json.dumps(self.description, ensure_ascii=False).encode()}
+        # The next run removes the folder, and with it what a process that is killed here leaves.
+        with replace_file(self.out, folder=self.folder) as temporary:
+            _write_tables(temporary, tables, metadata)
+        shutil.rmtree(self.folder)
+        return self.out
+
+
+def _write_tables(path, tables, metadata):
+    """Write an iterator of tables to one file, and add to its metadata."""
+    from pyarrow import parquet
+
+    first = next(tables)
+    schema = first.schema.with_metadata({**first.schema.metadata, **metadata})
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
