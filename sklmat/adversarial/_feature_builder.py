@@ -20,7 +20,7 @@ from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_wrong_predictions
 from sklmat.adversarial._random_directions import CrystalDirections
 from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
-from sklmat.features import DisorderFeaturizer, TableFeaturizer
+from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
 from sklmat.structures import check_structures, is_graphs
 
 #: Names of the columns that the network gives, in their order.
@@ -392,7 +392,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             else examples[[_COLUMNS[name]]].to_numpy(dtype=float)
             for name in self.include
         ]
-        return self._table(np.hstack(blocks), X)
+        return output_table(self, np.hstack(blocks), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ from sklmat.estimators import (
     training_graphs,
     unfitted_clone,
 )
-from sklmat.features import CompositionFeaturizer, TableFeaturizer
+from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
 from sklmat.structures import check_structures, is_graphs
 
 #: Relative error of vectors in single precision, with a margin.
@@ -204,7 +204,7 @@ class ECNetFeaturizer(TableFeaturizer):
         ValueError
             As in `fit`.
         """
-        return self._table(self._fit(X, y), X)
+        return output_table(self, self._fit(X, y), X)
 
     def transform(self, X):
         """Compute the table with the network that was trained on all rows of `fit`.
@@ -228,7 +228,7 @@ class ECNetFeaturizer(TableFeaturizer):
         vectors, crystal, numbers, _ = self.estimator_.elemental_vectors(
             X if is_graphs(X) else structures
         )
-        return self._table(self._assemble(composition, vectors, crystal, numbers), X)
+        return output_table(self, self._assemble(composition, vectors, crystal, numbers), X)
 
     def _fit(self, X, y):
         """Fit everything and return the table of the rows."""

@@ -70,19 +70,21 @@ class Architecture(ABC):
         return False
 
 
-def make_estimator_net(estimator, network: nn.Module, device=None) -> GraphNet:
+def make_estimator_net(estimator, network: nn.Module, loss: str, device=None) -> GraphNet:
     """The net that trains a network as the parameters of an estimator say.
 
     Parameters
     ----------
     estimator : GraphEstimator
     network : torch module
+    loss : {"mae", "mse", "huber", "cross_entropy"}
+        Of the estimator's targets.
     device : str or torch.device, default=None
         In place of the estimator's.
     """
     return make_net(
         network,
-        loss=estimator._make_targets().loss,
+        loss=loss,
         lr=estimator.lr,
         weight_decay=estimator.weight_decay,
         batch_size=estimator.batch_size,

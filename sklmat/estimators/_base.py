@@ -161,10 +161,11 @@ class GraphEstimator(BaseEstimator):
         seed = self._training_seed(checkpoint)
         sample_weight = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64)
         train, valid = self._split(y, seed)
-        weight = _normalized_weight(targets, y, sample_weight, train, valid)
-        targets = targets.fit(y, y[targets.scaling_rows(train, sample_weight)], classes)
+        if (sample_weight < 0).any():
+            row = int(np.argmax(sample_weight < 0))
+            raise ValueError(f"sample_weight is negative in row {row}")
+        encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         inputs = self.architecture.make_inputs(self, graphs)
-        encoded = targets.encode(y)
         sets = [_dataset(inputs, encoded, weight, rows) for rows in (train, valid)]
         n_members = 1 if self.architecture.members_share_network else self.n_ensemble
         if resume:
@@ -234,11 +235,11 @@ class GraphEstimator(BaseEstimator):
         def prepare(net, train_set):
             if net is None:
                 network = self.architecture.make_network(self, targets.n_outputs, train_set.graphs)
-                net = make_estimator_net(self, network)
+                net = make_estimator_net(self, network, targets.loss)
                 if source is not None:
                     # Read again: reading a file draws random numbers, and dropout comes after them.
                     transfer_weights(net, transfer_source(self), targets, train_set)
-            self._update_settings(net, source, resume)
+            self._update_settings(net, targets.loss, source, resume)
             if attack is None:
                 return net, train_set
             model = GraphModel(self, [net.module_], targets, padded)
@@ -248,10 +249,10 @@ class GraphEstimator(BaseEstimator):
 
         return prepare
 
-    def _update_settings(self, net, source, resume):
+    def _update_settings(self, net, loss, source, resume):
         """Train a net, new or fitted, as the parameters say now."""
         net.lr, net.batch_size = self.lr, self.batch_size
-        net.criterion_.name = self._make_targets().loss
+        net.criterion_.name = loss
         for group in net.optimizer_.param_groups:
             group["weight_decay"] = self.weight_decay
         freeze = getattr(self, "freeze", "none")
@@ -344,25 +345,3 @@ class GraphEstimator(BaseEstimator):
 def _dataset(graphs, targets, weight, rows):
     weight = torch.tensor(weight[rows], dtype=torch.float32)
     return GraphDataset(graphs[rows], targets[rows], weight)
-
-
-def _normalized_weight(targets, y, sample_weight, train, valid):
-    """Weights with a mean of one over the training rows, so that they leave the step size alone.
-
-    Returns
-    -------
-    ndarray of shape (C,) or (C, n_targets)
-    """
-    if (sample_weight < 0).any():
-        row = int(np.argmax(sample_weight < 0))
-        raise ValueError(f"sample_weight is negative in row {row}")
-    weight = targets.weigh(y, sample_weight)
-    if not weight[train].any():
-        raise ValueError("all training rows have the weight zero; there is nothing to fit")
-    weight = weight / weight[train].mean()
-    if len(valid) and not weight[valid].any():
-        raise ValueError(
-            "early_stopping has nothing to watch: no validation row has a weight and a target "
-            "that counts; raise validation_fraction, or use another random_state"
-        )
-    return weight

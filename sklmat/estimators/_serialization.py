@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from sklmat.estimators._architecture import make_estimator_net
+from sklmat.estimators._targets import fitted_targets
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -96,7 +97,8 @@ def _load_net(estimator, network, tensors, member):
         )
     module = network_class(state["element_vectors"], **network["config"])
     module.load_state_dict(state)
-    net = make_estimator_net(estimator, module, _present_device(estimator.device))
+    loss = fitted_targets(estimator).loss
+    net = make_estimator_net(estimator, module, loss, _present_device(estimator.device))
     for row in estimator.history_:
         if row["member"] == member:
             net.history.append({**row, "batches": []})

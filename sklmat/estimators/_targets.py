@@ -63,11 +63,38 @@ class RegressionTargets:
             )
         return y
 
-    def weigh(self, y, sample_weight):
-        """Weight of each row, shape (C,), or of each target of each row, (C, n_targets)."""
+    def fit(self, y, sample_weight, train, valid, classes=None):
+        """Learn mean and standard deviation from the training rows, unless they are given.
+
+        Parameters
+        ----------
+        y : ndarray of shape (C,) or (C, n_targets)
+            From `check`.
+        sample_weight : ndarray of shape (C,)
+            Rows without weight do not decide the scaling.
+        train, valid : ndarray of int
+            Rows that are trained and validated on.
+        classes : None
+            Ignored.
+
+        Returns
+        -------
+        encoded : Tensor of shape (C, n_targets)
+            Targets of the network.
+        weight : ndarray of shape (C,) or (C, n_targets)
+            Weight in the loss, with a mean of one over the training rows; zero where a target is
+            missing.
+        """
         if y.ndim == 1:
-            return sample_weight * self._target_weights(1)[0]
-        return sample_weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
+            weight = sample_weight * self._target_weights(1)[0]
+        else:
+            weight = sample_weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
+        weight = _normalized(weight, train, valid)
+        if self.fitted is None:
+            self._fit_scaling(y, train[sample_weight[train] > 0])
+        elif y.reshape(len(y), -1).shape[1] != self.n_outputs or y.ndim != self._n_dim:
+            raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
+        return self.encode(y), weight
 
     def _target_weights(self, n_targets):
         if self.weights is None:
@@ -81,46 +108,22 @@ class RegressionTargets:
             )
         return weights
 
-    def scaling_rows(self, train, sample_weight):
-        """Rows that decide the scaling: a row without weight must not."""
-        return train[sample_weight[train] > 0]
-
-    def fit(self, y, y_train, classes=None):
-        """Learn mean and standard deviation from the training rows, unless they are given.
-
-        Parameters
-        ----------
-        y : ndarray of shape (C,) or (C, n_targets)
-        y_train : ndarray
-            Those rows of `y` that decide the scaling.
-        classes : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        if self.fitted is not None:
-            n_outputs, n_dim = self.fitted["n_outputs"], self.fitted["target_ndim"]
-            if y.reshape(len(y), -1).shape[1] != n_outputs or y.ndim != n_dim:
-                raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
-            return self
-        train = y_train.reshape(len(y_train), -1)
-        empty = np.flatnonzero(np.isnan(train).all(axis=0))
+    def _fit_scaling(self, y, rows):
+        table = y[rows].reshape(len(rows), -1)
+        empty = np.flatnonzero(np.isnan(table).all(axis=0))
         if len(empty):
             raise ValueError(
                 f"no training row has target {empty.tolist()}; leave it out of y (rows without "
                 "weight, or set aside by early_stopping, do not count)"
             )
-        mean, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
+        mean, scale = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0
         self.fitted = {
             "y_mean": mean,
             "y_scale": scale,
-            "n_outputs": train.shape[1],
+            "n_outputs": table.shape[1],
             "target_ndim": y.ndim,
         }
-        return self
 
     @property
     def state(self):
@@ -163,7 +166,11 @@ class RegressionTargets:
 
     def in_shape_of_y(self, values):
         """Leave out the last axis where `y` had none."""
-        return values[..., 0] if self.fitted["target_ndim"] == 1 else values
+        return values[..., 0] if self._n_dim == 1 else values
+
+    @property
+    def _n_dim(self):
+        return self.fitted["target_ndim"]
 
     def are_those_of(self, other):
         """Whether an output for `other` targets means the same, but for unit and zero."""
@@ -199,42 +206,41 @@ class ClassTargets:
         check_classification_targets(y)
         return y
 
-    def weigh(self, y, sample_weight):
-        """Weight of each row, shape (C,)."""
-        return sample_weight * compute_sample_weight(self.class_weight, y)
-
-    def scaling_rows(self, train, sample_weight):
-        """Rows that decide which classes there are: all training rows."""
-        return train
-
-    def fit(self, y, y_train, classes=None):
+    def fit(self, y, sample_weight, train, valid, classes=None):
         """Learn the classes from the training rows, unless they are given.
 
         Parameters
         ----------
         y : ndarray of shape (C,)
-        y_train : ndarray
-            The training rows of `y`.
+            From `check`.
+        sample_weight : ndarray of shape (C,)
+        train, valid : ndarray of int
+            Rows that are trained and validated on.
         classes : array-like, default=None
             All classes that will ever come.
 
         Returns
         -------
-        self
+        encoded : Tensor of shape (C,), int64
+            Numbers of the classes.
+        weight : ndarray of shape (C,)
+            Weight in the loss, with a mean of one over the training rows.
         """
+        weight = sample_weight * compute_sample_weight(self.class_weight, y)
+        weight = _normalized(weight, train, valid)
         if self.fitted is not None:
-            known = self.fitted["classes"]
+            known = self.classes
             if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
                     f"classes={list(classes)} differ from those of the first call: {known.tolist()}"
                 )
             classes = known
         else:
-            classes = np.unique(y_train if classes is None else classes)
+            classes = np.unique(y[train] if classes is None else classes)
         if len(classes) < 2:
             raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
         self.fitted = {"classes": classes, "n_outputs": len(classes)}
-        return self
+        return self.encode(y), weight
 
     @property
     def state(self):
@@ -267,6 +273,19 @@ class ClassTargets:
     def are_those_of(self, other):
         """Whether an output for `other` targets means the same."""
         return isinstance(other, ClassTargets) and np.array_equal(self.classes, other.classes)
+
+
+def _normalized(weight, train, valid):
+    """Weights with a mean of one over the training rows, so that they leave the step size alone."""
+    if not weight[train].any():
+        raise ValueError("all training rows have the weight zero; there is nothing to fit")
+    weight = weight / weight[train].mean()
+    if len(valid) and not weight[valid].any():
+        raise ValueError(
+            "early_stopping has nothing to watch: no validation row has a weight and a target "
+            "that counts; raise validation_fraction, or use another random_state"
+        )
+    return weight
 
 
 def fitted_targets(estimator):

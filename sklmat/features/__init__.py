@@ -5,5 +5,6 @@ from sklmat.features._disorder_featurizer import DisorderFeaturizer
 from sklmat.features._infer_lattice import infer_lattice
 from sklmat.features._structure_featurizer import StructureFeaturizer
 from sklmat.features._table_featurizer import TableFeaturizer as TableFeaturizer
+from sklmat.features._table_featurizer import output_table as output_table
 
 __all__ = ["CompositionFeaturizer", "DisorderFeaturizer", "StructureFeaturizer", "infer_lattice"]

@@ -8,7 +8,7 @@ from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
-from sklmat.features._table_featurizer import TableFeaturizer
+from sklmat.features._table_featurizer import TableFeaturizer, output_table
 from sklmat.structures import is_graphs
 
 #: Properties that `CompositionFeaturizer` takes when none are named.
@@ -201,7 +201,7 @@ class CompositionFeaturizer(TableFeaturizer):
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
         if len(rows):
             values[rows] = self._describe(amounts[np.ix_(rows, numbers)], lattices)
-        return self._table(values, X)
+        return output_table(self, values, X)
 
     def _read(self, X):
         """Structures or compositions of the rows, and atomic fractions by atomic number.

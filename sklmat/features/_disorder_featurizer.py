@@ -28,6 +28,7 @@ from sklmat.features._table_featurizer import (
     chosen_groups,
     describe_crystals,
     elements_of,
+    output_table,
 )
 
 
@@ -269,7 +270,7 @@ class DisorderFeaturizer(TableFeaturizer):
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
         """
-        return self._table(self._fill_neutral(*self._fit(X)), X)
+        return output_table(self, self._fill_neutral(*self._fit(X)), X)
 
     def transform(self, X):
         """Compute the table.
@@ -290,7 +291,7 @@ class DisorderFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         structures = load_structures(X, self.on_invalid)
-        return self._table(self._fill_neutral(*self._describe(structures)), X)
+        return output_table(self, self._fill_neutral(*self._describe(structures)), X)
 
     def _fit(self, X):
         """Fit, and return what `_describe` does."""

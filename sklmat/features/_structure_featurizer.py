@@ -22,6 +22,7 @@ from sklmat.features._table_featurizer import (
     chosen_groups,
     describe_crystals,
     elements_of,
+    output_table,
 )
 
 
@@ -211,7 +212,7 @@ class StructureFeaturizer(TableFeaturizer):
         errors += self._errors_in_values(structures, list(crystals), values)
         values[[error.index for error in errors]] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
-        return self._table(values, X)
+        return output_table(self, values, X)
 
     def _describer(self):
         schema = StructureSchema(self.elements_, self.lattices_, self.symprec)

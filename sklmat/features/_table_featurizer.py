@@ -1,4 +1,4 @@
-"""TableFeaturizer: base of transformers from crystals to a table with named columns."""
+"""`TableFeaturizer`: base of transformers from crystals to a table with named columns."""
 
 import numpy as np
 import pandas as pd
@@ -36,14 +36,27 @@ class TableFeaturizer(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _table(self, values, X):
-        """Return a DataFrame unless `set_output` was asked for something else."""
-        container = getattr(self, "_sklearn_output_config", {}).get("transform")
-        is_array = container == "default"
-        if is_array or (container or sklearn.get_config()["transform_output"]) == "polars":
-            return values
-        index = X.index if isinstance(X, pd.Series) else None
-        return pd.DataFrame(values, columns=self.get_feature_names_out(), index=index)
+
+def output_table(transformer, values, X):
+    """The columns of a transformer as a DataFrame, unless its `set_output` asks for something else.
+
+    Parameters
+    ----------
+    transformer : TableFeaturizer
+    values : ndarray of shape (C, F)
+    X : sequence of C crystals
+        What it was given; the index of a Series is kept.
+
+    Returns
+    -------
+    DataFrame or ndarray of shape (C, F)
+    """
+    container = getattr(transformer, "_sklearn_output_config", {}).get("transform")
+    is_array = container == "default"
+    if is_array or (container or sklearn.get_config()["transform_output"]) == "polars":
+        return values
+    index = X.index if isinstance(X, pd.Series) else None
+    return pd.DataFrame(values, columns=transformer.get_feature_names_out(), index=index)
 
 
 def chosen_groups(groups, known, default):

@@ -1,16 +1,17 @@
-"""`train_ensemble` trains the members of an ensemble, each from its own seed."""
+"""`train_ensemble` trains the members of an ensemble, each `seeded` with its own seed."""
 
+import contextlib
 import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
 from sklmat.training._loop import train_net
 from sklmat.training._net import GraphNet
-from sklmat.training._random_state import seeded
 
 
 def train_ensemble(
@@ -99,3 +100,11 @@ def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_
             description=description,
             **settings,
         )
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Run with torch seeded, and leave the user's own random state as it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
