@@ -624,6 +624,14 @@ def test_symprec_and_shells_choose_columns():
     assert max(int(name[-1]) for name in shells if "shell" in name) == 2
 
 
+def test_parameters_set_after_fit_do_not_change_columns():
+    crystals = [displaced(c, 0.05, seed) for seed, c in enumerate(random_halides(2))]
+    featurizer = DisorderFeaturizer(groups=["symmetry", "order", "volume"]).fit(crystals)
+    before = featurizer.transform(crystals)
+    featurizer.set_params(symprec=0.01, parent_symprec=None, n_shells=2, voronoi=True)
+    pd.testing.assert_frame_equal(featurizer.transform(crystals), before)
+
+
 def test_n_jobs_gives_the_same_bits():
     crystals = [displaced(c, 0.05, seed) for seed, c in enumerate(random_halides(9))]
     serial = DisorderFeaturizer(n_jobs=1).fit_transform(crystals)

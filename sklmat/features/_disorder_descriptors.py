@@ -39,6 +39,7 @@ from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 ON_PARENT = "on the parent lattice"
 # Standard deviations of bond lengths (Å) and angles (°) up to this are rounding, without skew.
 _LENGTH_NOISE, _ANGLE_NOISE = 1e-4, 1e-3
+_NO_MOMENTS = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ class DisorderSchema:
     def symbols(self) -> np.ndarray:
         """Symbols of the elements by atomic number."""
         return np.array(["", *element_table().index], dtype=object)
+
+    @cached_property
+    def element_pairs(self) -> list[tuple[int, str]]:
+        """Number, i n + j, and name of each pair i ≤ j of the n elements."""
+        pairs = combinations_with_replacement(enumerate(self.elements), 2)
+        return [(i * len(self.elements) + j, f"{a}-{b}") for (i, a), (j, b) in pairs]
 
     @cached_property
     def element_of_number(self) -> np.ndarray:
@@ -247,22 +254,21 @@ def _operations_per_atom(dataset):
 
 
 def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
-    n_elements = len(schema.elements)
     element = schema.element_of_number[crystal.atomic_numbers]
     atom, rank = np.nonzero(crystal.bonded)
     first, second = element[atom], element[crystal.neighbors.index[atom, rank]]
-    pair = np.minimum(first, second) * n_elements + np.maximum(first, second)
+    bond = np.minimum(first, second) * len(schema.elements) + np.maximum(first, second)
     lengths = crystal.distance[atom, rank]
-    present = set(pair.tolist())
+    moments = {
+        number: _moments(lengths[bond == number], _LENGTH_NOISE)
+        for number in np.unique(bond).tolist()
+    }
     columns = {}
-    for i, j in combinations_with_replacement(range(n_elements), 2):
-        code = i * n_elements + j
-        own_lengths = lengths[pair == code] if code in present else lengths[:0]
-        mean, variance, skew = _moments(own_lengths, _LENGTH_NOISE)
-        name = f"{schema.elements[i]}-{schema.elements[j]}"
-        columns[f"mean {name} bond (Å)"] = mean
-        columns[f"variance {name} bond (Å²)"] = variance
-        columns[f"skew {name} bond"] = skew
+    for number, pair in schema.element_pairs:
+        mean, variance, skew = moments.get(number, _NO_MOMENTS)
+        columns[f"mean {pair} bond (Å)"] = mean
+        columns[f"variance {pair} bond (Å²)"] = variance
+        columns[f"skew {pair} bond"] = skew
     return columns
 
 
@@ -287,7 +293,7 @@ def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
 def _moments(values, noise):
     """Mean, variance and skew; a standard deviation up to `noise` has no skew."""
     if not len(values):
-        return np.nan, np.nan, np.nan
+        return _NO_MOMENTS
     deviation = values - values.mean()
     variance = np.mean(deviation**2)
     skew = np.mean(deviation**3) / variance**1.5 if variance > noise**2 else 0.0

@@ -22,7 +22,11 @@ from sklmat.features._invalid_rows import (
     refuse,
 )
 from sklmat.features._neighbors import crystal_arrays
-from sklmat.features._sublattices import learn_sublattices, named_sublattices
+from sklmat.features._sublattices import (
+    learn_sublattices,
+    mixed_sublattices,
+    named_sublattices,
+)
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
     chosen_groups,
@@ -297,40 +301,47 @@ class DisorderFeaturizer(TableFeaturizer):
         """Fit, and return what `_describe` does."""
         self._validate_params()
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
-        self._tolerances()
+        symprec = self._tolerances()
         structures = load_structures(X, self.on_invalid)
         usable = [s for s in structures if s is not None]
         if not usable:
             raise ValueError("no row of X can be used to fit on")
-        elements = elements_of(usable)
         crystals = crystal_arrays(usable)
+        self.groups_, self.elements_ = groups, elements_of(usable)
         if self.sublattices is None:
-            sublattices = learn_sublattices(crystals)
+            self.sublattices_ = learn_sublattices(crystals)
         else:
-            sublattices = named_sublattices(self.sublattices, elements)
-        self.groups_, self.elements_, self.sublattices_ = groups, elements, sublattices
-        species_of_rows = [set(s.symbol_set) for s in usable]
-        self.mixed_ = [
-            "/".join(species)
-            for species in sublattices
-            if any(len(present.intersection(species)) > 1 for present in species_of_rows)
-        ]
+            self.sublattices_ = named_sublattices(self.sublattices, self.elements_)
+        self.mixed_ = mixed_sublattices(self.sublattices_, usable)
+        self._schema = DisorderSchema(
+            elements=self.elements_,
+            sublattices=self.sublattices_,
+            mixed=self.mixed_,
+            symprec=symprec,
+            parent_symprec=self.parent_symprec,
+            n_shells=self.n_shells,
+            voronoi=self.voronoi,
+        )
         names, values, described = self._describe(structures)
+        order_columns = []
+        if "order" in groups:
+            [order_columns] = describe_disorder(crystals[:1], ["order"], self._schema)
+        self._learn_columns(names, values, list(order_columns))
+        return names, values, described
+
+    def _learn_columns(self, names, values, order_columns):
+        """Keep the columns that have a value in some row, and find the neutral value of each."""
         # Sorted, so that the sums do not depend on the order of the rows.
         ranked = np.sort(values, axis=0)
         known = ~np.isnan(ranked)
         kept = known.any(axis=0)
         if not kept.any():
             raise ValueError(
-                f"no crystal of X has anything that the groups {groups} tell: add others"
+                f"no crystal of X has anything that the groups {self.groups_} tell: add others"
             )
-        means = np.where(known, ranked, 0).sum(axis=0)[kept] / known.sum(axis=0)[kept]
         self.feature_names_ = [name for name, is_kept in zip(names, kept) if is_kept]
-        order_columns = []
-        if "order" in groups:
-            [order_columns] = describe_disorder(crystals[:1], ["order"], self._schema())
-        self.neutral_ = np.where(np.isin(self.feature_names_, list(order_columns)), 0.0, means)
-        return names, values, described
+        means = np.where(known, ranked, 0).sum(axis=0)[kept] / known.sum(axis=0)[kept]
+        self.neutral_ = np.where(np.isin(self.feature_names_, order_columns), 0.0, means)
 
     def _describe(self, structures):
         """Describe all rows, and refuse those that cannot be described.
@@ -345,7 +356,7 @@ class DisorderFeaturizer(TableFeaturizer):
         """
         crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
         rows = list(crystals)
-        describe = partial(describe_disorder, groups=self.groups_, schema=self._schema())
+        describe = partial(describe_disorder, groups=self.groups_, schema=self._schema)
         names, row_values = describe_crystals(
             describe, list(crystals.values()), self.n_jobs, self.verbose
         )
@@ -373,8 +384,8 @@ class DisorderFeaturizer(TableFeaturizer):
         """Columns without a value where spglib finds no symmetry, each with an error message."""
         if "symmetry" not in self.groups_:
             return {}
-        places = [at_symprec(symprec) for symprec in self._tolerances()]
-        if self.parent_symprec is not None:
+        places = [at_symprec(symprec) for symprec in self._schema.symprec]
+        if self._schema.parent_symprec is not None:
             places.append(ON_PARENT)
         return {
             f"space group number {place}": f"spglib finds no symmetry {place}; choose other values "
@@ -392,14 +403,3 @@ class DisorderFeaturizer(TableFeaturizer):
                 f"symprec must be a positive number in Å, or different ones; got {self.symprec!r}"
             )
         return tolerances
-
-    def _schema(self):
-        return DisorderSchema(
-            elements=self.elements_,
-            sublattices=self.sublattices_,
-            mixed=self.mixed_,
-            symprec=self._tolerances(),
-            parent_symprec=self.parent_symprec,
-            n_shells=self.n_shells,
-            voronoi=self.voronoi,
-        )

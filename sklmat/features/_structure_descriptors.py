@@ -6,7 +6,7 @@ does not have is NaN.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -56,11 +56,6 @@ class StructureSchema:
         table = element_table(self.elements)
         names = ("atomic mass (u)", "molar volume (cm³/mol)", *_PAIR_PROPERTIES)
         return {name: table[name].to_numpy() for name in names if table[name].notna().all()}
-
-    @cached_property
-    def pairs(self) -> list[str]:
-        """Names of all pairs of elements, such as "Al-Ni"."""
-        return [f"{a}-{b}" for a, b in combinations_with_replacement(self.elements, 2)]
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
@@ -157,10 +152,10 @@ def order_columns(geometry: CrystalGeometry, schema: StructureSchema):
     for k, shell in enumerate(geometry.shells, start=1):
         order = pair_order(geometry.neighbors, shell, species, n_species)
         unordered = order.fraction + order.fraction.T - np.diag(order.fraction.diagonal())
-        for pair, fraction in zip(schema.pairs, unordered[upper]):
-            columns[f"fraction of {pair} pairs shell {k}"] = fraction
-        for pair, alpha in zip(schema.pairs, order.alpha[upper]):
-            columns[f"Warren-Cowley α({pair}) shell {k}"] = alpha
+        fraction = _of_pairs(f"fraction of {{}} pairs shell {k}", tuple(schema.elements))
+        columns.update(zip(fraction, unordered[upper].tolist()))
+        alpha = _of_pairs(f"Warren-Cowley α({{}}) shell {k}", tuple(schema.elements))
+        columns.update(zip(alpha, order.alpha[upper].tolist()))
         columns[f"mean |Warren-Cowley α| shell {k}"] = order.mean_magnitude
         columns[f"excess of like pairs shell {k}"] = order.excess_of_like_pairs
     atom, rank = np.nonzero(geometry.shells[0])
@@ -171,6 +166,12 @@ def order_columns(geometry: CrystalGeometry, schema: StructureSchema):
             difference = np.abs(values[first] - values[second])
             columns[f"mean shell 1 difference of {name}"] = _mean(difference)
     return columns
+
+
+@lru_cache(maxsize=100)
+def _of_pairs(name, elements):
+    """Fill the names of all pairs of elements, such as "Al-Ni", into the name of a column."""
+    return [name.format(f"{a}-{b}") for a, b in combinations_with_replacement(elements, 2)]
 
 
 def symmetry_columns(geometry: CrystalGeometry, schema: StructureSchema):

@@ -57,3 +57,13 @@ def named_sublattices(sublattices, elements) -> list[list[str]]:
     present = [sorted(set(sublattice) & set(elements)) for sublattice in sublattices]
     alone = [[symbol] for symbol in elements if symbol not in named]
     return sorted([sublattice for sublattice in present if sublattice] + alone)
+
+
+def mixed_sublattices(sublattices, structures) -> list[str]:
+    """Names, such as "Br/I", of the sublattices that hold several species in some structure."""
+    species_of_rows = [set(structure.symbol_set) for structure in structures]
+    return [
+        "/".join(species)
+        for species in sublattices
+        if any(len(present.intersection(species)) > 1 for present in species_of_rows)
+    ]
