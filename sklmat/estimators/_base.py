@@ -175,8 +175,11 @@ class GraphEstimator(BaseEstimator):
             if checkpoint is None
             else checkpoint_key(self, sets, targets, seed, max_epochs, resume)
         )
+        attack = None
+        if self.adversarial is not None:
+            attack = self.adversarial.batch_transform(graphs[train])
         nets = train_ensemble(
-            self._member_preparation(targets, graphs[train], source, resume),
+            self._member_preparation(targets, attack, source, resume),
             sets[0],
             sets[1] if len(valid) else None,
             seed=seed,
@@ -227,9 +230,8 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self._make_targets().stratified else None,
         )
 
-    def _member_preparation(self, targets, graphs, source, resume):
-        """A function that makes a member of the ensemble ready to be trained on `graphs`."""
-        attack = None if self.adversarial is None else self.adversarial.batch_transform(graphs)
+    def _member_preparation(self, targets, attack, source, resume):
+        """A function that makes a member of the ensemble, and what it is trained on, ready."""
         padded = resume and self.padded_
 
         def prepare(net, train_set):

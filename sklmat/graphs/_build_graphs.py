@@ -35,7 +35,7 @@ def build_graphs(
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in settings.items()
     }
-    crystals = _read_crystals(as_items(X), n_jobs, verbose)
+    crystals = _read_crystals(X, n_jobs, verbose)
 
     def build(rows):
         chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
@@ -56,10 +56,13 @@ def build_graphs(
     return CrystalGraphs.concatenate(parts)
 
 
-def _read_crystals(items, n_jobs, verbose):
+def _read_crystals(X, n_jobs, verbose):
     """Each crystal as `CrystalArrays`; files are read in parallel."""
+    if effective_n_jobs(n_jobs) == 1:
+        return crystal_arrays(convert_structures(X))
+    items = as_items(X)
     paths = [row for row, item in enumerate(items) if isinstance(item, str | Path)]
-    if effective_n_jobs(n_jobs) == 1 or len(paths) < 2:
+    if len(paths) < 2:
         return crystal_arrays(convert_structures(items))
     crystals = [None] * len(items)
     others = [row for row in range(len(items)) if not isinstance(items[row], str | Path)]
