@@ -1,11 +1,12 @@
 """infer_lattice: the lattice (bcc, fcc, hcp, sc, diamond) on which the atoms of a crystal sit."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sklmat.features._invalid_rows import load_structures
 from sklmat.features._neighbors import (
     MIN_NEIGHBORS,
-    CrystalArrays,
     Neighbors,
     crystal_arrays,
     find_neighbors,
@@ -80,17 +81,37 @@ def infer_lattice(structures):
 
 def lattice_labels(structures):
     """Do what `infer_lattice` does, for pymatgen structures that were checked before."""
-    labels = [_lattice_of_crystal(crystal) for crystal in crystal_arrays(structures)]
+    labels = [
+        recognize_lattice(find_neighbors(positions, lattice, pbc)).name
+        for _, positions, lattice, pbc in crystal_arrays(structures)
+    ]
     return np.array(labels, dtype="U7")
 
 
-def _lattice_of_crystal(crystal: CrystalArrays):
-    neighbors = find_neighbors(crystal.positions, crystal.lattice, crystal.pbc)
-    return recognize_lattice(neighbors, lattice_deviations(neighbors))
+class LatticeMatch(NamedTuple):
+    """The lattice of a crystal.
+
+    Attributes
+    ----------
+    name : str
+        As `infer_lattice` gives it.
+    deviations : dict of float
+        Relative deviation of the 18 nearest distances from those of each ideal lattice:
+        root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
+        mean distance; NaN when an atom has fewer than 18 neighbours.
+    """
+
+    name: str
+    deviations: dict[str, float]
 
 
-def recognize_lattice(neighbors: Neighbors, deviations: dict[str, float]) -> str:
-    """Name the lattice of all atoms from their neighbours and the `lattice_deviations` of these."""
+def recognize_lattice(neighbors: Neighbors) -> LatticeMatch:
+    """Find the lattice on which atoms with these neighbours sit."""
+    deviations = _deviations(neighbors)
+    return LatticeMatch(_lattice_name(neighbors, deviations), deviations)
+
+
+def _lattice_name(neighbors, deviations):
     best = min(deviations, key=deviations.get)
     if not deviations[best] <= _MAX_DEVIATION:
         return "other"
@@ -101,12 +122,7 @@ def recognize_lattice(neighbors: Neighbors, deviations: dict[str, float]) -> str
     return best
 
 
-def lattice_deviations(neighbors: Neighbors) -> dict[str, float]:
-    """Relative deviation of the 18 nearest distances from those of each ideal lattice.
-
-    Root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
-    mean distance; NaN when an atom has fewer than 18 neighbours.
-    """
+def _deviations(neighbors):
     nearest = neighbors.distance[:, :MIN_NEIGHBORS]
     if nearest.shape[1] < MIN_NEIGHBORS or not np.isfinite(nearest).all():
         return dict.fromkeys(_IDEAL_DISTANCES, np.nan)

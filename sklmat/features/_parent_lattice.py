@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from sklmat.features._infer_lattice import lattice_deviations, recognize_lattice
+from sklmat.features._infer_lattice import recognize_lattice
 from sklmat.features._neighbors import find_neighbors
 from sklmat.features._symmetry import quiet_spglib, symmetry_dataset
 
@@ -135,7 +135,7 @@ def _smallest_cubic_sublattice(positions, lattice, sublattice):
     for number in np.unique(sublattice):
         own_positions = positions[sublattice == number]
         neighbors = find_neighbors(own_positions, lattice, (True,) * 3)
-        name = recognize_lattice(neighbors, lattice_deviations(neighbors))
+        name = recognize_lattice(neighbors).name
         if name in _BRAVAIS and (smallest is None or len(own_positions) < smallest[0]):
             smallest = len(own_positions), name, neighbors
     return smallest

@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._infer_lattice import SHELL_SIZES, lattice_deviations, recognize_lattice
+from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattice
 from sklmat.features._neighbors import (
     CrystalArrays,
     Neighbors,
@@ -76,17 +76,13 @@ class CrystalGeometry:
         return find_neighbors(self.positions, self.lattice, self.pbc)
 
     @cached_property
-    def lattice_deviations(self) -> dict[str, float]:
-        return lattice_deviations(self.neighbors)
-
-    @cached_property
-    def lattice_name(self) -> str:
-        return recognize_lattice(self.neighbors, self.lattice_deviations)
+    def lattice_match(self) -> LatticeMatch:
+        return recognize_lattice(self.neighbors)
 
     @cached_property
     def shells(self) -> tuple[np.ndarray, np.ndarray]:
         """Masks of the first and the second neighbour shell, of shape (N, M)."""
-        return neighbor_shells(self.neighbors, SHELL_SIZES.get(self.lattice_name))
+        return neighbor_shells(self.neighbors, SHELL_SIZES.get(self.lattice_match.name))
 
 
 def volume_columns(geometry: CrystalGeometry, schema: StructureSchema):
@@ -121,7 +117,7 @@ def distances_columns(geometry: CrystalGeometry, schema: StructureSchema):
         "off-centre displacement (Å)": _off_centre_displacement(geometry),
         **{
             f"deviation from {lattice} distances": deviation
-            for lattice, deviation in geometry.lattice_deviations.items()
+            for lattice, deviation in geometry.lattice_match.deviations.items()
         },
     }
 
@@ -192,7 +188,7 @@ def _crystal_system(space_group_number):
 
 
 def lattice_columns(geometry: CrystalGeometry, schema: StructureSchema):
-    return {f"lattice_{name}": geometry.lattice_name == name for name in schema.lattices}
+    return {f"lattice_{name}": geometry.lattice_match.name == name for name in schema.lattices}
 
 
 #: The groups of columns in their order, each with the function that computes them.
