@@ -21,7 +21,6 @@ from sklmat.features._invalid_rows import (
     missing_value_errors,
     refuse,
 )
-from sklmat.features._neighbors import crystal_arrays
 from sklmat.features._sublattices import (
     learn_sublattices,
     mixed_sublattices,
@@ -34,6 +33,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.graphs import crystal_arrays
 
 
 class DisorderFeaturizer(TableFeaturizer):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.features._neighbors import CrystalArrays, crystal_arrays
+from sklmat.graphs import CrystalArrays, crystal_arrays
 from sklmat.structures import check_structures, is_graphs
 
 

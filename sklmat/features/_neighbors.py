@@ -1,7 +1,6 @@
 """find_neighbors: the neighbours of each atom, their shells, and the coordination by Hoppe."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,39 +13,6 @@ MIN_NEIGHBORS = 18
 _SHELL_MARGIN = 1.05
 # The first coordination holds at most this many atoms; the largest known is 16 (Frank-Kasper).
 _MAX_COORDINATION = 16
-
-
-class CrystalArrays(NamedTuple):
-    """One crystal as arrays, which are quickly sent to a worker process.
-
-    Attributes
-    ----------
-    atomic_numbers : ndarray of shape (N,)
-    positions : ndarray of shape (N, 3)
-        Cartesian coordinates in Å.
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors in rows, in Å.
-    pbc : tuple of bool
-        Directions that repeat.
-    """
-
-    atomic_numbers: np.ndarray
-    positions: np.ndarray
-    lattice: np.ndarray
-    pbc: tuple
-
-
-def crystal_arrays(structures) -> list[CrystalArrays]:
-    """Take the arrays out of pymatgen structures."""
-    return [
-        CrystalArrays(
-            np.array(structure.atomic_numbers),
-            structure.cart_coords,
-            structure.lattice.matrix,
-            structure.lattice.pbc,
-        )
-        for structure in structures
-    ]
 
 
 @dataclass(frozen=True)
@@ -77,7 +43,7 @@ def find_neighbors(positions, lattice, pbc, radius=2.0) -> Neighbors:
     Parameters
     ----------
     positions, lattice, pbc
-        As in `CrystalArrays`.
+        As in `sklmat.graphs.CrystalArrays`.
     radius : float, default=2.0
         Of the neighbour list, in units of the cube root of the volume per atom. The default takes
         in at least 18 atoms of each ideal lattice with 12 % to spare; where an atom has fewer, the

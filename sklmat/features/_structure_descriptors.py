@@ -14,7 +14,6 @@ import numpy as np
 from sklmat.elements import element_table
 from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattice
 from sklmat.features._neighbors import (
-    CrystalArrays,
     Neighbors,
     effective_coordination,
     find_neighbors,
@@ -22,6 +21,7 @@ from sklmat.features._neighbors import (
 )
 from sklmat.features._short_range_order import pair_order
 from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
+from sklmat.graphs import CrystalArrays
 
 # Properties whose difference is averaged over the pairs of the first shell.
 _PAIR_PROPERTIES = ("electronegativity (Pauling)", "metallic radius (Å)")

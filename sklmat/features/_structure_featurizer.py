@@ -15,7 +15,6 @@ from sklmat.features._invalid_rows import (
     refuse,
     unseen_errors,
 )
-from sklmat.features._neighbors import crystal_arrays
 from sklmat.features._structure_descriptors import GROUPS, StructureSchema, describe_structures
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
@@ -24,6 +23,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.graphs import crystal_arrays
 
 
 class StructureFeaturizer(TableFeaturizer):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._neighbors import CrystalArrays, find_neighbors, first_coordination
+from sklmat.features._neighbors import find_neighbors, first_coordination
+from sklmat.graphs import CrystalArrays
 
 #: Elements that count as anions wherever a crystal also holds others.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
