@@ -33,10 +33,10 @@ MODULES = [
     "embeddings",
     "augmentation",
     "eftgan",
+    "inspection",
     "adversarial",
     "model_selection",
     "screening",
-    "inspection",
     "plotting",
     "datasets",
     "estimator_checks",
@@ -208,6 +208,74 @@ def test_modules_import_only_from_modules_above():
             if MODULES.index(other) > MODULES.index(module):
                 wrong.append(f"{'/'.join(parts)} imports {other}")
     assert wrong == []
+
+
+def test_private_names_are_not_imported_across_modules():
+    wrong = []
+    for parts, path in modules():
+        own = parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.module.startswith("sklmat"):
+                continue
+            names = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
+            if names[0] != own and any(name.startswith("_") for name in names):
+                wrong.append(f"{'/'.join(parts)}:{node.lineno} imports {'.'.join(names)}")
+    assert wrong == []
+
+
+#: Underscored attributes of other packages that have no public counterpart: scikit-learn's
+#: interface for developers of estimators, its Gaussian processes, and pymatgen's given charge.
+FOREIGN = {
+    "_parameter_constraints",
+    "_validate_params",
+    "_y_train_mean",
+    "_y_train_std",
+    "_charge",
+}
+
+
+def names_written_in(tree):
+    """Names that a file defines or assigns to, attributes of objects included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def test_private_attributes_are_not_read_across_modules():
+    """Whatever underscored attribute a module reads, of whatever object, it defines itself."""
+    trees = {}
+    for parts, path in modules():
+        own = parts[0].removesuffix(".py")
+        trees.setdefault(own, {})["/".join(parts)] = ast.parse(path.read_text(encoding="utf-8"))
+    wrong = []
+    for files in trees.values():
+        defined = {name for tree in files.values() for name in names_written_in(tree)} | FOREIGN
+        for file, tree in files.items():
+            for node in ast.walk(tree):
+                is_private = isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr)
+                if is_private and node.attr not in defined:
+                    wrong.append(f"{file}:{node.lineno} reads {ast.unparse(node)}")
+    assert wrong == []
+
+
+def test_packages_hold_only_imports():
+    """An ``__init__.py`` has a docstring, imports, and the lists of its names."""
+    allowed = {"__all__", "__version__", "__getattr__", "__dir__"}
+    for parts, path in modules():
+        if parts[-1] != "__init__.py":
+            continue
+        docstring, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+        assert isinstance(docstring, ast.Expr)
+        for node in rest:
+            if isinstance(node, ast.Assign):
+                names = {n.id for n in ast.walk(node.targets[0]) if isinstance(n, ast.Name)}
+                assert names <= allowed, f"{'/'.join(parts)} defines {names}"
+            else:
+                assert isinstance(node, ast.Import | ast.ImportFrom), "/".join(parts)
 
 
 def test_only_training_knows_skorch():

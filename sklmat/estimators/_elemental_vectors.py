@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.compositions import fraction_column
 from sklmat.elements import element_symbols
 from sklmat.estimators._graph_input import check_trained_elements
 from sklmat.estimators._graph_model import GraphModel
@@ -104,7 +105,8 @@ class ElementalVectors(TransformerMixin):
         config = self.net_.module_.config
         width = config["n_members"] * config["hidden_dim"]
         symbols = element_symbols(self.elements_)
-        names = [f"x_{e}" for e in symbols] + [f"{e}_{k}" for e in symbols for k in range(width)]
+        names = [fraction_column(symbol) for symbol in symbols]
+        names += [f"{symbol}_{k}" for symbol in symbols for k in range(width)]
         return np.array(names, dtype=object)
 
 

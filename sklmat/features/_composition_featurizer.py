@@ -4,6 +4,12 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.compositions import (
+    MIXING_ENTROPY,
+    element_amounts,
+    fraction_column,
+    mixing_entropy,
+)
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
@@ -159,10 +165,10 @@ class CompositionFeaturizer(TableFeaturizer):
         self.statistics_ = self._checked_statistics()
         self._fit_properties()
         self.feature_names_ = [
-            *(f"x_{symbol}" for symbol in self.elements_),
+            *(fraction_column(symbol) for symbol in self.elements_),
             *(f"lattice_{name}" for name in self.lattices_),
             *(f"{statistic} {name}" for name in self.properties_ for statistic in self.statistics_),
-            "mixing entropy (kB per atom)",
+            MIXING_ENTROPY,
         ]
         return self
 
@@ -211,15 +217,8 @@ class CompositionFeaturizer(TableFeaturizer):
         items = _compositions(X, self.lattice, self.on_invalid)
         if items is None:
             items = load_structures(X, self.on_invalid)
-        amounts = np.zeros((len(items), 119))
-        for row, item in enumerate(items):
-            if item is None:
-                amounts[row] = np.nan
-                continue
-            numbers, weights = _atoms(item)
-            np.add.at(amounts[row], numbers, weights)
-            amounts[row] /= amounts[row].sum()
-        return items, amounts
+        amounts = element_amounts(items)
+        return items, amounts / amounts.sum(axis=1, keepdims=True)
 
     def _checked_statistics(self):
         statistics = list(STATISTICS if self.statistics is None else self.statistics)
@@ -246,7 +245,7 @@ class CompositionFeaturizer(TableFeaturizer):
         self.property_values_ = table[names].to_numpy(dtype=float)
 
     def _unseen_elements(self, items, amounts, rows, numbers):
-        other = np.setdiff1d(np.arange(119), numbers)
+        other = np.setdiff1d(np.arange(amounts.shape[1]), numbers)
         symbols = element_table().index
         unseen = {
             row: [symbols[z - 1] for z in other[amounts[row, other] > 0]]
@@ -262,8 +261,7 @@ class CompositionFeaturizer(TableFeaturizer):
         for values in self.property_values_.T:
             statistics = _weighted_statistics(fractions, present, values)
             columns += [statistics[name][:, None] for name in self.statistics_]
-        logarithms = np.log(np.where(present, fractions, 1))
-        columns.append(-(fractions * logarithms).sum(axis=1, keepdims=True) + 0.0)
+        columns.append(mixing_entropy(fractions)[:, None])
         return np.hstack(columns)
 
 
@@ -316,12 +314,3 @@ def _unusable(item):
     if any(isinstance(specie, DummySpecies) for specie in item):
         return "holds a dummy species; name chemical elements"
     return None
-
-
-def _atoms(item):
-    """Atomic numbers and their amounts, of a Composition or a Structure."""
-    from pymatgen.core import Composition
-
-    if isinstance(item, Composition):
-        return [specie.Z for specie in item], list(item.values())
-    return np.unique(item.atomic_numbers, return_counts=True)
