@@ -1,4 +1,4 @@
-"""What sklmat raises and warns with."""
+"""Errors and warnings of sklmat: `InvalidStructureError` and others."""
 
 
 class InvalidStructureError(ValueError):

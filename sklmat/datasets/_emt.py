@@ -1,4 +1,4 @@
-"""Effective medium theory (EMT): its metals, and relaxations with ASE's EMT potential."""
+"""`relax` and the metals of effective medium theory (EMT), with ASE's potential."""
 
 import numpy as np
 

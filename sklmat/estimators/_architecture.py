@@ -71,7 +71,7 @@ class Architecture(ABC):
 
 
 def make_estimator_net(estimator, network: nn.Module, loss: str, device=None) -> GraphNet:
-    """The net that trains a network as the parameters of an estimator say.
+    """The net that trains a network with the parameters of an estimator.
 
     Parameters
     ----------

@@ -252,7 +252,7 @@ class GraphEstimator(BaseEstimator):
         return prepare
 
     def _update_settings(self, net, loss, source, resume):
-        """Train a net, new or fitted, as the parameters say now."""
+        """Bring a net, new or fitted, to the present parameters of the estimator."""
         net.lr, net.batch_size = self.lr, self.batch_size
         net.criterion_.name = loss
         for group in net.optimizer_.param_groups:

@@ -1,4 +1,4 @@
-"""`ElementalVectors`: what ECNet estimators tell of the elements in crystals."""
+"""`ElementalVectors`: methods of ECNet estimators; `contribution_table` of the elements."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from sklmat.estimators._graph_model import GraphModel
 
 
 class ElementalVectors(TransformerMixin):
-    """Methods of ECNet estimators: elemental vectors, their mean, and both as a table."""
+    """Methods of ECNet estimators: elemental vectors, their mean, and a table of them."""
 
     def embed(self, X):
         """Vectors of the crystals: their elemental vectors, weighted by the fractions.

@@ -1,4 +1,4 @@
-"""How a graph estimator reads crystals: graphs for `fit`, and graphs like those ever after."""
+"""`training_graphs`, `graphs_like_fit`: how a graph estimator reads crystals in `fit` and after."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from sklmat.graphs import CrystalGraphs, StructureToGraph
 
 
 def training_graphs(estimator, X) -> CrystalGraphs:
-    """Graphs of training rows, as the parameters of an estimator or the graphs themselves say.
+    """Graphs of training rows, with the cutoff of the parameters, of the graphs, or the default.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Going on with a fitted network: `warm_start`, `partial_fit`, `warm_start_from`, frozen and saved.
+"""Training a fitted network further: `warm_start`, `partial_fit`, `warm_start_from`.
 
 Everything that decides whether a network may be trained further, or give its weights to another
 one, stands here: which estimator a parameter stands for, and what must agree between the two.
@@ -163,22 +163,22 @@ def _refuse_changes(what, values):
 
 def check_source_graphs(source, graphs):
     """Raise where the source of a transfer learned from graphs that were built otherwise."""
-    theirs, ours = source.graph_settings_, graphs.settings
+    settings = source.graph_settings_
     _refuse_differences(
         "learned from other graphs",
-        {name: (theirs[name], ours[name]) for name in ours},
+        {name: (settings[name], value) for name, value in graphs.settings.items()},
         "build them alike",
     )
 
 
 def _check_source_network(module, source_module):
     """Raise where the source of a transfer has another network or other element vectors."""
-    ours, theirs = module.config, source_module.config
+    config = source_module.config
     _refuse_differences(
         "has another network",
         {
-            _PARAMETER_NAMES.get(name, name): (theirs[name], ours[name])
-            for name in ours
+            _PARAMETER_NAMES.get(name, name): (config[name], value)
+            for name, value in module.config.items()
             if name not in _MAY_DIFFER
         },
         "set these parameters alike",

@@ -93,28 +93,28 @@ def _read(path):
 
 
 def _translate(weights):
-    """Weights under our names; the one matrix of a convolution is cut into its three parts."""
-    ours = {}
+    """Weights under the names of `CGCNN`, which cuts the matrix of a convolution into three."""
+    translated = {}
     for name, value in weights.items():
         if name.startswith("convs."):
-            _, k, layer, kind = name.split(".")
-            start = f"convolutions.{k}."
-            if layer == "fc_full" and kind == "weight":
+            _, number, layer, parameter = name.split(".")
+            convolution = f"convolutions.{number}."
+            if layer == "fc_full" and parameter == "weight":
                 n = len(value) // 2
-                ours[start + "target_map.weight"] = value[:, :n]
-                ours[start + "source_map.weight"] = value[:, n : 2 * n]
-                ours[start + "edge_map.weight"] = value[:, 2 * n :]
+                translated[convolution + "target_map.weight"] = value[:, :n]
+                translated[convolution + "source_map.weight"] = value[:, n : 2 * n]
+                translated[convolution + "edge_map.weight"] = value[:, 2 * n :]
             else:
                 layer = {"fc_full": "target_map", "bn1": "edge_norm", "bn2": "node_norm"}[layer]
-                ours[f"{start}{layer}.{kind}"] = value
+                translated[f"{convolution}{layer}.{parameter}"] = value
         elif name.startswith("fcs."):
-            _, k, kind = name.split(".")
-            ours[f"readout.{int(k) + 1}.{kind}"] = value
+            _, number, parameter = name.split(".")
+            translated[f"readout.{int(number) + 1}.{parameter}"] = value
         else:
-            layer, kind = name.split(".")
+            layer, parameter = name.split(".")
             layer = {"conv_to_fc": "readout.0", "fc_out": "output"}.get(layer, layer)
-            ours[f"{layer}.{kind}"] = value
-    return ours
+            translated[f"{layer}.{parameter}"] = value
+    return translated
 
 
 def _estimator(network, args, normalizer, atom_init, device):

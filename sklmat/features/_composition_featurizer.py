@@ -1,4 +1,4 @@
-"""CompositionFeaturizer: fractions, lattice, element properties and mixing entropy as a table."""
+"""`CompositionFeaturizer`: fractions, lattice, element properties and mixing entropy in a table."""
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions

@@ -1,4 +1,4 @@
-"""The columns of DisorderFeaturizer: DisorderedCrystal, and a function for each group of columns.
+"""`DisorderedCrystal`, and a function for each group of columns of `DisorderFeaturizer`.
 
 A function takes a crystal and what decides which columns there are, and returns a dict of column
 names and values. The names are the same for every crystal; a value that a crystal does not have is

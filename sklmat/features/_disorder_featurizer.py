@@ -1,4 +1,4 @@
-"""DisorderFeaturizer: a table of how crystals deviate from their ideal lattice and from order."""
+"""`DisorderFeaturizer`: deviations from the ideal lattice and from order in a table."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -1,4 +1,4 @@
-"""infer_lattice: the lattice (bcc, fcc, hcp, sc, diamond) on which the atoms of a crystal sit."""
+"""`infer_lattice`: the lattice (bcc, fcc, hcp, sc, diamond) on which atoms of a crystal sit."""
 
 from typing import NamedTuple
 

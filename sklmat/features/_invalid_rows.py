@@ -1,4 +1,4 @@
-"""load_structures, refuse: rows that a featurizer cannot describe raise an error, or become NaN."""
+"""`load_structures`, `refuse`: rows that cannot be described raise an error, or become NaN."""
 
 import warnings
 

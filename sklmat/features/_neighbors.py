@@ -1,4 +1,4 @@
-"""find_neighbors: the neighbours of each atom, their shells, and the coordination by Hoppe."""
+"""`find_neighbors`: the neighbours of each atom, their shells, and Hoppe's coordination number."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""find_parent: the ideal crystal (lattice, sites, symmetry) that a disordered one deviates from."""
+"""`find_parent`: the ideal crystal (lattice, sites, symmetry) below a disordered one."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Polyhedra: octahedra and tetrahedra around atoms, their distortion, angles, tilts and volumes."""
+"""`Polyhedra`: octahedra and tetrahedra around atoms, their distortion, tilts and volumes."""
 
 from dataclasses import dataclass
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""pair_order, ligand_order: how species are spread over neighbour shells and over polyhedra."""
+"""`PairOrder`, `LigandOrder`: how species are spread over neighbour shells and over polyhedra."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The columns of StructureFeaturizer: CrystalGeometry, and a function for each group of columns.
+"""`CrystalGeometry`, and a function for each group of columns of `StructureFeaturizer`.
 
 A function takes the geometry of a crystal and what decides which columns there are, and returns a
 dict of column names and values. The names are the same for every crystal; a value that a crystal

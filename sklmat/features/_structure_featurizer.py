@@ -1,4 +1,4 @@
-"""StructureFeaturizer: volume, distances, coordination, order and symmetry as a table."""
+"""`StructureFeaturizer`: volume, distances, coordination, order and symmetry in a table."""
 
 from functools import partial
 from numbers import Integral, Real

@@ -1,4 +1,4 @@
-"""learn_sublattices, named_sublattices: which species share a sublattice, and which are anions."""
+"""`learn_sublattices`, `named_sublattices`: which species have a sublattice in common."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""symmetry_dataset: space group and equivalent sites from spglib; orders of the point groups."""
+"""`symmetry_dataset`: space group and equivalent sites from spglib; orders of point groups."""
 
 import os
 import warnings

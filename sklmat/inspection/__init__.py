@@ -1,4 +1,4 @@
-"""What a prediction is made of: shares of sites and elements in graph networks, SHAP of tables."""
+"""Attributions: what sites and elements add to predictions of networks; SHAP values of tables."""
 
 from sklmat.inspection._shap_table import shap_table
 from sklmat.inspection._site_attribution import element_attribution, site_attribution

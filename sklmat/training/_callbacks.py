@@ -1,4 +1,4 @@
-"""What happens between the epochs of a training."""
+"""Callbacks of a training: `Schedule`, `BestWeights`, `EpochLog` and `ProgressBar`."""
 
 import numpy as np
 from skorch.callbacks import Callback

@@ -60,9 +60,9 @@ class WeightedLoss(nn.Module):
 class GraphNet(NeuralNet):
     """The skorch net of all graph estimators.
 
-    What differs from skorch: a batch is a `CrystalBatch`, a target is a pair of values and
-    weights, a log line is an epoch, and a user who stops the training is told from a callback
-    that does (skorch uses one exception for both).
+    What differs from skorch: a batch is a `CrystalBatch`, a target is a pair of values and weights,
+    a log line is an epoch, and `interrupted_` says whether the user ended the training rather than
+    a callback (skorch uses one exception for both).
     """
 
     interrupted_ = False
@@ -102,7 +102,7 @@ class GraphNet(NeuralNet):
 class EvenBatches:
     """Batches of nearly equal size, shuffled by their own generator.
 
-    A short last batch would have the say of a full one in the batch norms.
+    A short last batch would count as much as a full one in the batch norms.
     """
 
     def __init__(self, n_samples, batch_size, generator=None):

@@ -1,4 +1,4 @@
-"""How many of torch's threads a batch has work for."""
+"""`suitable_threads`, `one_thread`: how many of torch's threads a training uses."""
 
 import contextlib
 
