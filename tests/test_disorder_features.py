@@ -15,10 +15,10 @@ from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._disorder_descriptors import GROUPS as DISORDER_GROUPS
 from sklmat.features._disorder_descriptors import DisorderSchema, describe_disorder
-from sklmat.features._neighbors import crystal_arrays
 from sklmat.features._parent_lattice import _lattice_rotations
 from sklmat.features._polyhedra import voronoi_volumes
 from sklmat.features._short_range_order import multipoles
+from sklmat.graphs import crystal_arrays
 
 GROUPS = [
     "symmetry",
