@@ -262,8 +262,3 @@ class GraphDataset(Dataset):
         else:
             graphs = self.transform(rows, self.generator)
         return make_batch(graphs), (self.y[rows], self.weight[rows])
-
-
-def as_is(batch):
-    """Collate function for a data set that already returns batches."""
-    return batch

@@ -38,6 +38,13 @@ class GraphModel:
     padded : bool
         Whether the networks know missing neighbours as the original CGCNN does, see
         `pad_neighbors`.
+
+    Attributes
+    ----------
+    batch_size : int
+        Crystals that are evaluated at a time.
+    is_classifier : bool
+        Whether the outputs are logits of classes.
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class GraphModel:
         self.modules = modules
         self.targets = targets
         self.padded = padded
+        self.batch_size: int = estimator.batch_size
+        self.is_classifier = isinstance(targets, ClassTargets)
 
     @classmethod
     def of(cls, estimator) -> "GraphModel":
@@ -77,16 +86,6 @@ class GraphModel:
         check_is_fitted(estimator, "nets_")
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
-
-    @property
-    def batch_size(self) -> int:
-        """Crystals that are evaluated at a time."""
-        return self.estimator.batch_size
-
-    @property
-    def is_classifier(self) -> bool:
-        """Whether the outputs are logits of classes."""
-        return isinstance(self.targets, ClassTargets)
 
     @property
     def elements_are_additive(self) -> bool:

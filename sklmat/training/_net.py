@@ -7,7 +7,6 @@ from skorch.callbacks import EpochTimer
 from torch import nn
 from torch.nn import functional as F
 
-from sklmat.batches import as_is
 from sklmat.training._callbacks import EpochLog
 
 _LOSSES = {
@@ -130,8 +129,13 @@ def even_loader(dataset, batch_size):
     return torch.utils.data.DataLoader(
         dataset,
         batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
-        collate_fn=as_is,
+        collate_fn=_as_is,
     )
+
+
+def _as_is(batch):
+    """Collate function for a data set that already returns batches."""
+    return batch
 
 
 def choose_device(device):
