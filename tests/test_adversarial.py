@@ -26,11 +26,11 @@ from sklmat import (
     perturb_structures,
     robustness_curve,
 )
+from sklmat.adversarial._attack_methods import METHODS, AttackMethod
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import AttackState, evaluate, keep_worse
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._methods import METHODS, AttackMethod
-from sklmat.adversarial._perturbation import PerturbationBounds, perturbation_gradient
+from sklmat.adversarial._perturbation_bounds import PerturbationBounds, perturbation_gradient
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs, move_atoms

@@ -10,7 +10,7 @@ from crystals import random_alloys
 from pymatgen.core import Lattice, Structure
 
 from sklmat import load_cgcnn_checkpoint
-from sklmat.estimators._xie2018 import _read
+from sklmat.estimators._load_cgcnn_checkpoint import _read
 
 NAMES = [
     "band-gap",

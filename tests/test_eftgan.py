@@ -29,8 +29,8 @@ from sklmat import (
     StructureToGraph,
     infer_lattice,
 )
-from sklmat.augmentation import _gaussian_process, process_mean
-from sklmat.augmentation._gaussian_process import (
+from sklmat.augmentation import _gaussian_process_means, process_mean
+from sklmat.augmentation._gaussian_process_means import (
     _kernel_parameters,
     leave_one_out_residuals,
     target_moments,
@@ -384,7 +384,9 @@ def test_quick_means_take_more_digits_where_weights_magnify_errors(monkeypatch):
         return np.abs(told).max() / target_moments(process)[1]
 
     assert error() < 1e-6
-    monkeypatch.setattr(_gaussian_process, "_precision", lambda training, weights: torch.float32)
+    monkeypatch.setattr(
+        _gaussian_process_means, "_precision", lambda training, weights: torch.float32
+    )
     assert error() > 1e-4
 
 

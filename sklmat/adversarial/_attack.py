@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
-from sklmat.adversarial._methods import METHODS
-from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.adversarial._random_directions import IndependentDirections
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklmat.adversarial._perturbation import PerturbationBounds, largest_distance_change
+from sklmat.adversarial._perturbation_bounds import PerturbationBounds, largest_distance_change
 from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.structures import check_structures

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from sklmat.adversarial._attack_methods import METHODS, SearchOptions
 from sklmat.adversarial._attack_state import AttackState
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._methods import METHODS, SearchOptions
-from sklmat.adversarial._perturbation import PerturbationBounds
+from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.batches import BatchTransform, GraphDataset

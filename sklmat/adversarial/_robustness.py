@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from sklmat.adversarial._attack import StructureAttack, check_attack
+from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import evaluate
-from sklmat.adversarial._methods import METHODS
 from sklmat.adversarial._random_directions import IndependentDirections
 
 #: Two-sided 95 % of the normal distribution.

@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = attach(
     },
     internal={
         "_base_augmenter": ["BaseAugmenter"],
-        "_gaussian_process": ["process_mean"],
+        "_gaussian_process_means": ["process_mean"],
         "_labeler": ["GaussianProcessLabeler", "label_rows"],
     },
 )

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmat.augmentation._codes import find_blocks, find_codes
-from sklmat.augmentation._gaussian_process import leave_one_out_residuals, process_mean
+from sklmat.augmentation._gaussian_process_means import leave_one_out_residuals, process_mean
 
 
 class WeightedBlocks(BaseEstimator):

@@ -5,8 +5,8 @@ that are not in ``__all__`` are for sklmat's own modules.
 """
 
 from sklmat.estimators._architecture import Architecture as Architecture
-from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
-from sklmat.estimators._ecnet import ECNetClassifier, ECNetRegressor
+from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
+from sklmat.estimators._ecnet_estimators import ECNetClassifier, ECNetRegressor
 from sklmat.estimators._elemental_vectors import element_contributions as element_contributions
 from sklmat.estimators._graph_classifier import GraphClassifier as GraphClassifier
 from sklmat.estimators._graph_input import check_elements as check_elements
@@ -14,11 +14,11 @@ from sklmat.estimators._graph_input import training_graphs as training_graphs
 from sklmat.estimators._graph_model import GraphModel as GraphModel
 from sklmat.estimators._graph_model import is_graph_estimator as is_graph_estimator
 from sklmat.estimators._graph_regressor import GraphRegressor as GraphRegressor
+from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
 from sklmat.estimators._targets import ClassTargets as ClassTargets
 from sklmat.estimators._warm_start import fitted_source as fitted_source
 from sklmat.estimators._warm_start import is_fitted_source as is_fitted_source
 from sklmat.estimators._warm_start import unfitted_clone as unfitted_clone
-from sklmat.estimators._xie2018 import load_cgcnn_checkpoint
 
 __all__ = [
     "CGCNNClassifier",

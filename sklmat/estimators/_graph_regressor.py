@@ -2,7 +2,7 @@
 
 from sklearn.base import RegressorMixin
 
-from sklmat.estimators._base import GraphEstimator
+from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import RegressionTargets
 

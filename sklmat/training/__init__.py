@@ -3,8 +3,8 @@
 from sklmat.training._callbacks import plain_history
 from sklmat.training._ensemble import seeded, train_ensemble
 from sklmat.training._gan_loop import train_gan
+from sklmat.training._graph_net import EvenBatches, GraphNet, WeightedLoss, make_net
 from sklmat.training._loop import run_network, train_net
-from sklmat.training._net import EvenBatches, GraphNet, WeightedLoss, make_net
 from sklmat.training._threads import suitable_threads
 
 __all__ = [

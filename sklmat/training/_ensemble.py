@@ -10,8 +10,8 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
+from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
-from sklmat.training._net import GraphNet
 
 
 def train_ensemble(

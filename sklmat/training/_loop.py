@@ -9,7 +9,7 @@ from skorch.helper import predefined_split
 from sklmat.batches import make_batch
 from sklmat.training._callbacks import BestWeights, ProgressBar, Schedule
 from sklmat.training._checkpoint import Resume
-from sklmat.training._net import EvenBatches
+from sklmat.training._graph_net import EvenBatches
 from sklmat.training._threads import suitable_threads
 
 

@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
-from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_table
 from sklmat.estimators._graph_classifier import GraphClassifier
+from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.estimators._targets import RegressionTargets
 from sklmat.graphs import ElementGraphs

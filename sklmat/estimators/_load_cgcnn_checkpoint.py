@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sklmat.elements import element_vectors
-from sklmat.estimators._cgcnn import CGCNNClassifier, CGCNNRegressor
+from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.networks import CGCNN
 from sklmat.training import make_net
 

@@ -5,8 +5,8 @@ from numbers import Integral, Real
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.estimators._architecture import Architecture
-from sklmat.estimators._base import GraphEstimator
 from sklmat.estimators._graph_classifier import GraphClassifier
+from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.networks import CGCNN
 
