@@ -69,7 +69,8 @@ def fraction_columns(columns):
     Returns
     -------
     names : list of str
-        Those that begin with ``x_``, and those that end with ``__x_`` and a symbol, in their order.
+        Those that begin with ``x_``; where there is none, those that end with ``__x_`` and a
+        symbol, as FeatureUnion and ColumnTransformer name them. In their order.
 
     Examples
     --------
@@ -79,7 +80,8 @@ def fraction_columns(columns):
     >>> fraction_columns(["composition__x_Fe", "structure__volume"])
     ['composition__x_Fe']
     """
-    return [name for name in columns if is_fraction_column(name)]
+    names = [name for name in columns if is_fraction_column(name)]
+    return [name for name in names if name.startswith("x_")] or names
 
 
 def is_fraction_column(name):

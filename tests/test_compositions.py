@@ -56,7 +56,9 @@ def test_columns_are_found_as_they_are_named():
 
 def test_fraction_columns_keep_their_order():
     columns = ["x_Ni", "lattice_fcc", 0, "a__x_Fe", "x_position", "a__x_position", "max_Fe"]
-    assert fraction_columns(columns) == ["x_Ni", "a__x_Fe", "x_position"]
+    assert fraction_columns(columns) == ["x_Ni", "x_position"]
+    behind_a_prefix = ["a__x_Ni", "lattice_fcc", 0, "a__x_Fe", "a__x_position", "max_Fe"]
+    assert fraction_columns(behind_a_prefix) == ["a__x_Ni", "a__x_Fe"]
     assert fraction_columns(pd.DataFrame(columns=["Fe_0", "x_Fe"]).columns) == ["x_Fe"]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from crystals import bcc_fe, fcc_cu, isolated_ne, nickel_fraction, random_alloys
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import StackingRegressor, VotingRegressor
@@ -18,7 +19,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
-from sklmat import CGCNNClassifier, CGCNNRegressor, GraphEmbedding, StructureToGraph
+from sklmat import (
+    CGCNNClassifier,
+    CGCNNRegressor,
+    GraphEmbedding,
+    StructureAttack,
+    StructureToGraph,
+)
 from sklmat.estimators import GraphModel
 from sklmat.graphs import _neighbor_search
 
@@ -228,6 +235,18 @@ def test_early_stopping_validates_on_its_own_rows(graphs, y):
         train | valid == {round(float(np.float32(v)), 5) for v in scaled}
         or len(train | valid) >= len(set(scaled)) - 1
     )
+
+
+@pytest.mark.parametrize("backend", ["multiprocessing", "threading"])
+def test_members_are_the_same_in_every_backend(graphs, y, backend):
+    """Threads have one random state of torch among them; other processes need what can be sent."""
+    params = {**TINY, "max_epochs": 1, "n_ensemble": 2, "dropout": 0.2}
+    attacked = {**params, "adversarial": StructureAttack(budget=0.05, method="random")}
+    for given in (params, attacked):
+        expected = CGCNNRegressor(**given).fit(graphs, y).predict(graphs)
+        with parallel_config(backend):
+            model = CGCNNRegressor(**given, n_jobs=2).fit(graphs, y)
+        np.testing.assert_array_equal(model.predict(graphs), expected)
 
 
 def test_early_stopping_stops_and_goes_back_to_the_best(graphs, y):

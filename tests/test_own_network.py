@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from crystals import nickel_fraction, random_alloys
+from pymatgen.core import Element
 
 from sklmat import GraphEmbedding, StructureAttack, site_attribution
 from sklmat.estimator_checks import check_structure_estimator
@@ -66,6 +68,44 @@ def test_it_is_saved_and_warm_started(schnet, data, model, tmp_path):
     again.set_params(warm_start=True, hidden_dim=16)
     with pytest.raises(ValueError, match="hidden_dim was 8, is 16"):
         again.fit(structures, y)
+
+
+def test_its_file_is_read_wherever_a_path_may_stand(data, model, tmp_path):
+    model.save(tmp_path / "schnet.safetensors")
+    embedding = GraphEmbedding(tmp_path / "schnet.safetensors").fit(data[0])
+    np.testing.assert_array_equal(embedding.transform(data[0]), model.embed(data[0]))
+
+
+def test_element_vectors_of_a_table(schnet, data, model):
+    """A table cannot be compared with the name of one."""
+    table = pd.DataFrame(np.eye(119)[1:], index=[Element.from_Z(z).symbol for z in range(1, 119)])
+    given = schnet.SchNetRegressor(**{**TINY, "max_epochs": 2}, atom_init=table).fit(*data)
+    assert np.isfinite(given.predict(data[0])).all()
+
+
+def test_what_the_config_must_hold(schnet, data, monkeypatch):
+    class Forgetful(schnet.SchNet):
+        def __init__(self, element_vectors, n_outputs, **settings):
+            super().__init__(element_vectors, n_outputs, **settings)
+            self.config = settings
+
+    monkeypatch.setattr(schnet.SchNetArchitecture, "network_class", Forgetful)
+    with pytest.raises(TypeError, match=r"config of Forgetful lacks \['n_outputs'\]"):
+        schnet.SchNetRegressor(**TINY).fit(*data)
+
+
+def test_settings_may_be_tuples(schnet, data, monkeypatch, tmp_path):
+    class Tupled(schnet.SchNet):
+        def __init__(self, element_vectors, n_outputs, *, widths=(4, 4), **settings):
+            super().__init__(element_vectors, n_outputs, **settings)
+            self.config["widths"] = widths
+            assert sum(widths) == 8
+
+    monkeypatch.setattr(schnet.SchNetArchitecture, "network_class", Tupled)
+    model = schnet.SchNetRegressor(**{**TINY, "max_epochs": 1}).fit(*data)
+    model.save(tmp_path / "tupled.safetensors")
+    again = schnet.SchNetRegressor.load(tmp_path / "tupled.safetensors")
+    np.testing.assert_array_equal(again.predict(data[0]), model.predict(data[0]))
 
 
 def test_it_is_embedded_attacked_and_explained(schnet, data, model):

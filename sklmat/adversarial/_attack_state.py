@@ -51,8 +51,8 @@ class AttackState:
         return bool(self.displacement.any() or self.strain.any())
 
     def select(self, crystals: np.ndarray) -> "AttackState":
-        """The state of some crystals, by a mask of shape (C,)."""
-        if crystals.all():
+        """The state of some crystals, by a mask of shape (C,), no list of rows."""
+        if crystals.dtype == bool and crystals.all():
             return self
         return AttackState(
             self.bounds.select(crystals),

@@ -4,10 +4,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 
 from sklmat.adversarial._prediction_error import Reference, prediction_error
 from sklmat.batches import make_batch
-from sklmat.estimators import GraphModel
+from sklmat.estimators import GraphModel, is_graph_estimator
 from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
@@ -49,13 +50,21 @@ class AttackedNetwork:
         NotFittedError
             When it is not fitted.
         """
-        model = GraphModel.of(estimator)
+        graph_estimator = estimator
+        if isinstance(estimator, FrozenEstimator):
+            graph_estimator = estimator.estimator
+        if not is_graph_estimator(graph_estimator):
+            raise TypeError(
+                "attacks need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
+                f"regressor), got {type(graph_estimator).__name__}"
+            )
+        model = GraphModel.of(graph_estimator)
         if model.is_classifier:
             return cls(model)
         return cls(model, model.targets.scale, model.targets.mean)
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Predictions as the estimator gives them."""
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs as the estimator gives them: classes, or numbers in the shape of `y`."""
         if self.is_classifier:
             return self.model.targets.decode(outputs)
         return self.model.targets.in_shape_of_y(outputs)
@@ -146,8 +155,14 @@ def _gradient_of_edges(graphs, inputs, gradient):
     """Gradient with respect to the distances of graphs, from that with respect to the inputs."""
     if isinstance(inputs, ElementGraphs):
         return radial_gradient_to_edges(graphs, inputs, gradient)
+    n_neighbors = inputs.neighbor_counts
+    if (n_neighbors < graphs.neighbor_counts).any():
+        raise TypeError(
+            "the network reads other edges than those of the graphs, so its gradient cannot be "
+            "carried back to the distances; attack it with method='random'"
+        )
     if inputs is not graphs:
         # Padding stands behind the real edges of each atom.
-        rank = rank_within_group(inputs.neighbor_counts)
-        gradient = gradient[rank < np.repeat(graphs.neighbor_counts, inputs.neighbor_counts)]
+        rank = rank_within_group(n_neighbors)
+        gradient = gradient[rank < np.repeat(graphs.neighbor_counts, n_neighbors)]
     return gradient.astype(np.float64)

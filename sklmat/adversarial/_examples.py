@@ -210,8 +210,8 @@ def _table(run, y, found):
         displacements = np.split(state.displacement, state.bounds.graphs.atom_ptr[1:-1])
         columns["index"] += rows.tolist()
         columns["target"] += list(np.asarray(y)[rows])
-        columns["prediction"] += list(run.network.decode(run.outputs[rows]))
-        columns["perturbed prediction"] += list(run.network.decode(state.outputs))
+        columns["prediction"] += list(run.network.predictions(run.outputs[rows]))
+        columns["perturbed prediction"] += list(run.network.predictions(state.outputs))
         columns["smallest budget (Å)"] += [
             np.linalg.norm(displacement, axis=1).max() for displacement in displacements
         ]

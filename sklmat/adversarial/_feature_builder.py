@@ -413,7 +413,7 @@ def _examine(estimator, X, attack, seed, include):
     run = AttackRun(attack, estimator, X)
     reference = run.reference()
     all_rows = np.arange(len(run))
-    table = pd.DataFrame({"prediction": run.network.decode(run.outputs)})
+    table = pd.DataFrame({"prediction": run.network.predictions(run.outputs)})
     if {"flipped", "flip_budget"} & set(include):
         flipped, fraction = np.zeros(len(run), dtype=bool), np.ones(len(run))
         # Directions begin anew for every chunk: they must not depend on how many rows it follows.

@@ -12,7 +12,7 @@ from sklmat.compositions import (
     SUM_TOLERANCE,
     check_fractions,
     element_of_column,
-    is_fraction_column,
+    fraction_columns,
     refuse_rows,
     sum_to_one,
 )
@@ -241,7 +241,8 @@ def _check_named_fractions(names, X, required):
 
 def _columns_by_name(names, X):
     """Return the fractions that sum to one, and the categories, in the order of the table."""
-    fractions = [column for column, name in enumerate(names) if is_fraction_column(name)]
+    found = set(fraction_columns(names))
+    fractions = [column for column, name in enumerate(names) if name in found]
     if not _all_sum_to_one(X[:, fractions]):
         fractions = []
     binary = is_binary(X)
@@ -323,7 +324,8 @@ def _split_columns(names, X, columns):
             if group and _all_sum_to_one(X[:, group]):
                 groups.append(np.array(group))
                 rest = [column for column in rest if column not in group]
-        named = [column for column in rest if is_fraction_column(names[column])]
+        found = set(fraction_columns(names))
+        named = [column for column in rest if names[column] in found]
         if named and _all_sum_to_one(X[:, named]):
             fractions = np.array(named)
             rest = [column for column in rest if column not in named]

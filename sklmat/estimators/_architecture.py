@@ -1,4 +1,4 @@
-"""`Architecture`: what a kind of graph network adds to the estimators, in four methods."""
+"""`Architecture`: what a kind of graph network adds to the estimators."""
 
 from abc import ABC, abstractmethod
 
@@ -20,29 +20,44 @@ class Architecture(ABC):
     Attributes
     ----------
     network_class : type
-        The torch module. It is made as ``network_class(element_vectors, n_outputs=..., **config)``,
-        keeps ``config``, all these keywords, as an attribute, has the buffers ``element_vectors``
-        of shape (Z, V) and ``known_elements`` of shape (Z,), and the methods ``forward``, which
-        gives a Tensor of shape (C, n_outputs) for a batch, and ``embed``, vectors of the crystals.
+        The torch module, made as ``network_class(element_vectors, n_outputs, cutoff=...,
+        **settings)`` and made again, when it is loaded, as ``network_class(element_vectors,
+        **config)``. So its attribute ``config`` holds all keywords, ``"n_outputs"`` and
+        ``"cutoff"`` included, and ``"hidden_dim"``, the width of what its method ``embed`` gives.
+        It has the buffers
+        ``element_vectors`` of shape (Z, V) and ``known_elements`` of shape (Z,), and ``forward``
+        gives a Tensor of shape (C, n_outputs) for a batch.
     default_cutoff : float
         Cutoff (Å) of the graphs where neither the parameters nor the graphs say one.
     default_max_neighbors : int or None
         Neighbours per atom, likewise.
     members_share_network : bool
         Whether one torch module holds all members of an ensemble and puts them on a second axis of
-        its outputs; otherwise each member is a module of its own, trained from its own seed.
+        its outputs; ``config["n_members"]`` is then their number, which `settings` gives.
+        Otherwise each member is a module of its own, trained from its own seed.
+    additive_elements : bool
+        Whether an output is a sum over the elements of a crystal, whose terms the method
+        ``contributions`` of the module gives.
+    transferable : bool
+        Whether a network may start from the weights of another one. The estimators then have the
+        parameters `warm_start_from` and `freeze`, and the module the parts that these name.
     """
 
     network_class: type[nn.Module]
     default_cutoff: float = 8.0
     default_max_neighbors: int | None = 12
     members_share_network: bool = False
+    additive_elements: bool = False
+    transferable: bool = False
+
+    def check_parameters(self, estimator) -> None:  # noqa: B027
+        """Raise where parameters do not go together, before anything is read or built."""
 
     @abstractmethod
     def settings(self, estimator) -> dict:
         """Keywords of the network that the parameters decide: they fix the shape of its weights."""
 
-    def make_network(self, estimator, n_outputs: int, inputs) -> nn.Module:
+    def make_network(self, estimator, n_outputs: int, inputs, **more) -> nn.Module:
         """Return a new network.
 
         Parameters
@@ -52,13 +67,26 @@ class Architecture(ABC):
             Number of targets, or of classes.
         inputs : CrystalGraphs or ElementGraphs
             Graphs like those that it will read.
+        **more
+            Keywords of the network that depend on the inputs.
         """
         vectors = torch.from_numpy(element_vectors(estimator.atom_init)[0])
-        settings = self.settings(estimator)
-        return self.network_class(vectors, n_outputs, cutoff=inputs.cutoff, **settings)
+        settings = {**self.settings(estimator), **more}
+        network = self.network_class(vectors, n_outputs, cutoff=inputs.cutoff, **settings)
+        missing = {"n_outputs", "cutoff", "hidden_dim"} - set(network.config)
+        if missing:
+            raise TypeError(
+                f"the config of {self.network_class.__name__} lacks {sorted(missing)}; keep all "
+                "keywords of the network in it"
+            )
+        return network
 
     def make_inputs(self, estimator, graphs: CrystalGraphs) -> CrystalGraphs | ElementGraphs:
-        """Return what the network reads of crystal graphs: by default these graphs."""
+        """Return what the network reads of crystal graphs: by default these graphs.
+
+        What is returned has the edges of the graphs, or is `ElementGraphs`: attacks follow the
+        gradient of the network back to the distances.
+        """
         return graphs
 
     def optimizer_settings(self, estimator) -> dict:

@@ -20,8 +20,8 @@ _LEFT_OUT = (
 )
 
 
-def checkpoint_key(estimator, sets, targets, seed, max_epochs, resume) -> str:
-    """Digest that a checkpoint must have to be resumed.
+def checkpoint_key(estimator, sets, targets, seed, max_epochs, from_fitted) -> str:
+    """Digest that a checkpoint must hold for the training to go on from it.
 
     Files that were written before must stay readable, so neither what is digested nor its order
     may change.
@@ -34,16 +34,16 @@ def checkpoint_key(estimator, sets, targets, seed, max_epochs, resume) -> str:
     targets : RegressionTargets or ClassTargets
         Fitted.
     seed, max_epochs : int
-    resume : bool
+    from_fitted : bool
         Whether the fitted networks are trained further.
     """
     params = estimator.get_params(deep=False)
     for name in _LEFT_OUT:
         params.pop(name, None)
-    settings = (sorted(params.items()), targets.state, seed, max_epochs)
+    settings = (sorted(params.items()), targets.fitted, seed, max_epochs)
     digest = hashlib.blake2b(repr(settings).encode())
     digest.update(element_vectors(estimator.atom_init)[0].tobytes())
-    for net in estimator.nets_ if resume else ():
+    for net in estimator.nets_ if from_fitted else ():
         _add_weights(digest, net.module_)
     for dataset in sets:
         for field in fields(dataset.graphs):
@@ -51,7 +51,9 @@ def checkpoint_key(estimator, sets, targets, seed, max_epochs, resume) -> str:
             if isinstance(array, np.ndarray):
                 digest.update(array.tobytes())
         digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
-    source = transfer_source(estimator)
+    source = None
+    if estimator.architecture.transferable and estimator.warm_start_from is not None:
+        source = transfer_source(estimator)
     if source is None:
         return digest.hexdigest()
     transfer = hashlib.blake2b(digest.hexdigest().encode())

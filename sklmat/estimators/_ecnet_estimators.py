@@ -3,11 +3,9 @@
 from numbers import Integral, Real
 from pathlib import Path
 
-import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_table
 from sklmat.estimators._graph_classifier import GraphClassifier
@@ -47,13 +45,22 @@ class ECNetArchitecture(Architecture):
     default_cutoff = 6.0
     default_max_neighbors = None
     members_share_network = True
+    additive_elements = True
+    transferable = True
 
-    def settings(self, estimator):
-        """Widths and depths, the filters, and the number of members."""
+    def check_parameters(self, estimator):
+        """Widths are numbers above zero, and the filter reads what the inputs hold."""
         if not all(isinstance(width, Integral) and width > 0 for width in estimator.tower_dims):
             raise ValueError(
                 f"tower_dims must hold whole numbers above 0, got {estimator.tower_dims!r}"
             )
+        if estimator.radial_filter == "gaussian" and estimator.radial_spread:
+            raise ValueError(
+                "radial_filter='gaussian' reads no standard deviations; set radial_spread=False"
+            )
+
+    def settings(self, estimator):
+        """Widths and depths, the filters, and the number of members."""
         names = (
             "hidden_dim",
             "n_filters",
@@ -74,25 +81,15 @@ class ECNetArchitecture(Architecture):
 
     def make_network(self, estimator, n_outputs, inputs):
         """Make a network that reads the radial grid of the inputs."""
-        settings = {**self.settings(estimator), "radial_step": inputs.step}
-        return ECNet(
-            torch.from_numpy(element_vectors(estimator.atom_init)[0]),
-            n_outputs,
-            cutoff=inputs.cutoff,
-            radial_order=inputs.order,
-            **settings,
+        return super().make_network(
+            estimator, n_outputs, inputs, radial_step=inputs.step, radial_order=inputs.order
         )
 
     def make_inputs(self, estimator, graphs):
         """Sum the edges up to partial radial distributions between elements."""
+        step, order = graphs.cutoff / _FINE_GRID, 3
         if estimator.radial_filter == "grid":
             step, order = float(estimator.radial_step), 1
-        elif estimator.radial_spread:
-            raise ValueError(
-                "radial_filter='gaussian' reads no standard deviations; set radial_spread=False"
-            )
-        else:
-            step, order = graphs.cutoff / _FINE_GRID, 3
         spread = estimator.radial_spread
         return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=spread)
 

@@ -14,21 +14,6 @@ from sklmat.estimators._graph_model import GraphModel
 class ElementalVectors(TransformerMixin):
     """Methods of ECNet estimators: elemental vectors, their mean, and a table of them."""
 
-    def embed(self, X):
-        """Vectors of the crystals: their elemental vectors, weighted by the fractions.
-
-        Parameters
-        ----------
-        X : sequence of C structures, or CrystalGraphs
-
-        Returns
-        -------
-        ndarray of shape (C, n_ensemble * hidden_dim)
-            The members of an ensemble side by side: networks trained apart have unrelated axes.
-        """
-        vectors = GraphModel.of(self).predict_outputs(X, "embed").swapaxes(0, 1)
-        return vectors.reshape(len(vectors), -1)
-
     def elemental_vectors(self, X):
         """Elemental feature vectors: one for each element in each crystal.
 

@@ -59,5 +59,4 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         -------
         ndarray of shape (C,)
         """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

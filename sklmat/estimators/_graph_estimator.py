@@ -1,6 +1,5 @@
 """`GraphEstimator`: reads graphs, trains networks on them, and keeps what comes out."""
 
-import copy
 from abc import abstractmethod
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,19 +15,18 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
-from sklmat.estimators._architecture import Architecture, make_estimator_net
+from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._checkpoint_key import checkpoint_key
 from sklmat.estimators._graph_input import check_elements, graphs_like_fit, training_graphs
 from sklmat.estimators._graph_model import GraphModel
-from sklmat.estimators._serialization import load_estimator, save_estimator
+from sklmat.estimators._member_preparation import MemberPreparation
+from sklmat.estimators._serialization import load_estimator, register, save_estimator
 from sklmat.estimators._targets import fitted_targets
 from sklmat.estimators._warm_start import (
     check_same_graphs,
     check_same_network,
     check_source_graphs,
-    freeze_parts,
     transfer_source,
-    transfer_weights,
 )
 from sklmat.training import plain_history, train_ensemble
 
@@ -42,6 +40,10 @@ class GraphEstimator(BaseEstimator):
 
     #: What the kind of network adds; set by each estimator.
     architecture: Architecture
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     #: Name -> parameters of a publication.
     _presets: dict = {}
@@ -134,57 +136,69 @@ class GraphEstimator(BaseEstimator):
         learned, and warns.
         """
         self._validate_params()
-        resume = self.warm_start and hasattr(self, "nets_")
+        from_fitted = self.warm_start and hasattr(self, "nets_")
         return self._fit(
-            X, y, sample_weight, resume, self.max_epochs, self.lr_schedule, checkpoint=checkpoint
+            X,
+            y,
+            sample_weight,
+            from_fitted,
+            max_epochs=self.max_epochs,
+            schedule=self.lr_schedule,
+            checkpoint=checkpoint,
         )
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
         self._validate_params()
-        resume = hasattr(self, "nets_")
-        return self._fit(X, y, sample_weight, resume, 1, "constant", classes=classes)
+        from_fitted = hasattr(self, "nets_")
+        return self._fit(
+            X, y, sample_weight, from_fitted, max_epochs=1, schedule="constant", classes=classes
+        )
 
     def _validate_params(self):
         super()._validate_params()
-        self.architecture.settings(self)
+        self.architecture.check_parameters(self)
 
     def _fit(
-        self, X, y, sample_weight, resume, max_epochs, schedule, checkpoint=None, classes=None
+        self,
+        X,
+        y,
+        sample_weight,
+        from_fitted,
+        *,
+        max_epochs,
+        schedule,
+        checkpoint=None,
+        classes=None,
     ):
-        """Train for some epochs: from new weights, or `resume` with those of the fitted nets."""
-        source = None if resume else transfer_source(self)
-        graphs = self._read_training_rows(X, resume, source)
-        targets = fitted_targets(self) if resume else self._make_targets()
+        """Train new networks, or those `from_fitted`, for some epochs."""
+        source = None if from_fitted else transfer_source(self)
+        graphs = self._read_training_rows(X, from_fitted, source)
+        targets = fitted_targets(self) if from_fitted else self._make_targets()
         y = targets.check(y)
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
         seed = self._training_seed(checkpoint)
-        sample_weight = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64)
         train, valid = self._split(y, seed)
-        if (sample_weight < 0).any():
-            row = int(np.argmax(sample_weight < 0))
-            raise ValueError(f"sample_weight is negative in row {row}")
+        sample_weight = _checked_sample_weight(sample_weight, len(y))
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         inputs = self.architecture.make_inputs(self, graphs)
         sets = [_dataset(inputs, encoded, weight, rows) for rows in (train, valid)]
         n_members = 1 if self.architecture.members_share_network else self.n_ensemble
-        if resume:
+        if from_fitted:
             check_same_network(self, n_members)
-        key = (
-            ""
-            if checkpoint is None
-            else checkpoint_key(self, sets, targets, seed, max_epochs, resume)
-        )
         attack = None
         if self.adversarial is not None:
             attack = self.adversarial.batch_transform(graphs[train])
+        key = ""
+        if checkpoint is not None:
+            key = checkpoint_key(self, sets, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
-            self._member_preparation(targets, attack, source, resume),
+            MemberPreparation(self, targets, attack, from_fitted),
             sets[0],
             sets[1] if len(valid) else None,
             seed=seed,
             n_members=n_members,
-            fitted=self.nets_ if resume else None,
+            fitted=self.nets_ if from_fitted else None,
             n_jobs=self.n_jobs,
             max_epochs=max_epochs,
             schedule=schedule,
@@ -194,20 +208,21 @@ class GraphEstimator(BaseEstimator):
             checkpoint=checkpoint,
             checkpoint_key=key,
         )
-        return self._keep(nets, targets, graphs, train[sample_weight[train] > 0], source, resume)
+        used = train[sample_weight[train] > 0]
+        return self._keep(nets, targets, graphs, used, self if from_fitted else source)
 
-    def _read_training_rows(self, X, resume, source):
-        """Graphs to train on, of a kind and of elements that the network can read."""
-        if resume:
+    def _read_training_rows(self, X, from_fitted, source):
+        """Graphs to train on, built as the network knows them, of elements that it can read."""
+        if from_fitted:
             check_same_graphs(self)
             graphs = GraphModel.of(self).pad(graphs_like_fit(self, X))
         else:
             graphs = training_graphs(self, X)
-            if source is not None:
-                check_source_graphs(source, graphs)
+        if source is not None:
+            check_source_graphs(source, graphs)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to fit")
-        if not resume:
+        if not from_fitted:
             check_elements(graphs, ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1))
         return graphs
 
@@ -230,52 +245,30 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self._make_targets().stratified else None,
         )
 
-    def _member_preparation(self, targets, attack, source, resume):
-        """A function that makes a member of the ensemble, and what it is trained on, ready."""
-        padded = resume and self.padded_
+    def _keep(self, nets, targets, graphs, used, before):
+        """Set all fitted attributes at once: a fit that fails earlier leaves none.
 
-        def prepare(net, train_set):
-            if net is None:
-                network = self.architecture.make_network(self, targets.n_outputs, train_set.graphs)
-                net = make_estimator_net(self, network, targets.loss)
-                if source is not None:
-                    # Read again: reading a file draws random numbers, and dropout comes after them.
-                    transfer_weights(net, transfer_source(self), targets, train_set)
-            self._update_settings(net, targets.loss, source, resume)
-            if attack is None:
-                return net, train_set
-            model = GraphModel(self, [net.module_], targets, padded)
-            train_set = copy.copy(train_set)
-            train_set.transform = attack.bind(model, train_set)
-            return net, train_set
-
-        return prepare
-
-    def _update_settings(self, net, loss, source, resume):
-        """Bring a net, new or fitted, to the present parameters of the estimator."""
-        net.lr, net.batch_size = self.lr, self.batch_size
-        net.criterion_.name = loss
-        for group in net.optimizer_.param_groups:
-            group["weight_decay"] = self.weight_decay
-        freeze = getattr(self, "freeze", "none")
-        if freeze != "none" and source is None and not resume:
-            raise ValueError(f"freeze={freeze!r} needs warm_start_from, a network to keep")
-        if hasattr(self, "freeze"):
-            freeze_parts(net.module_, freeze)
-
-    def _keep(self, nets, targets, graphs, used, source, resume):
-        """Set all fitted attributes at once: a fit that fails before leaves none."""
-        # Rows that are only watched, or have no weight, teach nothing about their elements.
+        Parameters
+        ----------
+        nets : list of GraphNet
+        targets : RegressionTargets or ClassTargets
+        graphs : CrystalGraphs
+        used : ndarray of int
+            Rows that were trained on: those that are only validated on, or have no weight, teach
+            nothing about their elements.
+        before : fitted estimator or None
+            Whose networks were trained further, or gave their weights.
+        """
         atoms = np.isin(graphs.crystal_of_atom, used)
         elements = [np.unique(graphs.atomic_numbers[atoms]).astype(int)]
-        before = self if resume else source
-        if hasattr(before, "elements_"):
-            elements.append(before.elements_)
+        if before is not None:
+            # Unknown of networks that were published without their training rows.
+            elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
+        self.padded_ = before is self and self.padded_
         self.nets_ = nets
-        for name, value in targets.state.items():
+        for name, value in targets.fitted.items():
             setattr(self, f"{name}_", value)
         self.graph_settings_ = graphs.settings
-        self.padded_ = resume and self.padded_
         self.history_ = [
             {"member": member, **row}
             for member, net in enumerate(nets)
@@ -293,7 +286,7 @@ class GraphEstimator(BaseEstimator):
         return self.nets_[0]
 
     def embed(self, X):
-        """Vectors of the crystals: the mean over atoms after the last convolution.
+        """Vectors of the crystals.
 
         Parameters
         ----------
@@ -302,7 +295,9 @@ class GraphEstimator(BaseEstimator):
         Returns
         -------
         ndarray of shape (C, n_ensemble * hidden_dim)
-            The members of an ensemble side by side: networks trained apart have unrelated axes.
+            Of CGCNN the mean over the atoms after the last convolution, of ECNet the elemental
+            vectors weighted by the fractions. The members of an ensemble stand side by side:
+            networks trained apart have unrelated axes.
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 
@@ -342,6 +337,14 @@ class GraphEstimator(BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _checked_sample_weight(sample_weight, n_rows):
+    sample_weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), dtype=np.float64)
+    if (sample_weight < 0).any():
+        row = int(np.argmax(sample_weight < 0))
+        raise ValueError(f"sample_weight is negative in row {row}")
+    return sample_weight
 
 
 def _dataset(graphs, targets, weight, rows):

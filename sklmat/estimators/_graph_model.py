@@ -87,11 +87,6 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    @property
-    def elements_are_additive(self) -> bool:
-        """Whether an output is a sum over the elements of a crystal, as of ECNet."""
-        return hasattr(self.modules[0], "contributions")
-
     def read_graphs(self, X) -> CrystalGraphs:
         """Graphs of crystals, built and checked as for `predict`, without padding.
 
@@ -132,9 +127,10 @@ class GraphModel:
         Tensor of shape (C, M, K)
             K logits, or scaled targets, of M members; on the device of the networks.
         """
-        members = [module(batch) for module in self.modules]
-        members = [member if member.ndim == 3 else member[:, None] for member in members]
-        return torch.cat(members, dim=1)
+        outputs = [module(batch) for module in self.modules]
+        if self.estimator.architecture.members_share_network:
+            return outputs[0]
+        return torch.stack(outputs, dim=1)
 
     def run(self, inputs, method: str = "forward") -> np.ndarray:
         """Outputs of a method of the networks for all crystals, without gradients.

@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
 
 from sklmat.estimators._architecture import make_estimator_net
 from sklmat.estimators._targets import fitted_targets
 
 _FORMAT = "sklmat-estimator-1"
+
+#: Name -> class of the estimators that a file may hold.
+_CLASSES: dict[str, type] = {}
+
+
+def register(cls):
+    """Let files name an estimator class; the first class of a name keeps it."""
+    _CLASSES.setdefault(cls.__name__, cls)
 
 
 def save_estimator(estimator, path):
@@ -57,11 +64,9 @@ def load_estimator(path, expected=None):
     ----------
     path : path
     expected : type, default=None
-        Class of the estimator; by default one of sklmat's, whichever it is.
+        Class of the estimator; by default the one that the file names, of sklmat or your own.
     """
     from safetensors import safe_open
-
-    from sklmat import estimators
 
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
@@ -71,9 +76,12 @@ def load_estimator(path, expected=None):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     name = content["class"]
     is_expected = expected is not None and expected.__name__ == name
-    cls = expected if is_expected else getattr(estimators, name, None)
-    if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
-        raise ValueError(f"{path} holds a {name}, which is no estimator of sklmat")
+    cls = expected if is_expected else _CLASSES.get(name)
+    if cls is None:
+        raise ValueError(
+            f"{path} holds a {name}, which is no estimator of sklmat, and none of your own that "
+            "has been imported"
+        )
     if expected not in (None, cls):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
     estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
@@ -95,7 +103,7 @@ def _load_net(estimator, network, tensors, member):
             f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
             f"{network_class.__name__!r}"
         )
-    module = network_class(state["element_vectors"], **network["config"])
+    module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
     loss = fitted_targets(estimator).loss
     net = make_estimator_net(estimator, module, loss, _present_device(estimator.device))
@@ -139,6 +147,10 @@ def _to_json(name, value):
         f"{name} holds a {type(value).__name__}, which cannot be saved as plain data; "
         f"set_params({name}=...) to a plain value"
     )
+
+
+def _from_json_items(values):
+    return {name: _from_json(value) for name, value in values.items()}
 
 
 def _from_json(value):

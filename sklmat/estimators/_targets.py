@@ -7,7 +7,6 @@ outputs of a network back into predictions.
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import is_classifier
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -21,16 +20,21 @@ class RegressionTargets:
         Of the scaled targets.
     weights : array-like of shape (n_targets,), default=None
         Weight of each target in the loss; ones by default.
-    fitted : dict, default=None
-        What `state` gave after an earlier `fit`: how these targets are scaled already.
+
+    Attributes
+    ----------
+    fitted : dict or None
+        What `fit` learned: what the estimator keeps as fitted attributes, without the underscore.
+        Set before `fit`, it stays.
     """
 
     stratified = False
+    fitted_names = ("y_mean", "y_scale", "n_outputs", "target_ndim")
 
-    def __init__(self, loss, weights=None, fitted=None):
+    def __init__(self, loss, weights=None):
         self.loss = loss
         self.weights = weights
-        self.fitted = fitted
+        self.fitted: dict | None = None
 
     def check(self, y):
         """Return `y` as numbers, or say which rows cannot be used.
@@ -126,11 +130,6 @@ class RegressionTargets:
         }
 
     @property
-    def state(self):
-        """What the estimator keeps of them as fitted attributes, without the underscore."""
-        return self.fitted
-
-    @property
     def n_outputs(self):
         """Number of targets."""
         return self.fitted["n_outputs"]
@@ -172,7 +171,7 @@ class RegressionTargets:
     def _n_dim(self):
         return self.fitted["target_ndim"]
 
-    def are_those_of(self, other):
+    def same_outputs_as(self, other):
         """Whether an output for `other` targets means the same, but for unit and zero."""
         return isinstance(other, RegressionTargets) and self.n_outputs == other.n_outputs
 
@@ -184,16 +183,21 @@ class ClassTargets:
     ----------
     class_weight : dict, "balanced" or None
         As in scikit-learn.
-    fitted : dict, default=None
-        What `state` gave after an earlier `fit`: the classes that are known already.
+
+    Attributes
+    ----------
+    fitted : dict or None
+        What `fit` learned: what the estimator keeps as fitted attributes, without the underscore.
+        Set before `fit`, it stays.
     """
 
     stratified = True
     loss = "cross_entropy"
+    fitted_names = ("classes", "n_outputs")
 
-    def __init__(self, class_weight=None, fitted=None):
+    def __init__(self, class_weight=None):
         self.class_weight = class_weight
-        self.fitted = fitted
+        self.fitted: dict | None = None
 
     def check(self, y):
         """Return `y` as an array of shape (C,), or say which rows cannot be used."""
@@ -243,11 +247,6 @@ class ClassTargets:
         return self.encode(y), weight
 
     @property
-    def state(self):
-        """What the estimator keeps of them as fitted attributes, without the underscore."""
-        return self.fitted
-
-    @property
     def n_outputs(self):
         """Number of classes."""
         return self.fitted["n_outputs"]
@@ -270,7 +269,7 @@ class ClassTargets:
         """The likeliest class of each row of outputs or probabilities, shape (C,)."""
         return self.classes[outputs.argmax(axis=-1)]
 
-    def are_those_of(self, other):
+    def same_outputs_as(self, other):
         """Whether an output for `other` targets means the same."""
         return isinstance(other, ClassTargets) and np.array_equal(self.classes, other.classes)
 
@@ -300,8 +299,5 @@ def fitted_targets(estimator):
     RegressionTargets or ClassTargets
     """
     targets = estimator._make_targets()
-    names = ("classes", "n_outputs")
-    if not is_classifier(estimator):
-        names = ("y_mean", "y_scale", "n_outputs", "target_ndim")
-    targets.fitted = {name: getattr(estimator, f"{name}_") for name in names}
+    targets.fitted = {name: getattr(estimator, f"{name}_") for name in targets.fitted_names}
     return targets

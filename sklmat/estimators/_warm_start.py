@@ -85,15 +85,23 @@ def transfer_source(estimator):
 
     Returns
     -------
-    source : fitted estimator of the same architecture, or None without `warm_start_from`
+    source : fitted estimator of the same architecture
+        None without `warm_start_from`, and for architectures that are not transferable.
 
     Raises
     ------
     ValueError
-        When it is a bare estimator, or holds another kind of network.
+        When it is a bare estimator, or holds another kind of network; when `freeze` asks to keep
+        parts of a network and there is none.
     """
-    given = getattr(estimator, "warm_start_from", None)
+    if not estimator.architecture.transferable:
+        return None
+    given = estimator.warm_start_from
     if given is None:
+        if estimator.freeze != "none":
+            raise ValueError(
+                f"freeze={estimator.freeze!r} needs warm_start_from, a network to keep"
+            )
         return None
     if not is_fitted_source(given):
         raise ValueError(
@@ -228,7 +236,7 @@ def transfer_weights(net, source, targets, train_set):
     """
     module, source_module = net.module_, source.net_.module_
     _check_source_network(module, source_module)
-    same_targets = targets.are_those_of(fitted_targets(source))
+    same_targets = targets.same_outputs_as(fitted_targets(source))
     weights = {
         name: value
         for name, value in source_module.state_dict().items()

@@ -29,6 +29,7 @@ class AtomModel:
     """
 
     def __init__(self, model: GraphModel, graphs, background, weights, shift):
+        self.model = model
         self.modules = [module.eval() for module in model.modules]
         # Detached, so that no gradients of weights are computed.
         self.states = [module.state_dict() for module in self.modules]
@@ -57,13 +58,18 @@ class AtomModel:
         graphs : CrystalGraphs of C crystals, N atoms
         vectors : Tensor of shape (N, V)
         """
-        batch = make_batch(graphs).to(vectors.dtype).to(vectors.device)
+        batch = make_batch(self.model.inputs(graphs)).to(vectors.dtype).to(vectors.device)
+        if len(batch.atomic_numbers) != len(vectors):
+            name = type(self.model.estimator).__name__
+            raise TypeError(f"sites cannot be explained for {name}, whose network reads no atoms")
         # Each atom is an element of its own.
         batch.atomic_numbers = torch.arange(len(vectors), device=vectors.device)
         outputs = [
             functional_call(module, {**state, "element_vectors": vectors}, (batch,))
             for module, state in zip(self.modules, self.states)
         ]
+        if self.model.estimator.architecture.members_share_network:
+            outputs = list(outputs[0].unbind(dim=1))
         return torch.stack(outputs).mean(dim=0).cpu().double() @ self.weights + self.shift
 
     def baseline(self, graphs):

@@ -133,7 +133,7 @@ def site_attribution(
     """
     _check_options(method, n_steps, n_samples)
     model, X, background = _graph_model(estimator, X, background)
-    by_elements = model.elements_are_additive
+    by_elements = model.estimator.architecture.additive_elements
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
         other = "'contributions'" if by_elements else "one of those that replace atoms"
         name = type(model.estimator).__name__

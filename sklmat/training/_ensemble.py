@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,9 +103,13 @@ def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_
         )
 
 
+#: torch has one random state for all threads of a process, so they take turns.
+_RANDOM_STATE = threading.RLock()
+
+
 @contextlib.contextmanager
 def seeded(seed):
     """Run with torch seeded, and leave the user's own random state as it was."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with _RANDOM_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

@@ -1,0 +1,83 @@
+"""`MemberPreparation`: the net of one member of an ensemble, made ready for `train_ensemble`."""
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol
+
+from sklmat.batches import BatchTransform, GraphDataset
+from sklmat.estimators._architecture import make_estimator_net
+from sklmat.estimators._graph_model import GraphModel
+from sklmat.estimators._targets import ClassTargets, RegressionTargets
+from sklmat.estimators._warm_start import freeze_parts, transfer_source, transfer_weights
+from sklmat.training import GraphNet
+
+
+class TrainingAttack(Protocol):
+    """What an attack prepares for the training rows, and each network in training then takes."""
+
+    def bind(self, model: GraphModel, dataset: GraphDataset) -> BatchTransform:
+        """Return what perturbs the batches of one network."""
+
+
+@dataclass
+class MemberPreparation:
+    """Makes the net of a member, or adapts a fitted one, and the set on which it is trained.
+
+    A class and not a function inside a function, so that it can be sent to other processes.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    targets : RegressionTargets or ClassTargets
+        Fitted.
+    attack : TrainingAttack or None
+        Perturbs the training rows.
+    from_fitted : bool
+        Whether fitted nets are trained further.
+    """
+
+    estimator: object
+    targets: RegressionTargets | ClassTargets
+    attack: TrainingAttack | None
+    from_fitted: bool
+
+    def __call__(
+        self, net: GraphNet | None, train_set: GraphDataset
+    ) -> tuple[GraphNet, GraphDataset]:
+        """Return the net to train and its training set, see `train_ensemble`."""
+        if net is None:
+            net = self._new_net(train_set)
+        self._update_settings(net)
+        if self.attack is None:
+            return net, train_set
+        padded = self.from_fitted and self.estimator.padded_
+        model = GraphModel(self.estimator, [net.module_], self.targets, padded)
+        train_set = copy.copy(train_set)
+        train_set.transform = self.attack.bind(model, train_set)
+        return net, train_set
+
+    def _new_net(self, train_set):
+        estimator = self.estimator
+        network = estimator.architecture.make_network(
+            estimator, self.targets.n_outputs, train_set.graphs
+        )
+        net = make_estimator_net(estimator, network, self.targets.loss)
+        # Reading the source from a file draws random numbers. It is read here, after the weights
+        # are drawn and before the training, so that the same seed gives the same dropout as ever.
+        source = transfer_source(estimator)
+        if source is not None:
+            transfer_weights(net, source, self.targets, train_set)
+        return net
+
+    def _update_settings(self, net):
+        """Bring a net, new or fitted, to the present parameters of the estimator.
+
+        The optimizer stays the one that the net began with.
+        """
+        estimator = self.estimator
+        net.lr, net.batch_size = estimator.lr, estimator.batch_size
+        net.criterion_.name = self.targets.loss
+        for group in net.optimizer_.param_groups:
+            group["weight_decay"] = estimator.weight_decay
+        if estimator.architecture.transferable:
+            freeze_parts(net.module_, estimator.freeze)
