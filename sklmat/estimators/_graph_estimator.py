@@ -43,7 +43,8 @@ class GraphEstimator(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        register(cls)
+        if hasattr(cls, "architecture"):
+            register(cls)
 
     #: Name -> parameters of a publication.
     _presets: dict = {}

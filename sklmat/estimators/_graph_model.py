@@ -45,6 +45,8 @@ class GraphModel:
         Crystals that are evaluated at a time.
     is_classifier : bool
         Whether the outputs are logits of classes.
+    additive_elements, members_share_network : bool
+        See `Architecture`.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class GraphModel:
         self.padded = padded
         self.batch_size: int = estimator.batch_size
         self.is_classifier = isinstance(targets, ClassTargets)
+        self.additive_elements: bool = estimator.architecture.additive_elements
+        self.members_share_network: bool = estimator.architecture.members_share_network
 
     @classmethod
     def of(cls, estimator) -> "GraphModel":
@@ -128,7 +132,7 @@ class GraphModel:
             K logits, or scaled targets, of M members; on the device of the networks.
         """
         outputs = [module(batch) for module in self.modules]
-        if self.estimator.architecture.members_share_network:
+        if self.members_share_network:
             return outputs[0]
         return torch.stack(outputs, dim=1)
 
@@ -147,7 +151,7 @@ class GraphModel:
             Of M members; (M, P, ...) for the methods that have a row for each element.
         """
         parts = [run_network(module, inputs, self.batch_size, method) for module in self.modules]
-        if self.estimator.architecture.members_share_network:
+        if self.members_share_network:
             return parts[0].swapaxes(0, 1)
         return np.stack(parts)
 

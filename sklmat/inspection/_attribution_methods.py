@@ -68,7 +68,7 @@ class AtomModel:
             functional_call(module, {**state, "element_vectors": vectors}, (batch,))
             for module, state in zip(self.modules, self.states)
         ]
-        if self.model.estimator.architecture.members_share_network:
+        if self.model.members_share_network:
             outputs = list(outputs[0].unbind(dim=1))
         return torch.stack(outputs).mean(dim=0).cpu().double() @ self.weights + self.shift
 

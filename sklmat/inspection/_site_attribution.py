@@ -15,7 +15,7 @@ from sklmat.inspection._attribution_methods import (
     occlusion,
     shapley_values,
 )
-from sklmat.inspection._shap_table import last_step
+from sklmat.inspection._last_step import last_step
 from sklmat.training import suitable_threads
 
 _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributions")
@@ -133,7 +133,7 @@ def site_attribution(
     """
     _check_options(method, n_steps, n_samples)
     model, X, background = _graph_model(estimator, X, background)
-    by_elements = model.estimator.architecture.additive_elements
+    by_elements = model.additive_elements
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
         other = "'contributions'" if by_elements else "one of those that replace atoms"
         name = type(model.estimator).__name__

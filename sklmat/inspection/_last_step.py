@@ -1,0 +1,34 @@
+"""`last_step`: the estimator at the end of a Pipeline, and the rows as they reach it."""
+
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+def last_step(model, X):
+    """The estimator at the end of a Pipeline, and what reaches it.
+
+    Parameters
+    ----------
+    model : estimator, FrozenEstimator of one, or fitted Pipeline
+    X : what it predicts from
+
+    Returns
+    -------
+    estimator, X
+        The estimator thawed; of tables a DataFrame, so that their columns have names.
+    """
+    if isinstance(model, FrozenEstimator):
+        model = model.estimator
+    if not isinstance(model, Pipeline):
+        return model, X
+    check_is_fitted(model)
+    before, last = model[:-1], model[-1]
+    if not before.steps:
+        return last_step(last, X)
+    table = before.transform(X)
+    if isinstance(table, np.ndarray) and table.ndim == 2:
+        table = pd.DataFrame(table, columns=before.get_feature_names_out())
+    return last_step(last, table)
