@@ -65,6 +65,7 @@ __getattr__, __dir__, __all__ = attach(
     },
     modules=[
         "files",
+        "random_state",
         "exceptions",
         "structures",
         "elements",

@@ -19,6 +19,7 @@ DOCS = ROOT.parent / "docs"
 MODULES = [
     "lazy_imports",
     "files",
+    "random_state",
     "exceptions",
     "structures",
     "elements",

@@ -4,11 +4,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.frozen import FrozenEstimator
 
 from sklmat.adversarial._prediction_error import Reference, prediction_error
 from sklmat.batches import make_batch
-from sklmat.estimators import GraphModel, is_graph_estimator
+from sklmat.estimators import GraphModel
 from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
@@ -50,15 +49,7 @@ class AttackedNetwork:
         NotFittedError
             When it is not fitted.
         """
-        graph_estimator = estimator
-        if isinstance(estimator, FrozenEstimator):
-            graph_estimator = estimator.estimator
-        if not is_graph_estimator(graph_estimator):
-            raise TypeError(
-                "attacks need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
-                f"regressor), got {type(graph_estimator).__name__}"
-            )
-        model = GraphModel.of(graph_estimator)
+        model = GraphModel.of(estimator, purpose="attacks")
         if model.is_classifier:
             return cls(model)
         return cls(model, model.targets.scale, model.targets.mean)

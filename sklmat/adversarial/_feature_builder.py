@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import ClassifierTags, check_random_state
+from sklearn.utils import ClassifierTags
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,8 +18,15 @@ from sklmat.adversarial._attack_state import draw, evaluate
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_wrong_predictions
 from sklmat.adversarial._random_directions import CrystalDirections
-from sklmat.estimators import ClassTargets, is_graph_estimator, training_graphs
+from sklmat.estimators import (
+    CGCNNClassifier,
+    ClassTargets,
+    is_graph_estimator,
+    thawed,
+    training_graphs,
+)
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
+from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
 #: Names of the columns that the network gives, in their order.
@@ -256,8 +262,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self._check_include()
         structures = self._structures(X)
         estimator, attack = self._own_estimator(), self._own_attack()
-        rng = check_random_state(self.random_state)
-        fold_seed, self.noise_seed_ = rng.randint(2**31 - 1, size=2).tolist()
+        fold_seed, self.noise_seed_ = draw_seed(self.random_state, size=2)
         graphs = training_graphs(estimator, structures)
         y = ClassTargets().check(y)
         if len(y) != len(graphs):
@@ -296,12 +301,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _own_estimator(self):
         if self.estimator is None:
-            from sklmat.estimators import CGCNNClassifier
-
             return CGCNNClassifier()
-        estimator = self.estimator
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
+        estimator = thawed(self.estimator)
         if not is_classifier(estimator) or not is_graph_estimator(estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "

@@ -5,9 +5,9 @@ import zlib
 from typing import Protocol
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from sklmat.graphs import CrystalGraphs, rank_within_group
+from sklmat.random_state import make_generator
 
 
 class RandomDirections(Protocol):
@@ -31,8 +31,7 @@ class IndependentDirections:
     @classmethod
     def seeded(cls, random_state) -> "IndependentDirections":
         """Directions that follow from the `random_state` of an estimator or a function."""
-        seed = check_random_state(random_state).randint(2**31 - 1)
-        return cls(np.random.default_rng(seed))
+        return cls(make_generator(random_state))
 
     def __call__(self, graphs):
         vectors = self.generator.normal(size=(len(graphs.atomic_numbers), 3))

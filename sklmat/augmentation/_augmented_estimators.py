@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
+from sklmat.random_state import draw_seed
 
 
 def estimator_has(name):
@@ -212,7 +213,7 @@ class AugmentedMixin(MetaEstimatorMixin):
             names = [] if estimator is None else sorted(estimator.get_params())
             for name in names:
                 if name == "random_state" or name.endswith("__random_state"):
-                    estimator.set_params(**{name: rng.randint(np.iinfo(np.int32).max)})
+                    estimator.set_params(**{name: draw_seed(rng)})
         return clones
 
     def _weights(self, estimator, origin):

@@ -6,11 +6,11 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sklmat.augmentation._dataframes import append_rows, append_target, encode_target
+from sklmat.random_state import make_generator
 
 #: How many rounds of drawing `y_range` may cost before the sampler gives up.
 _MAX_DRAWS = 50
@@ -216,8 +216,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
 
     def _generator(self):
         """Return a generator that depends on `random_state` alone."""
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return np.random.default_rng(seed)
+        return make_generator(self.random_state)
 
     def _n_new(self, n_real):
         """How many rows `n_samples` asks for."""

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import zero_one_loss
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +17,7 @@ from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
+from sklmat.random_state import draw_seed
 
 #: A GAN has collapsed where the standard deviation of generated features, relative to that of real
 #: ones, is below this.
@@ -335,7 +335,7 @@ class InfoGANAugmenter(BaseAugmenter):
             )
         self.code_features_, self._rows = codes.columns, X
         blocks = find_blocks(self._names(), X, codes)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = draw_seed(self.random_state)
         self.n_iterations_, self.validation_errors_ = 1, []
         if self.n_iterations > 1:
             self.n_iterations_ = self._choose_iterations(X, y, codes, blocks, seed)

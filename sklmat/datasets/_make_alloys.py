@@ -21,6 +21,7 @@ from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.files import replace_file
+from sklmat.random_state import draw_seed
 
 #: Part of the name of the cached file: raise it whenever the same parameters give other alloys.
 VERSION = 1
@@ -237,9 +238,7 @@ def _seed(random_state):
     """An integer seed, and whether the next call with `random_state` gives the same one."""
     if isinstance(random_state, Integral) and random_state >= 0:
         return int(random_state), True
-    from sklearn.utils import check_random_state
-
-    return int(check_random_state(random_state).randint(2**31 - 1)), False
+    return draw_seed(random_state), False
 
 
 def _generate(parameters, n_jobs, verbose):

@@ -7,6 +7,7 @@ import numpy as np
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._mixed_halide_arrangements import MAX_SITES, arrangements, supercell
 from sklmat.datasets._mixed_halide_potential import RANGE, PairPotential, vegard
+from sklmat.random_state import make_generator
 
 #: From one to four formula units; each crystal is kept in the first, and smallest, of its cells.
 SUPERCELLS = (
@@ -346,9 +347,7 @@ def _check_numbers(cells, n_iodine, n_samples, fmax):
 def _generator(random_state):
     if isinstance(random_state, Integral):
         return np.random.default_rng(random_state)
-    from sklearn.utils import check_random_state
-
-    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    return make_generator(random_state)
 
 
 def _describe(frame, fmax):

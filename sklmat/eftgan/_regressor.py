@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -23,6 +22,7 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.random_state import draw_seed
 
 #: Compositions at a time: a grid of any size needs the same memory, and what the networks make of
 #: them stays in the cache.
@@ -372,8 +372,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         """Seeds of network, augmenter and regressor; None leaves each its own."""
         if self.random_state is None:
             return [None] * 3
-        random_state = check_random_state(self.random_state)
-        return random_state.randint(np.iinfo(np.int32).max, size=3).tolist()
+        return draw_seed(self.random_state, size=3)
 
     def _generate_training_rows(self, table, values, lattice, phase, seed):
         """Fit the augmenter; return rows for the regressor with their targets and phases.

@@ -18,6 +18,7 @@ from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
 from sklmat.estimators._targets import ClassTargets as ClassTargets
 from sklmat.estimators._warm_start import fitted_source as fitted_source
 from sklmat.estimators._warm_start import is_fitted_source as is_fitted_source
+from sklmat.estimators._warm_start import thawed as thawed
 from sklmat.estimators._warm_start import unfitted_clone as unfitted_clone
 
 __all__ = [

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
@@ -28,6 +27,7 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.random_state import draw_seed
 from sklmat.training import plain_history, train_ensemble
 
 
@@ -230,7 +230,7 @@ class GraphEstimator(BaseEstimator):
     def _training_seed(self, checkpoint=None):
         if checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError("fit(checkpoint=...) needs an integer random_state")
-        return check_random_state(self.random_state).randint(2**31 - 1)
+        return draw_seed(self.random_state)
 
     def _split(self, y, seed):
         """Rows to train on, and rows to watch for early stopping (none without it)."""

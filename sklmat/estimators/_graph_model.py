@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -16,6 +15,7 @@ from sklmat.batches import pad_neighbors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._graph_input import check_trained_elements, graphs_like_fit
 from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
+from sklmat.estimators._warm_start import thawed
 from sklmat.graphs import CrystalGraphs, ElementGraphs
 from sklmat.training import EvenBatches, run_network
 
@@ -66,12 +66,14 @@ class GraphModel:
         self.members_share_network: bool = estimator.architecture.members_share_network
 
     @classmethod
-    def of(cls, estimator) -> "GraphModel":
+    def of(cls, estimator, purpose: str = "predictions of networks") -> "GraphModel":
         """The model of a fitted estimator.
 
         Parameters
         ----------
         estimator : fitted graph estimator, or FrozenEstimator of one
+        purpose : str
+            What needs it, for messages.
 
         Raises
         ------
@@ -80,11 +82,10 @@ class GraphModel:
         NotFittedError
             When it is not fitted.
         """
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
+        estimator = thawed(estimator)
         if not is_graph_estimator(estimator):
             raise TypeError(
-                "this needs a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
+                f"{purpose} need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
                 f"regressor), got {type(estimator).__name__}"
             )
         check_is_fitted(estimator, "nets_")

@@ -32,6 +32,11 @@ def is_fitted_source(estimator) -> bool:
     return isinstance(estimator, str | Path | FrozenEstimator)
 
 
+def thawed(estimator):
+    """What a `FrozenEstimator` holds, or the estimator itself."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
 def fitted_source(estimator):
     """The fitted estimator that a `FrozenEstimator`, or the path of a saved one, stands for.
 
@@ -45,7 +50,7 @@ def fitted_source(estimator):
     """
     if isinstance(estimator, FrozenEstimator):
         check_is_fitted(estimator.estimator)
-        return estimator.estimator
+        return thawed(estimator)
     return load_estimator(estimator)
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from sklmat.estimators import thawed
 
 
 def last_step(model, X):
@@ -20,8 +21,7 @@ def last_step(model, X):
     estimator, X
         The estimator thawed; of tables a DataFrame, so that their columns have names.
     """
-    if isinstance(model, FrozenEstimator):
-        model = model.estimator
+    model = thawed(model)
     if not isinstance(model, Pipeline):
         return model, X
     check_is_fitted(model)

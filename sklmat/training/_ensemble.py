@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
+from sklmat.random_state import draw_seed
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -78,7 +78,7 @@ def train_ensemble(
 
 
 def _member_seeds(seed, n_members, fitted):
-    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_members).tolist()
+    seeds = draw_seed(seed, size=n_members)
     if fitted is None:
         return seeds
     # Otherwise every call would draw the same batches again.

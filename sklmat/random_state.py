@@ -1,0 +1,46 @@
+"""`draw_seed`, `make_generator`: seeds and generators from the `random_state` of scikit-learn."""
+
+import numpy as np
+
+
+def draw_seed(random_state, size=None):
+    """Draw seeds.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+        An integer gives the same seeds in every call, a RandomState moves on.
+    size : int, default=None
+        How many; None draws a single one.
+
+    Returns
+    -------
+    int, or list of `size` int
+        From 0 to 2**31 - 2, which numpy, torch and XGBoost all take.
+
+    Examples
+    --------
+    >>> from sklmat.random_state import draw_seed
+    >>> draw_seed(0) == draw_seed(0)
+    True
+    >>> draw_seed(0, size=2) == [draw_seed(0)] * 2
+    False
+    """
+    from sklearn.utils import check_random_state
+
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=size)
+    return int(seeds) if size is None else seeds.tolist()
+
+
+def make_generator(random_state):
+    """Make a numpy generator from the `random_state` of an estimator or function.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
+    return np.random.default_rng(draw_seed(random_state))
