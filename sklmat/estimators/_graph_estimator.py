@@ -41,11 +41,6 @@ class GraphEstimator(BaseEstimator):
     #: What the kind of network adds; set by each estimator.
     architecture: Architecture
 
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        if hasattr(cls, "architecture"):
-            register(cls)
-
     #: Name -> parameters of a publication.
     _presets: dict = {}
 
@@ -70,6 +65,11 @@ class GraphEstimator(BaseEstimator):
         "callbacks": [None, list, tuple],
         "verbose": ["verbose"],
     }
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "architecture"):
+            register(cls)
 
     @abstractmethod
     def _make_targets(self):
