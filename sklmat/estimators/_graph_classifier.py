@@ -59,4 +59,5 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         -------
         ndarray of shape (C,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
