@@ -315,6 +315,18 @@ def test_each_partial_fit_draws_its_own_batches(graphs, y):
     assert not np.array_equal(first, second)
 
 
+def test_each_warm_start_draws_its_own_batches(graphs, y):
+    Watcher.seen = []
+    model = CGCNNRegressor(
+        **{**TINY, "max_epochs": 1}, batch_size=4, warm_start=True, callbacks=[("watch", Watcher())]
+    )
+    model.fit(graphs, y).fit(graphs, y)
+    first, second = np.concatenate([v for _, _, v in Watcher.seen]).reshape(2, -1)
+    # The order of the rows, not their values: the second fit keeps the scaling of the first.
+    assert sorted(first) == sorted(second)
+    assert not np.array_equal(first, second)
+
+
 def test_warm_started_checkpoint_resumes(graphs, y, tmp_path):
     start = CGCNNRegressor(**TINY, warm_start=True).fit(graphs, y).set_params(max_epochs=6)
     whole, killed, resumed = (pickle.loads(pickle.dumps(start)) for _ in range(3))

@@ -476,3 +476,13 @@ def test_real_cells(data_home):
     assert graphs.n_atoms.tolist() == [len(s) for s in structures]
     assert graphs.neighbor_counts.min() >= 12
     assert graphs.neighbor_counts.max() <= 18
+
+
+@pytest.mark.parametrize(("stretch", "expected"), [(1e-4, 14), (1e-3, 12)])
+@pytest.mark.parametrize("max_neighbors", [9, 12])
+def test_shells_within_the_tolerance_are_one(stretch, expected, max_neighbors):
+    """bcc with c longer than a by 0.3 or 3 mÅ: the second shell is 4 + 2 in one or in two parts."""
+    lattice = Lattice.tetragonal(2.87, 2.87 * (1 + stretch))
+    cell = Structure(lattice, ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    graphs = StructureToGraph(max_neighbors=max_neighbors, tie_tolerance=1e-3).fit_transform([cell])
+    assert graphs.neighbor_counts.tolist() == [expected, expected]

@@ -542,3 +542,11 @@ def test_summary_reads_mean_and_sd():
     assert table.summary().loc["mean", "MAE p"] == ""
     columns = ["MAE", "MAE p", "RMSE", "RMSE p", "R2", "R2 p", "fit seconds", "predict seconds"]
     assert list(table.summary().columns) == columns
+
+
+def test_compositions_are_compared_to_a_millionth():
+    def iron(fraction):
+        return Composition({"Fe": fraction, "Ni": 1 - fraction})
+
+    X = [iron(0.5), iron(0.5 + 2e-7), iron(0.5 + 2e-6), iron(0.5 - 2e-7)]
+    np.testing.assert_array_equal(composition_groups(X), [0, 0, 1, 0])

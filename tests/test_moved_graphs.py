@@ -204,3 +204,26 @@ def test_gradients_of_the_edges_are_finite_differences(order, spread, alloys):
         expected = ((elements(up).radial - elements(down).radial).astype(float) * gradient).sum()
         assert gradients[k] == pytest.approx(expected / (2 * h), abs=2e-2, rel=2e-2)
     assert np.abs(gradients).max() > 0.5
+
+
+@pytest.mark.parametrize("strain", [0.0, 0.03])
+@pytest.mark.parametrize("settings", [{}, {"max_neighbors": None, "cutoff": 5.0}], ids=str)
+def test_triclinic_cells_move_like_others(settings, strain):
+    """No two axes are alike and no angle is right, so a transposed matrix would be noticed."""
+    lattice = Lattice.from_parameters(3.1, 4.2, 5.3, 71, 83, 104)
+    coords = np.random.default_rng(2).random((4, 3)) * 0.15 + [
+        [0.0, 0.0, 0.0],
+        [0.5, 0.5, 0.1],
+        [0.5, 0.0, 0.5],
+        [0.0, 0.5, 0.6],
+    ]
+    structures = [Structure(lattice, ["Na", "Cl", "K", "Br"], coords)]
+    builder = StructureToGraph(**settings)
+    graphs = builder.fit_transform(structures)
+    u, e = moves(graphs, BUDGET, strain)
+    reach = 2 * BUDGET + graphs.cutoff * strain / (1 - strain)
+    moved = move_atoms(graphs, u, e, nearby_pairs(graphs, reach))
+    anew = builder.transform(moved_structures(structures, graphs, u, e))
+    assert_same_graphs(moved, anew)
+    lengths = np.linalg.norm(moved.edge_vectors, axis=1)
+    np.testing.assert_allclose(lengths, moved.edge_distance, rtol=1e-6)

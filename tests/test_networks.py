@@ -15,6 +15,7 @@ from sklmat.elements import element_vectors
 from sklmat.layers import (
     GatedGraphConv,
     GaussianExpansion,
+    RowNorm,
     _graph_conv,
     mean_pool,
 )
@@ -216,3 +217,60 @@ def test_padding_is_the_originals(graphs):
     assert lone.edge_distance.tolist() == [9.0] * 12
     np.testing.assert_array_equal(padded[0].edge_distance, graphs[0].edge_distance)
     assert pad_neighbors(graphs[:4]).edge_ptr.tolist() == graphs[:4].edge_ptr.tolist()
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def normalised(x, norm):
+    weights = {name: value.numpy().astype(float) for name, value in norm.state_dict().items()}
+    scaled = (x - weights["running_mean"]) / np.sqrt(weights["running_var"] + norm.eps)
+    return scaled * weights["weight"] + weights["bias"]
+
+
+def linear(x, layer):
+    bias = 0 if layer.bias is None else layer.bias.detach().numpy()
+    return x @ layer.weight.detach().numpy().T.astype(float) + bias
+
+
+def naive_cgcnn(network, graph):
+    """Output for one crystal, from its positions, lattice and edges: no batch, no distances."""
+    h = linear(
+        network.element_vectors.numpy().astype(float)[graph.atomic_numbers], network.embedding
+    )
+    centers, step = network.expansion.centers.numpy(), network.config["gaussian_step"]
+    for layer in network.convolutions:
+        total = np.zeros_like(h)
+        for i, j, image in zip(graph.edge_target, graph.edge_source, graph.edge_image):
+            vector = graph.positions[j] + image @ graph.lattices[0] - graph.positions[i]
+            gaussians = np.exp(-(((np.linalg.norm(vector) - centers) / step) ** 2))
+            z = linear(h[i], layer.target_map) + linear(h[j], layer.source_map)
+            gate, core = np.split(
+                normalised(z + linear(gaussians, layer.edge_map), layer.edge_norm), 2
+            )
+            total[i] += softplus(core) / (1 + np.exp(-gate))
+        h = softplus(h + normalised(total, layer.node_norm))
+    h = softplus(h.mean(axis=0))
+    for layer in network.readout:
+        h = softplus(linear(h, layer))
+    return linear(h, network.output)
+
+
+def test_cgcnn_equals_loops_over_the_graphs():
+    """Shells are complete, so atoms have 12 to 14 neighbours and a batch reorders the edges."""
+    structures = [bcc_fe(), *random_alloys(2), fcc_cu(), isolated_ne()]
+    graphs = StructureToGraph(cutoff=6.0).fit_transform(structures)
+    assert set(graphs.neighbor_counts) == {0, 12, 14}
+    torch.manual_seed(0)
+    vectors = torch.from_numpy(element_vectors("physical")[0])
+    network = CGCNN(vectors, 2, cutoff=6.0, hidden_dim=6, n_conv=2, readout_dim=5)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, RowNorm):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
+                module.weight.normal_()
+        found = network.eval()(make_batch(graphs)).numpy()
+    expected = [naive_cgcnn(network, graphs[c]) for c in range(len(graphs))]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
