@@ -1,11 +1,11 @@
-"""Batches of graphs as torch tensors, the data set that makes them and transforms of batches."""
+"""Batches of graphs as torch tensors: the data set, its loader and transforms of batches."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, default_convert
 
 from sklmat.graphs import (
     CrystalGraphs,
@@ -103,21 +103,27 @@ class ElementBatch(Batch):
 
 
 def make_batch(
-    graphs: CrystalGraphs | ElementGraphs, distance: torch.Tensor | None = None
+    graphs: CrystalGraphs | ElementGraphs,
+    rows: np.ndarray | None = None,
+    distance: torch.Tensor | None = None,
 ) -> CrystalBatch | ElementBatch:
-    """Put all crystals of a container into one batch.
+    """Put crystals of a container into one batch.
 
     Parameters
     ----------
-    graphs : CrystalGraphs of C crystals, N atoms, E edges; or ElementGraphs
+    graphs : CrystalGraphs or ElementGraphs
+    rows : ndarray of shape (C,), integers, default=None
+        The crystals of the batch, with N atoms and E edges; all by default.
     distance : Tensor of shape (E,), default=None
-        What the batch of crystal graphs holds in place of their distances, in their order, so that
+        What a batch of crystal graphs holds in place of their distances, in their order, so that
         gradients with respect to it can be asked for.
 
     Returns
     -------
     CrystalBatch or ElementBatch
     """
+    if rows is not None:
+        graphs = graphs[rows]
     if isinstance(graphs, ElementGraphs):
         return _element_batch(graphs)
     target, source = graphs.flat_target, graphs.flat_source
@@ -252,13 +258,72 @@ class GraphDataset(Dataset):
     def __len__(self):
         return len(self.y)
 
+    def select(self, rows: np.ndarray) -> "GraphDataset":
+        """Some of the rows, neither shuffled nor transformed.
+
+        Parameters
+        ----------
+        rows : ndarray of integers
+        """
+        return GraphDataset(self.graphs[rows], self.y[rows], self.weight[rows])
+
     def __getitem__(self, index):
         return self.__getitems__([index])
 
     def __getitems__(self, indices):
         rows = np.asarray(indices)
         if self.transform is None:
-            graphs = self.graphs[rows]
+            batch = make_batch(self.graphs, rows)
         else:
-            graphs = self.transform(rows, self.generator)
-        return make_batch(graphs), (self.y[rows], self.weight[rows])
+            batch = make_batch(self.transform(rows, self.generator))
+        return batch, (self.y[rows], self.weight[rows])
+
+
+class EvenBatches:
+    """Rows of batches of nearly equal size, shuffled by their own generator.
+
+    A short last batch would count as much as a full one in the batch norms.
+
+    Parameters
+    ----------
+    n_samples : int
+    batch_size : int
+        Largest size of a batch.
+    generator : torch.Generator, default=None
+        None leaves the rows in their order.
+    """
+
+    def __init__(self, n_samples: int, batch_size: int, generator: torch.Generator | None = None):
+        self.n_samples = n_samples
+        self.n_batches = -(-n_samples // batch_size)
+        self.generator = generator
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        order = (
+            torch.arange(self.n_samples)
+            if self.generator is None
+            else torch.randperm(self.n_samples, generator=self.generator)
+        )
+        return iter(np.array_split(order.numpy(), self.n_batches))
+
+
+def edges_per_batch(graphs: CrystalGraphs | ElementGraphs, batch_size: int) -> float:
+    """Mean number of edges in a batch of at most so many crystals."""
+    n_edges = graphs.n_edges
+    return n_edges.sum() / max(len(n_edges), 1) * min(batch_size, len(n_edges))
+
+
+def even_loader(dataset: GraphDataset, batch_size: int) -> DataLoader:
+    """A ``DataLoader`` over `EvenBatches`, shuffled by the data set's generator if it has one.
+
+    The data set carries the generator because a net must be picklable and generators are not.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
+        # The data set already gives batches.
+        collate_fn=default_convert,
+    )

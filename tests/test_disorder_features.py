@@ -18,7 +18,7 @@ from sklmat.features._disorder_descriptors import DisorderSchema, describe_disor
 from sklmat.features._parent_lattice import _lattice_rotations
 from sklmat.features._polyhedra import voronoi_volumes
 from sklmat.features._short_range_order import multipoles
-from sklmat.graphs import crystal_arrays
+from sklmat.structures import crystal_arrays
 
 GROUPS = [
     "symmetry",

@@ -17,7 +17,7 @@ from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features._structure_descriptors import StructureSchema, describe_structures
-from sklmat.graphs import crystal_arrays
+from sklmat.structures import crystal_arrays
 
 GROUPS = ["volume", "distances", "coordination", "order", "symmetry", "lattice"]
 

@@ -31,10 +31,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat import ECNetRegressor, StructureToGraph
-from sklmat.batches import make_batch
+from sklmat.batches import EvenBatches, make_batch
 from sklmat.graphs import ElementGraphs
 from sklmat.layers import shifted_softplus
-from sklmat.training import EvenBatches
 
 #: A training that hardly moves the weights, and keeps no row back.
 _STILL = {"max_epochs": 1, "lr": 1e-9, "lr_schedule": "constant", "random_state": 0}

@@ -90,8 +90,12 @@ class Architecture(ABC):
         return graphs
 
     def optimizer_settings(self, estimator) -> dict:
-        """Keywords of `make_net` beside those that all estimators have as parameters."""
-        return {}
+        """Keywords of `make_net` beside those that all estimators have as parameters.
+
+        Adam where the estimator has no parameters `optimizer` and `momentum`.
+        """
+        names = ("optimizer", "momentum")
+        return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
     def learns_element_vectors(self, estimator) -> bool:
         """Whether nothing is known of an element that no training row had."""

@@ -35,10 +35,6 @@ class CGCNNArchitecture(Architecture):
         names = ("hidden_dim", "n_conv", "readout_dim", "n_readout", "gaussian_step", "dropout")
         return {name: getattr(estimator, name) for name in names}
 
-    def optimizer_settings(self, estimator):
-        """Adam, or stochastic gradient descent with momentum as in the original."""
-        return {"optimizer": estimator.optimizer, "momentum": estimator.momentum}
-
 
 _CONSTRAINTS = {
     **GraphEstimator._parameter_constraints,

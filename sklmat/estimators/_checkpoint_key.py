@@ -5,7 +5,9 @@ from dataclasses import fields
 
 import numpy as np
 
+from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
+from sklmat.estimators._targets import fitted_attributes
 from sklmat.estimators._warm_start import transfer_source
 
 #: Parameters that do not change how a training goes, or that are digested by their content.
@@ -20,7 +22,9 @@ _LEFT_OUT = (
 )
 
 
-def checkpoint_key(estimator, sets, targets, seed, max_epochs, from_fitted) -> str:
+def checkpoint_key(
+    estimator, data: GraphDataset, train, valid, targets, seed, max_epochs, from_fitted
+) -> str:
     """Digest that a checkpoint must hold for the training to go on from it.
 
     Files that were written before must stay readable, so neither what is digested nor its order
@@ -29,8 +33,9 @@ def checkpoint_key(estimator, sets, targets, seed, max_epochs, from_fitted) -> s
     Parameters
     ----------
     estimator : GraphEstimator
-    sets : list of GraphDataset
-        To train and to validate on.
+    data : GraphDataset
+    train, valid : ndarray of int
+        Rows to train and to validate on.
     targets : RegressionTargets or ClassTargets
         Fitted.
     seed, max_epochs : int
@@ -40,24 +45,21 @@ def checkpoint_key(estimator, sets, targets, seed, max_epochs, from_fitted) -> s
     params = estimator.get_params(deep=False)
     for name in _LEFT_OUT:
         params.pop(name, None)
-    settings = (sorted(params.items()), targets.fitted, seed, max_epochs)
+    settings = (sorted(params.items()), fitted_attributes(targets), seed, max_epochs)
     digest = hashlib.blake2b(repr(settings).encode())
     digest.update(element_vectors(estimator.atom_init)[0].tobytes())
     for net in estimator.nets_ if from_fitted else ():
         _add_weights(digest, net.module_)
-    for dataset in sets:
+    for dataset in (data.select(train), data.select(valid)):
         for field in fields(dataset.graphs):
             array = getattr(dataset.graphs, field.name)
             if isinstance(array, np.ndarray):
                 digest.update(array.tobytes())
         digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
-    source = None
-    if estimator.architecture.transferable and estimator.warm_start_from is not None:
-        source = transfer_source(estimator)
-    if source is None:
+    if not estimator.architecture.transferable or estimator.warm_start_from is None:
         return digest.hexdigest()
     transfer = hashlib.blake2b(digest.hexdigest().encode())
-    _add_weights(transfer, source.net_.module_)
+    _add_weights(transfer, transfer_source(estimator).net_.module_)
     return transfer.hexdigest()
 
 

@@ -11,7 +11,6 @@ from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_
 from sklmat.estimators._graph_classifier import GraphClassifier
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
-from sklmat.estimators._targets import RegressionTargets
 from sklmat.graphs import ElementGraphs
 from sklmat.networks import ECNet
 
@@ -364,9 +363,6 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.n_jobs = n_jobs
         self.callbacks = callbacks
         self.verbose = verbose
-
-    def _make_targets(self):
-        return RegressionTargets(self.loss, self.target_weights)
 
     def element_contributions(self, X):
         """Each element's share of the prediction.

@@ -11,8 +11,7 @@ from sklmat.estimators._targets import ClassTargets
 class GraphClassifier(ClassifierMixin, GraphEstimator):
     """Base of graph estimators for classes: softmax probabilities averaged over the ensemble."""
 
-    def _make_targets(self):
-        return ClassTargets(self.class_weight)
+    targets_class = ClassTargets
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch more at the constant rate `lr`.

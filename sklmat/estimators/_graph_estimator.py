@@ -1,6 +1,5 @@
 """`GraphEstimator`: reads graphs, trains networks on them, and keeps what comes out."""
 
-from abc import abstractmethod
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -20,7 +19,12 @@ from sklmat.estimators._graph_input import check_elements, graphs_like_fit, trai
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._member_preparation import MemberPreparation
 from sklmat.estimators._serialization import load_estimator, register, save_estimator
-from sklmat.estimators._targets import fitted_targets
+from sklmat.estimators._targets import (
+    ClassTargets,
+    RegressionTargets,
+    fitted_attributes,
+    fitted_targets,
+)
 from sklmat.estimators._warm_start import (
     check_same_graphs,
     check_same_network,
@@ -28,7 +32,7 @@ from sklmat.estimators._warm_start import (
     transfer_source,
 )
 from sklmat.random_state import draw_seed
-from sklmat.training import plain_history, train_ensemble
+from sklmat.training import member_histories, train_ensemble
 
 
 class GraphEstimator(BaseEstimator):
@@ -40,6 +44,9 @@ class GraphEstimator(BaseEstimator):
 
     #: What the kind of network adds; set by each estimator.
     architecture: Architecture
+
+    #: What `y` means; set by `GraphRegressor` and `GraphClassifier`.
+    targets_class: type[RegressionTargets | ClassTargets]
 
     #: Name -> parameters of a publication.
     _presets: dict = {}
@@ -70,10 +77,6 @@ class GraphEstimator(BaseEstimator):
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "architecture"):
             register(cls)
-
-    @abstractmethod
-    def _make_targets(self):
-        """Targets that are not fitted yet; `GraphRegressor` and `GraphClassifier` write it."""
 
     @classmethod
     def from_preset(cls, name, **params):
@@ -137,6 +140,8 @@ class GraphEstimator(BaseEstimator):
         learned, and warns.
         """
         self._validate_params()
+        if checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError("fit(checkpoint=...) needs an integer random_state")
         from_fitted = self.warm_start and hasattr(self, "nets_")
         return self._fit(
             X,
@@ -172,19 +177,22 @@ class GraphEstimator(BaseEstimator):
         classes=None,
     ):
         """Train new networks, or those `from_fitted`, for some epochs."""
-        source = None if from_fitted else transfer_source(self)
-        graphs = self._read_training_rows(X, from_fitted, source)
-        targets = fitted_targets(self) if from_fitted else self._make_targets()
+        source = None
+        if self.architecture.transferable and not from_fitted:
+            source = transfer_source(self)
+        graphs, n_rows = self._read_training_rows(X, from_fitted, source)
+        targets = fitted_targets(self) if from_fitted else self.targets_class.of(self)
         y = targets.check(y)
-        if len(y) != len(graphs):
-            raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
-        seed = self._training_seed(checkpoint)
+        if len(y) != n_rows:
+            raise ValueError(f"X has {n_rows} structures and y has {len(y)} rows")
+        n_members = 1 if self.architecture.members_share_network else self.n_ensemble
+        seed = draw_seed(self.random_state)
+        member_seeds = draw_seed(seed, size=n_members)
         train, valid = self._split(y, seed)
-        sample_weight = _checked_sample_weight(sample_weight, len(y))
+        sample_weight = _checked_sample_weight(sample_weight, n_rows)
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         inputs = self.architecture.make_inputs(self, graphs)
-        sets = [_dataset(inputs, encoded, weight, rows) for rows in (train, valid)]
-        n_members = 1 if self.architecture.members_share_network else self.n_ensemble
+        data = GraphDataset(inputs, encoded, torch.tensor(weight, dtype=torch.float32))
         if from_fitted:
             check_same_network(self, n_members)
         attack = None
@@ -192,13 +200,12 @@ class GraphEstimator(BaseEstimator):
             attack = self.adversarial.batch_transform(graphs[train])
         key = ""
         if checkpoint is not None:
-            key = checkpoint_key(self, sets, targets, seed, max_epochs, from_fitted)
+            key = checkpoint_key(self, data, train, valid, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
             MemberPreparation(self, targets, attack, from_fitted),
-            sets[0],
-            sets[1] if len(valid) else None,
-            seed=seed,
-            n_members=n_members,
+            data.select(train) if len(valid) else data,
+            data.select(valid) if len(valid) else None,
+            seeds=member_seeds,
             fitted=self.nets_ if from_fitted else None,
             n_jobs=self.n_jobs,
             max_epochs=max_epochs,
@@ -213,24 +220,20 @@ class GraphEstimator(BaseEstimator):
         return self._keep(nets, targets, graphs, used, self if from_fitted else source)
 
     def _read_training_rows(self, X, from_fitted, source):
-        """Graphs to train on, built as the network knows them, of elements that it can read."""
+        """Graphs to train on, of elements that the network can read, and how many they are."""
         if from_fitted:
             check_same_graphs(self)
             graphs = GraphModel.of(self).pad(graphs_like_fit(self, X))
         else:
             graphs = training_graphs(self, X)
+        n_rows = len(graphs)
         if source is not None:
             check_source_graphs(source, graphs)
-        if len(graphs) == 0:
+        if n_rows == 0:
             raise ValueError("X is empty (0 structures); there is nothing to fit")
         if not from_fitted:
             check_elements(graphs, ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1))
-        return graphs
-
-    def _training_seed(self, checkpoint=None):
-        if checkpoint is not None and not isinstance(self.random_state, Integral):
-            raise ValueError("fit(checkpoint=...) needs an integer random_state")
-        return draw_seed(self.random_state)
+        return graphs, n_rows
 
     def _split(self, y, seed):
         """Rows to train on, and rows to watch for early stopping (none without it)."""
@@ -243,7 +246,7 @@ class GraphEstimator(BaseEstimator):
             rows,
             test_size=self.validation_fraction,
             random_state=seed,
-            stratify=y if self._make_targets().stratified else None,
+            stratify=y if self.targets_class.stratified else None,
         )
 
     def _keep(self, nets, targets, graphs, used, before):
@@ -260,6 +263,7 @@ class GraphEstimator(BaseEstimator):
         before : fitted estimator or None
             Whose networks were trained further, or gave their weights.
         """
+        self.n_iter_ = max(len(net.history) for net in nets)
         atoms = np.isin(graphs.crystal_of_atom, used)
         elements = [np.unique(graphs.atomic_numbers[atoms]).astype(int)]
         if before is not None:
@@ -267,15 +271,10 @@ class GraphEstimator(BaseEstimator):
             elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
         self.padded_ = before is self and self.padded_
         self.nets_ = nets
-        for name, value in targets.fitted.items():
-            setattr(self, f"{name}_", value)
         self.graph_settings_ = graphs.settings
-        self.history_ = [
-            {"member": member, **row}
-            for member, net in enumerate(nets)
-            for row in plain_history(net)
-        ]
-        self.n_iter_ = max(len(net.history) for net in nets)
+        for name, value in fitted_attributes(targets).items():
+            setattr(self, f"{name}_", value)
+        self.history_ = member_histories(nets)
         self.elements_ = np.unique(np.concatenate(elements))
         return self
 
@@ -346,8 +345,3 @@ def _checked_sample_weight(sample_weight, n_rows):
         row = int(np.argmax(sample_weight < 0))
         raise ValueError(f"sample_weight is negative in row {row}")
     return sample_weight
-
-
-def _dataset(graphs, targets, weight, rows):
-    weight = torch.tensor(weight[rows], dtype=torch.float32)
-    return GraphDataset(graphs[rows], targets[rows], weight)

@@ -11,13 +11,13 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklmat.batches import pad_neighbors
+from sklmat.batches import EvenBatches, pad_neighbors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._graph_input import check_trained_elements, graphs_like_fit
 from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
 from sklmat.estimators._warm_start import thawed
 from sklmat.graphs import CrystalGraphs, ElementGraphs
-from sklmat.training import EvenBatches, run_network
+from sklmat.training import run_network
 
 
 def is_graph_estimator(estimator) -> bool:

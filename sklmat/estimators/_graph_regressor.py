@@ -10,8 +10,7 @@ from sklmat.estimators._targets import RegressionTargets
 class GraphRegressor(RegressorMixin, GraphEstimator):
     """Base of graph estimators for one or several numbers per crystal."""
 
-    def _make_targets(self):
-        return RegressionTargets(self.loss)
+    targets_class = RegressionTargets
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch more at the constant rate `lr`.

@@ -45,9 +45,13 @@ class MemberPreparation:
         self, net: GraphNet | None, train_set: GraphDataset
     ) -> tuple[GraphNet, GraphDataset]:
         """Return the net to train and its training set, see `train_ensemble`."""
+        architecture = self.estimator.architecture
         if net is None:
-            net = self._new_net(train_set)
-        self._update_settings(net)
+            net = self._new_net(architecture, train_set)
+        else:
+            self._update_settings(net)
+        if architecture.transferable:
+            freeze_parts(net.module_, self.estimator.freeze)
         if self.attack is None:
             return net, train_set
         padded = self.from_fitted and self.estimator.padded_
@@ -56,21 +60,18 @@ class MemberPreparation:
         train_set.transform = self.attack.bind(model, train_set)
         return net, train_set
 
-    def _new_net(self, train_set):
+    def _new_net(self, architecture, train_set):
         estimator = self.estimator
-        network = estimator.architecture.make_network(
-            estimator, self.targets.n_outputs, train_set.graphs
-        )
+        network = architecture.make_network(estimator, self.targets.n_outputs, train_set.graphs)
         net = make_estimator_net(estimator, network, self.targets.loss)
         # Reading the source from a file draws random numbers. It is read here, after the weights
         # are drawn and before the training, so that the same seed gives the same dropout as ever.
-        source = transfer_source(estimator)
-        if source is not None:
-            transfer_weights(net, source, self.targets, train_set)
+        if architecture.transferable and estimator.warm_start_from is not None:
+            transfer_weights(net, transfer_source(estimator), self.targets, train_set)
         return net
 
     def _update_settings(self, net):
-        """Bring a net, new or fitted, to the present parameters of the estimator.
+        """Bring a fitted net to the present parameters of the estimator.
 
         The optimizer stays the one that the net began with.
         """
@@ -79,5 +80,3 @@ class MemberPreparation:
         net.criterion_.name = self.targets.loss
         for group in net.optimizer_.param_groups:
             group["weight_decay"] = estimator.weight_decay
-        if estimator.architecture.transferable:
-            freeze_parts(net.module_, estimator.freeze)

@@ -23,18 +23,32 @@ class RegressionTargets:
 
     Attributes
     ----------
-    fitted : dict or None
-        What `fit` learned: what the estimator keeps as fitted attributes, without the underscore.
-        Set before `fit`, it stays.
+    mean, scale : ndarray of shape (n_targets,)
+        Zero and unit of the network's outputs. `fit` learns them, unless they are set before.
+    n_outputs : int or None
+        Number of targets.
+    n_dim : {1, 2}
+        Dimensions of `y`.
     """
 
     stratified = False
-    fitted_names = ("y_mean", "y_scale", "n_outputs", "target_ndim")
+    #: Own attributes -> fitted attributes of the estimator, without the underscore.
+    fitted_names = {
+        "mean": "y_mean",
+        "scale": "y_scale",
+        "n_outputs": "n_outputs",
+        "n_dim": "target_ndim",
+    }
 
     def __init__(self, loss, weights=None):
         self.loss = loss
         self.weights = weights
-        self.fitted: dict | None = None
+        self.n_outputs: int | None = None
+
+    @classmethod
+    def of(cls, estimator):
+        """Targets, not yet fitted, for the parameters of an estimator."""
+        return cls(estimator.loss, getattr(estimator, "target_weights", None))
 
     def check(self, y):
         """Return `y` as numbers, or say which rows cannot be used.
@@ -94,9 +108,9 @@ class RegressionTargets:
         else:
             weight = sample_weight[:, None] * np.isfinite(y) * self._target_weights(y.shape[1])
         weight = _normalized(weight, train, valid)
-        if self.fitted is None:
+        if self.n_outputs is None:
             self._fit_scaling(y, train[sample_weight[train] > 0])
-        elif y.reshape(len(y), -1).shape[1] != self.n_outputs or y.ndim != self._n_dim:
+        elif y.reshape(len(y), -1).shape[1] != self.n_outputs or y.ndim != self.n_dim:
             raise ValueError(f"y has the shape {y.shape}, other than in the first fit")
         return self.encode(y), weight
 
@@ -122,27 +136,8 @@ class RegressionTargets:
             )
         mean, scale = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0
-        self.fitted = {
-            "y_mean": mean,
-            "y_scale": scale,
-            "n_outputs": table.shape[1],
-            "target_ndim": y.ndim,
-        }
-
-    @property
-    def n_outputs(self):
-        """Number of targets."""
-        return self.fitted["n_outputs"]
-
-    @property
-    def mean(self):
-        """Zero of the network's outputs, ndarray of shape (n_targets,)."""
-        return self.fitted["y_mean"]
-
-    @property
-    def scale(self):
-        """Unit of the network's outputs, ndarray of shape (n_targets,)."""
-        return self.fitted["y_scale"]
+        self.mean, self.scale = mean, scale
+        self.n_outputs, self.n_dim = table.shape[1], y.ndim
 
     def encode(self, y):
         """Targets of the network, Tensor of shape (C, n_targets)."""
@@ -165,11 +160,7 @@ class RegressionTargets:
 
     def in_shape_of_y(self, values):
         """Leave out the last axis where `y` had none."""
-        return values[..., 0] if self._n_dim == 1 else values
-
-    @property
-    def _n_dim(self):
-        return self.fitted["target_ndim"]
+        return values[..., 0] if self.n_dim == 1 else values
 
     def same_outputs_as(self, other):
         """Whether an output for `other` targets means the same, but for unit and zero."""
@@ -186,18 +177,25 @@ class ClassTargets:
 
     Attributes
     ----------
-    fitted : dict or None
-        What `fit` learned: what the estimator keeps as fitted attributes, without the underscore.
-        Set before `fit`, it stays.
+    classes : ndarray of shape (n_classes,)
+        The labels, sorted. `fit` learns them, unless they are set before.
+    n_outputs : int or None
+        Number of classes.
     """
 
     stratified = True
     loss = "cross_entropy"
-    fitted_names = ("classes", "n_outputs")
+    #: Own attributes -> fitted attributes of the estimator, without the underscore.
+    fitted_names = {"classes": "classes", "n_outputs": "n_outputs"}
 
     def __init__(self, class_weight=None):
         self.class_weight = class_weight
-        self.fitted: dict | None = None
+        self.n_outputs: int | None = None
+
+    @classmethod
+    def of(cls, estimator):
+        """Targets, not yet fitted, for the parameters of an estimator."""
+        return cls(estimator.class_weight)
 
     def check(self, y):
         """Return `y` as an array of shape (C,), or say which rows cannot be used."""
@@ -232,7 +230,7 @@ class ClassTargets:
         """
         weight = sample_weight * compute_sample_weight(self.class_weight, y)
         weight = _normalized(weight, train, valid)
-        if self.fitted is not None:
+        if self.n_outputs is not None:
             known = self.classes
             if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
@@ -243,18 +241,8 @@ class ClassTargets:
             classes = np.unique(y[train] if classes is None else classes)
         if len(classes) < 2:
             raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
-        self.fitted = {"classes": classes, "n_outputs": len(classes)}
+        self.classes, self.n_outputs = classes, len(classes)
         return self.encode(y), weight
-
-    @property
-    def n_outputs(self):
-        """Number of classes."""
-        return self.fitted["n_outputs"]
-
-    @property
-    def classes(self):
-        """The labels, sorted."""
-        return self.fitted["classes"]
 
     def encode(self, y):
         """Numbers of the classes, Tensor of shape (C,), int64; unknown ones are refused."""
@@ -298,6 +286,12 @@ def fitted_targets(estimator):
     -------
     RegressionTargets or ClassTargets
     """
-    targets = estimator._make_targets()
-    targets.fitted = {name: getattr(estimator, f"{name}_") for name in targets.fitted_names}
+    targets = estimator.targets_class.of(estimator)
+    for own, name in targets.fitted_names.items():
+        setattr(targets, own, getattr(estimator, f"{name}_"))
     return targets
+
+
+def fitted_attributes(targets):
+    """What an estimator keeps of its targets: name, without the underscore -> value."""
+    return {name: getattr(targets, own) for own, name in targets.fitted_names.items()}

@@ -86,12 +86,12 @@ def transfer_source(estimator):
     Parameters
     ----------
     estimator : GraphEstimator
-        The one that is being fitted.
+        The one that is being fitted; its architecture is transferable.
 
     Returns
     -------
     source : fitted estimator of the same architecture
-        None without `warm_start_from`, and for architectures that are not transferable.
+        None without `warm_start_from`.
 
     Raises
     ------
@@ -99,8 +99,6 @@ def transfer_source(estimator):
         When it is a bare estimator, or holds another kind of network; when `freeze` asks to keep
         parts of a network and there is none.
     """
-    if not estimator.architecture.transferable:
-        return None
     given = estimator.warm_start_from
     if given is None:
         if estimator.freeze != "none":

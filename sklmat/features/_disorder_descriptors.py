@@ -34,7 +34,7 @@ from sklmat.features._polyhedra import (
 from sklmat.features._short_range_order import ligand_order, sublattice_pair_orders
 from sklmat.features._sublattices import is_anion
 from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
-from sklmat.graphs import CrystalArrays
+from sklmat.structures import CrystalArrays
 
 ON_PARENT = "on the parent lattice"
 # Standard deviations of bond lengths (Å) and angles (°) up to this are rounding, without skew.

@@ -33,7 +33,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
-from sklmat.graphs import crystal_arrays
+from sklmat.structures import crystal_arrays
 
 
 class DisorderFeaturizer(TableFeaturizer):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklmat.features._invalid_rows import load_structures
 from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, find_neighbors
-from sklmat.graphs import crystal_arrays
+from sklmat.structures import crystal_arrays
 
 #: How many atoms the first two shells of each lattice hold.
 SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}

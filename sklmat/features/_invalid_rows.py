@@ -6,8 +6,7 @@ import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.graphs import CrystalArrays, crystal_arrays
-from sklmat.structures import check_structures, is_graphs
+from sklmat.structures import CrystalArrays, check_structures, crystal_arrays, is_graphs
 
 
 def load_structures(X, on_invalid):

@@ -43,7 +43,7 @@ def find_neighbors(positions, lattice, pbc, radius=2.0) -> Neighbors:
     Parameters
     ----------
     positions, lattice, pbc
-        As in `sklmat.graphs.CrystalArrays`.
+        As in `CrystalArrays`.
     radius : float, default=2.0
         Of the neighbour list, in units of the cube root of the volume per atom. The default takes
         in at least 18 atoms of each ideal lattice with 12 % to spare; where an atom has fewer, the

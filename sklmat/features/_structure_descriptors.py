@@ -21,7 +21,7 @@ from sklmat.features._neighbors import (
 )
 from sklmat.features._short_range_order import pair_order
 from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
-from sklmat.graphs import CrystalArrays
+from sklmat.structures import CrystalArrays
 
 # Properties whose difference is averaged over the pairs of the first shell.
 _PAIR_PROPERTIES = ("electronegativity (Pauling)", "metallic radius (Å)")

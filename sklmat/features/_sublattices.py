@@ -4,7 +4,7 @@ import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.features._neighbors import find_neighbors, first_coordination
-from sklmat.graphs import CrystalArrays
+from sklmat.structures import CrystalArrays
 
 #: Elements that count as anions wherever a crystal also holds others.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")

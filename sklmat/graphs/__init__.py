@@ -1,7 +1,5 @@
 """Structures to graphs: flat containers, and the transformer that fills them."""
 
-from sklmat.graphs._crystal_arrays import CrystalArrays as CrystalArrays
-from sklmat.graphs._crystal_arrays import crystal_arrays as crystal_arrays
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges
 from sklmat.graphs._crystal_graphs import pointer_from_counts as pointer_from_counts

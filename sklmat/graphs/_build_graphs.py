@@ -9,8 +9,7 @@ from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
-from sklmat.graphs._crystal_arrays import crystal_arrays
-from sklmat.graphs._crystal_graphs import CrystalGraphs, pointer_from_counts
+from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
 from sklmat.structures import (
     MIN_DISTANCE,
@@ -18,6 +17,7 @@ from sklmat.structures import (
     check_distances,
     close_atoms_error,
     convert_structures,
+    crystal_arrays,
 )
 
 #: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
@@ -35,24 +35,31 @@ def build_graphs(
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in settings.items()
     }
+    # What the graphs say of how their edges were chosen.
+    description = {
+        **settings,
+        "cutoff": float(settings["cutoff"]),
+        "neighbors": describe_strategy(neighbors),
+    }
     crystals = _read_crystals(X, n_jobs, verbose)
 
     def build(rows):
         chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
-        return _run(_build_chunk, chunks, crystals, n_jobs, verbose, (neighbors, settings))
+        args = neighbors, settings, description
+        return _run(_build_chunk, chunks, crystals, n_jobs, verbose, args)
 
-    cache = open_cache(cache)
     if cache is None:
         parts = [part for _, part in build(range(len(crystals)))]
     else:
-        key_settings = (repr(sorted(settings.items())), describe_strategy(neighbors))
+        cache = open_cache(cache)
+        key_settings = (repr(sorted(settings.items())), description["neighbors"])
         keys = [content_key(crystal, key_settings) for crystal in crystals]
         parts = [cache.get(key) for key in keys]
         for rows, graphs in build([row for row, graph in enumerate(parts) if graph is None]):
             for row, graph in zip(rows, graphs):
                 parts[row] = cache[keys[row]] = graph
     if not parts:
-        return _pack([], [], neighbors, settings)
+        return CrystalGraphs.from_edges([], [], **description)
     return CrystalGraphs.concatenate(parts)
 
 
@@ -123,7 +130,7 @@ def _run(function, chunks, items, n_jobs, verbose, args):
             yield rows, result
 
 
-def _build_chunk(rows, crystals, neighbors, settings):
+def _build_chunk(rows, crystals, neighbors, settings, description):
     """Graphs of some crystals; errors name their rows in the whole input."""
     if neighbors is not None:
         # A strategy leaves out neighbours, so its edges do not show that atoms are too close.
@@ -140,35 +147,7 @@ def _build_chunk(rows, crystals, neighbors, settings):
                 source[nearest],
                 float(distance[nearest]),
             )
-    return _pack(crystals, edges, neighbors, settings)
-
-
-def _pack(crystals, edges, neighbors, settings):
-    """Put the arrays of crystals and their edges into one container."""
-    settings = {
-        **settings,
-        "cutoff": float(settings["cutoff"]),
-        "neighbors": describe_strategy(neighbors),
-    }
-    numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
-    target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
-    return CrystalGraphs(
-        atomic_numbers=_concatenated(numbers, np.uint8),
-        positions=_concatenated(positions, np.float64, (3,)),
-        lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
-        pbc=np.array(pbc, dtype=bool).reshape(-1, 3),
-        edge_source=_concatenated(source, np.int32),
-        edge_target=_concatenated(target, np.int32),
-        edge_image=_concatenated(image, np.int16, (3,)),
-        edge_distance=_concatenated(distance, np.float32),
-        atom_ptr=pointer_from_counts(list(map(len, numbers))),
-        edge_ptr=pointer_from_counts(list(map(len, target))),
-        **settings,
-    )
-
-
-def _concatenated(arrays, dtype, width=()):
-    return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
+    return CrystalGraphs.from_edges(crystals, edges, **description)
 
 
 def describe_strategy(neighbors) -> str | None:

@@ -22,8 +22,6 @@ def content_key(crystal, settings):
 
 def open_cache(cache):
     """The cache that a `cache=` parameter names; the same one for each caller in the process."""
-    if cache is None:
-        return None
     if isinstance(cache, str | os.PathLike):
         return _FolderCache(cache)
     return _MEMORY.setdefault(int(cache), _MemoryCache(int(cache)))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sklmat.graphs._crystal_arrays import CrystalArrays
-from sklmat.graphs._neighbor_search import keep_nearest
+from sklmat.graphs._neighbor_search import Edges, keep_nearest
+from sklmat.structures import CrystalArrays
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
 _EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
@@ -209,6 +209,37 @@ class CrystalGraphs:
             atom_ptr=self.atom_ptr[start : stop + 1] - atoms.start,
             edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
             **self.settings,
+        )
+
+    @classmethod
+    def from_edges(cls, crystals: list[CrystalArrays], edges: list[Edges], **settings):
+        """Put the arrays of crystals and the edges found in each into one container.
+
+        Parameters
+        ----------
+        crystals : list of C CrystalArrays
+        edges : list of C Edges
+        **settings
+            How the edges were chosen.
+
+        Returns
+        -------
+        CrystalGraphs
+        """
+        numbers, positions, lattices, pbc = zip(*crystals) if crystals else ([], [], [], [])
+        target, source, image, distance = zip(*edges) if edges else ([], [], [], [])
+        return cls(
+            atomic_numbers=_concatenated(numbers, np.uint8),
+            positions=_concatenated(positions, np.float64, (3,)),
+            lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
+            pbc=np.array(pbc, dtype=bool).reshape(-1, 3),
+            edge_source=_concatenated(source, np.int32),
+            edge_target=_concatenated(target, np.int32),
+            edge_image=_concatenated(image, np.int16, (3,)),
+            edge_distance=_concatenated(distance, np.float32),
+            atom_ptr=pointer_from_counts(list(map(len, numbers))),
+            edge_ptr=pointer_from_counts(list(map(len, target))),
+            **settings,
         )
 
     @classmethod
@@ -429,6 +460,10 @@ class CrystalGraphs:
                 "build them again with StructureToGraph and save() them"
             )
         return cls(**arrays, **json.loads(metadata["settings"]))
+
+
+def _concatenated(arrays, dtype, width=()):
+    return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
 
 
 def _read_safetensors(path, mmap):

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.graphs._crystal_arrays import CrystalArrays
-from sklmat.structures import MIN_DISTANCE
+from sklmat.structures import MIN_DISTANCE, CrystalArrays
 
 #: How many neighbours, in multiples of those wanted, the first guess of the radius should hold:
 #: 1.6 closes the second shell of the close-packed lattices without a second search.

@@ -4,11 +4,10 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from sklmat.batches import make_batch
+from sklmat.batches import EvenBatches, make_batch
 from sklmat.elements import element_symbols
 from sklmat.estimators import GraphModel, check_elements
 from sklmat.structures import check_structures
-from sklmat.training import EvenBatches
 
 
 class AtomModel:

@@ -1,18 +1,16 @@
 """Training of networks: the only module that knows skorch."""
 
-from sklmat.training._callbacks import plain_history
 from sklmat.training._ensemble import seeded, train_ensemble
 from sklmat.training._gan_loop import train_gan
-from sklmat.training._graph_net import EvenBatches, GraphNet, WeightedLoss, make_net
+from sklmat.training._graph_net import GraphNet, WeightedLoss, make_net, member_histories
 from sklmat.training._loop import run_network, train_net
 from sklmat.training._threads import suitable_threads
 
 __all__ = [
-    "EvenBatches",
     "GraphNet",
     "WeightedLoss",
     "make_net",
-    "plain_history",
+    "member_histories",
     "run_network",
     "seeded",
     "suitable_threads",

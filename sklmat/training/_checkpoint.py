@@ -6,7 +6,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklmat.files import replace_file
-from sklmat.training._callbacks import plain_history
+from sklmat.training._graph_net import plain_history
 
 
 class Resume(Callback):

@@ -10,7 +10,6 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
-from sklmat.random_state import draw_seed
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -20,8 +19,7 @@ def train_ensemble(
     train_set: GraphDataset,
     valid_set: GraphDataset | None,
     *,
-    seed: int,
-    n_members: int,
+    seeds: list[int],
     fitted: list[GraphNet] | None = None,
     n_jobs: int | None = None,
     checkpoint=None,
@@ -36,9 +34,8 @@ def train_ensemble(
         net to train and the set to train it on. Called with torch seeded for this member.
     train_set, valid_set : GraphDataset
         `valid_set` may be None.
-    seed : int
-        Decides the seeds of the members.
-    n_members : int
+    seeds : list of int
+        One for each member.
     fitted : list of GraphNet, default=None
         Members to train further; they are left as they are, so that an error or an interruption
         does not spoil them.
@@ -52,17 +49,19 @@ def train_ensemble(
     Returns
     -------
     list of GraphNet
-        Fewer than `n_members`, or the fitted ones, where the user interrupted the training: a
+        Fewer than `seeds`, or the fitted ones, where the user interrupted the training: a
         half-trained member beside whole ones would spoil the mean.
     """
+    n_members = len(seeds)
     jobs = [
         (
             None if fitted is None else copy.deepcopy(fitted[member]),
-            member_seed,
+            # Otherwise every call would draw the same batches again.
+            seed if fitted is None else seed + len(fitted[member].history),
             None if checkpoint is None else _member_path(checkpoint, member, n_members),
             f"fit {member + 1}/{n_members}" if n_members > 1 else "fit",
         )
-        for member, member_seed in enumerate(_member_seeds(seed, n_members, fitted))
+        for member, seed in enumerate(seeds)
     ]
     common = prepare, train_set, valid_set, settings
     if effective_n_jobs(n_jobs) > 1 and n_members > 1:
@@ -75,14 +74,6 @@ def train_ensemble(
                 return fitted
             return nets[:-1] or nets
     return nets
-
-
-def _member_seeds(seed, n_members, fitted):
-    seeds = draw_seed(seed, size=n_members)
-    if fitted is None:
-        return seeds
-    # Otherwise every call would draw the same batches again.
-    return [member_seed + len(net.history) for member_seed, net in zip(seeds, fitted)]
 
 
 def _member_path(path, member, n_members):

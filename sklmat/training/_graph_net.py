@@ -1,13 +1,16 @@
-"""`GraphNet`, the skorch net of all graph estimators: module, loss, optimizer and batches."""
+"""`GraphNet`, the skorch net of all graph estimators, its `WeightedLoss` and its callbacks."""
+
+import contextlib
+import traceback
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer
+from skorch.callbacks import Callback, EpochTimer
 from torch import nn
 from torch.nn import functional as F
 
-from sklmat.training._callbacks import EpochLog
+from sklmat.batches import even_loader
 
 _LOSSES = {
     "mae": F.l1_loss,
@@ -16,6 +19,8 @@ _LOSSES = {
     "cross_entropy": F.cross_entropy,
 }
 _OPTIMIZERS = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}
+#: Fraction of the steps over which the "cosine" schedule rises to the full learning rate.
+_WARMUP = 0.1
 
 
 class WeightedLoss(nn.Module):
@@ -56,6 +61,121 @@ class WeightedLoss(nn.Module):
         return (loss * weight).mean() * n_members
 
 
+class Schedule(Callback):
+    """Learning rate as a function of the fraction of steps done.
+
+    Parameters
+    ----------
+    name : {"constant", "cosine", "step"}
+        "cosine" rises linearly over the first tenth and falls to zero along half a cosine; "step"
+        divides by ten after four fifths, as the original CGCNN does.
+    n_steps : int
+        Optimisation steps of the whole training.
+    """
+
+    def __init__(self, name, n_steps):
+        self.name = name
+        self.n_steps = n_steps
+        self.step = 0
+
+    def factor(self, fraction):
+        """Multiple of the full learning rate."""
+        if self.name == "constant":
+            return 1.0
+        if self.name == "step":
+            return 1.0 if fraction < 0.8 else 0.1
+        if fraction < _WARMUP:
+            return 0.04 + 0.96 * fraction / _WARMUP
+        return 0.5 * (1 + np.cos(np.pi * (fraction - _WARMUP) / (1 - _WARMUP)))
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Set the rate of the coming step."""
+        if training:
+            rate = net.lr * self.factor(min(self.step / self.n_steps, 1.0))
+            for group in net.optimizer_.param_groups:
+                group["lr"] = float(rate)
+            self.step += 1
+
+
+class BestWeights(Callback):
+    """Stop when the validation loss no longer falls, and go back to the best weights.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without an improvement after which to stop.
+    """
+
+    def __init__(self, patience):
+        self.patience = patience
+        self.best_loss = np.inf
+        self.best_epoch = 0
+        self.weights = None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best one."""
+        loss = net.history[-1]["valid_loss"]
+        if loss < self.best_loss:
+            self.best_loss = loss
+            self.best_epoch = len(net.history)
+            self.weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
+        if len(net.history) - self.best_epoch >= self.patience:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net, **kwargs):
+        """Put the best weights back."""
+        if self.weights is not None:
+            net.module_.load_state_dict(self.weights)
+
+
+class EpochLog(Callback):
+    """Record the losses of each epoch as plain numbers, and drop skorch's log of each batch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Average over batches, weighted by their crystals."""
+        row = net.history[-1]
+        for kind in ("train", "valid"):
+            batches = [b for b in row["batches"] if f"{kind}_loss" in b]
+            if batches:
+                sizes = [b[f"{kind}_batch_size"] for b in batches]
+                losses = [b[f"{kind}_loss"] for b in batches]
+                net.history.record(f"{kind}_loss", float(np.average(losses, weights=sizes)))
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        row["batches"].clear()
+        if not np.isfinite(row["train_loss"]):
+            raise FloatingPointError(
+                f"the training loss became {row['train_loss']} in epoch {row['epoch']}; use a "
+                f"smaller lr (now {net.lr}) or look for extreme values in y"
+            )
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs, with the losses beside it."""
+
+    def __init__(self, total, done, description):
+        self.total = total
+        self.done = done
+        self.description = description
+        self.bar = None
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.total, initial=self.done, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Advance it."""
+        row = net.history[-1]
+        self.bar.set_postfix({k: f"{row[k]:.4g}" for k in ("train_loss", "valid_loss") if k in row})
+        self.bar.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Close it."""
+        self.bar.close()
+        self.bar = None
+
+
 class GraphNet(NeuralNet):
     """The skorch net of all graph estimators.
 
@@ -65,77 +185,49 @@ class GraphNet(NeuralNet):
     """
 
     interrupted_ = False
-    _from_callback = False
 
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
 
     def infer(self, x, **fit_params):
-        """Run the module on one batch."""
-        return self.module_(x.to(self.device), **fit_params)
+        """Run the module on one batch, which was made on the CPU."""
+        batch = x if self.device == "cpu" else x.to(self.device)
+        return self.module_(batch, **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of one batch."""
-        target, weight = (tensor.to(y_pred.device) for tensor in y_true)
-        return self.criterion_(y_pred, target, weight)
-
-    def notify(self, method_name, **cb_kwargs):
-        """Tell the callbacks, and note when one of them ends the training."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            self._from_callback = True
-            raise
+        target, weight = y_true
+        return self.criterion_(y_pred, target.to(y_pred.device), weight.to(y_pred.device))
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, and note when the user ends it."""
-        self.interrupted_ = self._from_callback = False
+        self.interrupted_ = False
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        except KeyboardInterrupt:
-            self.interrupted_ = not self._from_callback
+        except KeyboardInterrupt as error:
+            running = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+            self.interrupted_ = NeuralNet.notify.__code__ not in running
             raise
 
+    @contextlib.contextmanager
+    def added_callbacks(self, callbacks):
+        """Callbacks for one training, after those that the net always has.
 
-class EvenBatches:
-    """Batches of nearly equal size, shuffled by their own generator.
-
-    A short last batch would count as much as a full one in the batch norms.
-    """
-
-    def __init__(self, n_samples, batch_size, generator=None):
-        self.n_samples = n_samples
-        self.n_batches = -(-n_samples // batch_size)
-        self.generator = generator
-
-    def __len__(self):
-        return self.n_batches
-
-    def __iter__(self):
-        order = (
-            torch.arange(self.n_samples)
-            if self.generator is None
-            else torch.randperm(self.n_samples, generator=self.generator)
-        )
-        return iter(np.array_split(order.numpy(), self.n_batches))
-
-
-def even_loader(dataset, batch_size):
-    """A ``DataLoader`` over `EvenBatches`, shuffled by the data set's generator if it has one.
-
-    The data set carries the generator because a net must be picklable and generators are not.
-    """
-    return torch.utils.data.DataLoader(
-        dataset,
-        batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
-        collate_fn=_as_is,
-    )
-
-
-def _as_is(batch):
-    """Collate function for a data set that already returns batches."""
-    return batch
+        Parameters
+        ----------
+        callbacks : sequence of skorch callbacks, or pairs of a name and a callback
+        """
+        permanent = self.callbacks_
+        self.callbacks_ = list(permanent)
+        for number, callback in enumerate(callbacks):
+            if isinstance(callback, tuple):
+                callback = callback[1]
+            self.callbacks_.append((f"added_{number}", callback.initialize()))
+        try:
+            yield
+        finally:
+            self.callbacks_ = permanent
 
 
 def choose_device(device):
@@ -165,3 +257,16 @@ def make_net(module, *, loss, optimizer="adam", lr, weight_decay, momentum=0.9, 
         verbose=0,
     )
     return net.initialize()
+
+
+def plain_history(net):
+    """Losses, learning rate and seconds per epoch, a list of dicts."""
+    names = ("epoch", "train_loss", "valid_loss", "lr", "dur")
+    return [{k: row[k] for k in names if k in row} for row in net.history]
+
+
+def member_histories(nets):
+    """`plain_history` of all members of an ensemble, each row with the number of its member."""
+    return [
+        {"member": member, **row} for member, net in enumerate(nets) for row in plain_history(net)
+    ]

@@ -6,10 +6,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.helper import predefined_split
 
-from sklmat.batches import make_batch
-from sklmat.training._callbacks import BestWeights, ProgressBar, Schedule
+from sklmat.batches import EvenBatches, edges_per_batch, make_batch
 from sklmat.training._checkpoint import Resume
-from sklmat.training._graph_net import EvenBatches
+from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._threads import suitable_threads
 
 
@@ -58,6 +57,7 @@ def train_net(
     generator = torch.Generator().manual_seed(seed)
     first_epoch = len(net.history)
     n_steps = max_epochs * EvenBatches(len(train_set), net.batch_size).n_batches
+    n_edges = edges_per_batch(train_set.graphs, net.batch_size)
     own = [Schedule(schedule, n_steps)] + ([BestWeights(patience)] if patience else [])
     resume = None
     if checkpoint is not None:
@@ -67,20 +67,16 @@ def train_net(
     added = own + ([resume] if resume else [])
     if verbose:
         added.append(ProgressBar(max_epochs, done, description))
-    permanent = net.callbacks_
-    # skorch also takes pairs of a name and a callback.
-    added += [item[1] if isinstance(item, tuple) else item for item in callbacks]
-    net.callbacks_ = permanent + [
-        (f"added_{k}", callback.initialize()) for k, callback in enumerate(added)
-    ]
     train_set.generator = generator
     if valid_set is not None:
         net.train_split = predefined_split(valid_set)
     try:
-        with suitable_threads(net.module_, _edges_per_batch(train_set.graphs, net.batch_size)):
+        with (
+            suitable_threads(net.module_, n_edges),
+            net.added_callbacks([*added, *callbacks]),
+        ):
             net.partial_fit(train_set, epochs=max_epochs - done)
     finally:
-        net.callbacks_ = permanent
         net.train_split = None
     if net.interrupted_:
         if len(net.history) - first_epoch < 2:
@@ -112,14 +108,10 @@ def run_network(module, graphs, batch_size, method="forward"):
     module = module.eval()
     parameter = next(module.parameters())
     run = getattr(module, method)
-    threads = suitable_threads(module, _edges_per_batch(graphs, batch_size))
+    threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
     with torch.inference_mode(), threads:
         parts = [
-            run(make_batch(graphs[rows]).to(parameter.dtype).to(parameter.device)).cpu()
+            run(make_batch(graphs, rows).to(parameter.dtype).to(parameter.device)).cpu()
             for rows in EvenBatches(len(graphs), batch_size)
         ]
     return torch.cat(parts).numpy()
-
-
-def _edges_per_batch(graphs, batch_size):
-    return graphs.n_edges.sum() / max(len(graphs), 1) * min(batch_size, len(graphs))
