@@ -57,6 +57,8 @@ class CrystalBatch(Batch):
         The number of neighbours that every atom has. The first ``N * n_dense`` edges hold so many
         for each atom in order: summing over them is a reshape, and only the edges behind, sorted
         by target, need a scatter.
+    edge_order : Tensor of shape (E,), int64, or None
+        Position in the graphs of each edge of the batch; None where the order is the same.
     """
 
     atomic_numbers: torch.Tensor
@@ -66,6 +68,7 @@ class CrystalBatch(Batch):
     distance: torch.Tensor
     n_atoms: torch.Tensor
     n_dense: int
+    edge_order: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -104,19 +107,19 @@ class ElementBatch(Batch):
 
 def make_batch(
     graphs: CrystalGraphs | ElementGraphs,
-    rows: np.ndarray | None = None,
-    distance: torch.Tensor | None = None,
+    rows: np.ndarray | slice | None = None,
+    like: torch.Tensor | None = None,
 ) -> CrystalBatch | ElementBatch:
     """Put crystals of a container into one batch.
 
     Parameters
     ----------
     graphs : CrystalGraphs or ElementGraphs
-    rows : ndarray of shape (C,), integers, default=None
+    rows : ndarray of shape (C,), integers, or slice, default=None
         The crystals of the batch, with N atoms and E edges; all by default.
-    distance : Tensor of shape (E,), default=None
-        What a batch of crystal graphs holds in place of their distances, in their order, so that
-        gradients with respect to it can be asked for.
+    like : Tensor, default=None
+        Such as a weight of the network: the batch gets its floating type and device. By default
+        single precision on the CPU.
 
     Returns
     -------
@@ -125,26 +128,29 @@ def make_batch(
     if rows is not None:
         graphs = graphs[rows]
     if isinstance(graphs, ElementGraphs):
-        return _element_batch(graphs)
-    target, source = graphs.flat_target, graphs.flat_source
-    crystal, n_atoms = graphs.crystal_of_atom, graphs.n_atoms
-    if distance is None:
-        distance = torch.from_numpy(np.array(graphs.edge_distance))
-    counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
-    n_dense = int(counts.min()) if len(counts) else 0
-    if 0 < n_dense < counts.max():
-        order = np.argsort(rank_within_group(counts) >= n_dense, kind="stable")
-        target, source = target[order], source[order]
-        distance = distance[torch.from_numpy(order)]
-    return CrystalBatch(
-        atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
-        crystal=torch.from_numpy(crystal),
-        source=torch.from_numpy(source),
-        target=torch.from_numpy(target),
-        distance=distance,
-        n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
-        n_dense=n_dense,
-    )
+        batch = _element_batch(graphs)
+    else:
+        target, source = graphs.flat_target, graphs.flat_source
+        crystal, n_atoms = graphs.crystal_of_atom, graphs.n_atoms
+        distance, order = np.array(graphs.edge_distance), None
+        counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
+        n_dense = int(counts.min()) if len(counts) else 0
+        if 0 < n_dense < counts.max():
+            order = np.argsort(rank_within_group(counts) >= n_dense, kind="stable")
+            target, source, distance = target[order], source[order], distance[order]
+        batch = CrystalBatch(
+            atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
+            crystal=torch.from_numpy(crystal),
+            source=torch.from_numpy(source),
+            target=torch.from_numpy(target),
+            distance=torch.from_numpy(distance),
+            n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
+            n_dense=n_dense,
+            edge_order=None if order is None else torch.from_numpy(order),
+        )
+    if like is not None and (like.dtype, like.device.type) != (torch.float32, "cpu"):
+        batch = batch.to(like.dtype).to(like.device)
+    return batch
 
 
 def _element_batch(graphs: ElementGraphs) -> ElementBatch:

@@ -28,6 +28,7 @@ from sklmat import (
 )
 from sklmat.estimators import GraphModel
 from sklmat.graphs import _neighbor_search
+from sklmat.random_state import draw_seed
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "readout_dim": 8, "max_epochs": 3, "random_state": 0}
 

@@ -2,7 +2,6 @@
 
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -11,6 +10,7 @@ from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.random_state import make_generator
 
 
 class StructureAttack(BaseEstimator):
@@ -175,16 +175,8 @@ class StructureAttack(BaseEstimator):
                 "fitted; None is for attacks whose owner supplies its own network"
             )
         run = AttackRun(self, self.estimator, X)
-        reference = run.reference(y)
-        options = run.options(IndependentDirections.seeded(self.random_state))
-        found = [
-            run.search(run.unperturbed(rows, reference), options)
-            for rows in run.chunks(np.arange(len(run)))
-        ]
-        return run.apply(
-            np.concatenate([state.displacement for state in found]),
-            np.concatenate([state.strain for state in found]),
-        )
+        directions = IndependentDirections(make_generator(self.random_state))
+        return run.apply(*run.search_all(run.reference(y), run.options(directions)))
 
     def batch_transform(self, graphs):
         """What a graph estimator with ``adversarial=`` this attack trains on.

@@ -36,9 +36,10 @@ class AttackRun:
         self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
         model = self.network.model
         self.graphs = model.read_graphs(X if self.structures is None else self.structures)
+        self._n_crystals = len(self.graphs)
 
     def __len__(self):
-        return len(self.graphs)
+        return self._n_crystals
 
     @cached_property
     def outputs(self) -> np.ndarray:
@@ -110,6 +111,15 @@ class AttackRun:
     def search(self, state: AttackState, options: SearchOptions) -> AttackState:
         """The worst perturbations that the attack's method finds; may not be evaluated."""
         return METHODS[self.attack.method].search(self.network, state, options)
+
+    def search_all(self, reference: Reference, options: SearchOptions):
+        """Perturbations of all crystals, a chunk at a time: arrays (N, 3) in Å and (C, 3, 3)."""
+        displacements, strains = [], []
+        for rows in self.chunks(np.arange(len(self))):
+            state = self.search(self.unperturbed(rows, reference), options)
+            displacements.append(state.displacement)
+            strains.append(state.strain)
+        return np.concatenate(displacements), np.concatenate(strains)
 
     def apply(self, displacement: np.ndarray, strain: np.ndarray):
         """All crystals, perturbed, in the form that X had."""

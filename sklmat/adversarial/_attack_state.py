@@ -39,8 +39,8 @@ class AttackState:
     @classmethod
     def unperturbed(cls, bounds: PerturbationBounds, reference: Reference) -> "AttackState":
         """The crystals as they are."""
-        n_atoms = len(bounds.crystal_of_atom)
-        return cls(bounds, reference, np.zeros((n_atoms, 3)), np.zeros((len(bounds), 3, 3)))
+        n_atoms, n_crystals = len(bounds.graphs.atomic_numbers), len(bounds.budget)
+        return cls(bounds, reference, np.zeros((n_atoms, 3)), np.zeros((n_crystals, 3, 3)))
 
     def __len__(self):
         return len(self.strain)
@@ -75,14 +75,17 @@ class AttackState:
         """The same crystals with another perturbation, which is not evaluated yet."""
         return AttackState(self.bounds, self.reference, displacement, strain)
 
-    def update(self, crystals: np.ndarray, other: "AttackState") -> "AttackState":
+    def update(
+        self, crystals: np.ndarray, other: "AttackState", rows: np.ndarray | slice = slice(None)
+    ) -> "AttackState":
         """Take over the perturbations of some crystals.
 
         Parameters
         ----------
         crystals : ndarray of shape (C,), bool
         other : AttackState
-            Of these crystals only.
+        rows : ndarray of bool, or slice
+            Where these crystals stand in `other`; by default it holds these crystals only.
 
         Returns
         -------
@@ -90,21 +93,22 @@ class AttackState:
             Evaluated where both are.
         """
         atoms = crystals[self.bounds.crystal_of_atom]
+        other_atoms = rows if isinstance(rows, slice) else rows[other.bounds.crystal_of_atom]
         return replace(
             self,
-            displacement=_with_rows(self.displacement, atoms, other.displacement),
-            strain=_with_rows(self.strain, crystals, other.strain),
-            outputs=_with_rows(self.outputs, crystals, other.outputs),
-            error=_with_rows(self.error, crystals, other.error),
+            displacement=_with_rows(self.displacement, atoms, other.displacement, other_atoms),
+            strain=_with_rows(self.strain, crystals, other.strain, rows),
+            outputs=_with_rows(self.outputs, crystals, other.outputs, rows),
+            error=_with_rows(self.error, crystals, other.error, rows),
         )
 
 
-def _with_rows(array, rows, values):
-    """A copy in which some rows are replaced; None where either array is missing."""
-    if array is None or values is None:
+def _with_rows(array, rows, other, other_rows):
+    """A copy in which some rows are those of another array; None where either is missing."""
+    if array is None or other is None:
         return None
     array = array.copy()
-    array[rows] = values
+    array[rows] = other[other_rows]
     return array
 
 
@@ -113,8 +117,8 @@ def evaluate(network: AttackedNetwork, state: AttackState) -> AttackState:
     if state.error is not None:
         return state
     graphs = state.bounds.perturb(state.displacement, state.strain)
-    outputs = network.outputs(graphs)
-    return replace(state, outputs=outputs, error=network.error(outputs, state.reference))
+    outputs, error = network.evaluate(graphs, state.reference)
+    return replace(state, outputs=outputs, error=error)
 
 
 def evaluate_gradient(
@@ -163,4 +167,4 @@ def keep_worse(state: AttackState, crystals: np.ndarray, other: AttackState) -> 
     worse = other.error > state.error[crystals]
     rows = np.zeros(len(state), dtype=bool)
     rows[np.flatnonzero(crystals)[worse]] = True
-    return state.update(rows, other.select(worse))
+    return state.update(rows, other, worse)

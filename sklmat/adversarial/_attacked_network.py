@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sklmat.adversarial._prediction_error import Reference, prediction_error
-from sklmat.batches import make_batch
+from sklmat.batches import ElementBatch, EvenBatches, make_batch
 from sklmat.estimators import GraphModel
 from sklmat.graphs import (
     CrystalGraphs,
@@ -62,16 +62,18 @@ class AttackedNetwork:
 
     def outputs(self, graphs: CrystalGraphs) -> np.ndarray:
         """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T)."""
-        inputs = self.model.inputs(graphs)
-        with self._without_weight_gradients(graphs):
-            parts = [
-                self._joint_outputs(make_batch(inputs[rows])) for rows in self._batches(graphs)
-            ]
-        return torch.cat(parts).double().numpy()
+        return self._run(graphs)[1]
 
     def error(self, outputs: np.ndarray, reference: Reference) -> np.ndarray:
         """How wrong outputs of shape (C, K or T) are, ndarray of shape (C,): positive is wrong."""
         return prediction_error(torch.from_numpy(outputs), reference).numpy()
+
+    def evaluate(
+        self, graphs: CrystalGraphs, reference: Reference
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs of shape (C, K or T), and how wrong they are: ndarray of shape (C,)."""
+        _, outputs, error = self._run(graphs, reference)
+        return outputs, error
 
     def gradient(
         self, graphs: CrystalGraphs, reference: Reference
@@ -90,31 +92,50 @@ class AttackedNetwork:
         gradient : ndarray of shape (E,)
             1/Å.
         """
-        inputs, parts = self.model.inputs(graphs), []
-        with self._without_weight_gradients(graphs), torch.enable_grad():
-            for rows in self._batches(graphs):
-                batch, variable = _differentiable_batch(inputs[rows])
-                outputs = self._joint_outputs(batch).double()
-                error = prediction_error(outputs, reference.select(rows))
-                parts.append((outputs, error, *torch.autograd.grad(error.sum(), variable)))
-        outputs, error, gradient = (torch.cat(part).detach().numpy() for part in zip(*parts))
-        return outputs, error, _gradient_of_edges(graphs, inputs, gradient)
+        inputs, outputs, error, gradient = self._run(graphs, reference, with_gradient=True)
+        if inputs is not graphs:
+            gradient = _gradient_of_edges(graphs, inputs, gradient)
+        return outputs, error, gradient.astype(np.float64)
 
-    def _batches(self, graphs):
-        """Slices of neighbouring crystals, which are taken from graphs without a copy."""
-        return [slice(rows[0], rows[-1] + 1) for rows in self.model.batches(graphs)]
+    def _run(self, graphs, reference=None, with_gradient=False):
+        """Inputs and outputs; with a reference also errors, and where asked for their gradient.
 
-    def _joint_outputs(self, batch):
-        """Outputs of all members together, Tensor of shape (C, K or T) on the CPU."""
-        parameter = next(self.model.modules[0].parameters())
-        batch = batch.to(parameter.dtype).to(parameter.device)
-        outputs = self.model.outputs(batch).cpu()
-        if self.is_classifier:
-            return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(outputs.shape[1])
-        return outputs.mean(dim=1) * self.scale.to(outputs.dtype) + self.shift.to(outputs.dtype)
+        The gradient is that in what the network reads: distances, or radial distributions.
+        """
+        batch_size, weight = self.model.batch_size, next(self.model.modules[0].parameters())
+        inputs, n_crystals = self.model.inputs(graphs), len(graphs)
+        n_edges = len(graphs.edge_distance) / n_crystals * min(batch_size, n_crystals)
+        parts = []
+        with self._evaluation_mode(n_edges), torch.set_grad_enabled(with_gradient):
+            for rows in EvenBatches(n_crystals, batch_size):
+                # A slice of neighbouring crystals is taken from the graphs without a copy.
+                batch = make_batch(inputs, slice(rows[0], rows[-1] + 1), like=weight)
+                if with_gradient:
+                    is_elements = isinstance(batch, ElementBatch)
+                    variable = batch.radial if is_elements else batch.distance
+                    variable.requires_grad_()
+                # The members together: mean probabilities, or mean predictions.
+                outputs = self.model.outputs(batch).cpu()
+                if self.is_classifier:
+                    n_members = outputs.shape[1]
+                    outputs = torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(n_members)
+                else:
+                    scale, shift = self.scale.to(outputs.dtype), self.shift.to(outputs.dtype)
+                    outputs = outputs.mean(dim=1) * scale + shift
+                part = [outputs.double()]
+                if reference is not None:
+                    part.append(prediction_error(part[0], reference.select(rows)))
+                if with_gradient:
+                    (gradient,) = torch.autograd.grad(part[1].sum(), variable)
+                    if not is_elements and batch.edge_order is not None:
+                        gradient = gradient[batch.edge_order.argsort()]
+                    part.append(gradient.cpu())
+                parts.append(part)
+            arrays = [torch.cat(part).detach().numpy() for part in zip(*parts)]
+        return inputs, *arrays
 
     @contextmanager
-    def _without_weight_gradients(self, graphs):
+    def _evaluation_mode(self, n_edges):
         """Evaluation mode, and no gradients of weights; both are restored afterwards."""
         before = [
             (module.training, [parameter.requires_grad for parameter in module.parameters()])
@@ -122,7 +143,6 @@ class AttackedNetwork:
         ]
         for module in self.model.modules:
             module.eval().requires_grad_(False)
-        n_edges = graphs.n_edges.mean() * min(self.model.batch_size, len(graphs))
         try:
             with torch.no_grad(), suitable_threads(self.model.modules[0], n_edges):
                 yield
@@ -131,15 +151,6 @@ class AttackedNetwork:
                 module.train(is_training)
                 for parameter, value in zip(module.parameters(), requires_grad):
                     parameter.requires_grad_(value)
-
-
-def _differentiable_batch(inputs):
-    """A batch, and the tensor in it with respect to which to differentiate."""
-    if isinstance(inputs, ElementGraphs):
-        batch = make_batch(inputs)
-        return batch, batch.radial.requires_grad_()
-    distance = torch.from_numpy(np.array(inputs.edge_distance)).requires_grad_()
-    return make_batch(inputs, distance), distance
 
 
 def _gradient_of_edges(graphs, inputs, gradient):
@@ -152,8 +163,6 @@ def _gradient_of_edges(graphs, inputs, gradient):
             "the network reads other edges than those of the graphs, so its gradient cannot be "
             "carried back to the distances; attack it with method='random'"
         )
-    if inputs is not graphs:
-        # Padding stands behind the real edges of each atom.
-        rank = rank_within_group(n_neighbors)
-        gradient = gradient[rank < np.repeat(graphs.neighbor_counts, n_neighbors)]
-    return gradient.astype(np.float64)
+    # Padding stands behind the real edges of each atom.
+    rank = rank_within_group(n_neighbors)
+    return gradient[rank < np.repeat(graphs.neighbor_counts, n_neighbors)]

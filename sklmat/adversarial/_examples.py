@@ -11,6 +11,7 @@ from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import AttackState, evaluate, scale
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import IndependentDirections, RandomDirections
+from sklmat.random_state import make_generator
 
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
 _N_BISECTIONS = 6
@@ -117,7 +118,7 @@ def find_adversarial_examples(
     run = AttackRun(attack, estimator, X)
     reference = run.reference(y, _threshold(run, y, threshold))
     right = np.flatnonzero(run.network.error(run.outputs, reference) <= 0)
-    directions = IndependentDirections.seeded(random_state)
+    directions = IndependentDirections(make_generator(random_state))
     found = find_wrong_predictions(run, reference, right, lambda: directions)
     table = _table(run, y, found)
     table.attrs["n_right"] = len(right)
@@ -197,7 +198,7 @@ def _bisect_budget(run, state, options):
         trial = scale(state, middle / high).within(state.bounds.scaled(middle))
         trial = evaluate(run.network, method.search_smaller(run.network, trial, options))
         wrong = trial.error > 0
-        state = state.update(wrong, trial.select(wrong))
+        state = state.update(wrong, trial, wrong)
         high, low = np.where(wrong, middle, high), np.where(wrong, low, middle)
     return high, state
 

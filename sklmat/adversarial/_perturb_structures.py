@@ -5,6 +5,7 @@ import numpy as np
 from sklmat.adversarial._perturbation_bounds import PerturbationBounds, largest_distance_change
 from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
+from sklmat.random_state import make_generator
 from sklmat.structures import check_structures
 
 
@@ -67,7 +68,7 @@ def perturb_structures(
     graphs = X if structures is None else StructureToGraph(max_neighbors=1).transform(structures)
     if len(graphs) == 0:
         return X[:0] if structures is None else []
-    directions = IndependentDirections.seeded(random_state)
+    directions = IndependentDirections(make_generator(random_state))
     perturbation = _draw(graphs, scale, distribution, strain, min_distance, directions)
     return apply_perturbation(structures, graphs, *perturbation)
 

@@ -1,7 +1,7 @@
 """`PerturbationBounds`, the allowed displacements and strains, and the gradient in these."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -204,6 +204,7 @@ def _shrinkage(length, limit):
     return np.minimum(1.0, limit / np.maximum(length, 1e-300))
 
 
+@cache
 def _covalent_radii():
     """Covalent radius by atomic number (Å); zero where there is none."""
     return np.concatenate([[0.0], np.nan_to_num(element_table()["covalent radius (Å)"])])
@@ -237,21 +238,20 @@ def perturbation_gradient(
     by_strain : ndarray of shape (C, 3, 3)
         Symmetric.
     """
-    vectors = graphs.edge_vectors
+    vectors, source, target = graphs.edge_vectors, graphs.flat_source, graphs.flat_target
+    crystal_of_atom, crystal_of_edge = graphs.crystal_of_atom, graphs.crystal_of_edge
+    n_atoms, n_crystals = len(graphs.atomic_numbers), len(graphs)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     edge_gradient = unit * distance_gradient[:, None]
-    source, target = graphs.flat_source, graphs.flat_target
-    n_atoms = len(graphs.atomic_numbers)
     on_atoms = _sum_by_index(edge_gradient, source, n_atoms)
     on_atoms -= _sum_by_index(edge_gradient, target, n_atoms)
     magnitude = sum(np.bincount(i, np.abs(distance_gradient), n_atoms) for i in (source, target))
     on_atoms[np.linalg.norm(on_atoms, axis=1) <= _ROUNDING * magnitude] = 0.0
     deformation = np.eye(3) + strain
-    deformation_of_atom = deformation[graphs.crystal_of_atom]
-    by_displacement = np.einsum("ni,nji->nj", on_atoms, deformation_of_atom)
+    by_displacement = np.einsum("ni,nji->nj", on_atoms, deformation[crystal_of_atom])
     # A vector depends on the strain through v = v0 (1 + strain).
     outer = (vectors[:, :, None] * edge_gradient[:, None]).reshape(-1, 9)
-    outer = _sum_by_index(outer, graphs.crystal_of_edge, len(graphs)).reshape(-1, 3, 3)
+    outer = _sum_by_index(outer, crystal_of_edge, n_crystals).reshape(-1, 3, 3)
     by_strain = np.linalg.solve(deformation.swapaxes(1, 2), outer)
     return by_displacement, (by_strain + by_strain.swapaxes(1, 2)) / 2
 

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from sklmat.graphs import CrystalGraphs, rank_within_group
-from sklmat.random_state import make_generator
 
 
 class RandomDirections(Protocol):
@@ -27,11 +26,6 @@ class IndependentDirections:
 
     def __init__(self, generator: np.random.Generator):
         self.generator = generator
-
-    @classmethod
-    def seeded(cls, random_state) -> "IndependentDirections":
-        """Directions that follow from the `random_state` of an estimator or a function."""
-        return cls(make_generator(random_state))
 
     def __call__(self, graphs):
         vectors = self.generator.normal(size=(len(graphs.atomic_numbers), 3))

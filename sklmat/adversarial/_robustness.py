@@ -8,6 +8,7 @@ from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import evaluate
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.random_state import make_generator
 
 #: Two-sided 95 % of the normal distribution.
 _Z = 1.959963984540054
@@ -102,7 +103,9 @@ def robustness_curve(
     run = AttackRun(attack, estimator, X)
     reference = run.reference(y)
     has_classes = reference.has_classes
-    options = run.options(IndependentDirections.seeded(random_state), until_wrong=has_classes)
+    options = run.options(
+        IndependentDirections(make_generator(random_state)), until_wrong=has_classes
+    )
     scores = {method: [] for method in methods}
     for rows in run.chunks(np.arange(len(run))):
         state = evaluate(run.network, run.unperturbed(rows, reference))

@@ -64,7 +64,7 @@ def graphs_like_fit(estimator, X) -> CrystalGraphs:
         )
     else:
         graphs = StructureToGraph(**settings, n_jobs=estimator.n_jobs).transform(X)
-    check_elements(graphs, estimator.net_.module_.known_elements.cpu().numpy())
+    check_elements(graphs, estimator.nets_[0].module_.known_elements.cpu().numpy())
     return graphs
 
 

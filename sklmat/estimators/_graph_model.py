@@ -88,7 +88,8 @@ class GraphModel:
                 f"{purpose} need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
                 f"regressor), got {type(estimator).__name__}"
             )
-        check_is_fitted(estimator, "nets_")
+        if not hasattr(estimator, "nets_"):
+            check_is_fitted(estimator, "nets_")  # raises, with scikit-learn's message
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
@@ -100,12 +101,12 @@ class GraphModel:
         X : sequence of C structures, or CrystalGraphs
         """
         graphs = graphs_like_fit(self.estimator, X)
-        if len(graphs) == 0:
-            raise ValueError("X is empty (0 structures); there is nothing to predict")
         if self.estimator.architecture.learns_element_vectors(self.estimator):
             check_trained_elements(
                 graphs.crystal_of_atom, graphs.atomic_numbers, self.estimator.elements_
             )
+        if len(graphs) == 0:
+            raise ValueError("X is empty (0 structures); there is nothing to predict")
         return graphs
 
     def pad(self, graphs: CrystalGraphs) -> CrystalGraphs:

@@ -110,48 +110,47 @@ def move_atoms(
     -------
     CrystalGraphs
     """
-    candidates = graphs if pairs is None else pairs
-    positions, lattices = graphs.positions + displacement, graphs.lattices
-    if strain is not None:
-        deformation = np.eye(3) + strain
-        lattices = lattices @ deformation
-        positions = np.einsum(
-            "ni,nij->nj", positions, np.repeat(deformation, graphs.n_atoms, axis=0)
-        )
-    moved = replace(candidates, positions=positions, lattices=lattices)
+    positions, lattices = _moved_positions(graphs, displacement, strain)
+    moved = replace(graphs if pairs is None else pairs, positions=positions, lattices=lattices)
     distance = np.linalg.norm(moved.edge_vectors, axis=1)
     if pairs is None:
         return replace(moved, edge_distance=distance.astype(np.float32))
-    return _choose_edges(moved, distance)
-
-
-def _choose_edges(graphs, distance):
-    """Keep the edges that the settings of the graphs ask for, sorted by target and distance."""
-    n_atoms, target = len(graphs.atomic_numbers), graphs.flat_target
-    inside = np.flatnonzero(distance <= graphs.cutoff + TOLERANCE)
+    # Keep the edges that the settings of the graphs ask for, sorted by target and distance.
+    n_atoms, target, source = len(moved.atomic_numbers), moved.flat_target, moved.flat_source
+    inside = np.flatnonzero(distance <= moved.cutoff + TOLERANCE)
     # They were sorted before the move, so a stable sort has little to do.
     inside = inside[np.lexsort((distance[inside], target[inside]))]
-    edges = Edges(target, graphs.flat_source, graphs.edge_image, distance).select(inside)
-    if graphs.max_neighbors is not None:
+    edges = Edges(target, source, moved.edge_image, distance).select(inside)
+    if moved.max_neighbors is not None:
         keep = keep_nearest(
             edges.target,
             edges.distance,
             n_atoms,
-            graphs.max_neighbors,
-            graphs.ties,
-            graphs.tie_tolerance,
+            moved.max_neighbors,
+            moved.ties,
+            moved.tie_tolerance,
         )
         edges = edges.select(keep)
-    if graphs.symmetrize:
+    if moved.symmetrize:
         edges = add_reverse_edges(edges)
         edges = edges.select(np.lexsort((edges.distance, edges.target)))
-    crystal = graphs.crystal_of_atom[edges.target]
-    first_atom = graphs.atom_ptr[crystal]
+    crystal = moved.crystal_of_atom[edges.target]
+    first_atom = moved.atom_ptr[crystal]
     return replace(
-        graphs,
+        moved,
         edge_source=(edges.source - first_atom).astype(np.int32),
         edge_target=(edges.target - first_atom).astype(np.int32),
         edge_image=edges.image.astype(np.int16),
         edge_distance=edges.distance.astype(np.float32),
-        edge_ptr=pointer_from_counts(np.bincount(crystal, minlength=len(graphs))),
+        edge_ptr=pointer_from_counts(np.bincount(crystal, minlength=len(moved))),
     )
+
+
+def _moved_positions(graphs, displacement, strain):
+    """Positions (N, 3) and lattices (C, 3, 3) after displacement and strain."""
+    if strain is None:
+        return graphs.positions + displacement, graphs.lattices
+    deformation = np.eye(3) + strain
+    of_atoms = np.repeat(deformation, graphs.n_atoms, axis=0)
+    positions = np.einsum("ni,nij->nj", graphs.positions + displacement, of_atoms)
+    return positions, graphs.lattices @ deformation

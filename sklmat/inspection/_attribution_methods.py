@@ -57,7 +57,7 @@ class AtomModel:
         graphs : CrystalGraphs of C crystals, N atoms
         vectors : Tensor of shape (N, V)
         """
-        batch = make_batch(self.model.inputs(graphs)).to(vectors.dtype).to(vectors.device)
+        batch = make_batch(self.model.inputs(graphs), like=vectors)
         if len(batch.atomic_numbers) != len(vectors):
             name = type(self.model.estimator).__name__
             raise TypeError(f"sites cannot be explained for {name}, whose network reads no atoms")

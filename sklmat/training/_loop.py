@@ -111,7 +111,7 @@ def run_network(module, graphs, batch_size, method="forward"):
     threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
     with torch.inference_mode(), threads:
         parts = [
-            run(make_batch(graphs, rows).to(parameter.dtype).to(parameter.device)).cpu()
+            run(make_batch(graphs, rows, like=parameter)).cpu()
             for rows in EvenBatches(len(graphs), batch_size)
         ]
     return torch.cat(parts).numpy()
