@@ -175,8 +175,9 @@ class StructureAttack(BaseEstimator):
                 "fitted; None is for attacks whose owner supplies its own network"
             )
         run = AttackRun(self, self.estimator, X)
-        directions = IndependentDirections(make_generator(self.random_state))
-        return run.apply(*run.search_all(run.reference(y), run.options(directions)))
+        reference = run.reference(y)
+        options = run.options(IndependentDirections(make_generator(self.random_state)))
+        return run.apply(*run.search_all(reference, options))
 
     def batch_transform(self, graphs):
         """What a graph estimator with ``adversarial=`` this attack trains on.
