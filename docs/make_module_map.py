@@ -8,19 +8,29 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sklmat"
 PICTURE = ROOT / "docs" / "_static" / "module_map.svg"
 
-#: The modules before this one are helpers that any other may import; their arrows are not drawn.
+#: The modules before this one, in the order that the tests keep, are helpers that any other may
+#: import; their arrows are not drawn.
 FIRST = "structures"
 
 
 def read_imports():
-    """Module -> set of the modules it imports, at the top of a file or inside a function."""
+    """Module -> set of the modules it imports, at the top of a file or inside a function.
+
+    What is imported ``if TYPE_CHECKING`` names types and is never executed: it does not count.
+    """
     imports = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if module == "__init__":
             continue
         imports.setdefault(module, set())
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree.body = [
+            node
+            for node in tree.body
+            if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"))
+        ]
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -33,10 +43,12 @@ def read_imports():
 
 
 def read_order():
-    """The modules in the order in which ``sklmat/__init__.py`` lists them."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    lists = [n.value for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg == "modules"]
-    return ast.literal_eval(lists[0])
+    """`MODULES` of ``test_public_api.py``: the order in which modules may import each other."""
+    (path,) = ROOT.glob("tests/**/test_public_api.py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODULES":
+            return ast.literal_eval(node.value)
+    raise ValueError(f"{path} has no list MODULES")
 
 
 def describe(imports):
@@ -141,9 +153,10 @@ def place(rows, arrows, gap=1.0, narrow=0.35):
 def draw(imports, order):
     """The figure."""
     import matplotlib.pyplot as plt
-    from matplotlib.patches import FancyArrowPatch, Path
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
 
-    helpers = [m for m in imports if m not in order or order.index(m) < order.index(FIRST)]
+    helpers = [m for m in imports if order.index(m) < order.index(FIRST)]
     drawn = {m: others - set(helpers) for m, others in imports.items() if m not in helpers}
     rows, arrows = make_rows(without_shortcuts(drawn), order)
     x = place(rows, arrows)
@@ -157,16 +170,16 @@ def draw(imports, order):
         axes.text(x[module], y[module], module, bbox=box, **style)
     for arrow in arrows:
         # A curve that leaves and reaches every row vertically.
-        vertices, codes = [(x[arrow[0]], y[arrow[0]] - 0.2)], [Path.MOVETO]
+        vertices, codes = [(x[arrow[0]], y[arrow[0]] - 0.2)], [Curve.MOVETO]
         for item in arrow[1:]:
             x0, y0 = vertices[-1]
             end = (x[item], y[item] + (0.24 if isinstance(item, str) else 0))
             middle = (y0 + end[1]) / 2
             vertices += [(x0, middle), (end[0], middle), end]
-            codes += [Path.CURVE4] * 3
+            codes += [Curve.CURVE4] * 3
         axes.add_patch(
             FancyArrowPatch(
-                path=Path(vertices, codes),
+                path=Curve(vertices, codes),
                 arrowstyle="-|>",
                 mutation_scale=11,
                 color="#666666",
@@ -177,9 +190,8 @@ def draw(imports, order):
         )
     axes.set_xlim(min(x.values()) - 0.7, max(x.values()) + 0.7)
     axes.set_ylim(-len(rows) + 0.6, 0.4)
-    text = (
-        f"Arrows lead to the modules that import. Not drawn, for all: {', '.join(sorted(helpers))}."
-    )
+    names = ", ".join(sorted(helpers))
+    text = f"Arrows lead to the modules that import. Helpers for all, without arrows: {names}"
     axes.set_title(text, fontsize=10, loc="left")
     return figure
 
