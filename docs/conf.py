@@ -83,7 +83,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"changelog": [], "contributing": []}
+html_sidebars = {"changelog": [], "contributing": [], "security": []}
 
 # A page cannot show a progress bar that moves.
 tqdm.tqdm.display = lambda *args, **kwargs: None
