@@ -198,20 +198,8 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     - ``from_preset("wang2022")`` has the published widths, filter, activation and optimiser.
 
     The other defaults are what predicted the formation energies of `sklmat.datasets.fetch_hea`
-    best, in two shufflings into five folds. There, changed one at a time,
-
-    - a squared error as `loss` is 7 % worse (mean absolute error);
-    - `weight_decay` of 0.01 is 5 % worse;
-    - `dropout` of 0.1 is 2 % worse;
-    - `radial_step` of 0.1 Å is 8 % worse: fewer points make smoother filters;
-    - ``atom_init="physical"`` is 22 % worse, though it knows elements that no row has;
-    - a single network is 3 % worse than the mean of eight;
-    - ``radial_spread=False`` gives 3 % more root mean squared error, and more where alloys have
-      more components than the training rows;
-    - more convolutions, 200 epochs, averaged weights, no normalisation: no difference beyond that
-      of seeds.
-
-    The user guide has the figures, also where a Gaussian process is better.
+    best. The user guide shows what was tried (:ref:`benchmarks-ecnet`), and where a Gaussian
+    process is better (:ref:`benchmarks-alloys`).
 
     References
     ----------

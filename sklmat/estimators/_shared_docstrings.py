@@ -101,12 +101,15 @@ _ECNET = parameter_paragraphs("""
         Neighbours per atom. ``None`` takes that of the graphs given, or all for structures.
     atom_init : str, dict, DataFrame or path, default="onehot"
         Element vectors, see `element_vectors`. "onehot" learns a vector for each element, as in
-        [1]_; "physical" lets similar elements share what is learned.
+        [1]_. "physical" lets similar elements share what is learned, and also predicts elements
+        that no training row has; on alloys it is less accurate.
     radial_step : float, default=0.25
-        Distance between the grid points of the partial radial distributions (Å).
+        Distance between the grid points of the partial radial distributions (Å). Fewer points
+        make smoother filters.
     radial_spread : bool, default=True
         Also look at how unlike the surroundings of the atoms of one element are: the standard
-        deviations of the partial radial distributions over these atoms. [1]_ has means only.
+        deviations of the partial radial distributions over these atoms. [1]_ has means only. This
+        helps most for alloys of more components than the training rows have.
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
         of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
