@@ -78,10 +78,12 @@ def insert_paragraphs(paragraphs):
         if thing.__doc__ is not None:
             lines = inspect.cleandoc(thing.__doc__).splitlines()
             try:
-                thing.__doc__ = "\n".join(_completed(line, paragraphs) for line in lines)
+                text = "\n".join(_completed(line, paragraphs) for line in lines)
             except ValueError as error:
                 where = f"{thing.__module__}.{thing.__qualname__}"
                 raise ValueError(f"docstring of {where}: {error}") from None
+            # A docstring of several lines ends in an empty one, by numpydoc's rules.
+            thing.__doc__ = f"{text}\n"
         return thing
 
     return decorate
