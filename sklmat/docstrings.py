@@ -3,7 +3,8 @@
 The paragraphs stand in a dictionary, name -> text. A docstring asks for one by a line that holds
 nothing but the name in braces, and `insert_paragraphs` puts the text there when Python imports the
 file. Whatever reads ``__doc__`` (``help``, Sphinx, doctest) finds the docstring complete; who reads
-the source finds the names of the parameters, in their order::
+the source finds the names of the parameters, in their order. Of a class, the docstrings of its own
+methods are completed too::
 
     SHARED = parameter_paragraphs('''
         verbose : bool, default=False
@@ -23,10 +24,14 @@ the source finds the names of the parameters, in their order::
 
 import inspect
 import re
+from collections.abc import Callable, Mapping
 from textwrap import dedent
+from typing import TypeVar
+
+Documented = TypeVar("Documented")
 
 
-def parameter_paragraphs(text):
+def parameter_paragraphs(text: str) -> dict[str, str]:
     """Split a list of parameters or attributes, as numpydoc has it, into its entries.
 
     Parameters
@@ -44,7 +49,7 @@ def parameter_paragraphs(text):
     ValueError
         When a line that is not indented does not begin a new entry.
     """
-    paragraphs = {}
+    paragraphs: dict[str, str] = {}
     for entry in re.split(r"\n(?=\S)", dedent(text).strip()):
         name = re.match(r"\w+(?= : \S)", entry)
         if name is None or name[0] in paragraphs:
@@ -53,12 +58,12 @@ def parameter_paragraphs(text):
     return paragraphs
 
 
-def insert_paragraphs(paragraphs):
+def insert_paragraphs(paragraphs: Mapping[str, str]) -> Callable[[Documented], Documented]:
     """Decorate a class or function whose docstring asks for paragraphs.
 
     Parameters
     ----------
-    paragraphs : dict of str to str
+    paragraphs : mapping of str to str
         Name -> text, which is inserted without the indentation that all of its lines have.
 
     Returns
@@ -74,19 +79,29 @@ def insert_paragraphs(paragraphs):
         the indentation of the whole docstring.
     """
 
-    def decorate(thing):
-        if thing.__doc__ is not None:
-            lines = inspect.cleandoc(thing.__doc__).splitlines()
-            try:
-                text = "\n".join(_completed(line, paragraphs) for line in lines)
-            except ValueError as error:
-                where = f"{thing.__module__}.{thing.__qualname__}"
-                raise ValueError(f"docstring of {where}: {error}") from None
-            # A docstring of several lines ends in an empty one, by numpydoc's rules.
-            thing.__doc__ = f"{text}\n"
+    def decorate(thing: Documented) -> Documented:
+        _complete(thing, paragraphs)
+        if inspect.isclass(thing):
+            for member in vars(thing).values():
+                method = getattr(member, "__func__", member)  # a class method holds a function
+                if inspect.isfunction(method):
+                    _complete(method, paragraphs)
         return thing
 
     return decorate
+
+
+def _complete(thing, paragraphs):
+    """Complete the docstring of one class or function."""
+    docstring = inspect.cleandoc(thing.__doc__ or "")
+    try:
+        completed = "\n".join(_completed(line, paragraphs) for line in docstring.splitlines())
+    except ValueError as error:
+        where = f"{thing.__module__}.{thing.__qualname__}"
+        raise ValueError(f"docstring of {where}: {error}") from None
+    if completed != docstring:
+        # A docstring of several lines ends in an empty one, by numpydoc's rules.
+        thing.__doc__ = f"{completed}\n"
 
 
 def _completed(line, paragraphs):

@@ -67,6 +67,32 @@ def test_paragraphs_are_inserted_in_the_order_of_the_docstring():
     """)
 
 
+def test_methods_of_a_class_are_completed():
+    @insert_paragraphs(PARAGRAPHS)
+    class Counter:
+        """Count.
+
+        {n}
+        """
+
+        @classmethod
+        def start(cls):
+            """Start.
+
+            {verbose}
+            """
+
+        def stop(self):
+            """Stop.
+
+            {n}
+            """
+
+    assert inspect.getdoc(Counter).endswith("A second paragraph.")
+    assert inspect.getdoc(Counter.start).endswith("Show a progress bar.")
+    assert inspect.getdoc(Counter.stop) == inspect.cleandoc(f"Stop.\n\n{PARAGRAPHS['n']}")
+
+
 def test_unknown_names_raise():
     def count():
         """Count.
