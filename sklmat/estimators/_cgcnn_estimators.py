@@ -116,8 +116,6 @@ class CGCNNRegressor(GraphRegressor):
     -----
     Where this differs from the paper and its code:
 
-    - Adam with a cosine schedule and the mean absolute error in place of SGD; narrower layers.
-      ``from_preset("xie2018")`` has the original's setting.
     {differences}
 
     References
@@ -262,8 +260,6 @@ class CGCNNClassifier(GraphClassifier):
     -----
     Where this differs from the paper and its code:
 
-    - Adam with a cosine schedule in place of SGD; narrower layers.
-      ``from_preset("xie2018")`` has the original's setting.
     {differences}
 
     References
