@@ -77,10 +77,10 @@ class StructureAttack(BaseEstimator):
 
     Perfect crystals have shells of equal distances, which are kept whole (see `StructureToGraph`);
     the smallest displacement cuts them at `max_neighbors`, and the network sees another graph.
-    For ideal crystals let the cutoff alone decide, by ``StructureToGraph(5.5, max_neighbors=None)``
-    for example, or set ``neighbors="fixed"``; the user guide has figures
-    (:ref:`benchmarks-attacks`). With ``ties="truncate"`` even atoms that are not displaced may get
-    others of the neighbours at equal distances.
+    For ideal crystals let the cutoff alone decide, for example in graphs made by
+    ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbors="fixed"``; the user
+    guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"`` even atoms that are not
+    displaced may get others of the neighbours at equal distances.
 
     In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
 

@@ -162,8 +162,8 @@ _ECNET = parameter_paragraphs("""
 """)
 
 _CGCNN_DIFFERENCES = """
-    - Adam with a cosine schedule in place of SGD, for numbers the absolute error in place of the
-      squared one; narrower layers. ``from_preset("xie2018")`` has the original's setting.
+    - Adam with a cosine schedule in place of SGD, in regression the absolute error in place of the
+      squared one, and narrower layers. ``from_preset("xie2018")`` has the original's setting.
     - An atom with fewer neighbours than the others simply receives fewer messages. The original
       fills up with atom 0 of the crystal at 9 Å, inside the sum and the batch norm; only loaded
       checkpoints do that here.
