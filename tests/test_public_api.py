@@ -18,6 +18,7 @@ DOCS = ROOT.parent / "docs"
 #: The way the data flows: a module imports only from modules above it.
 MODULES = [
     "lazy_imports",
+    "docstrings",
     "files",
     "random_state",
     "exceptions",
@@ -109,6 +110,9 @@ def test_reference_lists_every_public_name_once():
 
 # -- docstrings
 
+#: A paragraph that several docstrings share and that was not inserted.
+PLACEHOLDER = re.compile(r"^ *\{[a-zA-Z_]\w*\}$", re.MULTILINE)
+
 
 def sections(docstring):
     """Section name -> text, of a numpydoc docstring."""
@@ -119,6 +123,16 @@ def sections(docstring):
 def documented_parameters(found):
     entries = re.findall(r"^(\*{0,2}\w.*?)(?: :.*)?$", found.get("Parameters", ""), re.MULTILINE)
     return [name.strip() for entry in entries for name in entry.split(",")]
+
+
+def documented_defaults(found):
+    entries = re.findall(r"^(\w+) : .*default=(.+)$", found.get("Parameters", ""), re.MULTILINE)
+    return {name: ast.literal_eval(default) for name, default in entries}
+
+
+def signature_defaults(thing, names):
+    parameters = inspect.signature(thing).parameters
+    return {name: parameters[name].default for name in names}
 
 
 def signature_parameters(thing):
@@ -141,6 +155,8 @@ def test_docstring_is_complete(path):
     if is_made_by_users(thing):
         found = sections(docstring)
         assert documented_parameters(found) == signature_parameters(thing)
+        assert documented_defaults(found) == signature_defaults(thing, documented_defaults(found))
+        assert not PLACEHOLDER.search(docstring)
         assert ">>>" in found.get("Examples", ""), "no Examples that run"
         assert inspect.isclass(thing) or "Returns" in found or "Yields" in found
 

@@ -76,11 +76,11 @@ class StructureAttack(BaseEstimator):
     is, and "pgd" breaks the symmetry in its second step. The network is in evaluation mode.
 
     Perfect crystals have shells of equal distances, which are kept whole (see `StructureToGraph`);
-    the smallest displacement cuts them at `max_neighbors`, and the network sees another graph. One
-    random draw of 0.02 Å changes a quarter of the predictions for ideal mixed halides, and none
-    where the graphs hold all neighbours within 5.5 Å (``cutoff=5.5, max_neighbors=None``) or
-    ``neighbors="fixed"``; for relaxed ones 1 to 3 % in all three. With ``ties="truncate"`` even
-    atoms that are not displaced may get others of the neighbours at equal distances.
+    the smallest displacement cuts them at `max_neighbors`, and the network sees another graph.
+    For ideal crystals let the cutoff alone decide, for example in graphs made by
+    ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbors="fixed"``; the user
+    guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"`` even atoms that are not
+    displaced may get others of the neighbours at equal distances.
 
     In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
 

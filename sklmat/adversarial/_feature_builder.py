@@ -118,7 +118,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     those that it does not. Descriptors whose effect is undefined (constant ones) are never
     selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
     and any selection; a copy that is moved or turned gets other noise, and a spread of 32 draws is
-    an estimate (good to 12 % in a test, where crystals differed by 13 to 18 %).
+    an estimate, good to about 12 %.
 
     In the paper descriptors were built by hand after looking at the contrast, of examples under
     noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.

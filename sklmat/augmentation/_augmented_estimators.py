@@ -22,6 +22,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
+from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
+from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
 
 
@@ -240,13 +242,11 @@ class AugmentedMixin(MetaEstimatorMixin):
         return tags
 
 
+@insert_paragraphs(AUGMENTED_PARAGRAPHS)
 class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     """Regressor that augments its own training rows.
 
-    `fit` passes the rows through `augmenter` and fits a clone of `estimator` on real and generated
-    rows; predicting generates nothing. As the sampling happens inside `fit`, cross-validation and
-    searches augment the training rows of each fold only, also in scikit-learn's own Pipeline, which
-    takes no samplers.
+    {what_fit_does}
 
     Parameters
     ----------
@@ -260,23 +260,16 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
         "concat" fits once on all rows. "pretrain_finetune" fits on the generated rows and goes on
         with the real ones, so that generated rows have the first and real rows the last word. It
         needs an estimator that can go on: see Notes.
-    sample_weight : float or None, default=None
-        Weight of a generated row, where a real row has 1, with ``strategy="concat"``. ``None``
-        passes no weights.
-    random_state : int, RandomState or None, default=None
-        One seed for every `random_state` inside `estimator` and `augmenter`. ``None`` leaves them
-        their own.
+    {sample_weight}
+    {random_state}
 
     Attributes
     ----------
     estimator_ : regressor
         The fitted regressor.
-    augmenter_ : sampler or None
-        The fitted sampler; its `sample_origin_` tells how many rows it has added.
-    n_features_in_ : int
-        Number of columns, as `estimator_` has it.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {augmenter_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------
@@ -328,13 +321,11 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
         return self._with_tags_of_estimator(super().__sklearn_tags__())
 
 
+@insert_paragraphs(AUGMENTED_PARAGRAPHS)
 class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     """Classifier that augments its own training rows.
 
-    `fit` passes the rows through `augmenter` and fits a clone of `estimator` on real and generated
-    rows; predicting generates nothing. As the sampling happens inside `fit`, cross-validation and
-    searches augment the training rows of each fold only, also in scikit-learn's own Pipeline, which
-    takes no samplers.
+    {what_fit_does}
 
     Parameters
     ----------
@@ -348,25 +339,18 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         "concat" fits once on all rows. "pretrain_finetune" fits on the generated rows and goes on
         with the real ones. It needs an estimator that can go on (see `AugmentedRegressor`), and
         generated rows of every class.
-    sample_weight : float or None, default=None
-        Weight of a generated row, where a real row has 1, with ``strategy="concat"``. ``None``
-        passes no weights.
-    random_state : int, RandomState or None, default=None
-        One seed for every `random_state` inside `estimator` and `augmenter`. ``None`` leaves them
-        their own.
+    {sample_weight}
+    {random_state}
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted classifier.
-    augmenter_ : sampler or None
-        The fitted sampler.
+    {augmenter_}
     classes_ : ndarray
         The classes.
-    n_features_in_ : int
-        Number of columns, as `estimator_` has it.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------

@@ -10,12 +10,15 @@ from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sklmat.augmentation._dataframes import append_rows, append_target, encode_target
+from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
+from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import make_generator
 
 #: How many rounds of drawing `y_range` may cost before the sampler gives up.
 _MAX_DRAWS = 50
 
 
+@insert_paragraphs(SAMPLER_PARAGRAPHS)
 class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
     """Base of samplers that add generated rows to a table.
 
@@ -33,27 +36,19 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
 
     Parameters
     ----------
-    n_samples : int or float, default=1.0
-        How many rows to generate: an int is their number, a float a multiple of the real rows.
-        ``1`` is one row and ``1.0`` as many as there are real ones; 0 adds nothing.
-    y_range : (low, high) or None, default=None
-        Generated rows with a label outside are thrown away and drawn again; they are never clipped.
-        With several targets, `low` and `high` may hold one number for each. Only for numeric
-        targets; real rows are kept whatever their label.
+    {n_samples}
+    {y_range}
     random_state : int, RandomState or None, default=None
         Seed of what is drawn.
 
     Attributes
     ----------
-    classes_ : ndarray or None
-        The classes, where the target is one; None for a numeric target.
+    {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         For each row that `fit_resample` returned: 0 for a real one, k >= 1 for one generated (in
         iteration k).
-    n_features_in_ : int
-        Number of columns.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {n_features_in_}
+    {feature_names_in_}
 
     Notes
     -----

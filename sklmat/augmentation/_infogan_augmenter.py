@@ -16,7 +16,9 @@ from sklmat.augmentation._dataframes import as_table
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
+from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
+from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
 
 #: A GAN has collapsed where the standard deviation of generated features, relative to that of real
@@ -24,6 +26,7 @@ from sklmat.random_state import draw_seed
 _MIN_VARIATION = 0.25
 
 
+@insert_paragraphs(SAMPLER_PARAGRAPHS)
 class InfoGANAugmenter(BaseAugmenter):
     """Add rows that an InfoGAN generates for codes of its own: compositions and phases.
 
@@ -92,8 +95,7 @@ class InfoGANAugmenter(BaseAugmenter):
         the time grows to more than twice that many trainings.
     validation_fraction : float, default=0.2
         Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
-    y_range : (low, high) or None, default=None
-        Generated rows with a label outside are thrown away and drawn again.
+    {y_range}
     random_state : int, RandomState or None, default=None
         Seed of weights, batches, noise and codes.
     verbose : bool, default=False
@@ -119,14 +121,11 @@ class InfoGANAugmenter(BaseAugmenter):
         With ``n_iterations > 1``: error of the labeler on features generated for the codes of the
         rows held out, after each iteration: root mean square in units of the standard deviation of
         `y`, or the fraction of wrong classes.
-    classes_ : ndarray or None
-        The classes, where the target is one.
+    {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         After `fit_resample`: 0 for real rows, k for those generated in iteration k.
-    n_features_in_ : int
-        Number of columns.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {n_features_in_}
+    {feature_names_in_}
 
     Warns
     -----

@@ -7,11 +7,14 @@ from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_codes, is_binary
+from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
+from sklmat.docstrings import insert_paragraphs
 
 #: Rows whose partners are drawn at once, so that large tables need no square matrix.
 _CHUNK = 256
 
 
+@insert_paragraphs(SAMPLER_PARAGRAPHS)
 class MixupAugmenter(BaseAugmenter):
     """Add convex mixtures of two real rows, labels included.
 
@@ -33,10 +36,8 @@ class MixupAugmenter(BaseAugmenter):
     code_features : sequence of str or int, callable or None, default=None
         Columns whose categories (columns of zeros and ones) must agree for two rows to be mixed.
         ``None`` asks that of every column of zeros and ones, fractions excepted.
-    n_samples : int or float, default=1.0
-        How many rows to generate: an int is their number, a float a multiple of the real rows.
-    y_range : (low, high) or None, default=None
-        Mixtures with a label outside are drawn again. One number each, or one for each target.
+    {n_samples}
+    {y_range}
     random_state : int, RandomState or None, default=None
         Seed of rows, partners and weights.
 
@@ -44,14 +45,10 @@ class MixupAugmenter(BaseAugmenter):
     ----------
     category_features_ : ndarray of int
         Places of the columns in which mixed rows agree.
-    classes_ : ndarray or None
-        The classes, where the target is one.
-    sample_origin_ : ndarray of int, shape (n + n_generated,)
-        After `fit_resample`: 0 for real rows, 1 for generated ones.
-    n_features_in_ : int
-        Number of columns.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {classes_}
+    {sample_origin_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------

@@ -7,8 +7,11 @@ from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_blocks, find_codes, is_binary
+from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
+from sklmat.docstrings import insert_paragraphs
 
 
+@insert_paragraphs(SAMPLER_PARAGRAPHS)
 class NoiseAugmenter(BaseAugmenter):
     """Add copies of the real rows with Gaussian noise on their descriptors.
 
@@ -25,10 +28,8 @@ class NoiseAugmenter(BaseAugmenter):
         Columns that are left as they are. ``None`` takes the fractions ``x_*`` and the 0/1 columns
         ``lattice_*`` and ``phase_*`` by name, and on a plain array the leading columns whose rows
         sum to one, if there are any.
-    n_samples : int or float, default=1.0
-        How many rows to generate: an int is their number, a float a multiple of the real rows.
-    y_range : (low, high) or None, default=None
-        Rows with a label outside are not copied. One number each, or one for each target.
+    {n_samples}
+    {y_range}
     random_state : int, RandomState or None, default=None
         Seed of the choice of rows and of the noise.
 
@@ -38,14 +39,10 @@ class NoiseAugmenter(BaseAugmenter):
         Places of the columns found for `code_features`.
     noise_scale_ : ndarray of shape (F,)
         Standard deviation of the noise of each column, in its own unit; 0 where nothing is added.
-    classes_ : ndarray or None
-        The classes, where the target is one.
-    sample_origin_ : ndarray of int, shape (n + n_generated,)
-        After `fit_resample`: 0 for real rows, 1 for generated ones.
-    n_features_in_ : int
-        Number of columns.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a DataFrame.
+    {classes_}
+    {sample_origin_}
+    {n_features_in_}
+    {feature_names_in_}
 
     See Also
     --------

@@ -107,15 +107,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     -----
     `phase` is what a cell was *set up* as, which is all one can say of a candidate; the lattice on
     which the training cells sit after relaxation is read from their structures with
-    `infer_lattice`. Of the 364 alloys of `sklmat.datasets.fetch_hea` a third have left the lattice
-    in their label. A prediction is the mean over the lattices, weighted by their probabilities.
+    `infer_lattice`. A prediction is the mean over the lattices, weighted by their probabilities.
     With ``phase=None`` in `fit` the lattice found is the phase.
 
-    On these alloys, five shuffled folds, a composition and its label are predicted with a mean
-    absolute error of 0.0105 eV/atom (formation energy) and 0.095 μB/atom; the strongest simple
-    model, the mean of a Gaussian process and a cubic ridge regression, has 0.0122 and 0.109, the
-    network with structures 0.0084 and 0.060 (``examples/benchmarks/eftgan_hea.py``). For total and
-    mixing energies predict the formation energy and add the references.
+    On the alloys of `sklmat.datasets.fetch_hea`, of which a third have left the lattice in their
+    label, formation energy and moment are predicted better than by simple models, and less well
+    than by the network with structures (:ref:`benchmarks-compositions` in the user guide). For
+    total and mixing energies predict the formation energy and add the references.
 
     Targets that follow from the relaxed cell itself, such as its volume or the displacement during
     relaxation, are given away by the structures: judge those with compositions only.

@@ -6,11 +6,13 @@ from pathlib import Path
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_table
 from sklmat.estimators._graph_classifier import GraphClassifier
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
+from sklmat.estimators._shared_docstrings import ECNET_PARAGRAPHS
 from sklmat.graphs import ElementGraphs
 from sklmat.networks import ECNet
 
@@ -115,6 +117,7 @@ _CONSTRAINTS = {
 }
 
 
+@insert_paragraphs(ECNET_PARAGRAPHS)
 class ECNetRegressor(ElementalVectors, GraphRegressor):
     """Element-convolution network for numbers, one or several per crystal.
 
@@ -128,108 +131,54 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
 
     Parameters
     ----------
-    cutoff : float, default=None
-        Largest distance of a neighbour (Å). ``None`` takes that of the graphs given, or 6.0 for
-        structures, as in [1]_. A smaller value filters graphs, a larger one is an error.
-    max_neighbors : int, default=None
-        Neighbours per atom. ``None`` takes that of the graphs given, or all for structures.
-    atom_init : str, dict, DataFrame or path, default="onehot"
-        Element vectors, see `element_vectors`. "onehot" learns a vector for each element, as in
-        [1]_; "physical" lets similar elements share what is learned.
-    radial_step : float, default=0.25
-        Distance between the grid points of the partial radial distributions (Å).
-    radial_spread : bool, default=True
-        Also look at how unlike the surroundings of the atoms of one element are: the standard
-        deviations of the partial radial distributions over these atoms. [1]_ has means only.
-    radial_filter : {"grid", "gaussian"}, default="grid"
-        "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
-        of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
-        of its own instead of `radial_step`. It needs ``radial_spread=False``.
-    hidden_dim : int, default=64
-        Width of the elemental vectors.
-    n_filters : int, default=64
-        Width of the filters.
-    n_conv : int, default=1
-        Number of element convolutions.
-    tower_dims : tuple of int, default=(64,)
-        Widths of the hidden layers between elemental vectors and target; each target has a tower
-        of its own.
-    activation : {"silu", "shifted_softplus"}, default="silu"
-        The latter is that of [1]_.
-    normalize : bool, default=True
-        Normalise vectors before they are sent and before they are read out; [1]_ does not.
-    pool : {"mean", "sum"}, default="mean"
-        Weigh elements by their fractions, for quantities per atom, or sum over them.
-    dropout : float, default=0.0
-        Fraction of the hidden units that is left out while training.
-    loss : {"mae", "mse", "huber"}, default="mae"
-        Of the scaled targets. The absolute error is not ruled by a few bad labels.
+    {cutoff}
+    {max_neighbors}
+    {atom_init}
+    {radial_step}
+    {radial_spread}
+    {radial_filter}
+    {hidden_dim}
+    {n_filters}
+    {n_conv}
+    {tower_dims}
+    {activation}
+    {normalize}
+    {pool}
+    {dropout}
+    {loss}
     target_weights : array-like of shape (n_targets,), default=None
         Weight of each target in the loss, in place of equal ones.
-    max_epochs : int, default=100
-        Passes over the training rows.
-    batch_size : int, default=32
-        Crystals per step; the rows are dealt out evenly over the batches.
-    lr : float, default=0.005
-        Largest learning rate.
-    lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
-        of epochs needs no row to watch. "step" divides by ten after four fifths.
-    weight_decay : float, default=0.3
-        Decay of the weights per step, times the learning rate (AdamW).
-    early_stopping : bool, default=False
-        Set `validation_fraction` of the fitted rows aside, stop when the loss on them no longer
-        falls, and keep the best weights. Off, so that all rows are trained on.
-    validation_fraction : float, default=0.1
-        Shuffled and seeded.
-    n_iter_no_change : int, default=50
-        Epochs without improvement after which to stop.
-    n_ensemble : int, default=8
-        Networks whose predictions are averaged. They train side by side in one pass, on the same
-        batches, from different weights.
-    warm_start : bool, default=False
-        Let `fit` go on from the weights, and the scaling of targets, of the last one.
-    adversarial : StructureAttack, default=None
-        Train on perturbed crystals: in every batch a random half of them is attacked, with the
-        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
-    warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape whose weights `fit` starts from: the file that its ``save``
-        wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. A bare estimator is refused, since
-        ``clone`` would strip it of what it has learned.
-    freeze : {"none", "embedding", "convolutions"}, default="none"
-        What stays as it was in `warm_start_from`: nothing, the map from element vectors, or that
-        and the convolutions, so that only the towers learn.
-    device : str, default="auto"
-        "auto" takes CUDA where there is one, else the CPU.
-    random_state : int, RandomState or None, default=None
-        Decides initial weights, order of rows, dropout and validation rows, and leaves torch's own
-        random state alone. The same integer on the same machine gives the same network.
-    n_jobs : int, default=None
-        Processes for building graphs.
-    callbacks : list of skorch callbacks, default=None
-        Called while training.
-    verbose : bool, default=False
-        Show a progress bar over the epochs.
+    {max_epochs}
+    {batch_size}
+    {lr}
+    {lr_schedule}
+    {weight_decay}
+    {early_stopping}
+    {validation_fraction}
+    {n_iter_no_change}
+    {n_ensemble}
+    {warm_start}
+    {adversarial}
+    {warm_start_from}
+    {freeze}
+    {device}
+    {random_state}
+    {n_jobs}
+    {callbacks}
+    {verbose}
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        The trained net; it holds all members.
-    nets_ : list of skorch.NeuralNet
-        ``[net_]``.
-    elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
-    history_ : list of dict
-        ``member`` (0: all train as one), ``epoch``, ``train_loss``, ``valid_loss`` (with early
-        stopping), ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.
-    n_iter_ : int
-        Epochs trained.
+    {net_}
+    {nets_}
+    {elements_}
+    {history_}
+    {n_iter_}
     n_outputs_ : int
         Number of targets.
-    graph_settings_ : dict
-        How graphs were built; those of `predict` are built alike.
-    y_mean_, y_scale_ : ndarray of shape (n_targets,)
-        Mean and standard deviation of the training rows' targets.
+    {graph_settings_}
+    {y_mean_}
+    {y_scale_}
 
     See Also
     --------
@@ -248,29 +197,12 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     - ``from_preset("wang2022")`` has the published widths, filter, activation and optimiser.
 
     The other defaults are what predicted the formation energies of `sklmat.datasets.fetch_hea`
-    best, in two shufflings into five folds. There, changed one at a time,
-
-    - a squared error as `loss` is 7 % worse (mean absolute error);
-    - `weight_decay` of 0.01 is 5 % worse;
-    - `dropout` of 0.1 is 2 % worse;
-    - `radial_step` of 0.1 Å is 8 % worse: fewer points make smoother filters;
-    - ``atom_init="physical"`` is 22 % worse, though it knows elements that no row has;
-    - a single network is 3 % worse than the mean of eight;
-    - ``radial_spread=False`` gives 3 % more root mean squared error, and more where alloys have
-      more components than the training rows;
-    - more convolutions, 200 epochs, averaged weights, no normalisation: no difference beyond that
-      of seeds.
-
-    The user guide has the figures, also where a Gaussian process is better.
+    best. The user guide shows what was tried (:ref:`benchmarks-ecnet`), and where a Gaussian
+    process is better (:ref:`benchmarks-alloys`).
 
     References
     ----------
-    .. [1] X. Wang, N.-D. Tran, S. Zeng, C. Hou, Y. Chen, J. Ni, "Element-wise representations with
-       ECNet for material property prediction and applications in high-entropy alloys", npj Comput.
-       Mater. 8, 253 (2022), :doi:`10.1038/s41524-022-00945-x`
-    .. [2] Y. Sun, C. Hou, N.-D. Tran, Y. Lu, Z. Li, Y. Chen, J. Ni, "EFTGAN: Elemental features and
-       transferring corrected data augmentation for the study of high-entropy alloys", npj Comput.
-       Mater. 11, 54 (2025).
+    {references}
 
     Examples
     --------
@@ -387,6 +319,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         return contribution_table(self, X)
 
 
+@insert_paragraphs(ECNET_PARAGRAPHS)
 class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network for two or more classes.
 
@@ -395,106 +328,51 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
 
     Parameters
     ----------
-    cutoff : float, default=None
-        Largest distance of a neighbour (Å). ``None`` takes that of the graphs given, or 6.0 for
-        structures, as in [1]_. A smaller value filters graphs, a larger one is an error.
-    max_neighbors : int, default=None
-        Neighbours per atom. ``None`` takes that of the graphs given, or all for structures.
-    atom_init : str, dict, DataFrame or path, default="onehot"
-        Element vectors, see `element_vectors`. "onehot" learns a vector for each element, as in
-        [1]_; "physical" lets similar elements share what is learned.
-    radial_step : float, default=0.25
-        Distance between the grid points of the partial radial distributions (Å).
-    radial_spread : bool, default=True
-        Also look at how unlike the surroundings of the atoms of one element are: the standard
-        deviations of the partial radial distributions over these atoms. [1]_ has means only.
-    radial_filter : {"grid", "gaussian"}, default="grid"
-        "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
-        of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
-        of its own instead of `radial_step`. It needs ``radial_spread=False``.
-    hidden_dim : int, default=64
-        Width of the elemental vectors.
-    n_filters : int, default=64
-        Width of the filters.
-    n_conv : int, default=1
-        Number of element convolutions.
-    tower_dims : tuple of int, default=(64,)
-        Widths of the hidden layers between elemental vectors and target; each target has a tower
-        of its own.
-    activation : {"silu", "shifted_softplus"}, default="silu"
-        The latter is that of [1]_.
-    normalize : bool, default=True
-        Normalise vectors before they are sent and before they are read out; [1]_ does not.
-    pool : {"mean", "sum"}, default="mean"
-        Weigh elements by their fractions, for quantities per atom, or sum over them.
-    dropout : float, default=0.0
-        Fraction of the hidden units that is left out while training.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss, as in scikit-learn.
-    max_epochs : int, default=100
-        Passes over the training rows.
-    batch_size : int, default=32
-        Crystals per step; the rows are dealt out evenly over the batches.
-    lr : float, default=0.005
-        Largest learning rate.
-    lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
-        of epochs needs no row to watch. "step" divides by ten after four fifths.
-    weight_decay : float, default=0.3
-        Decay of the weights per step, times the learning rate (AdamW).
-    early_stopping : bool, default=False
-        Set `validation_fraction` of the fitted rows aside, stop when the loss on them no longer
-        falls, and keep the best weights. Off, so that all rows are trained on.
-    validation_fraction : float, default=0.1
-        Shuffled and seeded.
-    n_iter_no_change : int, default=50
-        Epochs without improvement after which to stop.
-    n_ensemble : int, default=8
-        Networks whose predictions are averaged. They train side by side in one pass, on the same
-        batches, from different weights.
-    warm_start : bool, default=False
-        Let `fit` go on from the weights, and the scaling of targets, of the last one.
-    adversarial : StructureAttack, default=None
-        Train on perturbed crystals: in every batch a random half of them is attacked, with the
-        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
-    warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape whose weights `fit` starts from: the file that its ``save``
-        wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. A bare estimator is refused, since
-        ``clone`` would strip it of what it has learned.
-    freeze : {"none", "embedding", "convolutions"}, default="none"
-        What stays as it was in `warm_start_from`: nothing, the map from element vectors, or that
-        and the convolutions, so that only the towers learn.
-    device : str, default="auto"
-        "auto" takes CUDA where there is one, else the CPU.
-    random_state : int, RandomState or None, default=None
-        Decides initial weights, order of rows, dropout and validation rows, and leaves torch's own
-        random state alone. The same integer on the same machine gives the same network.
-    n_jobs : int, default=None
-        Processes for building graphs.
-    callbacks : list of skorch callbacks, default=None
-        Called while training.
-    verbose : bool, default=False
-        Show a progress bar over the epochs.
+    {cutoff}
+    {max_neighbors}
+    {atom_init}
+    {radial_step}
+    {radial_spread}
+    {radial_filter}
+    {hidden_dim}
+    {n_filters}
+    {n_conv}
+    {tower_dims}
+    {activation}
+    {normalize}
+    {pool}
+    {dropout}
+    {class_weight}
+    {max_epochs}
+    {batch_size}
+    {lr}
+    {lr_schedule}
+    {weight_decay}
+    {early_stopping}
+    {validation_fraction}
+    {n_iter_no_change}
+    {n_ensemble}
+    {warm_start}
+    {adversarial}
+    {warm_start_from}
+    {freeze}
+    {device}
+    {random_state}
+    {n_jobs}
+    {callbacks}
+    {verbose}
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        The trained net; it holds all members.
-    nets_ : list of skorch.NeuralNet
-        ``[net_]``.
-    elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
-    history_ : list of dict
-        ``member`` (0: all train as one), ``epoch``, ``train_loss``, ``valid_loss`` (with early
-        stopping), ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.
-    n_iter_ : int
-        Epochs trained.
+    {net_}
+    {nets_}
+    {elements_}
+    {history_}
+    {n_iter_}
     n_outputs_ : int
         Number of classes.
-    graph_settings_ : dict
-        How graphs were built; those of `predict` are built alike.
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
+    {graph_settings_}
+    {classes_}
 
     See Also
     --------
@@ -502,12 +380,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
 
     References
     ----------
-    .. [1] X. Wang, N.-D. Tran, S. Zeng, C. Hou, Y. Chen, J. Ni, "Element-wise representations with
-       ECNet for material property prediction and applications in high-entropy alloys", npj Comput.
-       Mater. 8, 253 (2022), :doi:`10.1038/s41524-022-00945-x`
-    .. [2] Y. Sun, C. Hou, N.-D. Tran, Y. Lu, Z. Li, Y. Chen, J. Ni, "EFTGAN: Elemental features and
-       transferring corrected data augmentation for the study of high-entropy alloys", npj Comput.
-       Mater. 11, 54 (2025).
+    {references}
 
     Examples
     --------

@@ -10,10 +10,12 @@ from sklmat.compositions import (
     fraction_column,
     mixing_entropy,
 )
+from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
+from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
 from sklmat.structures import is_graphs
 
@@ -36,6 +38,7 @@ DEFAULT_PROPERTIES = (
 STATISTICS = ("mean", "deviation", "min", "max", "range")
 
 
+@insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class CompositionFeaturizer(TableFeaturizer):
     """Describe each crystal by its composition.
 
@@ -60,10 +63,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Which statistics of each property; the default takes all five. "mean" and "deviation" (the
         standard deviation) are weighted by the fractions, the others are over the elements that
         occur.
-    on_invalid : {"raise", "warn"}, default="raise"
-        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
-        warning with all indices and reasons. Rows of `transform` with an element or lattice that
-        `fit` has not seen count as such.
+    {on_invalid}
 
     Attributes
     ----------
@@ -77,8 +77,7 @@ class CompositionFeaturizer(TableFeaturizer):
         The statistics in use.
     property_values_ : ndarray of shape (n_elements, n_properties)
         Their values for `elements_`.
-    feature_names_ : list of str
-        Names of the columns.
+    {feature_names_}
 
     See Also
     --------

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.docstrings import insert_paragraphs
 from sklmat.features._disorder_descriptors import (
     GROUPS,
     ON_PARENT,
@@ -21,6 +22,7 @@ from sklmat.features._invalid_rows import (
     missing_value_errors,
     refuse,
 )
+from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._sublattices import (
     learn_sublattices,
     mixed_sublattices,
@@ -36,6 +38,7 @@ from sklmat.features._table_featurizer import (
 from sklmat.structures import crystal_arrays
 
 
+@insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class DisorderFeaturizer(TableFeaturizer):
     """Describe how each crystal deviates from its ideal parent.
 
@@ -110,15 +113,9 @@ class DisorderFeaturizer(TableFeaturizer):
         Shells of a sublattice in the group "order", 1 to 4.
     voronoi : bool, default=False
         Whether to add the deviation of Voronoi volumes, which take longer than all the rest.
-    n_jobs : int, default=None
-        Processes; None is one unless a ``joblib.parallel_config`` says otherwise. The result does
-        not depend on it.
-    on_invalid : {"raise", "warn"}, default="raise"
-        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
-        warning with all indices and reasons. Rows of `transform` with an element that `fit` has
-        not seen count as such.
-    verbose : bool, default=False
-        Whether to show a progress bar.
+    {n_jobs}
+    {on_invalid}
+    {verbose}
 
     Attributes
     ----------
@@ -130,8 +127,7 @@ class DisorderFeaturizer(TableFeaturizer):
         Names of the sublattices that hold several species in some crystal of `fit`.
     groups_ : list of str
         The groups in use.
-    feature_names_ : list of str
-        Names of the columns.
+    {feature_names_}
     neutral_ : ndarray of shape (F,)
         For each column, the value of a crystal to which it does not apply: see Notes.
 

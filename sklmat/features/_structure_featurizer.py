@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.docstrings import insert_paragraphs
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
@@ -15,6 +16,7 @@ from sklmat.features._invalid_rows import (
     refuse,
     unseen_errors,
 )
+from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._structure_descriptors import GROUPS, StructureSchema, describe_structures
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
@@ -26,6 +28,7 @@ from sklmat.features._table_featurizer import (
 from sklmat.structures import crystal_arrays
 
 
+@insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class StructureFeaturizer(TableFeaturizer):
     """Describe each crystal by its geometry and by how its elements are arranged.
 
@@ -57,15 +60,9 @@ class StructureFeaturizer(TableFeaturizer):
     symprec : float, default=0.1
         Distance in Å within which atoms count as symmetry-equivalent. The default suits relaxed
         cells, whose atoms are off their ideal sites by the noise of the relaxation.
-    n_jobs : int, default=None
-        Processes; None is one unless a ``joblib.parallel_config`` says otherwise. The result does
-        not depend on it.
-    on_invalid : {"raise", "warn"}, default="raise"
-        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
-        warning with all indices and reasons. Rows of `transform` with an element or lattice that
-        `fit` has not seen count as such.
-    verbose : bool, default=False
-        Whether to show a progress bar.
+    {n_jobs}
+    {on_invalid}
+    {verbose}
 
     Attributes
     ----------
@@ -75,8 +72,7 @@ class StructureFeaturizer(TableFeaturizer):
         Lattices seen in `fit`, alphabetically; empty without the group "lattice".
     groups_ : list of str
         The groups in use.
-    feature_names_ : list of str
-        Names of the columns.
+    {feature_names_}
 
     See Also
     --------

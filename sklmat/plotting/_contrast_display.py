@@ -4,6 +4,8 @@ import textwrap
 
 import numpy as np
 
+from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS
 
 #: Largest number of characters of a name in one line.
@@ -12,6 +14,7 @@ _LINE_LENGTH = 44
 _COLUMNS = ("effect size", "low", "high", "p corrected")
 
 
+@insert_paragraphs(PANEL_PARAGRAPHS)
 class ContrastDisplay:
     """Effect size of each descriptor, adversarial against normal examples, with its interval.
 
@@ -35,10 +38,8 @@ class ContrastDisplay:
     ----------
     features_ : list
         The descriptors that are drawn, from top to bottom.
-    ax_ : matplotlib Axes
-        The panel.
-    figure_ : matplotlib Figure
-        The figure that holds it.
+    {ax_}
+    {figure_}
 
     See Also
     --------
@@ -84,8 +85,7 @@ class ContrastDisplay:
             Below this corrected p a descriptor is marked as significant.
         max_features : int, default=20
             Draw this many descriptors at most.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -113,8 +113,7 @@ class ContrastDisplay:
             Below this corrected p a descriptor is marked as significant.
         max_features : int, default=20
             Draw this many descriptors at most.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -145,8 +144,7 @@ class ContrastDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
+from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
 
 #: Area of a marker (points²) for a fraction of 0, and its increase up to a fraction of 1.
@@ -12,6 +14,7 @@ _MIN_AREA, _AREA_PER_FRACTION = 6, 90
 _LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
 
 
+@insert_paragraphs(PANEL_PARAGRAPHS)
 class ElementMapDisplay:
     """A map of the elemental vectors of crystals: one point for each element in each crystal.
 
@@ -43,10 +46,8 @@ class ElementMapDisplay:
     ----------
     labels_ : dict of str to matplotlib Text
         The symbols on the map. Where clusters overlap, move one with its ``set_position``.
-    ax_ : matplotlib Axes
-        The panel.
-    figure_ : matplotlib Figure
-        The figure that holds it.
+    {ax_}
+    {figure_}
 
     See Also
     --------
@@ -116,8 +117,7 @@ class ElementMapDisplay:
             scale. A Series names them. None gives every element a colour.
         random_state : int, RandomState or None, default=None
             Of t-SNE; principal components are deterministic.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -186,8 +186,7 @@ class ElementMapDisplay:
             As for `from_estimator`, but one entry per row.
         random_state
             As for `from_estimator`.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -227,8 +226,7 @@ class ElementMapDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 

@@ -1,5 +1,7 @@
 """`RobustnessDisplay`: the score of a network against the budget of attacks."""
 
+from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS
 
 #: Method of attack -> its name in the legend.
@@ -8,6 +10,7 @@ _METHOD_NAMES = {"random": "random", "fgsm": "FGSM", "pgd": "PGD"}
 _COLUMNS = ("method", "budget", "score", "lower", "upper")
 
 
+@insert_paragraphs(PANEL_PARAGRAPHS)
 class RobustnessDisplay:
     """Score of a network against the displacement of atoms: a line with interval per attack.
 
@@ -26,10 +29,8 @@ class RobustnessDisplay:
     ----------
     lines_ : dict of str to matplotlib Line2D
         Method -> its line.
-    ax_ : matplotlib Axes
-        The panel.
-    figure_ : matplotlib Figure
-        The figure that holds it.
+    {ax_}
+    {figure_}
 
     See Also
     --------
@@ -89,8 +90,7 @@ class RobustnessDisplay:
             As in `robustness_curve`, which has more options: draw its table with `from_curve`.
         name, unit
             As for the class.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
 
@@ -116,8 +116,7 @@ class RobustnessDisplay:
             From `robustness_curve`.
         name, unit
             As for the class.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
 
@@ -144,8 +143,7 @@ class RobustnessDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+        {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
 
