@@ -191,7 +191,7 @@ def draw(imports, order):
     axes.set_xlim(min(x.values()) - 0.7, max(x.values()) + 0.7)
     axes.set_ylim(-len(rows) + 0.6, 0.4)
     names = ", ".join(sorted(helpers))
-    text = f"Arrows lead to the modules that import. Helpers for all, without arrows: {names}"
+    text = f"Arrows lead to the modules that import.\nHelpers for all, without arrows: {names}"
     axes.set_title(text, fontsize=10, loc="left")
     return figure
 
