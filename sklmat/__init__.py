@@ -64,6 +64,7 @@ __getattr__, __dir__, __all__ = attach(
         ],
     },
     modules=[
+        "deprecation",
         "files",
         "random_state",
         "exceptions",

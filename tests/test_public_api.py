@@ -18,6 +18,7 @@ DOCS = ROOT.parent / "docs"
 #: The way the data flows: a module imports only from modules above it.
 MODULES = [
     "lazy_imports",
+    "deprecation",
     "files",
     "random_state",
     "exceptions",
