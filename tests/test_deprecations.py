@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -19,7 +19,6 @@ from sklmat import (
     CGCNNRegressor,
     ECNetRegressor,
     EFTGANRegressor,
-    InfoGANAugmenter,
     StructureAttack,
 )
 from sklmat.augmentation import QualityReport
@@ -27,6 +26,7 @@ from sklmat.deprecation import renamed_parameters
 from sklmat.plotting import (
     AugmentationReportDisplay,
     CompositionMapDisplay,
+    ContrastDisplay,
     ElementMapDisplay,
 )
 
@@ -148,6 +148,16 @@ def test_shap_table_takes_its_former_name():
     np.testing.assert_array_equal(found.values, expected.values)
 
 
+def test_attributions_take_their_former_name(classifier):
+    settings = {"method": "shapley", "background": cells(), "random_state": 0}
+    expected = sklmat.site_attribution(classifier[0], cells()[:1], n_permutations=3, **settings)
+    with told("n_samples", "n_permutations"):
+        found = sklmat.site_attribution(classifier[0], cells()[:1], n_samples=3, **settings)
+    pd.testing.assert_frame_equal(found, expected)
+    with told("n_samples", "n_permutations"):
+        sklmat.element_attribution(classifier[0], cells()[:1], n_samples=3, **settings)
+
+
 def test_attacks_take_their_former_names(classifier):
     model, labels = classifier
     settings = {"method": "fgsm", "random_state": 0}
@@ -201,6 +211,9 @@ def test_displays_take_their_former_names():
     with told("color", "color_by"):
         np.testing.assert_array_equal(display.color, values)
     table = pd.DataFrame(np.random.default_rng(0).random((8, 3)), columns=list("abc"))
+    with told("alpha", "significance_level"):
+        display = ContrastDisplay.from_contrast(sklmat.contrast(table, table + 0.1), alpha=0.01)
+    assert display.significance_level == 0.01
     report = QualityReport(
         column_distances=dict.fromkeys(table, 0.1),
         correlation_difference=0.1,
@@ -244,16 +257,38 @@ def test_an_attack_inside_an_estimator_keeps_its_former_names():
     assert model.adversarial.neighbor_list == "fixed"
 
 
+@renamed_parameters(model="estimator")
+class Outer(RegressorMixin, BaseEstimator):
+    def __init__(self, estimator=None):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.estimator_.predict(X)
+
+
 def test_a_search_takes_former_names_in_its_grid():
-    network = ECNetRegressor(max_epochs=1, n_ensemble=1, hidden_dim=4)
-    augmenter = InfoGANAugmenter(n_samples=0, max_epochs=1, n_ensemble=1)
-    model = EFTGANRegressor(network, augmenter, Ridge(), n_components=1, random_state=0)
-    data = sklmat.datasets.make_alloys(12)
-    grid = {"ecnet__max_epochs": [1, 2]}
+    X, y = np.random.default_rng(0).random((20, 2)), np.arange(20.0)
+    with told("model__alpha", "estimator__alpha"):
+        search = GridSearchCV(Outer(Ridge()), {"model__alpha": [1.0, 2.0]}, cv=2).fit(X, y)
+    assert search.best_estimator_.estimator.alpha == search.best_params_["model__alpha"]
+    with told("model", "estimator"):
+        search = GridSearchCV(Outer(), {"model": [Ridge(1.0), Ridge(2.0)]}, cv=2).fit(X, y)
+    assert search.best_estimator_.estimator.alpha == search.best_params_["model"].alpha
+
+
+def test_the_network_of_eftgan_keeps_its_former_names():
+    network = ECNetRegressor()
+    with told("ecnet", "estimator"):
+        model = EFTGANRegressor(ecnet=network)
+    assert model.estimator is network
     with told("ecnet__max_epochs", "estimator__max_epochs"):
-        search = GridSearchCV(model, grid, cv=2, error_score="raise")
-        search.fit(data.data, data.target)
+        model.set_params(ecnet__max_epochs=7)
+    assert clone(model).estimator.max_epochs == 7
+    model.estimator_ = network
     with told("ecnet_", "estimator_"):
-        network = search.best_estimator_.ecnet_
-    assert network is search.best_estimator_.estimator_
-    assert network.max_epochs == search.best_params_["ecnet__max_epochs"]
+        assert model.ecnet_ is network
+    assert not hasattr(EFTGANRegressor(), "ecnet_")
