@@ -4,13 +4,15 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 #: The version that no longer knows the former names.
 REMOVED_IN = "0.3"
 
+T = TypeVar("T")
 
-def renamed_parameters(**new_names: str) -> Callable[[Any], Any]:
+
+def renamed_parameters(**new_names: str) -> Callable[[T], T]:
     """Let a function or a class take parameters by their former names as well.
 
     A class keeps the former names as attributes too, and an estimator takes them in `set_params`,
@@ -27,7 +29,7 @@ def renamed_parameters(**new_names: str) -> Callable[[Any], Any]:
         What it decorates raises a ``TypeError`` when a parameter is given by both of its names.
     """
 
-    def decorate(thing: Any) -> Any:
+    def decorate(thing):
         if not inspect.isclass(thing):
             return _with_former_names(thing, new_names, thing.__qualname__)
         for method in {"__init__", "set_params"} & set(dir(thing)):
@@ -52,12 +54,12 @@ def renamed_attribute(former: str, new: str) -> property:
     property
     """
 
-    def read(self: Any) -> Any:
+    def read(self):
         value = getattr(self, new)
         _warn(type(self).__name__, former, new)
         return value
 
-    def write(self: Any, value: Any) -> None:
+    def write(self, value):
         _warn(type(self).__name__, former, new)
         setattr(self, new, value)
 

@@ -97,6 +97,9 @@ class ElementalVectors(TransformerMixin):
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
 
+        .. deprecated:: 0.1
+           Goes in 0.3, with `transform`.
+
         Parameters
         ----------
         input_features : None
