@@ -435,7 +435,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return np.array(names)[columns.argmax(axis=1)]
 
     def _predict_structures(self, X, return_std):
-        return self.estimator_.predict(X, **({"return_std": True} if return_std else {}))
+        network = self.estimator_
+        return network.predict(X, return_std=True) if return_std else network.predict(X)
 
     def _predict_fractions(self, x, phase, return_std):
         phase = self._phases_of(phase, len(x))
