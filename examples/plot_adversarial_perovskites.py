@@ -51,7 +51,7 @@ RobustnessDisplay.from_estimator(network, X_test, y_test, random_state=0)
 
 from sklmat import find_adversarial_examples
 
-examples = find_adversarial_examples(network, X_test, y_test, scale=0.05, random_state=0)
+examples = find_adversarial_examples(network, X_test, y_test, budget=0.05, random_state=0)
 print(f"{len(examples)} of {examples.attrs['n_right']} right predictions turn wrong within 0.05 Å")
 columns = ["index", "target", "perturbed prediction", "smallest budget (Å)"]
 print(examples[columns].head().round(4).to_string(index=False))

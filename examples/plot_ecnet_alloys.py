@@ -156,7 +156,7 @@ ElementMapDisplay.from_estimator(
     both,
     graphs[test],
     elements=["Ni"],
-    color=alloys.frame["short-range order"].iloc[test],
+    color_by=alloys.frame["short-range order"].iloc[test],
     ax=right,
 )
 

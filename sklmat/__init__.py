@@ -65,6 +65,7 @@ __getattr__, __dir__, __all__ = attach(
     },
     modules=[
         "docstrings",
+        "deprecation",
         "files",
         "random_state",
         "exceptions",

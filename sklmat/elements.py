@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sklmat.deprecation import renamed_parameters
+
 #: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
 N_ROWS = 119
 #: The heaviest element in "physical" and "cgcnn" (Lr): hardly any property of heavier ones is
@@ -208,12 +210,13 @@ def _valence_electrons(structure):
     return sum(counts.values())
 
 
-def element_vectors(element_features="physical"):
+@renamed_parameters(element_features="atom_init")
+def element_vectors(atom_init="physical"):
     """One vector of numbers per element, for networks to embed.
 
     Parameters
     ----------
-    element_features : str, dict, pandas.DataFrame or path, default="physical"
+    atom_init : str, dict, pandas.DataFrame or path, default="physical"
         - "physical": group, period, Mendeleev number, valence electrons, Pauling electronegativity,
           atomic, covalent and metallic radius (Å), first ionisation energy (eV) and molar volume
           (cm³/mol) as natural logarithms, electron affinity (eV) and melting point (K), each
@@ -272,20 +275,20 @@ def element_vectors(element_features="physical"):
     >>> vectors[28], names
     (array([1.91, 1.24], dtype=float32), ['feature 0', 'feature 1'])
     """
-    if isinstance(element_features, str) and element_features in _NAMED:
-        vectors, names = _named_vectors(element_features)
+    if isinstance(atom_init, str) and atom_init in _NAMED:
+        vectors, names = _named_vectors(atom_init)
         return vectors.copy(), list(names)
-    if isinstance(element_features, str | Path):
-        return _from_file(Path(element_features))
-    if isinstance(element_features, pd.DataFrame):
-        names = [str(name) for name in element_features.columns]
-        rows = zip(element_features.index, element_features.to_numpy())
-        return _from_rows(rows, "element_features", names)
-    if isinstance(element_features, dict):
-        return _from_rows(element_features.items(), "element_features")
+    if isinstance(atom_init, str | Path):
+        return _from_file(Path(atom_init))
+    if isinstance(atom_init, pd.DataFrame):
+        names = [str(name) for name in atom_init.columns]
+        rows = zip(atom_init.index, atom_init.to_numpy())
+        return _from_rows(rows, "atom_init", names)
+    if isinstance(atom_init, dict):
+        return _from_rows(atom_init.items(), "atom_init")
     raise ValueError(
         f"element vectors must be one of {', '.join(map(repr, _NAMED))}, a dict, a DataFrame or a "
-        f"path, got {type(element_features).__name__}"
+        f"path, got {type(atom_init).__name__}"
     )
 
 

@@ -190,7 +190,7 @@ def test_gradients_of_networks_with_padded_neighbours_are_finite_differences(nam
     cells = [sparse_cell(), *random_alloys(1)]
     check_gradients(model, cells, None, 1e-3)
     for neighbors in ("rebuilt", "fixed"):
-        attack = StructureAttack(model, budget=0.3, neighbors=neighbors, n_steps=2)
+        attack = StructureAttack(model, budget=0.3, neighbor_list=neighbors, n_steps=2)
         moved = attack.generate(cells)
         np.testing.assert_allclose(np.max(lengths(moved, cells)), 0.3, rtol=1e-6)
 
@@ -204,7 +204,7 @@ def test_the_budget_is_each_atoms_displacement_without_drift(
     method, neighbors, classifier, cells, labels
 ):
     attack = StructureAttack(
-        classifier, method=method, budget=0.07, neighbors=neighbors, random_state=0
+        classifier, method=method, budget=0.07, neighbor_list=neighbors, random_state=0
     )
     moved = attack.generate(cells[:10], labels[:10])
     assert lengths(moved, cells).max() <= 0.07 + 1e-12
@@ -467,7 +467,7 @@ def test_inputs_are_left_alone(classifier, cells, labels):
     weights = {k: v.clone() for k, v in classifier.net_.module_.state_dict().items()}
     for X in (given, graphs):
         StructureAttack(classifier, strain=0.02).generate(X, y)
-        find_adversarial_examples(classifier, X, y, scale=0.2)
+        find_adversarial_examples(classifier, X, y, budget=0.2)
         perturb_structures(X, 0.05, strain=0.02)
     assert given == cells[:5]
     for name, array in before.items():
@@ -519,13 +519,13 @@ def test_graphs_of_a_strategy_are_attacked_with_fixed_neighbours_only(cells, a):
     make = StructureToGraph(neighbors=MinimumDistanceNN(tol=0.3))
     graphs = make.transform(cells[:10])
     model = CGCNNRegressor(**TINY, max_epochs=2).fit(graphs, a[:10])
-    with pytest.raises(ValueError, match="neighbors='fixed'"):
+    with pytest.raises(ValueError, match="neighbor_list='fixed'"):
         StructureAttack(model).generate(graphs)
-    moved = StructureAttack(model, neighbors="fixed").generate(graphs, a[:10])
+    moved = StructureAttack(model, neighbor_list="fixed").generate(graphs, a[:10])
     np.testing.assert_array_equal(moved.edge_source, graphs.edge_source)
     assert (wrongness(model, moved, a[:10]) > wrongness(model, graphs, a[:10])).mean() > 0.8
     with pytest.raises(ValueError, match="pass CrystalGraphs"):
-        StructureAttack(model, neighbors="fixed").generate(cells[:2])
+        StructureAttack(model, neighbor_list="fixed").generate(cells[:2])
 
 
 def test_symmetry_leaves_no_gradient_and_pgd_breaks_it(classifier):
@@ -629,7 +629,7 @@ def test_gaussian_noise_has_its_standard_deviation():
 
 def test_uniform_noise_fills_a_ball():
     cell = rocksalt_nacl() * (2, 2, 2)
-    moved = perturb_structures([cell] * 40, 0.1, distribution="uniform", random_state=0)
+    moved = perturb_structures([cell] * 40, budget=0.1, distribution="uniform", random_state=0)
     r = lengths(moved, [cell] * 40)
     assert r.max() <= 0.1 + 1e-12
     # P(r < x) = (x / R)^3: median 0.794 R.
@@ -677,7 +677,7 @@ def test_examples_are_right_when_clean_and_wrong_when_perturbed(
 ):
     model, scale = request.getfixturevalue(name), 0.15 if name == "classifier" else 0.4
     table = find_adversarial_examples(
-        model, cells, labels, method=method, scale=scale, n_draws=10, random_state=0
+        model, cells, labels, method=method, budget=scale, n_draws=10, random_state=0
     )
     assert len(table) > 1
     rows = table["index"].to_numpy()
@@ -702,7 +702,7 @@ def test_examples_are_right_when_clean_and_wrong_when_perturbed(
 @pytest.mark.parametrize("method", METHODS)
 def test_smallest_budget_is_the_edge_of_the_flip(method, classifier, cells, labels):
     table = find_adversarial_examples(
-        classifier, cells, labels, method=method, scale=0.15, n_draws=10, random_state=0
+        classifier, cells, labels, method=method, budget=0.15, n_draws=10, random_state=0
     )
     halfway = [
         Structure(
@@ -721,7 +721,7 @@ def test_smallest_budget_is_the_edge_of_the_flip(method, classifier, cells, labe
 def test_smallest_budgets_of_pgd_are_smaller_than_of_draws(classifier, cells, labels):
     found = {
         method: find_adversarial_examples(
-            classifier, cells, labels, method=method, scale=0.15, n_draws=10, random_state=0
+            classifier, cells, labels, method=method, budget=0.15, n_draws=10, random_state=0
         ).set_index("index")["smallest budget (Å)"]
         for method in METHODS
     }
@@ -732,7 +732,7 @@ def test_smallest_budgets_of_pgd_are_smaller_than_of_draws(classifier, cells, la
 
 
 def test_for_regressors_the_error_grows_past_the_threshold(regressor, cells, a):
-    table = find_adversarial_examples(regressor, cells, a, scale=0.1, threshold=0.1)
+    table = find_adversarial_examples(regressor, cells, a, budget=0.1, threshold=0.1)
     assert len(table) > 1
     assert table.attrs["threshold"] == [0.1]
     rows = table["index"].to_numpy()
@@ -740,7 +740,7 @@ def test_for_regressors_the_error_grows_past_the_threshold(regressor, cells, a):
     after = regressor.predict(table["structure"])
     assert (np.abs(after - a[rows]) > 0.1 - 1e-6).all()
     np.testing.assert_allclose(table["perturbed prediction"], after, rtol=1e-5)
-    default = find_adversarial_examples(regressor, cells, a, scale=0.1)
+    default = find_adversarial_examples(regressor, cells, a, budget=0.1)
     error = np.abs(regressor.predict(cells) - a)
     assert default.attrs["threshold"] == pytest.approx([2 * np.median(error)], rel=1e-5)
     with pytest.raises(ValueError, match="threshold must be above 0"):
@@ -751,7 +751,7 @@ def test_one_of_several_targets_past_its_threshold_is_wrong(cells, a):
     y = np.column_stack([a, -100 * a])
     model = CGCNNRegressor(**TINY, max_epochs=15).fit(cells, y)
     threshold = 2 * np.median(np.abs(model.predict(cells) - y), axis=0)
-    table = find_adversarial_examples(model, cells, y, scale=0.2, threshold=threshold)
+    table = find_adversarial_examples(model, cells, y, budget=0.2, threshold=threshold)
     rows = table["index"].to_numpy()
     off = np.abs(model.predict(table["structure"]) - y[rows]) / threshold
     assert (off.max(axis=1) > 1 - 1e-5).all()
@@ -765,7 +765,7 @@ def test_one_of_several_targets_past_its_threshold_is_wrong(cells, a):
 
 
 def test_strain_alone_flips_too(classifier, cells, labels):
-    table = find_adversarial_examples(classifier, cells, labels, scale=0.0, strain=0.1)
+    table = find_adversarial_examples(classifier, cells, labels, budget=0.0, strain=0.1)
     assert len(table) > 1
     assert (table["smallest budget (Å)"] == 0).all()
     assert table["smallest strain"].between(0, 0.1 + 1e-12, inclusive="right").all()
@@ -777,14 +777,14 @@ def test_strain_alone_flips_too(classifier, cells, labels):
 
 def test_examples_of_graphs_are_structures(classifier, cells, labels):
     graphs = StructureToGraph().transform(cells)
-    of_graphs = find_adversarial_examples(classifier, graphs, labels, scale=0.15)
-    of_cells = find_adversarial_examples(classifier, cells, labels, scale=0.15)
+    of_graphs = find_adversarial_examples(classifier, graphs, labels, budget=0.15)
+    of_cells = find_adversarial_examples(classifier, cells, labels, budget=0.15)
     np.testing.assert_array_equal(of_graphs["index"], of_cells["index"])
     assert (classifier.predict(of_graphs["structure"]) != of_graphs["target"]).all()
 
 
 def test_no_example_is_an_empty_table(classifier, cells, labels):
-    table = find_adversarial_examples(classifier, cells, labels, scale=0.0)
+    table = find_adversarial_examples(classifier, cells, labels, budget=0.0)
     assert len(table) == 0
     assert "structure" in table
     wrong = np.where(classifier.predict(cells) == "loose", "dense", "loose")

@@ -246,7 +246,7 @@ def test_flip_budget_is_that_of_the_adversarial_examples(method, cells, y):
     column = model.transform(cells)[NETWORK[1]].to_numpy()
     predicted = model.estimator_.predict(cells)
     found = find_adversarial_examples(
-        model.estimator_, cells, predicted, method=method, scale=BUDGET, n_steps=4
+        model.estimator_, cells, predicted, method=method, budget=BUDGET, n_steps=4
     ).set_index("index")["smallest budget (Å)"]
     assert 2 < len(found) < 48
     rest = np.setdiff1d(np.arange(48), found.index)

@@ -53,7 +53,7 @@ def test_significant_effects_are_filled():
     table = contrast(*make_tables())
     table["p corrected"] = [0.02, 0.002, 0.5]
     for alpha, filled in ((0.05, [1, 1, 0]), (0.01, [0, 1, 0])):
-        display = ContrastDisplay.from_contrast(table, alpha=alpha)
+        display = ContrastDisplay.from_contrast(table, significance_level=alpha)
         faces = display.ax_.collections[1].get_facecolor()
         expected = [to_rgba(COLORS[1] if one else "white") for one in filled]
         assert_allclose(faces, expected)
@@ -130,7 +130,7 @@ def test_data_axes_and_keywords():
     [
         (lambda t: t.drop(columns="low"), {}, "no column 'low'"),
         (lambda t: t.assign(**{"effect size": np.nan}), {}, "no descriptor of the table has"),
-        (lambda t: t, {"alpha": 5}, "alpha must lie between 0 and 1"),
+        (lambda t: t, {"significance_level": 5}, "significance_level must lie between 0 and 1"),
         (lambda t: t, {"max_features": 0}, "max_features must be positive"),
     ],
 )

@@ -259,7 +259,7 @@ def test_fine_tuned_originals_keep_their_padding(neighbors, data_home, batches_s
     cells = [sparse_cell(), *random_alloys(2)]
     graph_model = GraphModel.of(model)
     expected = graph_model.pad(graph_model.read_graphs(cells))
-    attack = StructureAttack(neighbors=neighbors, n_steps=1)
+    attack = StructureAttack(neighbor_list=neighbors, n_steps=1)
     model.set_params(warm_start=True, max_epochs=4, random_state=0, adversarial=attack)
     model.fit(cells, model.predict(cells))
     assert len(batches_seen) == 4

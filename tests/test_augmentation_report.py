@@ -91,7 +91,7 @@ def test_distributions_are_quantiles_of_each_column():
 
 def test_only_the_worst_columns_are_drawn_when_there_are_many():
     report = make_report()
-    display = AugmentationReportDisplay.from_report(report, max_columns=2)
+    display = AugmentationReportDisplay.from_report(report, max_features=2)
     assert display.columns_ == ["Fe_4", "Fe_5"]
     assert "the worst 2 of 6" in display.axes_[1].get_title(loc="left")
     # The mean is still that of all.
@@ -139,7 +139,7 @@ def test_what_cannot_be_drawn_is_refused():
     report = make_report()
     with pytest.raises(ValueError, match="needs 3 axes"):
         AugmentationReportDisplay.from_report(report, ax=plt.subplots()[1])
-    with pytest.raises(ValueError, match="max_columns must be positive"):
-        AugmentationReportDisplay.from_report(report, max_columns=0)
+    with pytest.raises(ValueError, match="max_features must be positive"):
+        AugmentationReportDisplay.from_report(report, max_features=0)
     with pytest.raises(ValueError, match="at least two"):
         AugmentationReportDisplay.from_report(make_report(n=1))

@@ -61,7 +61,7 @@ def infogan(**params):
 
 def tiny(regressor=None, **params):
     common = {"n_components": 2, "random_state": 0, **params}
-    parts = common.pop("ecnet", None) or ecnet(), common.pop("augmenter", None) or infogan()
+    parts = common.pop("estimator", None) or ecnet(), common.pop("augmenter", None) or infogan()
     return EFTGANRegressor(*parts, regressor, **common)
 
 
@@ -132,13 +132,13 @@ def grid():
 
 def test_structures_are_predicted_by_the_network(model, alloys, graphs):
     structures = alloys[0][:6]
-    expected = model.ecnet_.predict(structures)
+    expected = model.estimator_.predict(structures)
     assert_array_equal(model.predict(structures), expected)
     assert_array_equal(model.predict(pd.Series(structures, index=range(3, 9))), expected)
     assert_allclose(model.predict(graphs[:6]), expected, atol=1e-6)
     mean, std = model.predict(structures, return_std=True)
     assert_array_equal(mean, expected)
-    assert_array_equal(std, model.ecnet_.predict(structures, return_std=True)[1])
+    assert_array_equal(std, model.estimator_.predict(structures, return_std=True)[1])
     assert std.min() > 0
 
 
@@ -213,19 +213,19 @@ def test_several_targets_and_their_names(model, both, graphs, grid):
 
 def test_targets_without_names(graphs, targets):
     values = targets.to_numpy()
-    assert tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values).target_names_ == ["y0", "y1"]
-    column = tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values[:, :1])
+    assert tiny(estimator=ecnet(max_epochs=1)).fit(graphs, values).target_names_ == ["y0", "y1"]
+    column = tiny(estimator=ecnet(max_epochs=1)).fit(graphs, values[:, :1])
     assert column.target_names_ == ["y0"]
     assert column.predict(np.full((3, 3), 1 / 3), phase="fcc").shape == (3, 1)
     assert column.predict(graphs[:2]).shape == (2, 1)
-    assert tiny(ecnet=ecnet(max_epochs=1)).fit(graphs, values[:, 0]).target_names_ == ["y"]
+    assert tiny(estimator=ecnet(max_epochs=1)).fit(graphs, values[:, 0]).target_names_ == ["y"]
 
 
 # -- stages
 
 
 def test_the_stages_are_there(model, alloys, graphs):
-    assert isinstance(model.ecnet_, ECNetRegressor)
+    assert isinstance(model.estimator_, ECNetRegressor)
     assert model.elements_ == ELEMENTS
     assert model.phases_ == ["bcc", "fcc"]
     table = model.featurizer_.transform(graphs)
@@ -455,7 +455,8 @@ def test_what_cells_started_as_can_be_learned(graphs, alloys, regressor):
     _, x, phase, lattice = alloys
     rich = (phase == "bcc") & (lattice == "fcc")
     assert rich.sum() > 5
-    model = tiny(regressor, ecnet=ecnet(max_epochs=1)).fit(graphs, 1.0 * (phase == "bcc"), phase)
+    model = tiny(regressor, estimator=ecnet(max_epochs=1))
+    model.fit(graphs, 1.0 * (phase == "bcc"), phase)
     assert_allclose(model.predict(x[rich], phase="bcc"), 1, atol=0.05)
     assert_allclose(model.predict(x[rich], phase="fcc"), 0, atol=0.05)
 
@@ -605,7 +606,8 @@ def test_fit_refuses(alloys, targets, monkeypatch):
         with pytest.raises(ValueError, match=message):
             model.fit(*args)
         assert not [name for name in vars(model) if name.endswith("_")]
-    for name, value in {"n_components": 0, "n_iterations": 0, "ecnet": 3, "regressor": "a"}.items():
+    wrong = {"n_components": 0, "n_iterations": 0, "estimator": 3, "regressor": "a"}
+    for name, value in wrong.items():
         with pytest.raises(ValueError, match=f"'{name}' parameter"):
             clone(tiny()).set_params(**{name: value}).fit(structures, y)
 
@@ -618,14 +620,14 @@ def test_unfitted_raises(alloys):
 
 def test_a_regressor_that_knows_no_uncertainty(graphs, targets):
     y = targets[NAMES[0]]
-    plain = tiny(Ridge(), ecnet=ecnet(max_epochs=1)).fit(graphs, y)
+    plain = tiny(Ridge(), estimator=ecnet(max_epochs=1)).fit(graphs, y)
     with pytest.raises(ValueError, match="leave out max_uncertainty or return_std"):
         plain.predict(np.array([FINE]), phase="fcc", return_std=True)
     assert plain.predict(np.array([FINE]), phase="fcc").shape == (1,)
     # The spread of the networks needs no regressor.
     assert plain.predict(graphs[:2], return_std=True)[1].shape == (2,)
     for regressor in (BayesianRidge(), RandomForestRegressor(5, max_features=1)):
-        told = tiny(regressor, ecnet=ecnet(max_epochs=1)).fit(graphs, y)
+        told = tiny(regressor, estimator=ecnet(max_epochs=1)).fit(graphs, y)
         X = np.array([FINE, [0.4, 0.4, 0.2]])
         mean, std = told.predict(X, phase="fcc", return_std=True)
         assert_allclose(mean, told.predict(X, phase="fcc"), rtol=1e-6)
@@ -728,7 +730,7 @@ def test_parameters_reach_the_stages(graphs, alloys, targets):
     network = ecnet(max_epochs=1, random_state=7)
     own = EFTGANRegressor(network, given, n_components=2).fit(graphs, y)
     assert own.augmenter_.random_state == 5
-    assert own.ecnet_.random_state == 7
+    assert own.estimator_.random_state == 7
     assert own.augmenter_.n_iterations == 1
     forest = make_pipeline(StandardScaler(), RandomForestRegressor(3, random_state=9))
     seeded = EFTGANRegressor(
@@ -738,7 +740,7 @@ def test_parameters_reach_the_stages(graphs, alloys, targets):
     assert len(seeded.augmenter_.validation_errors_) == 2
     seeds = {
         seeded.augmenter_.random_state,
-        seeded.ecnet_.random_state,
+        seeded.estimator_.random_state,
         seeded.regressor_[-1].random_state,
     }
     assert len(seeds) == 3
@@ -750,13 +752,13 @@ def test_parameters_reach_the_stages(graphs, alloys, targets):
 
 
 def test_a_trained_network_is_taken_as_it_is(model, graphs, alloys, targets):
-    frozen = tiny(ecnet=FrozenEstimator(model.ecnet_)).fit(graphs, targets[NAMES[0]])
+    frozen = tiny(estimator=FrozenEstimator(model.estimator_)).fit(graphs, targets[NAMES[0]])
     assert_array_equal(frozen.predict(graphs[:9]), model.predict(graphs[:9]))
 
 
 def test_in_cross_validation(alloys, targets):
     y = targets[NAMES[0]].to_numpy()
-    quick = tiny(ecnet=ecnet(max_epochs=1), augmenter=infogan(max_epochs=2))
+    quick = tiny(estimator=ecnet(max_epochs=1), augmenter=infogan(max_epochs=2))
     scores = cross_val_score(quick, alloys[0], y, cv=2, error_score="raise")
     assert np.isfinite(scores).all()
 

@@ -76,7 +76,7 @@ def log_odds(model, X, k=1):
 @pytest.mark.parametrize("method", COMPLETE)
 def test_attributions_and_baseline_sum_to_the_prediction(model, alloys, method):
     X, _ = alloys
-    table = site_attribution(model, X[:8], method=method, n_samples=3, random_state=0)
+    table = site_attribution(model, X[:8], method=method, n_permutations=3, random_state=0)
     assert_allclose(totals(table), model.predict(X[:8]), atol=1e-4)
     assert list(table) == ["row", "site", "element", "attribution"]
     assert table["element"].tolist() == [site.specie.symbol for s in X[:8] for site in s]
@@ -87,7 +87,7 @@ def test_attributions_and_baseline_sum_to_the_prediction(model, alloys, method):
 @pytest.mark.parametrize("method", [*COMPLETE, "occlusion"])
 def test_baseline_is_the_crystal_of_average_atoms(model, alloys, method):
     X = alloys[0][:3]
-    table = site_attribution(model, X, method=method, background=[pure()], n_samples=1)
+    table = site_attribution(model, X, method=method, background=[pure()], n_permutations=1)
     all_copper = [replaced(s, range(4)) for s in X]
     assert_allclose(table.attrs["baseline"], model.predict(all_copper), atol=1e-5)
     # What the average atom replaces by its like adds nothing.
@@ -136,7 +136,7 @@ def test_shapley_values_of_two_sites_by_hand(model, alloys):
     second = (of[0, 1] - of[0,] + of[1,] - of[()]) / 2
     # A permutation and its reverse are all there are of two.
     table = site_attribution(
-        model, [cell], method="shapley", background=[pure()], n_samples=2, random_state=0
+        model, [cell], method="shapley", background=[pure()], n_permutations=2, random_state=0
     )
     assert_allclose(table["attribution"], [first, second], atol=1e-5)
 
@@ -170,7 +170,7 @@ def test_sites_follow_permutation_rotation_and_translation(model, alloys, method
     from pymatgen.core import Lattice, Structure
 
     cell, background = alloys[0][0], alloys[0]
-    options = {"method": method, "background": background, "n_samples": 400, "random_state": 0}
+    options = {"method": method, "background": background, "n_permutations": 400, "random_state": 0}
     values = site_attribution(model, [cell], **options)["attribution"].to_numpy()
     order = [2, 0, 3, 1]
     angle = 0.7
@@ -243,7 +243,7 @@ def test_classifiers_are_explained_in_log_odds(alloys, kind):
 
 def test_permutations_are_drawn_from_random_state(model, alloys):
     X = alloys[0][:3]
-    options = {"method": "shapley", "n_samples": 1}
+    options = {"method": "shapley", "n_permutations": 1}
     one = site_attribution(model, X, random_state=0, **options)
     assert_frame_equal(one, site_attribution(model, X, random_state=0, **options))
     other = site_attribution(model, X, random_state=1, **options)
@@ -264,7 +264,7 @@ def test_nothing_is_changed(model, alloys):
     copies, before = [s.copy() for s in X], model.predict(X)
     weights = {k: v.clone() for k, v in model.net_.module_.state_dict().items()}
     for method in (*COMPLETE, "occlusion"):
-        site_attribution(model, X, method=method, n_samples=2, random_state=0)
+        site_attribution(model, X, method=method, n_permutations=2, random_state=0)
     assert copies == X
     assert_array_equal(model.predict(X), before)
     for name, value in model.net_.module_.state_dict().items():
@@ -321,8 +321,8 @@ def test_bad_options(model, alloys):
         site_attribution(model, X, method="contributions")
     with pytest.raises(ValueError, match="n_steps must be a whole number above 0, got 0"):
         site_attribution(model, X, n_steps=0)
-    with pytest.raises(ValueError, match="n_samples must be a whole number"):
-        site_attribution(model, X, n_samples=1.5)
+    with pytest.raises(ValueError, match="n_permutations must be a whole number"):
+        site_attribution(model, X, n_permutations=1.5)
     with pytest.raises(ValueError, match=r"X is empty \(0 structures\)"):
         site_attribution(model, [])
     with pytest.raises(ValueError, match="background is empty"):

@@ -314,7 +314,7 @@ def test_given_estimators_stay_unfitted():
 
 def test_difference_and_p_against_the_formula_written_out():
     X, y = linear_data(20)
-    table = compare_estimators(MODELS, X, y, cv=5, reference="linear", confidence=0.9)
+    table = compare_estimators(MODELS, X, y, cv=5, reference="linear", confidence_level=0.9)
     scores = table.scores.set_index(["estimator", "fold"])["MAE"]
     d = (scores["ridge"] - scores["linear"]).to_numpy()
     mean = sum(d) / 5

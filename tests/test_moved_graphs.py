@@ -172,7 +172,7 @@ def test_pairs_up_to_a_distance_are_there_in_any_case():
 
 def test_the_choice_of_a_strategy_cannot_be_repeated():
     graphs = StructureToGraph(neighbors=MinimumDistanceNN()).transform([rocksalt_nacl()])
-    with pytest.raises(ValueError, match=r"MinimumDistanceNN.*neighbors='fixed'"):
+    with pytest.raises(ValueError, match=r"MinimumDistanceNN.*neighbor_list='fixed'"):
         nearby_pairs(graphs, 0.1)
     assert nearby_pairs(graphs, None, at_least=3.0).n_edges.tolist() == [8 * 6]
 

@@ -290,7 +290,7 @@ def test_a_target_of_the_crystals_colours_the_points_of_each():
     model = Vectors([28, 29], [28, 46], [29, 46], *[[28, 29, 46]] * 6)
     X = [8, 0, 1, 2, 3, 4, 5, 6, 7]
     energy = pd.Series(np.linspace(-1, 1, 9), name="energy (eV/atom)", index=range(90, 99))
-    display = ElementMapDisplay.from_estimator(model, X, color=energy)
+    display = ElementMapDisplay.from_estimator(model, X, color_by=energy)
     nickel, copper, palladium = display.ax_.collections
     # Crystal 8 comes first and has -1; crystal 2, without nickel, comes fourth.
     np.testing.assert_allclose(nickel.get_array(), np.delete(energy, 3))
@@ -305,7 +305,7 @@ def test_a_target_of_the_crystals_colours_the_points_of_each():
 def test_groups_of_crystals_have_a_legend():
     phase = pd.Series(["fcc", "bcc", "fcc"], name="phase")
     model = Vectors([28, 29], [28, 29], [28, 29])
-    panel = ElementMapDisplay.from_estimator(model, [0, 1, 2], color=phase).ax_
+    panel = ElementMapDisplay.from_estimator(model, [0, 1, 2], color_by=phase).ax_
     legend = panel.get_legend()
     assert legend.get_title().get_text() == "phase"
     assert [text.get_text() for text in legend.get_texts()] == ["bcc", "fcc"]
@@ -318,12 +318,12 @@ def test_some_elements_only():
     vectors, numbers = three_elements()
     color = np.arange(len(numbers)) % 2
     display = ElementMapDisplay.from_vectors(
-        vectors, numbers, elements=["Pd"], fraction=np.full(len(numbers), 0.5), color=color
+        vectors, numbers, elements=["Pd"], fraction=np.full(len(numbers), 0.5), color_by=color
     )
     palladium = numbers == 46
     expected = PCA(2).fit_transform(vectors[palladium])
     np.testing.assert_allclose(display.ax_.collections[0].get_offsets(), expected, atol=1e-9)
-    np.testing.assert_array_equal(display.color, color[palladium])
+    np.testing.assert_array_equal(display.color_by, color[palladium])
     assert list(display.labels_) == ["Pd"]
 
 
@@ -379,8 +379,8 @@ def test_map_refuses_other_estimators():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"color": [1, 2]}, "color has 2 entries for 3 crystals"),
-        ({"color": [1, 2, np.nan]}, "color has 1 missing entries"),
+        ({"color_by": [1, 2]}, "color_by has 2 entries for 3 crystals"),
+        ({"color_by": [1, 2, np.nan]}, "color_by has 1 missing entries"),
         ({"elements": ["Fe", "Ni"]}, "no crystal has Fe; there are Ni, Cu"),
         ({"elements": "Ni"}, r"a list of symbols: \['Ni'\]"),
         ({"method": "umap"}, "'pca' or 'tsne', got 'umap'"),

@@ -19,6 +19,7 @@ DOCS = ROOT.parent / "docs"
 MODULES = [
     "lazy_imports",
     "docstrings",
+    "deprecation",
     "files",
     "random_state",
     "exceptions",

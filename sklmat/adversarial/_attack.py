@@ -10,9 +10,11 @@ from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
 
 
+@renamed_parameters(neighbors="neighbor_list")
 class StructureAttack(BaseEstimator):
     """Small displacements of the atoms that make a network's prediction wrong.
 
@@ -40,7 +42,7 @@ class StructureAttack(BaseEstimator):
     strain : float, default=0.0
         Largest Frobenius norm of the strain of the lattice. Zero leaves the lattice alone; with
         ``budget=0`` only the lattice is strained.
-    neighbors : {"rebuilt", "fixed"}, default="rebuilt"
+    neighbor_list : {"rebuilt", "fixed"}, default="rebuilt"
         Whether the neighbours are chosen anew at every step, as the estimator will choose them in
         the perturbed structure. "fixed" lets only the distances change; it is smooth, but what it
         finds need not hold when the structure is predicted. Graphs of a pymatgen strategy can only
@@ -78,7 +80,7 @@ class StructureAttack(BaseEstimator):
     Perfect crystals have shells of equal distances, which are kept whole (see `StructureToGraph`);
     the smallest displacement cuts them at `max_neighbors`, and the network sees another graph.
     For ideal crystals let the cutoff alone decide, for example in graphs made by
-    ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbors="fixed"``; the user
+    ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbor_list="fixed"``; the user
     guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"`` even atoms that are not
     displaced may get others of the neighbours at equal distances.
 
@@ -114,7 +116,7 @@ class StructureAttack(BaseEstimator):
         "method": [StrOptions(set(METHODS))],
         "budget": [Interval(Real, 0, None, closed="left")],
         "strain": [Interval(Real, 0, 0.5, closed="left")],
-        "neighbors": [StrOptions({"rebuilt", "fixed"})],
+        "neighbor_list": [StrOptions({"rebuilt", "fixed"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "min_distance": [None, Interval(Real, 0, None, closed="left")],
@@ -129,7 +131,7 @@ class StructureAttack(BaseEstimator):
         method="pgd",
         budget=0.05,
         strain=0.0,
-        neighbors="rebuilt",
+        neighbor_list="rebuilt",
         n_steps=10,
         n_draws=1,
         min_distance=None,
@@ -140,7 +142,7 @@ class StructureAttack(BaseEstimator):
         self.method = method
         self.budget = budget
         self.strain = strain
-        self.neighbors = neighbors
+        self.neighbor_list = neighbor_list
         self.n_steps = n_steps
         self.n_draws = n_draws
         self.min_distance = min_distance
@@ -206,7 +208,7 @@ class StructureAttack(BaseEstimator):
         # Padding stands 1 Å beyond the cutoff; it has no position that could be perturbed.
         graphs = graphs.select_edges(graphs.edge_distance <= graphs.cutoff + 0.5)
         bounds = PerturbationBounds.around(
-            graphs, self.budget, self.strain, self.min_distance, self.neighbors
+            graphs, self.budget, self.strain, self.min_distance, self.neighbor_list
         )
         return PerturbedBatches(self, bounds)
 

@@ -100,7 +100,11 @@ class AttackRun:
         """The state in which an attack on some rows begins."""
         attack = self.attack
         bounds = PerturbationBounds.around(
-            self.graphs[rows], attack.budget, attack.strain, attack.min_distance, attack.neighbors
+            self.graphs[rows],
+            attack.budget,
+            attack.strain,
+            attack.min_distance,
+            attack.neighbor_list,
         )
         return AttackState.unperturbed(bounds, reference.select(rows))
 

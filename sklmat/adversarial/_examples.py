@@ -11,22 +11,24 @@ from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import AttackState, evaluate, scale
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import IndependentDirections, RandomDirections
+from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
 
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
 _N_BISECTIONS = 6
 
 
+@renamed_parameters(scale="budget", neighbors="neighbor_list")
 def find_adversarial_examples(
     estimator,
     X,
     y,
     *,
     method="pgd",
-    scale=0.05,
+    budget=0.05,
     strain=0.0,
     threshold=None,
-    neighbors="rebuilt",
+    neighbor_list="rebuilt",
     n_steps=10,
     n_draws=1,
     min_distance=None,
@@ -44,7 +46,7 @@ def find_adversarial_examples(
     y : array-like of shape (C,) or (C, n_targets)
     method : {"pgd", "fgsm", "random"}, default="pgd"
         See `StructureAttack`. "random", at one level of noise, is the step of the paper [1]_.
-    scale : float, default=0.05
+    budget : float, default=0.05
         Largest displacement of an atom (Å).
     strain : float, default=0.0
         Largest Frobenius norm of the strain of the lattice.
@@ -52,7 +54,7 @@ def find_adversarial_examples(
         For regressors, in the unit of `y`: a prediction further off than this is wrong. ``None``
         takes twice the median absolute error on these rows as they are, target by target; it is
         kept in ``table.attrs["threshold"]``, a list.
-    neighbors, n_steps, n_draws, min_distance, random_state, verbose
+    neighbor_list, n_steps, n_draws, min_distance, random_state, verbose
         See `StructureAttack`.
 
     Returns
@@ -63,7 +65,7 @@ def find_adversarial_examples(
         - ``index``: row of `X`.
         - ``target``, ``prediction``, ``perturbed prediction``.
         - ``smallest budget (Å)``: largest displacement of an atom in the weakest perturbation found
-          that makes the prediction wrong, by bisection to 1/64 of `scale`; with `strain` also
+          that makes the prediction wrong, by bisection to 1/64 of `budget`; with `strain` also
           ``smallest strain``, which shrinks along with it.
         - ``displacement (Å)``: that perturbation, ndarray of shape (n_atoms, 3), before the strain.
         - ``structure``: the crystal perturbed by it, a pymatgen ``Structure``.
@@ -96,7 +98,7 @@ def find_adversarial_examples(
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
     >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
-    >>> table = find_adversarial_examples(model.fit(cells, y), cells, y, scale=0.2)
+    >>> table = find_adversarial_examples(model.fit(cells, y), cells, y, budget=0.2)
     >>> bool((table["prediction"] != table["perturbed prediction"]).all())
     True
     >>> bool((table["smallest budget (Å)"] <= 0.2).all())
@@ -105,9 +107,9 @@ def find_adversarial_examples(
     attack = StructureAttack(
         estimator,
         method=method,
-        budget=scale,
+        budget=budget,
         strain=strain,
-        neighbors=neighbors,
+        neighbor_list=neighbor_list,
         n_steps=n_steps,
         n_draws=n_draws,
         min_distance=min_distance,

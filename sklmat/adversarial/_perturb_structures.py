@@ -1,28 +1,44 @@
 """`perturb_structures`: random noise on crystals, and `apply_perturbation` of any kind."""
 
+import warnings
+
 import numpy as np
 
 from sklmat.adversarial._perturbation_bounds import PerturbationBounds, largest_distance_change
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.deprecation import REMOVED_IN
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.random_state import make_generator
 from sklmat.structures import check_structures
 
+#: Å.
+_DEFAULT_SIZE = 0.05
+
 
 def perturb_structures(
-    X, scale=0.05, *, distribution="gaussian", strain=0.0, min_distance=None, random_state=None
+    X,
+    scale=None,
+    *,
+    distribution="gaussian",
+    budget=None,
+    strain=0.0,
+    min_distance=None,
+    random_state=None,
 ):
     """Displace atoms at random.
 
     Parameters
     ----------
     X : sequence of C structures, or CrystalGraphs
-    scale : float, default=0.05
-        Å. Of "gaussian" the standard deviation of each Cartesian component, of "uniform" the radius
-        of the ball in which an atom is displaced.
+    scale : float, default=None
+        Standard deviation of each Cartesian component of a "gaussian" displacement (Å); ``None``
+        stands for 0.05.
     distribution : {"gaussian", "uniform"}, default="gaussian"
         "gaussian" looks like thermal motion and has no largest displacement; "uniform" draws from
         a ball and keeps to a budget, as attacks do.
+    budget : float, default=None
+        Largest displacement of an atom when they are "uniform", the radius of the ball (Å);
+        ``None`` stands for 0.05.
     strain : float, default=0.0
         Frobenius norm of a random symmetric strain of each lattice, after the displacements.
     min_distance : float, default=None
@@ -58,9 +74,8 @@ def perturb_structures(
     >>> bool(np.allclose(moved.sum(axis=0), 0))
     True
     """
-    if distribution not in ("gaussian", "uniform"):
-        raise ValueError(f"distribution must be 'gaussian' or 'uniform', got {distribution!r}")
-    for name, value, highest in (("scale", scale, np.inf), ("strain", strain, 0.5)):
+    size_name, size = _size(distribution, scale, budget)
+    for name, value, highest in ((size_name, size, np.inf), ("strain", strain, 0.5)):
         if not 0 <= value < highest:
             raise ValueError(f"{name} must be at least 0 and below {highest}, got {value!r}")
     structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
@@ -69,21 +84,45 @@ def perturb_structures(
     if len(graphs) == 0:
         return X[:0] if structures is None else []
     directions = IndependentDirections(make_generator(random_state))
-    perturbation = _draw(graphs, scale, distribution, strain, min_distance, directions)
+    perturbation = _draw(graphs, size, distribution, strain, min_distance, directions)
     return apply_perturbation(structures, graphs, *perturbation)
 
 
-def _draw(graphs, scale, distribution, strain, min_distance, directions):
+def _size(distribution, scale, budget):
+    """The parameter that the distribution has, its name and its value."""
+    if distribution == "gaussian":
+        if budget is not None:
+            raise ValueError(
+                "budget is a largest displacement, which distribution='gaussian' does not have: "
+                "give scale, or distribution='uniform'"
+            )
+        return "scale", _DEFAULT_SIZE if scale is None else scale
+    if distribution != "uniform":
+        raise ValueError(f"distribution must be 'gaussian' or 'uniform', got {distribution!r}")
+    if scale is None:
+        return "budget", _DEFAULT_SIZE if budget is None else budget
+    if budget is not None:
+        raise ValueError("distribution='uniform' has a budget and no scale: leave scale out")
+    warnings.warn(
+        "the largest displacement of distribution='uniform' is now called 'budget'; 'scale' will "
+        f"be only for distribution='gaussian' in sklmat {REMOVED_IN}",
+        FutureWarning,
+        stacklevel=3,
+    )
+    return "budget", scale
+
+
+def _draw(graphs, size, distribution, strain, min_distance, directions):
     """Displacements of shape (N, 3), and strains of shape (C, 3, 3)."""
     n_atoms, random = len(graphs.atomic_numbers), directions.generator
     vectors, matrices = directions(graphs)
     if distribution == "gaussian":
-        displacement = random.normal(scale=scale, size=(n_atoms, 3))
+        displacement = random.normal(scale=size, size=(n_atoms, 3))
     else:
-        displacement = vectors * (scale * random.random((n_atoms, 1)) ** (1 / 3))
+        displacement = vectors * (size * random.random((n_atoms, 1)) ** (1 / 3))
     # Gaussian noise has no largest displacement, so its budget must not bind.
     longest = np.linalg.norm(displacement, axis=1).max(initial=0.0)
-    budget = scale if distribution == "uniform" else 2 * longest
+    budget = size if distribution == "uniform" else 2 * longest
     bounds = PerturbationBounds.around(
         graphs, max(longest, budget), strain, min_distance, neighbors="fixed"
     )

@@ -8,12 +8,14 @@ from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import evaluate
 from sklmat.adversarial._random_directions import IndependentDirections
+from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
 
 #: Two-sided 95 % of the normal distribution.
 _Z = 1.959963984540054
 
 
+@renamed_parameters(neighbors="neighbor_list")
 def robustness_curve(
     estimator,
     X,
@@ -21,7 +23,7 @@ def robustness_curve(
     *,
     methods=("random", "fgsm", "pgd"),
     budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
-    neighbors="rebuilt",
+    neighbor_list="rebuilt",
     n_steps=10,
     n_draws=5,
     min_distance=None,
@@ -39,7 +41,7 @@ def robustness_curve(
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
     budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
         Largest displacements of an atom (Å).
-    neighbors, n_steps
+    neighbor_list, n_steps
         See `StructureAttack`.
     n_draws : int, default=5
         Draws of "random", whose scores are averaged.
@@ -92,7 +94,7 @@ def robustness_curve(
     attack = StructureAttack(
         estimator,
         budget=float(budgets[-1]),
-        neighbors=neighbors,
+        neighbor_list=neighbor_list,
         n_steps=n_steps,
         n_draws=n_draws,
         min_distance=min_distance,

@@ -15,12 +15,13 @@ from sklearn.base import (
     is_regressor,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklmat.augmentation._dataframes import is_pandas, is_polars, with_values
 from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
@@ -68,9 +69,9 @@ class AugmentedMixin(MetaEstimatorMixin):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             The real rows.
-        y : Series, DataFrame or array of shape (n,) or (n, T)
+        y : Series, DataFrame (of pandas or polars) or array of shape (n,) or (n, T)
             Their targets.
 
         Returns
@@ -114,7 +115,7 @@ class AugmentedMixin(MetaEstimatorMixin):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             Rows; nothing is generated here.
         **params : dict
             Handed on, such as ``return_std=True`` for a Gaussian process.
@@ -132,7 +133,7 @@ class AugmentedMixin(MetaEstimatorMixin):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             Rows; nothing is generated here.
         y : array of shape (n,) or (n, T)
             Their targets.
@@ -226,8 +227,11 @@ class AugmentedMixin(MetaEstimatorMixin):
         return {name: np.where(origin > 0, float(self.sample_weight), 1.0)}
 
     def _fit_in_two_steps(self, estimator, X, y, origin):
-        generated, real = origin > 0, origin == 0
-        return fit_in_two_steps(estimator, (X[generated], y[generated]), (X[real], y[real]))
+        generated, real = (
+            [_safe_indexing(table, np.flatnonzero(rows)) for table in (X, y)]
+            for rows in (origin > 0, origin == 0)
+        )
+        return fit_in_two_steps(estimator, generated, real)
 
     def _with_tags_of_estimator(self, tags):
         """Take the tags of input and target from the estimator."""
@@ -314,7 +318,10 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
             raise ValueError("Complex data not supported: y holds complex numbers")
         if dtype_kind != "f":
             # Samplers take integers for classes.
-            y = y.astype(float) if hasattr(y, "iloc") else np.asarray(y, dtype=float)
+            if is_polars(y):
+                y = y.cast(float)
+            else:
+                y = y.astype(float) if is_pandas(y) else np.asarray(y, dtype=float)
         return augmenter.fit_resample(X, y)
 
     def __sklearn_tags__(self):
@@ -388,7 +395,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             Rows; nothing is generated here.
 
         Returns
@@ -405,7 +412,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             Rows; nothing is generated here.
 
         Returns
@@ -425,11 +432,11 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         if np.asarray(y).dtype.kind != "f":
             return augmenter.fit_resample(X, y)
         classes, positions = np.unique(np.asarray(y), return_inverse=True)
-        X_all, positions = augmenter.fit_resample(X, positions)
-        return X_all, classes[positions]
+        X_all, positions = augmenter.fit_resample(X, with_values(y, positions))
+        return X_all, with_values(positions, classes[np.asarray(positions)])
 
     def _fit_in_two_steps(self, estimator, X, y, origin):
-        missing = set(np.unique(y)) - set(np.unique(y[origin > 0]))
+        missing = set(np.unique(y)) - set(np.unique(np.asarray(y)[origin > 0]))
         if missing and (origin > 0).any():
             raise ValueError(
                 f"no generated row is of class {sorted(missing)}: strategy='pretrain_finetune' "

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from sklmat.augmentation._dataframes import append_rows, append_target, encode_target
+from sklmat.augmentation._dataframes import append_rows, append_target, encode_target, is_polars
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import make_generator
@@ -86,9 +86,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             The real rows, finite numbers.
-        y : Series, DataFrame or array of shape (n,) or (n, T), default=None
+        y : Series, DataFrame (of pandas or polars) or array, shape (n,) or (n, T), default=None
             Their targets. Floats are a numeric target; strings, booleans and integers are classes.
 
         Returns
@@ -103,21 +103,22 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             The real rows, finite numbers.
-        y : Series, DataFrame or array of shape (n,) or (n, T)
+        y : Series, DataFrame (of pandas or polars) or array of shape (n,) or (n, T)
             Their targets. Floats are a numeric target; strings, booleans and integers are classes.
 
         Returns
         -------
         X_resampled : DataFrame or ndarray of shape (n + n_generated, F)
-            The real rows first, unchanged and in their order. A DataFrame keeps its columns and its
+            The real rows first, unchanged and in their order, in a table of the kind that `X` is:
+            of pandas, of polars, or an array. A DataFrame keeps its columns and, of pandas, its
             index, which goes on after its largest label where the labels are integers, and by row
             number, or after the largest number among them, otherwise; a MultiIndex becomes an Index
             of tuples. Integer columns remain so only where all generated values are integers
             too.
         y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
-            Their targets, with the name, dtype and dimensions of `y`.
+            Their targets, with the kind, name, dtype and dimensions of `y`.
 
         Raises
         ------
@@ -154,6 +155,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
     def _fit(self, X, y):
         """Check everything, learn, and return the rows and the encoded target."""
         self._validate_params()
+        self._fitted_on_polars = is_polars(X)
         X = self._check_rows(X, reset=True)
         self.classes_ = None
         if y is not None:

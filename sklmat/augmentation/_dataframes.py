@@ -1,4 +1,4 @@
-"""DataFrames in, DataFrames out: append rows and targets, keeping names, index and types."""
+"""Tables come out as the kind that went in: rows and targets are appended, types kept."""
 
 import math
 import warnings
@@ -56,7 +56,7 @@ def encode_target(y):
 
 def _as_array(y):
     """Return `y` as an array of floats, integers, booleans or strings."""
-    if _is_pandas(y) and any(getattr(dtype, "kind", "O") == "f" for dtype in _dtypes(y)):
+    if is_pandas(y) and any(getattr(dtype, "kind", "O") == "f" for dtype in _dtypes(y)):
         # Nullable floats and columns of several types would become objects.
         return y.to_numpy(dtype=float, na_value=np.nan)
     values = np.asarray(y)
@@ -97,7 +97,7 @@ def append_rows(X, X_new):
 
     Parameters
     ----------
-    X : DataFrame or array-like of shape (n, F)
+    X : DataFrame of pandas or polars, or array-like of shape (n, F)
     X_new : ndarray of shape (m, F), float64
 
     Returns
@@ -106,7 +106,9 @@ def append_rows(X, X_new):
         A new object. An integer or boolean column stays one where all its new values can be
         written so, and becomes float64 otherwise.
     """
-    if not _is_pandas(X):
+    if is_polars(X):
+        return type(X)([_extend_polars(X[:, k], X_new[:, k]) for k in range(X.width)])
+    if not is_pandas(X):
         X = np.asarray(X)
         dtype = _common_dtype(X.dtype, X_new)
         return np.concatenate([X.astype(dtype), X_new.astype(dtype)])
@@ -125,7 +127,7 @@ def append_target(y, y_new, classes, *, X, X_resampled):
 
     Parameters
     ----------
-    y : Series, DataFrame or array-like of shape (n,) or (n, T)
+    y : Series or DataFrame of pandas or polars, or array-like of shape (n,) or (n, T)
     y_new : ndarray of shape (m,) or (m, T)
         As `encode_target` codes them.
     classes : ndarray or None
@@ -136,9 +138,13 @@ def append_target(y, y_new, classes, *, X, X_resampled):
     -------
     target : Series, DataFrame or ndarray of shape (n + m,) or (n + m, T)
     """
-    if _is_pandas(y) and y.ndim == 2:
+    if hasattr(y, "columns"):
         target = append_rows(y, y_new)
-    elif _is_pandas(y):
+    elif is_polars(y):
+        import polars as pl
+
+        return pl.concat([y, pl.Series(y_new if classes is None else classes[y_new]).cast(y.dtype)])
+    elif is_pandas(y):
         import pandas as pd
 
         new = pd.Series(y_new if classes is None else classes[y_new], dtype=y.dtype)
@@ -148,22 +154,57 @@ def append_target(y, y_new, classes, *, X, X_resampled):
         real = np.asarray(y)
         new = y_new if classes is None else classes[y_new]
         return np.concatenate([real, new.astype(real.dtype)])
-    if _is_pandas(X) and X.index.equals(y.index):
+    if is_pandas(X) and is_pandas(y) and X.index.equals(y.index):
         target.index = X_resampled.index
     return target
 
 
-def as_table(rows, names, index=None):
+def as_table(rows, names, index=None, *, polars=False):
     """Return the rows as the user's tables are: a DataFrame where the columns have names."""
     if names is None:
         return rows
+    if polars:
+        import polars as pl
+
+        return pl.DataFrame(rows, schema=list(names))
     import pandas as pd
 
     return pd.DataFrame(rows, columns=names, index=index)
 
 
-def _is_pandas(table):
+def with_values(y, values):
+    """Other values, shape (n,), in the container of a target of shape (n,)."""
+    if is_polars(y):
+        import polars as pl
+
+        return pl.Series(y.name, values)
+    if is_pandas(y):
+        import pandas as pd
+
+        return pd.Series(values, index=y.index, name=y.name)
+    return values
+
+
+def is_pandas(table):
+    """Whether it is a DataFrame or Series of pandas."""
     return hasattr(table, "iloc")
+
+
+def is_polars(table):
+    """Whether it is a DataFrame or Series of polars, which need not be installed."""
+    return type(table).__module__.startswith("polars.")
+
+
+def _extend_polars(column, values):
+    """Put new values below a Series of polars, which becomes float64 where it cannot hold them."""
+    import polars as pl
+
+    dtype = column.to_numpy().dtype
+    if _common_dtype(dtype, values) != dtype:
+        column = column.cast(pl.Float64)
+    elif dtype.kind == "b":
+        values = values.astype(bool)
+    return pl.concat([column, pl.Series(values).cast(column.dtype)])
 
 
 def _dtypes(table):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
-from sklmat.augmentation._dataframes import as_table
+from sklmat.augmentation._dataframes import as_table, is_pandas, is_polars
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
@@ -264,7 +264,8 @@ class InfoGANAugmenter(BaseAugmenter):
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows, a DataFrame where `fit` was given one. With an integer `random_state`
+            Complete rows, a DataFrame where `fit` was given one: of polars where `codes` is one, or
+            is none and `fit` was given that. With an integer `random_state`
             the same call gives the same rows.
 
         Raises
@@ -283,15 +284,17 @@ class InfoGANAugmenter(BaseAugmenter):
             rows = self._draw_codes(int(codes), rng)
         else:
             rows = check_codes(codes, self._gan.codec, self._names())
-            index = getattr(codes, "index", None)
-        return as_table(self._gan.generate(rows, rng if noise else None), self._names(), index)
+            index = codes.index if is_pandas(codes) else None
+        generated = self._gan.generate(rows, rng if noise else None)
+        polars = is_polars(codes) or (self._fitted_on_polars and not is_pandas(codes))
+        return as_table(generated, self._names(), index, polars=polars)
 
     def quality_report(self, X):
         """Compare real rows with rows generated for their codes.
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n, F)
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
             Real rows; best such that `fit` has not seen.
 
         Returns

@@ -8,6 +8,7 @@ Nothing is corrected.
 import numpy as np
 
 from sklmat.compositions import parse_composition
+from sklmat.deprecation import renamed_parameters
 
 #: emu/g of one Bohr magneton per atomic mass unit: μB (9.2740100657e-21 emu) over the mass unit
 #: (1.66053906892e-24 g), CODATA 2022.
@@ -157,12 +158,13 @@ def check_magnetizations(X, magnetization, moment_per_atom, *, rtol=0.02, floor=
     return _report("relative residual", residual, (np.abs(residual) > rtol) & (magnitude > floor))
 
 
-def check_volumes(structures, volume_per_atom, *, rtol=3e-3):
+@renamed_parameters(structures="X")
+def check_volumes(X, volume_per_atom, *, rtol=3e-3):
     """Compare volume labels with the volumes of the cells.
 
     Parameters
     ----------
-    structures : sequence of C crystals
+    X : sequence of C crystals
         Whatever `check_structures` takes.
     volume_per_atom : array-like of shape (C,)
         Å³/atom.
@@ -184,18 +186,19 @@ def check_volumes(structures, volume_per_atom, *, rtol=3e-3):
     """
     from sklmat.structures import check_structures
 
-    cells = check_structures(structures)
+    cells = check_structures(X)
     label = _column("volume_per_atom", volume_per_atom, len(cells))
     residual = np.array([cell.volume / len(cell) for cell in cells]) / label - 1
     return _report("relative residual", residual, np.abs(residual) > rtol)
 
 
-def check_compositions(structures, expected, *, tol=1e-3):
+@renamed_parameters(structures="X")
+def check_compositions(X, expected, *, tol=1e-3):
     """Compare the cells' compositions with those of a table.
 
     Parameters
     ----------
-    structures : sequence of C Structure, Composition or formulas
+    X : sequence of C Structure, Composition or formulas
     expected : sequence of C Structure, Composition or formulas
         Composition of each row according to the table.
     tol : float, default=1e-3
@@ -212,7 +215,7 @@ def check_compositions(structures, expected, *, tol=1e-3):
     >>> check_compositions(["Fe8Ni8", "Mn24Fe12"], ["NiFe", "FeCrMn"])["flagged"].tolist()
     [False, True]
     """
-    found, given = _fractions(structures), _fractions(expected)
+    found, given = _fractions(X), _fractions(expected)
     if len(found) != len(given):
         raise ValueError(f"{len(found)} structures, but {len(given)} expected compositions")
     difference = np.array(

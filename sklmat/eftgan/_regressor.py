@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter, label_rows
 from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
+from sklmat.deprecation import renamed_attribute, renamed_parameters
 from sklmat.eftgan._extrapolation import ExtrapolationDetector
 from sklmat.eftgan._input_checks import (
     check_phase,
@@ -29,6 +30,7 @@ from sklmat.random_state import draw_seed
 _CHUNK = 4096
 
 
+@renamed_parameters(ecnet="estimator")
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """Learn from structures, predict compositions that have none.
 
@@ -43,7 +45,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    ecnet : ECNetRegressor, FrozenEstimator, path or None, default=None
+    estimator : ECNetRegressor, FrozenEstimator, path or None, default=None
         The network; see `ECNetFeaturizer`. ``None`` stands for ``ECNetRegressor()``.
     augmenter : InfoGANAugmenter or None, default=None
         It is cloned. Its `n_samples` generated rows, labelled by its `labeler`, join the training
@@ -64,13 +66,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         Seed of network, augmenter and, where it has one, regressor. ``None`` leaves those that are
         given their own.
     n_jobs : int, default=None
-        Processes for building graphs with ``ecnet=None``.
+        Processes for building graphs with ``estimator=None``.
     verbose : bool, default=False
         Show progress bars.
 
     Attributes
     ----------
-    ecnet_ : ECNetRegressor
+    estimator_ : ECNetRegressor
         The trained network.
     featurizer_ : ECNetFeaturizer
         Makes the table of the training rows.
@@ -148,7 +150,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "ecnet": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
         "augmenter": [None, HasMethods(["fit_resample", "sample"])],
         "regressor": [None, HasMethods(["fit", "predict"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -160,7 +162,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        ecnet=None,
+        estimator=None,
         augmenter=None,
         regressor=None,
         *,
@@ -170,7 +172,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         n_jobs=None,
         verbose=False,
     ):
-        self.ecnet = ecnet
+        self.estimator = estimator
         self.augmenter = augmenter
         self.regressor = regressor
         self.n_components = n_components
@@ -178,6 +180,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    ecnet_ = renamed_attribute("ecnet_", "estimator_")
 
     def fit(self, X, y, phase=None):
         """Train all stages.
@@ -210,14 +214,14 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         phase = None if phase is None else check_phase(phase, len(values))
         ecnet_seed, augmenter_seed, regressor_seed = self._draw_seeds()
         featurizer = ECNetFeaturizer(
-            self.ecnet,
+            self.estimator,
             n_components=self.n_components,
             random_state=ecnet_seed,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         ).set_output(transform="pandas")
         table = featurizer.fit_transform(X, values).reset_index(drop=True)
-        self.featurizer_, self.ecnet_ = featurizer, featurizer.estimator_
+        self.featurizer_, self.estimator_ = featurizer, featurizer.estimator_
         self.elements_ = list(featurizer.elements_)
         self.target_names_, self._n_dim = names, values.ndim
         self.n_outputs_ = 1 if values.ndim == 1 else values.shape[1]
@@ -429,7 +433,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return np.array(names)[columns.argmax(axis=1)]
 
     def _predict_structures(self, X, return_std):
-        return self.ecnet_.predict(X, return_std=True) if return_std else self.ecnet_.predict(X)
+        network = self.estimator_
+        return network.predict(X, return_std=True) if return_std else network.predict(X)
 
     def _predict_fractions(self, x, phase, return_std):
         phase = self._phases_of(phase, len(x))

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.estimators import CGCNNRegressor, fitted_source, is_fitted_source, unfitted_clone
+from sklmat.features import TableFeaturizer, output_table
 
 
-class GraphEmbedding(TransformerMixin, BaseEstimator):
+class GraphEmbedding(TableFeaturizer):
     """Vectors of crystals, learned by a graph network.
 
     Parameters
@@ -25,13 +24,18 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
     ----------
     estimator_ : graph estimator
         The fitted network.
+    feature_names_ : list of str
+        Names of the columns: ``CGCNN_0`` and so on, after the network.
     n_features_out_ : int
-        Width of the table.
+        Their number.
 
     Notes
     -----
     A supervised transformer: the rows it was trained on get vectors that know their targets, and
     so flatter the step that follows. Judge the whole pipeline on rows held out from both.
+
+    `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
+    ``set_output(transform="default")`` asks for a plain array.
 
     Examples
     --------
@@ -40,8 +44,7 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
     >>> from sklmat import CGCNNRegressor, GraphEmbedding
     >>> cells = [Structure(Lattice.cubic(a), ["Fe"], [[0, 0, 0]]) for a in np.linspace(2, 3, 8)]
     >>> network = CGCNNRegressor(hidden_dim=4, max_epochs=2, random_state=0)
-    >>> embedding = GraphEmbedding(network).set_output(transform="pandas")
-    >>> embedding.fit_transform(cells, np.linspace(0, 1, 8)).columns.tolist()
+    >>> GraphEmbedding(network).fit_transform(cells, np.linspace(0, 1, 8)).columns.tolist()
     ['CGCNN_0', 'CGCNN_1', 'CGCNN_2', 'CGCNN_3']
     """
 
@@ -72,10 +75,12 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
             self.estimator_ = unfitted_clone(estimator, y, "GraphEmbedding").fit(X, y)
         configs = [net.module_.config for net in self.estimator_.nets_]
         self.n_features_out_ = sum(c["hidden_dim"] * c.get("n_members", 1) for c in configs)
+        prefix = type(self.estimator_).__name__.removesuffix("Regressor").removesuffix("Classifier")
+        self.feature_names_ = [f"{prefix}_{k}" for k in range(self.n_features_out_)]
         return self
 
     def transform(self, X):
-        """Look the crystals up.
+        """Compute the vectors of crystals.
 
         Parameters
         ----------
@@ -83,30 +88,13 @@ class GraphEmbedding(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (C, F)
+        table : pandas.DataFrame or ndarray of shape (C, F)
             F is ``n_features_out_``.
         """
         check_is_fitted(self)
-        return self.estimator_.embed(X)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the columns, ``CGCNN_0`` and so on.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored: crystals have no columns.
-
-        Returns
-        -------
-        ndarray of str
-        """
-        check_is_fitted(self)
-        prefix = type(self.estimator_).__name__.removesuffix("Regressor").removesuffix("Classifier")
-        return np.array([f"{prefix}_{k}" for k in range(self.n_features_out_)], dtype=object)
+        return output_table(self, self.estimator_.embed(X), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.target_tags.required = not is_fitted_source(self.estimator)
         return tags

@@ -1,14 +1,18 @@
 """`ElementalVectors`: methods of ECNet estimators; `contribution_table` of the elements."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.compositions import fraction_column
+from sklmat.deprecation import REMOVED_IN
 from sklmat.elements import element_symbols
 from sklmat.estimators._graph_input import check_trained_elements
 from sklmat.estimators._graph_model import GraphModel
+from sklmat.features import output_table
 
 
 class ElementalVectors(TransformerMixin):
@@ -42,7 +46,10 @@ class ElementalVectors(TransformerMixin):
         )
 
     def transform(self, X):
-        """Composition and elemental vectors as a table.
+        """Composition and elemental vectors as a table; use `ECNetFeaturizer` instead.
+
+        .. deprecated:: 0.1
+           Goes in 0.3, with `fit_transform`, `get_feature_names_out` and `set_output`.
 
         Parameters
         ----------
@@ -50,7 +57,7 @@ class ElementalVectors(TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (C, E * (1 + n_ensemble * hidden_dim))
+        pandas.DataFrame or ndarray of shape (C, E * (1 + n_ensemble * hidden_dim))
             Fractions of the E elements of the training rows, then a block for each of them, zero
             where a crystal lacks the element. See `get_feature_names_out`.
 
@@ -59,11 +66,23 @@ class ElementalVectors(TransformerMixin):
         ValueError
             When a crystal has an element that no training row had.
 
+        Warns
+        -----
+        FutureWarning
+            Always.
+
         Notes
         -----
         The rows the network was trained on get vectors that know their targets; they flatter what
-        is fitted on them next. `sklmat.embeddings.ECNetFeaturizer` makes a compact table of them.
+        is fitted on them next.
         """
+        check_is_fitted(self, "nets_")
+        warnings.warn(
+            f"transform of {type(self).__name__} goes in sklmat {REMOVED_IN}: use ECNetFeaturizer, "
+            "or elemental_vectors for the vectors alone",
+            FutureWarning,
+            stacklevel=3,
+        )
         vectors, crystal, numbers, fraction = self.elemental_vectors(X)
         check_trained_elements(crystal, numbers, self.elements_)
         column = np.searchsorted(self.elements_, numbers)
@@ -72,10 +91,14 @@ class ElementalVectors(TransformerMixin):
         blocks = np.zeros((n_crystals, n_elements, vectors.shape[1]))
         fractions[crystal, column] = fraction
         blocks[crystal, column] = vectors
-        return np.hstack([fractions, blocks.reshape(n_crystals, -1)])
+        values = np.hstack([fractions, blocks.reshape(n_crystals, -1)])
+        return output_table(self, values, X)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
+
+        .. deprecated:: 0.1
+           Goes in 0.3, with `transform`.
 
         Parameters
         ----------

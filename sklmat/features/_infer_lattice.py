@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.features._invalid_rows import load_structures
 from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, find_neighbors
 from sklmat.structures import crystal_arrays
@@ -26,12 +27,13 @@ _MAX_DEVIATION = 0.075
 _FCC_HCP_BOUNDARY = -23 / 24
 
 
-def infer_lattice(structures):
+@renamed_parameters(structures="X")
+def infer_lattice(X):
     """Name the lattice on which all atoms of each crystal sit, whatever their species.
 
     Parameters
     ----------
-    structures : sequence of C crystals
+    X : sequence of C crystals
         In any form that `check_structures` takes.
 
     Returns
@@ -72,7 +74,7 @@ def infer_lattice(structures):
     >>> infer_lattice([nial, nickel]).tolist()
     ['bcc', 'fcc']
     """
-    return lattice_labels(load_structures(structures, "raise"))
+    return lattice_labels(load_structures(X, "raise"))
 
 
 def lattice_labels(structures):

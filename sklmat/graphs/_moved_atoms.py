@@ -43,7 +43,7 @@ def nearby_pairs(
     if graphs.neighbors is not None and distance_change is not None:
         raise ValueError(
             f"these graphs were made by {graphs.neighbors}, whose choice cannot be repeated at "
-            "every step; use neighbors='fixed'"
+            "every step; use neighbor_list='fixed'"
         )
     radii = np.full(len(graphs.atomic_numbers), at_least)
     if distance_change is not None:

@@ -132,13 +132,13 @@ def occlusion(model, graph):
     return predictions[0] - predictions[1:]
 
 
-def shapley_values(model, graph, n_samples, rng):
+def shapley_values(model, graph, n_permutations, rng):
     """Shapley values from permutations, ndarray of shape (N,)."""
     n_atoms = len(graph.atomic_numbers)
-    drawn = [rng.permutation(n_atoms) for _ in range(-(-n_samples // 2))]
+    drawn = [rng.permutation(n_atoms) for _ in range(-(-n_permutations // 2))]
     orders = [order for permutation in drawn for order in (permutation, permutation[::-1])]
     # Place of each atom in each order; step k keeps the atoms in places below k.
-    places = np.argsort(orders[:n_samples], axis=1)
+    places = np.argsort(orders[:n_permutations], axis=1)
     keep = places[:, None, :] < np.arange(n_atoms + 1)[:, None]
     predictions = model.coalitions(graph, keep.reshape(-1, n_atoms))
     differences = np.diff(predictions.reshape(len(places), n_atoms + 1), axis=1)

@@ -2,19 +2,21 @@
 
 import warnings
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.inspection._last_step import last_step
 
 
-def shap_table(model, X, background=None):
+@renamed_parameters(model="estimator")
+def shap_table(estimator, X, background=None):
     """SHAP values of a tree model of tables, also where a Pipeline makes the table.
 
     Parameters
     ----------
-    model : fitted tree model, or Pipeline that ends with one
+    estimator : fitted tree model, or Pipeline that ends with one
         XGBoost, or any other that ``shap.TreeExplainer`` reads. The steps before it may start from
         structures.
     X : sequence of C structures, or table
-        What the model, or the Pipeline, predicts from.
+        What the tree model, or the Pipeline, predicts from.
     background : like `X`, default=None
         Rows that stand for a feature being unknown: SHAP values are then averages over replacing it
         by theirs, regardless of correlations between features ("interventional"); some hundred rows
@@ -67,11 +69,11 @@ def shap_table(model, X, background=None):
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         import shap
 
-    trees, table = last_step(model, X)
+    trees, table = last_step(estimator, X)
     if not shap.explainers.TreeExplainer.supports_model_with_masker(trees, None):
         raise TypeError(
             f"{type(trees).__name__} is no tree model that shap reads; for graph estimators use "
             "site_attribution, for other models of tables shap.Explainer(model.predict, table)"
         )
-    rows = None if background is None else last_step(model, background)[1]
+    rows = None if background is None else last_step(estimator, background)[1]
     return shap.TreeExplainer(trees, rows)(table)

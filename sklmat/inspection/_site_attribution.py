@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.elements import element_symbols
 from sklmat.estimators import GraphModel, element_contributions, is_graph_estimator
 from sklmat.graphs import rank_within_group
@@ -21,6 +22,7 @@ from sklmat.training import suitable_threads
 _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributions")
 
 
+@renamed_parameters(n_samples="n_permutations")
 def site_attribution(
     estimator,
     X,
@@ -29,7 +31,7 @@ def site_attribution(
     background=None,
     target=None,
     n_steps=16,
-    n_samples=16,
+    n_permutations=16,
     random_state=None,
 ):
     """What each site adds to the prediction of its crystal.
@@ -61,7 +63,7 @@ def site_attribution(
     n_steps : int, default=16
         Points of the Gauss-Legendre quadrature of "integrated_gradients". On trained networks 8
         already were enough to sum to the prediction within 2e-4 of its unit.
-    n_samples : int, default=16
+    n_permutations : int, default=16
         Permutations of "shapley", every second one being the reverse of that before.
     random_state : int, RandomState or None, default=None
         Draws the permutations.
@@ -131,7 +133,7 @@ def site_attribution(
     >>> bool(abs(total - model.predict(cells[:1])[0]) < 1e-4)
     True
     """
-    _check_options(method, n_steps, n_samples)
+    _check_options(method, n_steps, n_permutations)
     model, X, background = _graph_model(estimator, X, background)
     by_elements = model.additive_elements
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
@@ -152,7 +154,8 @@ def site_attribution(
         elif method == "shapley":
             rng = check_random_state(random_state)
             values = [
-                shapley_values(atoms, graphs[[row]], n_samples, rng) for row in range(len(graphs))
+                shapley_values(atoms, graphs[[row]], n_permutations, rng)
+                for row in range(len(graphs))
             ]
         else:
             values = [integrated_gradients(atoms, part, n_steps) for part in atoms.parts(graphs)]
@@ -160,6 +163,7 @@ def site_attribution(
     return _table(graphs, np.concatenate(values), np.concatenate(baseline))
 
 
+@renamed_parameters(n_samples="n_permutations")
 def element_attribution(
     estimator,
     X,
@@ -168,14 +172,14 @@ def element_attribution(
     background=None,
     target=None,
     n_steps=16,
-    n_samples=16,
+    n_permutations=16,
     random_state=None,
 ):
     """What each element adds to the predictions: site attributions, summed over its sites.
 
     Parameters
     ----------
-    estimator, X, method, background, target, n_steps, n_samples, random_state
+    estimator, X, method, background, target, n_steps, n_permutations, random_state
         As in `site_attribution`.
 
     Returns
@@ -216,7 +220,7 @@ def element_attribution(
         background=background,
         target=target,
         n_steps=n_steps,
-        n_samples=n_samples,
+        n_permutations=n_permutations,
         random_state=random_state,
     )
     table = sites.pivot_table(
@@ -229,10 +233,10 @@ def element_attribution(
     return table
 
 
-def _check_options(method, n_steps, n_samples):
+def _check_options(method, n_steps, n_permutations):
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
-    for name, value in (("n_steps", n_steps), ("n_samples", n_samples)):
+    for name, value in (("n_steps", n_steps), ("n_permutations", n_permutations)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.exceptions import InvalidStructureError
 from sklmat.model_selection._comparison_table import (
     PREDICTION_KEYS,
@@ -32,6 +33,7 @@ _METRIC_NAMES = {
 }
 
 
+@renamed_parameters(confidence="confidence_level")
 def compare_estimators(
     estimators,
     X,
@@ -41,7 +43,7 @@ def compare_estimators(
     scoring=None,
     groups=None,
     reference=None,
-    confidence=0.95,
+    confidence_level=0.95,
     error_score="raise",
     n_jobs=None,
     verbose=False,
@@ -73,7 +75,7 @@ def compare_estimators(
         Passed to the splitter.
     reference : str or None, default=None
         Name of the estimator that all others are tested against.
-    confidence : float, default=0.95
+    confidence_level : float, default=0.95
         Level of the confidence interval of the differences.
     error_score : "raise" or float, default="raise"
         What to do when a fit fails: stop with an error that names the estimator and the fold, or
@@ -153,7 +155,9 @@ def compare_estimators(
         for name, estimator in estimators.items()
     ]
     results = _run(tasks, n_jobs, verbose)
-    return make_comparison(results, splits, y, list(estimators), list(signs), reference, confidence)
+    return make_comparison(
+        results, splits, y, list(estimators), list(signs), reference, confidence_level
+    )
 
 
 def _check_estimators(estimators, reference):

@@ -163,7 +163,7 @@ def _test_against(scores, metric, reference, confidence):
             folds[name] - folds[reference],
             sizes["n_train"],
             sizes["n_test"],
-            confidence=confidence,
+            confidence_level=confidence,
         )
         for name in folds
         if name != reference

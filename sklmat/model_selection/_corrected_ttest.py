@@ -3,8 +3,11 @@
 import numpy as np
 from scipy import stats
 
+from sklmat.deprecation import renamed_parameters
 
-def corrected_resampled_ttest(differences, n_train, n_test, *, confidence=0.95):
+
+@renamed_parameters(confidence="confidence_level")
+def corrected_resampled_ttest(differences, n_train, n_test, *, confidence_level=0.95):
     """Test whether the mean difference of two estimators over resampled splits is zero.
 
     Parameters
@@ -13,7 +16,7 @@ def corrected_resampled_ttest(differences, n_train, n_test, *, confidence=0.95):
         Score of one estimator minus that of the other, split by split.
     n_train, n_test : int or array-like of shape (n_splits,)
         Numbers of rows to train and to test on in each split; their mean ratio is used.
-    confidence : float, default=0.95
+    confidence_level : float, default=0.95
         Level of the confidence interval.
 
     Returns
@@ -48,7 +51,7 @@ def corrected_resampled_ttest(differences, n_train, n_test, *, confidence=0.95):
         return mean, np.nan, np.nan, np.nan
     ratio = np.mean(np.asarray(n_test) / np.asarray(n_train))
     standard_error = np.sqrt((1 / n_splits + ratio) * differences.var(ddof=1))
-    half_width = standard_error * stats.t.ppf((1 + confidence) / 2, n_splits - 1)
+    half_width = standard_error * stats.t.ppf((1 + confidence_level) / 2, n_splits - 1)
     if standard_error == 0:
         p_value = 1.0 if mean == 0 else 0.0
     else:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE
 
 #: Colour and marker of real and of generated rows, in all panels.
@@ -12,6 +13,7 @@ _STYLES = {
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@renamed_parameters(max_columns="max_features")
 class AugmentationReportDisplay:
     """Real and generated rows: a map of all features, and each feature on its own.
 
@@ -26,7 +28,7 @@ class AugmentationReportDisplay:
     ----------
     report : QualityReport
         From `InfoGANAugmenter.quality_report`.
-    max_columns : int, default=40
+    max_features : int, default=40
         Draw this many features at most, those that differ most.
 
     Attributes
@@ -66,12 +68,13 @@ class AugmentationReportDisplay:
     7
     """
 
-    def __init__(self, *, report, max_columns=40):
+    def __init__(self, *, report, max_features=40):
         self.report = report
-        self.max_columns = max_columns
+        self.max_features = max_features
 
     @classmethod
-    def from_estimator(cls, augmenter, X, *, max_columns=40, ax=None, **scatter_kwargs):
+    @renamed_parameters(max_columns="max_features")
+    def from_estimator(cls, augmenter, X, *, max_features=40, ax=None, **scatter_kwargs):
         """Generate rows for the codes of real ones, and draw both.
 
         Parameters
@@ -79,7 +82,7 @@ class AugmentationReportDisplay:
         augmenter : fitted InfoGANAugmenter
         X : DataFrame or array of shape (n, F)
             Real rows; best such that the augmenter was not fitted on.
-        max_columns : int, default=40
+        max_features : int, default=40
             Draw this many features at most, those that differ most.
         ax : sequence of 3 matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
@@ -91,17 +94,18 @@ class AugmentationReportDisplay:
         display : AugmentationReportDisplay
         """
         report = augmenter.quality_report(X)
-        return cls.from_report(report, max_columns=max_columns, ax=ax, **scatter_kwargs)
+        return cls.from_report(report, max_features=max_features, ax=ax, **scatter_kwargs)
 
     @classmethod
-    def from_report(cls, report, *, max_columns=40, ax=None, **scatter_kwargs):
+    @renamed_parameters(max_columns="max_features")
+    def from_report(cls, report, *, max_features=40, ax=None, **scatter_kwargs):
         """Draw a report.
 
         Parameters
         ----------
         report : QualityReport
             From `InfoGANAugmenter.quality_report`.
-        max_columns : int, default=40
+        max_features : int, default=40
             Draw this many features at most, those that differ most.
         ax : sequence of 3 matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
@@ -115,14 +119,14 @@ class AugmentationReportDisplay:
         Raises
         ------
         ValueError
-            When the report has fewer than two rows, `max_columns` is not positive, or there are
+            When the report has fewer than two rows, `max_features` is not positive, or there are
             not three axes.
         """
         if len(report.real) < 2:
             raise ValueError("a report of one row cannot be drawn; compare at least two")
-        if max_columns < 1:
-            raise ValueError(f"max_columns must be positive, got {max_columns}")
-        return cls(report=report, max_columns=max_columns).plot(ax=ax, **scatter_kwargs)
+        if max_features < 1:
+            raise ValueError(f"max_features must be positive, got {max_features}")
+        return cls(report=report, max_features=max_features).plot(ax=ax, **scatter_kwargs)
 
     def plot(self, ax=None, **scatter_kwargs):
         """Draw, or draw again elsewhere.
@@ -140,7 +144,7 @@ class AugmentationReportDisplay:
             Itself.
         """
         distances = self.report.column_distances
-        worst = sorted(distances, key=distances.get, reverse=True)[: self.max_columns]
+        worst = sorted(distances, key=distances.get, reverse=True)[: self.max_features]
         self.columns_ = [name for name in distances if name in set(worst)]
         self.axes_ = _panels(ax, len(self.columns_))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure

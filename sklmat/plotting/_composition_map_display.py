@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sklmat.compositions import element_of_column, fraction_column, fraction_columns
+from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._ternary_axes import (
     TRIANGLE,
     connected_regions,
@@ -109,9 +110,10 @@ class CompositionMapDisplay:
         self.overview = overview
 
     @classmethod
+    @renamed_parameters(model="estimator")
     def from_estimator(
         cls,
-        model,
+        estimator,
         elements,
         column=None,
         *,
@@ -128,7 +130,7 @@ class CompositionMapDisplay:
 
         Parameters
         ----------
-        model : fitted regressor
+        estimator : fitted regressor
             As `screen` takes it.
         elements : sequence of str
             Three to five elements that vary, in the order of the corners: left, right, top of a
@@ -166,12 +168,12 @@ class CompositionMapDisplay:
         # Triangles have compositions in common, which are predicted once.
         points = pd.concat(points, ignore_index=True).fillna(0.0)
         points = points[~points.round(9).duplicated()]
-        table = screen(model, points, **settings)
+        table = screen(estimator, points, **settings)
         names = _prediction_names(table)
         energy = energy or (names[0] if len(names) == 1 else None)
         overview = None
         if len(elements) == 5 and overview_step is not None:
-            overview = screen(model, composition_grid(elements, overview_step), **settings)
+            overview = screen(estimator, composition_grid(elements, overview_step), **settings)
         return cls._of_tables(table, column, elements, held, energy, overview, ax, contour_kwargs)
 
     @classmethod

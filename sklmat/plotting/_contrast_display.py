@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS
@@ -15,13 +16,14 @@ _COLUMNS = ("effect size", "low", "high", "p corrected")
 
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
+@renamed_parameters(alpha="significance_level")
 class ContrastDisplay:
     """Effect size of each descriptor, adversarial against normal examples, with its interval.
 
     The largest effect is on top. Right of zero the descriptor is larger in the adversarial
-    examples. Dots are filled where the corrected p is below `alpha`. A triangle at the edge is an
-    infinite effect, of a descriptor that has one value in each table and another one in the other.
-    The title counts the descriptors that are not drawn.
+    examples. Dots are filled where the corrected p is below `significance_level`. A triangle at the
+    edge is an infinite effect, of a descriptor that has one value in each table and another one in
+    the other. The title counts the descriptors that are not drawn.
 
     Make it with `from_contrast` or `from_data`; the constructor only stores.
 
@@ -29,7 +31,7 @@ class ContrastDisplay:
     ----------
     table : DataFrame
         From `contrast`.
-    alpha : float, default=0.05
+    significance_level : float, default=0.05
         Below this corrected p a descriptor is marked as significant.
     max_features : int, default=20
         Draw this many descriptors at most, those of the largest effects.
@@ -57,12 +59,13 @@ class ContrastDisplay:
     ['tilt (°)', 'volume (Å³)']
     """
 
-    def __init__(self, *, table, alpha=0.05, max_features=20):
+    def __init__(self, *, table, significance_level=0.05, max_features=20):
         self.table = table
-        self.alpha = alpha
+        self.significance_level = significance_level
         self.max_features = max_features
 
     @classmethod
+    @renamed_parameters(alpha="significance_level")
     def from_data(
         cls,
         adversarial,
@@ -70,7 +73,7 @@ class ContrastDisplay:
         features=None,
         *,
         confidence_level=0.95,
-        alpha=0.05,
+        significance_level=0.05,
         max_features=20,
         ax=None,
         **scatter_kwargs,
@@ -81,7 +84,7 @@ class ContrastDisplay:
         ----------
         adversarial, normal, features, confidence_level
             As in `contrast`.
-        alpha : float, default=0.05
+        significance_level : float, default=0.05
             Below this corrected p a descriptor is marked as significant.
         max_features : int, default=20
             Draw this many descriptors at most.
@@ -98,18 +101,25 @@ class ContrastDisplay:
 
         table = contrast(adversarial, normal, features, confidence_level=confidence_level)
         return cls.from_contrast(
-            table, alpha=alpha, max_features=max_features, ax=ax, **scatter_kwargs
+            table,
+            significance_level=significance_level,
+            max_features=max_features,
+            ax=ax,
+            **scatter_kwargs,
         )
 
     @classmethod
-    def from_contrast(cls, table, *, alpha=0.05, max_features=20, ax=None, **scatter_kwargs):
+    @renamed_parameters(alpha="significance_level")
+    def from_contrast(
+        cls, table, *, significance_level=0.05, max_features=20, ax=None, **scatter_kwargs
+    ):
         """Draw a table of effects.
 
         Parameters
         ----------
         table : DataFrame
             From `contrast`.
-        alpha : float, default=0.05
+        significance_level : float, default=0.05
             Below this corrected p a descriptor is marked as significant.
         max_features : int, default=20
             Draw this many descriptors at most.
@@ -124,19 +134,21 @@ class ContrastDisplay:
         Raises
         ------
         ValueError
-            When the table lacks a column, no descriptor has an effect, or `alpha` or
+            When the table lacks a column, no descriptor has an effect, or `significance_level` or
             `max_features` is out of range.
         """
         missing = [name for name in _COLUMNS if name not in table]
         if missing:
             raise ValueError(f"the table has no column {missing[0]!r}; pass what contrast returned")
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+        if not 0 < significance_level < 1:
+            raise ValueError(
+                f"significance_level must lie between 0 and 1, got {significance_level}"
+            )
         if max_features < 1:
             raise ValueError(f"max_features must be positive, got {max_features}")
         if table["effect size"].isna().all():
             raise ValueError("no descriptor of the table has an effect size; there is no picture")
-        display = cls(table=table, alpha=alpha, max_features=max_features)
+        display = cls(table=table, significance_level=significance_level, max_features=max_features)
         return display.plot(ax=ax, **scatter_kwargs)
 
     def plot(self, ax=None, **scatter_kwargs):
@@ -168,7 +180,7 @@ class ContrastDisplay:
     def _draw(self, drawn, scatter_kwargs):
         """Draw the intervals and the markers of the effects."""
         effect, low, high = drawn[["effect size", "low", "high"]].to_numpy(float).T
-        is_significant = (drawn["p corrected"] < self.alpha).to_numpy()
+        is_significant = (drawn["p corrected"] < self.significance_level).to_numpy()
         colors = np.where(is_significant, COLORS[1], "0.45")
         finite = np.isfinite(effect)
         y = np.arange(len(drawn))
@@ -212,8 +224,9 @@ class ContrastDisplay:
         ax.set_xlabel("effect size (Hedges' g, adversarial − normal)")
         marker = {"linestyle": "", "marker": "o", "markersize": 5.5}
         empty = {"markerfacecolor": "white", **marker}
+        significant = f"corrected p < {self.significance_level:g}"
         handles = [
-            Line2D([], [], color=COLORS[1], label=f"corrected p < {self.alpha:g}", **marker),
+            Line2D([], [], color=COLORS[1], label=significant, **marker),
             Line2D([], [], color="0.45", label="not significant", **empty),
         ]
         ax.legend(

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
@@ -15,13 +16,14 @@ _LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
 
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
+@renamed_parameters(color="color_by")
 class ElementMapDisplay:
     """A map of the elemental vectors of crystals: one point for each element in each crystal.
 
     A network such as `ECNetRegressor` gives every element of a crystal a vector, which depends on
     the element and on its surroundings. The map shows the first two principal components of these
-    vectors, or a t-SNE. The points of an element have the same marker and, unless `color` is given,
-    the same colour; its symbol is at their median.
+    vectors, or a t-SNE. The points of an element have the same marker and, unless `color_by` is
+    given, the same colour; its symbol is at their median.
 
     Make it with `from_estimator` or `from_vectors`; the constructor only stores.
 
@@ -33,7 +35,7 @@ class ElementMapDisplay:
         Element of each point.
     fraction : ndarray of shape (P,) or None, default=None
         Fraction of the crystal's atoms, shown as the area of the marker; None makes all alike.
-    color : array-like of shape (P,) or None, default=None
+    color_by : array-like of shape (P,) or None, default=None
         Colours of the points, in place of one per element. Strings, or up to seven different
         values, are drawn as groups with a legend; other numbers on a colour scale. A Series names
         them.
@@ -72,18 +74,19 @@ class ElementMapDisplay:
         points,
         atomic_numbers,
         fraction=None,
-        color=None,
+        color_by=None,
         method=None,
         explained_variance_ratio=None,
     ):
         self.points = points
         self.atomic_numbers = atomic_numbers
         self.fraction = fraction
-        self.color = color
+        self.color_by = color_by
         self.method = method
         self.explained_variance_ratio = explained_variance_ratio
 
     @classmethod
+    @renamed_parameters(color="color_by")
     def from_estimator(
         cls,
         estimator,
@@ -91,7 +94,7 @@ class ElementMapDisplay:
         *,
         method="pca",
         elements=None,
-        color=None,
+        color_by=None,
         random_state=None,
         ax=None,
         **scatter_kwargs,
@@ -111,7 +114,7 @@ class ElementMapDisplay:
             Symbols of the elements to draw and to project. A single element shows how its vector
             varies with the surroundings, whereas several mostly show that elements differ. None
             draws all.
-        color : array-like of shape (C,) or None, default=None
+        color_by : array-like of shape (C,) or None, default=None
             Colours by a property of the crystals, such as the target or the phase. Strings, or up
             to seven different values, are drawn as groups with a legend; other numbers on a colour
             scale. A Series names them. None gives every element a colour.
@@ -130,7 +133,7 @@ class ElementMapDisplay:
         TypeError
             When the estimator has no elemental vectors.
         ValueError
-            When `color` has not one entry per crystal, or there are fewer than three points.
+            When `color_by` has not one entry per crystal, or there are fewer than three points.
         """
         if not hasattr(estimator, "elemental_vectors"):
             raise TypeError(
@@ -138,25 +141,26 @@ class ElementMapDisplay:
                 "estimator, and of a pipeline its last step with X as that step receives it"
             )
         vectors, crystal, atomic_numbers, fraction = estimator.elemental_vectors(X)
-        if color is not None:
-            if len(color) != len(X):
-                raise ValueError(f"color has {len(color)} entries for {len(X)} crystals")
-            color = _series(color)
-            is_grouping(color, "color")  # here, so that its errors count crystals
-            color = color.iloc[crystal]
+        if color_by is not None:
+            if len(color_by) != len(X):
+                raise ValueError(f"color_by has {len(color_by)} entries for {len(X)} crystals")
+            color_by = _series(color_by)
+            is_grouping(color_by, "color_by")  # here, so that its errors count crystals
+            color_by = color_by.iloc[crystal]
         return cls.from_vectors(
             vectors,
             atomic_numbers,
             fraction=fraction,
             method=method,
             elements=elements,
-            color=color,
+            color_by=color_by,
             random_state=random_state,
             ax=ax,
             **scatter_kwargs,
         )
 
     @classmethod
+    @renamed_parameters(color="color_by")
     def from_vectors(
         cls,
         vectors,
@@ -165,7 +169,7 @@ class ElementMapDisplay:
         fraction=None,
         method="pca",
         elements=None,
-        color=None,
+        color_by=None,
         random_state=None,
         ax=None,
         **scatter_kwargs,
@@ -182,7 +186,7 @@ class ElementMapDisplay:
             Fraction of the crystal's atoms, shown as the area of the marker.
         method, elements
             As for `from_estimator`.
-        color : array-like of shape (P,) or None, default=None
+        color_by : array-like of shape (P,) or None, default=None
             As for `from_estimator`, but one entry per row.
         random_state
             As for `from_estimator`.
@@ -202,20 +206,20 @@ class ElementMapDisplay:
         """
         vectors = np.asarray(vectors, dtype=float)
         atomic_numbers = np.asarray(atomic_numbers)
-        color = None if color is None else _series(color)
-        _check(vectors, atomic_numbers, fraction, color)
+        color_by = None if color_by is None else _series(color_by)
+        _check(vectors, atomic_numbers, fraction, color_by)
         fraction = None if fraction is None else np.asarray(fraction, dtype=float)
         if elements is not None:
             rows = _rows_of(elements, atomic_numbers)
             vectors, atomic_numbers = vectors[rows], atomic_numbers[rows]
             fraction = None if fraction is None else fraction[rows]
-            color = None if color is None else color[rows]
+            color_by = None if color_by is None else color_by[rows]
         points, explained = _project(vectors, method, random_state)
         display = cls(
             points=points,
             atomic_numbers=atomic_numbers,
             fraction=fraction,
-            color=color,
+            color_by=color_by,
             method=method,
             explained_variance_ratio=explained,
         )
@@ -240,11 +244,11 @@ class ElementMapDisplay:
 
             _, ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        if self.color is None:
+        if self.color_by is None:
             _, element = np.unique(self.atomic_numbers, return_inverse=True)
             self._scatter(np.array(COLORS)[element % len(COLORS)], scatter_kwargs)
-        elif is_grouping(pd.Series(self.color), "color"):
-            group, names = pd.factorize(pd.Series(self.color), sort=True)
+        elif is_grouping(pd.Series(self.color_by), "color_by"):
+            group, names = pd.factorize(pd.Series(self.color_by), sort=True)
             self._scatter(np.array(COLORS)[group], scatter_kwargs)
             self._write_legend(names)
         else:
@@ -278,11 +282,11 @@ class ElementMapDisplay:
         """Draw the points on a colour scale, and its bar."""
         from matplotlib.colors import Normalize
 
-        values = np.asarray(self.color, dtype=float)
+        values = np.asarray(self.color_by, dtype=float)
         norm = Normalize(values.min(), values.max())
         points = self._scatter(values, {"norm": norm, "cmap": "viridis"} | scatter_kwargs)
         bar = self.figure_.colorbar(points, cax=self.ax_.inset_axes([1.03, 0, 0.04, 1]))
-        bar.set_label(getattr(self.color, "name", None) or "")
+        bar.set_label(getattr(self.color_by, "name", None) or "")
         bar.solids.set_alpha(1)
 
     def _write_symbols(self):
@@ -346,7 +350,7 @@ class ElementMapDisplay:
     def _write_legend(self, names):
         """Write the legend of the groups."""
         handles = [_legend_marker(color, str(name)) for name, color in zip(names, COLORS)]
-        title = getattr(self.color, "name", None)
+        title = getattr(self.color_by, "name", None)
         self.ax_.legend(handles=handles, title=title, loc="best", fontsize=8, frameon=False)
 
 
@@ -368,11 +372,11 @@ def _series(color):
     return pd.Series(color).reset_index(drop=True)
 
 
-def _check(vectors, atomic_numbers, fraction, color):
+def _check(vectors, atomic_numbers, fraction, color_by):
     """Raise a ValueError when the arguments do not fit each other."""
     if vectors.ndim != 2 or vectors.shape[1] < 2:
         raise ValueError(f"vectors must be a table of two or more columns, not {vectors.shape}")
-    given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color": color}
+    given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color_by": color_by}
     for name, values in given.items():
         if values is not None and len(values) != len(vectors):
             raise ValueError(f"{name} has {len(values)} entries for {len(vectors)} vectors")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sklmat.compositions import checked_fractions, fraction_columns
+from sklmat.deprecation import renamed_parameters
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
@@ -20,8 +21,9 @@ MAX_PARTS = 2_000
 N_PROBES = 8
 
 
+@renamed_parameters(model="estimator")
 def screen(
-    model,
+    estimator,
     grid,
     phases=None,
     *,
@@ -41,14 +43,14 @@ def screen(
 
     Parameters
     ----------
-    model : fitted regressor
+    estimator : fitted regressor
         An `EFTGANRegressor`, or any regressor whose ``predict`` takes a table of fractions and a
         ``phase``; or a regressor or pipeline of scikit-learn that was fitted on a DataFrame with
         the columns ``x_Fe``, ... and, for phases, ``lattice_bcc``, ... (and at most ``mixing
         entropy (kB per atom)`` besides: what ``CompositionFeaturizer(properties=[])`` makes).
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
-        ... . Elements of the model that have no column are absent.
+        ... . Elements that `estimator` knows and that have no column are absent.
     phases : str, sequence of str or None, default=None
         Phases to predict at each composition; None takes all that the model knows.
     targets : str, sequence of str or None, default=None
@@ -131,7 +133,7 @@ def screen(
     """
     tables = _as_tables(grid)
     first = tables[0]
-    model = CompositionModel(model, fraction_columns(first.columns), phases, return_std)
+    model = CompositionModel(estimator, fraction_columns(first.columns), phases, return_std)
     with warnings.catch_warnings():
         # The model issues these warnings again for the tables that the compositions are in.
         warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.constants import physical_constants
 
 from sklmat.compositions import checked_fractions, mixing_entropy
+from sklmat.deprecation import renamed_parameters
 from sklmat.screening._prediction_columns import energy_column, phase_column
 
 #: Boltzmann constant (eV/K).
@@ -222,13 +223,14 @@ def energy_above_hull(table, temperature=0.0, *, energy=None):
     return energies - hull[composition]
 
 
-def lattice_parameter(volume, lattice):
+@renamed_parameters(volume="volume_per_atom")
+def lattice_parameter(volume_per_atom, lattice):
     """Compute the lattice parameter a from the volume of an atom.
 
     Parameters
     ----------
-    volume : array-like or float
-        Volume per atom (Å³).
+    volume_per_atom : array-like or float
+        Å³.
     lattice : str or array-like of str
         "bcc", "fcc", "hcp", "sc" or "diamond", one for all or one each.
 
@@ -256,7 +258,7 @@ def lattice_parameter(volume, lattice):
     >>> round(lattice_parameter(11.81, "fcc"), 2)  # Cu
     3.61
     """
-    volume = np.asarray(volume, dtype=float)
+    volume = np.asarray(volume_per_atom, dtype=float)
     if not (np.isfinite(volume) & (volume > 0)).all():
         raise ValueError("volumes must be positive numbers (Å³/atom)")
     names, code = np.unique(np.asarray(lattice, dtype=str), return_inverse=True)
