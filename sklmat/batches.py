@@ -1,7 +1,10 @@
 """Batches of graphs as torch tensors: the data set, its loader and transforms of batches."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -13,6 +16,9 @@ from sklmat.graphs import (
     pointer_from_counts,
     rank_within_group,
 )
+
+if TYPE_CHECKING:
+    pass
 
 
 class Batch:
@@ -29,7 +35,7 @@ class Batch:
         -------
         batch : of this class
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(cast(Any, self))}
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and not (
                 isinstance(target, torch.dtype) and not value.is_floating_point()
@@ -128,7 +134,7 @@ def make_batch(
     if rows is not None:
         graphs = graphs[rows]
     if isinstance(graphs, ElementGraphs):
-        batch = _element_batch(graphs)
+        batch: CrystalBatch | ElementBatch = _element_batch(graphs)
     else:
         target, source = graphs.flat_target, graphs.flat_source
         crystal, n_atoms = graphs.crystal_of_atom, graphs.n_atoms
@@ -254,17 +260,17 @@ class GraphDataset(Dataset):
         graphs: CrystalGraphs | ElementGraphs,
         y: torch.Tensor | None = None,
         weight: torch.Tensor | None = None,
-    ):
+    ) -> None:
         self.graphs = graphs
         self.y = torch.zeros(len(graphs)) if y is None else y
         self.weight = torch.ones(len(graphs)) if weight is None else weight
         self.generator: torch.Generator | None = None
         self.transform: BatchTransform | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.y)
 
-    def select(self, rows: np.ndarray) -> "GraphDataset":
+    def select(self, rows: np.ndarray) -> GraphDataset:
         """Some of the rows, neither shuffled nor transformed.
 
         Parameters
@@ -273,7 +279,9 @@ class GraphDataset(Dataset):
         """
         return GraphDataset(self.graphs[rows], self.y[rows], self.weight[rows])
 
-    def __getitem__(self, index):
+    def __getitem__(
+        self, index: int
+    ) -> tuple[CrystalBatch | ElementBatch, tuple[torch.Tensor, torch.Tensor]]:
         return self.__getitems__([index])
 
     def __getitems__(self, indices):
@@ -299,15 +307,17 @@ class EvenBatches:
         None leaves the rows in their order.
     """
 
-    def __init__(self, n_samples: int, batch_size: int, generator: torch.Generator | None = None):
+    def __init__(
+        self, n_samples: int, batch_size: int, generator: torch.Generator | None = None
+    ) -> None:
         self.n_samples = n_samples
         self.n_batches = -(-n_samples // batch_size)
         self.generator = generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_batches
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         order = (
             torch.arange(self.n_samples)
             if self.generator is None

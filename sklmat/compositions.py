@@ -1,11 +1,21 @@
 """Compositions: formulas, tables of atomic fractions, their columns ``x_Fe``, mixing entropy."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from sklmat.elements import N_ROWS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pymatgen.core import Composition
+    from pymatgen.core.structure import IStructure
+
+    from sklmat.typing import ArrayLike, Compositions, Table
 
 #: Published fractions are rounded; rows that are farther from a sum of one are something else.
 SUM_TOLERANCE = 1e-3
@@ -20,7 +30,7 @@ _FORMULA = re.compile(r"(?:[A-Z][a-z]?|[0-9.]+|[()\[\]])+")
 # -- columns of fractions
 
 
-def fraction_column(symbol):
+def fraction_column(symbol: str) -> str:
     """Name the column that holds the atomic fraction of an element.
 
     Examples
@@ -32,7 +42,7 @@ def fraction_column(symbol):
     return f"x_{symbol}"
 
 
-def element_of_column(name):
+def element_of_column(name: object) -> str | None:
     """Find the element whose fraction a column holds.
 
     Parameters
@@ -58,7 +68,7 @@ def element_of_column(name):
     return match[1] if match else None
 
 
-def fraction_columns(columns):
+def fraction_columns(columns: Iterable[str]) -> list[str]:
     """Find the columns that are named as fractions.
 
     Parameters
@@ -84,7 +94,7 @@ def fraction_columns(columns):
     return [name for name in names if name.startswith("x_")] or names
 
 
-def is_fraction_column(name):
+def is_fraction_column(name: object) -> bool:
     """Whether a column is named as a fraction; see `fraction_columns`."""
     return isinstance(name, str) and (name.startswith("x_") or element_of_column(name) is not None)
 
@@ -92,7 +102,7 @@ def is_fraction_column(name):
 # -- fractions as numbers
 
 
-def sum_to_one(fractions):
+def sum_to_one(fractions: np.ndarray) -> np.ndarray:
     """Whether each row is a composition: no fraction negative, and a sum of one.
 
     Parameters
@@ -109,7 +119,7 @@ def sum_to_one(fractions):
         return (fractions >= 0).all(axis=1) & (off <= SUM_TOLERANCE)
 
 
-def check_fractions(fractions, what=""):
+def check_fractions(fractions: np.ndarray, what: str = "") -> None:
     """Refuse rows that are no composition.
 
     Parameters
@@ -125,19 +135,19 @@ def check_fractions(fractions, what=""):
         such row.
     """
     refuse_rows(~np.isfinite(fractions).all(axis=1), "holds NaN or infinity", fractions, what)
-    refuse_rows((fractions < 0).any(axis=1), "has a negative fraction", fractions, what)
+    refuse_rows(np.any(fractions < 0, axis=1), "has a negative fraction", fractions, what)
     wrong = ~sum_to_one(fractions)
     refuse_rows(wrong, "has fractions that do not sum to one", fractions, what)
 
 
-def refuse_rows(wrong, reason, values, what=""):
+def refuse_rows(wrong: np.ndarray, reason: str, values: np.ndarray, what: str = "") -> None:
     """Raise a ValueError for the first row for which `wrong` is true, with its values."""
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"{what}row {row} {reason}: {values[row].tolist()}; correct or drop it")
 
 
-def checked_fractions(x):
+def checked_fractions(x: ArrayLike) -> np.ndarray:
     """Take the fractions out of a table or array, and check them.
 
     Parameters
@@ -160,19 +170,20 @@ def checked_fractions(x):
     >>> checked_fractions([1, 0])
     array([1., 0.])
     """
-    if hasattr(x, "columns"):
-        columns = fraction_columns(x.columns)
+    table: Any = x
+    if hasattr(table, "columns"):
+        columns = fraction_columns(table.columns)
         if not columns:
             raise ValueError("the table has no columns of fractions: call them x_Fe, x_Ni, ...")
-        x = x[columns]
-    x = np.asarray(x, dtype=float)
-    if x.ndim not in (1, 2) or not x.shape[-1]:
-        raise ValueError(f"fractions must be a row or a table, got shape {x.shape}")
-    check_fractions(np.atleast_2d(x))
-    return x
+        table = table[columns]
+    fractions = np.asarray(table, dtype=float)
+    if fractions.ndim not in (1, 2) or not fractions.shape[-1]:
+        raise ValueError(f"fractions must be a row or a table, got shape {fractions.shape}")
+    check_fractions(np.atleast_2d(fractions))
+    return fractions
 
 
-def mixing_entropy(fractions):
+def mixing_entropy(fractions: np.ndarray) -> np.ndarray:
     """Compute the configurational entropy of random solutions, -Σ x ln x.
 
     Parameters
@@ -199,19 +210,19 @@ def mixing_entropy(fractions):
 # -- formulas and compositions
 
 
-def is_element(symbol):
+def is_element(symbol: object) -> bool:
     """Whether `symbol` is the symbol of a chemical element."""
     from pymatgen.core import Element
 
     return isinstance(symbol, str) and Element.is_valid_symbol(symbol)
 
 
-def is_formula(text):
+def is_formula(text: object) -> bool:
     """Whether `text` is a string made of symbols, numbers and brackets only, as formulas are."""
     return isinstance(text, str) and _FORMULA.fullmatch(text) is not None
 
 
-def parse_composition(item):
+def parse_composition(item: str | Mapping[str, float] | Composition) -> Composition:
     """Read one composition.
 
     Parameters
@@ -245,7 +256,7 @@ def parse_composition(item):
     return Composition(item)
 
 
-def element_amounts(items):
+def element_amounts(items: Sequence[Composition | IStructure | None]) -> np.ndarray:
     """Add up the amount of each element.
 
     Parameters
@@ -271,14 +282,14 @@ def element_amounts(items):
             amounts[row] = np.nan
             continue
         if isinstance(item, Composition):
-            numbers, weights = [species.Z for species in item], list(item.values())
+            for species, amount in item.items():
+                amounts[row, species.Z] += amount
         else:
-            numbers, weights = np.unique(item.atomic_numbers, return_counts=True)
-        np.add.at(amounts[row], numbers, weights)
+            amounts[row] = np.bincount(item.atomic_numbers, minlength=N_ROWS)
     return amounts
 
 
-def element_fractions(item):
+def element_fractions(item: str | Mapping[str, float] | Composition) -> dict[str, float]:
     """Read one composition as atomic fractions by symbol.
 
     Parameters
@@ -313,14 +324,14 @@ def element_fractions(item):
 # -- tables in the order of some elements
 
 
-def is_fraction_table(X):
+def is_fraction_table(X: object) -> TypeGuard[pd.DataFrame | np.ndarray]:
     """Whether `X` is a table of numbers, rather than a sequence of structures or compositions."""
     if hasattr(X, "columns"):
         return True
     return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiu"
 
 
-def fraction_table(X, elements):
+def fraction_table(X: Compositions | Table, elements: list[str]) -> np.ndarray:
     """Read compositions in any form as fractions of given elements.
 
     Parameters
@@ -421,7 +432,7 @@ def _as_numbers(values):
         ) from error
 
 
-def refuse_empty(X):
+def refuse_empty(X: Sized) -> None:
     """Raise a ValueError where there is no row to predict."""
     if not len(X):
         raise ValueError("X is empty: there is nothing to predict")

@@ -12,6 +12,10 @@ REMOVED_IN = "0.3"
 T = TypeVar("T")
 
 
+#: A function or class.
+Decorated = TypeVar("Decorated")
+
+
 def renamed_parameters(**new_names: str) -> Callable[[T], T]:
     """Let a function or a class take parameters by their former names as well.
 

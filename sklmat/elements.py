@@ -1,15 +1,22 @@
 """`element_table`: physical properties of the elements; `element_vectors` for the networks."""
 
+from __future__ import annotations
+
 import json
 import re
 import warnings
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sklmat.deprecation import renamed_parameters
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike, ElementFeatures
 
 #: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
 N_ROWS = 119
@@ -84,7 +91,7 @@ _CGCNN_BINS = [
 ]
 
 
-def element_table(elements=None):
+def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
     """Physical properties of the elements, from the data that pymatgen carries.
 
     Parameters
@@ -211,7 +218,7 @@ def _valence_electrons(structure):
 
 
 @renamed_parameters(element_features="atom_init")
-def element_vectors(atom_init="physical"):
+def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray, list[str]]:
     """One vector of numbers per element, for networks to embed.
 
     Parameters
@@ -292,7 +299,7 @@ def element_vectors(atom_init="physical"):
     )
 
 
-def element_symbols(numbers):
+def element_symbols(numbers: Iterable[int] | np.ndarray) -> list[str]:
     """Chemical symbols of atomic numbers.
 
     Parameters
@@ -313,7 +320,7 @@ def element_symbols(numbers):
     return [symbols[int(number) - 1] for number in numbers]
 
 
-def lookup(vectors, numbers):
+def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
     """Take the vectors of the given atomic numbers, refusing elements that the table lacks.
 
     Parameters

@@ -1,5 +1,7 @@
 """Errors and warnings of sklmat: `InvalidStructureError` and others."""
 
+from __future__ import annotations
+
 
 class InvalidStructureError(ValueError):
     """A crystal that cannot be used, with its place in the input.
@@ -14,14 +16,14 @@ class InvalidStructureError(ValueError):
         What is wrong with it and what to do.
     """
 
-    def __init__(self, index, formula, reason):
+    def __init__(self, index: int, formula: str, reason: str) -> None:
         # All three go to args: an exception that crosses a process boundary is rebuilt from them.
         super().__init__(index, formula, reason)
         self.index = index
         self.formula = formula
         self.reason = reason
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"structure {self.index} ({self.formula}): {self.reason}"
 
 

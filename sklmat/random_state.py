@@ -1,9 +1,20 @@
 """`draw_seed`, `make_generator`: seeds and generators from the `random_state` of scikit-learn."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from sklmat.typing import RandomState
 
-def draw_seed(random_state, size=None):
+
+@overload
+def draw_seed(random_state: RandomState, size: None = None) -> int: ...
+@overload
+def draw_seed(random_state: RandomState, size: int) -> list[int]: ...
+def draw_seed(random_state: RandomState, size: int | None = None) -> int | list[int]:
     """Draw seeds.
 
     Parameters
@@ -32,7 +43,7 @@ def draw_seed(random_state, size=None):
     return int(seeds) if size is None else seeds.tolist()
 
 
-def make_generator(random_state):
+def make_generator(random_state: RandomState) -> np.random.Generator:
     """Make a numpy generator from the `random_state` of an estimator or function.
 
     Parameters

@@ -1,18 +1,38 @@
 """`check_structures` validates crystals; pymatgen ``Structure`` and `CrystalArrays` hold them."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeGuard, overload
 
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+    from pymatgen.core.structure import IStructure
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import Structures
+
 #: A smaller distance of two atoms (Å) is an error in the input: the shortest bond, H-H, has 0.74 Å.
 MIN_DISTANCE = 0.5
 
 
-def check_structures(X, *, on_invalid="raise"):
+@overload
+def check_structures(
+    X: CrystalGraphs, *, on_invalid: Literal["raise", "warn"] = "raise"
+) -> CrystalGraphs: ...
+@overload
+def check_structures(
+    X: Structures, *, on_invalid: Literal["raise", "warn"] = "raise"
+) -> np.ndarray: ...
+def check_structures(
+    X: Structures | CrystalGraphs, *, on_invalid: Literal["raise", "warn"] = "raise"
+) -> np.ndarray | CrystalGraphs:
     """Validate crystals and return them as an array of pymatgen structures.
 
     Parameters
@@ -60,7 +80,7 @@ def check_structures(X, *, on_invalid="raise"):
         raise ValueError(f"on_invalid must be 'raise' or 'warn', got {on_invalid!r}")
     if is_graphs(X):
         return X
-    problems = []
+    problems: list[InvalidStructureError] = []
     structures = _convert(X, on_invalid, problems)
     for index, structure in enumerate(structures):
         if structure is None:
@@ -73,12 +93,12 @@ def check_structures(X, *, on_invalid="raise"):
     return structures
 
 
-def is_graphs(X):
+def is_graphs(X: object) -> TypeGuard[CrystalGraphs]:
     """Whether `X` is a `CrystalGraphs`; by its name, because this module cannot import it."""
     return any(cls.__name__ == "CrystalGraphs" for cls in type(X).__mro__)
 
 
-def convert_structures(X):
+def convert_structures(X: Structures) -> np.ndarray:
     """Validate and convert like `check_structures`, but without the distances between atoms.
 
     It is for callers that build a neighbour list, in which short distances are found at no cost.
@@ -98,7 +118,7 @@ def _convert(X, on_invalid, problems):
     return structures
 
 
-def check_distances(index, structure):
+def check_distances(index: int, structure: IStructure) -> None:
     """Raise when two atoms of `structure`, or an atom and its own image, nearly coincide."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
@@ -118,7 +138,9 @@ def check_distances(index, structure):
         raise close_atoms_error(index, structure, first[pair], second[pair], distance[pair])
 
 
-def close_atoms_error(index, structure, i, j, distance):
+def close_atoms_error(
+    index: int, structure: IStructure, i: int, j: int, distance: float
+) -> InvalidStructureError:
     """Build the error for two atoms that nearly coincide."""
     i, j = sorted((int(i), int(j)))
     pair = f"sites {i} and {j}" if i != j else f"site {i} and its periodic image"
@@ -147,7 +169,7 @@ def _warn(problems):
         warnings.warn(message, InvalidStructureWarning, stacklevel=3)
 
 
-def as_items(X):
+def as_items(X: Structures) -> list:
     """The crystals of `X` as a list, or an error when `X` is a single crystal or a 2-D array."""
     from pymatgen.core.structure import SiteCollection
 
@@ -155,7 +177,7 @@ def as_items(X):
         raise TypeError(
             f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
         )
-    if getattr(X, "ndim", 1) != 1:
+    if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(
             f"expected a 1-D sequence of structures, got an array of shape {X.shape}; np.asarray "
             "turns a list of equal-sized cells into a 2-D array of sites: pass the list itself, or "
@@ -316,7 +338,7 @@ class CrystalArrays(NamedTuple):
     lattice: np.ndarray
     pbc: np.ndarray
 
-    def to_structure(self):
+    def to_structure(self) -> Structure:
         """Make the pymatgen ``Structure`` of these arrays."""
         from pymatgen.core import Lattice, Structure
 
@@ -328,7 +350,7 @@ class CrystalArrays(NamedTuple):
         )
 
 
-def crystal_arrays(structures) -> list[CrystalArrays]:
+def crystal_arrays(structures: Iterable[IStructure]) -> list[CrystalArrays]:
     """Read the arrays of pymatgen structures."""
     return [
         CrystalArrays(

@@ -20,6 +20,7 @@ MODULES = [
     "lazy_imports",
     "docstrings",
     "deprecation",
+    "typing",
     "files",
     "random_state",
     "exceptions",
@@ -198,7 +199,15 @@ def test_import_of_the_package_takes_no_third_party_module():
 
 
 def imported_modules(tree):
-    """Modules named by any import of a file, however deep inside a function it stands."""
+    """Modules named by any import of a file, however deep inside a function it stands.
+
+    What is imported ``if TYPE_CHECKING`` is left out: it names types and is never executed.
+    """
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

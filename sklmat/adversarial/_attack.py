@@ -1,6 +1,9 @@
 """`StructureAttack`: perturbations of crystals that make a network's prediction wrong."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, overload
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -12,6 +15,12 @@ from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures
 
 
 @renamed_parameters(neighbors="neighbor_list")
@@ -126,18 +135,18 @@ class StructureAttack(BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        method="pgd",
-        budget=0.05,
-        strain=0.0,
-        neighbor_list="rebuilt",
-        n_steps=10,
-        n_draws=1,
-        min_distance=None,
-        random_state=None,
-        verbose=False,
-    ):
+        method: Literal["pgd", "fgsm", "random"] = "pgd",
+        budget: float = 0.05,
+        strain: float = 0.0,
+        neighbor_list: Literal["rebuilt", "fixed"] = "rebuilt",
+        n_steps: int = 10,
+        n_draws: int = 1,
+        min_distance: float | None = None,
+        random_state: RandomState = None,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.method = method
         self.budget = budget
@@ -149,7 +158,13 @@ class StructureAttack(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def generate(self, X, y=None):
+    @overload
+    def generate(self, X: Structures, y: ArrayLike | None = None) -> list[Structure]: ...
+    @overload
+    def generate(self, X: CrystalGraphs, y: ArrayLike | None = None) -> CrystalGraphs: ...
+    def generate(
+        self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
+    ) -> list[Structure] | CrystalGraphs:
         """Perturb crystals.
 
         Parameters
@@ -181,7 +196,7 @@ class StructureAttack(BaseEstimator):
         options = run.options(IndependentDirections(make_generator(self.random_state)))
         return run.apply(*run.search_all(reference, options))
 
-    def batch_transform(self, graphs):
+    def batch_transform(self, graphs: CrystalGraphs) -> PerturbedBatches:
         """What a graph estimator with ``adversarial=`` this attack trains on.
 
         Parameters

@@ -62,7 +62,7 @@ def random_draws(
 def fgsm(network: AttackedNetwork, state: AttackState, options: SearchOptions) -> AttackState:
     """One step from the unperturbed crystals along the gradient, as long as the budget."""
     state, *gradient = evaluate_gradient(network, state.without_perturbation())
-    return _gradient_step(state, *gradient, fraction=1.0)
+    return _gradient_step(state, gradient, fraction=1.0)
 
 
 def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) -> AttackState:
@@ -79,7 +79,7 @@ def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) ->
     for step in range(options.n_steps):
         current, *gradient = evaluate_gradient(network, current)
         worst = current if worst.error is None else keep_worse(worst, active, current)
-        current = _gradient_step(current, *gradient, fraction=1 - step / options.n_steps)
+        current = _gradient_step(current, gradient, fraction=1 - step / options.n_steps)
         remaining = options.remaining(worst)
         if not remaining.any():
             return worst
@@ -87,9 +87,9 @@ def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) ->
     return keep_worse(worst, active, evaluate(network, current))
 
 
-def _gradient_step(state, by_displacement, by_strain, fraction):
+def _gradient_step(state, gradient, fraction):
     """Every atom, and the lattice, a fraction of its budget along its own gradient, projected."""
-    bounds = state.bounds
+    bounds, (by_displacement, by_strain) = state.bounds, gradient
     # Where symmetry leaves no gradient, a fixed direction breaks the symmetry for the next step.
     instead = fixed_directions(bounds.graphs) if fraction < 1 else 0.0
     norm = np.linalg.norm(by_displacement, axis=1, keepdims=True)

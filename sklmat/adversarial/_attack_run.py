@@ -1,7 +1,10 @@
 """`AttackRun`: crystals that an estimator has read, to be attacked a chunk at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +17,11 @@ from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.graphs import CrystalGraphs
 from sklmat.structures import check_structures
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sklmat.typing import ArrayLike
 
 #: Crystals attacked at a time: enough to fill batches, few enough to bound memory.
 CHUNK = 512
@@ -46,7 +54,9 @@ class AttackRun:
         """Outputs of the network for the unperturbed crystals, ndarray of shape (C, K)."""
         return self.network.outputs(self.graphs)
 
-    def reference(self, y=None, threshold: np.ndarray | None = None) -> Reference:
+    def reference(
+        self, y: ArrayLike | None = None, threshold: np.ndarray | None = None
+    ) -> Reference:
         """What predictions are compared with: `y`, or the predictions for unperturbed crystals.
 
         Parameters
@@ -116,7 +126,9 @@ class AttackRun:
         """The worst perturbations that the attack's method finds; may not be evaluated."""
         return METHODS[self.attack.method].search(self.network, state, options)
 
-    def search_all(self, reference: Reference, options: SearchOptions):
+    def search_all(
+        self, reference: Reference, options: SearchOptions
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Perturbations of all crystals, a chunk at a time: arrays (N, 3) in Å and (C, 3, 3)."""
         displacements, strains = [], []
         for rows in self.chunks(np.arange(len(self))):
@@ -125,11 +137,15 @@ class AttackRun:
             strains.append(state.strain)
         return np.concatenate(displacements), np.concatenate(strains)
 
-    def apply(self, displacement: np.ndarray, strain: np.ndarray):
+    def apply(
+        self, displacement: np.ndarray, strain: np.ndarray
+    ) -> list[Structure] | CrystalGraphs:
         """All crystals, perturbed, in the form that X had."""
         return apply_perturbation(self.structures, self.graphs, displacement, strain)
 
-    def apply_to_structures(self, rows: np.ndarray, state: AttackState) -> list:
+    def apply_to_structures(
+        self, rows: np.ndarray, state: AttackState
+    ) -> list[Structure] | CrystalGraphs:
         """Some of the crystals as pymatgen structures with the perturbations of a state."""
         graphs = self.graphs[rows]
         structures = graphs.to_structures() if self.structures is None else self.structures[rows]

@@ -1,13 +1,16 @@
 """`AttackedNetwork`, the estimator under attack: its outputs, and their gradient in distances."""
 
+from __future__ import annotations
+
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from sklmat.adversarial._prediction_error import Reference, prediction_error
 from sklmat.batches import ElementBatch, EvenBatches, make_batch
-from sklmat.estimators import GraphModel
+from sklmat.estimators import ClassTargets, GraphModel
 from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
@@ -15,6 +18,9 @@ from sklmat.graphs import (
     rank_within_group,
 )
 from sklmat.training import suitable_threads
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class AttackedNetwork:
@@ -39,7 +45,7 @@ class AttackedNetwork:
             self.scale, self.shift = torch.from_numpy(scale), torch.from_numpy(shift)
 
     @classmethod
-    def fitted(cls, estimator) -> "AttackedNetwork":
+    def fitted(cls, estimator: BaseEstimator) -> AttackedNetwork:
         """The networks of a fitted graph estimator, or of a frozen one.
 
         Raises
@@ -50,13 +56,13 @@ class AttackedNetwork:
             When it is not fitted.
         """
         model = GraphModel.of(estimator, purpose="attacks")
-        if model.is_classifier:
+        if isinstance(model.targets, ClassTargets):
             return cls(model)
         return cls(model, model.targets.scale, model.targets.mean)
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs as the estimator gives them: classes, or numbers in the shape of `y`."""
-        if self.is_classifier:
+        if isinstance(self.model.targets, ClassTargets):
             return self.model.targets.decode(outputs)
         return self.model.targets.in_shape_of_y(outputs)
 

@@ -1,9 +1,17 @@
 """`contrast`: effect sizes and tests of descriptors between adversarial and normal examples."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import gammaln, nctdtrinc
+
+if TYPE_CHECKING:
+    from sklmat.typing import Table
 
 #: Differences in a column are rounding where they are smaller than this part of the largest
 #: magnitude, plus an absolute part for columns in which all values are near zero.
@@ -24,7 +32,13 @@ _COLUMNS = (
 )
 
 
-def contrast(adversarial, normal, features=None, *, confidence_level=0.95):
+def contrast(
+    adversarial: Table,
+    normal: Table,
+    features: Sequence[str] | None = None,
+    *,
+    confidence_level: float = 0.95,
+) -> pd.DataFrame:
     """Compare the descriptors of adversarial examples with those of normal ones.
 
     Parameters
@@ -117,8 +131,8 @@ def contrast(adversarial, normal, features=None, *, confidence_level=0.95):
     """
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level}")
-    names, *values = _common_descriptors(adversarial, normal, features)
-    rows = [_compare(*columns, confidence_level) for columns in zip(*(v.T for v in values))]
+    names, first, second = _common_descriptors(adversarial, normal, features)
+    rows = [_compare(a, b, confidence_level) for a, b in zip(first.T, second.T)]
     table = pd.DataFrame(rows, index=pd.Index(names, name="descriptor"))
     tested = table["p"].notna()
     table["p corrected"] = np.nan

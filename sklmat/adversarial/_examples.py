@@ -1,6 +1,9 @@
 """`find_adversarial_examples`: crystals predicted right as they are, and wrong when perturbed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,27 +17,33 @@ from sklmat.adversarial._random_directions import IndependentDirections, RandomD
 from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures
+
 #: Halvings of the bracket around the smallest budget: to 1/64 of the budget.
 _N_BISECTIONS = 6
 
 
 @renamed_parameters(scale="budget", neighbors="neighbor_list")
 def find_adversarial_examples(
-    estimator,
-    X,
-    y,
+    estimator: BaseEstimator,
+    X: Structures | CrystalGraphs,
+    y: ArrayLike,
     *,
-    method="pgd",
-    budget=0.05,
-    strain=0.0,
-    threshold=None,
-    neighbor_list="rebuilt",
-    n_steps=10,
-    n_draws=1,
-    min_distance=None,
-    random_state=None,
-    verbose=False,
-):
+    method: Literal["pgd", "fgsm", "random"] = "pgd",
+    budget: float = 0.05,
+    strain: float = 0.0,
+    threshold: float | ArrayLike | None = None,
+    neighbor_list: Literal["rebuilt", "fixed"] = "rebuilt",
+    n_steps: int = 10,
+    n_draws: int = 1,
+    min_distance: float | None = None,
+    random_state: RandomState = None,
+    verbose: bool = False,
+) -> pd.DataFrame:
     """Crystals that are predicted right as they are, and wrong when perturbed.
 
     Parameters
@@ -126,7 +135,7 @@ def find_adversarial_examples(
     table.attrs["n_right"] = len(right)
     if not reference.has_classes:
         # pandas compares attrs where tables are joined, which arrays cannot be.
-        table.attrs["threshold"] = reference.threshold.tolist()
+        table.attrs["threshold"] = np.asarray(reference.threshold).tolist()
     return table
 
 
@@ -182,7 +191,7 @@ def find_wrong_predictions(
         options = run.options(make_directions(), until_wrong=True)
         state = run.search(run.unperturbed(chunk, reference), options)
         state = evaluate(run.network, state)
-        wrong = state.error > 0
+        wrong = np.asarray(state.error) > 0
         if wrong.any():
             state, fraction = state.select(wrong), np.ones(wrong.sum())
             if smallest:

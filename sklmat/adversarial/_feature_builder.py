@@ -1,7 +1,11 @@
 """`AdversarialFeatureBuilder`: descriptors that set adversarial examples apart, as a table."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from functools import partial
 from numbers import Integral
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -28,6 +32,12 @@ from sklmat.estimators import (
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import BaseCrossValidator
+
+    from sklmat.typing import ArrayLike, RandomState, Structures
 
 #: Names of the columns that the network gives, in their order.
 _COLUMNS = {
@@ -169,17 +179,17 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        attack=None,
-        descriptors=None,
-        select=5,
-        include=("descriptors", "margin", "flip_budget", "spread_under_noise"),
-        cv=5,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-    ):
+        attack: StructureAttack | None = None,
+        descriptors: BaseEstimator | None = None,
+        select: int | float = 5,
+        include: Sequence[str] = ("descriptors", "margin", "flip_budget", "spread_under_noise"),
+        cv: int | BaseCrossValidator | Iterable = 5,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.attack = attack
         self.descriptors = descriptors
@@ -190,7 +200,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y):
+    def fit(self, X: Structures, y: ArrayLike) -> Self:
         """Train, attack, contrast and select.
 
         Parameters
@@ -217,7 +227,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self._fit(X, y)
         return self
 
-    def fit_transform(self, X, y):
+    def fit_transform(self, X: Structures, y: ArrayLike) -> pd.DataFrame:
         """Fit, and give the table of the training rows, the network's columns out-of-fold.
 
         Parameters
@@ -231,7 +241,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         """
         return self._columns(X, self._fit(X, y), self.examples_)
 
-    def transform(self, X):
+    def transform(self, X: Structures) -> pd.DataFrame:
         """Describe crystals by the selected descriptors and the network fitted on all rows.
 
         Parameters

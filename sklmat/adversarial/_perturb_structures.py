@@ -1,6 +1,10 @@
 """`perturb_structures`: random noise on crystals, and `apply_perturbation` of any kind."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -11,20 +15,47 @@ from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pa
 from sklmat.random_state import make_generator
 from sklmat.structures import check_structures
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sklmat.typing import RandomState, Structures
+
 #: Å.
 _DEFAULT_SIZE = 0.05
 
 
+@overload
 def perturb_structures(
-    X,
-    scale=None,
+    X: Structures,
+    scale: float | None = None,
     *,
-    distribution="gaussian",
-    budget=None,
-    strain=0.0,
-    min_distance=None,
-    random_state=None,
-):
+    distribution: Literal["gaussian", "uniform"] = "gaussian",
+    budget: float | None = None,
+    strain: float = 0.0,
+    min_distance: float | None = None,
+    random_state: RandomState = None,
+) -> list[Structure]: ...
+@overload
+def perturb_structures(
+    X: CrystalGraphs,
+    scale: float | None = None,
+    *,
+    distribution: Literal["gaussian", "uniform"] = "gaussian",
+    budget: float | None = None,
+    strain: float = 0.0,
+    min_distance: float | None = None,
+    random_state: RandomState = None,
+) -> CrystalGraphs: ...
+def perturb_structures(
+    X: Structures | CrystalGraphs,
+    scale: float | None = None,
+    *,
+    distribution: Literal["gaussian", "uniform"] = "gaussian",
+    budget: float | None = None,
+    strain: float = 0.0,
+    min_distance: float | None = None,
+    random_state: RandomState = None,
+) -> list[Structure] | CrystalGraphs:
     """Displace atoms at random.
 
     Parameters
@@ -78,11 +109,14 @@ def perturb_structures(
     for name, value, highest in ((size_name, size, np.inf), ("strain", strain, 0.5)):
         if not 0 <= value < highest:
             raise ValueError(f"{name} must be at least 0 and below {highest}, got {value!r}")
-    structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
-    # Neighbours do not matter for structures: only which atoms come too close.
-    graphs = X if structures is None else StructureToGraph(max_neighbors=1).transform(structures)
+    if isinstance(X, CrystalGraphs):
+        structures, graphs = None, X
+    else:
+        structures = check_structures(X)
+        # Neighbours do not matter for structures: only which atoms come too close.
+        graphs = StructureToGraph(max_neighbors=1).transform(structures)
     if len(graphs) == 0:
-        return X[:0] if structures is None else []
+        return graphs[:0] if structures is None else []
     directions = IndependentDirections(make_generator(random_state))
     perturbation = _draw(graphs, size, distribution, strain, min_distance, directions)
     return apply_perturbation(structures, graphs, *perturbation)
@@ -129,7 +163,12 @@ def _draw(graphs, size, distribution, strain, min_distance, directions):
     return bounds.with_budget(budget).project(displacement, matrices * strain)
 
 
-def apply_perturbation(structures, graphs, displacement: np.ndarray, strain: np.ndarray):
+def apply_perturbation(
+    structures: Sequence[Structure] | np.ndarray | None,
+    graphs: CrystalGraphs,
+    displacement: np.ndarray,
+    strain: np.ndarray,
+) -> list[Structure] | CrystalGraphs:
     """Perturbed crystals, which keep their form.
 
     Parameters

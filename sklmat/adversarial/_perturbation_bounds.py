@@ -1,5 +1,7 @@
 """`PerturbationBounds`, the allowed displacements and strains, and the gradient in these."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -56,7 +58,7 @@ class PerturbationBounds:
         strain: float = 0.0,
         min_distance: float | None = None,
         neighbors: str = "rebuilt",
-    ) -> "PerturbationBounds":
+    ) -> PerturbationBounds:
         """The same bounds for all crystals.
 
         Parameters
@@ -85,7 +87,7 @@ class PerturbationBounds:
         each = np.ones(len(graphs))
         return cls(graphs, budget * each, strain * each, candidates, close_pairs, min_distance)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.budget)
 
     @cached_property
@@ -102,7 +104,7 @@ class PerturbationBounds:
             limit = _SMALLEST_FRACTION * (radii[pairs.flat_source] + radii[pairs.flat_target])
         return np.minimum(np.maximum(limit, MIN_DISTANCE), pairs.edge_distance)
 
-    def select(self, crystals: np.ndarray) -> "PerturbationBounds":
+    def select(self, crystals: np.ndarray) -> PerturbationBounds:
         """Those of some crystals, by mask or index array."""
         return PerturbationBounds(
             self.graphs[crystals],
@@ -113,13 +115,13 @@ class PerturbationBounds:
             self.min_distance,
         )
 
-    def scaled(self, fraction: np.ndarray) -> "PerturbationBounds":
+    def scaled(self, fraction: np.ndarray) -> PerturbationBounds:
         """Bounds of a fraction of the budgets of each crystal, ndarray of shape (C,)."""
         return replace(
             self, budget=self.budget * fraction, strain_budget=self.strain_budget * fraction
         )
 
-    def with_budget(self, budget: float) -> "PerturbationBounds":
+    def with_budget(self, budget: float) -> PerturbationBounds:
         """Bounds of a smaller largest displacement (Å), the same for all crystals."""
         return replace(self, budget=np.full(len(self), budget))
 

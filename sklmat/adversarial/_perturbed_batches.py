@@ -1,5 +1,9 @@
 """`PerturbedBatches`: what adversarial training does to the batches of a data set."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -11,6 +15,10 @@ from sklmat.adversarial._prediction_error import Reference
 from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.batches import BatchTransform, GraphDataset
 from sklmat.estimators import GraphModel
+
+if TYPE_CHECKING:
+    from sklmat.adversarial import StructureAttack
+    from sklmat.graphs import CrystalGraphs, ElementGraphs
 
 #: Probability that a crystal of a batch is perturbed.
 _PERTURBED_FRACTION = 0.5
@@ -26,7 +34,7 @@ class PerturbedBatches:
     bounds : PerturbationBounds of all training crystals
     """
 
-    def __init__(self, attack, bounds: PerturbationBounds):
+    def __init__(self, attack: StructureAttack, bounds: PerturbationBounds) -> None:
         self.attack = attack
         self.bounds = bounds
 
@@ -70,7 +78,9 @@ class BoundPerturbedBatches:
         self.network = network
         self.reference = reference
 
-    def __call__(self, rows: np.ndarray, generator: torch.Generator):
+    def __call__(
+        self, rows: np.ndarray, generator: torch.Generator
+    ) -> CrystalGraphs | ElementGraphs:
         """What the network is to learn from.
 
         Parameters

@@ -1,5 +1,10 @@
 """`robustness_curve`: the score of a network against the size of the perturbations."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 import pandas as pd
 
@@ -11,25 +16,31 @@ from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.deprecation import renamed_parameters
 from sklmat.random_state import make_generator
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures
+
 #: Two-sided 95 % of the normal distribution.
 _Z = 1.959963984540054
 
 
 @renamed_parameters(neighbors="neighbor_list")
 def robustness_curve(
-    estimator,
-    X,
-    y,
+    estimator: BaseEstimator,
+    X: Structures | CrystalGraphs,
+    y: ArrayLike,
     *,
-    methods=("random", "fgsm", "pgd"),
-    budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
-    neighbor_list="rebuilt",
-    n_steps=10,
-    n_draws=5,
-    min_distance=None,
-    random_state=None,
-    verbose=False,
-):
+    methods: Sequence[str] = ("random", "fgsm", "pgd"),
+    budgets: Sequence[float] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
+    neighbor_list: Literal["rebuilt", "fixed"] = "rebuilt",
+    n_steps: int = 10,
+    n_draws: int = 5,
+    min_distance: float | None = None,
+    random_state: RandomState = None,
+    verbose: bool = False,
+) -> pd.DataFrame:
     """Score of a network against the displacement that its atoms are allowed.
 
     Parameters
@@ -84,16 +95,16 @@ def robustness_curve(
     >>> bool(curve["score"].is_monotonic_decreasing)
     True
     """
-    budgets = np.sort(np.asarray(budgets, dtype=float))
-    if set(methods) - set(METHODS) or not len(methods) or not len(budgets) or (budgets < 0).any():
+    sizes = np.sort(np.asarray(budgets, dtype=float))
+    if set(methods) - set(METHODS) or not len(methods) or not len(sizes) or (sizes < 0).any():
         known = ", ".join(map(repr, METHODS))
         raise ValueError(
             f"methods must be some of {known}, and budgets some numbers of 0 or more; got "
-            f"{list(methods)} and {budgets.tolist()}"
+            f"{list(methods)} and {sizes.tolist()}"
         )
     attack = StructureAttack(
         estimator,
-        budget=float(budgets[-1]),
+        budget=float(sizes[-1]),
         neighbor_list=neighbor_list,
         n_steps=n_steps,
         n_draws=n_draws,
@@ -108,17 +119,17 @@ def robustness_curve(
     options = run.options(
         IndependentDirections(make_generator(random_state)), until_wrong=has_classes
     )
-    scores = {method: [] for method in methods}
+    scores: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     for rows in run.chunks(np.arange(len(run))):
         state = evaluate(run.network, run.unperturbed(rows, reference))
         for method in methods:
-            scores[method].append(_scores(run.network, state, METHODS[method], budgets, options))
-    rows = [
+            scores[method].append(_scores(run.network, state, METHODS[method], sizes, options))
+    records = [
         {"method": method, "budget": budget, **_summary(values, has_classes), "n": len(values)}
         for method in methods
-        for budget, values in zip(budgets, np.concatenate(scores[method], axis=1))
+        for budget, values in zip(sizes, np.concatenate(scores[method], axis=1))
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(records)
     table.attrs["score"] = "accuracy" if has_classes else "mean absolute error"
     return table
 

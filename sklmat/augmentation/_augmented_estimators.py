@@ -1,8 +1,11 @@
 """`AugmentedRegressor` and `AugmentedClassifier`: fit a table estimator on augmented rows."""
 
+from __future__ import annotations
+
 import warnings
 from copy import deepcopy
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import (
@@ -26,6 +29,9 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike, RandomState, Table
 
 
 def estimator_has(name):
@@ -51,20 +57,20 @@ class AugmentedMixin(MetaEstimatorMixin):
 
     def __init__(
         self,
-        estimator,
-        augmenter=None,
+        estimator: BaseEstimator,
+        augmenter: BaseEstimator | None = None,
         *,
-        strategy="concat",
-        sample_weight=None,
-        random_state=None,
-    ):
+        strategy: str = "concat",
+        sample_weight: ArrayLike | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.augmenter = augmenter
         self.strategy = strategy
         self.sample_weight = sample_weight
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Table, y: ArrayLike) -> Self:
         """Augment the rows and fit the estimator on what comes out.
 
         Parameters
@@ -110,7 +116,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         self.augmenter_ = augmenter
         return self
 
-    def predict(self, X, **params):
+    def predict(self, X: Table, **params: Any) -> np.ndarray:
         """Predict with the fitted estimator.
 
         Parameters
@@ -128,7 +134,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         return self.estimator_.predict(X, **params)
 
     @available_if(estimator_has("score"))
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score of the fitted estimator on real rows.
 
         Parameters
@@ -150,12 +156,12 @@ class AugmentedMixin(MetaEstimatorMixin):
         return self.estimator_.score(X, y, **weights)
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Number of columns seen by `fit`."""
         return self._fitted("n_features_in_").n_features_in_
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> np.ndarray:
         """Names of the columns seen by `fit`, where they had any."""
         return self._fitted("feature_names_in_").feature_names_in_
 
@@ -385,12 +391,12 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     """
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """The classes."""
         return self._fitted("classes_").classes_
 
     @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Table) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -407,7 +413,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         return self.estimator_.predict_proba(X)
 
     @available_if(estimator_has("decision_function"))
-    def decision_function(self, X):
+    def decision_function(self, X: Table) -> np.ndarray:
         """Decision function of the fitted classifier.
 
         Parameters

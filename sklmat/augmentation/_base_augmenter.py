@@ -1,8 +1,11 @@
 """`BaseAugmenter`: the base class of samplers, with checks, `y_range` and `fit_resample`."""
 
+from __future__ import annotations
+
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
@@ -13,6 +16,9 @@ from sklmat.augmentation._dataframes import append_rows, append_target, encode_t
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import make_generator
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike, RandomState, Table
 
 #: How many rounds of drawing `y_range` may cost before the sampler gives up.
 _MAX_DRAWS = 50
@@ -68,7 +74,13 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
     # imbalanced-learn asks for this attribute before it asks for tags.
     _estimator_type = "sampler"
 
-    def __init__(self, *, n_samples=1.0, y_range=None, random_state=None):
+    def __init__(
+        self,
+        *,
+        n_samples: int | float = 1.0,
+        y_range: tuple[ArrayLike | float | None, ArrayLike | float | None] | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_samples = n_samples
         self.y_range = y_range
         self.random_state = random_state
@@ -81,7 +93,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
     def _generate(self, n, rng):
         """Return n generated rows and their targets."""
 
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: ArrayLike | None = None) -> Self:
         """Learn from the real rows what `fit_resample` needs to generate others.
 
         Parameters
@@ -98,7 +110,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         self._fit(X, y)
         return self
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Table, y: ArrayLike) -> tuple[Any, Any]:
         """Fit, then return the real rows with generated ones below them.
 
         Parameters

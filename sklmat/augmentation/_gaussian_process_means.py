@@ -1,5 +1,9 @@
 """Fast means and leave-one-out errors of fitted Gaussian processes of scikit-learn."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from scipy.linalg import cho_solve
@@ -12,6 +16,9 @@ from sklearn.gaussian_process.kernels import (
     WhiteKernel,
 )
 
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
 #: Rows at a time: their kernel matrix with a few hundred training rows stays in the cache.
 _CHUNK = 2048
 #: Error of a mean, in standard deviations of the target, that single precision may have.
@@ -22,7 +29,7 @@ _KERNEL_NAMES = {
 }
 
 
-def process_mean(process, X):
+def process_mean(process: GaussianProcessRegressor, X: np.ndarray) -> np.ndarray:
     """Compute what ``process.predict(X)`` gives, several times as fast.
 
     Parameters

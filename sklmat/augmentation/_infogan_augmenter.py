@@ -1,7 +1,11 @@
 """`InfoGANAugmenter`: rows that an InfoGAN generates for compositions and lattices."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -20,6 +24,12 @@ from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.augmentation import QualityReport
+    from sklmat.typing import ArrayLike, RandomState, Table
 
 #: A GAN has collapsed where the standard deviation of generated features, relative to that of real
 #: ones, is below this.
@@ -205,29 +215,29 @@ class InfoGANAugmenter(BaseAugmenter):
 
     def __init__(
         self,
-        code_features=None,
+        code_features: Sequence[str | int] | Callable[..., Any] | None = None,
         *,
-        n_samples=1000,
-        code_sampling="permute",
-        latent_dim=4,
-        hidden_dim=64,
-        n_layers=2,
-        n_ensemble=5,
-        info_weight=1.0,
-        reconstruction_weight=1.0,
-        moment_weight=0.0,
-        penalty_weight=1.0,
-        max_epochs=500,
-        batch_size=None,
-        lr=0.002,
-        labeler=None,
-        max_uncertainty=None,
-        n_iterations=1,
-        validation_fraction=0.2,
-        y_range=None,
-        random_state=None,
-        verbose=False,
-    ):
+        n_samples: int | float = 1000,
+        code_sampling: Literal["permute", "interpolate", "uniform"] = "permute",
+        latent_dim: int = 4,
+        hidden_dim: int = 64,
+        n_layers: int = 2,
+        n_ensemble: int = 5,
+        info_weight: float = 1.0,
+        reconstruction_weight: float = 1.0,
+        moment_weight: float = 0.0,
+        penalty_weight: float = 1.0,
+        max_epochs: int = 500,
+        batch_size: int | None = None,
+        lr: float = 0.002,
+        labeler: BaseEstimator | None = None,
+        max_uncertainty: float | ArrayLike | None = None,
+        n_iterations: int = 1,
+        validation_fraction: float = 0.2,
+        y_range: tuple[ArrayLike | float | None, ArrayLike | float | None] | None = None,
+        random_state: RandomState = None,
+        verbose: bool = False,
+    ) -> None:
         super().__init__(n_samples=n_samples, y_range=y_range, random_state=random_state)
         self.code_features = code_features
         self.code_sampling = code_sampling
@@ -248,7 +258,7 @@ class InfoGANAugmenter(BaseAugmenter):
         self.validation_fraction = validation_fraction
         self.verbose = verbose
 
-    def sample(self, codes, *, noise=True):
+    def sample(self, codes: int | Table, *, noise: bool = True) -> Any:
         """Generate rows, without targets.
 
         Parameters
@@ -284,12 +294,12 @@ class InfoGANAugmenter(BaseAugmenter):
             rows = self._draw_codes(int(codes), rng)
         else:
             rows = check_codes(codes, self._gan.codec, self._names())
-            index = codes.index if is_pandas(codes) else None
+            index = getattr(codes, "index", None) if is_pandas(codes) else None
         generated = self._gan.generate(rows, rng if noise else None)
         polars = is_polars(codes) or (self._fitted_on_polars and not is_pandas(codes))
         return as_table(generated, self._names(), index, polars=polars)
 
-    def quality_report(self, X):
+    def quality_report(self, X: Table) -> QualityReport:
         """Compare real rows with rows generated for their codes.
 
         Parameters
@@ -312,13 +322,13 @@ class InfoGANAugmenter(BaseAugmenter):
             When the rows have other columns than those of `fit`, or codes that `sample` refuses.
         """
         check_is_fitted(self)
-        X = self._check_rows(X)
+        real = self._check_rows(X)
         codec, names = self._gan.codec, self._names()
-        rows = check_codes(X[:, codec.columns], codec, names)
+        rows = check_codes(real[:, codec.columns], codec, names)
         generated = self._gan.generate(rows, self._generator())
         if names is None:
-            names = [f"column {k}" for k in range(X.shape[1])]
-        return quality_report(X, generated, self._rows, codec, list(names))
+            names = [f"column {k}" for k in range(real.shape[1])]
+        return quality_report(real, generated, self._rows, codec, list(names))
 
     def _learn(self, X, y):
         self._check_uncertainty(y)

@@ -1,7 +1,11 @@
 """`GaussianProcessLabeler` and `label_rows`: targets of generated rows, with uncertainties."""
 
+from __future__ import annotations
+
 import inspect
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
@@ -16,6 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmat.augmentation._codes import find_blocks, find_codes
 from sklmat.augmentation._gaussian_process_means import leave_one_out_residuals, process_mean
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike, Table
 
 
 class WeightedBlocks(BaseEstimator):
@@ -77,13 +84,13 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
     wrongly. The variance is the mean of their variances plus the variance between their means.
     """
 
-    def __init__(self, fractions, blocks, codes):
+    def __init__(self, fractions: ArrayLike, blocks: ArrayLike, codes: ArrayLike) -> None:
         self.fractions = fractions
         self.blocks = blocks
         self.codes = codes
 
     @classmethod
-    def for_table(cls, names, X):
+    def for_table(cls, names: Sequence[str], X: np.ndarray) -> Self:
         """Make one for a table whose code columns are recognised by their names.
 
         Parameters
@@ -96,17 +103,17 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         codes = find_codes(names, X)
         return cls(codes.fractions, find_blocks(names, X, codes), codes.columns)
 
-    def fit(self, X, y):
+    def fit(self, X: np.ndarray, y: ArrayLike) -> Self:
         """Fit both processes for each target."""
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self.n_dim_ = y.ndim
+        X, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        self.n_dim_ = targets.ndim
         with warnings.catch_warnings():
             # Labels without noise, or columns without use, drive a kernel to its bounds, where the
             # search for its parameters ends with a warning and the best ones so far.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.processes_ = [
                 [self._make_process(codes).fit(X, target) for codes in (None, self.codes)]
-                for target in y.reshape(len(y), -1).T
+                for target in targets.reshape(len(targets), -1).T
             ]
         return self
 
@@ -118,16 +125,16 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
             GaussianProcessRegressor(kernel, normalize_y=True, random_state=0),
         )
 
-    def predict(self, X, return_std=False):
+    def predict(self, X: np.ndarray, return_std: bool = False) -> Any:
         """Label rows; with `return_std` also their standard deviations."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         if not return_std:
-            means = [
+            by_process = [
                 [process_mean(process[-1], process[:-1].transform(X)) for process in pair]
                 for pair in self.processes_
             ]
-            return self._like_target(np.mean(means, axis=1))
+            return self._like_target(np.mean(by_process, axis=1))
         predictions = np.array(
             [[process.predict(X, return_std=True) for process in pair] for pair in self.processes_]
         )  # (T, 2 processes, mean and standard deviation, n)
@@ -135,7 +142,7 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         variance = (deviations**2).mean(axis=1) + means.var(axis=1)
         return self._like_target(means.mean(axis=1)), self._like_target(np.sqrt(variance))
 
-    def leave_one_out_error(self):
+    def leave_one_out_error(self) -> np.ndarray:
         """Mean absolute error of the training rows, each left out of the fit in turn.
 
         The parameters of the kernels stay those of the fit on all rows.
@@ -181,7 +188,9 @@ def default_labeler(classes, codes, blocks, seed):
     )
 
 
-def label_rows(labeler, X, want_uncertainty):
+def label_rows(
+    labeler: BaseEstimator, X: Table, want_uncertainty: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Predict labels of rows and, on demand, their uncertainties.
 
     Parameters
@@ -207,7 +216,8 @@ def label_rows(labeler, X, want_uncertainty):
         probability = labeler.predict_proba(X)
         return np.asarray(labeler.predict(X)), 1 - probability.max(axis=1)
     if _has_return_std(labeler):
-        return tuple(np.asarray(part) for part in labeler.predict(X, return_std=True))
+        mean, deviation = labeler.predict(X, return_std=True)
+        return np.asarray(mean), np.asarray(deviation)
     labels, by_member = np.asarray(labeler.predict(X)), _predictions_of_members(labeler, X)
     if (
         by_member is None

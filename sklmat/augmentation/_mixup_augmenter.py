@@ -1,6 +1,10 @@
 """`MixupAugmenter`: convex mixtures of pairs of rows (mix-up, C-mixup)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
@@ -9,6 +13,9 @@ from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_codes, is_binary
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike, RandomState
 
 #: Rows whose partners are drawn at once, so that large tables need no square matrix.
 _CHUNK = 256
@@ -94,13 +101,13 @@ class MixupAugmenter(BaseAugmenter):
     def __init__(
         self,
         *,
-        alpha=2.0,
-        label_bandwidth=None,
-        code_features=None,
-        n_samples=1.0,
-        y_range=None,
-        random_state=None,
-    ):
+        alpha: float = 2.0,
+        label_bandwidth: float | None = None,
+        code_features: Sequence[str | int] | Callable[..., Any] | None = None,
+        n_samples: int | float = 1.0,
+        y_range: tuple[ArrayLike | float | None, ArrayLike | float | None] | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         super().__init__(n_samples=n_samples, y_range=y_range, random_state=random_state)
         self.alpha = alpha
         self.label_bandwidth = label_bandwidth

@@ -1,5 +1,7 @@
 """Download of data files: addresses, checksums, and `get_data_home`, the folder of the files."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -8,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from sklmat.typing import PathLike
 
 #: First folder of a file's path in the data home -> the repository on GitHub and the commit.
 SOURCES = {
@@ -24,7 +30,7 @@ THREADS = 4
 MAX_LISTED = 5
 
 
-def get_data_home(data_home=None):
+def get_data_home(data_home: PathLike | None = None) -> Path:
     """Return the folder in which data sets are kept.
 
     Parameters

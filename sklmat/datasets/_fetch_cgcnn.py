@@ -1,9 +1,16 @@
 """`fetch_cgcnn_sample`, `..._atom_init`, `..._checkpoint`: files of the original CGCNN."""
 
+from __future__ import annotations
+
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files, registry
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset, PathLike
 
 SAMPLES = "cgcnn/data/sample-{}"
 ATOM_INIT = "cgcnn/data/sample-regression/atom_init.json"
@@ -25,13 +32,13 @@ Reference: Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysR
 
 
 def fetch_cgcnn_sample(
-    target="regression",
+    target: Literal["regression", "classification"] = "regression",
     *,
-    data_home=None,
-    return_X_y=False,
-    download_if_missing=True,
-    verbose=True,
-):
+    data_home: PathLike | None = None,
+    return_X_y: bool = False,
+    download_if_missing: bool = True,
+    verbose: bool = True,
+) -> Dataset:
     """Load the ten sample crystals of the original CGCNN, downloading them once.
 
     Parameters
@@ -100,7 +107,9 @@ def fetch_cgcnn_sample(
     )
 
 
-def fetch_cgcnn_atom_init(*, data_home=None, download_if_missing=True, verbose=True):
+def fetch_cgcnn_atom_init(
+    *, data_home: PathLike | None = None, download_if_missing: bool = True, verbose: bool = True
+) -> Path:
     """Return the path of the original CGCNN's element table, downloading it once.
 
     Parameters
@@ -132,7 +141,13 @@ def fetch_cgcnn_atom_init(*, data_home=None, download_if_missing=True, verbose=T
     return fetch_files([ATOM_INIT], data_home, **options)[0]
 
 
-def fetch_cgcnn_checkpoint(name, *, data_home=None, download_if_missing=True, verbose=True):
+def fetch_cgcnn_checkpoint(
+    name: str,
+    *,
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    verbose: bool = True,
+) -> Path:
     """Return the path of a network trained by CGCNN's authors, downloading it once.
 
     Parameters

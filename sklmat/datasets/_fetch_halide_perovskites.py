@@ -1,7 +1,14 @@
 """`fetch_halide_perovskites`: halide perovskites with four B sites and DFT labels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset, PathLike
 
 TABLE = "perov_cgcnn/Data/Training data for CGCNN.xlsx"
 TEMPLATE = "perov_cgcnn/DFT_training_data/POSCAR"
@@ -54,13 +61,13 @@ Reference: npj Comput. Mater. (2024), doi:10.1038/s41524-024-01270-1.
 
 
 def fetch_halide_perovskites(
-    target="decomposition_energy",
+    target: str | list[str] = "decomposition_energy",
     *,
-    data_home=None,
-    return_X_y=False,
-    download_if_missing=True,
-    verbose=True,
-):
+    data_home: PathLike | None = None,
+    return_X_y: bool = False,
+    download_if_missing: bool = True,
+    verbose: bool = True,
+) -> Dataset:
     """Load 3,159 halide perovskites with DFT labels, downloading them once.
 
     Parameters

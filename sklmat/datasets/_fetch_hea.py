@@ -1,8 +1,15 @@
 """`fetch_hea`: Fe-Ni-Co-Cr-Mn-Pd high-entropy alloys, relaxed cells and DFT labels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files, registry
 from sklmat.datasets._label_checks import check_magnetizations, check_volumes
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset, PathLike
 
 FOLDER = "eftgan/HAE_Data"
 TABLE = f"{FOLDER}/Out_labels/Database.csv"
@@ -132,14 +139,14 @@ Reference: Sun, Hou, Tran, Lu, Li, Chen, Ni, npj Comput. Mater. 11, 54 (2025).
 
 
 def fetch_hea(
-    target="formation_energy",
+    target: str | list[str] = "formation_energy",
     *,
-    corrected=True,
-    data_home=None,
-    return_X_y=False,
-    download_if_missing=True,
-    verbose=True,
-):
+    corrected: bool = True,
+    data_home: PathLike | None = None,
+    return_X_y: bool = False,
+    download_if_missing: bool = True,
+    verbose: bool = True,
+) -> Dataset:
     """Load 364 relaxed Fe-Ni-Co-Cr-Mn-Pd alloys with DFT labels, downloading them once.
 
     Parameters

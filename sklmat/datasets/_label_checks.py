@@ -5,17 +5,35 @@ returns a table with one row per crystal, in order: the difference, and whether 
 Nothing is corrected.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sklmat.compositions import parse_composition
 from sklmat.deprecation import renamed_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sklmat.typing import ArrayLike, Compositions, Structures
 
 #: emu/g of one Bohr magneton per atomic mass unit: μB (9.2740100657e-21 emu) over the mass unit
 #: (1.66053906892e-24 g), CODATA 2022.
 EMU_PER_GRAM = 9.2740100657e-21 / 1.66053906892e-24
 
 
-def check_energies(X, total_energy, formation_energy, *, references=None, groups=None, tol=1e-3):
+def check_energies(
+    X: Structures | Compositions,
+    total_energy: ArrayLike,
+    formation_energy: ArrayLike,
+    *,
+    references: Mapping[str, float] | None = None,
+    groups: ArrayLike | None = None,
+    tol: float = 1e-3,
+) -> pd.DataFrame:
     """Compare total energies with formation (or mixing) energies.
 
     Their difference must be linear in composition: ``E_total - E_form = Σ_e c_e μ_e``, with one
@@ -91,7 +109,9 @@ def check_energies(X, total_energy, formation_energy, *, references=None, groups
     return report
 
 
-def check_moments(moment_per_atom, moment_per_cell, n_atoms, *, tol=0.01):
+def check_moments(
+    moment_per_atom: ArrayLike, moment_per_cell: ArrayLike, n_atoms: ArrayLike, *, tol: float = 0.01
+) -> pd.DataFrame:
     """Compare magnetic moments per atom with the moments of the cells.
 
     Parameters
@@ -122,7 +142,14 @@ def check_moments(moment_per_atom, moment_per_cell, n_atoms, *, tol=0.01):
     return _report("residual (μB/atom)", residual, np.abs(residual) > tol)
 
 
-def check_magnetizations(X, magnetization, moment_per_atom, *, rtol=0.02, floor=0.1):
+def check_magnetizations(
+    X: Structures | Compositions,
+    magnetization: ArrayLike,
+    moment_per_atom: ArrayLike,
+    *,
+    rtol: float = 0.02,
+    floor: float = 0.1,
+) -> pd.DataFrame:
     """Compare magnetizations in emu/g with moments per atom and the alloys' masses.
 
     Parameters
@@ -159,7 +186,7 @@ def check_magnetizations(X, magnetization, moment_per_atom, *, rtol=0.02, floor=
 
 
 @renamed_parameters(structures="X")
-def check_volumes(X, volume_per_atom, *, rtol=3e-3):
+def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e-3) -> pd.DataFrame:
     """Compare volume labels with the volumes of the cells.
 
     Parameters
@@ -193,7 +220,9 @@ def check_volumes(X, volume_per_atom, *, rtol=3e-3):
 
 
 @renamed_parameters(structures="X")
-def check_compositions(X, expected, *, tol=1e-3):
+def check_compositions(
+    X: Structures | Compositions, expected: Structures | Compositions, *, tol: float = 1e-3
+) -> pd.DataFrame:
     """Compare the cells' compositions with those of a table.
 
     Parameters

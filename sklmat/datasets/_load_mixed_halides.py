@@ -1,7 +1,10 @@
 """`load_mixed_halide_perovskites`: crystals with labels of GFN1-xTB, from a file of the package."""
 
+from __future__ import annotations
+
 from importlib.resources import files
 from math import comb
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,9 @@ from sklmat.datasets._make_mixed_halides import (
     upper_class,
 )
 from sklmat.datasets._mixed_halide_arrangements import supercell
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset
 
 FILE = "mixed_halides_xtb.npz"
 
@@ -79,7 +85,9 @@ What to know before using them:
 """
 
 
-def load_mixed_halide_perovskites(target="efficiency_class", *, return_X_y=False):
+def load_mixed_halide_perovskites(
+    target: str | list[str] = "efficiency_class", *, return_X_y: bool = False
+) -> Dataset:
     """Load 481 arrangements of CsSnBr(3-x)I(x) with energies and gaps of GFN1-xTB.
 
     Parameters
@@ -138,7 +146,8 @@ def load_mixed_halide_perovskites(target="efficiency_class", *, return_X_y=False
     from sklmat.screening import shockley_queisser
 
     names = target_names(target, TARGETS)
-    with np.load(files("sklmat.datasets").joinpath("data", FILE), allow_pickle=False) as file:
+    path = files("sklmat.datasets").joinpath("data", FILE)
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         arrays = dict(file)
     cell = supercell(tuple(arrays["supercell"].tolist()))
     masks = arrays["arrangement"].astype(np.int64)

@@ -1,10 +1,14 @@
 """`make_alloys`: generated alloys, labelled by effective medium theory (EMT)."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +26,9 @@ from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.files import replace_file
 from sklmat.random_state import draw_seed
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset, PathLike, RandomState
 
 #: Part of the name of the cached file: raise it whenever the same parameters give other alloys.
 VERSION = 1
@@ -68,22 +75,22 @@ Reference: Jacobsen, Stoltze, Nørskov, Surf. Sci. 366, 394 (1996).
 
 
 def make_alloys(
-    n_samples=200,
-    elements=("Ni", "Cu", "Pd", "Pt"),
+    n_samples: int = 200,
+    elements: Sequence[str] = ("Ni", "Cu", "Pd", "Pt"),
     *,
-    lattice="fcc",
-    order=(-1.0, 1.0),
-    n_atoms=32,
-    fmax=0.05,
-    noise=0.0,
-    target="formation_energy",
-    random_state=0,
-    data_home=None,
-    cache=True,
-    n_jobs=None,
-    verbose=False,
-    return_X_y=False,
-):
+    lattice: str | Sequence[str] = "fcc",
+    order: float | tuple[float, float] = (-1.0, 1.0),
+    n_atoms: int = 32,
+    fmax: float = 0.05,
+    noise: float = 0.0,
+    target: str | list[str] = "formation_energy",
+    random_state: RandomState = 0,
+    data_home: PathLike | None = None,
+    cache: bool = True,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+    return_X_y: bool = False,
+) -> Dataset:
     """Generate relaxed alloys whose energy depends on how their elements are arranged.
 
     Parameters

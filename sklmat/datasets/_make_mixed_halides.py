@@ -1,6 +1,10 @@
 """`make_mixed_halide_perovskites`: arrangements of Br and I, relaxed by a pair potential."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +12,9 @@ from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._mixed_halide_arrangements import MAX_SITES, arrangements, supercell
 from sklmat.datasets._mixed_halide_potential import RANGE, PairPotential, vegard
 from sklmat.random_state import make_generator
+
+if TYPE_CHECKING:
+    from sklmat.typing import Dataset, RandomState
 
 #: From one to four formula units; each crystal is kept in the first, and smallest, of its cells.
 SUPERCELLS = (
@@ -68,15 +75,15 @@ predicting it from `ideal` does not.
 
 
 def make_mixed_halide_perovskites(
-    supercells=SUPERCELLS,
+    supercells: Sequence = SUPERCELLS,
     *,
-    n_iodine=None,
-    n_samples=None,
-    fmax=1e-4,
-    target="ordering_class",
-    random_state=0,
-    return_X_y=False,
-):
+    n_iodine: int | Sequence[int] | None = None,
+    n_samples: int | None = None,
+    fmax: float = 1e-4,
+    target: str | list[str] = "ordering_class",
+    random_state: RandomState = 0,
+    return_X_y: bool = False,
+) -> Dataset:
     """Generate the inequivalent Br/I arrangements of CsSnBr(3-x)I(x), and relax them.
 
     Parameters

@@ -1,7 +1,10 @@
 """`EFTGANRegressor`: element convolution, InfoGAN and a regressor, chained as in the paper."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,10 @@ from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.random_state import draw_seed
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, Compositions, RandomState, Structures, Table
 
 #: Compositions at a time: a grid of any size needs the same memory, and what the networks make of
 #: them stays in the cache.
@@ -162,16 +169,16 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
-        augmenter=None,
-        regressor=None,
+        estimator: BaseEstimator = None,
+        augmenter: BaseEstimator | None = None,
+        regressor: BaseEstimator | None = None,
         *,
-        n_components=5,
-        n_iterations=None,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-    ):
+        n_components: int = 5,
+        n_iterations: int | None = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.augmenter = augmenter
         self.regressor = regressor
@@ -183,7 +190,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
 
     ecnet_ = renamed_attribute("ecnet_", "estimator_")
 
-    def fit(self, X, y, phase=None):
+    def fit(
+        self, X: Structures | CrystalGraphs, y: ArrayLike, phase: ArrayLike | None = None
+    ) -> Self:
         """Train all stages.
 
         Parameters
@@ -238,7 +247,27 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.regressor_ = self._make_regressor(regressor_seed).fit(table, values)
         return self
 
-    def predict(self, X, phase=None, return_std=False):
+    @overload
+    def predict(
+        self,
+        X: Structures | CrystalGraphs | Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        return_std: Literal[False] = False,
+    ) -> np.ndarray: ...
+    @overload
+    def predict(
+        self,
+        X: Structures | CrystalGraphs | Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        *,
+        return_std: Literal[True],
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    def predict(
+        self,
+        X: Structures | CrystalGraphs | Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        return_std: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict structures, or compositions that have none.
 
         Parameters
@@ -294,10 +323,30 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                 f"X mixes {found} compositions with {len(X) - found} other items; predict "
                 "structures and compositions in two calls"
             )
-        x = fraction_table(X, self.elements_)
+        x = fraction_table(cast("Compositions", X), self.elements_)
         return self._predict_fractions(x, phase, return_std)
 
-    def predict_composition(self, X, phase=None, return_std=False):
+    @overload
+    def predict_composition(
+        self,
+        X: Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        return_std: Literal[False] = False,
+    ) -> np.ndarray: ...
+    @overload
+    def predict_composition(
+        self,
+        X: Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        *,
+        return_std: Literal[True],
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    def predict_composition(
+        self,
+        X: Compositions | Table,
+        phase: str | ArrayLike | None = None,
+        return_std: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict compositions in any form.
 
         Parameters
@@ -323,7 +372,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._predict_fractions(fraction_table(X, self.elements_), phase, return_std)
 
-    def score(self, X, y, sample_weight=None, phase=None):
+    def score(
+        self,
+        X: Structures | CrystalGraphs | Compositions | Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        phase: str | ArrayLike | None = None,
+    ) -> float:
         """Coefficient of determination of the predictions.
 
         Parameters
@@ -344,7 +399,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         """
         return r2_score(y, self.predict(X, phase), sample_weight=sample_weight)
 
-    def lattice_probability(self, X, phase=None):
+    def lattice_probability(
+        self, X: Compositions | Table, phase: str | ArrayLike | None = None
+    ) -> pd.DataFrame:
         """Probability that compositions come to rest on each lattice.
 
         Parameters

@@ -1,7 +1,10 @@
 """`ECNetFeaturizer`: composition, lattice and elemental vectors of a trained ECNet as a table."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -19,6 +22,13 @@ from sklmat.estimators import (
 )
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
 from sklmat.structures import check_structures, is_graphs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, PathLike, RandomState, Structures
 
 #: Relative error of vectors in single precision, with a margin.
 _ROUNDING = 1e-5
@@ -139,14 +149,14 @@ class ECNetFeaturizer(TableFeaturizer):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | PathLike | None = None,
         *,
-        n_components=5,
-        lattice=True,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-    ):
+        n_components: int = 5,
+        lattice: bool = True,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.n_components = n_components
         self.lattice = lattice
@@ -154,7 +164,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
         """Train the network, or take the trained one, and fit the components of each element.
 
         Parameters
@@ -179,7 +189,9 @@ class ECNetFeaturizer(TableFeaturizer):
         self._fit(X, y)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(
+        self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
+    ) -> pd.DataFrame:
         """Fit, and describe the training rows, with vectors that know their targets.
 
         Parameters
@@ -202,7 +214,7 @@ class ECNetFeaturizer(TableFeaturizer):
         """
         return output_table(self, self._fit(X, y), X)
 
-    def transform(self, X):
+    def transform(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
         """Compute the table with the network that was trained on all rows of `fit`.
 
         Parameters

@@ -1,12 +1,22 @@
 """`GraphEmbedding`: crystals as the pooled vectors of a trained graph network."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.estimators import CGCNNRegressor, fitted_source, is_fitted_source, unfitted_clone
 from sklmat.features import TableFeaturizer, output_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, PathLike, Structures
 
 
 class GraphEmbedding(TableFeaturizer):
@@ -50,10 +60,10 @@ class GraphEmbedding(TableFeaturizer):
 
     _parameter_constraints = {"estimator": [None, str, Path, HasMethods(["fit", "embed"])]}
 
-    def __init__(self, estimator=None):
+    def __init__(self, estimator: BaseEstimator | PathLike | None = None) -> None:
         self.estimator = estimator
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
         """Train the network, or take the trained one.
 
         Parameters
@@ -79,7 +89,7 @@ class GraphEmbedding(TableFeaturizer):
         self.feature_names_ = [f"{prefix}_{k}" for k in range(self.n_features_out_)]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Structures | CrystalGraphs) -> np.ndarray:
         """Compute the vectors of crystals.
 
         Parameters

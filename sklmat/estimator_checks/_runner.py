@@ -1,6 +1,10 @@
 """`check_structure_estimator`, `check_sampler`: run the checks that apply to an estimator."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
@@ -53,7 +57,9 @@ _CLASSIFIER = [
 _TRANSFORMER = [_transformer_checks.check_transformer, _transformer_checks.check_column_names]
 
 
-def structure_estimator_checks(estimator):
+def structure_estimator_checks(
+    estimator: BaseEstimator,
+) -> Iterator[tuple[BaseEstimator, Callable]]:
     """Yield the checks that apply to an estimator.
 
     Parameters
@@ -95,7 +101,12 @@ def structure_estimator_checks(estimator):
         yield estimator, check
 
 
-def check_structure_estimator(estimator, *, expected_failed_checks=None, on_fail="raise"):
+def check_structure_estimator(
+    estimator: BaseEstimator,
+    *,
+    expected_failed_checks: Mapping[str, str] | None = None,
+    on_fail: Literal["raise"] | None = "raise",
+) -> list[dict[str, Any]]:
     """Check that an estimator treats crystals as sklmat's own do.
 
     scikit-learn's ``check_estimator`` feeds tables and therefore skips nearly everything for an
@@ -133,7 +144,12 @@ def check_structure_estimator(estimator, *, expected_failed_checks=None, on_fail
     return run_checks(structure_estimator_checks, estimator, expected_failed_checks, on_fail)
 
 
-def check_sampler(sampler, *, expected_failed_checks=None, on_fail="raise"):
+def check_sampler(
+    sampler: BaseEstimator,
+    *,
+    expected_failed_checks: Mapping[str, str] | None = None,
+    on_fail: Literal["raise"] | None = "raise",
+) -> list[dict[str, Any]]:
     """Check that a sampler resamples tables as sklmat's own do.
 
     Parameters
@@ -189,7 +205,11 @@ def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
     return results
 
 
-def parametrize_with_structure_checks(estimators, *, expected_failed_checks=None):
+def parametrize_with_structure_checks(
+    estimators: Sequence[BaseEstimator],
+    *,
+    expected_failed_checks: Callable[[BaseEstimator], Mapping[str, str]] | None = None,
+) -> Callable:
     """Make one pytest case of each estimator and check.
 
     Parameters
@@ -225,7 +245,7 @@ def parametrize_with_structure_checks(estimators, *, expected_failed_checks=None
     return pytest.mark.parametrize(("estimator", "check"), cases)
 
 
-def all_structure_estimators():
+def all_structure_estimators() -> list[tuple[str, type]]:
     """Find every public estimator of sklmat that takes crystals.
 
     Returns

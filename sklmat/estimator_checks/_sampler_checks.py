@@ -1,6 +1,10 @@
 """`sampler_checks`: checks of samplers, that is, of what `fit_resample` returns and refuses."""
 
+from __future__ import annotations
+
 import pickle
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,8 +23,11 @@ from sklmat.estimator_checks._fit_and_compare import (
 )
 from sklmat.estimator_checks._toy_data import make_toy_table
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
-def sampler_checks(sampler):
+
+def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Callable]]:
     """Yield the checks that a sampler for tables should pass.
 
     Parameters

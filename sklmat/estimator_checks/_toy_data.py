@@ -1,17 +1,32 @@
 """`make_toy_crystals`, `make_toy_table`: small data for the checks of estimators and samplers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
 from sklmat.compositions import fraction_column
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sklmat.typing import RandomState
+
 #: Fractional coordinates of four sites.
 _FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 _BCC = np.array([[0, 0, 0], [0.25, 0.5, 0.5], [0.5, 0, 0], [0.75, 0.5, 0.5]])
 
 
-def make_toy_crystals(n_samples=8, *, task="regression", equal_size=False, random_state=0):
+def make_toy_crystals(
+    n_samples: int = 8,
+    *,
+    task: Literal["regression", "classification"] = "regression",
+    equal_size: bool = False,
+    random_state: RandomState = 0,
+) -> tuple[list[Structure], np.ndarray]:
     """Make small strained Ni-Cu-Pd crystals, alternately bcc and fcc.
 
     Parameters
@@ -66,7 +81,12 @@ def _toy_crystal(index, equal_size, rng):
     )
 
 
-def make_toy_table(n_samples=24, *, task="regression", random_state=0):
+def make_toy_table(
+    n_samples: int = 24,
+    *,
+    task: Literal["regression", "classification"] = "regression",
+    random_state: RandomState = 0,
+) -> tuple[pd.DataFrame, pd.Series]:
     """Make a table of Fe-Ni-Pd alloys with the columns that the featurizers of sklmat give.
 
     Parameters

@@ -1,6 +1,9 @@
 """`Architecture`: what a kind of graph network adds to the estimators."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -8,6 +11,9 @@ from torch import nn
 from sklmat.elements import element_vectors
 from sklmat.graphs import CrystalGraphs, ElementGraphs
 from sklmat.training import GraphNet, make_net
+
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
 
 
 class Architecture(ABC):
@@ -50,14 +56,20 @@ class Architecture(ABC):
     additive_elements: bool = False
     transferable: bool = False
 
-    def check_parameters(self, estimator) -> None:  # noqa: B027
+    def check_parameters(self, estimator: GraphEstimator) -> None:  # noqa: B027
         """Raise where parameters do not go together, before anything is read or built."""
 
     @abstractmethod
-    def settings(self, estimator) -> dict:
+    def settings(self, estimator: GraphEstimator) -> dict[str, Any]:
         """Keywords of the network that the parameters decide: they fix the shape of its weights."""
 
-    def make_network(self, estimator, n_outputs: int, inputs, **more) -> nn.Module:
+    def make_network(
+        self,
+        estimator: GraphEstimator,
+        n_outputs: int,
+        inputs: CrystalGraphs | ElementGraphs,
+        **more: Any,
+    ) -> nn.Module:
         """Return a new network.
 
         Parameters
@@ -73,7 +85,8 @@ class Architecture(ABC):
         vectors = torch.from_numpy(element_vectors(estimator.atom_init)[0])
         settings = {**self.settings(estimator), **more}
         network = self.network_class(vectors, n_outputs, cutoff=inputs.cutoff, **settings)
-        missing = {"n_outputs", "cutoff", "hidden_dim"} - set(network.config)
+        config: Any = network.config
+        missing = {"n_outputs", "cutoff", "hidden_dim"} - set(config)
         if missing:
             raise TypeError(
                 f"the config of {self.network_class.__name__} lacks {sorted(missing)}; keep all "
@@ -81,7 +94,9 @@ class Architecture(ABC):
             )
         return network
 
-    def make_inputs(self, estimator, graphs: CrystalGraphs) -> CrystalGraphs | ElementGraphs:
+    def make_inputs(
+        self, estimator: GraphEstimator, graphs: CrystalGraphs
+    ) -> CrystalGraphs | ElementGraphs:
         """Return what the network reads of crystal graphs: by default these graphs.
 
         What is returned has the edges of the graphs, or is `ElementGraphs`: attacks follow the
@@ -89,7 +104,7 @@ class Architecture(ABC):
         """
         return graphs
 
-    def optimizer_settings(self, estimator) -> dict:
+    def optimizer_settings(self, estimator: GraphEstimator) -> dict[str, Any]:
         """Keywords of `make_net` beside those that all estimators have as parameters.
 
         Adam where the estimator has no parameters `optimizer` and `momentum`.
@@ -97,12 +112,17 @@ class Architecture(ABC):
         names = ("optimizer", "momentum")
         return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
-    def learns_element_vectors(self, estimator) -> bool:
+    def learns_element_vectors(self, estimator: GraphEstimator) -> bool:
         """Whether nothing is known of an element that no training row had."""
         return False
 
 
-def make_estimator_net(estimator, network: nn.Module, loss: str, device=None) -> GraphNet:
+def make_estimator_net(
+    estimator: GraphEstimator,
+    network: nn.Module,
+    loss: str,
+    device: str | torch.device | None = None,
+) -> GraphNet:
     """The net that trains a network with the parameters of an estimator.
 
     Parameters

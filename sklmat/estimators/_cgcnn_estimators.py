@@ -1,6 +1,10 @@
 """`CGCNNRegressor` and `CGCNNClassifier`: crystal graph convolutional networks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -11,6 +15,10 @@ from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.estimators._shared_docstrings import CGCNN_PARAGRAPHS
 from sklmat.networks import CGCNN
+
+if TYPE_CHECKING:
+    from sklmat.adversarial import StructureAttack
+    from sklmat.typing import ElementFeatures, RandomState
 
 _XIE2018 = {
     "atom_init": "cgcnn",
@@ -140,35 +148,35 @@ class CGCNNRegressor(GraphRegressor):
     def __init__(
         self,
         *,
-        cutoff=None,
-        max_neighbors=None,
-        atom_init="physical",
-        hidden_dim=32,
-        n_conv=3,
-        readout_dim=64,
-        n_readout=1,
-        gaussian_step=0.2,
-        dropout=0.0,
-        loss="mae",
-        optimizer="adam",
-        max_epochs=100,
-        batch_size=32,
-        lr=0.01,
-        lr_schedule="cosine",
-        momentum=0.9,
-        weight_decay=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=50,
-        n_ensemble=1,
-        warm_start=False,
-        adversarial=None,
-        device="auto",
-        random_state=None,
-        n_jobs=None,
-        callbacks=None,
-        verbose=False,
-    ):
+        cutoff: float | None = None,
+        max_neighbors: int | None = None,
+        atom_init: ElementFeatures = "physical",
+        hidden_dim: int = 32,
+        n_conv: int = 3,
+        readout_dim: int = 64,
+        n_readout: int = 1,
+        gaussian_step: float = 0.2,
+        dropout: float = 0.0,
+        loss: Literal["mae", "mse", "huber"] = "mae",
+        optimizer: Literal["adam", "sgd"] = "adam",
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.01,
+        lr_schedule: Literal["cosine", "constant", "step"] = "cosine",
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 50,
+        n_ensemble: int = 1,
+        warm_start: bool = False,
+        adversarial: StructureAttack | None = None,
+        device: str = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.cutoff = cutoff
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init
@@ -285,35 +293,35 @@ class CGCNNClassifier(GraphClassifier):
     def __init__(
         self,
         *,
-        cutoff=None,
-        max_neighbors=None,
-        atom_init="physical",
-        hidden_dim=32,
-        n_conv=3,
-        readout_dim=64,
-        n_readout=1,
-        gaussian_step=0.2,
-        dropout=0.0,
-        class_weight=None,
-        optimizer="adam",
-        max_epochs=100,
-        batch_size=32,
-        lr=0.01,
-        lr_schedule="cosine",
-        momentum=0.9,
-        weight_decay=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=50,
-        n_ensemble=1,
-        warm_start=False,
-        adversarial=None,
-        device="auto",
-        random_state=None,
-        n_jobs=None,
-        callbacks=None,
-        verbose=False,
-    ):
+        cutoff: float | None = None,
+        max_neighbors: int | None = None,
+        atom_init: ElementFeatures = "physical",
+        hidden_dim: int = 32,
+        n_conv: int = 3,
+        readout_dim: int = 64,
+        n_readout: int = 1,
+        gaussian_step: float = 0.2,
+        dropout: float = 0.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.01,
+        lr_schedule: Literal["cosine", "constant", "step"] = "cosine",
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 50,
+        n_ensemble: int = 1,
+        warm_start: bool = False,
+        adversarial: StructureAttack | None = None,
+        device: str = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.cutoff = cutoff
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init

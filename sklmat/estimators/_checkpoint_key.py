@@ -1,7 +1,10 @@
 """`checkpoint_key`: a digest of everything that decides how a training goes."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
 from sklmat.estimators._targets import fitted_attributes
 from sklmat.estimators._warm_start import transfer_source
+
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.estimators._targets import ClassTargets, RegressionTargets
 
 #: Parameters that do not change how a training goes, or that are digested by their content.
 _LEFT_OUT = (
@@ -23,7 +30,14 @@ _LEFT_OUT = (
 
 
 def checkpoint_key(
-    estimator, data: GraphDataset, train, valid, targets, seed, max_epochs, from_fitted
+    estimator: GraphEstimator,
+    data: GraphDataset,
+    train: np.ndarray,
+    valid: np.ndarray,
+    targets: RegressionTargets | ClassTargets,
+    seed: int,
+    max_epochs: int,
+    from_fitted: bool,
 ) -> str:
     """Digest that a checkpoint must hold for the training to go on from it.
 

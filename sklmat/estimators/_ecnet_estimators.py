@@ -1,7 +1,11 @@
 """`ECNetRegressor` and `ECNetClassifier`: element-convolution networks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -15,6 +19,14 @@ from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.estimators._shared_docstrings import ECNET_PARAGRAPHS
 from sklmat.graphs import ElementGraphs
 from sklmat.networks import ECNet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.base import BaseEstimator
+
+    from sklmat.adversarial import StructureAttack
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, ElementFeatures, RandomState, Structures
 
 #: Points of the grid on which a filter of Gaussians is interpolated: enough for single precision.
 _FINE_GRID = 1024
@@ -226,41 +238,41 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     def __init__(
         self,
         *,
-        cutoff=None,
-        max_neighbors=None,
-        atom_init="onehot",
-        radial_step=0.25,
-        radial_spread=True,
-        radial_filter="grid",
-        hidden_dim=64,
-        n_filters=64,
-        n_conv=1,
-        tower_dims=(64,),
-        activation="silu",
-        normalize=True,
-        pool="mean",
-        dropout=0.0,
-        loss="mae",
-        target_weights=None,
-        max_epochs=100,
-        batch_size=32,
-        lr=0.005,
-        lr_schedule="cosine",
-        weight_decay=0.3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=50,
-        n_ensemble=8,
-        warm_start=False,
-        adversarial=None,
-        warm_start_from=None,
-        freeze="none",
-        device="auto",
-        random_state=None,
-        n_jobs=None,
-        callbacks=None,
-        verbose=False,
-    ):
+        cutoff: float | None = None,
+        max_neighbors: int | None = None,
+        atom_init: ElementFeatures = "onehot",
+        radial_step: float = 0.25,
+        radial_spread: bool = True,
+        radial_filter: Literal["grid", "gaussian"] = "grid",
+        hidden_dim: int = 64,
+        n_filters: int = 64,
+        n_conv: int = 1,
+        tower_dims: tuple[int, ...] = (64,),
+        activation: Literal["silu", "shifted_softplus"] = "silu",
+        normalize: bool = True,
+        pool: Literal["mean", "sum"] = "mean",
+        dropout: float = 0.0,
+        loss: Literal["mae", "mse", "huber"] = "mae",
+        target_weights: ArrayLike | None = None,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.005,
+        lr_schedule: Literal["cosine", "constant", "step"] = "cosine",
+        weight_decay: float = 0.3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 50,
+        n_ensemble: int = 8,
+        warm_start: bool = False,
+        adversarial: StructureAttack | None = None,
+        warm_start_from: BaseEstimator | str | Path | None = None,
+        freeze: Literal["none", "embedding", "convolutions"] = "none",
+        device: str = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.cutoff = cutoff
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init
@@ -296,7 +308,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X):
+    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
         """Each element's share of the prediction.
 
         Parameters
@@ -405,40 +417,40 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     def __init__(
         self,
         *,
-        cutoff=None,
-        max_neighbors=None,
-        atom_init="onehot",
-        radial_step=0.25,
-        radial_spread=True,
-        radial_filter="grid",
-        hidden_dim=64,
-        n_filters=64,
-        n_conv=1,
-        tower_dims=(64,),
-        activation="silu",
-        normalize=True,
-        pool="mean",
-        dropout=0.0,
-        class_weight=None,
-        max_epochs=100,
-        batch_size=32,
-        lr=0.005,
-        lr_schedule="cosine",
-        weight_decay=0.3,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=50,
-        n_ensemble=8,
-        warm_start=False,
-        adversarial=None,
-        warm_start_from=None,
-        freeze="none",
-        device="auto",
-        random_state=None,
-        n_jobs=None,
-        callbacks=None,
-        verbose=False,
-    ):
+        cutoff: float | None = None,
+        max_neighbors: int | None = None,
+        atom_init: ElementFeatures = "onehot",
+        radial_step: float = 0.25,
+        radial_spread: bool = True,
+        radial_filter: Literal["grid", "gaussian"] = "grid",
+        hidden_dim: int = 64,
+        n_filters: int = 64,
+        n_conv: int = 1,
+        tower_dims: tuple[int, ...] = (64,),
+        activation: Literal["silu", "shifted_softplus"] = "silu",
+        normalize: bool = True,
+        pool: Literal["mean", "sum"] = "mean",
+        dropout: float = 0.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.005,
+        lr_schedule: Literal["cosine", "constant", "step"] = "cosine",
+        weight_decay: float = 0.3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 50,
+        n_ensemble: int = 8,
+        warm_start: bool = False,
+        adversarial: StructureAttack | None = None,
+        warm_start_from: BaseEstimator | str | Path | None = None,
+        freeze: Literal["none", "embedding", "convolutions"] = "none",
+        device: str = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.cutoff = cutoff
         self.max_neighbors = max_neighbors
         self.atom_init = atom_init
@@ -473,7 +485,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X):
+    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
         """Each element's share of the logits of the classes.
 
         Parameters

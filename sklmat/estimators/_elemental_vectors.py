@@ -1,6 +1,9 @@
 """`ElementalVectors`: methods of ECNet estimators; `contribution_table` of the elements."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,13 +15,21 @@ from sklmat.deprecation import REMOVED_IN
 from sklmat.elements import element_symbols
 from sklmat.estimators._graph_input import check_trained_elements
 from sklmat.estimators._graph_model import GraphModel
+from sklmat.estimators._targets import ClassTargets
 from sklmat.features import output_table
+from sklmat.graphs import ElementGraphs
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs, ElementGraphs
+    from sklmat.typing import Structures
 
 
 class ElementalVectors(TransformerMixin):
     """Methods of ECNet estimators: elemental vectors, their mean, and a table of them."""
 
-    def elemental_vectors(self, X):
+    def elemental_vectors(
+        self, X: Structures | CrystalGraphs
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Elemental feature vectors: one for each element in each crystal.
 
         Parameters
@@ -36,7 +47,7 @@ class ElementalVectors(TransformerMixin):
             Fraction of the atoms that are of this element.
         """
         model = GraphModel.of(self)
-        inputs = model.inputs(model.read_graphs(X))
+        inputs = cast(ElementGraphs, model.inputs(model.read_graphs(X)))
         vectors = model.run(inputs, "elements").swapaxes(0, 1)
         return (
             vectors.reshape(len(vectors), -1),
@@ -45,7 +56,7 @@ class ElementalVectors(TransformerMixin):
             inputs.fraction,
         )
 
-    def transform(self, X):
+    def transform(self, X: Structures | CrystalGraphs) -> Any:
         """Composition and elemental vectors as a table; use `ECNetFeaturizer` instead.
 
         .. deprecated:: 0.1
@@ -94,7 +105,7 @@ class ElementalVectors(TransformerMixin):
         values = np.hstack([fractions, blocks.reshape(n_crystals, -1)])
         return output_table(self, values, X)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
 
         .. deprecated:: 0.1
@@ -118,7 +129,9 @@ class ElementalVectors(TransformerMixin):
         return np.array(names, dtype=object)
 
 
-def element_contributions(model, graphs):
+def element_contributions(
+    model: GraphModel, graphs: CrystalGraphs
+) -> tuple[ElementGraphs, np.ndarray]:
     """What each element adds to the scaled outputs of its crystal, mean over the members.
 
     Parameters
@@ -132,12 +145,12 @@ def element_contributions(model, graphs):
     inputs : ElementGraphs of P nodes
     contributions : ndarray of shape (P, K)
     """
-    inputs = model.inputs(graphs)
+    inputs = cast(ElementGraphs, model.inputs(graphs))
     contributions = model.run(inputs, "contributions").swapaxes(0, 1)
     return inputs, contributions.astype(np.float64).mean(axis=1)
 
 
-def contribution_table(estimator, X):
+def contribution_table(estimator: ElementalVectors, X: Structures | CrystalGraphs) -> pd.DataFrame:
     """Contributions of the elements as a table: a column for each output and element.
 
     Parameters
@@ -154,11 +167,11 @@ def contribution_table(estimator, X):
     model = GraphModel.of(estimator)
     inputs, values = element_contributions(model, model.read_graphs(X))
     targets = model.targets
-    if model.is_classifier:
-        outputs = targets.classes
+    if isinstance(targets, ClassTargets):
+        outputs: Any = targets.classes
     else:
         values = values * targets.scale + inputs.fraction[:, None] * targets.mean
-        outputs = None if estimator.target_ndim_ == 1 else range(targets.n_outputs)
+        outputs = None if estimator.target_ndim_ == 1 else range(values.shape[1])
     elements = np.unique(inputs.atomic_numbers)
     table = np.zeros((len(inputs), values.shape[1], len(elements)))
     column = np.searchsorted(elements, inputs.atomic_numbers)

@@ -1,5 +1,9 @@
 """`GraphClassifier`: graph networks that predict classes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 
@@ -7,13 +11,23 @@ from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, Structures
+
 
 class GraphClassifier(ClassifierMixin, GraphEstimator):
     """Base of graph estimators for classes: softmax probabilities averaged over the ensemble."""
 
     targets_class = ClassTargets
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Structures | CrystalGraphs,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch more at the constant rate `lr`.
 
         Parameters
@@ -30,7 +44,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Structures | CrystalGraphs) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -47,7 +61,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         odds = np.exp(logits)
         return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
 
-    def predict(self, X):
+    def predict(self, X: Structures | CrystalGraphs) -> np.ndarray:
         """The most probable class.
 
         Parameters

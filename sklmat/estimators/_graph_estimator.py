@@ -1,7 +1,10 @@
 """`GraphEstimator`: reads graphs, trains networks on them, and keeps what comes out."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -33,6 +36,11 @@ from sklmat.estimators._warm_start import (
 )
 from sklmat.random_state import draw_seed
 from sklmat.training import member_histories, train_ensemble
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.training import GraphNet
+    from sklmat.typing import ArrayLike, PathLike, Structures
 
 
 class GraphEstimator(BaseEstimator):
@@ -79,7 +87,7 @@ class GraphEstimator(BaseEstimator):
             register(cls)
 
     @classmethod
-    def from_preset(cls, name, **params):
+    def from_preset(cls, name: str, **params: Any) -> Self:
         """Make an estimator with the parameters of a publication.
 
         Parameters
@@ -103,7 +111,13 @@ class GraphEstimator(BaseEstimator):
             raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
         return cls(**{**cls._presets[name], **params})
 
-    def fit(self, X, y, sample_weight=None, checkpoint=None):
+    def fit(
+        self,
+        X: Structures | CrystalGraphs,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        checkpoint: PathLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -279,13 +293,13 @@ class GraphEstimator(BaseEstimator):
         return self
 
     @property
-    def net_(self):
+    def net_(self) -> GraphNet:
         """The skorch net (the first one of an ensemble)."""
         if "nets_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} has no net_ before fit")
         return self.nets_[0]
 
-    def embed(self, X):
+    def embed(self, X: Structures | CrystalGraphs) -> np.ndarray:
         """Vectors of the crystals.
 
         Parameters
@@ -301,7 +315,7 @@ class GraphEstimator(BaseEstimator):
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the fitted estimator to one file that holds numbers and JSON, but no code.
 
         Parameters
@@ -313,7 +327,7 @@ class GraphEstimator(BaseEstimator):
         save_estimator(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """Read an estimator that `save` wrote.
 
         Parameters

@@ -1,12 +1,20 @@
 """`training_graphs`, `graphs_like_fit`: how a graph estimator reads crystals in `fit` and after."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sklmat.elements import element_symbols
 from sklmat.graphs import CrystalGraphs, StructureToGraph
 
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.typing import Structures
 
-def training_graphs(estimator, X) -> CrystalGraphs:
+
+def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
     """Graphs of training rows, with the cutoff of the parameters, of the graphs, or the default.
 
     Parameters
@@ -30,7 +38,7 @@ def training_graphs(estimator, X) -> CrystalGraphs:
     ).transform(X)
 
 
-def graphs_like_fit(estimator, X) -> CrystalGraphs:
+def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
     """Graphs of new rows, built as those of `fit` were.
 
     Parameters
@@ -68,7 +76,7 @@ def graphs_like_fit(estimator, X) -> CrystalGraphs:
     return graphs
 
 
-def check_elements(graphs, known):
+def check_elements(graphs: CrystalGraphs, known: np.ndarray) -> None:
     """Raise at the first crystal with an element that has no vector.
 
     Parameters

@@ -4,7 +4,10 @@ Attribution, embeddings and attacks read crystals as the estimator does and eval
 also with gradients. They do so through this class, and know nothing else of the estimator.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 import torch
@@ -19,8 +22,15 @@ from sklmat.estimators._warm_start import thawed
 from sklmat.graphs import CrystalGraphs, ElementGraphs
 from sklmat.training import run_network
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
-def is_graph_estimator(estimator) -> bool:
+    from sklmat.batches import CrystalBatch, ElementBatch
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.typing import Structures
+
+
+def is_graph_estimator(estimator: object) -> TypeGuard[GraphEstimator]:
     """Whether this is a CGCNN, an ECNet, or another estimator with an `Architecture`."""
     return isinstance(getattr(type(estimator), "architecture", None), Architecture)
 
@@ -51,11 +61,11 @@ class GraphModel:
 
     def __init__(
         self,
-        estimator,
+        estimator: GraphEstimator,
         modules: list[nn.Module],
         targets: RegressionTargets | ClassTargets,
         padded: bool,
-    ):
+    ) -> None:
         self.estimator = estimator
         self.modules = modules
         self.targets = targets
@@ -66,7 +76,7 @@ class GraphModel:
         self.members_share_network: bool = estimator.architecture.members_share_network
 
     @classmethod
-    def of(cls, estimator, purpose: str = "predictions of networks") -> "GraphModel":
+    def of(cls, estimator: BaseEstimator, purpose: str = "predictions of networks") -> GraphModel:
         """The model of a fitted estimator.
 
         Parameters
@@ -93,7 +103,7 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    def read_graphs(self, X) -> CrystalGraphs:
+    def read_graphs(self, X: Structures | CrystalGraphs) -> CrystalGraphs:
         """Graphs of crystals, built and checked as for `predict`, without padding.
 
         Parameters
@@ -117,11 +127,11 @@ class GraphModel:
         """What the networks read of graphs, padded where they expect it; for `make_batch`."""
         return self.estimator.architecture.make_inputs(self.estimator, self.pad(graphs))
 
-    def batches(self, graphs) -> Iterator[np.ndarray]:
+    def batches(self, graphs: CrystalGraphs | ElementGraphs) -> Iterator[np.ndarray]:
         """Rows of graphs or inputs, a batch at a time."""
         return iter(EvenBatches(len(graphs), self.batch_size))
 
-    def outputs(self, batch) -> torch.Tensor:
+    def outputs(self, batch: CrystalBatch | ElementBatch) -> torch.Tensor:
         """Outputs of all members for one batch, with gradients.
 
         Parameters
@@ -138,7 +148,7 @@ class GraphModel:
             return outputs[0]
         return torch.stack(outputs, dim=1)
 
-    def run(self, inputs, method: str = "forward") -> np.ndarray:
+    def run(self, inputs: CrystalGraphs | ElementGraphs, method: str = "forward") -> np.ndarray:
         """Outputs of a method of the networks for all crystals, without gradients.
 
         Parameters
@@ -157,6 +167,6 @@ class GraphModel:
             return parts[0].swapaxes(0, 1)
         return np.stack(parts)
 
-    def predict_outputs(self, X, method: str = "forward") -> np.ndarray:
+    def predict_outputs(self, X: Structures | CrystalGraphs, method: str = "forward") -> np.ndarray:
         """Read crystals and run a method of the networks on them: `read_graphs` and `run`."""
         return self.run(self.inputs(self.read_graphs(X)), method)

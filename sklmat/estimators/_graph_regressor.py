@@ -1,10 +1,20 @@
 """`GraphRegressor`: graph networks that predict numbers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self, overload
+
 from sklearn.base import RegressorMixin
 
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import RegressionTargets
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, Structures
 
 
 class GraphRegressor(RegressorMixin, GraphEstimator):
@@ -12,7 +22,9 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
 
     targets_class = RegressionTargets
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: Structures | CrystalGraphs, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch more at the constant rate `lr`.
 
         Parameters
@@ -28,7 +40,17 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X, return_std=False):
+    @overload
+    def predict(
+        self, X: Structures | CrystalGraphs, return_std: Literal[False] = False
+    ) -> np.ndarray: ...
+    @overload
+    def predict(
+        self, X: Structures | CrystalGraphs, *, return_std: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    def predict(
+        self, X: Structures | CrystalGraphs, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict the targets.
 
         Parameters

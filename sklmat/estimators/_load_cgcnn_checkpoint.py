@@ -1,5 +1,9 @@
 """`load_cgcnn_checkpoint`: the networks that Xie and Grossman published with CGCNN."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -7,6 +11,9 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.networks import CGCNN
 from sklmat.training import make_net
+
+if TYPE_CHECKING:
+    from sklmat.typing import ElementFeatures, PathLike
 
 #: How the original builds graphs.
 _GRAPH_SETTINGS = {
@@ -19,7 +26,9 @@ _GRAPH_SETTINGS = {
 }
 
 
-def load_cgcnn_checkpoint(path, *, atom_init, device="auto"):
+def load_cgcnn_checkpoint(
+    path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
+) -> CGCNNRegressor | CGCNNClassifier:
     """Load a network that the original CGCNN code saved, and predict what it predicts.
 
     Parameters

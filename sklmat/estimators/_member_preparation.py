@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sklmat.batches import BatchTransform, GraphDataset
 from sklmat.estimators._architecture import make_estimator_net
@@ -36,7 +36,7 @@ class MemberPreparation:
         Whether fitted nets are trained further.
     """
 
-    estimator: object
+    estimator: Any
     targets: RegressionTargets | ClassTargets
     attack: TrainingAttack | None
     from_fitted: bool

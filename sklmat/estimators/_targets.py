@@ -4,11 +4,19 @@ They check `y`, weigh rows and missing values, scale numbers or number the class
 outputs of a network back into predictions.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
+
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.typing import ArrayLike
 
 
 class RegressionTargets:
@@ -40,17 +48,17 @@ class RegressionTargets:
         "n_dim": "target_ndim",
     }
 
-    def __init__(self, loss, weights=None):
+    def __init__(self, loss: str, weights: ArrayLike | None = None) -> None:
         self.loss = loss
         self.weights = weights
         self.n_outputs: int | None = None
 
     @classmethod
-    def of(cls, estimator):
+    def of(cls, estimator: GraphEstimator) -> Self:
         """Targets, not yet fitted, for the parameters of an estimator."""
         return cls(estimator.loss, getattr(estimator, "target_weights", None))
 
-    def check(self, y):
+    def check(self, y: ArrayLike) -> np.ndarray:
         """Return `y` as numbers, or say which rows cannot be used.
 
         Parameters
@@ -81,7 +89,14 @@ class RegressionTargets:
             )
         return y
 
-    def fit(self, y, sample_weight, train, valid, classes=None):
+    def fit(
+        self,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        train: np.ndarray,
+        valid: np.ndarray,
+        classes: None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn mean and standard deviation from the training rows, unless they are given.
 
         Parameters
@@ -139,13 +154,13 @@ class RegressionTargets:
         self.mean, self.scale = mean, scale
         self.n_outputs, self.n_dim = table.shape[1], y.ndim
 
-    def encode(self, y):
+    def encode(self, y: np.ndarray) -> torch.Tensor:
         """Targets of the network, Tensor of shape (C, n_targets)."""
         scaled = (y.reshape(len(y), -1) - self.mean) / self.scale
         # Missing values have no weight; zeros stand for them, since NaN times zero is NaN.
         return torch.tensor(np.nan_to_num(scaled), dtype=torch.float32)
 
-    def decode(self, outputs):
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions in the unit and shape of `y`.
 
         Parameters
@@ -158,11 +173,11 @@ class RegressionTargets:
         """
         return self.in_shape_of_y(outputs.astype(np.float64) * self.scale + self.mean)
 
-    def in_shape_of_y(self, values):
+    def in_shape_of_y(self, values: np.ndarray) -> np.ndarray:
         """Leave out the last axis where `y` had none."""
         return values[..., 0] if self.n_dim == 1 else values
 
-    def same_outputs_as(self, other):
+    def same_outputs_as(self, other: RegressionTargets) -> bool:
         """Whether an output for `other` targets means the same, but for unit and zero."""
         return isinstance(other, RegressionTargets) and self.n_outputs == other.n_outputs
 
@@ -188,16 +203,17 @@ class ClassTargets:
     #: Own attributes -> fitted attributes of the estimator, without the underscore.
     fitted_names = {"classes": "classes", "n_outputs": "n_outputs"}
 
-    def __init__(self, class_weight=None):
+    def __init__(self, class_weight: dict[Any, float] | Literal["balanced"] | None = None) -> None:
         self.class_weight = class_weight
+        self.classes: np.ndarray
         self.n_outputs: int | None = None
 
     @classmethod
-    def of(cls, estimator):
+    def of(cls, estimator: GraphEstimator) -> Self:
         """Targets, not yet fitted, for the parameters of an estimator."""
         return cls(estimator.class_weight)
 
-    def check(self, y):
+    def check(self, y: ArrayLike) -> np.ndarray:
         """Return `y` as an array of shape (C,), or say which rows cannot be used."""
         y = np.asarray(y)
         if y.ndim != 1:
@@ -208,7 +224,14 @@ class ClassTargets:
         check_classification_targets(y)
         return y
 
-    def fit(self, y, sample_weight, train, valid, classes=None):
+    def fit(
+        self,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        train: np.ndarray,
+        valid: np.ndarray,
+        classes: ArrayLike | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn the classes from the training rows, unless they are given.
 
         Parameters
@@ -236,15 +259,14 @@ class ClassTargets:
                 raise ValueError(
                     f"classes={list(classes)} differ from those of the first call: {known.tolist()}"
                 )
-            classes = known
         else:
-            classes = np.unique(y[train] if classes is None else classes)
-        if len(classes) < 2:
-            raise ValueError(f"y has a single class, {str(classes[0])!r}; a classifier needs two")
-        self.classes, self.n_outputs = classes, len(classes)
+            known = np.unique(y[train] if classes is None else classes)
+        if len(known) < 2:
+            raise ValueError(f"y has a single class, {str(known[0])!r}; a classifier needs two")
+        self.classes, self.n_outputs = known, len(known)
         return self.encode(y), weight
 
-    def encode(self, y):
+    def encode(self, y: np.ndarray) -> torch.Tensor:
         """Numbers of the classes, Tensor of shape (C,), int64; unknown ones are refused."""
         codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
         unknown = np.flatnonzero(self.classes[codes] != y)
@@ -253,11 +275,11 @@ class ClassTargets:
             raise ValueError(f"row {row} has the class {str(y[row])!r}, not one of {known}")
         return torch.from_numpy(codes)
 
-    def decode(self, outputs):
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The likeliest class of each row of outputs or probabilities, shape (C,)."""
         return self.classes[outputs.argmax(axis=-1)]
 
-    def same_outputs_as(self, other):
+    def same_outputs_as(self, other: ClassTargets) -> bool:
         """Whether an output for `other` targets means the same."""
         return isinstance(other, ClassTargets) and np.array_equal(self.classes, other.classes)
 
@@ -275,7 +297,7 @@ def _normalized(weight, train, valid):
     return weight
 
 
-def fitted_targets(estimator):
+def fitted_targets(estimator: GraphEstimator) -> RegressionTargets | ClassTargets:
     """Targets of a fitted graph estimator, from its fitted attributes.
 
     Parameters

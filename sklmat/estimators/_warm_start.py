@@ -4,7 +4,10 @@ Everything that decides whether a network may be trained further, or give its we
 one, stands here: which estimator a parameter stands for, and what must agree between the two.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +20,12 @@ from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
 from sklmat.training import run_network
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.typing import ArrayLike
+
 #: Settings in which a network and the one whose weights it starts from may differ.
 _MAY_DIFFER = {"n_outputs", "dropout"}
 
@@ -27,17 +36,17 @@ _PARAMETER_NAMES = {"n_members": "n_ensemble"}
 # -- which estimator a parameter stands for
 
 
-def is_fitted_source(estimator) -> bool:
+def is_fitted_source(estimator: object) -> bool:
     """Whether a parameter stands for an estimator that is fitted and stays so when cloned."""
     return isinstance(estimator, str | Path | FrozenEstimator)
 
 
-def thawed(estimator):
+def thawed(estimator: BaseEstimator) -> BaseEstimator:
     """What a `FrozenEstimator` holds, or the estimator itself."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def fitted_source(estimator):
+def fitted_source(estimator: BaseEstimator | str | Path) -> GraphEstimator:
     """The fitted estimator that a `FrozenEstimator`, or the path of a saved one, stands for.
 
     Parameters
@@ -54,7 +63,7 @@ def fitted_source(estimator):
     return load_estimator(estimator)
 
 
-def unfitted_clone(estimator, y, owner):
+def unfitted_clone(estimator: BaseEstimator, y: ArrayLike | None, owner: str) -> BaseEstimator:
     """A clone that is to be trained.
 
     Parameters

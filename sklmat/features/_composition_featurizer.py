@@ -1,5 +1,10 @@
 """`CompositionFeaturizer`: fractions, lattice, element properties and mixing entropy in a table."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -18,6 +23,11 @@ from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
 from sklmat.structures import is_graphs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sklmat.typing import Compositions, Structures
 
 #: Properties that `CompositionFeaturizer` takes when none are named.
 DEFAULT_PROPERTIES = (
@@ -120,13 +130,20 @@ class CompositionFeaturizer(TableFeaturizer):
         "on_invalid": [StrOptions({"raise", "warn"})],
     }
 
-    def __init__(self, *, lattice=False, properties=None, statistics=None, on_invalid="raise"):
+    def __init__(
+        self,
+        *,
+        lattice: bool = False,
+        properties: Sequence[str] | None = None,
+        statistics: Sequence[str] | None = None,
+        on_invalid: Literal["raise", "warn"] = "raise",
+    ) -> None:
         self.lattice = lattice
         self.properties = properties
         self.statistics = statistics
         self.on_invalid = on_invalid
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures | Compositions, y: object = None) -> Self:
         """Learn which elements, and with `lattice` which lattices, there are.
 
         Parameters
@@ -156,7 +173,7 @@ class CompositionFeaturizer(TableFeaturizer):
         if not total.any():
             raise ValueError("no row of X can be used to fit on")
         symbols = element_table().index
-        self.elements_ = [symbols[z - 1] for z in np.flatnonzero(total)]
+        self.elements_ = [symbols[z - 1] for z in np.flatnonzero(total).tolist()]
         self.lattices_ = []
         if self.lattice:
             structures = [structure for structure in items if structure is not None]
@@ -171,7 +188,7 @@ class CompositionFeaturizer(TableFeaturizer):
         ]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Structures | Compositions) -> pd.DataFrame:
         """Compute the table.
 
         Parameters
@@ -192,7 +209,7 @@ class CompositionFeaturizer(TableFeaturizer):
         items, amounts = self._read(X)
         values = np.full((len(items), len(self.feature_names_)), np.nan)
         rows = np.flatnonzero(~np.isnan(amounts[:, 0]))
-        numbers = [int(z) for z in element_table(self.elements_)["atomic number"]]
+        numbers = element_table(self.elements_)["atomic number"].to_numpy(dtype=int)
         errors = self._unseen_elements(items, amounts, rows, numbers)
         rows = np.setdiff1d(rows, [error.index for error in errors])
         lattices = lattice_labels(items[rows]) if self.lattices_ and len(rows) else None

@@ -5,9 +5,13 @@ names and values. The names are the same for every crystal; a value that a cryst
 NaN.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement
+from typing import Any
 
 import numpy as np
 
@@ -186,7 +190,8 @@ class DisorderedCrystal:
     @cached_property
     def tetrahedra(self) -> Polyhedra:
         """Tetrahedra of anions."""
-        return self._polyhedra(*find_tetrahedra(self._bonded_anions), opposite=None)
+        centre, rank = find_tetrahedra(self._bonded_anions)
+        return self._polyhedra(centre, rank, None)
 
     @cached_property
     def _bonded_anions(self):
@@ -197,7 +202,7 @@ class DisorderedCrystal:
         return Polyhedra(centre, ligand, self.vector[centre[:, None], rank], opposite)
 
 
-def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     columns = {}
     frac_coords = crystal.positions @ np.linalg.inv(crystal.lattice)
     for symprec in schema.symprec:
@@ -253,7 +258,7 @@ def _operations_per_atom(dataset):
     return POINT_GROUP_ORDER[dataset.pointgroup] / _primitive_atoms(dataset)
 
 
-def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     element = schema.element_of_number[crystal.atomic_numbers]
     atom, rank = np.nonzero(crystal.bonded)
     first, second = element[atom], element[crystal.neighbors.index[atom, rank]]
@@ -272,14 +277,14 @@ def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
     return columns
 
 
-def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     bridging, ligand = bridging_angles([crystal.octahedra, crystal.tetrahedra])
-    angles, atoms = [bridging], [ligand]
+    all_angles, atoms = [bridging], [ligand]
     for polyhedra in (crystal.octahedra, crystal.tetrahedra):
         between_ligands = ligand_angles(polyhedra)
-        angles.append(between_ligands.ravel())
+        all_angles.append(between_ligands.ravel())
         atoms.append(np.repeat(polyhedra.centre, between_ligands.shape[1]))
-    angles = np.concatenate(angles)
+    angles = np.concatenate(all_angles)
     element = schema.element_of_number[crystal.atomic_numbers[np.concatenate(atoms)]]
     columns = {}
     for k, symbol in enumerate(schema.elements):
@@ -300,7 +305,7 @@ def _moments(values, noise):
     return values.mean(), variance, skew
 
 
-def polyhedra_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def polyhedra_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     both = crystal.octahedra, crystal.tetrahedra
     centres = crystal.has_polyhedron
     bonded = crystal.bonded[centres]
@@ -317,7 +322,7 @@ def polyhedra_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
     return columns
 
 
-def tilts_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def tilts_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     angles, _ = bridging_angles([crystal.octahedra], two_centres=True)
     tilts = (180 - angles) / 2
     return {
@@ -326,7 +331,7 @@ def tilts_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
     }
 
 
-def volume_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def volume_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     local = voronoi = np.nan
     if np.isfinite(crystal.distance).any(axis=1).all():
         mean_distance, _ = effective_coordination(crystal.distance)
@@ -346,7 +351,7 @@ def _deviation_within(values, sublattice):
     return np.sqrt(np.mean((values - means[sublattice]) ** 2))
 
 
-def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     columns = {}
     for mixed in schema.mixed_sublattices:
         columns.update(_shell_columns(crystal, schema, mixed))
@@ -405,7 +410,7 @@ def _ligand_columns(order, name, centre_name):
     }
 
 
-def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     columns, total = {}, 0.0
     for k, name in enumerate(schema.names):
         on_sublattice = crystal.atomic_numbers[crystal.sublattice == k]
@@ -418,14 +423,14 @@ def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
     return {**columns, "configurational entropy (kB per atom)": total}
 
 
-def prototype_columns(crystal: DisorderedCrystal, schema: DisorderSchema):
+def prototype_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     root_mean_square = largest = strain = space_group = np.nan
     if schema.parent_symprec is not None:
         parent = crystal.parent
         displacement = np.linalg.norm(parent.displacement @ crystal.lattice, axis=1)
         root_mean_square, largest = np.sqrt(np.mean(displacement**2)), displacement.max()
         deformation = np.linalg.inv(parent.lattice) @ crystal.lattice
-        strain = np.linalg.norm((deformation @ deformation.T - np.eye(3)) / 2)
+        strain = float(np.linalg.norm((deformation @ deformation.T - np.eye(3)) / 2))
         space_group = np.nan if parent.symmetry is None else parent.symmetry.number
     return {
         "root-mean-square displacement from the parent (Å)": root_mean_square,
@@ -449,7 +454,9 @@ GROUPS = {
 }
 
 
-def describe_disorder(crystals: list[CrystalArrays], groups, schema: DisorderSchema) -> list[dict]:
+def describe_disorder(
+    crystals: list[CrystalArrays], groups: Sequence[str], schema: DisorderSchema
+) -> list[dict[str, Any]]:
     """Column names and values of each crystal."""
     rows = []
     for crystal in crystals:

@@ -1,8 +1,11 @@
 """`DisorderFeaturizer`: deviations from the ideal lattice and from order in a table."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -36,6 +39,11 @@ from sklmat.features._table_featurizer import (
     output_table,
 )
 from sklmat.structures import crystal_arrays
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sklmat.typing import Structures
 
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
@@ -209,16 +217,16 @@ class DisorderFeaturizer(TableFeaturizer):
     def __init__(
         self,
         *,
-        groups=None,
-        symprec=0.1,
-        parent_symprec=1.0,
-        sublattices=None,
-        n_shells=4,
-        voronoi=False,
-        n_jobs=None,
-        on_invalid="raise",
-        verbose=False,
-    ):
+        groups: Sequence[str] | None = None,
+        symprec: float | Sequence[float] = 0.1,
+        parent_symprec: float | None = 1.0,
+        sublattices: Sequence[Sequence[str]] | None = None,
+        n_shells: int = 4,
+        voronoi: bool = False,
+        n_jobs: int | None = None,
+        on_invalid: Literal["raise", "warn"] = "raise",
+        verbose: bool = False,
+    ) -> None:
         self.groups = groups
         self.symprec = symprec
         self.parent_symprec = parent_symprec
@@ -229,7 +237,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self.on_invalid = on_invalid
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures, y: object = None) -> Self:
         """Learn the sublattices, which of them are mixed, and which columns there are.
 
         Parameters
@@ -257,7 +265,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self._fit(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
         """Do what ``fit(X).transform(X)`` does, describing each crystal once.
 
         Parameters
@@ -272,7 +280,7 @@ class DisorderFeaturizer(TableFeaturizer):
         """
         return output_table(self, self._fill_neutral(*self._fit(X)), X)
 
-    def transform(self, X):
+    def transform(self, X: Structures) -> pd.DataFrame:
         """Compute the table.
 
         Parameters

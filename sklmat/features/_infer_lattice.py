@@ -1,6 +1,8 @@
 """`infer_lattice`: the lattice (bcc, fcc, hcp, sc, diamond) on which atoms of a crystal sit."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -8,6 +10,9 @@ from sklmat.deprecation import renamed_parameters
 from sklmat.features._invalid_rows import load_structures
 from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, find_neighbors
 from sklmat.structures import crystal_arrays
+
+if TYPE_CHECKING:
+    from sklmat.typing import Structures
 
 #: How many atoms the first two shells of each lattice hold.
 SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
@@ -28,7 +33,7 @@ _FCC_HCP_BOUNDARY = -23 / 24
 
 
 @renamed_parameters(structures="X")
-def infer_lattice(X):
+def infer_lattice(X: Structures) -> np.ndarray:
     """Name the lattice on which all atoms of each crystal sit, whatever their species.
 
     Parameters

@@ -1,6 +1,10 @@
 """`load_structures`, `refuse`: rows that cannot be described raise an error, or become NaN."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +37,7 @@ def refuse(errors, on_invalid):
 
 
 def crystals_of_known_elements(
-    structures, elements, on_invalid
+    structures: np.ndarray, elements: list[str], on_invalid: str
 ) -> tuple[dict[int, CrystalArrays], list[InvalidStructureError]]:
     """Arrays of the rows that hold no other element than `elements`, and errors for the others.
 
@@ -55,7 +59,12 @@ def crystals_of_known_elements(
     return {row: crystal for row, crystal in crystals.items() if row not in unseen}, errors
 
 
-def unseen_errors(what, names, items, seen) -> list[InvalidStructureError]:
+def unseen_errors(
+    what: str,
+    names: Mapping[Any, Sequence[str]],
+    items: Sequence[Any] | np.ndarray,
+    seen: Sequence[str],
+) -> list[InvalidStructureError]:
     """Build one error for each row (a dict row -> names) with something that fit did not see."""
     return [
         InvalidStructureError(
@@ -68,7 +77,13 @@ def unseen_errors(what, names, items, seen) -> list[InvalidStructureError]:
     ]
 
 
-def missing_value_errors(structures, rows, values, names, reasons) -> list[InvalidStructureError]:
+def missing_value_errors(
+    structures: np.ndarray,
+    rows: Iterable[int],
+    values: np.ndarray,
+    names: list[str],
+    reasons: Mapping[str, str],
+) -> list[InvalidStructureError]:
     """Build one error for each of the rows whose value in one of some columns is NaN.
 
     Parameters
@@ -82,7 +97,7 @@ def missing_value_errors(structures, rows, values, names, reasons) -> list[Inval
         Column names, each with what is wrong with a row that has no value there.
     """
     columns = {names.index(name): reason for name, reason in reasons.items()}
-    errors = {}
+    errors: dict[int, InvalidStructureError] = {}
     for row in rows:
         for column, reason in columns.items():
             if np.isnan(values[row, column]):

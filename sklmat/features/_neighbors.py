@@ -1,5 +1,7 @@
 """`find_neighbors`: the neighbours of each atom, their shells, and Hoppe's coordination number."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +39,9 @@ class Neighbors:
     scale: float
 
 
-def find_neighbors(positions, lattice, pbc, radius=2.0) -> Neighbors:
+def find_neighbors(
+    positions: np.ndarray, lattice: np.ndarray, pbc: np.ndarray, radius: float = 2.0
+) -> Neighbors:
     """List the neighbours of each atom.
 
     Parameters
@@ -86,7 +90,9 @@ def _pairs(positions, lattice, pbc, radius):
         radius *= 2
 
 
-def neighbor_shells(neighbors: Neighbors, sizes=None):
+def neighbor_shells(
+    neighbors: Neighbors, sizes: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mask the first and the second shell, two arrays of shape (N, M).
 
     Parameters

@@ -1,14 +1,20 @@
 """`find_parent`: the ideal crystal (lattice, sites, symmetry) below a disordered one."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sklmat.features._infer_lattice import recognize_lattice
 from sklmat.features._neighbors import find_neighbors
 from sklmat.features._symmetry import quiet_spglib, symmetry_dataset
+
+if TYPE_CHECKING:
+    from spglib import SpglibDataset
 
 #: Å; tolerance for the symmetry of positions that are ideal to rounding.
 IDEAL_SYMPREC = 1e-3
@@ -41,10 +47,16 @@ class Parent:
     frac_coords: np.ndarray
     positions: np.ndarray
     displacement: np.ndarray
-    symmetry: object
+    symmetry: SpglibDataset | None
 
 
-def find_parent(positions, lattice, pbc, sublattice, tolerance) -> Parent:
+def find_parent(
+    positions: np.ndarray,
+    lattice: np.ndarray,
+    pbc: np.ndarray,
+    sublattice: np.ndarray,
+    tolerance: float | None,
+) -> Parent:
     """Find the ideal crystal; the crystal itself where there is none within `tolerance` (Å).
 
     Parameters

@@ -1,5 +1,7 @@
 """`Polyhedra`: octahedra and tetrahedra around atoms, their distortion, tilts and volumes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -68,7 +70,7 @@ def _with_ligands(bonded, n_ligands):
     return centre, np.nonzero(bonded[centre])[1].reshape(-1, n_ligands)
 
 
-def ligand_angles(polyhedra: Polyhedra):
+def ligand_angles(polyhedra: Polyhedra) -> np.ndarray:
     """Angles (°) between ligands side by side: 12 of an octahedron, 6 of a tetrahedron."""
     n_polyhedra, n_ligands, _ = polyhedra.vector.shape
     first, second = np.triu_indices(n_ligands, 1)
@@ -84,7 +86,9 @@ def angle(a, b):
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def bridging_angles(several: list[Polyhedra], two_centres=False):
+def bridging_angles(
+    several: list[Polyhedra], two_centres: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Angles (°) at ligands between the centres that they join, and the ligand of each angle.
 
     With `two_centres`, only at ligands that join exactly two.
@@ -108,13 +112,13 @@ def bridging_angles(several: list[Polyhedra], two_centres=False):
     return np.concatenate(angles), np.concatenate(ligands)
 
 
-def quadratic_elongation(polyhedra: Polyhedra):
+def quadratic_elongation(polyhedra: Polyhedra) -> np.ndarray:
     """Mean of (l / l₀)² over the ligands, with l₀ that of the regular polyhedron of that volume."""
     squared = (polyhedra.vector**2).sum(axis=2).mean(axis=1)
     return squared / _regular_length(polyhedra) ** 2
 
 
-def bond_angle_variance(polyhedra: Polyhedra):
+def bond_angle_variance(polyhedra: Polyhedra) -> np.ndarray:
     """Squared deviation (°²) of the angles from the regular one, over their number less one."""
     angles = ligand_angles(polyhedra)
     regular = _REGULAR_ANGLE[polyhedra.vector.shape[1]]

@@ -1,5 +1,7 @@
 """`PairOrder`, `LigandOrder`: how species are spread over neighbour shells and over polyhedra."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +43,9 @@ class PairOrder(NamedTuple):
     excess_of_like_pairs: float
 
 
-def pair_order(neighbors: Neighbors, shell, species, n_species) -> PairOrder:
+def pair_order(
+    neighbors: Neighbors, shell: np.ndarray, species: np.ndarray, n_species: int
+) -> PairOrder:
     """Count the pairs of species in one shell.
 
     Parameters
@@ -121,7 +125,13 @@ class LigandOrder(NamedTuple):
     like_excess: dict[int, float]
 
 
-def ligand_order(neighbors: Neighbors, bonded, atomic_numbers, centres, on_sublattice):
+def ligand_order(
+    neighbors: Neighbors,
+    bonded: np.ndarray,
+    atomic_numbers: np.ndarray,
+    centres: np.ndarray,
+    on_sublattice: np.ndarray,
+) -> LigandOrder:
     """Order of the species of one sublattice as ligands of some atoms.
 
     Parameters
@@ -154,7 +164,7 @@ def ligand_order(neighbors: Neighbors, bonded, atomic_numbers, centres, on_subla
     )
 
 
-def multipoles(excess, direction, bonded) -> Multipoles:
+def multipoles(excess: np.ndarray, direction: np.ndarray, bonded: np.ndarray) -> Multipoles:
     """How unevenly species are spread over the ligands of the polyhedra.
 
     Parameters

@@ -5,9 +5,13 @@ dict of column names and values. The names are the same for every crystal; a val
 does not have is NaN.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +89,7 @@ class CrystalGeometry:
         return neighbor_shells(self.neighbors, SHELL_SIZES.get(self.lattice_match.name))
 
 
-def volume_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def volume_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     volume = geometry.neighbors.scale**3
     nearest = geometry.neighbors.distance[:, 0]
     spheres = np.pi / 6 * np.mean(np.where(np.isfinite(nearest), nearest, np.nan) ** 3)
@@ -101,7 +105,7 @@ def volume_columns(geometry: CrystalGeometry, schema: StructureSchema):
     return columns
 
 
-def distances_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def distances_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     neighbors = geometry.neighbors
     nearest = np.where(np.isfinite(neighbors.distance[:, 0]), neighbors.distance[:, 0], np.nan)
     first, second = (neighbors.distance[shell] for shell in geometry.shells)
@@ -131,7 +135,7 @@ def _off_centre_displacement(geometry):
     return np.linalg.norm(centre / np.maximum(counts, 1)[:, None], axis=1).mean()
 
 
-def coordination_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def coordination_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     first, _ = geometry.shells
     _, effective = effective_coordination(geometry.neighbors.distance)
     return {
@@ -140,11 +144,11 @@ def coordination_columns(geometry: CrystalGeometry, schema: StructureSchema):
     }
 
 
-def order_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def order_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     species = schema.species_of_number[geometry.atomic_numbers]
     n_species = len(schema.elements)
     upper = np.triu_indices(n_species)
-    columns = {}
+    columns: dict[str, float] = {}
     for k, shell in enumerate(geometry.shells, start=1):
         order = pair_order(geometry.neighbors, shell, species, n_species)
         unordered = order.fraction + order.fraction.T - np.diag(order.fraction.diagonal())
@@ -170,7 +174,7 @@ def _of_pairs(name, elements):
     return [name.format(f"{a}-{b}") for a, b in combinations_with_replacement(elements, 2)]
 
 
-def symmetry_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def symmetry_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     frac_coords = geometry.positions @ np.linalg.inv(geometry.lattice)
     dataset = symmetry_dataset(
         geometry.lattice, frac_coords, geometry.atomic_numbers, schema.symprec
@@ -187,7 +191,7 @@ def _crystal_system(space_group_number):
     return 1 + int(np.searchsorted(_LAST_OF_SYSTEM, space_group_number))
 
 
-def lattice_columns(geometry: CrystalGeometry, schema: StructureSchema):
+def lattice_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
     return {f"lattice_{name}": geometry.lattice_match.name == name for name in schema.lattices}
 
 
@@ -203,8 +207,8 @@ GROUPS = {
 
 
 def describe_structures(
-    crystals: list[CrystalArrays], groups, schema: StructureSchema
-) -> list[dict]:
+    crystals: list[CrystalArrays], groups: Sequence[str], schema: StructureSchema
+) -> list[dict[str, Any]]:
     """Column names and values of each crystal."""
     rows = []
     for crystal in crystals:

@@ -1,7 +1,11 @@
 """`StructureFeaturizer`: volume, distances, coordination, order and symmetry in a table."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -26,6 +30,11 @@ from sklmat.features._table_featurizer import (
     output_table,
 )
 from sklmat.structures import crystal_arrays
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sklmat.typing import Structures
 
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
@@ -133,14 +142,22 @@ class StructureFeaturizer(TableFeaturizer):
         "verbose": ["boolean"],
     }
 
-    def __init__(self, *, groups=None, symprec=0.1, n_jobs=None, on_invalid="raise", verbose=False):
+    def __init__(
+        self,
+        *,
+        groups: Sequence[str] | None = None,
+        symprec: float = 0.1,
+        n_jobs: int | None = None,
+        on_invalid: Literal["raise", "warn"] = "raise",
+        verbose: bool = False,
+    ) -> None:
         self.groups = groups
         self.symprec = symprec
         self.n_jobs = n_jobs
         self.on_invalid = on_invalid
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures, y: object = None) -> Self:
         """Learn which elements, and for the group "lattice" which lattices, there are.
 
         Parameters
@@ -179,7 +196,7 @@ class StructureFeaturizer(TableFeaturizer):
         self.feature_names_ = list(columns)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Structures) -> pd.DataFrame:
         """Compute the table.
 
         Parameters

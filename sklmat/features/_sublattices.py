@@ -1,10 +1,18 @@
 """`learn_sublattices`, `named_sublattices`: which species have a sublattice in common."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.features._neighbors import find_neighbors, first_coordination
 from sklmat.structures import CrystalArrays
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import IStructure
 
 #: Elements that count as anions wherever a crystal also holds others.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
@@ -21,10 +29,10 @@ def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
     """Group the species by chemistry and by how many anions they have around them."""
     coordination = _anion_coordination(crystals)
     symbols = element_table().index
-    sublattices = {}
+    sublattices: dict[int | str, list[str]] = {}
     for number in np.unique(np.concatenate([crystal.atomic_numbers for crystal in crystals])):
         if number in coordination:
-            key = int(np.searchsorted([4.5, 6.5], np.median(coordination[number])))
+            key: int | str = int(np.searchsorted([4.5, 6.5], np.median(coordination[number])))
         else:
             key = "anion" if coordination and number in _ANION_NUMBERS else "other"
         sublattices.setdefault(key, []).append(symbols[number - 1])
@@ -45,7 +53,9 @@ def _anion_coordination(crystals):
     return {number: np.concatenate(counts) for number, counts in coordination.items()}
 
 
-def named_sublattices(sublattices, elements) -> list[list[str]]:
+def named_sublattices(
+    sublattices: Sequence[Sequence[str]], elements: Sequence[str]
+) -> list[list[str]]:
     """Check sublattices that a user named, and add a sublattice for each of the other elements."""
     symbols = element_table().index
     named = [symbol for sublattice in sublattices for symbol in sublattice]
@@ -60,7 +70,9 @@ def named_sublattices(sublattices, elements) -> list[list[str]]:
     return sorted([sublattice for sublattice in present if sublattice] + alone)
 
 
-def mixed_sublattices(sublattices, structures) -> list[str]:
+def mixed_sublattices(
+    sublattices: Sequence[Sequence[str]], structures: Iterable[IStructure]
+) -> list[str]:
     """Names, such as "Br/I", of the sublattices that hold several species in some structure."""
     species_of_rows = [set(structure.symbol_set) for structure in structures]
     return [

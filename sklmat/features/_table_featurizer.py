@@ -1,5 +1,9 @@
 """`TableFeaturizer`: base of transformers from crystals to a table with named columns."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import sklearn
@@ -16,7 +20,7 @@ _CHUNK = 50
 class TableFeaturizer(TransformerMixin, BaseEstimator):
     """Base of transformers from crystals to a table with named columns."""
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the columns.
 
         Parameters
@@ -37,7 +41,7 @@ class TableFeaturizer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def output_table(transformer, values, X):
+def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -> Any:
     """The columns of a transformer as a DataFrame, unless its `set_output` asks for something else.
 
     Parameters

@@ -1,6 +1,9 @@
 """`build_graphs`: the graphs of many crystals, built in chunks, by several processes, cached."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -20,6 +23,11 @@ from sklmat.structures import (
     crystal_arrays,
 )
 
+if TYPE_CHECKING:
+    from pymatgen.analysis.local_env import NearNeighbors
+
+    from sklmat.typing import PathLike, Structures
+
 #: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
 #: to show progress and to bound memory.
 _CHUNK_ATOMS = 20_000
@@ -27,7 +35,13 @@ _CHUNK_FILES = 200
 
 
 def build_graphs(
-    X, *, cache=None, n_jobs=None, verbose=False, neighbors=None, **settings
+    X: Structures | CrystalGraphs,
+    *,
+    cache: int | PathLike | None = None,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+    neighbors: NearNeighbors | None = None,
+    **settings: Any,
 ) -> CrystalGraphs:
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
     # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
@@ -51,13 +65,13 @@ def build_graphs(
     if cache is None:
         parts = [part for _, part in build(range(len(crystals)))]
     else:
-        cache = open_cache(cache)
+        opened = open_cache(cache)
         key_settings = (repr(sorted(settings.items())), description["neighbors"])
         keys = [content_key(crystal, key_settings) for crystal in crystals]
-        parts = [cache.get(key) for key in keys]
+        parts = [opened.get(key) for key in keys]
         for rows, graphs in build([row for row, graph in enumerate(parts) if graph is None]):
             for row, graph in zip(rows, graphs):
-                parts[row] = cache[keys[row]] = graph
+                parts[row] = opened[keys[row]] = graph
     if not parts:
         return CrystalGraphs.from_edges([], [], **description)
     return CrystalGraphs.concatenate(parts)
@@ -150,7 +164,7 @@ def _build_chunk(rows, crystals, neighbors, settings, description):
     return CrystalGraphs.from_edges(crystals, edges, **description)
 
 
-def describe_strategy(neighbors) -> str | None:
+def describe_strategy(neighbors: NearNeighbors | None) -> str | None:
     """A pymatgen strategy in words: its class, its plain settings, and a digest of all of them."""
     if neighbors is None:
         return None

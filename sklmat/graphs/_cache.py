@@ -4,11 +4,12 @@ import hashlib
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 from sklmat.files import replace_file
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 
-_MEMORY = {}
+_MEMORY: dict[int, Any] = {}
 
 
 def content_key(crystal, settings):

@@ -5,14 +5,24 @@ of the first crystal, then all of the second. ``counts[g]`` is the number of ite
 ``pointer[g]:pointer[g + 1]`` are their positions.
 """
 
+from __future__ import annotations
+
 import json
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
 from sklmat.structures import CrystalArrays
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+    from torch_geometric.data import Data
+
+    from sklmat.typing import ArrayLike, PathLike
 
 _ATOM_ARRAYS = ("atomic_numbers", "positions")
 _EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
@@ -97,63 +107,63 @@ class CrystalGraphs:
     symmetrize: bool = False
     neighbors: str | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.atom_ptr) - 1
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """``(C,)``: scikit-learn sees a 1-D array of crystals."""
         return (len(self),)
 
     @property
-    def n_atoms(self):
+    def n_atoms(self) -> np.ndarray:
         """Atoms per crystal, ndarray of shape (C,)."""
         return np.diff(self.atom_ptr)
 
     @property
-    def n_edges(self):
+    def n_edges(self) -> np.ndarray:
         """Edges per crystal, ndarray of shape (C,)."""
         return np.diff(self.edge_ptr)
 
     @property
-    def neighbor_counts(self):
+    def neighbor_counts(self) -> np.ndarray:
         """Neighbours of each atom, ndarray of shape (N,)."""
         return np.bincount(self.flat_target, minlength=len(self.atomic_numbers))
 
     @property
-    def crystal_of_atom(self):
+    def crystal_of_atom(self) -> np.ndarray:
         """Index of the crystal of each atom, ndarray of shape (N,)."""
         return np.repeat(np.arange(len(self)), self.n_atoms)
 
     @property
-    def crystal_of_edge(self):
+    def crystal_of_edge(self) -> np.ndarray:
         """Index of the crystal of each edge, ndarray of shape (E,)."""
         return np.repeat(np.arange(len(self)), self.n_edges)
 
     @property
-    def flat_source(self):
+    def flat_source(self) -> np.ndarray:
         """Neighbour of each edge, counted through all atoms: ndarray of shape (E,), int64."""
         return self.edge_source + np.repeat(self.atom_ptr[:-1], self.n_edges)
 
     @property
-    def flat_target(self):
+    def flat_target(self) -> np.ndarray:
         """Central atom of each edge, counted through all atoms: ndarray of shape (E,), int64."""
         return self.edge_target + np.repeat(self.atom_ptr[:-1], self.n_edges)
 
     @property
-    def edge_vectors(self):
+    def edge_vectors(self) -> np.ndarray:
         """Vectors from the central atom to its neighbour (Å), ndarray of shape (E, 3), float64."""
         lattices = np.repeat(self.lattices, self.n_edges, axis=0)
         shift = np.einsum("ei,eij->ej", self.edge_image.astype(np.float64), lattices)
         return self.positions[self.flat_source] + shift - self.positions[self.flat_target]
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """How the edges were chosen, as a dict: graphs are alike only when these agree."""
         return {name: getattr(self, name) for name in _SETTINGS}
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes held by the arrays."""
         return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
 
@@ -171,10 +181,12 @@ class CrystalGraphs:
             "bagging, and a feature table for importances"
         )
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[CrystalGraphs]:
         return (self[c] for c in range(len(self)))
 
-    def __getitem__(self, key):
+    def __getitem__(
+        self, key: int | slice | np.ndarray | Sequence[int] | tuple[Any, ...]
+    ) -> CrystalGraphs:
         """Select crystals by int, slice, mask, index array, or ``(key, ...)``.
 
         An int gives a container of one crystal, so that every selection can be predicted on.
@@ -212,7 +224,9 @@ class CrystalGraphs:
         )
 
     @classmethod
-    def from_edges(cls, crystals: list[CrystalArrays], edges: list[Edges], **settings):
+    def from_edges(
+        cls, crystals: list[CrystalArrays], edges: list[Edges], **settings: Any
+    ) -> CrystalGraphs:
         """Put the arrays of crystals and the edges found in each into one container.
 
         Parameters
@@ -243,7 +257,7 @@ class CrystalGraphs:
         )
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Sequence[CrystalGraphs]) -> CrystalGraphs:
         """Join containers whose edges were chosen alike.
 
         Parameters
@@ -269,7 +283,7 @@ class CrystalGraphs:
                     f"{parts[0].settings}; rebuild them alike or bring them together with "
                     "restrict()"
                 )
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in _ATOM_ARRAYS + _EDGE_ARRAYS + _CRYSTAL_ARRAYS
         }
@@ -280,7 +294,9 @@ class CrystalGraphs:
             **parts[0].settings,
         )
 
-    def restrict(self, cutoff=None, max_neighbors=None):
+    def restrict(
+        self, cutoff: float | None = None, max_neighbors: int | None = None
+    ) -> CrystalGraphs:
         """Keep only the edges that a smaller cutoff or fewer neighbours would have given.
 
         Parameters
@@ -330,7 +346,7 @@ class CrystalGraphs:
             )
         return replace(self.select_edges(keep), cutoff=cutoff, max_neighbors=max_neighbors)
 
-    def select_edges(self, keep):
+    def select_edges(self, keep: np.ndarray) -> CrystalGraphs:
         """Keep some of the edges of all crystals.
 
         Parameters
@@ -346,7 +362,7 @@ class CrystalGraphs:
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
         return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
 
-    def to_arrays(self):
+    def to_arrays(self) -> list[CrystalArrays]:
         """Atoms and lattice of each crystal, without edges.
 
         Returns
@@ -358,7 +374,7 @@ class CrystalGraphs:
         numbers, positions = np.split(self.atomic_numbers, ends), np.split(self.positions, ends)
         return list(map(CrystalArrays, numbers, positions, self.lattices, self.pbc))
 
-    def to_structures(self):
+    def to_structures(self) -> list[Structure]:
         """Crystals as pymatgen structures.
 
         Returns
@@ -367,7 +383,7 @@ class CrystalGraphs:
         """
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
-    def formula(self, c):
+    def formula(self, c: int) -> str:
         """Chemical formula of a crystal, for messages.
 
         Parameters
@@ -388,7 +404,7 @@ class CrystalGraphs:
         }
         return Composition(amounts).formula.replace(" ", "")
 
-    def to_pyg(self, c):
+    def to_pyg(self, c: int) -> Data:
         """Crystal `c` as a ``torch_geometric.data.Data``.
 
         Parameters
@@ -417,7 +433,7 @@ class CrystalGraphs:
             cell=torch.from_numpy(crystal.lattices.astype(np.float32)),
         )
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write everything to one safetensors file (arrays and a JSON header, no code).
 
         Parameters
@@ -434,7 +450,7 @@ class CrystalGraphs:
         save_file(arrays, path, {"format": _FORMAT, "settings": json.dumps(self.settings)})
 
     @classmethod
-    def load(cls, path, *, mmap=False):
+    def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
         """Read what `save` wrote.
 
         Parameters
@@ -480,7 +496,7 @@ def _read_safetensors(path, mmap):
     return arrays, metadata
 
 
-def pointer_from_counts(counts: np.ndarray) -> np.ndarray:
+def pointer_from_counts(counts: ArrayLike) -> np.ndarray:
     """Position at which each group begins, and the end of the last: shape (G + 1,), int64."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 

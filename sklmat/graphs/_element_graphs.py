@@ -1,5 +1,7 @@
 """`ElementGraphs`, crystals as graphs of their elements, and gradients through them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +79,7 @@ class ElementGraphs:
         step: float = 0.25,
         order: int = 1,
         spread: bool = False,
-    ) -> "ElementGraphs":
+    ) -> ElementGraphs:
         """Sum up the edges of crystal graphs.
 
         Parameters
@@ -112,35 +114,35 @@ class ElementGraphs:
             spread=spread,
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.node_ptr) - 1
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> np.ndarray:
         """Elements per crystal, ndarray of shape (C,)."""
         return np.diff(self.node_ptr)
 
     @property
-    def n_edges(self):
+    def n_edges(self) -> np.ndarray:
         """Pairs per crystal, ndarray of shape (C,)."""
         return np.diff(self.pair_ptr)
 
     @property
-    def crystal_of_node(self):
+    def crystal_of_node(self) -> np.ndarray:
         """Index of the crystal of each node, ndarray of shape (P,)."""
         return np.repeat(np.arange(len(self)), self.n_nodes)
 
     @property
-    def flat_source(self):
+    def flat_source(self) -> np.ndarray:
         """Source node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
         return self.source + np.repeat(self.node_ptr[:-1], self.n_edges)
 
     @property
-    def flat_target(self):
+    def flat_target(self) -> np.ndarray:
         """Target node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
         return self.target + np.repeat(self.node_ptr[:-1], self.n_edges)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice | np.ndarray) -> ElementGraphs:
         """Select crystals by slice, mask or index array."""
         rows = np.atleast_1d(np.arange(len(self))[rows])
         node_ptr, nodes = gather_ranges(self.node_ptr, rows)

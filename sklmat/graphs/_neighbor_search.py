@@ -1,11 +1,16 @@
 """Neighbour search: which atoms of a crystal are joined by edges, in plain arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sklmat.structures import MIN_DISTANCE, CrystalArrays
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.local_env import NearNeighbors
 
 #: How many neighbours, in multiples of those wanted, the first guess of the radius should hold:
 #: 1.6 closes the second shell of the close-packed lattices without a second search.
@@ -33,12 +38,14 @@ class Edges(NamedTuple):
     image: np.ndarray
     distance: np.ndarray
 
-    def select(self, index: np.ndarray) -> "Edges":
+    def select(self, index: np.ndarray) -> Edges:
         """Some of the edges, by a mask or by their positions."""
         return Edges(*(array[index] for array in self))
 
 
-def find_edges(crystals: Sequence[CrystalArrays], strategy=None, **settings) -> list[Edges]:
+def find_edges(
+    crystals: Sequence[CrystalArrays], strategy: NearNeighbors | None = None, **settings: Any
+) -> list[Edges]:
     """Edges of each crystal.
 
     Parameters
@@ -55,7 +62,13 @@ def find_edges(crystals: Sequence[CrystalArrays], strategy=None, **settings) -> 
 
 
 def build_edges(
-    crystal: CrystalArrays, *, cutoff, max_neighbors, ties, tie_tolerance, symmetrize
+    crystal: CrystalArrays,
+    *,
+    cutoff: float,
+    max_neighbors: int | None,
+    ties: str,
+    tie_tolerance: float,
+    symmetrize: bool,
 ) -> Edges:
     """Edges of one crystal to the nearest atoms; settings as in `StructureToGraph`."""
     n_atoms = len(crystal.positions)
@@ -75,7 +88,14 @@ def build_edges(
 
 
 def strategy_edges(
-    crystal: CrystalArrays, strategy, *, cutoff, max_neighbors, ties, tie_tolerance, symmetrize
+    crystal: CrystalArrays,
+    strategy: NearNeighbors,
+    *,
+    cutoff: float,
+    max_neighbors: int | None,
+    ties: str,
+    tie_tolerance: float,
+    symmetrize: bool,
 ) -> Edges:
     """Edges that a pymatgen ``NearNeighbors`` finds, under the same limits as ours."""
     found = [

@@ -1,7 +1,10 @@
 """`StructureToGraph`, the transformer that turns structures into crystal graphs."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -9,6 +12,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.structures import MIN_DISTANCE
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.local_env import NearNeighbors
+
+    from sklmat.typing import PathLike, Structures
 
 
 class StructureToGraph(TransformerMixin, BaseEstimator):
@@ -87,16 +95,16 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        cutoff=8.0,
-        max_neighbors=12,
-        ties="complete",
-        tie_tolerance=1e-3,
-        symmetrize=False,
-        neighbors=None,
-        cache=None,
-        n_jobs=None,
-        verbose=False,
-    ):
+        cutoff: float = 8.0,
+        max_neighbors: int | None = 12,
+        ties: Literal["complete", "truncate"] = "complete",
+        tie_tolerance: float = 1e-3,
+        symmetrize: bool = False,
+        neighbors: NearNeighbors | None = None,
+        cache: int | PathLike | None = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.cutoff = cutoff
         self.max_neighbors = max_neighbors
         self.ties = ties
@@ -107,7 +115,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Structures | CrystalGraphs, y: object = None) -> Self:
         """Check the parameters; there is nothing to learn.
 
         Parameters
@@ -124,7 +132,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         self._validate_params()
         return self
 
-    def transform(self, X):
+    def transform(self, X: Structures | CrystalGraphs) -> CrystalGraphs:
         """Build the graphs.
 
         Parameters
@@ -170,7 +178,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
             )
         return graphs
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: str | None = None) -> Self:
         """Do nothing: graphs are no table, in whatever container the other steps put theirs.
 
         Parameters

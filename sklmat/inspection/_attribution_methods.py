@@ -1,5 +1,9 @@
 """`AtomModel`, a CGCNN as a function of the vectors of its atoms, and three attributions of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch.func import functional_call
@@ -8,6 +12,10 @@ from sklmat.batches import EvenBatches, make_batch
 from sklmat.elements import element_symbols
 from sklmat.estimators import GraphModel, check_elements
 from sklmat.structures import check_structures
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import Structures
 
 
 class AtomModel:
@@ -27,7 +35,14 @@ class AtomModel:
         Added to it.
     """
 
-    def __init__(self, model: GraphModel, graphs, background, weights, shift):
+    def __init__(
+        self,
+        model: GraphModel,
+        graphs: CrystalGraphs,
+        background: Structures | CrystalGraphs | None,
+        weights: np.ndarray,
+        shift: float,
+    ) -> None:
         self.model = model
         self.modules = [module.eval() for module in model.modules]
         # Detached, so that no gradients of weights are computed.
@@ -38,7 +53,7 @@ class AtomModel:
         self.shift = shift
         numbers = graphs.atomic_numbers
         if background is not None:
-            numbers = _atomic_numbers(background, self.modules[0].known_elements.cpu().numpy())
+            numbers = _atomic_numbers(background, self.states[0]["known_elements"].cpu().numpy())
         self.average = self.vectors(numbers).mean(dim=0)
 
     def vectors(self, atomic_numbers):

@@ -1,13 +1,24 @@
 """`shap_table`: SHAP values of models of tables, also at the end of a Pipeline."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.inspection._last_step import last_step
 
+if TYPE_CHECKING:
+    import shap
+    from sklearn.base import BaseEstimator
+
+    from sklmat.typing import Structures, Table
+
 
 @renamed_parameters(model="estimator")
-def shap_table(estimator, X, background=None):
+def shap_table(
+    estimator: BaseEstimator, X: Structures | Table, background: Structures | Table | None = None
+) -> shap.Explanation:
     """SHAP values of a tree model of tables, also where a Pipeline makes the table.
 
     Parameters

@@ -1,6 +1,9 @@
 """`site_attribution`, `element_attribution`: what sites and elements add to a prediction."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,21 +22,27 @@ from sklmat.inspection._attribution_methods import (
 from sklmat.inspection._last_step import last_step
 from sklmat.training import suitable_threads
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import RandomState, Structures
+
 _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributions")
 
 
 @renamed_parameters(n_samples="n_permutations")
 def site_attribution(
-    estimator,
-    X,
+    estimator: BaseEstimator,
+    X: Structures | CrystalGraphs,
     *,
-    method="auto",
-    background=None,
-    target=None,
-    n_steps=16,
-    n_permutations=16,
-    random_state=None,
-):
+    method: str = "auto",
+    background: Structures | CrystalGraphs | None = None,
+    target: object = None,
+    n_steps: int = 16,
+    n_permutations: int = 16,
+    random_state: RandomState = None,
+) -> pd.DataFrame:
     """What each site adds to the prediction of its crystal.
 
     Parameters
@@ -165,16 +174,16 @@ def site_attribution(
 
 @renamed_parameters(n_samples="n_permutations")
 def element_attribution(
-    estimator,
-    X,
+    estimator: BaseEstimator,
+    X: Structures | CrystalGraphs,
     *,
-    method="auto",
-    background=None,
-    target=None,
-    n_steps=16,
-    n_permutations=16,
-    random_state=None,
-):
+    method: str = "auto",
+    background: Structures | CrystalGraphs | None = None,
+    target: object = None,
+    n_steps: int = 16,
+    n_permutations: int = 16,
+    random_state: RandomState = None,
+) -> pd.DataFrame:
     """What each element adds to the predictions: site attributions, summed over its sites.
 
     Parameters

@@ -4,13 +4,20 @@ Tensors carry the members M of an ensemble in their middle, ``(P, M, F)``: gathe
 nodes then move whole rows, and one matrix product serves all members.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import ElementBatch
+
+if TYPE_CHECKING:
+    pass
 
 
 def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
@@ -29,7 +36,9 @@ class MemberLinear(nn.Module):
         The initial weights have the standard deviation ``gain / sqrt(n_in)``.
     """
 
-    def __init__(self, n_members, n_in, n_out, bias=True, gain=1.0):
+    def __init__(
+        self, n_members: int, n_in: int, n_out: int, bias: bool = True, gain: float = 1.0
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_members, n_in, n_out))
         self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out)) if bias else None
@@ -46,7 +55,7 @@ class MemberLinear(nn.Module):
 class MemberNorm(nn.Module):
     """Layer normalisation with gains and offsets of its own for each member."""
 
-    def __init__(self, n_members, n_features):
+    def __init__(self, n_members: int, n_features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(n_members, n_features))
         self.bias = nn.Parameter(torch.zeros(n_members, n_features))
@@ -70,7 +79,9 @@ class GridFilter(nn.Module):
         Å.
     """
 
-    def __init__(self, n_members, grid, n_filters, cutoff):
+    envelope: torch.Tensor
+
+    def __init__(self, n_members: int, grid: torch.Tensor, n_filters: int, cutoff: float) -> None:
         super().__init__()
         self.register_buffer("envelope", cosine_cutoff(grid, cutoff), persistent=False)
         self.values = nn.Parameter(torch.randn(len(grid), n_members, n_filters) * len(grid) ** -0.5)
@@ -101,7 +112,17 @@ class GaussianFilter(nn.Module):
         Centres from 0 to the cutoff; the standard deviation is their distance.
     """
 
-    def __init__(self, n_members, grid, n_filters, cutoff, n_gaussians=50):
+    basis: torch.Tensor
+    envelope: torch.Tensor
+
+    def __init__(
+        self,
+        n_members: int,
+        grid: torch.Tensor,
+        n_filters: int,
+        cutoff: float,
+        n_gaussians: int = 50,
+    ) -> None:
         super().__init__()
         centers = torch.linspace(0, cutoff, n_gaussians, dtype=torch.float64)
         width = cutoff / (n_gaussians - 1)
@@ -149,7 +170,15 @@ class ElementConv(nn.Module):
     dropout : float, default=0.0
     """
 
-    def __init__(self, n_members, n_features, filters, n_filters, activation, dropout=0.0):
+    def __init__(
+        self,
+        n_members: int,
+        n_features: int,
+        filters: GridFilter | GaussianFilter,
+        n_filters: int,
+        activation: Callable[[torch.Tensor], torch.Tensor],
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.filters = filters
         self.source_map = MemberLinear(n_members, n_features, n_filters, bias=False)

@@ -1,5 +1,7 @@
 """`GatedGraphConv`, the graph convolution of CGCNN, its Gaussian basis and its mean pooling."""
 
+from __future__ import annotations
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -24,7 +26,9 @@ class GaussianExpansion(nn.Module):
         Distance between centres, and width sigma (Å).
     """
 
-    def __init__(self, cutoff, step=0.2):
+    centers: torch.Tensor
+
+    def __init__(self, cutoff: float, step: float = 0.2) -> None:
         super().__init__()
         self.width = step
         centers = torch.arange(0, cutoff + step / 2, step, dtype=torch.float64)
@@ -65,6 +69,12 @@ class RowNorm(nn.BatchNorm1d):
     A lone isolated atom has no edges to take a mean over; it is normalised as in prediction.
     """
 
+    # Batch normalisation has them unless it is told not to keep statistics.
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+    momentum: float
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the rows of `x`, Tensor of shape (N or E, F)."""
         if not self.training or len(x) > 1:
@@ -73,7 +83,7 @@ class RowNorm(nn.BatchNorm1d):
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
-    def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int):
+    def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int) -> None:
         """Move the running statistics towards those of a batch that was normalised elsewhere."""
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
@@ -95,7 +105,7 @@ class GatedGraphConv(nn.Module):
         Width G of the edge vectors.
     """
 
-    def __init__(self, n_features, n_edge_features):
+    def __init__(self, n_features: int, n_edge_features: int) -> None:
         super().__init__()
         self.target_map = nn.Linear(n_features, 2 * n_features)
         self.source_map = nn.Linear(n_features, 2 * n_features, bias=False)

@@ -1,9 +1,12 @@
 """`compare_estimators`: cross-validation of several estimators on the same folds."""
 
+from __future__ import annotations
+
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -21,6 +24,14 @@ from sklmat.model_selection._comparison_table import (
     make_comparison,
 )
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import BaseCrossValidator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.model_selection import Comparison
+    from sklmat.typing import ArrayLike, Structures, Table
+
 #: Name of a scorer -> name of the metric in the table.
 _METRIC_NAMES = {
     "neg_mean_absolute_error": "MAE",
@@ -35,19 +46,19 @@ _METRIC_NAMES = {
 
 @renamed_parameters(confidence="confidence_level")
 def compare_estimators(
-    estimators,
-    X,
-    y,
+    estimators: Mapping[str, BaseEstimator],
+    X: Structures | CrystalGraphs | Table,
+    y: ArrayLike,
     *,
-    cv=5,
-    scoring=None,
-    groups=None,
-    reference=None,
-    confidence_level=0.95,
-    error_score="raise",
-    n_jobs=None,
-    verbose=False,
-):
+    cv: int | BaseCrossValidator | Iterable = 5,
+    scoring: str | Callable | Sequence[str] | Mapping[str, str | Callable] | None = None,
+    groups: ArrayLike | None = None,
+    reference: str | None = None,
+    confidence_level: float = 0.95,
+    error_score: Literal["raise"] | float = "raise",
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> Comparison:
     """Cross-validate several estimators on the same folds.
 
     Parameters

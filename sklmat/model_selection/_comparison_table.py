@@ -1,11 +1,17 @@
 """`Comparison`: the table that `compare_estimators` returns, and how it is computed."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
 
 FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
 #: Columns of `Comparison.predictions` that are no estimators.
@@ -29,13 +35,15 @@ class Comparison(pd.DataFrame):
         several), ``y_true`` and a column per estimator.
     """
 
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
     _metadata = ["predictions", "scores"]
 
     @property
     def _constructor(self):
         return pd.DataFrame
 
-    def summary(self, digits=3):
+    def summary(self, digits: int = 3) -> pd.DataFrame:
         """Format as "mean ± sd" strings for a terminal or a report.
 
         Parameters
@@ -92,7 +100,7 @@ class FoldResult:
 def make_comparison(
     results: list[FoldResult],
     splits: list[tuple[np.ndarray, np.ndarray]],
-    y,
+    y: ArrayLike,
     names: list[str],
     metrics: list[str],
     reference: str | None,

@@ -1,13 +1,26 @@
 """`corrected_resampled_ttest`: a t-test for the scores of two estimators on the same splits."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import stats
 
 from sklmat.deprecation import renamed_parameters
 
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
+
 
 @renamed_parameters(confidence="confidence_level")
-def corrected_resampled_ttest(differences, n_train, n_test, *, confidence_level=0.95):
+def corrected_resampled_ttest(
+    differences: ArrayLike,
+    n_train: int | ArrayLike,
+    n_test: int | ArrayLike,
+    *,
+    confidence_level: float = 0.95,
+) -> tuple[float, float, float, float]:
     """Test whether the mean difference of two estimators over resampled splits is zero.
 
     Parameters

@@ -1,7 +1,10 @@
 """`CompositionGroupKFold`, `ComponentSplit`: splitters by composition; `composition_groups`."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,8 +21,12 @@ from sklmat.elements import N_ROWS
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures import convert_structures, is_graphs
 
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, Compositions, RandomState, Structures
 
-def composition_groups(X):
+
+def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
     """Label every crystal by its reduced composition.
 
     The same alloy as fcc and as bcc, a supercell, or another ordering of the same atoms get the
@@ -166,12 +173,19 @@ class CompositionGroupKFold(BaseCrossValidator):
     [0 2 3] [1]
     """
 
-    def __init__(self, n_splits=5, *, shuffle=True, random_state=None):
+    def __init__(
+        self, n_splits: int = 5, *, shuffle: bool = True, random_state: RandomState = None
+    ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self,
+        X: Structures | Compositions | CrystalGraphs | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: object = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate the row numbers of each split.
 
         Parameters
@@ -197,7 +211,7 @@ class CompositionGroupKFold(BaseCrossValidator):
         labels = composition_groups(X)
         yield from folds.split(labels, groups=labels)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of folds; the arguments are there for compatibility."""
         return self.n_splits
 
@@ -226,11 +240,16 @@ class ComponentSplit(BaseCrossValidator):
     [0 1 4] [2 3]
     """
 
-    def __init__(self, max_train=4, *, max_test=None):
+    def __init__(self, max_train: int | Sequence[int] = 4, *, max_test: int | None = None) -> None:
         self.max_train = max_train
         self.max_test = max_test
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self,
+        X: Structures | Compositions | CrystalGraphs | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: object = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate the row numbers of each split.
 
         Parameters
@@ -270,7 +289,7 @@ class ComponentSplit(BaseCrossValidator):
             splits.append((train, test))
         yield from splits
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits; the arguments are there for compatibility."""
         return np.size(self.max_train)
 

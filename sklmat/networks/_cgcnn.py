@@ -1,6 +1,9 @@
 """`CGCNN`, the crystal graph convolutional network, which reads a `CrystalBatch`."""
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,21 +44,24 @@ class CGCNN(nn.Module):
     the matrix products are arranged differently (see `GatedGraphConv`).
     """
 
+    known_elements: torch.Tensor
+    element_vectors: torch.Tensor
+
     def __init__(
         self,
         element_vectors: torch.Tensor,
         n_outputs: int,
         *,
-        cutoff=8.0,
-        hidden_dim=64,
-        n_conv=3,
-        readout_dim=128,
-        n_readout=1,
-        gaussian_step=0.2,
-        dropout=0.0,
-    ):
+        cutoff: float = 8.0,
+        hidden_dim: int = 64,
+        n_conv: int = 3,
+        readout_dim: int = 128,
+        n_readout: int = 1,
+        gaussian_step: float = 0.2,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "n_outputs": n_outputs,
             "cutoff": cutoff,
             "hidden_dim": hidden_dim,

@@ -1,6 +1,10 @@
 """`ECNet`, the element-convolution network, which reads an `ElementBatch`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +21,10 @@ from sklmat.layers import (
     shifted_softplus,
 )
 
-_ACTIVATIONS = {"silu": F.silu, "shifted_softplus": shifted_softplus}
+_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "silu": F.silu,
+    "shifted_softplus": shifted_softplus,
+}
 
 
 class ECNet(nn.Module):
@@ -59,28 +66,31 @@ class ECNet(nn.Module):
         Fraction of the hidden units left out while training.
     """
 
+    known_elements: torch.Tensor
+    element_vectors: torch.Tensor
+
     def __init__(
         self,
         element_vectors: torch.Tensor,
         n_outputs: int,
         *,
-        n_members=1,
-        cutoff=6.0,
-        radial_step=0.25,
-        radial_order=1,
-        radial_spread=False,
-        radial_filter="grid",
-        hidden_dim=64,
-        n_filters=64,
-        n_conv=1,
-        tower_dims=(64,),
-        activation="silu",
-        normalize=True,
-        pool="mean",
-        dropout=0.0,
-    ):
+        n_members: int = 1,
+        cutoff: float = 6.0,
+        radial_step: float = 0.25,
+        radial_order: int = 1,
+        radial_spread: bool = False,
+        radial_filter: str = "grid",
+        hidden_dim: int = 64,
+        n_filters: int = 64,
+        n_conv: int = 1,
+        tower_dims: Sequence[int] = (64,),
+        activation: str = "silu",
+        normalize: bool = True,
+        pool: str = "mean",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "n_outputs": n_outputs,
             "n_members": n_members,
             "cutoff": cutoff,

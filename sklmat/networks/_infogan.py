@@ -3,13 +3,20 @@
 Tensors carry the members M of an ensemble in their middle, ``(B, M, F)``, as in `ECNet`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from sklmat.layers import MemberLinear
+
+if TYPE_CHECKING:
+    pass
 
 #: Slope of a leaky ReLU for negative values.
 _NEGATIVE_SLOPE = 0.2
@@ -69,17 +76,17 @@ class InfoGAN(nn.Module):
 
     def __init__(
         self,
-        n_features,
-        n_codes,
-        categories=(),
+        n_features: int,
+        n_codes: int,
+        categories: Sequence[int] = (),
         *,
-        n_members=1,
-        latent_dim=8,
-        hidden_dim=64,
-        n_layers=2,
-    ):
+        n_members: int = 1,
+        latent_dim: int = 8,
+        hidden_dim: int = 64,
+        n_layers: int = 2,
+    ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "n_features": n_features,
             "n_codes": n_codes,
             "categories": list(categories),
@@ -95,7 +102,7 @@ class InfoGAN(nn.Module):
         self.discriminator = MemberLinear(n_members, hidden_dim, 1)
         self.information = MemberLinear(n_members, hidden_dim, width)
 
-    def noise(self, n, generator=None):
+    def noise(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw noise vectors.
 
         Returns
@@ -105,7 +112,9 @@ class InfoGAN(nn.Module):
         shape = (n, self.config["n_members"], self.config["latent_dim"])
         return torch.randn(shape, generator=generator)
 
-    def generate(self, noise, code, present):
+    def generate(
+        self, noise: torch.Tensor, code: torch.Tensor, present: torch.Tensor
+    ) -> torch.Tensor:
         """Generate features for codes.
 
         Parameters
@@ -122,7 +131,7 @@ class InfoGAN(nn.Module):
         code = code[:, None].expand(-1, noise.shape[1], -1)
         return self.generator(torch.cat([noise, code], dim=2)) * present[:, None]
 
-    def discriminate(self, features):
+    def discriminate(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute whether features look real, and estimate their code.
 
         Parameters
@@ -139,7 +148,9 @@ class InfoGAN(nn.Module):
         hidden = self.trunk(features)
         return self.discriminator(hidden)[..., 0], self.information(hidden)
 
-    def discriminate_with_gradient(self, features, n):
+    def discriminate_with_gradient(
+        self, features: torch.Tensor, n: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Discriminate, with the gradient of realness with respect to the features of n rows.
 
         Parameters
@@ -170,7 +181,7 @@ class InfoGAN(nn.Module):
         hidden = outputs[-1]
         return self.discriminator(hidden)[..., 0], self.information(hidden), gradient
 
-    def information_loss(self, estimate, code):
+    def information_loss(self, estimate: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
         """Negative log-likelihood of codes under the information head, up to constants.
 
         Its negative bounds the mutual information of code and features from below.
@@ -188,7 +199,7 @@ class InfoGAN(nn.Module):
         """
         n_codes = self.config["n_codes"]
         code = code[:, None].expand_as(estimate)
-        losses = []
+        losses: list[Any] = []
         if n_codes:
             losses.append((estimate - code)[..., :n_codes].square().mean(dim=2))
         start = n_codes

@@ -1,9 +1,20 @@
 """`AugmentationReportDisplay`: generated rows compared with real ones."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from sklmat.augmentation import InfoGANAugmenter, QualityReport
+    from sklmat.typing import Table
 
 #: Colour and marker of real and of generated rows, in all panels.
 _STYLES = {
@@ -68,13 +79,21 @@ class AugmentationReportDisplay:
     7
     """
 
-    def __init__(self, *, report, max_features=40):
+    def __init__(self, *, report: QualityReport, max_features: int = 40) -> None:
         self.report = report
         self.max_features = max_features
 
     @classmethod
     @renamed_parameters(max_columns="max_features")
-    def from_estimator(cls, augmenter, X, *, max_features=40, ax=None, **scatter_kwargs):
+    def from_estimator(
+        cls,
+        augmenter: InfoGANAugmenter,
+        X: Table,
+        *,
+        max_features: int = 40,
+        ax: Sequence[Axes] | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Generate rows for the codes of real ones, and draw both.
 
         Parameters
@@ -98,7 +117,14 @@ class AugmentationReportDisplay:
 
     @classmethod
     @renamed_parameters(max_columns="max_features")
-    def from_report(cls, report, *, max_features=40, ax=None, **scatter_kwargs):
+    def from_report(
+        cls,
+        report: QualityReport,
+        *,
+        max_features: int = 40,
+        ax: Sequence[Axes] | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw a report.
 
         Parameters
@@ -128,7 +154,7 @@ class AugmentationReportDisplay:
             raise ValueError(f"max_features must be positive, got {max_features}")
         return cls(report=report, max_features=max_features).plot(ax=ax, **scatter_kwargs)
 
-    def plot(self, ax=None, **scatter_kwargs):
+    def plot(self, ax: Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters
@@ -144,7 +170,7 @@ class AugmentationReportDisplay:
             Itself.
         """
         distances = self.report.column_distances
-        worst = sorted(distances, key=distances.get, reverse=True)[: self.max_features]
+        worst = sorted(distances, key=distances.__getitem__, reverse=True)[: self.max_features]
         self.columns_ = [name for name in distances if name in set(worst)]
         self.axes_ = _panels(ax, len(self.columns_))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure

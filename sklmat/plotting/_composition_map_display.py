@@ -1,5 +1,11 @@
 """`CompositionMapDisplay`: ternary, quaternary and quinary maps of predictions."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +30,10 @@ from sklmat.plotting._ternary_cuts import (
     write_phase,
 )
 from sklmat.screening import PHASE, composition_grid, energy_column, screen, stable_phase
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 _MAJORITY_LINE = {"colors": "k", "linewidths": 1.4, "linestyles": "dashed", "zorder": 3}
 _EQUIMOLAR_MARKER = {
@@ -101,7 +111,16 @@ class CompositionMapDisplay:
     'volume (Å³/atom)'
     """
 
-    def __init__(self, *, table, column, elements, held=None, energy=None, overview=None):
+    def __init__(
+        self,
+        *,
+        table: pd.DataFrame,
+        column: str,
+        elements: list[str],
+        held: dict[str, float] | float | None = None,
+        energy: str | None = None,
+        overview: pd.DataFrame | None = None,
+    ) -> None:
         self.table = table
         self.column = column
         self.elements = elements
@@ -113,19 +132,19 @@ class CompositionMapDisplay:
     @renamed_parameters(model="estimator")
     def from_estimator(
         cls,
-        estimator,
-        elements,
-        column=None,
+        estimator: BaseEstimator,
+        elements: Sequence[str],
+        column: str | None = None,
         *,
-        held=None,
-        phases=None,
-        targets=None,
-        energy=None,
-        step=0.02,
-        overview_step=0.05,
-        ax=None,
-        **contour_kwargs,
-    ):
+        held: dict[str, float] | float | None = None,
+        phases: str | Sequence[str] | None = None,
+        targets: str | Sequence[str] | None = None,
+        energy: str | None = None,
+        step: float = 0.02,
+        overview_step: float | None = 0.05,
+        ax: Axes | None = None,
+        **contour_kwargs: Any,
+    ) -> Self:
         """Predict and draw.
 
         Parameters
@@ -163,23 +182,31 @@ class CompositionMapDisplay:
             As `screen`, and when there are not three to five elements, or too much is held.
         """
         elements = list(elements)
-        settings = {"phases": phases, "targets": targets}
-        points = [cut_points(*cut, step) for cut in list_cuts(elements, held)]
+        predict = partial(screen, estimator, phases=phases, targets=targets)
+        cuts = [cut_points(corners, fixed, step) for corners, fixed in list_cuts(elements, held)]
         # Triangles have compositions in common, which are predicted once.
-        points = pd.concat(points, ignore_index=True).fillna(0.0)
+        points = pd.concat(cuts, ignore_index=True).fillna(0.0)
         points = points[~points.round(9).duplicated()]
-        table = screen(estimator, points, **settings)
+        table = predict(points)
         names = _prediction_names(table)
         energy = energy or (names[0] if len(names) == 1 else None)
         overview = None
         if len(elements) == 5 and overview_step is not None:
-            overview = screen(estimator, composition_grid(elements, overview_step), **settings)
+            overview = predict(composition_grid(elements, overview_step))
         return cls._of_tables(table, column, elements, held, energy, overview, ax, contour_kwargs)
 
     @classmethod
     def from_predictions(
-        cls, table, column=None, *, elements=None, held=None, energy=None, ax=None, **contour_kwargs
-    ):
+        cls,
+        table: pd.DataFrame,
+        column: str | None = None,
+        *,
+        elements: Sequence[str] | None = None,
+        held: dict[str, float] | float | None = None,
+        energy: str | None = None,
+        ax: Axes | None = None,
+        **contour_kwargs: Any,
+    ) -> Self:
         """Draw given predictions.
 
         Parameters
@@ -214,7 +241,7 @@ class CompositionMapDisplay:
             to five elements.
         """
         if elements is None:
-            columns = fraction_columns(table)
+            columns = fraction_columns(table.columns)
             present = [name for name in columns if table[name].abs().max() > TOLERANCE]
             symbols = [element_of_column(name) or name.removeprefix("x_") for name in present]
             constant = held if isinstance(held, dict) else {}
@@ -245,7 +272,7 @@ class CompositionMapDisplay:
         )
         return display.plot(ax=ax, **contour_kwargs)
 
-    def plot(self, ax=None, **contour_kwargs):
+    def plot(self, ax: Axes | None = None, **contour_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters
@@ -401,7 +428,7 @@ class CompositionMapDisplay:
 
 def _prediction_names(table):
     """Columns that are neither fractions nor the phase."""
-    return [name for name in table if name not in (PHASE, *fraction_columns(table))]
+    return [name for name in table if name not in (PHASE, *fraction_columns(table.columns))]
 
 
 def _overview_grid(n_elements):

@@ -1,6 +1,10 @@
 """`ContrastDisplay`: effect sizes of descriptors in adversarial and normal examples."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -8,6 +12,12 @@ from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from sklmat.typing import Table
 
 #: Largest number of characters of a name in one line.
 _LINE_LENGTH = 44
@@ -59,7 +69,9 @@ class ContrastDisplay:
     ['tilt (°)', 'volume (Å³)']
     """
 
-    def __init__(self, *, table, significance_level=0.05, max_features=20):
+    def __init__(
+        self, *, table: pd.DataFrame, significance_level: float = 0.05, max_features: int = 20
+    ) -> None:
         self.table = table
         self.significance_level = significance_level
         self.max_features = max_features
@@ -68,16 +80,16 @@ class ContrastDisplay:
     @renamed_parameters(alpha="significance_level")
     def from_data(
         cls,
-        adversarial,
-        normal,
-        features=None,
+        adversarial: Table,
+        normal: Table,
+        features: Sequence[str] | None = None,
         *,
-        confidence_level=0.95,
-        significance_level=0.05,
-        max_features=20,
-        ax=None,
-        **scatter_kwargs,
-    ):
+        confidence_level: float = 0.95,
+        significance_level: float = 0.05,
+        max_features: int = 20,
+        ax: Axes | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Compare two tables, and draw the result.
 
         Parameters
@@ -111,8 +123,14 @@ class ContrastDisplay:
     @classmethod
     @renamed_parameters(alpha="significance_level")
     def from_contrast(
-        cls, table, *, significance_level=0.05, max_features=20, ax=None, **scatter_kwargs
-    ):
+        cls,
+        table: pd.DataFrame,
+        *,
+        significance_level: float = 0.05,
+        max_features: int = 20,
+        ax: Axes | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw a table of effects.
 
         Parameters
@@ -151,7 +169,7 @@ class ContrastDisplay:
         display = cls(table=table, significance_level=significance_level, max_features=max_features)
         return display.plot(ax=ax, **scatter_kwargs)
 
-    def plot(self, ax=None, **scatter_kwargs):
+    def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters

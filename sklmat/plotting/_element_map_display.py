@@ -1,5 +1,10 @@
 """`ElementMapDisplay`: elemental vectors of a network in two dimensions."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +13,13 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from sklmat.estimators import ECNetClassifier, ECNetRegressor
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures
 
 #: Area of a marker (points²) for a fraction of 0, and its increase up to a fraction of 1.
 _MIN_AREA, _AREA_PER_FRACTION = 6, 90
@@ -71,13 +83,13 @@ class ElementMapDisplay:
     def __init__(
         self,
         *,
-        points,
-        atomic_numbers,
-        fraction=None,
-        color_by=None,
-        method=None,
-        explained_variance_ratio=None,
-    ):
+        points: np.ndarray,
+        atomic_numbers: np.ndarray,
+        fraction: np.ndarray | None = None,
+        color_by: ArrayLike | None = None,
+        method: Literal["pca", "tsne"] | None = None,
+        explained_variance_ratio: np.ndarray | None = None,
+    ) -> None:
         self.points = points
         self.atomic_numbers = atomic_numbers
         self.fraction = fraction
@@ -89,16 +101,16 @@ class ElementMapDisplay:
     @renamed_parameters(color="color_by")
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: ECNetRegressor | ECNetClassifier,
+        X: Structures | CrystalGraphs,
         *,
-        method="pca",
-        elements=None,
-        color_by=None,
-        random_state=None,
-        ax=None,
-        **scatter_kwargs,
-    ):
+        method: Literal["pca", "tsne"] = "pca",
+        elements: Sequence[str] | None = None,
+        color_by: ArrayLike | None = None,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw the elemental vectors that a fitted network gives to crystals.
 
         Parameters
@@ -144,9 +156,9 @@ class ElementMapDisplay:
         if color_by is not None:
             if len(color_by) != len(X):
                 raise ValueError(f"color_by has {len(color_by)} entries for {len(X)} crystals")
-            color_by = _series(color_by)
-            is_grouping(color_by, "color_by")  # here, so that its errors count crystals
-            color_by = color_by.iloc[crystal]
+            series = _series(color_by)
+            is_grouping(series, "color_by")  # here, so that its errors count crystals
+            color_by = series.iloc[crystal]
         return cls.from_vectors(
             vectors,
             atomic_numbers,
@@ -163,17 +175,17 @@ class ElementMapDisplay:
     @renamed_parameters(color="color_by")
     def from_vectors(
         cls,
-        vectors,
-        atomic_numbers,
+        vectors: ArrayLike,
+        atomic_numbers: ArrayLike,
         *,
-        fraction=None,
-        method="pca",
-        elements=None,
-        color_by=None,
-        random_state=None,
-        ax=None,
-        **scatter_kwargs,
-    ):
+        fraction: ArrayLike | None = None,
+        method: Literal["pca", "tsne"] | None = "pca",
+        elements: Sequence[str] | None = None,
+        color_by: ArrayLike | None = None,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw given vectors.
 
         Parameters
@@ -205,19 +217,19 @@ class ElementMapDisplay:
             element asked for is not there.
         """
         vectors = np.asarray(vectors, dtype=float)
-        atomic_numbers = np.asarray(atomic_numbers)
+        numbers = np.asarray(atomic_numbers)
         color_by = None if color_by is None else _series(color_by)
-        _check(vectors, atomic_numbers, fraction, color_by)
+        _check(vectors, numbers, fraction, color_by)
         fraction = None if fraction is None else np.asarray(fraction, dtype=float)
         if elements is not None:
-            rows = _rows_of(elements, atomic_numbers)
-            vectors, atomic_numbers = vectors[rows], atomic_numbers[rows]
+            rows = _rows_of(elements, numbers)
+            vectors, numbers = vectors[rows], numbers[rows]
             fraction = None if fraction is None else fraction[rows]
             color_by = None if color_by is None else color_by[rows]
         points, explained = _project(vectors, method, random_state)
         display = cls(
             points=points,
-            atomic_numbers=atomic_numbers,
+            atomic_numbers=numbers,
             fraction=fraction,
             color_by=color_by,
             method=method,
@@ -225,7 +237,7 @@ class ElementMapDisplay:
         )
         return display.plot(ax=ax, **scatter_kwargs)
 
-    def plot(self, ax=None, **scatter_kwargs):
+    def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters

@@ -1,11 +1,22 @@
 """`ParityDisplay`: predicted against true values of one or several models."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.model_selection import Comparison
+    from sklmat.typing import ArrayLike, Structures, Table
 
 
 class ParityDisplay:
@@ -53,7 +64,15 @@ class ParityDisplay:
     'true band gap (eV)'
     """
 
-    def __init__(self, *, y_true, y_pred, quantity=None, unit=None, color_by=None):
+    def __init__(
+        self,
+        *,
+        y_true: np.ndarray,
+        y_pred: Mapping[str, np.ndarray],
+        quantity: str | None = None,
+        unit: str | None = None,
+        color_by: ArrayLike | None = None,
+    ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.quantity = quantity
@@ -62,8 +81,17 @@ class ParityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, quantity=None, unit=None, color_by=None, ax=None, **scatter_kwargs
-    ):
+        cls,
+        estimator: BaseEstimator | Mapping[str, BaseEstimator],
+        X: Structures | CrystalGraphs | Table,
+        y: ArrayLike,
+        *,
+        quantity: str | None = None,
+        unit: str | None = None,
+        color_by: ArrayLike | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw the predictions of a fitted regressor.
 
         Parameters
@@ -94,8 +122,16 @@ class ParityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, *, quantity=None, unit=None, color_by=None, ax=None, **scatter_kwargs
-    ):
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike | Mapping[str, ArrayLike],
+        *,
+        quantity: str | None = None,
+        unit: str | None = None,
+        color_by: ArrayLike | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw given predictions.
 
         Parameters
@@ -122,28 +158,30 @@ class ParityDisplay:
         """
         if not isinstance(y_pred, Mapping):
             y_pred = {"prediction": y_pred}
-        y_true = _values(y_true, "y_true")
-        y_pred = {name: _values(values, f"y_pred of {name!r}") for name, values in y_pred.items()}
-        for name, values in y_pred.items():
-            if len(values) != len(y_true):
-                raise ValueError(f"{name!r} has {len(values)} predictions for {len(y_true)} values")
-        if color_by is not None and len(color_by) != len(y_true):
-            raise ValueError(f"color_by has {len(color_by)} entries for {len(y_true)} points")
-        display = cls(y_true=y_true, y_pred=y_pred, quantity=quantity, unit=unit, color_by=color_by)
+        true = _values(y_true, "y_true")
+        predicted = {name: _values(y, f"y_pred of {name!r}") for name, y in y_pred.items()}
+        for name, values in predicted.items():
+            if len(values) != len(true):
+                raise ValueError(f"{name!r} has {len(values)} predictions for {len(true)} values")
+        if color_by is not None and len(color_by) != len(true):
+            raise ValueError(f"color_by has {len(color_by)} entries for {len(true)} points")
+        display = cls(
+            y_true=true, y_pred=predicted, quantity=quantity, unit=unit, color_by=color_by
+        )
         return display.plot(ax=ax, **scatter_kwargs)
 
     @classmethod
     def from_comparison(
         cls,
-        comparison,
+        comparison: Comparison | pd.DataFrame,
         *,
-        target=None,
-        quantity=None,
-        unit=None,
-        color_by=None,
-        ax=None,
-        **scatter_kwargs,
-    ):
+        target: str | int | None = None,
+        quantity: str | None = None,
+        unit: str | None = None,
+        color_by: ArrayLike | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
+        **scatter_kwargs: Any,
+    ) -> Self:
         """Draw the out-of-fold predictions of `compare_estimators`, side by side.
 
         Parameters
@@ -178,7 +216,7 @@ class ParityDisplay:
                 raise ValueError(f"several targets: choose target= one of {targets}")
             table = table[table["target"] == target]
         keys = ("row", "fold", "repeat", "target", "y_true")
-        names = [name for name in table if name not in keys]
+        names: list[Any] = [name for name in table if name not in keys]
         if color_by is not None:
             color_by = pd.Series(color_by).iloc[table["row"].to_numpy()]
         return cls.from_predictions(
@@ -191,7 +229,7 @@ class ParityDisplay:
             **scatter_kwargs,
         )
 
-    def plot(self, ax=None, **scatter_kwargs):
+    def plot(self, ax: Axes | Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters

@@ -1,8 +1,21 @@
 """`RobustnessDisplay`: the score of a network against the budget of attacks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures
 
 #: Method of attack -> its name in the legend.
 _METHOD_NAMES = {"random": "random", "fgsm": "FGSM", "pgd": "PGD"}
@@ -56,7 +69,9 @@ class RobustnessDisplay:
     'largest displacement of an atom (Å)'
     """
 
-    def __init__(self, *, table, name=None, unit=None):
+    def __init__(
+        self, *, table: pd.DataFrame, name: str | None = None, unit: str | None = None
+    ) -> None:
         self.table = table
         self.name = name
         self.unit = unit
@@ -64,18 +79,18 @@ class RobustnessDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: BaseEstimator,
+        X: Structures | CrystalGraphs,
+        y: ArrayLike,
         *,
-        methods=("random", "fgsm", "pgd"),
-        budgets=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
-        random_state=None,
-        name=None,
-        unit=None,
-        ax=None,
-        **line_kwargs,
-    ):
+        methods: Sequence[str] = ("random", "fgsm", "pgd"),
+        budgets: Sequence[float] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
+        random_state: RandomState = None,
+        name: str | None = None,
+        unit: str | None = None,
+        ax: Axes | None = None,
+        **line_kwargs: Any,
+    ) -> Self:
         """Attack a fitted network, and draw its scores.
 
         Parameters
@@ -107,7 +122,15 @@ class RobustnessDisplay:
         return cls.from_curve(table, name=name, unit=unit, ax=ax, **line_kwargs)
 
     @classmethod
-    def from_curve(cls, table, *, name=None, unit=None, ax=None, **line_kwargs):
+    def from_curve(
+        cls,
+        table: pd.DataFrame,
+        *,
+        name: str | None = None,
+        unit: str | None = None,
+        ax: Axes | None = None,
+        **line_kwargs: Any,
+    ) -> Self:
         """Draw a table of scores.
 
         Parameters
@@ -138,7 +161,7 @@ class RobustnessDisplay:
             raise ValueError("the table is empty, or lacks budgets or scores")
         return cls(table=table, name=name, unit=unit).plot(ax=ax, **line_kwargs)
 
-    def plot(self, ax=None, **line_kwargs):
+    def plot(self, ax: Axes | None = None, **line_kwargs: Any) -> Self:
         """Draw, or draw again elsewhere.
 
         Parameters

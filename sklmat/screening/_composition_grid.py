@@ -1,7 +1,10 @@
 """`composition_grid` and `CompositionGrid`: all compositions on a regular grid, in tables."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import pandas as pd
@@ -9,13 +12,16 @@ import pandas as pd
 from sklmat.compositions import fraction_column
 from sklmat.elements import element_table
 
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
+
 #: Largest number of steps from 0 to 1: memory grows with its square.
 _MAX_DIVISIONS = 2_000
 #: Relative tolerance to which a step must be one over a whole number: 0.333333 is read as 1/3.
 _TOLERANCE = 1e-4
 
 
-class CompositionGrid(Sequence):
+class CompositionGrid(Sequence[pd.DataFrame]):
     """A regular grid of compositions: a sequence of tables, each made on access.
 
     `composition_grid` makes one from a step and limits in fractions.
@@ -61,7 +67,14 @@ class CompositionGrid(Sequence):
     1  1.00  0.00
     """
 
-    def __init__(self, elements, divisions, lower, upper, chunk_size=20_000):
+    def __init__(
+        self,
+        elements: Sequence[str],
+        divisions: int,
+        lower: Sequence[int],
+        upper: Sequence[int],
+        chunk_size: int = 20_000,
+    ) -> None:
         self.elements = list(elements)
         self.divisions = divisions
         self.lower = list(lower)
@@ -75,10 +88,14 @@ class CompositionGrid(Sequence):
             for low, high, following in zip(self.lower[:-1], self.upper, totals[1:])
         ]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.n_points // self.chunk_size)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> pd.DataFrame: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[pd.DataFrame]: ...
+    def __getitem__(self, index: int | slice) -> pd.DataFrame | list[pd.DataFrame]:
         if isinstance(index, slice):
             return [self[chunk] for chunk in range(*index.indices(len(self)))]
         chunk = index + len(self) if index < 0 else index
@@ -93,7 +110,7 @@ class CompositionGrid(Sequence):
             f"{1 / self.divisions:g}, {len(self)} chunks of up to {self.chunk_size:,}>"
         )
 
-    def places(self, chunk):
+    def places(self, chunk: int) -> range:
         """Return the positions in the order of the compositions of a table.
 
         Parameters
@@ -108,7 +125,7 @@ class CompositionGrid(Sequence):
         start = chunk * self.chunk_size
         return range(start, min(start + self.chunk_size, self.n_points))
 
-    def points(self, start=0, stop=None):
+    def points(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """Make the compositions from one position in the order to another.
 
         Parameters
@@ -129,7 +146,7 @@ class CompositionGrid(Sequence):
             self.counts(np.arange(start, stop)) / self.divisions, columns=self.columns
         )
 
-    def counts(self, places):
+    def counts(self, places: ArrayLike) -> np.ndarray:
         """Find the multiples of the step at given positions in the order.
 
         Parameters
@@ -162,7 +179,14 @@ class CompositionGrid(Sequence):
         return counts
 
 
-def composition_grid(elements, step, min_fraction=0.0, max_fraction=1.0, *, chunk_size=20_000):
+def composition_grid(
+    elements: Sequence[str],
+    step: float,
+    min_fraction: float | Mapping[str, float] = 0.0,
+    max_fraction: float | Mapping[str, float] = 1.0,
+    *,
+    chunk_size: int = 20_000,
+) -> CompositionGrid:
     """Make a regular grid of compositions, lazily.
 
     Parameters

@@ -1,5 +1,9 @@
 """Columns of a table of predictions: the phase, the formation energy, and names with units."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 PHASE = "phase"
 
 #: Names of targets in `sklmat.datasets`, and the columns that hold them, with the unit.
@@ -24,7 +28,7 @@ def phase_column(table):
     return PHASE
 
 
-def energy_column(columns, energy=None):
+def energy_column(columns: Sequence[str], energy: str | None = None) -> str:
     """Find the column of formation energies.
 
     Parameters

@@ -1,7 +1,12 @@
 """`screen`: predictions for all compositions of a grid, in memory or in a Parquet file."""
 
+from __future__ import annotations
+
 import hashlib
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -13,6 +18,11 @@ from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
 from sklmat.screening._screening_task import make_task
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sklmat.typing import PathLike
+
 #: Largest number of rows that are kept in memory.
 MAX_ROWS = 20_000_000
 #: Largest number of files on disk during a run.
@@ -21,24 +31,60 @@ MAX_PARTS = 2_000
 N_PROBES = 8
 
 
+@overload
+def screen(
+    estimator: BaseEstimator,
+    grid: CompositionGrid | pd.DataFrame,
+    phases: str | Sequence[str] | None = None,
+    *,
+    targets: str | Sequence[str] | None = None,
+    keep: Literal["all"] | int = "all",
+    by: str | None = None,
+    largest: bool = False,
+    stable_only: bool = False,
+    temperature: float | Sequence[float] | None = None,
+    return_std: bool = False,
+    out: None = None,
+    overwrite: bool = False,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> pd.DataFrame: ...
+@overload
+def screen(
+    estimator: BaseEstimator,
+    grid: CompositionGrid | pd.DataFrame,
+    phases: str | Sequence[str] | None = None,
+    *,
+    targets: str | Sequence[str] | None = None,
+    keep: Literal["all"] | int = "all",
+    by: str | None = None,
+    largest: bool = False,
+    stable_only: bool = False,
+    temperature: float | Sequence[float] | None = None,
+    return_std: bool = False,
+    out: PathLike,
+    overwrite: bool = False,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> Path: ...
 @renamed_parameters(model="estimator")
 def screen(
-    estimator,
-    grid,
-    phases=None,
+    estimator: BaseEstimator,
+    grid: CompositionGrid | pd.DataFrame,
+    phases: str | Sequence[str] | None = None,
     *,
-    targets=None,
-    keep="all",
-    by=None,
-    largest=False,
-    stable_only=False,
-    temperature=None,
-    return_std=False,
-    out=None,
-    overwrite=False,
-    n_jobs=None,
-    verbose=False,
-):
+    targets: str | Sequence[str] | None = None,
+    keep: Literal["all"] | int = "all",
+    by: str | None = None,
+    largest: bool = False,
+    stable_only: bool = False,
+    temperature: float | Sequence[float] | None = None,
+    return_std: bool = False,
+    out: PathLike | None = None,
+    overwrite: bool = False,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> pd.DataFrame | Path:
     """Predict all compositions of a grid, in constant memory.
 
     Parameters
@@ -138,15 +184,16 @@ def screen(
         # The model issues these warnings again for the tables that the compositions are in.
         warnings.simplefilter("ignore")
         task = make_task(model, first, targets, keep, by, largest, stable_only, temperature)
-        probe = None if out is None else model.predict(_probe_compositions(tables))[0]
+        probe = np.zeros((0, 1))
+        if out is not None:
+            probe = model.predict(_probe_compositions(tables))[0]
     if out is None:
         _check_memory(tables, task)
         parts = _split(len(tables), len(tables))
         return task.concatenate(_predict_parts(task, tables, parts, n_jobs, verbose))
     parts = _split(len(tables), MAX_PARTS)
     settings = {"grid": _describe_grid(tables), "parts": len(parts), **task.settings()}
-    probe = probe.reshape(-1, probe.shape[-1]).tolist()
-    file = ResumableParquet(out, settings, probe, overwrite)
+    file = ResumableParquet(out, settings, probe.reshape(-1, probe.shape[-1]).tolist(), overwrite)
     try:
         _write_missing(file, task, tables, parts, n_jobs, verbose)
     except BaseException as error:

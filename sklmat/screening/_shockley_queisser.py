@@ -1,12 +1,18 @@
 """`shockley_queisser`: the efficiency limit of a solar cell for its band gap."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from numbers import Real
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.constants import c, e, h, k, sigma
 from scipy.special import wrightomega
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
 
 #: Temperature of the black body (K).
 SUN_TEMPERATURE = 6000.0
@@ -22,7 +28,13 @@ COLUMNS = [
 ]
 
 
-def shockley_queisser(gap, *, spectrum="am1.5g", temperature=298.15, back_reflector=True):
+def shockley_queisser(
+    gap: float | ArrayLike,
+    *,
+    spectrum: Literal["am1.5g", "blackbody"] = "am1.5g",
+    temperature: float = 298.15,
+    back_reflector: bool = True,
+) -> pd.DataFrame | pd.Series:
     """Compute the efficiency limit of single-junction solar cells by detailed balance.
 
     Every photon above the gap gives one electron, and the only loss is the light that the cell

@@ -3,6 +3,10 @@
 `lattice_parameter` gives the size of the cell of the stable phase.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.constants import physical_constants
@@ -11,6 +15,9 @@ from sklmat.compositions import checked_fractions, mixing_entropy
 from sklmat.deprecation import renamed_parameters
 from sklmat.screening._prediction_columns import energy_column, phase_column
 
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
+
 #: Boltzmann constant (eV/K).
 K_B = physical_constants["Boltzmann constant in eV/K"][0]
 
@@ -18,7 +25,7 @@ K_B = physical_constants["Boltzmann constant in eV/K"][0]
 _CUBE_PER_ATOM = {"sc": 1.0, "bcc": 2.0, "fcc": 4.0, "diamond": 8.0, "hcp": np.sqrt(2)}
 
 
-def configurational_entropy(x):
+def configurational_entropy(x: ArrayLike) -> np.ndarray | float:
     """Compute the entropy of mixing of ideal solutions, -k_B Σ x ln x.
 
     Parameters
@@ -53,7 +60,9 @@ def configurational_entropy(x):
     return float(entropy) if entropy.ndim == 0 else entropy
 
 
-def free_energy(energy, x, temperature):
+def free_energy(
+    energy: float | ArrayLike, x: ArrayLike, temperature: float | ArrayLike
+) -> np.ndarray | float:
     """Compute the free energy of ideal solutions, F = E - T S.
 
     Parameters
@@ -85,12 +94,12 @@ def free_energy(energy, x, temperature):
     >>> round(free_energy(0.02, [0.5, 0.5], 1000), 4)
     -0.0397
     """
-    temperature = check_temperature(temperature)
-    value = np.asarray(energy, dtype=float) - temperature * configurational_entropy(x)
+    entropy = check_temperature(temperature) * configurational_entropy(x)
+    value = np.asarray(energy, dtype=float) - entropy
     return float(value) if np.ndim(value) == 0 else value
 
 
-def stable_phase(table, *, energy=None):
+def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFrame:
     """Choose at each composition the phase with the lowest formation energy.
 
     Parameters
@@ -158,7 +167,9 @@ def stable_phase(table, *, energy=None):
     return stable
 
 
-def energy_above_hull(table, temperature=0.0, *, energy=None):
+def energy_above_hull(
+    table: pd.DataFrame, temperature: float = 0.0, *, energy: str | None = None
+) -> np.ndarray:
     """Compute how far each row is above the convex hull of all rows.
 
     A solution above the hull gains free energy by decomposing into those on the hull around it,
@@ -224,7 +235,9 @@ def energy_above_hull(table, temperature=0.0, *, energy=None):
 
 
 @renamed_parameters(volume="volume_per_atom")
-def lattice_parameter(volume_per_atom, lattice):
+def lattice_parameter(
+    volume_per_atom: float | ArrayLike, lattice: str | ArrayLike
+) -> np.ndarray | float:
     """Compute the lattice parameter a from the volume of an atom.
 
     Parameters

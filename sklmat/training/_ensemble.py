@@ -1,10 +1,13 @@
 """`train_ensemble` trains the members of an ensemble, each `seeded` with its own seed."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
@@ -12,6 +15,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklmat.batches import GraphDataset
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
+
+if TYPE_CHECKING:
+    from sklmat.typing import PathLike
 
 
 def train_ensemble(
@@ -22,8 +28,8 @@ def train_ensemble(
     seeds: list[int],
     fitted: list[GraphNet] | None = None,
     n_jobs: int | None = None,
-    checkpoint=None,
-    **settings,
+    checkpoint: PathLike | None = None,
+    **settings: Any,
 ) -> list[GraphNet]:
     """Train every member of an ensemble, or train fitted members further.
 
@@ -99,7 +105,7 @@ _RANDOM_STATE = threading.RLock()
 
 
 @contextlib.contextmanager
-def seeded(seed):
+def seeded(seed: int) -> Iterator[None]:
     """Run with torch seeded, and leave the user's own random state as it was."""
     with _RANDOM_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)

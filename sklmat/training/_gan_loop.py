@@ -1,13 +1,19 @@
 """`train_gan`: alternating training of an `InfoGAN` by two optimizers, without skorch."""
 
+from __future__ import annotations
+
 import time
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
 
 from sklmat.training._threads import one_thread
+
+if TYPE_CHECKING:
+    from sklmat.networks import InfoGAN
 
 #: Decay rates of Adam; a short memory suits losses that change as the other network learns.
 _BETAS = (0.5, 0.99)
@@ -142,8 +148,17 @@ def moment_distance(real, fake):
 
 
 def train_gan(
-    gan, features, code, present, *, max_epochs, batch_size, seed, verbose=False, **weights
-):
+    gan: InfoGAN,
+    features: torch.Tensor,
+    code: torch.Tensor,
+    present: torch.Tensor,
+    *,
+    max_epochs: int,
+    batch_size: int,
+    seed: int,
+    verbose: bool = False,
+    **weights: float,
+) -> list[dict[str, float]]:
     """Train an `InfoGAN` on a table.
 
     Parameters

@@ -1,7 +1,11 @@
 """`GraphNet`, the skorch net of all graph estimators, its `WeightedLoss` and its callbacks."""
 
+from __future__ import annotations
+
 import contextlib
 import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +16,10 @@ from torch.nn import functional as F
 
 from sklmat.batches import even_loader
 
-_LOSSES = {
+if TYPE_CHECKING:
+    from sklmat.batches import CrystalBatch, ElementBatch, GraphDataset
+
+_LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "mae": F.l1_loss,
     "mse": F.mse_loss,
     "huber": F.smooth_l1_loss,
@@ -31,11 +38,13 @@ class WeightedLoss(nn.Module):
     name : {"mae", "mse", "huber", "cross_entropy"}
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
-    def forward(self, prediction, target, weight):
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor:
         """Compare predictions with targets.
 
         Parameters
@@ -185,22 +194,31 @@ class GraphNet(NeuralNet):
     """
 
     interrupted_ = False
+    callbacks_: list[Any]
 
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
 
-    def infer(self, x, **fit_params):
+    def infer(self, x: CrystalBatch | ElementBatch, **fit_params: Any) -> torch.Tensor:
         """Run the module on one batch, which was made on the CPU."""
         batch = x if self.device == "cpu" else x.to(self.device)
         return self.module_(batch, **fit_params)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
+    def get_loss(
+        self,
+        y_pred: torch.Tensor,
+        y_true: tuple[torch.Tensor, torch.Tensor],
+        X: Any = None,
+        training: bool = False,
+    ) -> torch.Tensor:
         """Loss of one batch."""
         target, weight = y_true
         return self.criterion_(y_pred, target.to(y_pred.device), weight.to(y_pred.device))
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+    def fit_loop(
+        self, X: GraphDataset, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> Self:
         """Train, and note when the user ends it."""
         self.interrupted_ = False
         try:
@@ -211,7 +229,7 @@ class GraphNet(NeuralNet):
             raise
 
     @contextlib.contextmanager
-    def added_callbacks(self, callbacks):
+    def added_callbacks(self, callbacks: Sequence[Any]) -> Iterator[None]:
         """Callbacks for one training, after those that the net always has.
 
         Parameters
@@ -237,7 +255,17 @@ def choose_device(device):
     return device
 
 
-def make_net(module, *, loss, optimizer="adam", lr, weight_decay, momentum=0.9, batch_size, device):
+def make_net(
+    module: nn.Module,
+    *,
+    loss: str,
+    optimizer: str = "adam",
+    lr: float,
+    weight_decay: float,
+    momentum: float = 0.9,
+    batch_size: int,
+    device: str | torch.device,
+) -> GraphNet:
     """Wrap a module into an initialised `GraphNet`."""
     # One pass over the weights in place of several.
     own = {"optimizer__momentum": momentum} if optimizer == "sgd" else {"optimizer__fused": True}
@@ -265,7 +293,7 @@ def plain_history(net):
     return [{k: row[k] for k in names if k in row} for row in net.history]
 
 
-def member_histories(nets):
+def member_histories(nets: list[GraphNet]) -> list[dict[str, Any]]:
     """`plain_history` of all members of an ensemble, each row with the number of its member."""
     return [
         {"member": member, **row} for member, net in enumerate(nets) for row in plain_history(net)

@@ -1,6 +1,10 @@
 """`train_net` trains a net for some epochs; `run_network` gives the outputs of one."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -11,22 +15,31 @@ from sklmat.training._checkpoint import Resume
 from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._threads import suitable_threads
 
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from sklmat.batches import GraphDataset
+    from sklmat.graphs import CrystalGraphs, ElementGraphs
+    from sklmat.training import GraphNet
+    from sklmat.typing import PathLike
+
 
 def train_net(
-    net,
-    train_set,
-    valid_set=None,
+    net: GraphNet,
+    train_set: GraphDataset,
+    valid_set: GraphDataset | None = None,
     *,
-    max_epochs,
-    schedule="cosine",
-    patience=None,
-    seed=0,
-    callbacks=(),
-    verbose=False,
-    description="fit",
-    checkpoint=None,
-    checkpoint_key="",
-):
+    max_epochs: int,
+    schedule: str = "cosine",
+    patience: int | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Any] = (),
+    verbose: bool = False,
+    description: str = "fit",
+    checkpoint: PathLike | None = None,
+    checkpoint_key: str = "",
+) -> GraphNet:
     """Train an initialised net, or train it further.
 
     Parameters
@@ -90,7 +103,12 @@ def train_net(
     return net
 
 
-def run_network(module, graphs, batch_size, method="forward"):
+def run_network(
+    module: nn.Module,
+    graphs: CrystalGraphs | ElementGraphs,
+    batch_size: int,
+    method: str = "forward",
+) -> np.ndarray:
     """Outputs of a network, in evaluation mode, without gradients.
 
     Parameters

@@ -1,0 +1,129 @@
+from sklmat import adversarial as adversarial
+from sklmat import augmentation as augmentation
+from sklmat import batches as batches
+from sklmat import compositions as compositions
+from sklmat import datasets as datasets
+from sklmat import deprecation as deprecation
+from sklmat import docstrings as docstrings
+from sklmat import eftgan as eftgan
+from sklmat import elements as elements
+from sklmat import embeddings as embeddings
+from sklmat import estimator_checks as estimator_checks
+from sklmat import estimators as estimators
+from sklmat import exceptions as exceptions
+from sklmat import features as features
+from sklmat import files as files
+from sklmat import graphs as graphs
+from sklmat import inspection as inspection
+from sklmat import layers as layers
+from sklmat import model_selection as model_selection
+from sklmat import networks as networks
+from sklmat import plotting as plotting
+from sklmat import random_state as random_state
+from sklmat import screening as screening
+from sklmat import structures as structures
+from sklmat import training as training
+from sklmat import typing as typing
+from sklmat.adversarial import (
+    AdversarialFeatureBuilder,
+    StructureAttack,
+    contrast,
+    find_adversarial_examples,
+    perturb_structures,
+    robustness_curve,
+)
+from sklmat.augmentation import (
+    AugmentedClassifier,
+    AugmentedRegressor,
+    InfoGANAugmenter,
+    MixupAugmenter,
+    NoiseAugmenter,
+)
+from sklmat.eftgan import EFTGANRegressor
+from sklmat.elements import element_table, element_vectors
+from sklmat.embeddings import ECNetFeaturizer, GraphEmbedding
+from sklmat.estimators import (
+    CGCNNClassifier,
+    CGCNNRegressor,
+    ECNetClassifier,
+    ECNetRegressor,
+    load_cgcnn_checkpoint,
+)
+from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError, InvalidStructureWarning
+from sklmat.features import (
+    CompositionFeaturizer,
+    DisorderFeaturizer,
+    StructureFeaturizer,
+    infer_lattice,
+)
+from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.inspection import element_attribution, shap_table, site_attribution
+from sklmat.model_selection import (
+    ComponentSplit,
+    CompositionGroupKFold,
+    compare_estimators,
+    composition_groups,
+    corrected_resampled_ttest,
+)
+from sklmat.plotting import (
+    AugmentationReportDisplay,
+    CompositionMapDisplay,
+    ContrastDisplay,
+    ElementMapDisplay,
+    ParityDisplay,
+    RobustnessDisplay,
+)
+from sklmat.screening import composition_grid, screen, shockley_queisser
+from sklmat.structures import check_structures
+
+__version__: str
+__all__ = [
+    "AdversarialFeatureBuilder",
+    "AugmentationReportDisplay",
+    "AugmentedClassifier",
+    "AugmentedRegressor",
+    "CGCNNClassifier",
+    "CGCNNRegressor",
+    "ComponentSplit",
+    "CompositionFeaturizer",
+    "CompositionGroupKFold",
+    "CompositionMapDisplay",
+    "ContrastDisplay",
+    "CrystalGraphs",
+    "DisorderFeaturizer",
+    "ECNetClassifier",
+    "ECNetFeaturizer",
+    "ECNetRegressor",
+    "EFTGANRegressor",
+    "ElementMapDisplay",
+    "ExtrapolationWarning",
+    "GraphEmbedding",
+    "InfoGANAugmenter",
+    "InvalidStructureError",
+    "InvalidStructureWarning",
+    "MixupAugmenter",
+    "NoiseAugmenter",
+    "ParityDisplay",
+    "RobustnessDisplay",
+    "StructureAttack",
+    "StructureFeaturizer",
+    "StructureToGraph",
+    "check_structures",
+    "compare_estimators",
+    "composition_grid",
+    "composition_groups",
+    "contrast",
+    "corrected_resampled_ttest",
+    "element_attribution",
+    "element_table",
+    "element_vectors",
+    "find_adversarial_examples",
+    "infer_lattice",
+    "load_cgcnn_checkpoint",
+    "perturb_structures",
+    "robustness_curve",
+    "screen",
+    "shap_table",
+    "shockley_queisser",
+    "site_attribution",
+]

@@ -1,0 +1,18 @@
+from sklmat.augmentation._augmented_estimators import AugmentedClassifier, AugmentedRegressor
+from sklmat.augmentation._base_augmenter import BaseAugmenter as BaseAugmenter
+from sklmat.augmentation._gaussian_process_means import process_mean as process_mean
+from sklmat.augmentation._infogan_augmenter import InfoGANAugmenter
+from sklmat.augmentation._labeler import GaussianProcessLabeler as GaussianProcessLabeler
+from sklmat.augmentation._labeler import label_rows as label_rows
+from sklmat.augmentation._mixup_augmenter import MixupAugmenter
+from sklmat.augmentation._noise_augmenter import NoiseAugmenter
+from sklmat.augmentation._quality_report import QualityReport
+
+__all__ = [
+    "AugmentedClassifier",
+    "AugmentedRegressor",
+    "InfoGANAugmenter",
+    "MixupAugmenter",
+    "NoiseAugmenter",
+    "QualityReport",
+]

@@ -1,0 +1,46 @@
+"""What the type hints of several modules call by one name.
+
+They are for annotations of your own functions, too: ``def clean(X: Structures) -> Structures``.
+Nothing is imported for them when the program runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from ase import Atoms
+    from pymatgen.core import Composition
+    from pymatgen.core.structure import IStructure
+
+#: A file or folder.
+PathLike: TypeAlias = str | Path
+
+#: A seed, a generator that moves on with each use, or None for numpy's global generator.
+RandomState: TypeAlias = Union[int, "np.random.RandomState", None]
+
+#: Crystals: a list, tuple, 1-D object array or pandas Series of pymatgen ``Structure``, ASE
+#: ``Atoms``, dicts made by ``Structure.as_dict()``, or paths of files.
+Structures: TypeAlias = Union[
+    Sequence[Union["IStructure", "Atoms", dict[str, Any], str, Path]], "np.ndarray", "pd.Series"
+]
+
+#: Compositions: a sequence of pymatgen ``Composition``, formulas, or dicts of element to amount.
+Compositions: TypeAlias = Union[
+    Sequence[Union["Composition", str, Mapping[str, float]]], "np.ndarray", "pd.Series"
+]
+
+#: Numbers or labels, one for each crystal or row, in one or two dimensions.
+ArrayLike: TypeAlias = Union[Sequence[Any], "np.ndarray", "pd.Series", "pd.DataFrame"]
+
+#: A table of numbers: a DataFrame, or what makes a 2-D array.
+Table: TypeAlias = Union["pd.DataFrame", "np.ndarray", Sequence[Sequence[float]]]
+
+#: Vectors of the elements: a name, a JSON file, or rows by symbol or atomic number.
+ElementFeatures: TypeAlias = Union[str, Path, dict[Any, Any], "pd.DataFrame"]
+
+#: Crystals and their targets: a scikit-learn ``Bunch``, or a tuple ``(structures, target)`` where
+#: ``return_X_y=True``. No type says both, so that a checker takes it for anything.
+Dataset: TypeAlias = Any
