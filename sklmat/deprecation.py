@@ -4,16 +4,12 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 #: The version that no longer knows the former names.
 REMOVED_IN = "0.3"
 
 T = TypeVar("T")
-
-
-#: A function or class.
-Decorated = TypeVar("Decorated")
 
 
 def renamed_parameters(**new_names: str) -> Callable[[T], T]:
@@ -58,12 +54,12 @@ def renamed_attribute(former: str, new: str) -> property:
     property
     """
 
-    def read(self):
+    def read(self: Any) -> Any:
         value = getattr(self, new)
         _warn(type(self).__name__, former, new)
         return value
 
-    def write(self, value):
+    def write(self: Any, value: Any) -> None:
         _warn(type(self).__name__, former, new)
         setattr(self, new, value)
 

@@ -17,7 +17,6 @@ from sklmat.estimators._graph_input import check_trained_elements
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.features import output_table
-from sklmat.graphs import ElementGraphs
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs, ElementGraphs
@@ -47,7 +46,7 @@ class ElementalVectors(TransformerMixin):
             Fraction of the atoms that are of this element.
         """
         model = GraphModel.of(self)
-        inputs = cast(ElementGraphs, model.inputs(model.read_graphs(X)))
+        inputs = cast("ElementGraphs", model.inputs(model.read_graphs(X)))
         vectors = model.run(inputs, "elements").swapaxes(0, 1)
         return (
             vectors.reshape(len(vectors), -1),
@@ -145,7 +144,7 @@ def element_contributions(
     inputs : ElementGraphs of P nodes
     contributions : ndarray of shape (P, K)
     """
-    inputs = cast(ElementGraphs, model.inputs(graphs))
+    inputs = cast("ElementGraphs", model.inputs(graphs))
     contributions = model.run(inputs, "contributions").swapaxes(0, 1)
     return inputs, contributions.astype(np.float64).mean(axis=1)
 
