@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ from sklmat.graphs import (
     pointer_from_counts,
     rank_within_group,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class Batch:

@@ -164,8 +164,7 @@ def keep_worse(state: AttackState, crystals: np.ndarray, other: AttackState) -> 
     -------
     AttackState of C crystals
     """
-    assert state.error is not None and other.error is not None
-    worse = other.error > state.error[crystals]
+    worse = np.asarray(other.error) > np.asarray(state.error)[crystals]
     rows = np.zeros(len(state), dtype=bool)
     rows[np.flatnonzero(crystals)[worse]] = True
     return state.update(rows, other, worse)

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import ElementBatch
-
-if TYPE_CHECKING:
-    pass
 
 
 def shifted_softplus(x: torch.Tensor) -> torch.Tensor:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from sklmat.layers import MemberLinear
-
-if TYPE_CHECKING:
-    pass
 
 #: Slope of a leaky ReLU for negative values.
 _NEGATIVE_SLOPE = 0.2
