@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import polars as pl
     from ase import Atoms
     from pymatgen.core import Composition
     from pymatgen.core.structure import IStructure
@@ -33,10 +34,12 @@ Compositions: TypeAlias = Union[
 ]
 
 #: Numbers or labels, one for each crystal or row, in one or two dimensions.
-ArrayLike: TypeAlias = Union[Sequence[Any], "np.ndarray", "pd.Series", "pd.DataFrame"]
+ArrayLike: TypeAlias = Union[
+    Sequence[Any], "np.ndarray", "pd.Series", "pd.DataFrame", "pl.Series", "pl.DataFrame"
+]
 
-#: A table of numbers: a DataFrame, or what makes a 2-D array.
-Table: TypeAlias = Union["pd.DataFrame", "np.ndarray", Sequence[Sequence[float]]]
+#: A table of numbers: a DataFrame of pandas or polars, or what makes a 2-D array.
+Table: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "np.ndarray", Sequence[Sequence[float]]]
 
 #: Vectors of the elements: a name, a JSON file, or rows by symbol or atomic number.
 ElementFeatures: TypeAlias = Union[str, Path, dict[Any, Any], "pd.DataFrame"]

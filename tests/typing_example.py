@@ -5,6 +5,7 @@ from typing import Any, assert_type
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from pymatgen.core import Composition, Structure
 from sklearn.pipeline import Pipeline
 
@@ -98,7 +99,8 @@ def attacks(cells: list[Structure], graphs: CrystalGraphs, y: np.ndarray, model:
     assert_type(perturb_structures(graphs, 0.02, random_state=0), CrystalGraphs)
 
 
-def samplers(X: pd.DataFrame, y: np.ndarray) -> None:
+def samplers(X: pd.DataFrame, y: np.ndarray, of_polars: pl.DataFrame) -> None:
     augmenter = InfoGANAugmenter(n_samples=1.0, code_features=["x_Fe", "x_Ni"]).fit(X, y)
     assert_type(augmenter, InfoGANAugmenter)
     assert_type(augmenter.quality_report(X), QualityReport)
+    augmenter.fit_resample(of_polars, pl.Series(y))
