@@ -104,7 +104,9 @@ def resolve_module(app, env, node, contnode):
 
 
 def skip_foreign(app, what, name, obj, skip, options):
-    """Leave out members that come from scikit-learn, pandas or torch."""
+    """Leave out members from scikit-learn, pandas or torch, and attributes that are classes."""
+    if what == "class" and isinstance(obj, type):
+        return True
     home = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
     return skip if home.startswith("sklmat") else True
 
