@@ -42,3 +42,15 @@ def random_alloys(n, seed=0, n_cells=2):
 def nickel_fraction(structures):
     """A target that composition alone explains."""
     return np.array([s.composition.get_atomic_fraction("Ni") for s in structures])
+
+
+def rattled_cells(n, seed=0):
+    """B2 Fe-Al of 4 atoms, no two alike: loose or dense by the lattice constant."""
+    rng = np.random.default_rng(seed)
+    a = np.linspace(2.6, 3.2, n)
+    cells = []
+    for x in a:
+        cell = Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) * (2, 1, 1)
+        coords = cell.cart_coords + rng.normal(0, 0.04, (4, 3))
+        cells.append(Structure(cell.lattice, cell.species, coords, coords_are_cartesian=True))
+    return cells, a

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from crystals import b2_cscl, bcc_fe, isolated_ne, random_alloys, rocksalt_nacl
+from crystals import b2_cscl, bcc_fe, isolated_ne, random_alloys, rattled_cells, rocksalt_nacl
 from pymatgen.analysis.local_env import MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
 from sklearn.exceptions import NotFittedError
@@ -37,18 +37,6 @@ from sklmat.graphs import CrystalGraphs, move_atoms
 
 TINY = {"hidden_dim": 8, "n_conv": 2, "batch_size": 8, "random_state": 0}
 ECNET = {"hidden_dim": 8, "n_conv": 1, "batch_size": 8, "random_state": 0, "n_ensemble": 2}
-
-
-def rattled_cells(n, seed=0):
-    """B2 Fe-Al of 4 atoms, no two alike: loose or dense by the lattice constant."""
-    rng = np.random.default_rng(seed)
-    a = np.linspace(2.6, 3.2, n)
-    cells = []
-    for x in a:
-        cell = Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) * (2, 1, 1)
-        coords = cell.cart_coords + rng.normal(0, 0.04, (4, 3))
-        cells.append(Structure(cell.lattice, cell.species, coords, coords_are_cartesian=True))
-    return cells, a
 
 
 @pytest.fixture(scope="module")

@@ -480,7 +480,7 @@ def test_a_killed_process_loses_what_it_had_in_hand_and_no_more(tmp_path):
     code = """
 import os, sys
 sys.path[:0] = [%r, %r]
-from test_screening import PhaseModel, composition_grid, screen
+from test_screen import PhaseModel, composition_grid, screen
 
 class Dies(PhaseModel):
     def predict(self, table, phase=None):
@@ -493,7 +493,7 @@ screen(Dies(), composition_grid(["Fe", "Ni", "Cr"], 0.1, chunk_size=8), out=%r)
 """
     here = Path(__file__).parent
     out = tmp_path / "a.parquet"
-    code = code % (str(here), str(here.parent), str(out))
+    code = code % (str(here), str(here.parents[1]), str(out))
     done = subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ})
     assert done.returncode == -9
     # Four calls to look at the model, then two for each chunk: the fourth was in hand.

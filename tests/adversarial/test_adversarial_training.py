@@ -5,11 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from crystals import nickel_fraction, random_alloys
+from crystals import nickel_fraction, random_alloys, rattled_cells
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
-from test_adversarial import rattled_cells
 
 from sklmat import (
     CGCNNClassifier,

@@ -1022,7 +1022,7 @@ def test_search_over_two_strategies():
 
 
 def test_augmentation_in_cv(tmp_path, monkeypatch, capsys):
-    path = Path(__file__).parents[1] / "examples" / "plot_augmentation_in_cv.py"
+    path = Path(__file__).parents[2] / "examples" / "plot_augmentation_in_cv.py"
     code = path.read_text(encoding="utf-8")
     shorter = {"make_alloys(200": "make_alloys(60", "ShuffleSplit(6": "ShuffleSplit(2"}
     shorter |= {"train_size=40, test_size=100": "train_size=30, test_size=20"}

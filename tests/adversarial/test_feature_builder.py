@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from crystals import random_alloys
+from crystals import random_alloys, rattled_cells
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline
-from test_adversarial import rattled_cells
 
 from sklmat import (
     AdversarialFeatureBuilder,

@@ -386,7 +386,7 @@ def test_shipped_file_is_small_and_holds_no_objects():
 
 
 def test_script_still_makes_these_rows():
-    path = Path(__file__).parents[1] / "examples" / "benchmarks" / "label_mixed_halides.py"
+    path = Path(__file__).parents[2] / "examples" / "benchmarks" / "label_mixed_halides.py"
     script = runpy.run_path(str(path))
     cell, masks, multiplicities = script["select"]()
     loaded = load_mixed_halide_perovskites()
