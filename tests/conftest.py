@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+#: Files of fixtures share their name; read as test files, for doctests, they would clash.
+collect_ignore_glob = ["**/conftest.py"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
@@ -25,3 +28,13 @@ def data_home():
         if (Path(candidate) / "eftgan").is_dir():
             return Path(candidate)
     pytest.skip("the real data sets are not here: set SKLMAT_DATA to a filled cache")
+
+
+@pytest.fixture
+def double():
+    """Make new tensors in double precision."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

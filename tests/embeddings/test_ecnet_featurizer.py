@@ -1,4 +1,4 @@
-"""Elemental vectors as a table: columns, components, networks, and no leak."""
+"""Tables of elemental vectors: columns, components, and no leak."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from sklmat import (
     ECNetClassifier,
     ECNetFeaturizer,
     ECNetRegressor,
-    GraphEmbedding,
     InvalidStructureError,
     StructureToGraph,
 )
@@ -281,11 +280,3 @@ def test_xgboost_on_the_table(graphs, y):
     assert np.std(predicted) > 0.1 * np.std(y)
     names = pipeline.fit(graphs, y)[-1].feature_names_in_.tolist()
     assert names[:4] == ["x_Ni", "x_Cu", "x_Pd", "lattice_fcc"]
-
-
-def test_graph_embedding_of_elemental_vectors(graphs, y):
-    """The members of an ECNet share one net, unlike those of the other estimators."""
-    embedding = GraphEmbedding(tiny()).set_output(transform="pandas")
-    frame = embedding.fit_transform(graphs, y)
-    assert frame.columns.tolist() == [f"ECNet_{k}" for k in range(6)]
-    np.testing.assert_allclose(frame, tiny().fit(graphs, y).embed(graphs), rtol=1e-6)

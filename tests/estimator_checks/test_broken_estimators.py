@@ -1,4 +1,4 @@
-"""The checks pass sound estimators, catch broken ones, and are run over all of sklmat's."""
+"""The checks pass sound estimators and catch broken ones."""
 
 import sys
 from numbers import Real
@@ -6,133 +6,12 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.linear_model import Ridge
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+from toy_estimators import SOUND, Classifier, Featurizer, NoisyJobs, Regressor, SortsRows, describe
 
-import sklmat
-from sklmat.estimator_checks import (
-    all_structure_estimators,
-    check_structure_estimator,
-    make_toy_crystals,
-    parametrize_with_structure_checks,
-    structure_estimator_checks,
-)
+from sklmat.estimator_checks import parametrize_with_structure_checks, structure_estimator_checks
 from sklmat.structures import check_structures
-
-NAMES = ["volume per atom (Å³)", "mean atomic number", "fraction of Ni"]
-
-
-def describe(structures):
-    """Three numbers per crystal, shape (C, 3), by the plainest means."""
-    return np.array(
-        [
-            [s.volume / len(s), np.mean(s.atomic_numbers), s.composition.get_atomic_fraction("Ni")]
-            for s in structures
-        ]
-    )
-
-
-class Crystals(BaseEstimator):
-    """What the sound toys have in common."""
-
-    _parameter_constraints = {"power": [Real], "random_state": ["random_state"]}
-
-    def __init__(self, power=1.0, random_state=None):
-        self.power = power
-        self.random_state = random_state
-
-    def _fit_table(self, X):
-        self._validate_params()
-        return self._table(X, reset=True)
-
-    def _table(self, X, reset=False):
-        if not reset:
-            check_is_fitted(self)
-        structures = check_structures(X)
-        if reset and not len(structures):
-            raise ValueError("X is empty")
-        return describe(structures) ** self.power
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
-
-class Regressor(RegressorMixin, Crystals):
-    """Prediction of the nearest training crystal."""
-
-    def fit(self, X, y):
-        table = self._fit_table(X)
-        y = self._check_target(y, len(table))
-        self.table_, self.y_ = table, y
-        return self
-
-    def _check_target(self, y, n_rows):
-        y = column_or_1d(np.asarray(y, dtype=float))
-        if len(y) != n_rows:
-            raise ValueError(f"{n_rows} crystals and {len(y)} values of y")
-        if not np.isfinite(y).all():
-            raise ValueError("y holds NaN or infinity")
-        return y
-
-    def predict(self, X):
-        nearest = self._nearest(X)
-        return self.y_[nearest]
-
-    def _nearest(self, X):
-        table = self._table(X)
-        return np.linalg.norm(table[:, None] - self.table_[None], axis=2).argmin(axis=1)
-
-
-class Classifier(ClassifierMixin, Crystals):
-    """Class of the nearest training crystal, almost surely."""
-
-    def fit(self, X, y):
-        table = self._fit_table(X)
-        y = column_or_1d(y)
-        if len(y) != len(table):
-            raise ValueError(f"{len(table)} crystals and {len(y)} labels")
-        if y.dtype.kind == "f":
-            raise ValueError("labels are continuous")
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError("y has one class")
-        self.classes_, self.codes_, self.table_ = classes, codes, table
-        return self
-
-    def predict_proba(self, X):
-        table = self._table(X)
-        near = np.linalg.norm(table[:, None] - self.table_[None], axis=2).argmin(axis=1)
-        odds = np.full((len(table), len(self.classes_)), 0.1 / (len(self.classes_) - 1))
-        odds[np.arange(len(table)), self.codes_[near]] = 0.9
-        return odds
-
-    def predict(self, X):
-        chosen = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[chosen]
-
-
-class Featurizer(TransformerMixin, Crystals):
-    """The three numbers, centred."""
-
-    names = tuple(NAMES)
-
-    def fit(self, X, y=None):
-        self.mean_ = self._fit_table(X).mean(axis=0)
-        return self
-
-    def transform(self, X):
-        return self._table(X) - self.mean_
-
-    def get_feature_names_out(self, input_features=None):
-        check_is_fitted(self)
-        return np.array(self.names, dtype=object)
-
-
-SOUND = [Regressor(), Classifier(), Featurizer()]
 
 
 @parametrize_with_structure_checks(SOUND)
@@ -141,8 +20,6 @@ def test_sound_toys_pass(estimator, check):
 
 
 # Each of the following has one fault, and the check that must find it.
-
-
 class InitWithLogic(Regressor):
     def __init__(self, power=1.0, random_state=None):
         super().__init__(float(power) if isinstance(power, int) else power, random_state)
@@ -289,11 +166,6 @@ class ByPosition(Regressor):
         return self.y_.mean() + np.arange(len(check_structures(X)))
 
 
-class SortsRows(Regressor):
-    def predict(self, X):
-        return np.sort(super().predict(X))
-
-
 class CentresEachCall(Featurizer):
     def transform(self, X):
         table = super().transform(X)
@@ -410,17 +282,6 @@ class SeesTheOrigin(SeesTheAxes):
     def _table(self, X, reset=False):
         table = Regressor._table(self, X, reset)
         return table + [[s.frac_coords.sum() % 1, 0, 0] for s in check_structures(X)]
-
-
-class NoisyJobs(Regressor):
-    _parameter_constraints = {**Regressor._parameter_constraints, "n_jobs": [None, int]}
-
-    def __init__(self, power=1.0, random_state=None, n_jobs=None):
-        super().__init__(power, random_state)
-        self.n_jobs = n_jobs
-
-    def predict(self, X):
-        return super().predict(X) + 1e-9 * (self.n_jobs or 1)
 
 
 class AcceptsAnyTarget(Regressor):
@@ -607,135 +468,3 @@ def test_every_check_is_shown_to_catch_something():
     checks = {check.__name__ for e in [*SOUND, NoisyJobs(), WarnsWithZeros()]
               for _, check in structure_estimator_checks(e)}  # fmt: skip
     assert checks == {name for _, name, _ in CAUGHT}
-
-
-# ------------------------------------------------------------------ the runner
-
-
-def test_runner_reports_and_raises():
-    results = check_structure_estimator(Regressor())
-    assert {result["status"] for result in results} == {"passed"}
-    with pytest.raises(AssertionError, match="permuted rows") as info:
-        check_structure_estimator(SortsRows())
-    assert "check_order_invariance(SortsRows())" in info.value.__notes__[0]
-    results = check_structure_estimator(
-        SortsRows(), expected_failed_checks={"check_order_invariance": "it sorts"}, on_fail=None
-    )
-    status = {result["check_name"]: result["status"] for result in results}
-    assert status["check_order_invariance"] == "xfail"
-    assert status["check_refit"] == "passed"
-    assert status["check_subset_invariance"] == "failed"
-
-
-def test_runner_refuses_classes_and_unknown_modes():
-    with pytest.raises(TypeError, match=r"pass an instance, Regressor\(...\)"):
-        check_structure_estimator(Regressor)
-    with pytest.raises(ValueError, match="on_fail"):
-        check_structure_estimator(Regressor(), on_fail="warn")
-
-
-def test_only_checks_that_apply():
-    def names(estimator):
-        return {check.__name__ for _, check in structure_estimator_checks(estimator)}
-
-    assert "check_regressor_shapes" in names(Regressor()) - names(Classifier())
-    assert "check_classifier_labels" in names(Classifier()) - names(Featurizer())
-    assert "check_column_names" in names(Featurizer()) - names(Regressor())
-    assert "check_n_jobs" in names(NoisyJobs()) - names(Regressor())
-    assert "check_target_refused" not in names(Featurizer())
-
-
-def test_parametrize_marks_expected_failures():
-    decorator = parametrize_with_structure_checks(
-        [Regressor()], expected_failed_checks=lambda estimator: {"check_seed": "because"}
-    )
-    cases = {case.id: case for case in decorator.args[1]}
-    assert cases["Regressor-check_seed"].marks[0].kwargs == {"reason": "because"}
-    assert not cases["Regressor-check_refit"].marks
-
-
-def test_toy_crystals():
-    X, y = make_toy_crystals()
-    assert [len(s) for s in X] == [4, 4, 8, 8] * 2
-    assert all(len(s.composition) == 3 for s in X)
-    np.testing.assert_allclose(y, [s.volume / len(s) for s in X])
-    # Atomic volumes of the three metals lie between 10.9 (Ni) and 14.7 (Pd) Å³.
-    assert ((y > 10) & (y < 16)).all()
-    assert min(s.distance_matrix[np.triu_indices(len(s), 1)].min() for s in X) > 2.3
-    same, _ = make_toy_crystals()
-    assert same == X
-    other, _ = make_toy_crystals(random_state=1)
-    assert other != X
-    assert {len(s) for s in make_toy_crystals(equal_size=True)[0]} == {4}
-    X, labels = make_toy_crystals(4, task="classification")
-    assert labels.tolist() == ["bcc", "fcc", "bcc", "fcc"]
-    # Eight nearest neighbours in bcc, twelve in fcc, with a gap of 15 % to the next.
-    counts = [len(s.get_neighbors(s[0], 1.08 * s.get_neighbors(s[0], 3.2)[0].nn_distance))
-              for s in X]  # fmt: skip
-    assert counts == [8, 12, 8, 12]
-
-
-# --------------------------------------------------------------- sklmat's own
-
-NETWORK = {"cutoff": 4.0, "hidden_dim": 8, "n_conv": 1, "max_epochs": 2, "batch_size": 4}
-ELEMENTS = {"hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 2, "cutoff": 4.0}
-
-
-def small_instances():
-    """Every estimator of sklmat, set to fit eight crystals at once."""
-    return {
-        "StructureToGraph": [sklmat.StructureToGraph(cutoff=4.0)],
-        "CompositionFeaturizer": [sklmat.CompositionFeaturizer()],
-        "StructureFeaturizer": [sklmat.StructureFeaturizer()],
-        "CGCNNRegressor": [
-            sklmat.CGCNNRegressor(**NETWORK),
-            sklmat.CGCNNRegressor(**NETWORK, n_ensemble=2, early_stopping=True),
-        ],
-        "CGCNNClassifier": [sklmat.CGCNNClassifier(**NETWORK)],
-        "ECNetRegressor": [
-            sklmat.ECNetRegressor(**ELEMENTS),
-            sklmat.ECNetRegressor(**ELEMENTS, n_ensemble=1, early_stopping=True),
-        ],
-        "ECNetClassifier": [sklmat.ECNetClassifier(**ELEMENTS)],
-        "ECNetFeaturizer": [sklmat.ECNetFeaturizer(sklmat.ECNetRegressor(**ELEMENTS))],
-        "EFTGANRegressor": [
-            sklmat.EFTGANRegressor(
-                sklmat.ECNetRegressor(**ELEMENTS),
-                sklmat.InfoGANAugmenter(
-                    n_samples=4, max_epochs=3, n_ensemble=2, hidden_dim=4, labeler=Ridge()
-                ),
-                n_components=2,
-            )
-        ],
-        "DisorderFeaturizer": [sklmat.DisorderFeaturizer()],
-        "AdversarialFeatureBuilder": [
-            sklmat.AdversarialFeatureBuilder(
-                sklmat.CGCNNClassifier(**NETWORK, random_state=0),
-                attack=sklmat.StructureAttack(n_steps=1),
-                include=("margin", "flip_budget"),
-                cv=2,
-            )
-        ],
-        "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
-    }
-
-
-def test_every_estimator_has_small_instances():
-    table = small_instances()
-    assert {name for name, _ in all_structure_estimators()} == set(table)
-    for name, instances in table.items():
-        assert all(type(instance).__name__ == name for instance in instances)
-
-
-def on_purpose(estimator):
-    """Checks that an estimator fails, and why."""
-    if isinstance(estimator, sklmat.AdversarialFeatureBuilder):
-        return {"check_transformer": "fit_transform judges the training rows out-of-fold"}
-    return {}
-
-
-@parametrize_with_structure_checks(
-    [e for group in small_instances().values() for e in group], expected_failed_checks=on_purpose
-)
-def test_structure_estimators(estimator, check):
-    check(estimator)

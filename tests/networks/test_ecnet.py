@@ -1,122 +1,30 @@
-"""Element convolution against loops over edges, elements and crystals; members, towers, loss."""
+"""ECNet against a loop over edges; crystals and targets that do not see each other; learning."""
 
 import math
-from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from crystals import b2_cscl, bcc_fe, isolated_ne, random_alloys
-from pymatgen.core import Lattice, Structure
+from crystals import b2_cscl, bcc_fe, random_alloys
+from edge_loops import (
+    CUTOFF,
+    WANG,
+    alloys,
+    crystal,
+    crystal_graphs,
+    double_batch,
+    make_network,
+    seen_by_atoms,
+)
+from pymatgen.core import Structure
 from pymatgen.core.operations import SymmOp
 from torch.nn import functional as F
 
 from sklmat import ECNetRegressor, StructureToGraph
 from sklmat.batches import make_batch
-from sklmat.elements import element_vectors
 from sklmat.graphs import ElementGraphs, grid_points
-from sklmat.layers import ElementConv, GaussianFilter, GridFilter, MemberLinear, MemberNorm
-from sklmat.layers._element_conv import cosine_cutoff, shifted_softplus
+from sklmat.layers._element_conv import shifted_softplus
 from sklmat.networks import ECNet
-from sklmat.training import WeightedLoss
-
-CUTOFF = 5.0
-WANG = {
-    "radial_filter": "gaussian",
-    "radial_order": 3,
-    "hidden_dim": 16,
-    "n_filters": 8,
-    "n_conv": 3,
-    "tower_dims": (16, 8),
-    "activation": "shifted_softplus",
-    "normalize": False,
-    "dropout": 0.0,
-}
-
-
-@pytest.fixture
-def double():
-    """Make new tensors in double precision."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@cache
-def alloys(n=4, n_cells=1):
-    return random_alloys(n, seed=1, n_cells=n_cells)
-
-
-@cache
-def crystal_graphs():
-    """Alloys, an ordered compound, one element alone, and an atom that sees nobody."""
-    structures = [*alloys(), b2_cscl(), bcc_fe(), isolated_ne()]
-    return StructureToGraph(cutoff=CUTOFF, max_neighbors=None).fit_transform(structures)
-
-
-def make_network(n_outputs=1, *, seed=0, cutoff=CUTOFF, **params):
-    torch.manual_seed(seed)
-    vectors = torch.from_numpy(element_vectors("onehot")[0]).to(torch.get_default_dtype())
-    network = ECNet(vectors, n_outputs, cutoff=cutoff, **params).eval()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            # Zeros and ones would hide an offset that is added twice or not at all.
-            if name.endswith("bias") or name.startswith("norms"):
-                parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    return network
-
-
-def shares(distance, grid, order):
-    """Weights of one distance on all grid points: Lagrange polynomials of the nearest ones."""
-    beyond = int(order == 3)
-    intervals = range(beyond, len(grid) - 1 - beyond)
-    left = max(k for k in intervals if grid[k] <= distance + 1e-9)
-    near = np.arange(left - beyond, left + 2 + beyond)
-    weights = np.zeros(len(grid))
-    for k in near:
-        others = grid[near[near != k]]
-        weights[k] = np.prod((distance - others) / (grid[k] - others))
-    return weights
-
-
-def seen_by_atoms(numbers, edges, grid, order):
-    """How many atoms of each element each atom sees near each point, (N, elements, K)."""
-    present = sorted(set(numbers))
-    seen = np.zeros((len(numbers), len(present), len(grid)))
-    for i, j, d in edges:
-        seen[i, present.index(numbers[j])] += shares(d, grid, order)
-    return [seen[[z == a for z in numbers]] for a in present]
-
-
-def double_batch(graphs, step, order, spread=False):
-    """A batch whose distributions are summed edge by edge, in double precision."""
-    elements = ElementGraphs.from_graphs(graphs, step=step, order=order, spread=spread)
-    grid, rows = grid_points(graphs.cutoff, step, order), []
-    for c in range(len(graphs)):
-        for seen in seen_by_atoms(*crystal(graphs, c), grid, order):
-            moments = [seen.mean(axis=0), seen.std(axis=0)]
-            rows.append(np.hstack(moments[: 1 + spread]))
-    radial = np.concatenate(rows)
-    np.testing.assert_allclose(elements.radial, radial, atol=1e-5)
-    batch = make_batch(elements)
-    return replace(batch, fraction=exact_fractions(graphs), radial=torch.from_numpy(radial))
-
-
-def exact_fractions(graphs):
-    values = []
-    for c in range(len(graphs)):
-        numbers = crystal(graphs, c)[0]
-        values += [numbers.count(z) / len(numbers) for z in sorted(set(numbers))]
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def crystal(graphs, c):
-    """Atomic numbers, and edges as (central atom, neighbour, distance)."""
-    one = graphs[c]
-    edges = zip(one.edge_target.tolist(), one.edge_source.tolist(), one.edge_distance.tolist())
-    return one.atomic_numbers.tolist(), list(edges)
-
 
 # -- the paper, edge by edge
 
@@ -300,190 +208,6 @@ def test_atoms_keep_their_first_embedding(double):
     torch.testing.assert_close(network.elements(batch), start + alone[0] + alone[1])
 
 
-# -- layers
-
-
-def test_shifted_softplus():
-    x = np.array([-50.0, -1.0, 0.0, 1.0, 50.0])
-    expected = np.log(0.5 * np.exp(x) + 0.5)
-    np.testing.assert_allclose(shifted_softplus(torch.tensor(x)), expected, atol=1e-12)
-    assert shifted_softplus(torch.zeros(1)).item() == 0
-
-
-def test_cosine_cutoff():
-    d = torch.tensor([0.0, 1.5, 3.0, 6.0, 6.3, 5.7], dtype=torch.float64)
-    values = cosine_cutoff(d, 6.0)
-    half = 0.5 * (1 + 2**-0.5)
-    np.testing.assert_allclose(values[:4], [1, half, 0.5, 0], atol=1e-7)
-    assert values[4].item() == pytest.approx(values[5].item())  # smooth: even about the cutoff
-
-
-def test_member_linear(double):
-    torch.manual_seed(0)
-    layer = MemberLinear(3, 4, 5)
-    torch.nn.init.normal_(layer.bias)
-    x = torch.randn(7, 3, 4)
-    for m in range(3):
-        torch.testing.assert_close(layer(x)[:, m], x[:, m] @ layer.weight[m] + layer.bias[m])
-    plain = MemberLinear(3, 4, 5, bias=False)
-    torch.testing.assert_close(plain(x), torch.einsum("pmi,mio->pmo", x, plain.weight))
-    wide = MemberLinear(2, 400, 300, gain=3.0)
-    assert wide.weight.std().item() == pytest.approx(3 / 20, rel=0.02)
-    assert not wide.bias.any()
-
-
-def test_member_norm(double):
-    torch.manual_seed(0)
-    layer = MemberNorm(2, 6)
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
-    x = 3 + 2 * torch.randn(5, 2, 6)
-    mean, var = x.mean(dim=2, keepdim=True), x.var(dim=2, unbiased=False, keepdim=True)
-    expected = (x - mean) / torch.sqrt(var + 1e-5) * layer.weight + layer.bias
-    torch.testing.assert_close(layer(x), expected)
-
-
-def test_filters_vanish_at_the_cutoff(double):
-    grid = torch.from_numpy(grid_points(CUTOFF, 0.5, 3))
-    torch.manual_seed(0)
-    grid_filter, gaussian = GridFilter(2, grid, 3, CUTOFF), GaussianFilter(2, grid, 3, CUTOFF)
-    for values in (grid_filter(), gaussian()):
-        assert values.shape == (13, 2, 3)
-        assert values[-2].abs().max() < 1e-12  # 5.0 Å
-        assert values[1].abs().min() > 0  # 0 Å
-    torch.testing.assert_close(grid_filter()[6], grid_filter.values[6] * 0.5)  # 2.5 Å
-
-
-def test_an_atom_crosses_the_cutoff_without_a_jump(double):
-    network = make_network(radial_step=0.25, hidden_dim=8, n_conv=2)
-    outputs = []
-    for d in (4.5, CUTOFF - 1e-4, CUTOFF + 1e-4):
-        dimer = Structure(Lattice.cubic(40), ["Ni", "Pd"], [[0, 0, 0], [0, 0, d / 40]])
-        graphs = StructureToGraph(cutoff=CUTOFF, max_neighbors=None).transform([dimer])
-        assert len(graphs.edge_source) == 2 * (d < CUTOFF)
-        outputs.append(network(double_batch(graphs, 0.25, 1)).item())
-    assert abs(outputs[1] - outputs[2]) < 1e-4
-    assert abs(outputs[0] - outputs[2]) > 1e-3
-
-
-def test_an_atom_alone_receives_nothing(double):
-    network = make_network(hidden_dim=6, radial_step=0.5)
-    batch = double_batch(crystal_graphs(), 0.5, 1)
-    h = torch.randn(len(batch.atomic_numbers), 1, 6)
-    messages = network.convolutions[0].messages(h, batch)
-    silent = (messages == 0).all(dim=2)[:, 0]
-    assert batch.atomic_numbers[silent].tolist() == [10]
-
-
-def test_messages_are_linear_in_the_senders(double):
-    torch.manual_seed(0)
-    grid = torch.from_numpy(grid_points(CUTOFF, 0.5, 1))
-    layer = ElementConv(2, 4, GridFilter(2, grid, 3, CUTOFF), 3, F.silu)
-    batch = double_batch(crystal_graphs(), 0.5, 1)
-    h = torch.randn(2, len(batch.atomic_numbers), 2, 4)
-    both = layer.messages(2 * h[0] - h[1], batch)
-    torch.testing.assert_close(both, 2 * layer.messages(h[0], batch) - layer.messages(h[1], batch))
-
-
-@pytest.mark.parametrize("length", [1.0, 100.0])
-def test_embeddings_have_unit_variance_whatever_the_vectors(length):
-    torch.manual_seed(0)
-    vectors = length * torch.randn(119, 20)
-    vectors[50:] = math.nan
-    network = ECNet(vectors, 1, hidden_dim=512)
-    h = network.embedding(network.element_vectors[:50, None])
-    assert h.var().item() == pytest.approx(1, rel=0.1)
-    assert network.known_elements.sum() == 50
-    assert torch.isfinite(network.element_vectors).all()
-
-
-# -- members of an ensemble
-
-
-def single(network, m):
-    """A network of one member with the weights of member `m`."""
-    config = {**network.config, "n_members": 1}
-    alone = ECNet(network.element_vectors, **config)
-    state = {}
-    for name, value in network.state_dict().items():
-        n_outputs = config["n_outputs"]
-        if name.startswith(("towers", "output")):
-            value = value[m * n_outputs : (m + 1) * n_outputs]
-        elif "filters.values" in name:
-            value = value[:, m : m + 1]
-        elif name not in ("known_elements", "element_vectors"):
-            value = value[m : m + 1]
-        state[name] = value.clone()
-    alone.load_state_dict(state)
-    return alone.eval()
-
-
-@pytest.mark.parametrize("params", [{}, WANG], ids=["grid", "gaussian"])
-def test_an_ensemble_is_its_members(double, params):
-    params = {"radial_step": 0.5, "hidden_dim": 8, **params}
-    network = make_network(2, n_members=3, **params)
-    batch = double_batch(crystal_graphs(), 0.5, params.get("radial_order", 1))
-    for m in range(3):
-        alone = single(network, m)
-        for method in ("forward", "embed", "elements", "contributions"):
-            together = getattr(network, method)(batch)
-            assert together.shape[1] == 3
-            torch.testing.assert_close(together[:, m], getattr(alone, method)(batch)[:, 0])
-    spread = network(batch).std(dim=1)
-    assert spread.min() > 1e-6
-
-
-def test_members_know_nothing_of_each_other():
-    network = make_network(2, n_members=3, radial_step=0.5, hidden_dim=8)
-    batch = make_batch(ElementGraphs.from_graphs(crystal_graphs(), step=0.5))
-    network(batch)[:, 1].sum().backward()
-    for name, parameter in network.named_parameters():
-        member = 1 if "filters.values" in name else 0
-        n = 2 if name.startswith(("towers", "output")) else 1
-        parts = parameter.grad.movedim(member, 0).unflatten(0, (3, n))
-        assert not parts[[0, 2]].any(), name
-        assert parts[1].any(), name
-
-
-@pytest.mark.parametrize("loss", ["mse", "mae"])
-def test_members_learn_as_they_would_alone(double, loss):
-    """Ten steps on the same batches, side by side and one after the other."""
-    graphs = ElementGraphs.from_graphs(crystal_graphs(), step=0.5)
-    targets = torch.randn(7, 2, generator=torch.Generator().manual_seed(1))
-    weight = torch.rand(7, 2, generator=torch.Generator().manual_seed(2))
-    network = make_network(2, n_members=2, radial_step=0.5, hidden_dim=8, dropout=0.0)
-    batches = [
-        (make_batch(graphs[rows]).to(torch.float64), targets[rows], weight[rows])
-        for rows in ([0, 2, 4, 6], [1, 3, 5])
-    ]
-
-    def trained(module):
-        optimizer = torch.optim.AdamW(module.parameters(), lr=0.01, weight_decay=0.1)
-        for batch, target, importance in 5 * batches:
-            optimizer.zero_grad()
-            WeightedLoss(loss)(module(batch), target, importance).backward()
-            optimizer.step()
-        return module
-
-    members = [single(network, m) for m in range(2)]
-    before = network(make_batch(graphs).to(torch.float64)).detach()
-    together = trained(network)
-    batch = make_batch(graphs).to(torch.float64)
-    for m, member in enumerate(members):
-        torch.testing.assert_close(
-            together(batch)[:, m], trained(member)(batch)[:, 0], rtol=1e-7, atol=1e-7
-        )
-    assert (together(batch) - before).abs().min() > 1e-4
-
-
-def test_dropout_only_while_training():
-    network = make_network(radial_step=0.5, hidden_dim=8, dropout=0.5)
-    batch = make_batch(ElementGraphs.from_graphs(crystal_graphs(), step=0.5))
-    assert torch.equal(network(batch), network(batch))
-    network.train()
-    assert not torch.equal(network(batch), network(batch))
-
-
 # -- crystals and targets
 
 
@@ -595,54 +319,6 @@ def test_batches_move_and_change_precision():
     assert len(moved) == 7
     sums = torch.zeros(7).index_add_(0, batch.crystal, batch.fraction)
     torch.testing.assert_close(sums, torch.ones(7))
-
-
-# -- the loss
-
-
-def numpy_loss(name, difference):
-    size = np.abs(difference)
-    if name == "huber":
-        return np.where(size < 1, 0.5 * size**2, size - 0.5)
-    return {"mae": size, "mse": size**2}[name]
-
-
-@pytest.mark.parametrize("name", ["mae", "mse", "huber"])
-@pytest.mark.parametrize("per_target", [True, False])
-def test_loss_of_members_is_the_sum_of_their_means(name, per_target):
-    rng = np.random.default_rng(0)
-    prediction, target = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 2))
-    weight = rng.uniform(size=(4, 2) if per_target else 4)
-    each = numpy_loss(name, prediction - target[:, None]) * weight.reshape(4, 1, -1)
-    ours = WeightedLoss(name)(*map(torch.tensor, (prediction, target, weight)))
-    assert ours.item() == pytest.approx(sum(each[:, m].mean() for m in range(3)))
-    one = WeightedLoss(name)(*map(torch.tensor, (prediction[:, 0], target, weight)))
-    assert one.item() == pytest.approx(each[:, 0].mean())
-
-
-def test_loss_by_hand():
-    prediction = torch.tensor([[[1.0, 5.0]], [[2.0, 9.0]]])
-    target, weight = torch.tensor([[0.0, 3.0], [4.0, 0.0]]), torch.tensor([[1.0, 2.0], [1.0, 0.0]])
-    # 1*1 + 2*2 + 1*2 + 0*9, over four
-    assert WeightedLoss("mae")(prediction, target, weight).item() == 7 / 4
-    assert WeightedLoss("mse")(prediction, target, weight).item() == (1 + 2 * 4 + 4) / 4
-
-
-def test_cross_entropy_of_members():
-    rng = np.random.default_rng(0)
-    logits, classes, weight = rng.normal(size=(5, 2, 3)), np.array([0, 2, 1, 1, 0]), np.arange(5.0)
-    log_odds = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
-    each = -log_odds[np.arange(5), :, classes] * weight[:, None]
-    ours = WeightedLoss("cross_entropy")(*map(torch.tensor, (logits, classes, weight)))
-    assert ours.item() == pytest.approx(each.mean(axis=0).sum())
-
-
-def test_entries_without_weight_have_no_gradient():
-    prediction = torch.randn(4, 2, 3, requires_grad=True)
-    weight = torch.ones(4, 3)
-    weight[1, 2] = weight[3] = 0
-    WeightedLoss("mae")(prediction, torch.randn(4, 3), weight).backward()
-    assert torch.equal(prediction.grad.abs().sum(dim=1) == 0, weight == 0)
 
 
 # -- learning

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,15 +13,6 @@ from sklmat.augmentation import InfoGANAugmenter
 from sklmat.augmentation._quality_report import QualityReport
 from sklmat.estimator_checks import make_toy_table
 from sklmat.plotting import AugmentationReportDisplay
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def make_report(n=30, n_columns=6, seed=0):

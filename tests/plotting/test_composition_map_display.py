@@ -1,6 +1,5 @@
 """Maps over compositions: what is drawn, and where."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,19 +16,9 @@ from sklmat.plotting._ternary_axes import (
 )
 from sklmat.screening import composition_grid, screen
 
-matplotlib.use("Agg")
-
 ENERGY = "formation energy (eV/atom)"
 MOMENT = "magnetic moment (μB/atom)"
 ELEMENTS = ["Cr", "Mn", "Fe", "Co", "Ni"]
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 class PhaseModel:
