@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 #: Files of fixtures share their name; read as test files, for doctests, they would clash.
-collect_ignore_glob = ["**/conftest.py"]
+collect_ignore_glob = ["*conftest.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,3 +38,20 @@ def double():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(scope="module")
+def few_trees():
+    """Forests of five trees, not 200, in the report of generated rows.
+
+    It takes most of the time of fitting a small EFTGAN, and few tests read it.
+    """
+    from sklmat.augmentation import _quality_report
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ExtraTreesClassifier", "ExtraTreesRegressor"):
+            Trees = getattr(_quality_report, name)
+            patch.setattr(
+                _quality_report, name, lambda n, Trees=Trees, **params: Trees(5, **params)
+            )
+        yield

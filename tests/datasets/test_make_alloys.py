@@ -12,8 +12,13 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklmat.datasets import _alloy_lattices, _emt, make_alloys
 
 
+@pytest.fixture(scope="module")
+def alloys(tmp_path_factory):
+    return make_alloys(12, data_home=tmp_path_factory.mktemp("alloys"))
+
+
 def test_alloys_shape(alloys):
-    assert len(alloys.data) == len(alloys.ideal) == len(alloys.target) == 100
+    assert len(alloys.data) == len(alloys.ideal) == len(alloys.target) == 12
     frame = alloys.frame
     fractions = frame[["x_Ni", "x_Cu", "x_Pd", "x_Pt"]]
     assert np.allclose(fractions.sum(axis=1), 1)
@@ -63,7 +68,9 @@ def pair_fractions(alloys, elements):
     return np.array(rows)
 
 
-def test_composition_does_not_explain_the_target(alloys):
+@pytest.mark.slow
+def test_composition_does_not_explain_the_target():
+    alloys = make_alloys(100, cache=False)
     elements = ["Ni", "Cu", "Pd", "Pt"]
     fractions = alloys.frame[[f"x_{element}" for element in elements]].to_numpy()
     pairs = np.hstack([fractions, pair_fractions(alloys, elements)])

@@ -27,6 +27,11 @@ def relaxes(phase, x_pd):
     return "fcc" if phase == "bcc" and x_pd > 0.4 else phase
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick_reports(few_trees):
+    """No test of this folder reads more of a report than that it is there."""
+
+
 @pytest.fixture(scope="module")
 def alloys():
     """Structures, fractions, phases and lattices of 48 alloys of Ni, Cu and Pd."""

@@ -246,6 +246,7 @@ def test_every_stage_sees_the_training_rows_and_no_others(graphs, alloys, target
 # -- what it is for
 
 
+@pytest.mark.slow
 def test_learns_what_composition_and_lattice_say():
     """Energies of random alloys are predicted nearly as well as by a Gaussian process."""
     alloys = make_alloys(90, lattice=["bcc", "fcc"], n_atoms=16, order=0.0)

@@ -65,5 +65,5 @@ def on_purpose(estimator):
 @parametrize_with_structure_checks(
     [e for group in small_instances().values() for e in group], expected_failed_checks=on_purpose
 )
-def test_structure_estimators(estimator, check):
+def test_structure_estimators(estimator, check, few_trees):
     check(estimator)

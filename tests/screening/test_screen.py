@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from phase_model import ENERGY, PhaseModel, linear_model
+from phase_model import ENERGY, PhaseModel, Warns, linear_model
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression
@@ -217,13 +217,6 @@ def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
     (said,) = [w for w in caught if "chromium" in str(w.message)]
     # Chromium is the last element, so the first composition is all of it.
     assert str(said.message).startswith("table 0 of the grid: 1 of 8 are all chromium")
-
-
-class Warns(PhaseModel):
-    def predict(self, table, phase=None, return_std=False):
-        n = (table["x_Cr"] == 1).sum()
-        warnings.warn(f"{n} of {len(table)} are all chromium", UserWarning, stacklevel=2)
-        return super().predict(table, phase, return_std)
 
 
 def test_predictions_that_are_no_numbers_are_named(grid):
