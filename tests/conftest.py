@@ -9,6 +9,16 @@ import pytest
 collect_ignore_glob = ["*conftest.py"]
 
 
+#: Pages of the guide whose code trains for long.
+SLOW_PAGES = {"adversarial.md", "eftgan.md", "infogan.md"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in SLOW_PAGES:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Tiny networks gain nothing from threads, and on a busy machine they wait for each other."""

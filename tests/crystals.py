@@ -5,19 +5,21 @@ from itertools import product
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
+#: Written out, because pymatgen takes a second to work out cubic space groups from their names.
+FCC = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+
 
 def bcc_fe():
     return Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def fcc_cu():
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]])
+    return Structure(Lattice.cubic(3.61), ["Cu"] * 4, FCC)
 
 
 def rocksalt_nacl():
-    return Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
+    between = [[0.5, 0.5, 0.5], [0, 0, 0.5], [0, 0.5, 0], [0.5, 0, 0]]
+    return Structure(Lattice.cubic(5.64), ["Na"] * 4 + ["Cl"] * 4, FCC + between)
 
 
 def b2_cscl():
@@ -38,7 +40,8 @@ def sc_po():
 
 
 def diamond_si():
-    return Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
+    inside = [[0.25, 0.25, 0.25], [0.25, 0.75, 0.75], [0.75, 0.25, 0.75], [0.75, 0.75, 0.25]]
+    return Structure(Lattice.cubic(5.43), ["Si"] * 8, FCC + inside)
 
 
 def l12_cu3au():

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from crystals import random_alloys
+from joblib import parallel_config
 from pymatgen.core import Lattice, Structure
 from same_graphs import assert_same
 from sklearn.base import clone
@@ -30,13 +31,17 @@ def test_errors_name_the_row(alloys, tmp_path, monkeypatch, n_jobs, cache):
     monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
     clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
     transformer = StructureToGraph(n_jobs=n_jobs, cache=cache)
-    transformer.transform(alloys[:5])
-    with pytest.raises(InvalidStructureError, match=r"structure 12 \(Fe2\).*0\.200 Å"):
-        transformer.transform([*alloys, clash, *alloys])
     alloys[0].to(filename=str(tmp_path / "POSCAR_good"), fmt="poscar")
     paths = [tmp_path / "POSCAR_good"] * 7 + [tmp_path / "missing.cif"]
-    with pytest.raises(InvalidStructureError, match=r"structure 7 \(missing\.cif\).*no such file"):
-        transformer.transform(paths)
+    # An error ends joblib's processes, and to start new ones takes long.
+    with parallel_config(backend="loky" if cache is None else "threading"):
+        transformer.transform(alloys[:5])
+        with pytest.raises(InvalidStructureError, match=r"structure 12 \(Fe2\).*0\.200 Å"):
+            transformer.transform([*alloys, clash, *alloys])
+    with parallel_config(backend="threading"):
+        message = r"structure 7 \(missing\.cif\).*no such file"
+        with pytest.raises(InvalidStructureError, match=message):
+            transformer.transform(paths)
 
 
 def test_input_is_what_check_structures_takes(alloys):
@@ -55,8 +60,6 @@ def test_built_graphs_that_cannot_suit_are_refused(alloys):
 
 
 def test_numpy_integers_and_other_backends(alloys, tmp_path, monkeypatch):
-    from joblib import parallel_config
-
     plain = build(alloys)
     graphs = build(alloys, max_neighbors=np.int64(12), cache=tmp_path / "cache")
     graphs.save(tmp_path / "graphs.safetensors")
