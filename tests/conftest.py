@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from joblib import parallel_config
 
 #: Files of fixtures share their name; read as test files, for doctests, they would clash.
 collect_ignore_glob = ["*conftest.py"]
@@ -28,6 +29,21 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def processes():
+    """Jobs of joblib run in processes, as they do for users."""
+
+
+@pytest.fixture(autouse=True)
+def _jobs_run_in_threads(request):
+    """Except in slow tests and where `processes` are asked for: each has to import torch first."""
+    if "processes" in request.fixturenames or request.node.get_closest_marker("slow"):
+        yield
+    else:
+        with parallel_config(backend="threading"):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,15 @@ def isolated_ne():
     return Structure(Lattice.cubic(30.0), ["Ne"], [[0, 0, 0]])
 
 
+def sparse_cell():
+    """Seven atoms in a large cell: fewer than 12 neighbours inside 8 Å for each."""
+    rng = np.random.default_rng(0)
+    coords = np.array([[0, 0, 0], [2.1, 0, 0], [0, 2.3, 0], [4, 4, 4], [5.9, 4, 4], [9, 9, 9]])
+    coords = np.vstack([coords + rng.normal(0, 0.1, coords.shape), [15.0, 15.0, 2.0]])
+    species = ["Ti", "O", "O", "Si", "C", "H", "Ar"]
+    return Structure(Lattice.cubic(20.0), species, coords, coords_are_cartesian=True)
+
+
 def random_alloys(n, seed=0, n_cells=2):
     """Rattled, strained fcc Ni-Cu-Pd cells: no two distances alike."""
     rng = np.random.default_rng(seed)

@@ -8,6 +8,9 @@ import pytest
 
 from sklmat.graphs import _neighbor_search
 
+#: The README's example is in the quick suite.
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from crystals import nickel_fraction, random_alloys, rattled_cells
+from crystals import nickel_fraction, random_alloys, rattled_cells, sparse_cell
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
@@ -248,8 +248,6 @@ def test_partial_fit_and_warm_start_go_on_with_the_attack(graphs, y, batches_see
 
 @pytest.mark.parametrize("neighbors", ["rebuilt", "fixed"])
 def test_fine_tuned_originals_keep_their_padding(neighbors, data_home, batches_seen):
-    from test_checkpoints import sparse_cell
-
     home = data_home / "cgcnn"
     model = load_cgcnn_checkpoint(
         home / "pre-trained" / "band-gap.pth.tar",
@@ -270,7 +268,9 @@ def test_fine_tuned_originals_keep_their_padding(neighbors, data_home, batches_s
         assert trained.edge_distance.min() > 1.5
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_training_with_an_attack_makes_more_robust(seed):
     cells, a = rattled_cells(40)
     fresh, b = rattled_cells(60, seed=1)

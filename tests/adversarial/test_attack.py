@@ -160,7 +160,9 @@ def test_inputs_are_left_alone(classifier, cells, labels):
     graphs = StructureToGraph().transform(given)
     before = {k: v.copy() for k, v in vars(graphs).items() if isinstance(v, np.ndarray)}
     y = labels[:5].copy()
-    weights = {k: v.clone() for k, v in classifier.net_.module_.state_dict().items()}
+    network = classifier.net_.module_
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    training = network.training
     for X in (given, graphs):
         StructureAttack(classifier, strain=0.02).generate(X, y)
         find_adversarial_examples(classifier, X, y, scale=0.2)
@@ -168,10 +170,10 @@ def test_inputs_are_left_alone(classifier, cells, labels):
     assert given == cells[:5]
     for name, array in before.items():
         np.testing.assert_array_equal(getattr(graphs, name), array)
-    for name, value in classifier.net_.module_.state_dict().items():
+    for name, value in network.state_dict().items():
         assert torch.equal(value, weights[name])
-    assert all(p.requires_grad for p in classifier.net_.module_.parameters())
-    assert not classifier.net_.module_.training
+    assert all(p.requires_grad for p in network.parameters())
+    assert network.training == training
 
 
 def test_what_a_structure_carries_is_kept(classifier):

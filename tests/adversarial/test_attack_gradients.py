@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from attacked import ECNET, TINY, lengths
-from crystals import random_alloys
+from crystals import random_alloys, sparse_cell
 
 from sklmat import (
     CGCNNClassifier,
@@ -109,8 +109,6 @@ def test_gradients_of_ecnet_are_finite_differences(interpolation, cells, a, labe
 
 @pytest.mark.parametrize("name", ["band-gap", "semi-metal-classification"])
 def test_gradients_of_networks_with_padded_neighbours_are_finite_differences(name, data_home):
-    from test_checkpoints import sparse_cell
-
     home = data_home / "cgcnn"
     atom_init = home / "data" / "sample-regression" / "atom_init.json"
     path = home / "pre-trained" / f"{name}.pth.tar"

@@ -312,7 +312,13 @@ def test_inputs_and_parameters_are_left_alone(cells, y):
 
 
 def test_select_can_be_searched_in_a_pipeline(cells, y):
-    union = FeatureUnion([("general", CompositionFeaturizer()), ("adv", make())])
+    builder = make(include=("descriptors", "margin"))
+    union = FeatureUnion(
+        [
+            ("general", CompositionFeaturizer()),
+            ("adv", builder),
+        ]
+    )
     forest = RandomForestClassifier(n_estimators=5, random_state=0)
     search = GridSearchCV(
         Pipeline([("features", union), ("forest", forest)]),

@@ -421,7 +421,7 @@ def test_in_pipelines_and_searches():
     augmenter = InfoGANAugmenter(**{**QUICK, "max_epochs": 40}, n_samples=0.5)
     steps = SamplingPipeline([("gan", augmenter), ("ridge", RidgeCV())])
     assert np.mean(cross_val_score(steps, X, y, cv=3, error_score="raise")) > 0.8
-    model = AugmentedRegressor(RidgeCV(), augmenter)
+    model = AugmentedRegressor(RidgeCV(), InfoGANAugmenter(**QUICK, n_samples=0.5))
     search = GridSearchCV(model, {"augmenter__n_samples": [0, 9]}, cv=3)
     assert search.fit(X, y).best_estimator_.predict(X).shape == (60,)
     fitted = model.fit(X, y)

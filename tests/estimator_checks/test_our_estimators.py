@@ -1,9 +1,11 @@
 """The checks are run over all estimators of sklmat."""
 
+import pytest
 from sklearn.linear_model import Ridge
 
 import sklmat
 from sklmat.estimator_checks import all_structure_estimators, parametrize_with_structure_checks
+from sklmat.estimator_checks._crystal_checks import check_n_jobs
 
 NETWORK = {"cutoff": 4.0, "hidden_dim": 8, "n_conv": 1, "max_epochs": 2, "batch_size": 4}
 ELEMENTS = {"hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 2, "cutoff": 4.0}
@@ -62,8 +64,17 @@ def on_purpose(estimator):
     return {}
 
 
-@parametrize_with_structure_checks(
-    [e for group in small_instances().values() for e in group], expected_failed_checks=on_purpose
+OURS = [estimator for group in small_instances().values() for estimator in group]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator", [e for e in OURS if "n_jobs" in e.get_params(deep=False)], ids=str
 )
+def test_processes_change_nothing(estimator):
+    check_n_jobs(estimator)
+
+
+@parametrize_with_structure_checks(OURS, expected_failed_checks=on_purpose)
 def test_structure_estimators(estimator, check, few_trees):
     check(estimator)

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from crystals import random_alloys
-from pymatgen.core import Lattice, Structure
+from crystals import random_alloys, sparse_cell
+from pymatgen.core import Structure
 
 from sklmat import load_cgcnn_checkpoint
 from sklmat.estimators._load_cgcnn_checkpoint import _read
@@ -32,15 +32,6 @@ def cgcnn_home(data_home):
 @pytest.fixture(scope="module")
 def atom_init(cgcnn_home):
     return cgcnn_home / "data" / "sample-regression" / "atom_init.json"
-
-
-def sparse_cell():
-    """Seven atoms in a large cell: fewer than 12 neighbours inside 8 Å for each."""
-    rng = np.random.default_rng(0)
-    coords = np.array([[0, 0, 0], [2.1, 0, 0], [0, 2.3, 0], [4, 4, 4], [5.9, 4, 4], [9, 9, 9]])
-    coords = np.vstack([coords + rng.normal(0, 0.1, coords.shape), [15.0, 15.0, 2.0]])
-    species = ["Ti", "O", "O", "Si", "C", "H", "Ar"]
-    return Structure(Lattice.cubic(20.0), species, coords, coords_are_cartesian=True)
 
 
 def softplus(x):

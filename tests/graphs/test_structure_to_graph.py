@@ -75,7 +75,7 @@ def test_inputs_are_not_mutated(alloys):
     assert alloys == before
 
 
-def test_parallel_equals_serial(alloys, tmp_path, monkeypatch):
+def test_parallel_equals_serial(alloys, tmp_path, monkeypatch, processes):
     paths = []
     for k, s in enumerate(alloys[:4]):
         paths.append(tmp_path / f"POSCAR_{k}")

@@ -208,7 +208,7 @@ def test_predictions_of_a_gaussian_process_with_their_spread():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_what_a_model_warns_of_is_said_once(grid, n_jobs):
+def test_what_a_model_warns_of_is_said_once(grid, n_jobs, processes):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = screen(Warns(), grid, n_jobs=n_jobs)

@@ -148,7 +148,7 @@ def test_many_chunks_share_a_part(grid, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(pd.read_parquet(out), screen(PhaseModel(), grid, keep=20))
 
 
-def test_processes_change_nothing(grid, tmp_path):
+def test_processes_change_nothing(grid, tmp_path, processes):
     serial = screen(linear_model(), composition_grid(["Fe", "Ni"], 0.01, chunk_size=9), n_jobs=1)
     two = screen(
         linear_model(),
