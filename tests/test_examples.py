@@ -8,6 +8,9 @@ import pytest
 
 from sklmat.graphs import _neighbor_search
 
+#: The README's example is in the quick suite.
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -143,3 +146,19 @@ def test_eftgan_alloys(run_example, capsys):
     assert "Ag" in out  # the element that is refused
     assert "farther from every training composition" in out
     assert {len(values) for values in names["predictions"].values()} == {10}
+
+
+def test_augmentation_in_cv(run_example, tmp_path, capsys):
+    shorter = {
+        "make_alloys(200": "make_alloys(60",
+        "ShuffleSplit(6": "ShuffleSplit(2",
+        "train_size=40, test_size=100": "train_size=30, test_size=20",
+        "n_estimators=150": "n_estimators=20",
+        "max_epochs=200": "max_epochs=5",
+    }
+    names = run_example("plot_augmentation_in_cv.py", shorter)
+    assert names["same"]
+    assert names["comparison"].shape[0] == 1 + len(names["samplers"])
+    assert names["leaky"].mean() > 0.2 + names["honest"].mean()
+    assert (tmp_path / "augmentation_in_cv.png").stat().st_size > 10_000
+    assert "predict the same: True" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -168,26 +169,36 @@ def test_docstring_is_complete(path):
 HEAVY = {"torch", "xgboost", "matplotlib", "skorch", "shap", "ase", "pooch", "torch_geometric"}
 
 
-@pytest.mark.parametrize(
-    ("statement", "allowed"),
-    [
-        ("import sklmat", set()),
-        ("import sklmat.datasets", set()),
-        ("from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice", set()),
-        ("from sklmat import StructureToGraph, check_structures", set()),
-        ("from sklmat import compare_estimators", set()),
-        ("from sklmat import ParityDisplay, ContrastDisplay, RobustnessDisplay", set()),
-        ("from sklmat import DisorderFeaturizer, shockley_queisser", set()),
-        ("from sklmat import NoiseAugmenter, MixupAugmenter, AugmentedRegressor", set()),
-        ("from sklmat import composition_grid, screen", set()),
-        ("from sklmat import CGCNNRegressor", {"torch", "skorch", "torch_geometric"}),
-    ],
-)
-def test_imports_stay_light(statement, allowed):
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    command = [sys.executable, "-c", code]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert (HEAVY & set(loaded)) <= allowed
+NETWORKS = {"torch", "skorch", "torch_geometric"}
+#: Statements in an order in which none loads for the next one what that must not load itself.
+LIGHT = {
+    "import sklmat": set(),
+    "import sklmat.datasets": set(),
+    "import sklmat.plotting": set(),
+    "from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice": set(),
+    "from sklmat import StructureToGraph, check_structures": set(),
+    "from sklmat import compare_estimators": set(),
+    "from sklmat import ParityDisplay, ContrastDisplay, RobustnessDisplay": set(),
+    "from sklmat import DisorderFeaturizer, shockley_queisser": set(),
+    "from sklmat import NoiseAugmenter, MixupAugmenter, AugmentedRegressor": set(),
+    "from sklmat import composition_grid, screen": set(),
+    "from sklmat import CGCNNRegressor": NETWORKS,
+}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Heavy modules that are there after each statement, all run by one new interpreter."""
+    lines = ["import json, sys", f"heavy, loaded = {sorted(HEAVY)}, {{}}"]
+    for statement in LIGHT:
+        lines += [statement, f"loaded[{statement!r}] = [m for m in heavy if m in sys.modules]"]
+    command = [sys.executable, "-c", "\n".join([*lines, "print(json.dumps(loaded))"])]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("statement", LIGHT)
+def test_imports_stay_light(statement, loaded):
+    assert set(loaded[statement]) <= LIGHT[statement]
 
 
 def test_import_of_the_package_takes_no_third_party_module():

@@ -1,0 +1,165 @@
+"""Estimators that augment their training rows."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import Pipeline as SamplingPipeline
+from imblearn.under_sampling import RandomUnderSampler
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, SGDRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tables import Fixed, random_table
+
+from sklmat.augmentation import (
+    AugmentedClassifier,
+    AugmentedRegressor,
+    MixupAugmenter,
+    NoiseAugmenter,
+)
+from sklmat.estimator_checks import make_toy_table
+
+
+def test_none_augments_nothing():
+    X, y = random_table()
+    model = AugmentedRegressor(Ridge()).fit(X, y)
+    assert model.augmenter_ is None
+    assert_array_equal(model.predict(X), Ridge().fit(X, y).predict(X))
+
+
+def test_concat_is_fit_on_what_the_sampler_returns():
+    X, y = random_table()
+    sampler = NoiseAugmenter(scale=1.0, random_state=0)
+    model = AugmentedRegressor(Ridge(), sampler).fit(X, y)
+    by_hand = Ridge().fit(*clone(sampler).fit_resample(X, y))
+    assert_array_equal(model.estimator_.coef_, by_hand.coef_)
+    in_pipeline = SamplingPipeline([("noise", sampler), ("ridge", Ridge())]).fit(X, y)
+    assert_array_equal(model.predict(X), in_pipeline.predict(X))
+    assert model.score(X, y) == by_hand.score(X, y)
+
+
+def test_weight_of_generated_rows():
+    X, y = random_table()
+    wrong = Fixed(shift=8.0)
+    scaled = make_pipeline(StandardScaler(), Ridge(alpha=1e-9))
+    for estimator in (Ridge(alpha=1e-9), scaled):
+        for weight in (0.0, 0.5, 3.0):
+            model = AugmentedRegressor(estimator, wrong, sample_weight=weight).fit(X, y)
+            # Each row is there twice, with labels y and y + 8.
+            expected = y + 8 * weight / (1 + weight)
+            assert_allclose(model.predict(X), expected, atol=1e-6)
+
+
+def test_weights_of_something_that_takes_none():
+    with pytest.raises(TypeError, match="KNeighborsRegressor does not"):
+        AugmentedRegressor(KNeighborsRegressor(), Fixed(), sample_weight=0.5).fit(*random_table())
+
+
+def test_integer_targets_are_numbers():
+    X, _ = random_table()
+    y = np.arange(60)
+    for target in (y, y.tolist(), pd.Series(y)):
+        model = AugmentedRegressor(Ridge(), Fixed(shift=0.5), sample_weight=1).fit(X, target)
+        assert model.augmenter_.classes_ is None
+        shifted = Ridge().fit(X, y + 0.25)
+        assert_allclose(model.estimator_.intercept_, shifted.intercept_, atol=0.3)
+
+
+def test_classes_of_any_type():
+    X, y = random_table()
+    for low, high in (("a", "b"), (1.0, 2.0), (False, True), (-3, 7)):
+        target = np.where(y > 0, high, low)
+        model = AugmentedClassifier(LogisticRegression(), MixupAugmenter(random_state=0))
+        model.fit(X, target)
+        assert model.classes_.tolist() == [low, high]
+        assert set(model.predict(X).tolist()) == {low, high}
+        assert model.predict_proba(X).shape == (60, 2)
+        assert model.decision_function(X).shape == (60,)
+        assert model.score(X, target) > 0.9
+
+
+def test_methods_are_those_of_the_estimator():
+    X, y = random_table()
+    assert not hasattr(AugmentedClassifier(RidgeClassifier()), "predict_proba")
+    assert hasattr(AugmentedClassifier(RidgeClassifier()), "decision_function")
+    _, spread = AugmentedRegressor(GaussianProcessRegressor()).fit(X, y).predict(X, return_std=True)
+    assert spread.shape == (60,)
+    model = AugmentedRegressor(Ridge(), NoiseAugmenter())
+    assert not hasattr(model, "n_features_in_")
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    table, target = make_toy_table()
+    model.fit(table, target)
+    assert model.n_features_in_ == 12
+    assert model.feature_names_in_.tolist() == table.columns.tolist()
+    assert model.predict(table).shape == (24,)
+
+
+def test_estimators_of_the_wrong_kind():
+    X, y = random_table()
+    with pytest.raises(TypeError, match="was given a classifier"):
+        AugmentedRegressor(LogisticRegression()).fit(X, y)
+    with pytest.raises(TypeError, match="was given a regressor"):
+        AugmentedClassifier(Ridge()).fit(X, y > 0)
+
+
+def test_early_stopping_on_relatives_is_warned_of():
+    X, y = random_table(40)
+    stops = make_pipeline(StandardScaler(), SGDRegressor(early_stopping=True, random_state=0))
+    with pytest.warns(UserWarning, match="early_stopping=True of SGDRegressor"):
+        AugmentedRegressor(stops, NoiseAugmenter()).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AugmentedRegressor(stops).fit(X, y)
+        AugmentedRegressor(SGDRegressor(), NoiseAugmenter()).fit(X, y)
+
+
+def test_one_seed_for_everything():
+    X, y = random_table()
+    pipeline = make_pipeline(StandardScaler(), SGDRegressor(max_iter=5, tol=None))
+    model = AugmentedRegressor(pipeline, NoiseAugmenter(), random_state=3)
+    first, again = (clone(model).fit(X, y).predict(X) for _ in range(2))
+    assert_array_equal(first, again)
+    other = clone(model).set_params(random_state=4).fit(X, y)
+    assert not np.array_equal(other.predict(X), first)
+    assert other.estimator_[-1].random_state != other.augmenter_.random_state
+    assert model.augmenter.random_state is None
+
+
+def test_samplers_of_imbalanced_learn():
+    X, y = random_table()
+    rare = np.where(y > np.quantile(y, 0.8), "high", "low")
+    logistic = LogisticRegression()
+    for sampler in (RandomOverSampler(random_state=0), RandomUnderSampler(random_state=0)):
+        model = AugmentedClassifier(logistic, sampler).fit(X, rare)
+        by_hand = logistic.fit(*sampler.fit_resample(X, rare))
+        assert_array_equal(model.predict_proba(X), by_hand.predict_proba(X))
+    weighted = AugmentedClassifier(logistic, RandomOverSampler(random_state=0), sample_weight=0.0)
+    alone = LogisticRegression().fit(X, rare)
+    assert_allclose(weighted.fit(X, rare).predict_proba(X), alone.predict_proba(X), atol=1e-3)
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        weighted.set_params(augmenter=RandomUnderSampler(random_state=0)).fit(X, rare)
+
+
+def test_search_may_choose_no_augmentation():
+    X, y = random_table()
+    wrong = Fixed(shift=100.0)
+    pipeline = Pipeline([("scale", StandardScaler()), ("model", AugmentedRegressor(Ridge()))])
+    search = GridSearchCV(pipeline, {"model__augmenter": [None, wrong]}, cv=3).fit(X, y)
+    assert search.best_params_ == {"model__augmenter": None}
+    assert search.best_estimator_["model"].augmenter_ is None
+
+
+def test_search_over_two_strategies():
+    X, y = random_table()
+    model = AugmentedRegressor(SGDRegressor(random_state=0), Fixed(shift=10.0))
+    search = GridSearchCV(model, {"strategy": ["concat", "pretrain_finetune"]}, cv=3).fit(X, y)
+    assert search.best_params_ == {"strategy": "pretrain_finetune"}

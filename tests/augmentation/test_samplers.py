@@ -1,0 +1,69 @@
+"""What holds for every sampler and every estimator that uses one."""
+
+import importlib
+
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge, SGDRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from tables import leading_five
+
+import sklmat.augmentation
+from sklmat.augmentation import (
+    AugmentedClassifier,
+    AugmentedRegressor,
+    InfoGANAugmenter,
+    MixupAugmenter,
+    NoiseAugmenter,
+)
+from sklmat.augmentation._base_augmenter import BaseAugmenter
+from sklmat.estimator_checks import sampler_checks
+
+#: Instances that fit two dozen rows in no time, for the checks.
+SAMPLERS = [
+    NoiseAugmenter(),
+    NoiseAugmenter(scale=0.5, code_features=leading_five),
+    MixupAugmenter(),
+    MixupAugmenter(alpha=0.4, label_bandwidth=0.5),
+    InfoGANAugmenter(n_samples=1.0, max_epochs=5, n_ensemble=1, hidden_dim=8),
+]
+AUGMENTED = [
+    AugmentedRegressor(Ridge(), NoiseAugmenter()),
+    AugmentedRegressor(Ridge(), MixupAugmenter(), sample_weight=0.5),
+    AugmentedRegressor(SGDRegressor(), NoiseAugmenter(), strategy="pretrain_finetune"),
+    AugmentedRegressor(Ridge()),
+    AugmentedClassifier(LogisticRegression(), NoiseAugmenter()),
+    AugmentedClassifier(LogisticRegression(), MixupAugmenter(), sample_weight=0.5),
+    AugmentedClassifier(LogisticRegression()),
+]
+
+
+def case_name(value):
+    return value.__name__ if callable(value) else type(value).__name__
+
+
+@pytest.mark.parametrize(
+    ("sampler", "check"), [c for s in SAMPLERS for c in sampler_checks(s)], ids=case_name
+)
+def test_samplers(sampler, check):
+    check(sampler)
+
+
+def test_every_sampler_is_checked():
+    names = {name for name in sklmat.augmentation.__all__ if name.endswith("Augmenter")}
+    assert names == {type(sampler).__name__ for sampler in SAMPLERS}
+
+
+@parametrize_with_checks([NoiseAugmenter(), MixupAugmenter(), *AUGMENTED])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_unknown_names_raise():
+    with pytest.raises(AttributeError, match="no attribute 'SmoteAugmenter'"):
+        sklmat.augmentation.SmoteAugmenter  # noqa: B018
+    assert "NoiseAugmenter" in dir(importlib.reload(sklmat.augmentation))
+
+
+def test_names_for_other_modules_are_importable_and_not_public():
+    assert sklmat.augmentation.BaseAugmenter is BaseAugmenter
+    assert "BaseAugmenter" not in sklmat.augmentation.__all__

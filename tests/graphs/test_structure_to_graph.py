@@ -1,0 +1,150 @@
+"""The transformer from structures to graphs: errors, caches and processes."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from crystals import random_alloys
+from joblib import parallel_config
+from pymatgen.core import Lattice, Structure
+from same_graphs import assert_same
+from sklearn.base import clone
+
+from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
+from sklmat.graphs import _build_graphs, _neighbor_search
+
+
+def build(structures, **params):
+    return StructureToGraph(**params).fit_transform(structures)
+
+
+@pytest.fixture(scope="module")
+def alloys():
+    return random_alloys(12)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("cache", [None, 191])
+def test_errors_name_the_row(alloys, tmp_path, monkeypatch, n_jobs, cache):
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
+    clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
+    transformer = StructureToGraph(n_jobs=n_jobs, cache=cache)
+    alloys[0].to(filename=str(tmp_path / "POSCAR_good"), fmt="poscar")
+    paths = [tmp_path / "POSCAR_good"] * 7 + [tmp_path / "missing.cif"]
+    # An error ends joblib's processes, and to start new ones takes long.
+    with parallel_config(backend="loky" if cache is None else "threading"):
+        transformer.transform(alloys[:5])
+        with pytest.raises(InvalidStructureError, match=r"structure 12 \(Fe2\).*0\.200 Å"):
+            transformer.transform([*alloys, clash, *alloys])
+    with parallel_config(backend="threading"):
+        message = r"structure 7 \(missing\.cif\).*no such file"
+        with pytest.raises(InvalidStructureError, match=message):
+            transformer.transform(paths)
+
+
+def test_input_is_what_check_structures_takes(alloys):
+    assert len(StructureToGraph().transform(s for s in alloys)) == 12
+    for single in (alloys[0].as_dict(), 5):
+        with pytest.raises(TypeError, match="sequence of structures"):
+            StructureToGraph(n_jobs=2).transform(single)
+
+
+def test_built_graphs_that_cannot_suit_are_refused(alloys):
+    graphs = build(alloys)
+    for params in ({"symmetrize": True}, {"ties": "truncate"}, {"max_neighbors": None}):
+        with pytest.raises(ValueError, match=f"asks for.*{next(iter(params))}"):
+            StructureToGraph(**params).transform(graphs)
+    assert StructureToGraph().transform(graphs) is graphs
+
+
+def test_numpy_integers_and_other_backends(alloys, tmp_path, monkeypatch):
+    plain = build(alloys)
+    graphs = build(alloys, max_neighbors=np.int64(12), cache=tmp_path / "cache")
+    graphs.save(tmp_path / "graphs.safetensors")
+    assert_same(CrystalGraphs.load(tmp_path / "graphs.safetensors"), plain)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    with parallel_config(backend="threading", n_jobs=2):
+        assert_same(build(alloys), plain)
+
+
+def test_inputs_are_not_mutated(alloys):
+    before = copy.deepcopy(alloys)
+    build(alloys)
+    assert alloys == before
+
+
+def test_parallel_equals_serial(alloys, tmp_path, monkeypatch, processes):
+    paths = []
+    for k, s in enumerate(alloys[:4]):
+        paths.append(tmp_path / f"POSCAR_{k}")
+        s.to(filename=str(paths[-1]), fmt="poscar")
+    items = [*paths, *alloys]
+    serial = build(items)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
+    assert_same(build(items, n_jobs=2), serial)
+    assert_same(build(items), serial)
+
+
+def test_cache_builds_each_crystal_once(alloys, tmp_path, monkeypatch):
+    built = []
+    original = _neighbor_search.build_edges
+
+    def counting(crystal, **settings):
+        built.append(1)
+        return original(crystal, **settings)
+
+    monkeypatch.setattr(_neighbor_search, "build_edges", counting)
+    for cache in (137, tmp_path):
+        built.clear()
+        transformer = StructureToGraph(cache=cache)
+        first = transformer.transform(alloys[:8])
+        assert len(built) == 8
+        again = clone(transformer).transform([alloys[3].copy(), *alloys[6:10]])
+        assert len(built) == 10
+        assert_same(again[:3], first[[3, 6, 7]])
+        StructureToGraph(cache=cache, cutoff=5.0).transform(alloys[:1])
+        assert len(built) == 11
+
+
+def test_memory_cache_drops_the_least_recently_used(alloys, monkeypatch):
+    from sklmat.graphs import _cache
+
+    monkeypatch.setattr(_cache, "_MEMORY", {})
+    StructureToGraph(cache=3).transform(alloys)
+    assert len(_cache._MEMORY[3].graphs) == 3
+
+
+def test_repeated_calls_and_pickle(alloys):
+    transformer = StructureToGraph(n_jobs=2)
+    first = transformer.transform(alloys)
+    assert_same(transformer.transform(alloys), first)
+    assert_same(pickle.loads(pickle.dumps(transformer)).transform(alloys), first)
+    assert_same(pickle.loads(pickle.dumps(first)), first)
+
+
+def test_progress_bar_only_on_verbose(alloys, capsys):
+    StructureToGraph(verbose=True).transform(alloys)
+    assert "12/12" in capsys.readouterr().err
+    StructureToGraph().transform(alloys)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "params", [{"cutoff": -1.0}, {"max_neighbors": 0}, {"ties": "cut"}, {"neighbors": 3}]
+)
+def test_bad_parameters(params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        StructureToGraph(**params).fit([])
+
+
+def test_real_cells(data_home):
+    from sklmat.datasets import fetch_hea
+
+    structures = fetch_hea(data_home=data_home).data[:40]
+    graphs = build(structures)
+    assert graphs.n_atoms.tolist() == [len(s) for s in structures]
+    assert graphs.neighbor_counts.min() >= 12
+    assert graphs.neighbor_counts.max() <= 18

@@ -1,0 +1,227 @@
+"""Splits by composition and by number of elements."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core import Composition, Lattice, Structure
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.graphs import StructureToGraph
+from sklmat.model_selection import ComponentSplit, CompositionGroupKFold, composition_groups
+
+
+def cell(species, a=3.0):
+    """A cubic cell with `species` spread along its diagonal."""
+    coords = [[k / len(species)] * 3 for k in range(len(species))]
+    return Structure(Lattice.cubic(a * len(species) ** (1 / 3)), species, coords)
+
+
+class MeanRegressor(RegressorMixin, BaseEstimator):
+    """Predicts the mean; takes anything as X, and can be told to fail."""
+
+    def __init__(self, fail_on=None, where="fit"):
+        self.fail_on = fail_on
+        self.where = where
+
+    def fit(self, X, y):
+        self._maybe_fail(X, "fit")
+        self.mean_ = np.mean(y, axis=0)
+        return self
+
+    def predict(self, X):
+        self._maybe_fail(X, "predict")
+        return np.full((len(X), *np.shape(self.mean_)), self.mean_)
+
+    def _maybe_fail(self, X, where):
+        if self.fail_on is not None and where == self.where:
+            for index, item in enumerate(X):
+                if item == self.fail_on:
+                    raise InvalidStructureError(index, str(item), "is broken")
+
+
+# ------------------------------------------------------------------ composition
+
+
+def test_groups_join_phases_supercells_orderings_and_oxidation_states():
+    rocksalt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    charged = rocksalt.copy().add_oxidation_state_by_element({"Mg": 2, "O": -2})
+    X = [cell(["Fe", "Ni"]), rocksalt, cell(["Ni", "Fe", "Ni", "Fe"], a=2.8), charged]
+    X += [cell(["Fe", "Fe", "Ni"]), cell(["O", "Mg"])]
+    np.testing.assert_array_equal(composition_groups(X), [0, 1, 0, 1, 2, 1])
+
+
+def test_groups_are_the_same_from_every_kind_of_input():
+    formulas = ["Fe2Ni2", "NiFe", "FeNi3", "Fe"]
+    structures = [cell(["Fe", "Ni"] * 2), cell(["Ni", "Fe"]), cell(["Fe", "Ni", "Ni", "Ni"])]
+    structures.append(cell(["Fe"]))
+    array = np.empty(4, dtype=object)
+    array[:] = structures
+    table = pd.DataFrame(
+        {"x_Fe": [0.5, 0.5, 0.25, 1], "x_Ni": [0.5, 0.5, 0.75, 0], "lattice_fcc": [1, 0, 1, 0]}
+    )
+    inputs = [
+        formulas,
+        tuple(formulas),
+        structures,
+        array,
+        pd.Series(structures, index=[5, 6, 7, 9]),
+    ]
+    inputs += [[Composition(f) for f in formulas], [s.as_dict() for s in structures], table]
+    inputs += [[{"Fe": 1, "Ni": 1}, "FeNi", structures[2], Composition("Fe3")]]
+    inputs += [StructureToGraph(cutoff=4.0).fit_transform(structures)]
+    for X in inputs:
+        np.testing.assert_array_equal(composition_groups(X), [0, 0, 1, 2])
+
+
+def test_groups_read_paths(tmp_path):
+    path = tmp_path / "NiFe.cif"
+    cell(["Fe", "Ni"]).to(filename=str(path))
+    np.testing.assert_array_equal(composition_groups([path, str(path), "NiFe"]), [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (["Fe", "Qq2"], InvalidStructureError, r"structure 1 \(Qq2\).*not an element"),
+        (["Fe", 3.0], InvalidStructureError, r"structure 1 \(float\): not a structure"),
+        (["Fe", "absent.cif"], InvalidStructureError, "structure 1.*no such file"),
+        (["Fe", {}], InvalidStructureError, "structure 1.*empty composition"),
+        ("FeNi", TypeError, "one str; use a list"),
+        (Composition("FeNi"), TypeError, "one Composition; use a list"),
+        (cell(["Fe"]), TypeError, "one Structure; use a list"),
+        (np.ones((3, 2)), ValueError, r"shape \(3, 2\)"),
+        (pd.DataFrame({"volume": [1.0]}), ValueError, "no element fractions"),
+        (pd.DataFrame({"x_Fe": [1.0, np.nan]}), ValueError, "row 1 has missing"),
+        (pd.DataFrame({"x_Fe": [0.0, 1.0]}), ValueError, "row 0 has missing"),
+    ],
+)
+def test_groups_refuse_what_has_no_composition(X, error, message):
+    with pytest.raises(error, match=message):
+        composition_groups(X)
+
+
+# -------------------------------------------------------------------- splitters
+
+
+def alloys():
+    """40 rows of 13 compositions, most of them several times."""
+    rng = np.random.default_rng(0)
+    names = ["Fe", "Ni", "Co", "FeNi", "FeCo", "NiCo", "FeNi3", "Fe3Ni", "FeNiCo", "Fe2NiCo"]
+    names += ["FeNiCoCr", "FeNiCoCrMn", "FeNiCoCrPd"]
+    return [names[k] for k in rng.integers(len(names), size=40)]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_composition_is_on_both_sides(shuffle, seed):
+    X = alloys()
+    splitter = CompositionGroupKFold(4, shuffle=shuffle, random_state=seed)
+    keys = np.array([Composition(name).reduced_formula for name in X])
+    tested = []
+    for train, test in splitter.split(X):
+        assert not set(keys[train]) & set(keys[test])
+        assert len(train) + len(test) == len(X)
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(X)))
+    assert splitter.get_n_splits(X) == 4
+
+
+def test_a_plain_kfold_does_leak_on_these_rows():
+    keys = composition_groups(alloys())
+    shared = [
+        set(keys[train]) & set(keys[test]) for train, test in KFold(4, shuffle=True).split(keys)
+    ]
+    assert all(shared)
+
+
+def test_group_folds_follow_their_seed():
+    def folds(seed):
+        return [t.tolist() for _, t in CompositionGroupKFold(4, random_state=seed).split(alloys())]
+
+    assert folds(0) == folds(0)
+    assert folds(0) != folds(1)
+
+
+def test_unshuffled_group_folds_are_balanced():
+    X = ["Fe"] * 6 + ["Ni"] * 3 + ["Co"] * 3 + ["Cr"] * 6
+    sizes = [len(test) for _, test in CompositionGroupKFold(3, shuffle=False).split(X)]
+    assert sorted(sizes) == [6, 6, 6]
+
+
+def test_component_split_counts_elements_not_atoms():
+    X = ["Fe8", "FeNi", "Fe3Ni", "FeNiCo", "FeNiCoCr", "FeNiCoCrMn", "Ni"]
+    (train, test), *rest = ComponentSplit(max_train=2).split(X)
+    assert not rest
+    np.testing.assert_array_equal(train, [0, 1, 2, 6])
+    np.testing.assert_array_equal(test, [3, 4, 5])
+    ((train, test),) = ComponentSplit(max_train=2, max_test=4).split(X)
+    np.testing.assert_array_equal(train, [0, 1, 2, 6])
+    np.testing.assert_array_equal(test, [3, 4])
+
+
+def test_component_split_with_several_limits_grows_the_training_side():
+    splitter = ComponentSplit(max_train=(1, 2, 3, 4))
+    splits = list(splitter.split(alloys()))
+    assert len(splits) == splitter.get_n_splits() == 4
+    for (smaller, _), (larger, _) in pairwise(splits):
+        assert set(smaller) < set(larger)
+
+
+def test_component_split_says_which_side_is_empty():
+    with pytest.raises(ValueError, match=r"no crystal to test on.*1 with 1, 2 with 2"):
+        next(ComponentSplit(max_train=4).split(["Fe", "FeNi", "FeCo"]))
+    with pytest.raises(ValueError, match=r"no crystal to train on.*2 with 2"):
+        next(ComponentSplit(max_train=1).split(["FeNi", "FeCo"]))
+
+
+@pytest.mark.parametrize("splitter", [CompositionGroupKFold(), ComponentSplit(1)])
+def test_splitters_refuse_groups(splitter):
+    with pytest.raises(ValueError, match="leave out groups"):
+        next(splitter.split(["Fe", "FeNi"] * 5, groups=[0, 1] * 5))
+
+
+def test_too_many_folds_for_the_compositions():
+    with pytest.raises(ValueError, match="greater than the number of groups: 2"):
+        next(CompositionGroupKFold(3).split(["Fe", "Ni", "Fe"]))
+
+
+def test_splitters_show_their_settings():
+    assert "n_splits=3" in repr(CompositionGroupKFold(3))
+    assert "max_train=2" in repr(ComponentSplit(2))
+
+
+@pytest.mark.parametrize(
+    "splitter", [CompositionGroupKFold(3, random_state=0), ComponentSplit((1, 2, 3))]
+)
+def test_splitters_work_inside_scikit_learn(splitter):
+    X = [cell(list(Composition(name).as_dict())) for name in alloys()]
+    y = np.arange(len(X), dtype=float)
+    out = cross_validate(MeanRegressor(), X, y, cv=splitter, return_indices=True)
+    assert len(out["test_score"]) == 3
+    groups = composition_groups(X)
+    for train, test in zip(out["indices"]["train"], out["indices"]["test"]):
+        assert not set(groups[train]) & set(groups[test])
+    search = GridSearchCV(MeanRegressor(), {"where": ["fit", "predict"]}, cv=splitter).fit(X, y)
+    assert search.n_splits_ == 3
+
+
+def test_real_alloys_have_193_compositions(data_home):
+    labels = data_home / "eftgan" / "HAE_Data" / "Out_labels" / "Database.csv"
+    names = pd.read_csv(labels)["structures"].str.split("_").str[0]
+    groups = composition_groups(names)
+    assert len(groups) == 364
+    assert groups.max() + 1 == 193
+
+
+def test_compositions_are_compared_to_a_millionth():
+    def iron(fraction):
+        return Composition({"Fe": fraction, "Ni": 1 - fraction})
+
+    X = [iron(0.5), iron(0.5 + 2e-7), iron(0.5 + 2e-6), iron(0.5 - 2e-7)]
+    np.testing.assert_array_equal(composition_groups(X), [0, 0, 1, 0])
