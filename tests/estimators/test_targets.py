@@ -8,6 +8,7 @@ from skorch.callbacks import Callback
 from tiny_ecnet import TINY, of_members
 
 from sklmat import ECNetRegressor
+from sklmat.random_state import draw_seed
 
 
 def test_targets_keep_their_shape_and_unit(graphs, y):
@@ -80,7 +81,7 @@ def test_what_cannot_be_learned_from_is_named(graphs, both, y):
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         ECNetRegressor(**TINY).fit(graphs, empty)
     stopping = ECNetRegressor(**TINY, early_stopping=True, validation_fraction=0.25)
-    _, valid = stopping._split(y, stopping._training_seed())
+    _, valid = stopping._split(y, draw_seed(stopping.random_state))
     empty[valid, 1] = 1.0
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         stopping.fit(graphs, empty)
