@@ -10,7 +10,6 @@ from torch import nn
 
 from sklmat.elements import element_vectors
 from sklmat.graphs import CrystalGraphs, ElementGraphs
-from sklmat.training import GraphNet, make_net
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -104,6 +103,16 @@ class Architecture(ABC):
         """
         return graphs
 
+    def net_settings(self, estimator: GraphEstimator) -> dict:
+        """Keywords of `make_net` that the parameters decide, all but the loss."""
+        return {
+            "lr": estimator.lr,
+            "weight_decay": estimator.weight_decay,
+            "batch_size": estimator.batch_size,
+            "device": estimator.device,
+            **self.optimizer_settings(estimator),
+        }
+
     def optimizer_settings(self, estimator: GraphEstimator) -> dict[str, Any]:
         """Keywords of `make_net` beside those that all estimators have as parameters.
 
@@ -115,31 +124,3 @@ class Architecture(ABC):
     def learns_element_vectors(self, estimator: GraphEstimator) -> bool:
         """Whether nothing is known of an element that no training row had."""
         return False
-
-
-def make_estimator_net(
-    estimator: GraphEstimator,
-    network: nn.Module,
-    loss: str,
-    device: str | torch.device | None = None,
-) -> GraphNet:
-    """The net that trains a network with the parameters of an estimator.
-
-    Parameters
-    ----------
-    estimator : GraphEstimator
-    network : torch module
-    loss : {"mae", "mse", "huber", "cross_entropy"}
-        Of the estimator's targets.
-    device : str or torch.device, default=None
-        In place of the estimator's.
-    """
-    return make_net(
-        network,
-        loss=loss,
-        lr=estimator.lr,
-        weight_decay=estimator.weight_decay,
-        batch_size=estimator.batch_size,
-        device=estimator.device if device is None else device,
-        **estimator.architecture.optimizer_settings(estimator),
-    )

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sklmat.batches import BatchTransform, GraphDataset
-from sklmat.estimators._architecture import make_estimator_net
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets, RegressionTargets
 from sklmat.estimators._warm_start import freeze_parts, transfer_source, transfer_weights
-from sklmat.training import GraphNet
+from sklmat.training import GraphNet, make_net
 
 
 class TrainingAttack(Protocol):
@@ -62,8 +61,9 @@ class MemberPreparation:
 
     def _new_net(self, architecture, train_set):
         estimator = self.estimator
+        settings = architecture.net_settings(estimator)
         network = architecture.make_network(estimator, self.targets.n_outputs, train_set.graphs)
-        net = make_estimator_net(estimator, network, self.targets.loss)
+        net = make_net(network, loss=self.targets.loss, **settings)
         # Reading the source from a file draws random numbers. It is read here, after the weights
         # are drawn and before the training, so that the same seed gives the same dropout as ever.
         if architecture.transferable and estimator.warm_start_from is not None:

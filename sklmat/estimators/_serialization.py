@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklmat.estimators._architecture import make_estimator_net
 from sklmat.estimators._targets import fitted_targets
+from sklmat.training import make_net
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -105,8 +105,9 @@ def _load_net(estimator, network, tensors, member):
         )
     module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
-    loss = fitted_targets(estimator).loss
-    net = make_estimator_net(estimator, module, loss, _present_device(estimator.device))
+    settings = estimator.architecture.net_settings(estimator)
+    settings["device"] = _present_device(estimator.device)
+    net = make_net(module, loss=fitted_targets(estimator).loss, **settings)
     for row in estimator.history_:
         if row["member"] == member:
             net.history.append({**row, "batches": []})
