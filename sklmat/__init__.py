@@ -1,7 +1,7 @@
-"""Crystal structures in, scikit-learn estimators out.
+"""Estimators for crystal structures with the interface of scikit-learn.
 
-Every public name can be imported from here or from the module that defines it. Attributes are
-loaded on first use, so that ``import sklmat`` costs neither torch nor xgboost.
+Every public name can be imported from here or from the module that defines it. Modules are imported
+at the first use of their names, so that ``import sklmat`` imports neither torch nor xgboost.
 """
 
 from sklmat.lazy_imports import attach

@@ -1,4 +1,4 @@
-"""Batches of graphs as torch tensors: the data set, its loader and transforms of batches."""
+"""Batches of graphs as torch tensors, the data set that makes them, its loader and transforms."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sklmat.graphs import (
 
 
 class Batch:
-    """A dataclass of tensors that is moved to a device as a whole."""
+    """Base of dataclasses of tensors, with a method that moves all tensors to a device."""
 
     def to(self, target: torch.device | torch.dtype | str) -> Self:
-        """Move all tensors to a device, or the floating ones to another type.
+        """Move all tensors to a device, or convert the floating-point ones to another dtype.
 
         Parameters
         ----------
@@ -43,25 +43,25 @@ class Batch:
 
 @dataclass(eq=False)
 class CrystalBatch(Batch):
-    """Some crystals as one disconnected graph.
+    """Batch of C crystals as one disconnected graph of N atoms and E edges.
 
     Parameters
     ----------
     atomic_numbers : Tensor of shape (N,), int64
     crystal : Tensor of shape (N,), int64
-        The crystal to which each atom belongs.
+        Index in the batch of the crystal to which each atom belongs.
     source, target : Tensor of shape (E,), int64
-        Neighbour and central atom of each edge, counted through the batch.
+        Indices of the neighbour and the central atom of each edge among the N atoms.
     distance : Tensor of shape (E,)
-        Å.
+        Length of each edge (Å).
     n_atoms : Tensor of shape (C,)
-        Atoms per crystal, as floating point numbers.
+        Atoms per crystal, as floating-point numbers.
     n_dense : int
-        The number of neighbours that every atom has. The first ``N * n_dense`` edges hold so many
-        for each atom in order: summing over them is a reshape, and only the edges behind, sorted
-        by target, need a scatter.
+        Smallest number of neighbours of an atom. The first ``N * n_dense`` edges are those of the
+        `n_dense` nearest neighbours of each atom, in order; a reshape sums them. Only the other
+        edges, sorted by target, need a scatter.
     edge_order : Tensor of shape (E,), int64, or None
-        Position in the graphs of each edge of the batch; None where the order is the same.
+        Position in the graphs of each edge of the batch; None if the order is the same.
     """
 
     atomic_numbers: torch.Tensor
@@ -79,20 +79,20 @@ class CrystalBatch(Batch):
 
 @dataclass(eq=False)
 class ElementBatch(Batch):
-    """Some crystals as graphs of their elements, see `ElementGraphs`.
+    """Batch of crystals as graphs of P elements and Q pairs; see `ElementGraphs`.
 
     Parameters
     ----------
     atomic_numbers : Tensor of shape (P,), int64
         Element of each node.
     crystal : Tensor of shape (P,), int64
-        The crystal to which each node belongs.
+        Index in the batch of the crystal to which each node belongs.
     fraction : Tensor of shape (P,)
-        Fraction of the crystal's atoms.
+        Fraction of the atoms of the crystal that are of this element.
     source, target : Tensor of shape (Q,), int64
-        Nodes of each pair, counted through the batch; sorted by target.
-    radial : Tensor of shape (Q, K)
-        Source atoms around a target atom near each grid point.
+        Indices of the nodes of each pair among the P nodes; sorted by target.
+    radial : Tensor of shape (Q, K) or (Q, 2 K)
+        Partial radial distribution of each pair, on K grid points.
     n_crystals : int
     """
 
@@ -113,7 +113,7 @@ def make_batch(
     rows: np.ndarray | slice | None = None,
     like: torch.Tensor | None = None,
 ) -> CrystalBatch | ElementBatch:
-    """Put crystals of a container into one batch.
+    """Make a batch from crystals of a container.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def make_batch(
     rows : ndarray of shape (C,), integers, or slice, default=None
         The crystals of the batch, with N atoms and E edges; all by default.
     like : Tensor, default=None
-        Such as a weight of the network: the batch gets its floating type and device. By default
-        single precision on the CPU.
+        Tensor, for example a weight of the network, whose dtype and device the batch gets. By
+        default single precision on the CPU.
 
     Returns
     -------
@@ -169,20 +169,20 @@ def _element_batch(graphs: ElementGraphs) -> ElementBatch:
 
 
 def pad_neighbors(graphs: CrystalGraphs) -> CrystalGraphs:
-    """Fill up atoms that have too few neighbours as the original CGCNN does.
+    """Add edges to atoms with fewer than `max_neighbors` neighbours, as the original CGCNN does.
 
-    Each missing neighbour becomes the first atom of the crystal, 1 Å beyond the cutoff. Only
-    networks that were trained with such edges need them.
+    Each missing neighbour is replaced by the first atom of the crystal at a distance of the cutoff
+    plus 1 Å. Only networks that were trained with such edges need them.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals, N atoms
-        With `max_neighbors` set.
+        Their `max_neighbors` is not None.
 
     Returns
     -------
     CrystalGraphs
-        The same where no atom has too few neighbours.
+        `graphs` itself if no atom has too few neighbours.
     """
     missing = (graphs.max_neighbors - graphs.neighbor_counts).clip(min=0)
     if not missing.any():
@@ -208,10 +208,10 @@ def pad_neighbors(graphs: CrystalGraphs) -> CrystalGraphs:
 
 
 class BatchTransform(Protocol):
-    """What a network learns from in place of the crystals of a batch, such as perturbed ones.
+    """Protocol of a function that replaces the graphs of a training batch, e.g. by perturbed ones.
 
-    `GraphDataset.transform` is called anew for each batch of the training, so that it can draw at
-    random and can depend on the weights that the network has at that moment.
+    `GraphDataset.transform` is called for each batch of the training. It may use random numbers and
+    the current weights of the network.
     """
 
     def __call__(
@@ -229,27 +229,28 @@ class BatchTransform(Protocol):
         Returns
         -------
         CrystalGraphs or ElementGraphs of B crystals
-            In the order of `rows`, of the kind that the network reads.
+            Inputs of the network, in the order of `rows`.
         """
 
 
 class GraphDataset(Dataset):
-    """Graphs, targets and weights, fetched a batch at a time by vectorised gathers.
+    """Torch data set of graphs, targets and weights that returns whole batches.
 
     Parameters
     ----------
     graphs : CrystalGraphs or ElementGraphs of C crystals
     y : Tensor of shape (C, ...) or None
-        Targets; zeros where only predictions are wanted.
+        Targets; with None, as for predictions, they are zeros.
     weight : Tensor of shape (C,) or (C, n_targets), or None
         Weight of each crystal, or each of its targets, in the loss; ones by default.
 
     Attributes
     ----------
     generator : torch.Generator or None
-        Shuffles the rows and is handed to the transform; None leaves the rows in their order.
+        Random numbers that shuffle the rows, and for the transform. With None, rows are not
+        shuffled.
     transform : BatchTransform or None
-        Gives the graphs to train on in place of the rows of a batch; None leaves them as they are.
+        Replaces the graphs of each batch; with None, they are used without change.
     """
 
     def __init__(
@@ -268,7 +269,7 @@ class GraphDataset(Dataset):
         return len(self.y)
 
     def select(self, rows: np.ndarray) -> GraphDataset:
-        """Some of the rows, neither shuffled nor transformed.
+        """Return a data set with some of the rows, without generator and transform.
 
         Parameters
         ----------
@@ -291,9 +292,9 @@ class GraphDataset(Dataset):
 
 
 class EvenBatches:
-    """Rows of batches of nearly equal size, shuffled by their own generator.
+    """Batch sampler that divides rows into batches of nearly equal size.
 
-    A short last batch would count as much as a full one in the batch norms.
+    A small last batch would count as much as a full one in batch normalisation.
 
     Parameters
     ----------
@@ -301,7 +302,7 @@ class EvenBatches:
     batch_size : int
         Largest size of a batch.
     generator : torch.Generator, default=None
-        None leaves the rows in their order.
+        Random numbers that shuffle the rows; with None, they are not shuffled.
     """
 
     def __init__(
@@ -324,19 +325,19 @@ class EvenBatches:
 
 
 def edges_per_batch(graphs: CrystalGraphs | ElementGraphs, batch_size: int) -> float:
-    """Mean number of edges in a batch of at most so many crystals."""
+    """Mean number of edges in a batch of at most `batch_size` crystals."""
     n_edges = graphs.n_edges
     return n_edges.sum() / max(len(n_edges), 1) * min(batch_size, len(n_edges))
 
 
 def even_loader(dataset: GraphDataset, batch_size: int) -> DataLoader:
-    """A ``DataLoader`` over `EvenBatches`, shuffled by the data set's generator if it has one.
+    """Make a ``DataLoader`` with `EvenBatches`, shuffled if the data set has a generator.
 
-    The data set carries the generator because a net must be picklable and generators are not.
+    The generator belongs to the data set, because nets are pickled and generators cannot be.
     """
     return DataLoader(
         dataset,
         batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
-        # The data set already gives batches.
+        # The data set returns batches, so that there is nothing to collate.
         collate_fn=default_convert,
     )

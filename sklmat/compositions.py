@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from sklmat.typing import ArrayLike, Compositions, Table
 
-#: Published fractions are rounded; rows that are farther from a sum of one are something else.
+#: Largest deviation of the sum of fractions from one: published fractions are rounded.
 SUM_TOLERANCE = 1e-3
-#: Column of `mixing_entropy` in a table of features.
+#: Name of the column with the `mixing_entropy` in a table of features.
 MIXING_ENTROPY = "mixing entropy (kB per atom)"
 
 #: Two underscores end the prefix that FeatureUnion and ColumnTransformer give to a column.
@@ -53,8 +53,8 @@ def element_of_column(name: object) -> str | None:
     Returns
     -------
     symbol : str or None
-        The symbol as it is written, which `is_element` can check; None where the column is not
-        named ``x_`` and a symbol.
+        The text after ``x_``; `is_element` tells whether it is an element. None if the name does
+        not consist of ``x_`` and one or two letters like a symbol.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def element_of_column(name: object) -> str | None:
 
 
 def fraction_columns(columns: Iterable[str]) -> list[str]:
-    """Find the columns that are named as fractions.
+    """Find the columns of atomic fractions by their names.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def fraction_columns(columns: Iterable[str]) -> list[str]:
     Returns
     -------
     names : list of str
-        Those that begin with ``x_``; where there is none, those that end with ``__x_`` and a
-        symbol, as FeatureUnion and ColumnTransformer name them. In their order.
+        Names that begin with ``x_``. If there are none: names that end with ``__x_`` and a symbol,
+        as FeatureUnion and ColumnTransformer write them. The order of `columns` is kept.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def fraction_columns(columns: Iterable[str]) -> list[str]:
 
 
 def is_fraction_column(name: object) -> bool:
-    """Whether a column is named as a fraction; see `fraction_columns`."""
+    """Whether the name of a column is that of an atomic fraction; see `fraction_columns`."""
     return isinstance(name, str) and (name.startswith("x_") or element_of_column(name) is not None)
 
 
@@ -103,7 +103,9 @@ def is_fraction_column(name: object) -> bool:
 
 
 def sum_to_one(fractions: np.ndarray) -> np.ndarray:
-    """Whether each row is a composition: no fraction negative, and a sum of one.
+    """Whether each row is a composition: no negative fraction, and a sum of one.
+
+    Shapes: n rows, E elements.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ def sum_to_one(fractions: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (n,)
-        False also for rows with NaN or infinity.
+        Rows with NaN or infinity are False.
     """
     with np.errstate(invalid="ignore"):
         off = np.abs(fractions.sum(axis=1) - 1)
@@ -120,19 +122,19 @@ def sum_to_one(fractions: np.ndarray) -> np.ndarray:
 
 
 def check_fractions(fractions: np.ndarray, what: str = "") -> None:
-    """Refuse rows that are no composition.
+    """Raise an error if a row is not a composition.
 
     Parameters
     ----------
     fractions : ndarray of shape (n, E)
     what : str, default=""
-        Begins the message.
+        Beginning of the message.
 
     Raises
     ------
     ValueError
-        When a fraction is not finite or negative, or a row does not sum to one; names the first
-        such row.
+        When a fraction is negative, NaN or infinite, or a row does not sum to one. The message
+        names the first such row.
     """
     refuse_rows(~np.isfinite(fractions).all(axis=1), "holds NaN or infinity", fractions, what)
     refuse_rows(np.any(fractions < 0, axis=1), "has a negative fraction", fractions, what)
@@ -148,12 +150,12 @@ def refuse_rows(wrong: np.ndarray, reason: str, values: np.ndarray, what: str = 
 
 
 def checked_fractions(x: ArrayLike) -> np.ndarray:
-    """Take the fractions out of a table or array, and check them.
+    """Return the atomic fractions of a table or array, after checking them.
 
     Parameters
     ----------
     x : DataFrame, or array-like of shape (n, E) or (E,)
-        Of a DataFrame the columns that `fraction_columns` finds.
+        In a DataFrame, only the columns that `fraction_columns` finds are used.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def checked_fractions(x: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        When there are no such columns, or a row is no composition.
+        When there are no such columns, or a row is not a composition.
 
     Examples
     --------
@@ -184,7 +186,7 @@ def checked_fractions(x: ArrayLike) -> np.ndarray:
 
 
 def mixing_entropy(fractions: np.ndarray) -> np.ndarray:
-    """Compute the configurational entropy of random solutions, -Σ x ln x.
+    """Compute the ideal configurational entropy of random solutions, -Σ x ln x.
 
     Parameters
     ----------
@@ -193,7 +195,7 @@ def mixing_entropy(fractions: np.ndarray) -> np.ndarray:
     Returns
     -------
     entropy : ndarray of shape (...)
-        In units of the Boltzmann constant, per atom; never negative.
+        Entropy per atom, in units of the Boltzmann constant; not negative.
 
     Examples
     --------
@@ -228,17 +230,17 @@ def parse_composition(item: str | Mapping[str, float] | Composition) -> Composit
     Parameters
     ----------
     item : str, dict or Composition
-        A formula, or amounts by symbol.
+        A formula, or a mapping from symbols to amounts.
 
     Returns
     -------
     Composition
-        It may be empty, and may hold what is no element.
+        It may be empty, and may hold species that are not elements.
 
     Raises
     ------
     ValueError or TypeError
-        When `item` is no composition; the message is the reason.
+        When `item` is not a composition; the message says why.
 
     Examples
     --------
@@ -261,12 +263,13 @@ def element_amounts(items: Sequence[Composition | IStructure | None]) -> np.ndar
 
     Parameters
     ----------
-    items : sequence of n Composition or Structure, or None for a row without
+    items : sequence of n Composition, Structure or None
+        None stands for a row without a composition.
 
     Returns
     -------
     amounts : ndarray of shape (n, 119)
-        The column is the atomic number. A row is NaN where the item is None.
+        Column Z is the amount of the element with atomic number Z. The row of None is NaN.
 
     Examples
     --------
@@ -299,13 +302,14 @@ def element_fractions(item: str | Mapping[str, float] | Composition) -> dict[str
     Returns
     -------
     fractions : dict of str to float
-        They sum to one; empty for an empty composition. Oxidation states are ignored.
+        The fractions sum to one; the dict of an empty composition is empty. Oxidation states are
+        ignored.
 
     Raises
     ------
     ValueError or TypeError
-        When `item` is no composition, or all its amounts are below one, as fractions are, and do
-        not sum to one.
+        When `item` is not a composition, or when all its amounts are below one, so that they must
+        be fractions, and do not sum to one.
 
     Examples
     --------
@@ -316,7 +320,7 @@ def element_fractions(item: str | Mapping[str, float] | Composition) -> dict[str
     composition = parse_composition(item)
     amounts = list(composition.values())
     if amounts and max(amounts) < 1 and abs(sum(amounts) - 1) > SUM_TOLERANCE:
-        # Amounts of a formula are at least one somewhere; these were meant as fractions.
+        # A formula has at least one amount of one or more, so these amounts are fractions.
         raise ValueError(f"its fractions sum to {sum(amounts):.4g} and not to one")
     return composition.fractional_composition.get_el_amt_dict()
 
@@ -337,8 +341,8 @@ def fraction_table(X: Compositions | Table, elements: list[str]) -> np.ndarray:
     Parameters
     ----------
     X : DataFrame, ndarray, or sequence of str, dict or Composition
-        A DataFrame with columns ``x_Fe`` or ``Fe``, an array with a column for each of `elements`,
-        or n compositions one by one.
+        A DataFrame with columns named like ``x_Fe`` or ``Fe``, an array with a column for each of
+        `elements`, or a sequence of n compositions.
     elements : list of str
         Symbols, in the order of the columns to return.
 
@@ -351,8 +355,8 @@ def fraction_table(X: Compositions | Table, elements: list[str]) -> np.ndarray:
     TypeError
         When `X` is a single composition.
     ValueError
-        When `X` is empty, a row is no composition, a column is no element, or an element is not
-        among `elements`.
+        When `X` is empty, a row is not a composition, a column is not named after an element, or an
+        element of a row is not among `elements`.
 
     Examples
     --------
@@ -433,6 +437,6 @@ def _as_numbers(values):
 
 
 def refuse_empty(X: Sized) -> None:
-    """Raise a ValueError where there is no row to predict."""
+    """Raise a ValueError if `X` has no rows."""
     if not len(X):
         raise ValueError("X is empty: there is nothing to predict")

@@ -1,4 +1,4 @@
-"""`renamed_parameters`: former names of parameters and attributes work, with a warning."""
+"""`renamed_parameters`: former names of parameters and attributes still work, with a warning."""
 
 import functools
 import inspect
@@ -6,17 +6,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-#: The version that no longer knows the former names.
+#: Version in which the former names are removed.
 REMOVED_IN = "0.3"
 
 T = TypeVar("T")
 
 
 def renamed_parameters(**new_names: str) -> Callable[[T], T]:
-    """Let a function or a class take parameters by their former names as well.
+    """Return a decorator with which a function or class also accepts former parameter names.
 
-    A class keeps the former names as attributes too, and an estimator takes them in `set_params`,
-    also as the first part of nested names, so that grids for a search stay valid.
+    A class also keeps the former names as attributes. An estimator accepts them in `set_params`
+    too, also as the first part of nested names, so that parameter grids stay valid.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def renamed_parameters(**new_names: str) -> Callable[[T], T]:
     Returns
     -------
     decorator : callable
-        What it decorates raises a ``TypeError`` when a parameter is given by both of its names.
+        The decorated function or class raises a ``TypeError`` when a parameter is given by both
+        names.
     """
 
     def decorate(thing):
@@ -43,7 +44,7 @@ def renamed_parameters(**new_names: str) -> Callable[[T], T]:
 
 
 def renamed_attribute(former: str, new: str) -> property:
-    """An attribute's former name, as a property of its class.
+    """Make a property that reads and writes an attribute under its former name.
 
     Parameters
     ----------
@@ -87,14 +88,15 @@ def _with_former_names(function, new_names, owner):
 
 
 def _renamed(name, new_names):
-    """The new name; of a nested one, ``step__parameter``, the first part may be new."""
+    """Return the new name; in a nested name ``step__parameter``, the first part is replaced."""
     first, separator, rest = name.partition("__")
     return new_names.get(first, first) + separator + rest
 
 
 def _warn(owner, former, new):
     warnings.warn(
-        f"{former!r} of {owner} is now called {new!r}; the former name goes in sklmat {REMOVED_IN}",
+        f"{former!r} of {owner} is now called {new!r}; the former name will be removed in sklmat "
+        f"{REMOVED_IN}",
         FutureWarning,
         stacklevel=3,
     )

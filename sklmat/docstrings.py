@@ -1,10 +1,10 @@
-"""Paragraphs that several docstrings share, each written once.
+"""Inserts paragraphs that several docstrings share and that are written once.
 
-The paragraphs stand in a dictionary, name -> text. A docstring asks for one by a line that holds
-nothing but the name in braces, and `insert_paragraphs` puts the text there when Python imports the
-file. Whatever reads ``__doc__`` (``help``, Sphinx, doctest) finds the docstring complete; who reads
-the source finds the names of the parameters, in their order. Of a class, the docstrings of its own
-methods are completed too::
+A dictionary holds the paragraphs: name -> text. In a docstring, a line that holds only a name in
+braces is a placeholder. `insert_paragraphs` replaces it by the text when the module is imported, so
+that ``help``, Sphinx and doctest read the complete docstring, while the source shows the names of
+the parameters in their order. If a class is decorated, the docstrings of its own methods are
+completed too::
 
     SHARED = parameter_paragraphs('''
         verbose : bool, default=False
@@ -32,7 +32,7 @@ Documented = TypeVar("Documented")
 
 
 def parameter_paragraphs(text: str) -> dict[str, str]:
-    """Split a list of parameters or attributes, as numpydoc has it, into its entries.
+    """Split a list of parameters or attributes in numpydoc format into its entries.
 
     Parameters
     ----------
@@ -59,24 +59,24 @@ def parameter_paragraphs(text: str) -> dict[str, str]:
 
 
 def insert_paragraphs(paragraphs: Mapping[str, str]) -> Callable[[Documented], Documented]:
-    """Decorate a class or function whose docstring asks for paragraphs.
+    """Return a decorator that replaces placeholders in docstrings by paragraphs.
 
     Parameters
     ----------
     paragraphs : mapping of str to str
-        Name -> text, which is inserted without the indentation that all of its lines have.
+        Name -> text. The indentation that all lines of a text share is removed.
 
     Returns
     -------
     callable
-        The decorator; it completes ``__doc__`` of what it is given, and returns that. Under
-        ``python -OO`` there is no docstring, and nothing to do.
+        Decorator of a class or function; it completes ``__doc__`` and returns the same object. It
+        does nothing under ``python -OO``, which removes docstrings.
 
     Raises
     ------
     ValueError
-        By the decorator, when a name is not in `paragraphs`, or does not stand alone on a line with
-        the indentation of the whole docstring.
+        Raised by the decorator, when a name is not in `paragraphs`, or when a placeholder is not
+        alone on its line or is indented more than the summary line.
     """
 
     def decorate(thing: Documented) -> Documented:
@@ -100,12 +100,12 @@ def _complete(thing, paragraphs):
         where = f"{thing.__module__}.{thing.__qualname__}"
         raise ValueError(f"docstring of {where}: {error}") from None
     if completed != docstring:
-        # A docstring of several lines ends in an empty one, by numpydoc's rules.
+        # By the rules of numpydoc, the last line of a docstring of several lines is empty.
         thing.__doc__ = f"{completed}\n"
 
 
 def _completed(line, paragraphs):
-    """Return the paragraph that a line asks for, or the line if it asks for none."""
+    """Return the paragraph for a placeholder, or the line if it is not a placeholder."""
     found = re.search(r"\{([a-zA-Z_]\w*)\}", line)
     if found is None:
         return line

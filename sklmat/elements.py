@@ -1,4 +1,4 @@
-"""`element_table`: physical properties of the elements; `element_vectors` for the networks."""
+"""`element_table`: properties of the elements; `element_vectors`: their vectors for networks."""
 
 from __future__ import annotations
 
@@ -76,10 +76,11 @@ _PHYSICAL = [
     "molar volume (cm³/mol)",
     "melting point (K)",
 ]
-#: Columns whose distributions have long tails, and whose logarithms do not.
+#: Columns that enter as logarithms, because their own distributions have long tails.
 _LOGARITHMIC = {"first ionisation energy (eV)", "molar volume (cm³/mol)"}
 
-# Column, factor to the unit of the bins, whether the natural logarithm is taken, edges, bins.
+# Column, factor to the unit of the bins, whether the natural logarithm is taken, lower and upper
+# edge, number of bins.
 _CGCNN_BINS = [
     ("electronegativity (Pauling)", 1.0, False, 0.5, 4.0, 10),
     ("covalent radius (Å)", 100.0, False, 25.0, 250.0, 10),
@@ -92,12 +93,12 @@ _CGCNN_BINS = [
 
 
 def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
-    """Physical properties of the elements, from the data that pymatgen carries.
+    """Physical properties of the elements, from the data in pymatgen.
 
     Parameters
     ----------
     elements : sequence of str, default=None
-        Chemical symbols of the wanted rows, in the wanted order. The default gives all 118.
+        Chemical symbols of the rows to return, in this order; by default all 118 elements.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
         - ``group`` (``group``): 1 to 18. All lanthanides and actinides are in group 3.
         - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
         - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
-          Helium is "s" here, by its electrons; pymatgen says "p", by its place.
+          Helium is "s", after its electron configuration; pymatgen has "p", after its group.
         - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
         - ``atomic mass (u)`` (``atomic_mass``).
         - ``valence electrons``: counted from ``electronic_structure``, see Notes.
@@ -123,7 +124,7 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
         - ``van der Waals radius (Å)`` (``van_der_waals_radius``).
         - ``first ionisation energy (eV)`` (``ionization_energy``).
         - ``electron affinity (eV)`` (``electron_affinity``): negative where the anion is unbound.
-        - ``molar volume (cm³/mol)`` (``molar_volume``): of the condensed element.
+        - ``molar volume (cm³/mol)`` (``molar_volume``): volume of the condensed element.
         - ``melting point (K)`` (``melting_point``), ``boiling point (K)`` (``boiling_point``).
 
     Raises
@@ -133,10 +134,11 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
 
     Notes
     -----
-    Valence electrons are those outside the noble-gas core, without a filled f shell, and without a
-    filled d shell once p electrons follow: Al 3, Fe 8, Cu 11, Zn 12, Ga 3, Ce 4, Yb 2, Hf 4, Pb 4,
-    Xe 8. This is the count that alloy theory calls the valence electron concentration. An open f
-    shell counts (Tm 15). NaN beyond Lr, where configurations are only predicted.
+    Valence electrons are the electrons outside the noble-gas core. A filled f shell is not counted,
+    nor is a filled d shell if the atom has p electrons outside the core: Al 3, Fe 8, Cu 11, Zn 12,
+    Ga 3, Ce 4, Yb 2, Hf 4, Pb 4, Xe 8. Alloy theory uses this number as the valence electron
+    concentration. An open f shell is counted (Tm 15). Elements beyond Lr have NaN, because their
+    configurations are only predicted.
 
     References
     ----------
@@ -207,7 +209,7 @@ def _number(value):
 
 
 def _valence_electrons(structure):
-    """Count the electrons of a string such as "[Ar].3d10.4s2.4p1" that take part in bonding."""
+    """Count the valence electrons of a configuration such as "[Ar].3d10.4s2.4p1"."""
     shells = re.findall(r"(?<![\w\[])\d([spdf])(\d+)", structure)
     counts = {orbital: int(count) for orbital, count in shells}
     if counts.get("f") == 14:
@@ -219,7 +221,7 @@ def _valence_electrons(structure):
 
 @renamed_parameters(element_features="atom_init")
 def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray, list[str]]:
-    """One vector of numbers per element, for networks to embed.
+    """Vectors of numbers that describe the elements, the input of the networks' embeddings.
 
     Parameters
     ----------
@@ -228,44 +230,44 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
           atomic, covalent and metallic radius (Å), first ionisation energy (eV) and molar volume
           (cm³/mol) as natural logarithms, electron affinity (eV) and melting point (K), each
           standardised to mean 0 and standard deviation 1 over the elements H to Lr that have it;
-          then the block as four 0/1 columns; then one 0/1 column ``missing ...`` per property that
-          some element lacks. A missing number is 0, the mean. The default, because similar elements
-          are near each other.
-        - "onehot": 118 columns, one per element. Nothing is shared between elements.
-        - "cgcnn": 0/1 bins of the same kind as the original CGCNN's, generated from `element_table`
-          (92 columns; see Notes). A missing number leaves its bins empty.
+          then the block as four 0/1 columns; then one 0/1 column ``missing ...`` for each property
+          that some element lacks. A missing number is 0, the mean. It is the default because
+          similar elements have similar vectors.
+        - "onehot": 118 columns, one for each element. All elements are equally dissimilar.
+        - "cgcnn": 0/1 bins like those of the original CGCNN, made from `element_table` (92 columns;
+          see Notes). If a number is missing, all of its bins are 0.
         - a dict ``{symbol or atomic number: vector}``, or a DataFrame with one row per element,
           indexed by symbol or atomic number.
-        - a path (``str`` or ``pathlib.Path``) of a JSON file ``{"1": [...], "2": [...], ...}`` such
-          as the original CGCNN's ``atom_init.json``.
+        - a path (``str`` or ``pathlib.Path``) of a JSON file ``{"1": [...], "2": [...], ...}``, for
+          example the ``atom_init.json`` of the original CGCNN.
 
     Returns
     -------
     vectors : ndarray of shape (119, F), dtype float32
-        Row Z belongs to the element with atomic number Z. Rows of elements that the table does not
-        have are NaN, and so is row 0; `lookup` refuses them.
+        Row Z is the vector of the element with atomic number Z. Row 0 and the rows of elements
+        without a vector are NaN; `lookup` raises an error for them.
     names : list of str
         The F feature names.
 
     Raises
     ------
     ValueError
-        When the table is empty, has rows of unequal length, numbers that are not finite, two rows
-        for one element, or a key that is no element; when a string is neither a known name nor a
-        file.
+        When `atom_init` is empty, has rows of unequal length, numbers that are not finite, two rows
+        for one element, or a key that is not an element; or when it is a string that is neither one
+        of the names above nor a file.
 
     Notes
     -----
-    "physical" and "cgcnn" fill H to Lr, "onehot" all 118 elements.
+    "physical" and "cgcnn" have vectors for H to Lr, "onehot" for all 118 elements.
 
-    The paper [1]_ lists 18 groups and 9 periods, 93 bins in all. Its published ``atom_init.json``
-    has 92 columns, which decode to 19 + 7: groups 1 to 18 preceded by one bin for lanthanides and
-    actinides, and periods 1 to 7. They are followed by electronegativity (10 bins from 0.5 to 4),
-    covalent radius (10, 25 to 250 pm), valence electrons (12), logarithm of the first ionisation
-    energy in eV (10, 1.3 to 3.3), electron affinity (10, -3 to 3.7 eV), block (4) and logarithm of
-    the molar volume in cm³/mol (10, 1.5 to 4.3). "cgcnn" follows the file's layout, with values
-    outside a range in its first or last bin. Its numbers come from another source, so it is no
-    substitute for the file where a published network is loaded.
+    The paper [1]_ describes 93 bins, among them 18 groups and 9 periods. The published file
+    ``atom_init.json`` has 92 columns. The first 19 + 7 are one bin for lanthanides and actinides,
+    groups 1 to 18, and periods 1 to 7. They are followed by electronegativity (10 bins from 0.5 to
+    4), covalent radius (10, 25 to 250 pm), valence electrons (12), logarithm of the first
+    ionisation energy in eV (10, 1.3 to 3.3), electron affinity (10, -3 to 3.7 eV), block (4) and
+    logarithm of the molar volume in cm³/mol (10, 1.5 to 4.3). "cgcnn" has the columns of the file;
+    values outside a range are in its first or last bin. The numbers come from another source, so
+    published networks must be loaded with the file instead.
 
     References
     ----------
@@ -321,7 +323,7 @@ def element_symbols(numbers: Iterable[int] | np.ndarray) -> list[str]:
 
 
 def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
-    """Take the vectors of the given atomic numbers, refusing elements that the table lacks.
+    """Take the vectors of given atomic numbers; elements without a vector are an error.
 
     Parameters
     ----------
@@ -337,7 +339,8 @@ def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        When `numbers` holds an element whose row in `vectors` is missing, or no element at all.
+        When `numbers` holds an element without a row in `vectors`, or a number that is not an
+        atomic number.
 
     Examples
     --------
@@ -408,9 +411,9 @@ def _cgcnn():
 
 
 def _bins(values, low, high, n_bins):
-    """One-hot encode `n_bins` equal bins of [low, high].
+    """One-hot encode values in `n_bins` equal bins of [low, high].
 
-    Values outside are in the first or last bin, NaN is in none.
+    Values outside the range are in the first or last bin; NaN is in no bin.
     """
     position = np.floor((values - low) / (high - low) * n_bins)
     return np.clip(position, 0, n_bins - 1)[:, None] == np.arange(n_bins)
@@ -435,7 +438,7 @@ def _from_file(path):
 
 
 def _from_rows(rows, source, names=None):
-    """Fill the table from pairs of element and vector."""
+    """Make the table of vectors from pairs of element and vector."""
     filled = {}
     for key, vector in rows:
         number = _atomic_number(key, source)

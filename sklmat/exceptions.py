@@ -4,20 +4,20 @@ from __future__ import annotations
 
 
 class InvalidStructureError(ValueError):
-    """A crystal that cannot be used, with its place in the input.
+    """Error for an invalid crystal, with its row in the input.
 
     Parameters
     ----------
     index : int
-        Row of the offending item in the input.
+        Row of the crystal in the input.
     formula : str
-        Its chemical formula, or a short description where there is none.
+        Chemical formula of the crystal, or a short description if it has none.
     reason : str
-        What is wrong with it and what to do.
+        Why the crystal is invalid, and how to correct it.
     """
 
     def __init__(self, index: int, formula: str, reason: str) -> None:
-        # All three go to args: an exception that crosses a process boundary is rebuilt from them.
+        # All three are in `args`, from which pickle rebuilds the exception in another process.
         super().__init__(index, formula, reason)
         self.index = index
         self.formula = formula
@@ -28,8 +28,8 @@ class InvalidStructureError(ValueError):
 
 
 class InvalidStructureWarning(UserWarning):
-    """Rows that were replaced by NaN because ``on_invalid="warn"`` asked for it."""
+    """Warning that invalid rows were replaced by NaN, with ``on_invalid="warn"``."""
 
 
 class ExtrapolationWarning(UserWarning):
-    """Compositions far from those that a model was trained on."""
+    """Warning that compositions are far from those of the training rows of a model."""

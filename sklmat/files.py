@@ -1,4 +1,4 @@
-"""`replace_file`: files that are written whole or not at all."""
+"""`replace_file`: writes a file completely or not at all (atomically)."""
 
 import contextlib
 import os
@@ -14,25 +14,26 @@ def replace_file(
     folder: str | os.PathLike | None = None,
     make_folder: bool = False,
 ) -> Iterator[Path]:
-    """Write a file under a temporary name and move it to its place when it is complete.
+    """Write a file under a temporary name and rename it when it is complete.
 
-    Other processes see the old file or the new one, never a part of it. When the block raises, the
-    temporary file is removed and the old file stays.
+    Other processes read the old file or the complete new one. If the ``with`` block raises an
+    error, the temporary file is removed and the old file stays.
 
     Parameters
     ----------
     path : str or Path
         The file to write or replace.
     folder : str, Path or None, default=None
-        Folder of the temporary file, on the file system of `path`; None means that of `path`.
+        Folder of the temporary file, on the same file system as `path`; None means the folder of
+        `path`.
     make_folder : bool, default=False
         Whether to create the folder of `path`, with its parents, when it does not exist.
 
     Yields
     ------
     temporary : Path
-        The name to write to. It is hidden and unlike that of any other writer, so that processes
-        and threads can replace the same file.
+        The name to write to: a hidden file with a unique name, so that several processes and
+        threads can replace the same file.
 
     Examples
     --------

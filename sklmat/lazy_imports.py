@@ -1,4 +1,4 @@
-"""`attach`: public names of a package that are imported when they are first used."""
+"""`attach`: imports the public names of a package at their first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 def attach(
     package: str, file: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make the names of a package available without importing what defines them.
+    """Make the names of a package available, and import their modules at the first use only.
 
     The names are those that ``__init__.pyi`` imports: type checkers and editors read the same file.
     Names for other modules of sklmat, which are imported ``as`` themselves, are not in its

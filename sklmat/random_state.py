@@ -15,19 +15,19 @@ def draw_seed(random_state: RandomState, size: None = None) -> int: ...
 @overload
 def draw_seed(random_state: RandomState, size: int) -> list[int]: ...
 def draw_seed(random_state: RandomState, size: int | None = None) -> int | list[int]:
-    """Draw seeds.
+    """Draw integer seeds from the `random_state` of an estimator or function.
 
     Parameters
     ----------
     random_state : int, RandomState or None
-        An integer gives the same seeds in every call, a RandomState moves on.
+        With an integer, every call returns the same seeds; a RandomState returns new ones.
     size : int, default=None
-        How many; None draws a single one.
+        Number of seeds; None returns a single int.
 
     Returns
     -------
     int, or list of `size` int
-        From 0 to 2**31 - 2, which numpy, torch and XGBoost all take.
+        Seeds from 0 to 2**31 - 2, a range that numpy, torch and XGBoost accept.
 
     Examples
     --------

@@ -43,14 +43,14 @@ def check_structures(
         pymatgen reads (CIF, POSCAR, ...). A `CrystalGraphs` was checked when it was built and is
         returned as it is.
     on_invalid : {"raise", "warn"}, default="raise"
-        "raise" stops at the first crystal that cannot be used. "warn" leaves ``None`` in its place
-        and, at the end, warns once with all indices and reasons.
+        "raise" raises an error at the first invalid crystal. "warn" puts ``None`` in the place of
+        each invalid crystal and gives one warning with all their indices and reasons.
 
     Returns
     -------
     structures : ndarray of shape (C,), dtype object
-        Pymatgen ``Structure`` objects (``None`` where invalid and `on_invalid` is "warn"). Inputs
-        that already are ``Structure`` are not copied, and never changed.
+        Pymatgen ``Structure`` objects (``None`` for invalid crystals if `on_invalid` is "warn").
+        Inputs that already are ``Structure`` are neither copied nor changed.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def check_structures(
         partial occupancy, unknown or dummy species, non-finite coordinates or lattice, zero volume,
         two atoms closer than 0.5 Å, or a file that cannot be read.
     TypeError
-        When `X` is a single crystal or path instead of a sequence of them, or no sequence at all.
+        When `X` is a single crystal or path, or is not a sequence.
     ValueError
         When `X` is an array of more than one dimension (what ``np.asarray`` makes of a list of
         equal-sized cells).
@@ -94,14 +94,14 @@ def check_structures(
 
 
 def is_graphs(X: object) -> TypeGuard[CrystalGraphs]:
-    """Whether `X` is a `CrystalGraphs`; by its name, because this module cannot import it."""
+    """Whether `X` is a `CrystalGraphs`; tests the class name, because of the import order."""
     return any(cls.__name__ == "CrystalGraphs" for cls in type(X).__mro__)
 
 
 def convert_structures(X: Structures) -> np.ndarray:
-    """Validate and convert like `check_structures`, but without the distances between atoms.
+    """Validate and convert like `check_structures`, but do not check distances between atoms.
 
-    It is for callers that build a neighbour list, in which short distances are found at no cost.
+    Callers that build a neighbour list check the distances in that list, at no extra cost.
     """
     return _convert(X, "raise", [])
 
@@ -119,7 +119,7 @@ def _convert(X, on_invalid, problems):
 
 
 def check_distances(index: int, structure: IStructure) -> None:
-    """Raise when two atoms of `structure`, or an atom and its own image, nearly coincide."""
+    """Raise if two atoms of `structure`, or an atom and its own image, are closer than 0.5 Å."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     coords = np.ascontiguousarray(structure.cart_coords, dtype=float)
@@ -141,7 +141,7 @@ def check_distances(index: int, structure: IStructure) -> None:
 def close_atoms_error(
     index: int, structure: IStructure, i: int, j: int, distance: float
 ) -> InvalidStructureError:
-    """Build the error for two atoms that nearly coincide."""
+    """Build the error for two atoms that are too close."""
     i, j = sorted((int(i), int(j)))
     pair = f"sites {i} and {j}" if i != j else f"site {i} and its periodic image"
     return InvalidStructureError(
@@ -170,7 +170,7 @@ def _warn(problems):
 
 
 def as_items(X: Structures) -> list:
-    """The crystals of `X` as a list, or an error when `X` is a single crystal or a 2-D array."""
+    """Return the crystals of `X` as a list; raise if `X` is a single crystal or a 2-D array."""
     from pymatgen.core.structure import SiteCollection
 
     if isinstance(X, str | Path | dict | SiteCollection) or hasattr(X, "get_chemical_symbols"):
@@ -250,7 +250,7 @@ def _from_ase(index, atoms, Structure):
             "zero volume: the Atoms object has no three independent cell vectors; set a cell "
             "(atoms.center(vacuum=...) for a molecule)",
         )
-    # ASE's CIF reader stores the occupancies of ordered crystals, too.
+    # ASE's CIF reader stores the occupancies of ordered crystals as well, so their values count.
     occupancies = (atoms.info.get("occupancy") or {}).values()
     if any(len(site) != 1 or abs(sum(site.values()) - 1) > 1e-8 for site in occupancies):
         raise InvalidStructureError(
@@ -320,13 +320,13 @@ def _formula(structure):
 
 
 class CrystalArrays(NamedTuple):
-    """One crystal: what its graph depends on, quick to send between processes and to hash.
+    """Arrays of one crystal on which its graph depends; fast to hash and to send to processes.
 
     Parameters
     ----------
     atomic_numbers : ndarray of shape (N,), uint8
     positions : ndarray of shape (N, 3), float64
-        Cartesian (Å).
+        Cartesian coordinates (Å).
     lattice : ndarray of shape (3, 3), float64
         Lattice vectors as rows (Å).
     pbc : ndarray of shape (3,), bool

@@ -1,4 +1,4 @@
-"""Structures to learned tables."""
+"""Transformers from structures to tables of vectors that a graph network has learned."""
 
 from sklmat.embeddings._ecnet_featurizer import ECNetFeaturizer
 from sklmat.embeddings._graph_embedding import GraphEmbedding

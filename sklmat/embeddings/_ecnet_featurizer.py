@@ -35,42 +35,44 @@ _ROUNDING = 1e-5
 
 
 class ECNetFeaturizer(TableFeaturizer):
-    """Describe each crystal by what an element-convolution network has learned of it.
+    """Transformer to a table of composition, lattice and elemental vectors of a trained ECNet.
 
-    The columns are, in this order: the atomic fraction of each element seen in `fit` (``x_Cr``,
-    ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen in `fit`
-    (``lattice_bcc``, ``lattice_fcc``, ...), both as in `CompositionFeaturizer`; then a block for
-    each element (``Cr_0``, ``Cr_1``, ..., ``Fe_0``, ...): its elemental feature vector in the
-    crystal, which depends on the surroundings of its atoms, reduced by a principal component
-    analysis of its own.
+    The columns are, in this order:
 
-    It is a supervised transformer. **The rows it was trained on get vectors that know their
-    targets, and flatter the step that follows**: judge the whole pipeline on rows held out from
-    both.
+    - the atomic fraction of each element seen in `fit` (``x_Cr``, ``x_Fe``, ... by atomic number),
+      as in `CompositionFeaturizer`;
+    - with `lattice`, one 0/1 column for each lattice seen in `fit` (``lattice_bcc``,
+      ``lattice_fcc``, ...), as in `CompositionFeaturizer`;
+    - a block of columns for each element (``Cr_0``, ``Cr_1``, ..., ``Fe_0``, ...): the elemental
+      vector of this element in the crystal, which depends on the surroundings of its atoms, reduced
+      by a principal component analysis (PCA). Each element has its own PCA.
+
+    This transformer is supervised. **The vectors of its training rows contain information about
+    their targets, so a model that is trained and scored on these rows looks too accurate**:
+    evaluate the whole pipeline on held-out rows.
 
     Parameters
     ----------
     estimator : ECNetRegressor, ECNetClassifier, FrozenEstimator, path or None, default=None
-        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` stands for
-        ``ECNetRegressor()``. One that is fitted already comes as
+        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` means
+        ``ECNetRegressor()``. A fitted estimator is given as
         ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
-        `fit` then trains nothing and needs no `y`.
+        `fit` then does not train a network and needs no `y`.
     n_components : int, default=5
-        Columns for each element: the leading principal components of its vectors over the training
-        rows that contain it. Few suit trees and Gaussian processes, ten or more a linear model. An
-        element in r training rows has at most r - 1 of them, and at most as many as its vectors are
-        wide. Components that are no larger than rounding errors (1e-5 of the vectors) are left out,
-        so an element that is alike in all training rows has none.
+        Number of columns for each element: the leading principal components of its vectors over the
+        training rows that contain it. A small number suits trees and Gaussian processes, ten or
+        more a linear model. An element in r training rows has at most r - 1 components, and at most
+        the width of its vectors. Components below the rounding errors (1e-5 of the vectors) are
+        left out, so an element whose vector is the same in all training rows has no columns.
     lattice : bool, default=True
-        Whether to add the lattice on which the atoms sit, from `infer_lattice`. A row on a lattice
-        that no training row has is then refused.
+        Whether to add the lattice type of the crystal, from `infer_lattice`. `transform` then
+        raises an error for a lattice type that no training row has.
     random_state : int, RandomState or None, default=None
-        Seed of the network. ``None`` leaves `estimator` its own.
+        Seed of the network; ``None`` keeps the `random_state` of `estimator`.
     n_jobs : int, default=None
-        Processes for building graphs with ``estimator=None``; a given `estimator` has its own.
+        Processes that build graphs, if `estimator` is None.
     verbose : bool, default=False
-        Show a progress bar over the epochs with ``estimator=None``; a given `estimator` has its
-        own.
+        Show a progress bar over the epochs, if `estimator` is None.
 
     Attributes
     ----------
@@ -81,39 +83,40 @@ class ECNetFeaturizer(TableFeaturizer):
     lattices_ : list of str
         Lattices seen in `fit`, alphabetically; empty without `lattice`.
     composition_ : CompositionFeaturizer
-        Makes the leading columns.
+        Transformer that makes the columns of fractions and lattices.
     pca_ : dict of str to PCA
-        One for each element, ``None`` for one without components.
+        The PCA of each element; ``None`` for an element without columns.
     explained_variance_ratio_ : dict of str to ndarray
-        Share of the variance of each element's vectors that each of its columns holds.
+        Fraction of the variance of an element's vectors that each of its columns explains.
     feature_names_ : list of str
         Names of the columns.
     n_features_out_ : int
-        Their number.
+        Number of columns.
 
     See Also
     --------
     GraphEmbedding : One vector per crystal instead of one per element.
-    CompositionFeaturizer : The leading columns alone.
+    CompositionFeaturizer : The columns of fractions and lattices alone.
 
     Notes
     -----
-    The principal components are centred, so a zero in a block means "absent" where the fraction of
-    the element is zero, and "like the mean of the training rows that contain it" elsewhere. Models
-    tell the two apart by the fraction; for a linear one an absent element just contributes nothing.
-    The sign of a component is such that the largest of its loadings is positive.
+    The principal components are centred. If the fraction of an element is zero, a zero in its block
+    means that the element is absent; otherwise, it means the mean over the training rows that
+    contain the element. In a linear model, an absent element contributes zero. The sign of a
+    component is such that its largest loading is positive.
 
     On the alloys of `sklmat.datasets.fetch_hea`, XGBoost was more accurate on this table than on
-    those of `CompositionFeaturizer` and `StructureFeaturizer`, and less accurate than the network
-    itself. Cross-fitting, as in `sklearn.preprocessing.TargetEncoder`, did not help and was left
-    out. The user guide has the figures (:ref:`benchmarks-descriptors`).
+    the tables of `CompositionFeaturizer` and `StructureFeaturizer`, and less accurate than the
+    network itself. Cross-fitting, as in `sklearn.preprocessing.TargetEncoder`, did not improve the
+    accuracy and is not implemented. The user guide has the figures
+    (:ref:`benchmarks-descriptors`).
 
-    `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
-    ``set_output(transform="default")`` asks for a plain array.
+    `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array
+    after ``set_output(transform="default")``.
 
-    Where this differs from [1]_: the vectors are those of the network for each crystal (the public
-    code reads them from a table, one per element), and network and components are fitted on the
-    training rows alone.
+    Where this differs from [1]_: the network computes the vectors for each crystal (the public code
+    reads one vector per element from a table), and network and components are fitted on the
+    training rows only.
 
     References
     ----------
@@ -165,14 +168,14 @@ class ECNetFeaturizer(TableFeaturizer):
         self.verbose = verbose
 
     def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
-        """Train the network, or take the trained one, and fit the components of each element.
+        """Train the network unless it is fitted, and fit the PCA of each element.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
-            See `check_structures`. Graphs save building them again, for many fits.
+            See `check_structures`. For many fits on the same crystals, CrystalGraphs save time.
         y : array-like of shape (C,) or (C, n_targets), default=None
-            Targets; needed unless the network is trained already.
+            Targets; needed unless the network is fitted already.
 
         Returns
         -------
@@ -183,8 +186,8 @@ class ECNetFeaturizer(TableFeaturizer):
         InvalidStructureError
             When a crystal cannot be used.
         ValueError
-            When `estimator` is fitted but not frozen, or holds another kind of network; and when
-            the network refuses `y`, or an element that is new to it.
+            When `estimator` is fitted but neither a FrozenEstimator nor a path; when it is not an
+            ECNet; or when its `fit` or `predict` would raise an error for `y` or for an element.
         """
         self._fit(X, y)
         return self
@@ -192,18 +195,20 @@ class ECNetFeaturizer(TableFeaturizer):
     def fit_transform(
         self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
     ) -> pd.DataFrame:
-        """Fit, and describe the training rows, with vectors that know their targets.
+        """Fit, and compute the table of the training rows.
+
+        The vectors of these rows contain information about their targets.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
         y : array-like of shape (C,) or (C, n_targets), default=None
-            Targets; needed unless the network is trained already.
+            Targets; needed unless the network is fitted already.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
-            What ``fit(X, y).transform(X)`` gives, with less work.
+            The result of ``fit(X, y).transform(X)``, computed faster.
 
         Raises
         ------
@@ -228,7 +233,7 @@ class ECNetFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a crystal cannot be used, or holds an element or a lattice that `fit` has not seen.
+            When a crystal is invalid, or has an element or a lattice that no row of `fit` has.
         """
         check_is_fitted(self)
         structures = X.to_structures() if is_graphs(X) else check_structures(X)
@@ -239,7 +244,7 @@ class ECNetFeaturizer(TableFeaturizer):
         return output_table(self, self._assemble(composition, vectors, crystal, numbers), X)
 
     def _fit(self, X, y):
-        """Fit everything and return the table of the rows."""
+        """Fit network, composition and PCA, and return the table of the training rows."""
         self._validate_params()
         network = self._network(y)
         structures = X.to_structures() if is_graphs(X) else check_structures(X)
@@ -257,7 +262,7 @@ class ECNetFeaturizer(TableFeaturizer):
         return self._assemble(leading, vectors, crystal, numbers)
 
     def _network(self, y):
-        """The network that is trained already, or the one to train."""
+        """Return the fitted network, or the one to train."""
         if is_fitted_source(self.estimator):
             network = fitted_source(self.estimator)
         else:
@@ -291,7 +296,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self.n_features_out_ = len(self.feature_names_)
 
     def _assemble(self, composition, vectors, crystal, numbers):
-        """Fractions and lattice, and the block of each element."""
+        """Join fractions, lattice and the blocks of the elements to one array."""
         # The last column of the composition is its mixing entropy.
         columns = [np.asarray(composition)[:, :-1]]
         for symbol, z in zip(self.elements_, _atomic_numbers(self.elements_)):
@@ -315,13 +320,13 @@ def _atomic_numbers(symbols):
 
 
 def _fit_pca(vectors, n_components):
-    """PCA of one element's vectors, or None where they are all alike."""
+    """Fit the PCA of one element's vectors; return None if all of them are equal."""
     n_rows, width = vectors.shape
     noise = _ROUNDING * np.linalg.norm(vectors) / np.sqrt(n_rows)
     if np.sqrt(vectors.var(axis=0).sum()) <= noise:
         return None
     vectors = vectors.astype(np.float64)
-    # Both are exact, and neither draws random numbers; the first is quick for many rows.
+    # Both solvers are exact and use no random numbers; the first is faster for many rows.
     solver = "covariance_eigh" if n_rows > width else "full"
     pca = PCA(min(n_components, width, n_rows - 1), svd_solver=solver).fit(vectors)
     n_kept = int((np.sqrt(pca.explained_variance_) > noise).sum())

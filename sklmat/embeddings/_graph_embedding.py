@@ -20,32 +20,33 @@ if TYPE_CHECKING:
 
 
 class GraphEmbedding(TableFeaturizer):
-    """Vectors of crystals, learned by a graph network.
+    """Transformer to the vectors that a trained graph network computes for crystals.
 
     Parameters
     ----------
     estimator : graph estimator, FrozenEstimator, path or None, default=None
-        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` stands for
-        ``CGCNNRegressor()``. One that is fitted already comes as
+        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` means
+        ``CGCNNRegressor()``. A fitted estimator is given as
         ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
-        `fit` then trains nothing.
+        `fit` then does not train a network.
 
     Attributes
     ----------
     estimator_ : graph estimator
         The fitted network.
     feature_names_ : list of str
-        Names of the columns: ``CGCNN_0`` and so on, after the network.
+        Names of the columns: name of the network and a number, ``CGCNN_0``, ``CGCNN_1``, ...
     n_features_out_ : int
-        Their number.
+        Number of columns.
 
     Notes
     -----
-    A supervised transformer: the rows it was trained on get vectors that know their targets, and
-    so flatter the step that follows. Judge the whole pipeline on rows held out from both.
+    This transformer is supervised. The vectors of its training rows contain information about their
+    targets, so a model that is trained and scored on these rows looks too accurate. Evaluate the
+    whole pipeline on held-out rows.
 
-    `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
-    ``set_output(transform="default")`` asks for a plain array.
+    `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array
+    after ``set_output(transform="default")``.
 
     Examples
     --------
@@ -64,19 +65,20 @@ class GraphEmbedding(TableFeaturizer):
         self.estimator = estimator
 
     def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
-        """Train the network, or take the trained one.
+        """Train the network unless it is fitted.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
         y : array-like of shape (C,) or (C, n_targets), default=None
-            Targets; needed unless the network is trained already.
+            Targets; needed unless the network is fitted already.
 
         Returns
         -------
         self
         """
-        # A FrozenEstimator passes attributes on, so it has an embed exactly if what it holds does.
+        # The parameter constraints require the method embed; a FrozenEstimator has the methods of
+        # the estimator that it holds.
         self._validate_params()
         if is_fitted_source(self.estimator):
             self.estimator_ = fitted_source(self.estimator)

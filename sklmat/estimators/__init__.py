@@ -1,7 +1,7 @@
 """Crystal graph networks as scikit-learn estimators.
 
-`Architecture`, `GraphRegressor` and `GraphClassifier` are for networks of your own; the other names
-that are not in ``__all__`` are for sklmat's own modules.
+`Architecture`, `GraphRegressor` and `GraphClassifier` are the base of networks of your own. The
+other names that are not in ``__all__`` are used by other modules of sklmat only.
 """
 
 from sklmat.estimators._architecture import Architecture as Architecture

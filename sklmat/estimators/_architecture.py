@@ -1,4 +1,4 @@
-"""`Architecture`: what a kind of graph network adds to the estimators."""
+"""`Architecture`: how the estimators make a graph network and its inputs."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 
 class Architecture(ABC):
-    """A kind of graph network, as the estimators need to know it.
+    """Describes a graph network to the estimators: its class, its settings and its inputs.
 
-    An estimator class names its architecture in the class attribute ``architecture``; reading
-    graphs, targets, ensembles, early stopping, resuming and files are shared by all of them. Each
-    method is given the estimator, whose parameters it reads, and keeps nothing itself.
+    An estimator class has an instance in its class attribute ``architecture``. All estimators share
+    the code for graphs, targets, ensembles, early stopping, resuming and files. Each method takes
+    the estimator and reads its parameters; the architecture itself has no state.
 
     Attributes
     ----------
     network_class : type
         The torch module, made as ``network_class(element_vectors, n_outputs, cutoff=...,
-        **settings)`` and made again, when it is loaded, as ``network_class(element_vectors,
-        **config)``. So its attribute ``config`` holds all keywords, ``"n_outputs"`` and
-        ``"cutoff"`` included, and ``"hidden_dim"``, the width of what its method ``embed`` gives.
-        It has the buffers
-        ``element_vectors`` of shape (Z, V) and ``known_elements`` of shape (Z,), and ``forward``
-        gives a Tensor of shape (C, n_outputs) for a batch.
+        **settings)``, and as ``network_class(element_vectors, **config)`` when a file is loaded.
+        Its attribute ``config`` therefore holds all keywords, ``"n_outputs"`` and ``"cutoff"``
+        included, and ``"hidden_dim"``, the width of the vectors that its method ``embed`` returns.
+        It has the buffers ``element_vectors`` of shape (Z, V) and ``known_elements`` of shape (Z,),
+        for Z atomic numbers. Its method ``forward`` returns a Tensor of shape (C, n_outputs).
     default_cutoff : float
-        Cutoff (Å) of the graphs where neither the parameters nor the graphs say one.
+        Cutoff (Å) of the graphs when neither the parameters nor given graphs have one.
     default_max_neighbors : int or None
-        Neighbours per atom, likewise.
+        Neighbours per atom when neither the parameters nor given graphs have a number.
     members_share_network : bool
-        Whether one torch module holds all members of an ensemble and puts them on a second axis of
-        its outputs; ``config["n_members"]`` is then their number, which `settings` gives.
-        Otherwise each member is a module of its own, trained from its own seed.
+        Whether one torch module holds all members of an ensemble, as the second axis of its
+        outputs. `settings` then contains their number as ``"n_members"``. Otherwise each member is
+        a separate module, trained from its own seed.
     additive_elements : bool
-        Whether an output is a sum over the elements of a crystal, whose terms the method
-        ``contributions`` of the module gives.
+        Whether an output is a sum over the elements of a crystal. The method ``contributions`` of
+        the module then returns the terms.
     transferable : bool
         Whether a network may start from the weights of another one. The estimators then have the
-        parameters `warm_start_from` and `freeze`, and the module the parts that these name.
+        parameters `warm_start_from` and `freeze`, and the module has the attributes ``embedding``,
+        ``convolutions`` and ``norms`` that can be frozen.
     """
 
     network_class: type[nn.Module]
@@ -56,11 +56,11 @@ class Architecture(ABC):
     transferable: bool = False
 
     def check_parameters(self, estimator: GraphEstimator) -> None:  # noqa: B027
-        """Raise where parameters do not go together, before anything is read or built."""
+        """Raise if parameters contradict each other; called before any crystal is read."""
 
     @abstractmethod
     def settings(self, estimator: GraphEstimator) -> dict[str, Any]:
-        """Keywords of the network that the parameters decide: they fix the shape of its weights."""
+        """Keywords of the network that follow from the parameters and fix its weights' shapes."""
 
     def make_network(
         self,
@@ -77,7 +77,7 @@ class Architecture(ABC):
         n_outputs : int
             Number of targets, or of classes.
         inputs : CrystalGraphs or ElementGraphs
-            Graphs like those that it will read.
+            Inputs built with the same settings as those on which the network will be run.
         **more
             Keywords of the network that depend on the inputs.
         """
@@ -96,10 +96,10 @@ class Architecture(ABC):
     def make_inputs(
         self, estimator: GraphEstimator, graphs: CrystalGraphs
     ) -> CrystalGraphs | ElementGraphs:
-        """Return what the network reads of crystal graphs: by default these graphs.
+        """Return the inputs of the network, made from crystal graphs; by default the graphs.
 
-        What is returned has the edges of the graphs, or is `ElementGraphs`: attacks follow the
-        gradient of the network back to the distances.
+        The result must have the edges of the graphs, or be `ElementGraphs`: attacks need the
+        gradient of the network with respect to the distances of these edges.
         """
         return graphs
 
@@ -114,13 +114,13 @@ class Architecture(ABC):
         }
 
     def optimizer_settings(self, estimator: GraphEstimator) -> dict[str, Any]:
-        """Keywords of `make_net` beside those that all estimators have as parameters.
+        """Keywords of `make_net` that only some estimators have as parameters.
 
-        Adam where the estimator has no parameters `optimizer` and `momentum`.
+        An estimator without the parameters `optimizer` and `momentum` uses Adam.
         """
         names = ("optimizer", "momentum")
         return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
     def learns_element_vectors(self, estimator: GraphEstimator) -> bool:
-        """Whether nothing is known of an element that no training row had."""
+        """Whether the vector of an element is learned, so that unseen elements are an error."""
         return False

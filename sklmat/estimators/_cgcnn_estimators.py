@@ -36,7 +36,7 @@ _XIE2018 = {
 
 
 class CGCNNArchitecture(Architecture):
-    """Crystal graph convolutions on the crystal graphs themselves."""
+    """Architecture of CGCNN, which reads the crystal graphs as they are."""
 
     network_class = CGCNN
 
@@ -61,10 +61,10 @@ _CONSTRAINTS = {
 
 @insert_paragraphs(CGCNN_PARAGRAPHS)
 class CGCNNRegressor(GraphRegressor):
-    """Crystal graph convolutional network for numbers, one or several per crystal.
+    """Crystal graph convolutional network for regression, with one or several targets.
 
-    Targets are scaled to mean 0 and standard deviation 1 over the training rows, and predictions
-    come back in their unit.
+    Targets are scaled to mean 0 and standard deviation 1 over the training rows; predictions are
+    in the unit of `y`.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ class CGCNNRegressor(GraphRegressor):
 
 @insert_paragraphs(CGCNN_PARAGRAPHS)
 class CGCNNClassifier(GraphClassifier):
-    """Crystal graph convolutional network for two or more classes.
+    """Crystal graph convolutional network for classification, with two or more classes.
 
     Parameters
     ----------

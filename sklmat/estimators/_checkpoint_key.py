@@ -1,4 +1,4 @@
-"""`checkpoint_key`: a digest of everything that decides how a training goes."""
+"""`checkpoint_key`: a digest of everything that determines the result of a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
     from sklmat.estimators._targets import ClassTargets, RegressionTargets
 
-#: Parameters that do not change how a training goes, or that are digested by their content.
+#: Parameters that do not change the result of a training, or whose content is digested instead.
 _LEFT_OUT = (
     "verbose",
     "n_jobs",
@@ -39,10 +39,9 @@ def checkpoint_key(
     max_epochs: int,
     from_fitted: bool,
 ) -> str:
-    """Digest that a checkpoint must hold for the training to go on from it.
+    """Digest of a training; it is resumed only from a checkpoint with the same digest.
 
-    Files that were written before must stay readable, so neither what is digested nor its order
-    may change.
+    Existing checkpoints must stay valid, so neither the digested values nor their order may change.
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ def checkpoint_key(
     train, valid : ndarray of int
         Rows to train and to validate on.
     targets : RegressionTargets or ClassTargets
-        Fitted.
+        Fitted targets.
     seed, max_epochs : int
     from_fitted : bool
         Whether the fitted networks are trained further.

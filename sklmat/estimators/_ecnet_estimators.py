@@ -52,7 +52,7 @@ _WANG2022 = {
 
 
 class ECNetArchitecture(Architecture):
-    """Element convolutions on partial radial distributions; one module holds all members."""
+    """Architecture of ECNet, which reads `ElementGraphs`; one module holds all members."""
 
     network_class = ECNet
     default_cutoff = 6.0
@@ -62,7 +62,7 @@ class ECNetArchitecture(Architecture):
     transferable = True
 
     def check_parameters(self, estimator):
-        """Widths are numbers above zero, and the filter reads what the inputs hold."""
+        """Raise where widths are not positive integers, or the filter cannot read the inputs."""
         if not all(isinstance(width, Integral) and width > 0 for width in estimator.tower_dims):
             raise ValueError(
                 f"tower_dims must hold whole numbers above 0, got {estimator.tower_dims!r}"
@@ -107,7 +107,7 @@ class ECNetArchitecture(Architecture):
         return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=spread)
 
     def learns_element_vectors(self, estimator):
-        """What a one-hot vector stands for is learned; physical vectors can be extrapolated."""
+        """True for one-hot vectors; the network can extrapolate to elements by physical ones."""
         return isinstance(estimator.atom_init, str) and estimator.atom_init == "onehot"
 
 
@@ -131,15 +131,15 @@ _CONSTRAINTS = {
 
 @insert_paragraphs(ECNET_PARAGRAPHS)
 class ECNetRegressor(ElementalVectors, GraphRegressor):
-    """Element-convolution network for numbers, one or several per crystal.
+    """Element-convolution network (ECNet) for regression, with one or several targets.
 
-    The network does not follow atoms but elements: all atoms of an element in a crystal share one
-    vector, which learns from their mean surroundings. It sees a crystal through its composition and
-    its partial radial distributions, so that a cell of 160 atoms costs what one of 16 does, and is
-    frugal with data.
+    All atoms of one element in a crystal share one vector, the elemental vector, which depends on
+    the mean surroundings of these atoms. The input of the network is the composition and the
+    partial radial distributions of the crystal. A cell of 160 atoms therefore costs as much as a
+    cell of 16 atoms, and few training rows are needed.
 
-    Targets are scaled to mean 0 and standard deviation 1 over the training rows, and predictions
-    come back in their unit. Of several targets, some may be missing (NaN).
+    Targets are scaled to mean 0 and standard deviation 1 over the training rows; predictions are
+    in the unit of `y`. If there are several targets, some of them may be missing (NaN) in a row.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     {dropout}
     {loss}
     target_weights : array-like of shape (n_targets,), default=None
-        Weight of each target in the loss, in place of equal ones.
+        Weight of each target in the loss; equal weights by default.
     {max_epochs}
     {batch_size}
     {lr}
@@ -201,16 +201,17 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     -----
     Where this differs from [1]_ and from its use in [2]_:
 
-    - All atoms of an element in a crystal carry the same vector while messages are sent, as in
-      [2]_, so a convolution depends on the crystal only through its partial radial distributions.
-      They are computed once, on a grid.
-    - Neighbours are periodic, and all of them inside the cutoff count.
-    - Elements are weighted by their fractions in the readout; ``pool="sum"`` does not.
-    - ``from_preset("wang2022")`` has the published widths, filter, activation and optimiser.
+    - All atoms of an element in a crystal have the same vector in every convolution, as in [2]_. A
+      convolution therefore depends on the crystal only through its partial radial distributions,
+      which are computed once, on a grid.
+    - Periodic images are neighbours too, and all neighbours within the cutoff are used.
+    - In the readout, elements are weighted by their fractions unless ``pool="sum"``.
+    - ``from_preset("wang2022")`` has the published widths, filter, activation and optimizer.
 
-    The other defaults are what predicted the formation energies of `sklmat.datasets.fetch_hea`
-    best. The user guide shows what was tried (:ref:`benchmarks-ecnet`), and where a Gaussian
-    process is better (:ref:`benchmarks-alloys`).
+    The other defaults are those that predicted the formation energies of
+    `sklmat.datasets.fetch_hea` best. The user guide lists the settings that were compared
+    (:ref:`benchmarks-ecnet`), and data for which a Gaussian process is more accurate
+    (:ref:`benchmarks-alloys`).
 
     References
     ----------
@@ -309,7 +310,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.verbose = verbose
 
     def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
-        """Each element's share of the prediction.
+        """Contribution of each element to the prediction.
 
         Parameters
         ----------
@@ -318,25 +319,25 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         Returns
         -------
         DataFrame of C rows
-            A column per element in `X`, zero where a crystal lacks it, in the unit of `y`. A row
-            sums to the prediction. With several targets the columns have two levels, number of the
-            target and element.
+            One column for each element in `X`, in the unit of `y`, zero where a crystal lacks the
+            element. Each row sums to the prediction. With several targets the columns have two
+            levels: number of the target, and element.
 
         Notes
         -----
-        The mean of the training targets is shared out by the fractions. The shares are what the
-        network adds up; they are not energies of sites that could be measured, and two networks
-        that predict alike may share out otherwise.
+        The mean of the training targets is divided among the elements in proportion to their
+        fractions. The contributions are terms of a sum in the network and not measurable site
+        energies; two networks with equal predictions may have different contributions.
         """
         return contribution_table(self, X)
 
 
 @insert_paragraphs(ECNET_PARAGRAPHS)
 class ECNetClassifier(ElementalVectors, GraphClassifier):
-    """Element-convolution network for two or more classes.
+    """Element-convolution network (ECNet) for classification, with two or more classes.
 
-    The network does not follow atoms but elements: all atoms of an element in a crystal share one
-    vector, which learns from their mean surroundings. See `ECNetRegressor`.
+    All atoms of one element in a crystal share one vector, the elemental vector, which depends on
+    the mean surroundings of these atoms. See `ECNetRegressor`.
 
     Parameters
     ----------
@@ -388,7 +389,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
 
     See Also
     --------
-    ECNetRegressor : The same network for numbers; its notes hold here too.
+    ECNetRegressor : The same network for regression; its notes apply here too.
 
     References
     ----------
@@ -486,7 +487,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.verbose = verbose
 
     def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
-        """Each element's share of the logits of the classes.
+        """Contribution of each element to the logits of the classes.
 
         Parameters
         ----------
@@ -495,7 +496,8 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         Returns
         -------
         DataFrame of C rows
-            Columns of two levels, class and element; zero where a crystal lacks the element. What
-            a class has more than another is the logarithm of their odds, for a single network.
+            Columns have two levels, class and element; zero where a crystal lacks the element. For
+            a single network, the difference between the row sums of two classes is the logarithm
+            of their odds.
         """
         return contribution_table(self, X)

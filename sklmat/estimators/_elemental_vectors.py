@@ -1,4 +1,4 @@
-"""`ElementalVectors`: methods of ECNet estimators; `contribution_table` of the elements."""
+"""`ElementalVectors`, methods of ECNet estimators, and tables of the elements' contributions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class ElementalVectors(TransformerMixin):
-    """Methods of ECNet estimators: elemental vectors, their mean, and a table of them."""
+    """Methods of ECNet estimators that return the elemental vectors."""
 
     def elemental_vectors(
         self, X: Structures | CrystalGraphs
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Elemental feature vectors: one for each element in each crystal.
+        """Compute the elemental vectors: one for each element in each crystal.
 
         Parameters
         ----------
@@ -38,12 +38,13 @@ class ElementalVectors(TransformerMixin):
         Returns
         -------
         vectors : ndarray of shape (P, n_ensemble * hidden_dim)
+            The P elemental vectors of all crystals.
         crystal : ndarray of shape (P,)
-            Row of `X` that each vector belongs to.
+            Row of `X` to which each vector belongs.
         atomic_numbers : ndarray of shape (P,)
-            Its element.
+            Element to which each vector belongs.
         fraction : ndarray of shape (P,)
-            Fraction of the atoms that are of this element.
+            Fraction of the atoms of the crystal that are of this element.
         """
         model = GraphModel.of(self)
         inputs = cast("ElementGraphs", model.inputs(model.read_graphs(X)))
@@ -56,10 +57,10 @@ class ElementalVectors(TransformerMixin):
         )
 
     def transform(self, X: Structures | CrystalGraphs) -> Any:
-        """Composition and elemental vectors as a table; use `ECNetFeaturizer` instead.
+        """Compute a table of composition and elemental vectors; use `ECNetFeaturizer` instead.
 
         .. deprecated:: 0.1
-           Goes in 0.3, with `fit_transform`, `get_feature_names_out` and `set_output`.
+           Will be removed in 0.3, with `fit_transform`, `get_feature_names_out` and `set_output`.
 
         Parameters
         ----------
@@ -68,8 +69,8 @@ class ElementalVectors(TransformerMixin):
         Returns
         -------
         pandas.DataFrame or ndarray of shape (C, E * (1 + n_ensemble * hidden_dim))
-            Fractions of the E elements of the training rows, then a block for each of them, zero
-            where a crystal lacks the element. See `get_feature_names_out`.
+            Fractions of the E elements of the training rows, then the block of columns of each
+            element, zero where a crystal lacks the element. See `get_feature_names_out`.
 
         Raises
         ------
@@ -83,8 +84,8 @@ class ElementalVectors(TransformerMixin):
 
         Notes
         -----
-        The rows the network was trained on get vectors that know their targets; they flatter what
-        is fitted on them next.
+        The vectors of the training rows contain information about their targets, so a model that is
+        trained and scored on them looks too accurate.
         """
         check_is_fitted(self, "nets_")
         warnings.warn(
@@ -108,7 +109,7 @@ class ElementalVectors(TransformerMixin):
         """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
 
         .. deprecated:: 0.1
-           Goes in 0.3, with `transform`.
+           Will be removed in 0.3, with `transform`.
 
         Parameters
         ----------
@@ -131,18 +132,19 @@ class ElementalVectors(TransformerMixin):
 def element_contributions(
     model: GraphModel, graphs: CrystalGraphs
 ) -> tuple[ElementGraphs, np.ndarray]:
-    """What each element adds to the scaled outputs of its crystal, mean over the members.
+    """Contribution of each element to the scaled outputs of its crystal, mean over the members.
 
     Parameters
     ----------
     model : GraphModel
-        Whose elements are additive.
+        Its attribute ``additive_elements`` is True.
     graphs : CrystalGraphs of C crystals
 
     Returns
     -------
     inputs : ElementGraphs of P nodes
     contributions : ndarray of shape (P, K)
+        For K targets or classes.
     """
     inputs = cast("ElementGraphs", model.inputs(graphs))
     contributions = model.run(inputs, "contributions").swapaxes(0, 1)
@@ -150,7 +152,7 @@ def element_contributions(
 
 
 def contribution_table(estimator: ElementalVectors, X: Structures | CrystalGraphs) -> pd.DataFrame:
-    """Contributions of the elements as a table: a column for each output and element.
+    """Contributions of the elements as a table with a column for each output and element.
 
     Parameters
     ----------
@@ -160,8 +162,8 @@ def contribution_table(estimator: ElementalVectors, X: Structures | CrystalGraph
     Returns
     -------
     DataFrame of C rows
-        In the unit of `y` for a regressor, logits for a classifier. Columns of one level for one
-        target, else of two: target or class, and element.
+        In the unit of `y` for a regressor, logits for a classifier. The columns are elements if `y`
+        has one dimension; otherwise they have two levels, target or class, and element.
     """
     model = GraphModel.of(estimator)
     inputs, values = element_contributions(model, model.read_graphs(X))

@@ -1,4 +1,4 @@
-"""`GraphClassifier`: graph networks that predict classes."""
+"""`GraphClassifier`: base class of classifiers with graph networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class GraphClassifier(ClassifierMixin, GraphEstimator):
-    """Base of graph estimators for classes: softmax probabilities averaged over the ensemble."""
+    """Base of graph estimators for classification, with two or more classes."""
 
     targets_class = ClassTargets
 
@@ -28,14 +28,14 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch more at the constant rate `lr`.
+        """Train for one more epoch at the constant learning rate `lr`.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
         y : array-like of shape (C,)
         classes : array-like, default=None
-            All classes that will ever come; needed only if the first call does not hold them all.
+            All classes of all calls; needed only if the `y` of the first call lacks some of them.
         sample_weight : array-like of shape (C,), default=None
 
         Returns
@@ -45,7 +45,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict_proba(self, X: Structures | CrystalGraphs) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes: softmax outputs, averaged over the ensemble.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
 
     def predict(self, X: Structures | CrystalGraphs) -> np.ndarray:
-        """The most probable class.
+        """Predict the most probable class.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""`GraphEstimator`: reads graphs, trains networks on them, and keeps what comes out."""
+"""`GraphEstimator`: base class of the estimators that train networks on crystal graphs."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 
 
 class GraphEstimator(BaseEstimator):
-    """Base of estimators that hold networks of crystal graphs.
+    """Base of estimators that train networks on crystal graphs.
 
-    A new network writes its `Architecture` and the parameters of its estimators; see "Your own
-    network" in the user guide. `GraphRegressor` and `GraphClassifier` add what `y` means.
+    A new network needs an `Architecture` and estimators with its parameters; see "Your own network"
+    in the user guide. `GraphRegressor` and `GraphClassifier` add the handling of `y`.
     """
 
-    #: What the kind of network adds; set by each estimator.
+    #: Makes the network and its inputs; set by each estimator.
     architecture: Architecture
 
-    #: What `y` means; set by `GraphRegressor` and `GraphClassifier`.
+    #: Checks, scales and encodes `y`; set by `GraphRegressor` and `GraphClassifier`.
     targets_class: type[RegressionTargets | ClassTargets]
 
     #: Name -> parameters of a publication.
@@ -93,10 +93,10 @@ class GraphEstimator(BaseEstimator):
         Parameters
         ----------
         name : str
-            "xie2018", the networks published with CGCNN, or "wang2022", the network published as
-            ECNet, for the estimators of that name.
+            "xie2018" for CGCNN estimators, or "wang2022" for ECNet estimators: the parameters of
+            the published networks.
         **params
-            Parameters to set otherwise.
+            Parameters that replace those of the preset.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class GraphEstimator(BaseEstimator):
         Raises
         ------
         ValueError
-            When there is no such preset.
+            When the class has no preset of this name.
         """
         if name not in cls._presets:
             raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
@@ -125,15 +125,15 @@ class GraphEstimator(BaseEstimator):
         X : sequence of C structures, or CrystalGraphs
             See `check_structures`.
         y : array-like of shape (C,) or (C, n_targets)
-            Targets: numbers, or for a classifier one label per crystal. Of several targets in a
-            row, some may be missing (NaN); they have no weight in the loss.
+            Targets: numbers, or for a classifier one label per crystal. If there are several
+            targets, some of them may be missing (NaN) in a row; these are left out of the loss.
         sample_weight : array-like of shape (C,), default=None
             Weight of each crystal in the loss.
         checkpoint : path, default=None
-            File in which the state of the training is kept, epoch by epoch. If it exists, training
-            goes on from there and gives what it would have given uninterrupted. Needs an integer
-            `random_state`. Networks that train one after another, the members of an ensemble of
-            CGCNN, use ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+            File to which the state of the training is saved after each epoch. If the file exists,
+            the training is resumed from it, with the same result as without the interruption. An
+            integer `random_state` is required. The members of a CGCNN ensemble, which are trained
+            one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
 
         Returns
         -------
@@ -144,14 +144,15 @@ class GraphEstimator(BaseEstimator):
         InvalidStructureError
             When a crystal cannot be used.
         ValueError
-            When `y` does not match `X`, is infinite, or is missing in a whole row or column;
-            graphs do not suit `cutoff` and `max_neighbors`; the checkpoint is of another training;
-            or `warm_start` or `warm_start_from` ask to go on with a network of another shape.
+            When `y` has another length than `X`, is infinite, or is missing in a whole row or
+            column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
+            parameters; when the checkpoint belongs to another training; or when the network for
+            `warm_start` or `warm_start_from` has another shape.
 
         Notes
         -----
-        Interrupting (Ctrl-C) ends the training: the estimator is then fitted with what it has
-        learned, and warns.
+        Interrupting (Ctrl-C) ends the training. The estimator is then fitted with the current
+        weights, and a warning is given.
         """
         self._validate_params()
         if checkpoint is not None and not isinstance(self.random_state, Integral):
@@ -190,7 +191,7 @@ class GraphEstimator(BaseEstimator):
         checkpoint=None,
         classes=None,
     ):
-        """Train new networks, or those `from_fitted`, for some epochs."""
+        """Train new networks for some epochs or, with `from_fitted`, train the fitted ones more."""
         source = None
         if self.architecture.transferable and not from_fitted:
             source = transfer_source(self)
@@ -234,7 +235,7 @@ class GraphEstimator(BaseEstimator):
         return self._keep(nets, targets, graphs, used, self if from_fitted else source)
 
     def _read_training_rows(self, X, from_fitted, source):
-        """Graphs to train on, of elements that the network can read, and how many they are."""
+        """Return the training graphs, after checking their elements, and their number."""
         if from_fitted:
             check_same_graphs(self)
             graphs = GraphModel.of(self).pad(graphs_like_fit(self, X))
@@ -250,7 +251,7 @@ class GraphEstimator(BaseEstimator):
         return graphs, n_rows
 
     def _split(self, y, seed):
-        """Rows to train on, and rows to watch for early stopping (none without it)."""
+        """Training rows, and validation rows for early stopping (none without it)."""
         rows = np.arange(len(y))
         if not self.early_stopping:
             return rows, rows[:0]
@@ -264,7 +265,7 @@ class GraphEstimator(BaseEstimator):
         )
 
     def _keep(self, nets, targets, graphs, used, before):
-        """Set all fitted attributes at once: a fit that fails earlier leaves none.
+        """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
         ----------
@@ -272,16 +273,15 @@ class GraphEstimator(BaseEstimator):
         targets : RegressionTargets or ClassTargets
         graphs : CrystalGraphs
         used : ndarray of int
-            Rows that were trained on: those that are only validated on, or have no weight, teach
-            nothing about their elements.
+            Training rows with a weight. Only their elements are in `elements_`.
         before : fitted estimator or None
-            Whose networks were trained further, or gave their weights.
+            Estimator whose networks were trained further, or from whose weights they started.
         """
         self.n_iter_ = max(len(net.history) for net in nets)
         atoms = np.isin(graphs.crystal_of_atom, used)
         elements = [np.unique(graphs.atomic_numbers[atoms]).astype(int)]
         if before is not None:
-            # Unknown of networks that were published without their training rows.
+            # A network from `load_cgcnn_checkpoint` has no elements_: its rows are unknown.
             elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
         self.padded_ = before is self and self.padded_
         self.nets_ = nets
@@ -300,7 +300,7 @@ class GraphEstimator(BaseEstimator):
         return self.nets_[0]
 
     def embed(self, X: Structures | CrystalGraphs) -> np.ndarray:
-        """Vectors of the crystals.
+        """Compute a vector for each crystal from the hidden layers of the network.
 
         Parameters
         ----------
@@ -309,19 +309,19 @@ class GraphEstimator(BaseEstimator):
         Returns
         -------
         ndarray of shape (C, n_ensemble * hidden_dim)
-            Of CGCNN the mean over the atoms after the last convolution, of ECNet the elemental
-            vectors weighted by the fractions. The members of an ensemble stand side by side:
-            networks trained apart have unrelated axes.
+            For CGCNN, the mean of the atom vectors after the last convolution; for ECNet, the mean
+            of the elemental vectors, weighted by the fractions. The vectors of all members of an
+            ensemble are concatenated, because their features are unrelated.
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 
     def save(self, path: PathLike) -> None:
-        """Write the fitted estimator to one file that holds numbers and JSON, but no code.
+        """Write the fitted estimator to one file, which holds numbers and JSON and no code.
 
         Parameters
         ----------
         path : str or pathlib.Path
-            A safetensors file; it contains the element vectors and how graphs are to be built.
+            A safetensors file. It also contains the element vectors and the settings of the graphs.
         """
         check_is_fitted(self, "nets_")
         save_estimator(self, path)
@@ -341,7 +341,7 @@ class GraphEstimator(BaseEstimator):
         Raises
         ------
         ValueError
-            When the file holds something else.
+            When the file does not hold an estimator of this class.
         """
         return load_estimator(path, cls)
 

@@ -1,4 +1,4 @@
-"""`training_graphs`, `graphs_like_fit`: how a graph estimator reads crystals in `fit` and after."""
+"""`training_graphs`, `graphs_like_fit`: the graphs of a graph estimator in `fit` and `predict`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 
 def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
-    """Graphs of training rows, with the cutoff of the parameters, of the graphs, or the default.
+    """Return the graphs on which an estimator is trained.
+
+    The cutoff and the number of neighbours come from the parameters of the estimator, else from
+    given graphs, else from the defaults of its architecture.
 
     Parameters
     ----------
     estimator : GraphEstimator
-        Its `fit` would read the rows so.
     X : sequence of C structures, or CrystalGraphs
 
     Returns
@@ -39,7 +41,7 @@ def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
 
 
 def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
-    """Graphs of new rows, built as those of `fit` were.
+    """Return the graphs of new rows, built with the settings of `fit`.
 
     Parameters
     ----------
@@ -53,8 +55,8 @@ def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
     Raises
     ------
     ValueError
-        When graphs were built otherwise, structures would need a pymatgen strategy that is not kept
-        with the estimator, or a crystal has an element that the network has no vector for.
+        When given graphs were built with other settings; when structures are given but `fit` used
+        graphs of a pymatgen strategy, which is not stored; or when an element has no vector.
     """
     settings = estimator.graph_settings_
     if isinstance(X, CrystalGraphs):
@@ -63,7 +65,7 @@ def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
         if different:
             raise ValueError(
                 f"these graphs were built with {different}, those of fit with "
-                f"{ {k: settings[k] for k in different} }; build them alike"
+                f"{ {k: settings[k] for k in different} }; build them with the same settings"
             )
     elif settings["neighbors"] is not None:
         raise ValueError(
@@ -77,13 +79,13 @@ def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
 
 
 def check_elements(graphs: CrystalGraphs, known: np.ndarray) -> None:
-    """Raise at the first crystal with an element that has no vector.
+    """Raise an error for the first crystal with an element that has no vector.
 
     Parameters
     ----------
     graphs : CrystalGraphs
     known : ndarray of bool, shape (Z,)
-        Mask of atomic numbers.
+        Mask of the atomic numbers that have a vector.
     """
     unknown = ~known[graphs.atomic_numbers]
     if unknown.any():
@@ -95,12 +97,12 @@ def check_elements(graphs: CrystalGraphs, known: np.ndarray) -> None:
 
 
 def check_trained_elements(crystal, atomic_numbers, trained):
-    """Raise at the first element that no training row had.
+    """Raise an error for the first element that no training row had.
 
     Parameters
     ----------
     crystal : ndarray of int, shape (N,)
-        Row that each atom, or each element, belongs to.
+        Row to which each atom, or each element of a crystal, belongs.
     atomic_numbers : ndarray of shape (N,)
     trained : ndarray of int
         Atomic numbers of the elements in the training rows.
@@ -111,6 +113,6 @@ def check_trained_elements(crystal, atomic_numbers, trained):
         symbol = element_symbols(atomic_numbers[first : first + 1])[0]
         raise ValueError(
             f"structure {crystal[first]} contains {symbol}, which no training row had "
-            f"({', '.join(element_symbols(trained))}), so nothing is known of it. Fit on rows that "
-            "cover all elements"
+            f"({', '.join(element_symbols(trained))}), so its vector is not trained. Fit on rows "
+            "that cover all elements"
         )

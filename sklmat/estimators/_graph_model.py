@@ -1,7 +1,7 @@
-"""`GraphModel`: what other modules may ask of a graph estimator.
+"""`GraphModel`: the interface of a graph estimator for other modules.
 
-Attribution, embeddings and attacks read crystals as the estimator does and evaluate its networks,
-also with gradients. They do so through this class, and know nothing else of the estimator.
+Attribution, embeddings and attacks need the graphs and the outputs of an estimator's networks, also
+with gradients. They use this class only, and no other attributes of the estimator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def is_graph_estimator(estimator: object) -> TypeGuard[GraphEstimator]:
-    """Whether this is a CGCNN, an ECNet, or another estimator with an `Architecture`."""
+    """Whether `estimator` is a CGCNN, an ECNet, or another estimator with an `Architecture`."""
     return isinstance(getattr(type(estimator), "architecture", None), Architecture)
 
 
@@ -42,17 +42,16 @@ class GraphModel:
     ----------
     estimator : GraphEstimator
     modules : list of torch modules
-        Its networks; members of an ensemble share one or have one each.
+        Networks of the estimator: one for all members of an ensemble, or one for each member.
     targets : RegressionTargets or ClassTargets
-        Between `y` and the outputs of the networks.
+        Converts between `y` and the outputs of the networks.
     padded : bool
-        Whether the networks know missing neighbours as the original CGCNN does, see
-        `pad_neighbors`.
+        Whether missing neighbours are replaced as in the original CGCNN, see `pad_neighbors`.
 
     Attributes
     ----------
     batch_size : int
-        Crystals that are evaluated at a time.
+        Number of crystals in a batch.
     is_classifier : bool
         Whether the outputs are logits of classes.
     additive_elements, members_share_network : bool
@@ -77,20 +76,20 @@ class GraphModel:
 
     @classmethod
     def of(cls, estimator: BaseEstimator, purpose: str = "predictions of networks") -> GraphModel:
-        """The model of a fitted estimator.
+        """Make the model of a fitted estimator.
 
         Parameters
         ----------
         estimator : fitted graph estimator, or FrozenEstimator of one
         purpose : str
-            What needs it, for messages.
+            Beginning of the message of the TypeError: what needs the estimator.
 
         Raises
         ------
         TypeError
-            When it is no graph estimator.
+            When `estimator` is not a graph estimator.
         NotFittedError
-            When it is not fitted.
+            When `estimator` is not fitted.
         """
         estimator = thawed(estimator)
         if not is_graph_estimator(estimator):
@@ -104,7 +103,7 @@ class GraphModel:
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
     def read_graphs(self, X: Structures | CrystalGraphs) -> CrystalGraphs:
-        """Graphs of crystals, built and checked as for `predict`, without padding.
+        """Return the graphs of crystals, built and checked as in `predict`, without padding.
 
         Parameters
         ----------
@@ -120,19 +119,19 @@ class GraphModel:
         return graphs
 
     def pad(self, graphs: CrystalGraphs) -> CrystalGraphs:
-        """Graphs with all the neighbours that the networks expect."""
+        """Add the missing neighbours to graphs if the networks expect them."""
         return pad_neighbors(graphs) if self.padded else graphs
 
     def inputs(self, graphs: CrystalGraphs) -> CrystalGraphs | ElementGraphs:
-        """What the networks read of graphs, padded where they expect it; for `make_batch`."""
+        """Return the inputs of the networks for `make_batch`, made from graphs."""
         return self.estimator.architecture.make_inputs(self.estimator, self.pad(graphs))
 
     def batches(self, graphs: CrystalGraphs | ElementGraphs) -> Iterator[np.ndarray]:
-        """Rows of graphs or inputs, a batch at a time."""
+        """Iterate over the rows of the batches of graphs or inputs."""
         return iter(EvenBatches(len(graphs), self.batch_size))
 
     def outputs(self, batch: CrystalBatch | ElementBatch) -> torch.Tensor:
-        """Outputs of all members for one batch, with gradients.
+        """Compute the outputs of all members for one batch, with gradients.
 
         Parameters
         ----------
@@ -141,7 +140,7 @@ class GraphModel:
         Returns
         -------
         Tensor of shape (C, M, K)
-            K logits, or scaled targets, of M members; on the device of the networks.
+            K logits or scaled targets of M members, on the device of the networks.
         """
         outputs = [module(batch) for module in self.modules]
         if self.members_share_network:
@@ -149,18 +148,18 @@ class GraphModel:
         return torch.stack(outputs, dim=1)
 
     def run(self, inputs: CrystalGraphs | ElementGraphs, method: str = "forward") -> np.ndarray:
-        """Outputs of a method of the networks for all crystals, without gradients.
+        """Run a method of the networks for all crystals, without gradients.
 
         Parameters
         ----------
         inputs : CrystalGraphs or ElementGraphs of C crystals and P elements
-            From `inputs`.
+            Result of the method `inputs`.
         method : {"forward", "embed", "elements", "contributions"}
 
         Returns
         -------
         ndarray of shape (M, C, ...)
-            Of M members; (M, P, ...) for the methods that have a row for each element.
+            Outputs of M members; (M, P, ...) for the methods with a row for each element.
         """
         parts = [run_network(module, inputs, self.batch_size, method) for module in self.modules]
         if self.members_share_network:
@@ -168,5 +167,5 @@ class GraphModel:
         return np.stack(parts)
 
     def predict_outputs(self, X: Structures | CrystalGraphs, method: str = "forward") -> np.ndarray:
-        """Read crystals and run a method of the networks on them: `read_graphs` and `run`."""
+        """Build the graphs of crystals and run a method of the networks: `read_graphs`, `run`."""
         return self.run(self.inputs(self.read_graphs(X)), method)

@@ -1,4 +1,4 @@
-"""`GraphRegressor`: graph networks that predict numbers."""
+"""`GraphRegressor`: base class of regressors with graph networks."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 class GraphRegressor(RegressorMixin, GraphEstimator):
-    """Base of graph estimators for one or several numbers per crystal."""
+    """Base of graph estimators for regression, with one or several targets."""
 
     targets_class = RegressionTargets
 
     def partial_fit(
         self, X: Structures | CrystalGraphs, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch more at the constant rate `lr`.
+        """Train for one more epoch at the constant learning rate `lr`.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
         y : array-like of shape (C,) or (C, n_targets)
-            The first call decides how targets are scaled.
+            Targets. The scaling is determined in the first call.
         sample_weight : array-like of shape (C,), default=None
 
         Returns
@@ -62,17 +62,18 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Returns
         -------
         y : ndarray of shape (C,) or (C, n_targets)
-            In the shape and unit of the `y` given to `fit`.
+            Mean prediction of the members, in the shape and unit of the `y` given to `fit`.
         std : ndarray like `y`
-            Only when asked for: how far the members disagree. It says nothing about noise in the
-            labels.
+            Only with `return_std`: standard deviation over the members. It does not include the
+            noise in the labels.
 
         Raises
         ------
         ValueError
-            When `return_std` is asked of a single network, graphs were built otherwise than
-            those of `fit`, or a crystal has an element whose vector was to be learned and that no
-            training row had (ECNet with ``atom_init="onehot"``).
+            When `return_std` is True and the ensemble has one member only; when graphs were built
+            with other settings than those of `fit`; or when a crystal has an element that no
+            training row had and whose vector is therefore not trained (ECNet with
+            ``atom_init="onehot"``).
         """
         model = GraphModel.of(self)
         outputs = model.predict_outputs(X)

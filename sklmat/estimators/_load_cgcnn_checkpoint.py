@@ -1,4 +1,4 @@
-"""`load_cgcnn_checkpoint`: the networks that Xie and Grossman published with CGCNN."""
+"""`load_cgcnn_checkpoint` loads the networks that Xie and Grossman published with CGCNN."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklmat.training import make_net
 if TYPE_CHECKING:
     from sklmat.typing import ElementFeatures, PathLike
 
-#: How the original builds graphs.
+#: Settings with which the original code builds graphs.
 _GRAPH_SETTINGS = {
     "cutoff": 8.0,
     "max_neighbors": 12,
@@ -29,33 +29,34 @@ _GRAPH_SETTINGS = {
 def load_cgcnn_checkpoint(
     path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
 ) -> CGCNNRegressor | CGCNNClassifier:
-    """Load a network that the original CGCNN code saved, and predict what it predicts.
+    """Load a network that the original CGCNN code saved; its predictions are reproduced.
 
     Parameters
     ----------
     path : str or pathlib.Path
         A ``.pth.tar`` file.
     atom_init : path, dict, pandas.DataFrame
-        The element vectors it was trained with; its authors' are in ``atom_init.json``.
+        The element vectors with which the network was trained. For the published networks this is
+        their file ``atom_init.json``.
     device : str, default="auto"
-        Where to compute.
+        Device of the network.
 
     Returns
     -------
     CGCNNRegressor or CGCNNClassifier
-        Fitted. It builds graphs as the original does: the 12 nearest inside 8 Å, cut inside a
-        shell of equal distances, and atoms that have fewer are filled up with copies of the first
-        atom of their crystal at 9 Å. A classifier has the classes 0 and 1.
+        A fitted estimator. It builds graphs as the original does: exactly the 12 nearest neighbours
+        within 8 Å, also if this divides a shell of equal distances; if an atom has fewer, copies of
+        the first atom of the crystal at 9 Å are added. A classifier has the classes 0 and 1.
 
     Raises
     ------
     ValueError
-        When the file is not such a checkpoint, or `atom_init` has vectors of another length.
+        When the file is not a checkpoint of CGCNN, or `atom_init` has vectors of another length.
 
     Notes
     -----
-    The file is read without unpickling code: tensors, plain values and, for the classifier, the
-    type of a numpy number.
+    Loading the file does not execute code: only tensors, plain values and, for the classifier, a
+    numpy number are unpickled.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def load_cgcnn_checkpoint(
 
 def _read(path):
     dtypes = [type(np.dtype(name)) for name in ("f4", "f8")]
-    # The name under which numpy 1 pickled its numbers.
+    # The name of this function in files that numpy 1 wrote.
     scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
     with torch.serialization.safe_globals([scalar, np.dtype, *dtypes]):
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -102,7 +103,7 @@ def _read(path):
 
 
 def _translate(weights):
-    """Weights under the names of `CGCNN`, which cuts the matrix of a convolution into three."""
+    """Rename the weights for `CGCNN`, which has three matrices instead of one per convolution."""
     translated = {}
     for name, value in weights.items():
         if name.startswith("convs."):
@@ -127,7 +128,7 @@ def _translate(weights):
 
 
 def _estimator(network, args, normalizer, atom_init, device):
-    """A fitted estimator that holds the network, and reads graphs as the original does."""
+    """Make a fitted estimator that holds the network and builds graphs as the original does."""
     is_classifier = args["task"] == "classification"
     cls = CGCNNClassifier if is_classifier else CGCNNRegressor
     estimator = cls.from_preset(

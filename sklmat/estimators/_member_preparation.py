@@ -1,4 +1,4 @@
-"""`MemberPreparation`: the net of one member of an ensemble, made ready for `train_ensemble`."""
+"""`MemberPreparation` makes the net and the training set of each member of an ensemble."""
 
 import copy
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from sklmat.training import GraphNet, make_net
 
 
 class TrainingAttack(Protocol):
-    """What an attack prepares for the training rows, and each network in training then takes."""
+    """Protocol of an attack that is prepared for the training rows, before a network exists."""
 
     def bind(self, model: GraphModel, dataset: GraphDataset) -> BatchTransform:
-        """Return what perturbs the batches of one network."""
+        """Return the transform that perturbs the batches of one network."""
 
 
 @dataclass
 class MemberPreparation:
-    """Makes the net of a member, or adapts a fitted one, and the set on which it is trained.
+    """Makes the net of a member, or updates a fitted one, and its training set.
 
-    A class and not a function inside a function, so that it can be sent to other processes.
+    It is a class, because a nested function cannot be sent to other processes.
 
     Parameters
     ----------
     estimator : GraphEstimator
     targets : RegressionTargets or ClassTargets
-        Fitted.
+        Fitted targets.
     attack : TrainingAttack or None
         Perturbs the training rows.
     from_fitted : bool
@@ -64,17 +64,15 @@ class MemberPreparation:
         settings = architecture.net_settings(estimator)
         network = architecture.make_network(estimator, self.targets.n_outputs, train_set.graphs)
         net = make_net(network, loss=self.targets.loss, **settings)
-        # Reading the source from a file draws random numbers. It is read here, after the weights
-        # are drawn and before the training, so that the same seed gives the same dropout as ever.
+        # Reading the source from a file uses random numbers. It must therefore be read here, after
+        # the initial weights and before the training: elsewhere the same seed would give other
+        # results.
         if architecture.transferable and estimator.warm_start_from is not None:
             transfer_weights(net, transfer_source(estimator), self.targets, train_set)
         return net
 
     def _update_settings(self, net):
-        """Bring a fitted net to the present parameters of the estimator.
-
-        The optimizer stays the one that the net began with.
-        """
+        """Set the current parameters of the estimator in a fitted net; keep its optimizer."""
         estimator = self.estimator
         net.lr, net.batch_size = estimator.lr, estimator.batch_size
         net.criterion_.name = self.targets.loss

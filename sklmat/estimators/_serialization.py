@@ -1,4 +1,4 @@
-"""`save_estimator` and `load_estimator`: files that execute nothing when they are read."""
+"""`save_estimator` and `load_estimator`: files of estimators, which contain no executable code."""
 
 import json
 import warnings
@@ -18,7 +18,7 @@ _CLASSES: dict[str, type] = {}
 
 
 def register(cls):
-    """Let files name an estimator class; the first class of a name keeps it."""
+    """Register an estimator class for `load_estimator`; a second class of one name is ignored."""
     _CLASSES.setdefault(cls.__name__, cls)
 
 
@@ -31,8 +31,8 @@ def save_estimator(estimator, path):
         raise ValueError("callbacks are code and cannot be saved; set_params(callbacks=None) first")
     if params["adversarial"] is not None:
         raise ValueError(
-            "an attack is no plain data and is not needed to predict; set_params(adversarial=None) "
-            "before save, or keep everything with joblib.dump"
+            "an attack cannot be saved and is not needed to predict; set_params(adversarial=None) "
+            "before save, or save everything with joblib.dump"
         )
     tensors = {
         f"{member}.{name}": value.contiguous().cpu()
@@ -58,13 +58,14 @@ def save_estimator(estimator, path):
 
 
 def load_estimator(path, expected=None):
-    """Rebuild what `save_estimator` wrote.
+    """Read an estimator that `save_estimator` wrote.
 
     Parameters
     ----------
     path : path
     expected : type, default=None
-        Class of the estimator; by default the one that the file names, of sklmat or your own.
+        Class of the estimator. By default, the file says the class, which is one of sklmat or a
+        subclass of yours that has been imported.
     """
     from safetensors import safe_open
 
@@ -79,8 +80,8 @@ def load_estimator(path, expected=None):
     cls = expected if is_expected else _CLASSES.get(name)
     if cls is None:
         raise ValueError(
-            f"{path} holds a {name}, which is no estimator of sklmat, and none of your own that "
-            "has been imported"
+            f"{path} holds a {name}, which is no estimator of sklmat; if it is a class of your "
+            "own, import it first"
         )
     if expected not in (None, cls):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
@@ -115,17 +116,17 @@ def _load_net(estimator, network, tensors, member):
 
 
 def _present_device(device):
-    """The device asked for, or the CPU where that one is missing."""
+    """Return the device, or the CPU, with a warning, if the device is not available."""
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         warnings.warn(
-            f"device {device!r} is not here; the estimator is put on the CPU", stacklevel=5
+            f"device {device!r} is not available; the estimator is put on the CPU", stacklevel=5
         )
         return "cpu"
     return device
 
 
 def _to_json(name, value):
-    """Plain values, with a mark on those that JSON would change."""
+    """Convert a value for JSON; types that JSON does not have are marked by a key ``__...__``."""
     if isinstance(value, np.ndarray):
         return {"__array__": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, pd.DataFrame):

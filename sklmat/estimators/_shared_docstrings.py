@@ -4,30 +4,33 @@ from sklmat.docstrings import parameter_paragraphs
 
 _GRAPH_ESTIMATORS = parameter_paragraphs("""
     loss : {"mae", "mse", "huber"}, default="mae"
-        Of the scaled targets. The absolute error is not ruled by a few bad labels.
+        Loss of the scaled targets. "mae" is less sensitive to a few wrong labels than "mse".
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
     max_epochs : int, default=100
-        Passes over the training rows.
+        Number of passes over the training rows.
     batch_size : int, default=32
-        Crystals per step; the rows are dealt out evenly over the batches.
+        Largest number of crystals per step. All batches have nearly the same size.
     early_stopping : bool, default=False
-        Set `validation_fraction` of the fitted rows aside, stop when the loss on them no longer
-        falls, and keep the best weights. Off, so that all rows are trained on.
+        Set `validation_fraction` of the rows aside, stop when the validation loss no longer falls,
+        and keep the weights with the lowest one. By default all rows are trained on.
     validation_fraction : float, default=0.1
-        Shuffled and seeded; a classifier keeps the classes in proportion.
+        Fraction of the rows that `early_stopping` sets aside, drawn with `random_state`. A
+        classifier keeps the proportions of the classes.
     n_iter_no_change : int, default=50
-        Epochs without improvement after which to stop.
+        Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False
-        Let `fit` go on from the weights, and the scaling of targets, of the last one.
+        Let `fit` continue from the weights and the target scaling of the previous `fit`.
     adversarial : StructureAttack, default=None
-        Train on perturbed crystals: in every batch a random half of them is attacked, with the
-        network as it then is. ``method="random"`` augments with noise. Its `estimator` stays None.
+        Train on perturbed crystals: in every batch, each crystal is attacked with a probability of
+        one half, at the current weights of the network. ``method="random"`` applies random
+        perturbations. The parameter `estimator` of the attack must be None.
     device : str, default="auto"
-        "auto" takes CUDA where there is one, else the CPU.
+        Device of the network. "auto" is CUDA where it is available, and the CPU elsewhere.
     random_state : int, RandomState or None, default=None
-        Decides initial weights, order of rows, dropout and validation rows, and leaves torch's own
-        random state alone. The same integer on the same machine gives the same network.
+        Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
+        The random state of torch is not changed. An integer gives the same network on the same
+        machine.
     callbacks : list of skorch callbacks, default=None
         Called while training.
     verbose : bool, default=False
@@ -35,28 +38,28 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     n_iter_ : int
         Epochs trained.
     graph_settings_ : dict
-        How graphs were built; those of `predict` are built alike.
+        Settings with which the graphs of `fit` were built; `predict` uses the same ones.
     y_mean_ : ndarray of shape (n_targets,)
         Mean of the training rows' targets.
     y_scale_ : ndarray of shape (n_targets,)
         Standard deviation of the training rows' targets.
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The class labels, sorted.
 """)
 
 _CGCNN = parameter_paragraphs("""
     cutoff : float, default=None
-        Largest distance of a neighbour (Å). ``None`` takes that of the graphs given, or 8.0 for
-        structures, as in [1]_. A smaller value filters graphs, a larger one is an error.
+        Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 8.0 for
+        structures, as in [1]_. A smaller value removes edges of graphs; a larger one is an error.
     max_neighbors : int, default=None
-        Neighbours per atom. ``None`` takes that of the graphs given, or 12 for structures, as in
-        [1]_. Finer choices (ties, pymatgen strategies) are made by `StructureToGraph`.
+        Neighbours per atom. ``None`` means the number in given graphs, or 12 for structures, as in
+        [1]_. `StructureToGraph` has more options (ties, pymatgen strategies).
     atom_init : str, dict, DataFrame or path, default="physical"
-        Element vectors, see `element_vectors`. "physical" lets similar elements share what is
-        learned; a path swaps in the original's ``atom_init.json``.
+        Element vectors, see `element_vectors`. With "physical", similar elements have similar
+        vectors. A path may name the ``atom_init.json`` of the original code.
     hidden_dim : int, default=32
-        Width of the atom vectors. The original has 64; on a few hundred alloys 32 is as accurate
-        and twice as fast.
+        Width of the atom vectors. The original has 64; on a few hundred alloys a width of 32 was as
+        accurate and twice as fast.
     n_conv : int, default=3
         Number of graph convolutions.
     readout_dim : int, default=64
@@ -64,28 +67,30 @@ _CGCNN = parameter_paragraphs("""
     n_readout : int, default=1
         Number of layers after pooling.
     gaussian_step : float, default=0.2
-        Distance between the centres of the Gaussian basis, and their width (Å), as in [1]_.
+        Distance between the centres of the Gaussian basis functions, and also their width (Å), as
+        in [1]_.
     dropout : float, default=0.0
-        Fraction of the last hidden layer that is left out while training.
+        Fraction of the last hidden layer that is set to zero at random during training.
     optimizer : {"adam", "sgd"}, default="adam"
-        "adam" decouples the weight decay (AdamW).
+        "adam" is AdamW, with decoupled weight decay.
     lr : float, default=0.01
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
-        of epochs needs no row to watch. "step" divides by ten after four fifths, as in [1]_.
+        "cosine": the rate rises over the first tenth of the steps, then falls to zero, so that a
+        fixed number of epochs needs no validation rows. "step": it is divided by ten after four
+        fifths of the steps, as in [1]_.
     momentum : float, default=0.9
-        Of "sgd".
+        Momentum of the optimizer "sgd".
     weight_decay : float, default=0.0
-        Decay of the weights per step, times the learning rate.
+        Weight decay; it is multiplied by the learning rate in each step.
     n_ensemble : int, default=1
-        Networks trained from different seeds, whose predictions are averaged.
+        Number of networks, trained from different seeds, whose predictions are averaged.
     n_jobs : int, default=None
-        Processes for members of an ensemble, and for building graphs.
+        Processes that train the members of an ensemble, and that build graphs.
     net_ : skorch.NeuralNet
-        The trained net, the first one of an ensemble.
+        The trained net; the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
-        All of them.
+        The trained nets of all members of the ensemble.
     elements_ : ndarray of int
         Atomic numbers of the elements in the training rows.
     history_ : list of dict
@@ -95,25 +100,26 @@ _CGCNN = parameter_paragraphs("""
 
 _ECNET = parameter_paragraphs("""
     cutoff : float, default=None
-        Largest distance of a neighbour (Å). ``None`` takes that of the graphs given, or 6.0 for
-        structures, as in [1]_. A smaller value filters graphs, a larger one is an error.
+        Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 6.0 for
+        structures, as in [1]_. A smaller value removes edges of graphs; a larger one is an error.
     max_neighbors : int, default=None
-        Neighbours per atom. ``None`` takes that of the graphs given, or all for structures.
+        Neighbours per atom. ``None`` means the number in given graphs, or, for structures, all
+        neighbours within the cutoff.
     atom_init : str, dict, DataFrame or path, default="onehot"
-        Element vectors, see `element_vectors`. "onehot" learns a vector for each element, as in
-        [1]_. "physical" lets similar elements share what is learned, and also predicts elements
-        that no training row has; on alloys it is less accurate.
+        Element vectors, see `element_vectors`. With "onehot" the network learns a vector for each
+        element, as in [1]_. With "physical", similar elements have similar vectors, and elements
+        that no training row has can be predicted; on alloys it is less accurate.
     radial_step : float, default=0.25
         Distance between the grid points of the partial radial distributions (Å). Fewer points
         make smoother filters.
     radial_spread : bool, default=True
-        Also look at how unlike the surroundings of the atoms of one element are: the standard
-        deviations of the partial radial distributions over these atoms. [1]_ has means only. This
-        helps most for alloys of more components than the training rows have.
+        Add the standard deviations of the partial radial distributions over the atoms of one
+        element to their means. [1]_ has means only. The standard deviations help most for alloys
+        of more components than the training rows have.
     radial_filter : {"grid", "gaussian"}, default="grid"
         "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
-        of [1]_ on 50 Gaussians; sums over neighbours are then exact to single precision, on a grid
-        of its own instead of `radial_step`. It needs ``radial_spread=False``.
+        of [1]_ on 50 Gaussians; it ignores `radial_step` and uses a finer grid, on which sums over
+        neighbours are exact to single precision. It needs ``radial_spread=False``.
     hidden_dim : int, default=64
         Width of the elemental vectors.
     n_filters : int, default=64
@@ -121,55 +127,60 @@ _ECNET = parameter_paragraphs("""
     n_conv : int, default=1
         Number of element convolutions.
     tower_dims : tuple of int, default=(64,)
-        Widths of the hidden layers between elemental vectors and target; each target has a tower
-        of its own.
+        Widths of the hidden layers between elemental vectors and target. Each target has its own
+        stack of hidden layers (tower).
     activation : {"silu", "shifted_softplus"}, default="silu"
-        The latter is that of [1]_.
+        Activation function; [1]_ uses "shifted_softplus".
     normalize : bool, default=True
-        Normalise vectors before they are sent and before they are read out; [1]_ does not.
+        Apply layer normalisation to the embedded vectors that the convolutions read, and to the
+        elemental vectors before the readout; [1]_ does not.
     pool : {"mean", "sum"}, default="mean"
-        Weigh elements by their fractions, for quantities per atom, or sum over them.
+        The prediction is the mean over the elements, weighted by their fractions, for quantities
+        per atom, or the plain sum over the elements.
     dropout : float, default=0.0
-        Fraction of the hidden units that is left out while training.
+        Fraction of the hidden units that is set to zero at random during training.
     lr : float, default=0.005
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine" rises over the first tenth of the steps, then falls to zero, so that a fixed number
-        of epochs needs no row to watch. "step" divides by ten after four fifths.
+        "cosine": the rate rises over the first tenth of the steps, then falls to zero, so that a
+        fixed number of epochs needs no validation rows. "step": it is divided by ten after four
+        fifths of the steps.
     weight_decay : float, default=0.3
-        Decay of the weights per step, times the learning rate (AdamW).
+        Weight decay (AdamW); it is multiplied by the learning rate in each step.
     n_ensemble : int, default=8
-        Networks whose predictions are averaged. They train side by side in one pass, on the same
-        batches, from different weights.
+        Number of networks whose predictions are averaged. They are trained together, on the same
+        batches, from different initial weights.
     warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape whose weights `fit` starts from: the file that its ``save``
-        wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. A bare estimator is refused, since
-        ``clone`` would strip it of what it has learned.
+        A fitted ECNet of the same shape, from whose weights `fit` starts: the file that its
+        ``save`` wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. The estimator itself is not
+        accepted, since ``clone`` would remove its weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
-        What stays as it was in `warm_start_from`: nothing, the map from element vectors, or that
-        and the convolutions, so that only the towers learn.
+        Weights of `warm_start_from` that are not trained: none, the embedding of the element
+        vectors, or the embedding and the convolutions, so that only the towers are trained.
     n_jobs : int, default=None
-        Processes for building graphs.
+        Processes that build graphs.
     net_ : skorch.NeuralNet
-        The trained net; it holds all members.
+        The trained net; it holds all members of the ensemble.
     nets_ : list of skorch.NeuralNet
         ``[net_]``.
     elements_ : ndarray of int
         Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
     history_ : list of dict
-        ``member`` (0: all train as one), ``epoch``, ``train_loss``, ``valid_loss`` (with early
-        stopping), ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.
+        ``member`` (always 0), ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping),
+        ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.
 """)
 
 _CGCNN_DIFFERENCES = """
-    - Adam with a cosine schedule in place of SGD, in regression the absolute error in place of the
-      squared one, and narrower layers. ``from_preset("xie2018")`` has the original's setting.
-    - An atom with fewer neighbours than the others simply receives fewer messages. The original
-      fills up with atom 0 of the crystal at 9 Å, inside the sum and the batch norm; only loaded
-      checkpoints do that here.
+    - The defaults are Adam with a cosine schedule instead of SGD, for regression the absolute error
+      instead of the squared error, and narrower layers. ``from_preset("xie2018")`` has the settings
+      of the original.
+    - An atom with fewer neighbours than the others receives fewer messages. The original adds
+      copies of atom 0 of the crystal at 9 Å to the sum and the batch normalisation; here only
+      networks from `load_cgcnn_checkpoint` do that.
     - A shell of equal distances is not cut (see `StructureToGraph`).
-    - Gaussians below 1e-12 are zero. They are denormal numbers, on which many CPUs are slow.
-    - Validation rows come from the fitted rows only, and no held-out row is looked at.
+    - Values of the Gaussians below 1e-12 are set to zero, because denormal numbers are slow on many
+      CPUs.
+    - Validation rows come from the rows given to `fit` only; held-out rows are not used.
 """
 
 _CGCNN_REFERENCES = """

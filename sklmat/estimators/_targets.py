@@ -1,7 +1,7 @@
-"""`RegressionTargets` and `ClassTargets`: between the `y` of a user and what a network learns.
+"""`RegressionTargets` and `ClassTargets`: convert `y` to the targets of a network, and back.
 
-They check `y`, weigh rows and missing values, scale numbers or number the classes, and turn the
-outputs of a network back into predictions.
+They check `y`, compute the weights of rows and of missing values, scale numbers or encode classes
+as integers, and convert the outputs of a network to predictions.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 
 class RegressionTargets:
-    """One or several numbers per crystal, scaled to mean 0 and standard deviation 1.
+    """Targets of a regressor, scaled to mean 0 and standard deviation 1.
 
     Parameters
     ----------
     loss : {"mae", "mse", "huber"}
-        Of the scaled targets.
+        Loss of the scaled targets.
     weights : array-like of shape (n_targets,), default=None
         Weight of each target in the loss; ones by default.
 
     Attributes
     ----------
     mean, scale : ndarray of shape (n_targets,)
-        Zero and unit of the network's outputs. `fit` learns them, unless they are set before.
+        Mean and standard deviation of the training targets. `fit` computes them unless they are set
+        already.
     n_outputs : int or None
         Number of targets.
     n_dim : {1, 2}
@@ -55,11 +56,11 @@ class RegressionTargets:
 
     @classmethod
     def of(cls, estimator: GraphEstimator) -> Self:
-        """Targets, not yet fitted, for the parameters of an estimator."""
+        """Make unfitted targets from the parameters of an estimator."""
         return cls(estimator.loss, getattr(estimator, "target_weights", None))
 
     def check(self, y: ArrayLike) -> np.ndarray:
-        """Return `y` as numbers, or say which rows cannot be used.
+        """Return `y` as numbers; raise an error that names invalid rows.
 
         Parameters
         ----------
@@ -78,7 +79,7 @@ class RegressionTargets:
         table = y.reshape(len(y), -1)
         usable = np.isfinite(table).all(axis=1)
         if table.shape[1] > 1:
-            # Of several targets some may be missing.
+            # With several targets, some may be missing in a row, but not all.
             usable = ~np.isinf(table).any(axis=1) & np.isfinite(table).any(axis=1)
         bad = np.flatnonzero(~usable)
         if len(bad):
@@ -97,23 +98,23 @@ class RegressionTargets:
         valid: np.ndarray,
         classes: None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn mean and standard deviation from the training rows, unless they are given.
+        """Compute mean and standard deviation of the training rows, unless they are set already.
 
         Parameters
         ----------
         y : ndarray of shape (C,) or (C, n_targets)
-            From `check`.
+            Result of `check`.
         sample_weight : ndarray of shape (C,)
-            Rows without weight do not decide the scaling.
+            Rows with zero weight are left out of the scaling.
         train, valid : ndarray of int
-            Rows that are trained and validated on.
+            Training rows and validation rows.
         classes : None
             Ignored.
 
         Returns
         -------
         encoded : Tensor of shape (C, n_targets)
-            Targets of the network.
+            Scaled targets.
         weight : ndarray of shape (C,) or (C, n_targets)
             Weight in the loss, with a mean of one over the training rows; zero where a target is
             missing.
@@ -146,8 +147,8 @@ class RegressionTargets:
         empty = np.flatnonzero(np.isnan(table).all(axis=0))
         if len(empty):
             raise ValueError(
-                f"no training row has target {empty.tolist()}; leave it out of y (rows without "
-                "weight, or set aside by early_stopping, do not count)"
+                f"no training row has target {empty.tolist()}; leave it out of y (rows with zero "
+                "weight and the validation rows of early_stopping are not training rows)"
             )
         mean, scale = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0
@@ -155,9 +156,9 @@ class RegressionTargets:
         self.n_outputs, self.n_dim = table.shape[1], y.ndim
 
     def encode(self, y: np.ndarray) -> torch.Tensor:
-        """Targets of the network, Tensor of shape (C, n_targets)."""
+        """Scaled targets, Tensor of shape (C, n_targets)."""
         scaled = (y.reshape(len(y), -1) - self.mean) / self.scale
-        # Missing values have no weight; zeros stand for them, since NaN times zero is NaN.
+        # Missing values have zero weight. They are replaced by zeros, since NaN times zero is NaN.
         return torch.tensor(np.nan_to_num(scaled), dtype=torch.float32)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
@@ -174,16 +175,16 @@ class RegressionTargets:
         return self.in_shape_of_y(outputs.astype(np.float64) * self.scale + self.mean)
 
     def in_shape_of_y(self, values: np.ndarray) -> np.ndarray:
-        """Leave out the last axis where `y` had none."""
+        """Remove the last axis if `y` had one dimension."""
         return values[..., 0] if self.n_dim == 1 else values
 
     def same_outputs_as(self, other: RegressionTargets) -> bool:
-        """Whether an output for `other` targets means the same, but for unit and zero."""
+        """Whether `other` has the same number of targets; their scaling may differ."""
         return isinstance(other, RegressionTargets) and self.n_outputs == other.n_outputs
 
 
 class ClassTargets:
-    """One class per crystal, of any type, numbered in sorted order.
+    """Targets of a classifier: labels of any type, encoded as integers in sorted order.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ class ClassTargets:
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        The labels, sorted. `fit` learns them, unless they are set before.
+        The labels, sorted. `fit` finds them unless they are set already.
     n_outputs : int or None
         Number of classes.
     """
@@ -210,11 +211,11 @@ class ClassTargets:
 
     @classmethod
     def of(cls, estimator: GraphEstimator) -> Self:
-        """Targets, not yet fitted, for the parameters of an estimator."""
+        """Make unfitted targets from the parameters of an estimator."""
         return cls(estimator.class_weight)
 
     def check(self, y: ArrayLike) -> np.ndarray:
-        """Return `y` as an array of shape (C,), or say which rows cannot be used."""
+        """Return `y` as an array of shape (C,); raise an error that names invalid rows."""
         y = np.asarray(y)
         if y.ndim != 1:
             raise ValueError(f"y must be one label per structure, got the shape {y.shape}")
@@ -232,22 +233,22 @@ class ClassTargets:
         valid: np.ndarray,
         classes: ArrayLike | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn the classes from the training rows, unless they are given.
+        """Find the classes in the training rows, unless they are given or set already.
 
         Parameters
         ----------
         y : ndarray of shape (C,)
-            From `check`.
+            Result of `check`.
         sample_weight : ndarray of shape (C,)
         train, valid : ndarray of int
-            Rows that are trained and validated on.
+            Training rows and validation rows.
         classes : array-like, default=None
-            All classes that will ever come.
+            All classes, also those that this `y` lacks.
 
         Returns
         -------
         encoded : Tensor of shape (C,), int64
-            Numbers of the classes.
+            Index of the class of each row.
         weight : ndarray of shape (C,)
             Weight in the loss, with a mean of one over the training rows.
         """
@@ -267,7 +268,7 @@ class ClassTargets:
         return self.encode(y), weight
 
     def encode(self, y: np.ndarray) -> torch.Tensor:
-        """Numbers of the classes, Tensor of shape (C,), int64; unknown ones are refused."""
+        """Indices of the classes, Tensor of shape (C,), int64; an unknown class is an error."""
         codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
         unknown = np.flatnonzero(self.classes[codes] != y)
         if len(unknown):
@@ -276,29 +277,29 @@ class ClassTargets:
         return torch.from_numpy(codes)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """The likeliest class of each row of outputs or probabilities, shape (C,)."""
+        """Most probable class of each row of outputs or probabilities, shape (C,)."""
         return self.classes[outputs.argmax(axis=-1)]
 
     def same_outputs_as(self, other: ClassTargets) -> bool:
-        """Whether an output for `other` targets means the same."""
+        """Whether `other` has the same classes."""
         return isinstance(other, ClassTargets) and np.array_equal(self.classes, other.classes)
 
 
 def _normalized(weight, train, valid):
-    """Weights with a mean of one over the training rows, so that they leave the step size alone."""
+    """Scale weights to a mean of one over the training rows, to keep the size of the gradients."""
     if not weight[train].any():
         raise ValueError("all training rows have the weight zero; there is nothing to fit")
     weight = weight / weight[train].mean()
     if len(valid) and not weight[valid].any():
         raise ValueError(
-            "early_stopping has nothing to watch: no validation row has a weight and a target "
-            "that counts; raise validation_fraction, or use another random_state"
+            "early_stopping has nothing to watch: no validation row has a target with a weight "
+            "above zero; increase validation_fraction, or use another random_state"
         )
     return weight
 
 
 def fitted_targets(estimator: GraphEstimator) -> RegressionTargets | ClassTargets:
-    """Targets of a fitted graph estimator, from its fitted attributes.
+    """Make the targets of a fitted graph estimator from its fitted attributes.
 
     Parameters
     ----------
@@ -315,5 +316,5 @@ def fitted_targets(estimator: GraphEstimator) -> RegressionTargets | ClassTarget
 
 
 def fitted_attributes(targets):
-    """What an estimator keeps of its targets: name, without the underscore -> value."""
+    """Fitted attributes of an estimator from its targets: name without underscore -> value."""
     return {name: getattr(targets, own) for own, name in targets.fitted_names.items()}

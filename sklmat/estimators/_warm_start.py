@@ -1,7 +1,7 @@
 """Training a fitted network further: `warm_start`, `partial_fit`, `warm_start_from`.
 
-Everything that decides whether a network may be trained further, or give its weights to another
-one, stands here: which estimator a parameter stands for, and what must agree between the two.
+The functions here find the fitted estimator that a parameter specifies, check that its graphs and
+its network agree with the estimator to be trained, and copy its weights.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
     from sklmat.typing import ArrayLike
 
-#: Settings in which a network and the one whose weights it starts from may differ.
+#: Settings in which a network may differ from the network that provides its initial weights.
 _MAY_DIFFER = {"n_outputs", "dropout"}
 
-#: What the user calls settings of the network that have another name there.
+#: Setting of the network -> parameter of the estimator, if their names differ.
 _PARAMETER_NAMES = {"n_members": "n_ensemble"}
 
 
-# -- which estimator a parameter stands for
+# -- the fitted estimator that a parameter specifies
 
 
 def is_fitted_source(estimator: object) -> bool:
-    """Whether a parameter stands for an estimator that is fitted and stays so when cloned."""
+    """Whether a parameter is a path or FrozenEstimator, which `clone` does not make unfitted."""
     return isinstance(estimator, str | Path | FrozenEstimator)
 
 
 def thawed(estimator: BaseEstimator) -> BaseEstimator:
-    """What a `FrozenEstimator` holds, or the estimator itself."""
+    """Return the estimator inside a `FrozenEstimator`, or the estimator itself."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def fitted_source(estimator: BaseEstimator | str | Path) -> GraphEstimator:
-    """The fitted estimator that a `FrozenEstimator`, or the path of a saved one, stands for.
+    """Return the fitted estimator inside a `FrozenEstimator`, or load it from a path.
 
     Parameters
     ----------
@@ -64,20 +64,20 @@ def fitted_source(estimator: BaseEstimator | str | Path) -> GraphEstimator:
 
 
 def unfitted_clone(estimator: BaseEstimator, y: ArrayLike | None, owner: str) -> BaseEstimator:
-    """A clone that is to be trained.
+    """Return a clone of an unfitted estimator, to be trained.
 
     Parameters
     ----------
     estimator : estimator
     y : array-like or None
-        What it is to be trained on.
+        Targets of the training.
     owner : str
-        Name of the transformer that trains it, for messages.
+        Name of the transformer that trains the estimator, for messages.
 
     Raises
     ------
     ValueError
-        When there is no `y`, or the estimator is fitted: a clone would lose what it has learned.
+        When `y` is None, or the estimator is fitted, because a clone would lose its weights.
     """
     if y is None:
         raise ValueError(f"{owner} trains a network and needs y")
@@ -90,12 +90,12 @@ def unfitted_clone(estimator: BaseEstimator, y: ArrayLike | None, owner: str) ->
 
 
 def transfer_source(estimator):
-    """The fitted estimator that `warm_start_from` stands for.
+    """Return the fitted estimator that `warm_start_from` specifies.
 
     Parameters
     ----------
     estimator : GraphEstimator
-        The one that is being fitted; its architecture is transferable.
+        The estimator that is being fitted; its architecture is transferable.
 
     Returns
     -------
@@ -105,8 +105,8 @@ def transfer_source(estimator):
     Raises
     ------
     ValueError
-        When it is a bare estimator, or holds another kind of network; when `freeze` asks to keep
-        parts of a network and there is none.
+        When `warm_start_from` is neither a FrozenEstimator nor a path, or holds a network of
+        another architecture; or when `freeze` is used without `warm_start_from`.
     """
     given = estimator.warm_start_from
     if given is None:
@@ -117,7 +117,7 @@ def transfer_source(estimator):
         return None
     if not is_fitted_source(given):
         raise ValueError(
-            "warm_start_from is a bare estimator, which clone() strips of its weights; pass "
+            "warm_start_from is a bare estimator, and clone() would remove its weights; pass "
             "FrozenEstimator(fitted), or the path of a file written by its save()"
         )
     source = fitted_source(given)
@@ -128,11 +128,11 @@ def transfer_source(estimator):
     return source
 
 
-# -- what must agree
+# -- checks that two estimators agree
 
 
 def check_same_graphs(estimator):
-    """Raise where the parameters ask for other graphs than those that the network knows."""
+    """Raise if the parameters differ from the settings of the graphs of the first `fit`."""
     asked = {name: getattr(estimator, name) for name in ("cutoff", "max_neighbors")}
     fitted = estimator.graph_settings_
     _refuse_changes(
@@ -141,13 +141,13 @@ def check_same_graphs(estimator):
 
 
 def check_same_network(estimator, n_members):
-    """Raise where the parameters ask for another network than the fitted one.
+    """Raise if the parameters of the network differ from the fitted network.
 
     Parameters
     ----------
     estimator : fitted GraphEstimator
     n_members : int
-        Networks that would be trained one after another.
+        Number of networks, by the current parameters, that are trained one after another.
     """
     _refuse_changes("ensemble", {"n_ensemble": (len(estimator.nets_), n_members)})
     module = estimator.nets_[0].module_
@@ -162,37 +162,37 @@ def check_same_network(estimator, n_members):
     try:
         vectors = element_vectors(estimator.atom_init)[0]
     except (OSError, ValueError):
-        return  # The table of a loaded estimator may have stayed behind; the network has it.
+        return  # The file of element vectors may be missing; the network holds the vectors.
     fitted = module.element_vectors.cpu().numpy()
     if not np.array_equal(np.nan_to_num(vectors).astype(fitted.dtype), fitted):
         raise ValueError(
-            "going on with a fitted network cannot change its element vectors (atom_init); set "
+            "training a fitted network further cannot change its element vectors (atom_init); set "
             "warm_start=False, or clone, to start over"
         )
 
 
 def _refuse_changes(what, values):
-    """Raise where a fitted value and the one asked for differ: name -> (fitted, asked)."""
+    """Raise if a fitted value differs from the parameter: name -> (fitted, parameter)."""
     changed = [f"{name} was {old}, is {new}" for name, (old, new) in values.items() if old != new]
     if changed:
         raise ValueError(
-            f"going on with a fitted network cannot change its {what}: {', '.join(changed)}; set "
-            "warm_start=False, or clone, to start over"
+            f"training a fitted network further cannot change its {what}: {', '.join(changed)}; "
+            "set warm_start=False, or clone, to start over"
         )
 
 
 def check_source_graphs(source, graphs):
-    """Raise where the source of a transfer learned from graphs that were built otherwise."""
+    """Raise if the source of a transfer was trained on graphs with other settings."""
     settings = source.graph_settings_
     _refuse_differences(
-        "learned from other graphs",
+        "was trained on other graphs",
         {name: (settings[name], value) for name, value in graphs.settings.items()},
-        "build them alike",
+        "build the graphs with the same settings",
     )
 
 
 def _check_source_network(module, source_module):
-    """Raise where the source of a transfer has another network or other element vectors."""
+    """Raise if the source of a transfer has another network or other element vectors."""
     config = source_module.config
     _refuse_differences(
         "has another network",
@@ -201,17 +201,17 @@ def _check_source_network(module, source_module):
             for name, value in module.config.items()
             if name not in _MAY_DIFFER
         },
-        "set these parameters alike",
+        "set these parameters to the same values",
     )
     vectors = module.element_vectors
     if not torch.equal(vectors, source_module.element_vectors.to(vectors)):
         raise ValueError(
-            "warm_start_from was trained with other element vectors; set atom_init alike"
+            "warm_start_from was trained with other element vectors; use the same atom_init"
         )
 
 
 def _refuse_differences(what, values, remedy):
-    """Raise where a source and the estimator to be fitted differ: name -> (there, here)."""
+    """Raise if source and estimator to be fitted differ: name -> (of source, of estimator)."""
     different = [
         f"{name} is {there} there and {here} here"
         for name, (there, here) in values.items()
@@ -221,24 +221,24 @@ def _refuse_differences(what, values, remedy):
         raise ValueError(f"warm_start_from {what}: {', '.join(different)}; {remedy}")
 
 
-# -- taking weights over
+# -- copying weights
 
 
 def transfer_weights(net, source, targets, train_set):
-    """Give a new net the weights of a fitted estimator.
+    """Copy the weights of a fitted estimator to a new net.
 
-    The towers are taken over where they predict the same number of targets, or the same classes;
-    the output of a regressor then starts as the straight line through its predictions that fits
-    the training rows best, since neither the scaling of targets nor their unit need be the same
-    (with ``pool="mean"``; a sum over elements cannot be shifted).
+    The weights of the towers are copied only if both estimators have the same number of targets, or
+    the same classes. With ``pool="mean"``, the output of a regressor is then scaled and shifted to
+    fit the training rows best, because the scaling and the unit of the targets may differ; a sum
+    over elements cannot be shifted.
 
     Parameters
     ----------
     net : GraphNet
-        Newly made; changed in place.
+        New net; changed in place.
     source : fitted estimator
     targets : RegressionTargets or ClassTargets
-        Those that the net is to learn.
+        Fitted targets of the new net.
     train_set : GraphDataset
 
     Raises
@@ -260,7 +260,7 @@ def transfer_weights(net, source, targets, train_set):
 
 
 def freeze_parts(module, freeze):
-    """Let only those parts of a network learn that are not to stay as they are.
+    """Switch off the training of the parts of a network that are to be frozen.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def _fit_output(net, train_set):
     """Scale and shift the outputs so that they fit the training rows best."""
     module = net.module_
     if module.config["pool"] != "mean":
-        return  # A shift per element would not be a shift of the sum.
+        return  # A shift of each element's term shifts the sum by the number of elements.
     outputs = run_network(module, train_set.graphs, net.batch_size)
     weights = train_set.weight.numpy().reshape(len(outputs), -1) * np.ones(outputs.shape[2])
     with torch.no_grad():
@@ -295,7 +295,7 @@ def _fit_output(net, train_set):
 
 
 def _straight_line(x, y, weight):
-    """Gain and shift of the weighted least-squares line through (x, y)."""
+    """Slope and intercept of the weighted least-squares line through (x, y)."""
     if not weight.any():
         return 1.0, 0.0
     weight = weight / weight.sum()

@@ -1,4 +1,4 @@
-"""Crystals to tables with named columns, without torch."""
+"""Transformers from crystals to tables with named columns; none of them needs torch."""
 
 from sklmat.features._composition_featurizer import CompositionFeaturizer
 from sklmat.features._disorder_featurizer import DisorderFeaturizer

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sklmat.typing import Compositions, Structures
 
-#: Properties that `CompositionFeaturizer` takes when none are named.
+#: Properties that `CompositionFeaturizer` uses by default.
 DEFAULT_PROPERTIES = (
     "group",
     "period",
@@ -50,29 +50,31 @@ STATISTICS = ("mean", "deviation", "min", "max", "range")
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class CompositionFeaturizer(TableFeaturizer):
-    """Describe each crystal by its composition.
+    """Transformer to a table that describes the composition of each crystal.
 
-    The columns are, in this order: the atomic fraction of each element seen in `fit`
-    (``x_Cr``, ``x_Fe``, ... by atomic number); with `lattice` one 0/1 column for each lattice seen
-    in `fit` (``lattice_bcc``, ``lattice_fcc``, ...); statistics of element properties weighted by
-    the fractions (``mean electronegativity (Pauling)``, ...); and ``mixing entropy (kB per atom)``,
-    the configurational entropy of the random solution, -Σ c ln c.
+    The columns are, in this order:
+
+    - the atomic fraction of each element seen in `fit` (``x_Cr``, ``x_Fe``, ... by atomic number);
+    - with `lattice`, one 0/1 column for each lattice seen in `fit` (``lattice_bcc``,
+      ``lattice_fcc``, ...);
+    - statistics of element properties (``mean electronegativity (Pauling)``, ...);
+    - ``mixing entropy (kB per atom)``, the configurational entropy -Σ c ln c of the random solution
+      with fractions c.
 
     Parameters
     ----------
     lattice : bool, default=False
-        Whether to add the lattice on which the atoms sit, from `infer_lattice`. Needs structures;
-        off by default so that bare compositions are accepted.
+        Whether to add the lattice type of the crystal, from `infer_lattice`. This needs structures;
+        without it, compositions are accepted too.
     properties : sequence of str, default=None
-        Columns of `element_table` with numbers. The default takes group, period, Mendeleev number,
+        Names of numeric columns of `element_table`. By default: group, period, Mendeleev number,
         mass, valence electrons, electronegativity, atomic, covalent and metallic radius, first
-        ionisation energy, electron affinity, molar volume and melting point, as far as they are
-        known for every element seen in `fit`. An empty sequence leaves only the fractions, the
-        lattice and the entropy.
+        ionisation energy, electron affinity, molar volume and melting point, without those that are
+        unknown for an element seen in `fit`. An empty sequence gives no columns of properties.
     statistics : sequence of {"mean", "deviation", "min", "max", "range"}, default=None
-        Which statistics of each property; the default takes all five. "mean" and "deviation" (the
-        standard deviation) are weighted by the fractions, the others are over the elements that
-        occur.
+        Statistics of each property; by default all five. "mean" and "deviation" (the standard
+        deviation) are weighted by the fractions; "min", "max" and "range" are those of the elements
+        in the crystal.
     {on_invalid}
 
     Attributes
@@ -86,22 +88,21 @@ class CompositionFeaturizer(TableFeaturizer):
     statistics_ : list of str
         The statistics in use.
     property_values_ : ndarray of shape (n_elements, n_properties)
-        Their values for `elements_`.
+        Values of `properties_` for `elements_`.
     {feature_names_}
 
     See Also
     --------
-    StructureFeaturizer : Describes the geometry, too.
+    StructureFeaturizer : Describes the geometry of the crystals.
 
     Notes
     -----
-    `transform` gives a pandas DataFrame (with the index of `X` where that is a Series) unless
-    ``set_output(transform="default")`` asks for a plain array. ``FeatureUnion`` and
-    ``ColumnTransformer`` join plain arrays unless ``.set_output(transform="pandas")`` was called
-    on them, too.
+    `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array
+    after ``set_output(transform="default")``. ``FeatureUnion`` and ``ColumnTransformer`` return
+    arrays unless their own ``set_output(transform="pandas")`` was called.
 
-    The deviation is the standard deviation, as in the size mismatch δ of alloy theory, and not the
-    mean absolute deviation of Ward et al. [1]_.
+    "deviation" is the standard deviation, as in the size mismatch δ of alloy theory; Ward et
+    al. [1]_ use the mean absolute deviation.
 
     References
     ----------
@@ -144,12 +145,13 @@ class CompositionFeaturizer(TableFeaturizer):
         self.on_invalid = on_invalid
 
     def fit(self, X: Structures | Compositions, y: object = None) -> Self:
-        """Learn which elements, and with `lattice` which lattices, there are.
+        """Find the elements and, with `lattice`, the lattices in the data.
 
         Parameters
         ----------
         X : sequence of C crystals, or of C pymatgen Composition
-            Crystals in any form that `check_structures` takes; compositions only without `lattice`.
+            Crystals in any form that `check_structures` takes; compositions are allowed only if
+            `lattice` is False.
         y : None
             Ignored.
 
@@ -160,12 +162,12 @@ class CompositionFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is no usable crystal or composition and `on_invalid` is "raise".
+            When a row is not a valid crystal or composition and `on_invalid` is "raise".
         ValueError
-            When a property or statistic is unknown, a named property has no number for one of the
-            elements, or no row can be used.
+            When a property or statistic is unknown, a property in `properties` has no value for one
+            of the elements, or no row is valid.
         TypeError
-            When compositions are given with ``lattice=True``, or `CrystalGraphs`.
+            When `X` is `CrystalGraphs`, or holds compositions although `lattice` is True.
         """
         self._validate_params()
         items, amounts = self._read(X)
@@ -202,7 +204,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is not usable, or holds an element or lattice that `fit` has not seen, and
+            When a row is invalid, or has an element or lattice that no row of `fit` has, and
             `on_invalid` is "raise".
         """
         check_is_fitted(self)
@@ -228,7 +230,7 @@ class CompositionFeaturizer(TableFeaturizer):
     def _read(self, X):
         """Structures or compositions of the rows, and atomic fractions by atomic number.
 
-        A row that cannot be used is None and NaN.
+        An invalid row has None as its structure and NaN as its fractions.
         """
         items = _compositions(X, self.lattice, self.on_invalid)
         if items is None:
@@ -296,7 +298,7 @@ def _weighted_statistics(fractions, present, values):
 
 
 def _compositions(X, lattice, on_invalid):
-    """The compositions in `X` as an object array, or None when `X` holds structures."""
+    """Return the compositions in `X` as an object array, or None if `X` holds structures."""
     from pymatgen.core import Composition
 
     if isinstance(X, Composition):

@@ -1,8 +1,7 @@
 """`DisorderedCrystal`, and a function for each group of columns of `DisorderFeaturizer`.
 
-A function takes a crystal and what decides which columns there are, and returns a dict of column
-names and values. The names are the same for every crystal; a value that a crystal does not have is
-NaN.
+Each function takes a crystal and the schema of the table, and returns a dict of column names and
+values. The names are the same for every crystal; a value that a crystal does not have is NaN.
 """
 
 from __future__ import annotations
@@ -41,21 +40,22 @@ from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
 from sklmat.structures import CrystalArrays
 
 ON_PARENT = "on the parent lattice"
-# Standard deviations of bond lengths (Å) and angles (°) up to this are rounding, without skew.
+# Standard deviations of bond lengths (Å) and angles (°) up to these values are rounding errors, and
+# the skew is then 0.
 _LENGTH_NOISE, _ANGLE_NOISE = 1e-4, 1e-3
 _NO_MOMENTS = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
 class DisorderSchema:
-    """What decides which columns there are: what `fit` learned, and parameters.
+    """Schema of the table: fitted attributes and parameters that determine its columns.
 
     Attributes
     ----------
     elements : list of str
         Symbols seen in `fit`, alphabetically.
     sublattices : list of list of str
-        Which species share a sublattice.
+        Species of each sublattice.
     mixed : list of str
         Names of the sublattices that hold several species in some crystal of `fit`.
     symprec : list of float
@@ -90,7 +90,7 @@ class DisorderSchema:
 
     @cached_property
     def species_pairs(self) -> list[list[tuple[int, int, str]]]:
-        """Pairs of the species of each sublattice: their places in `species`, and a name."""
+        """Pairs of species of each sublattice: their indices in `species`, and a name."""
         return [
             [
                 (i, j, "-".join(sorted(self.symbols[[numbers[i], numbers[j]]])))
@@ -101,7 +101,7 @@ class DisorderSchema:
 
     @cached_property
     def sublattice_of_number(self) -> np.ndarray:
-        """Sublattice of an element by its atomic number."""
+        """Index of the sublattice of each atomic number."""
         sublattice = np.zeros(119, dtype=np.intp)
         for k, numbers in enumerate(self.species):
             sublattice[numbers] = k
@@ -114,18 +114,18 @@ class DisorderSchema:
 
     @cached_property
     def element_pairs(self) -> list[tuple[int, str]]:
-        """Number, i n + j, and name of each pair i ≤ j of the n elements."""
+        """Index, i n + j, and name of each pair i ≤ j of the n elements."""
         pairs = combinations_with_replacement(enumerate(self.elements), 2)
         return [(i * len(self.elements) + j, f"{a}-{b}") for (i, a), (j, b) in pairs]
 
     @cached_property
     def element_of_number(self) -> np.ndarray:
-        """Place of an element in `elements` by its atomic number."""
+        """Index in `elements` of each atomic number."""
         return np.searchsorted(self.elements, self.symbols.astype(str))
 
 
 class DisorderedCrystal:
-    """A crystal with its parent, bonds and polyhedra; each is computed when it is first needed."""
+    """A crystal with its parent, bonds and polyhedra, each computed at its first use."""
 
     def __init__(self, crystal: CrystalArrays, schema: DisorderSchema):
         self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
@@ -140,17 +140,17 @@ class DisorderedCrystal:
 
     @cached_property
     def neighbors(self) -> Neighbors:
-        """On the parent lattice, where displacements move no atom between shells."""
+        """Neighbours on the parent lattice, so that displacements do not change the shells."""
         return find_neighbors(self.parent.positions, self.parent.lattice, self.pbc)
 
     @cached_property
     def is_listed(self) -> np.ndarray:
-        """Which entries of the neighbour list are neighbours, shape (N, M)."""
+        """Mask of the entries of the neighbour list that are not padding, shape (N, M)."""
         return np.isfinite(self.neighbors.distance)
 
     @cached_property
     def vector(self) -> np.ndarray:
-        """From each atom to its neighbours in the crystal itself, in Å; shape (N, M, 3)."""
+        """Vectors from each atom to its neighbours in the crystal, in Å; shape (N, M, 3)."""
         displacement = self.parent.displacement
         difference = displacement[self.neighbors.index] - displacement[:, None]
         ideal = self.neighbors.vector @ np.linalg.inv(self.parent.lattice)
@@ -166,7 +166,7 @@ class DisorderedCrystal:
 
     @cached_property
     def bonded(self) -> np.ndarray:
-        """Mask the bonds: from cations to anions, or among all atoms of a crystal without."""
+        """Mask of the bonds: from cations to anions, or between all atoms without anions."""
         ligand = np.ones_like(self.neighbors.index, dtype=bool)
         if self.is_anion.any():
             ligand = self.is_anion[self.neighbors.index] & ~self.is_anion[:, None]
@@ -222,12 +222,12 @@ def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict
 
 
 def at_symprec(symprec):
-    """End of the names of columns that belong to one tolerance."""
+    """End of the names of the columns for one value of `symprec`."""
     return f"at {symprec:g} Å"
 
 
 def _site_columns(dataset, place, crystal, schema):
-    """Inequivalent sites and symmetry operations of a spglib dataset."""
+    """Columns with inequivalent sites and symmetry operations of a spglib dataset."""
     n_sublattices = len(schema.names)
     if dataset is None:
         n_sites, n_atoms, order, number = [np.nan] * n_sublattices, np.nan, np.nan, np.nan
@@ -254,7 +254,7 @@ def _primitive_atoms(dataset):
 
 
 def _operations_per_atom(dataset):
-    """Of the space group, whatever the cell that it is given in."""
+    """Symmetry operations of the space group per atom, which do not depend on the cell."""
     return POINT_GROUP_ORDER[dataset.pointgroup] / _primitive_atoms(dataset)
 
 
@@ -296,7 +296,7 @@ def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[s
 
 
 def _moments(values, noise):
-    """Mean, variance and skew; a standard deviation up to `noise` has no skew."""
+    """Mean, variance and skew; the skew is 0 if the standard deviation is at most `noise`."""
     if not len(values):
         return _NO_MOMENTS
     deviation = values - values.mean()
@@ -346,7 +346,7 @@ def volume_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[s
 
 
 def _deviation_within(values, sublattice):
-    """Root-mean-square deviation of values from the mean of their own sublattice."""
+    """Root-mean-square deviation of values from the mean of their sublattice."""
     means = np.bincount(sublattice, values) / np.maximum(np.bincount(sublattice), 1)
     return np.sqrt(np.mean((values - means[sublattice]) ** 2))
 
@@ -369,7 +369,7 @@ def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[st
 
 
 def _shell_columns(crystal, schema, mixed):
-    """Order of the species of one sublattice in each of its neighbour shells."""
+    """Columns with the order of the species of one sublattice in its neighbour shells."""
     on_sublattice, species = crystal.sublattice == mixed, schema.species[mixed]
     orders = sublattice_pair_orders(
         crystal.parent.positions[on_sublattice],
@@ -396,7 +396,7 @@ def _shell_columns(crystal, schema, mixed):
 
 
 def _ligand_columns(order, name, centre_name):
-    """Order of the species of sublattice `name` around the atoms of another or the same one."""
+    """Columns with the order of the species of sublattice `name` around atoms of a sublattice."""
     around = f"of {name} around {centre_name}"
     return {
         f"count variance {around}": order.multipoles.count_variance,

@@ -1,4 +1,4 @@
-"""`DisorderFeaturizer`: deviations from the ideal lattice and from order in a table."""
+"""`DisorderFeaturizer`: distortion and chemical disorder of crystals in a table."""
 
 from __future__ import annotations
 
@@ -48,79 +48,85 @@ if TYPE_CHECKING:
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class DisorderFeaturizer(TableFeaturizer):
-    """Describe how each crystal deviates from its ideal parent.
+    """Transformer to a table that describes how crystals deviate from their ideal parent.
 
-    Which symmetry is left, how far bonds, angles and polyhedra are distorted, and how the species
-    are spread over a sublattice that they share.
+    The parent is the ideal crystal with one kind of atom per sublattice, such as the cubic
+    perovskite of a tilted mixed-halide perovskite. The columns describe the remaining symmetry, the
+    distortion of bonds, angles and polyhedra, and the arrangement of species on shared sublattices.
 
     Parameters
     ----------
     groups : sequence of str, default=None
-        Which groups of columns, in this order; the default takes all. A sublattice is named by
+        Groups of columns, in the order of the table; by default all. The name of a sublattice lists
         its species, such as ``Br/I``.
 
-        - "symmetry": number of symmetry-inequivalent sites, and its fraction of the atoms of the
-          primitive cell; atoms in the primitive cell; symmetry operations (the order of the point
-          group, 1 to 48: those of the space group without lattice translations, whose number would
-          depend on the cell given); space group number; and, with several sublattices, inequivalent
-          sites of each. All of it for every `symprec`, on the crystal as it is [1]_, and once more
-          "on the parent lattice": species on the ideal sites of the parent, without displacements.
-          Last the logarithm of the index of that space group in the parent's, that is of the number
-          of equivalent ways to arrange the species, ln[(n_parent / a_parent) / (n / a)] with n
-          operations and a atoms in the primitive cell.
-        - "bonds": mean (Å), variance (Å²) and skew, m₃ / m₂^1.5 of the central moments, of the bond
-          lengths of each pair of species.
-        - "angles": mean (°), variance (°²) and skew of the bond angles at each species: at the
-          centres of octahedra between ligands side by side (12 of the 15, about 90°), at those of
-          tetrahedra between all (6), at anions between the centres that they join.
-        - "polyhedra": mean and deviation over the centres of four measures. Quadratic elongation
-          [2]_ λ = Σ (l / l₀)² / n, with l₀ the centre-to-vertex distance of the regular octahedron
-          or tetrahedron of the same volume: 1 if regular. Bond angle variance (°²) [2]_
-          Σ (θ - θ₀)² / (m - 1) over the m = 12 or 6 angles, θ₀ = 90° or 109.47°. Bond length
-          distortion [3]_ ``Σ |l - l̄| / (n l̄)``. Off-centring (Å), the distance of the centre from
-          the mean position of its ligands.
-        - "tilts": mean and deviation (°) of (180° - φ) / 2, with φ the angle at an anion that joins
-          two octahedra. Rigid octahedra turned by ω about one axis have 2/3 of their anions at
-          tilt ω, and 1/3 at 0 [4]_.
-        - "volume": deviation (Å³) of the volume π d³ / 6 of each atom, d its Hoppe mean distance
-          [5]_, from the mean of its sublattice (root-mean-square over all atoms). With `voronoi`
-          the same for the volumes of Voronoi cells.
-        - "order": for each mixed sublattice (one with several species in some crystal of `fit`),
-          by shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean of its
-          magnitude, and excess over random, Σ p(A-A) - Σ p(A)², and fraction of like pairs, as in
-          `StructureFeaturizer`. Then, around each sublattice, how the species A of the mixed one
-          are spread over the n ligands of a polyhedron, with s = 1 - c(A) on A and -c(A) elsewhere,
-          c the concentration on the sublattice, u the directions of the ligands, a mean over
-          polyhedra and half the sum over species: count variance (Σ s)² / n, squared dipole
-          ``|Σ s u|² / n``, its square root as mean dipole, squared quadrupole
-          ``|Σ s (uu - 1/3)|² / (2n / 3)``. Each of the squares is c (1 - c) in a random binary
-          crystal. A dipole means unlike ligands opposite each other, which push a centre off its
-          site; a quadrupole like ligands opposite each other. Last the excess of like pairs over
-          random among ligands that a centre sees at 60°, 90°, 109°, 120° and 180° (within 5°).
+        - "symmetry": number of symmetry-inequivalent sites; this number divided by the number of
+          atoms in the primitive cell; atoms in the primitive cell; symmetry operations (the order
+          of the point group, 1 to 48, which does not count lattice translations and so does not
+          depend on the cell); space group number; and, with several sublattices, inequivalent sites
+          of each. These columns are computed for the crystal at each `symprec` [1]_, and "on the
+          parent lattice", that is with the species on the ideal sites of the parent. The last
+          column is the logarithm of the index of the latter space group in that of the parent,
+          which is the number of equivalent arrangements of the species:
+          ln[(n_parent / a_parent) / (n / a)] with n operations and a atoms in the primitive cell.
+        - "bonds": mean (Å), variance (Å²) and skew (m₃ / m₂^1.5, with the central moments m) of the
+          bond lengths of each pair of species.
+        - "angles": mean (°), variance (°²) and skew of the bond angles at each species. These are
+          the angles at the centre of an octahedron between ligands that are not opposite (12 of 15
+          pairs, about 90°), at the centre of a tetrahedron between all ligands (6 pairs), and at an
+          anion between the centres of the polyhedra that it joins.
+        - "polyhedra": mean and deviation over the polyhedra of four measures, for n ligands at
+          distances l from the centre. Quadratic elongation [2]_ λ = Σ (l / l₀)² / n, with l₀ the
+          centre-to-vertex distance of the regular octahedron or tetrahedron of the same volume (1
+          for a regular polyhedron). Bond angle variance (°²) [2]_ Σ (θ - θ₀)² / (m - 1) of the
+          m = 12 or 6 angles θ, with θ₀ = 90° or 109.47°. Bond length distortion [3]_
+          ``Σ |l - l̄| / (n l̄)``, with the mean distance l̄. Off-centring (Å), the distance of the
+          centre from the mean position of its ligands.
+        - "tilts": mean and deviation (°) of the tilt (180° - φ) / 2, with φ the angle at an anion
+          that joins two octahedra. If rigid octahedra are rotated by ω about one axis, the tilt is
+          ω at 2/3 of the anions and 0 at 1/3 [4]_.
+        - "volume": deviation (Å³) of the volume π d³ / 6 of each atom, with its Hoppe mean distance
+          d [5]_, from the mean of its sublattice (root-mean-square over all atoms). With `voronoi`,
+          also the deviation of the volumes of Voronoi cells.
+        - "order": columns for each mixed sublattice (one with several species in some crystal of
+          `fit`). First, for each neighbour shell of the sublattice, as in `StructureFeaturizer`:
+          Warren-Cowley α [6]_ of each pair of species, mean of its magnitude, excess of like pairs
+          Σ p(A-A) - Σ p(A)² over a random crystal, and fraction of like pairs. Then, for polyhedra
+          centred on each sublattice, how the species A of the mixed sublattice are distributed over
+          the n ligands. With s = 1 - c(A) for ligands A and s = -c(A) for others, c the
+          concentration on the sublattice and u the unit vectors to the ligands, these are: count
+          variance (Σ s)² / n; squared dipole ``|Σ s u|² / n``; mean dipole, from the square root of
+          the squared dipole; squared quadrupole ``|Σ s (uu - 1/3)|² / (2n / 3)``. All are means
+          over polyhedra of half the sum over species; the variance and the squares are c (1 - c) in
+          a random binary crystal. The dipole is large if opposite ligands are different, which
+          displaces the centre; the quadrupole is large if opposite ligands are equal. Last, the
+          excess of like pairs over a random crystal among ligands at angles of 60°, 90°, 109°, 120°
+          and 180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
-          (Å), net translation removed; strain from the parent, the Frobenius norm of Green's strain
-          of the lattice against the parent's of the same volume; space group number of the parent.
+          (Å), without the net translation; strain relative to the parent, the Frobenius norm of the
+          Green strain of the lattice relative to the parent lattice of the same volume; space group
+          number of the parent.
     symprec : float or sequence of float, default=0.1
-        Distances in Å within which sites count as equivalent. The default suits relaxed cells. At
-        0.01 noise of 0.005 Å already changes the counts of most cells, and where displacements are
-        about as large as the tolerance spglib's answer depends on the order of the atoms; ask for
-        several, such as ``(0.01, 0.1)``, where the atoms are precise.
+        Tolerances (Å) within which sites are symmetry-equivalent. The default suits relaxed cells.
+        At 0.01, noise of 0.005 Å changes the counts of most cells. If displacements are about as
+        large as the tolerance, the result depends on the order of the atoms. For precise positions,
+        use several tolerances such as ``(0.01, 0.1)``.
     parent_symprec : float or None, default=1.0
-        Distance in Å within which the crystal, its sublattices taken as one kind each, must match
-        its parent. The default finds cubic CsSnX₃ below displacements of 0.25 Å in random
-        directions in 40 of 40 cells of 20 atoms (0.7: 38, 0.5: 26). None does without a parent: its
-        columns are left out, and neighbours are found at the displaced positions.
+        Tolerance (Å) within which the crystal, with one kind of atom per sublattice, must match its
+        parent. The default finds the cubic parent of CsSnX₃ with displacements of 0.25 Å in random
+        directions in 40 of 40 cells of 20 atoms (0.7: 38, 0.5: 26). With None, no parent is used:
+        its columns are left out, and neighbours are found at the displaced positions.
     sublattices : sequence of sequences of str, default=None
-        Which species share a sublattice, such as ``(("Br", "I"),)``; others are on their own.
-        By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share one; cations share one with
-        those whose typical number of anion neighbours in `fit` is in the same range (up to 4; 5 or
-        6; more); in data without anions, or without cations, all species share one.
+        Species that share a sublattice, such as ``(("Br", "I"),)``; each other species has its own
+        sublattice. By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share a sublattice, and so
+        do cations whose median number of anion neighbours in `fit` is in the same range (up to 4; 5
+        or 6; more). In data without anions, or without cations, all species share one sublattice.
     n_shells : int, default=4
-        Shells of a sublattice in the group "order", 1 to 4.
+        Number of shells of a sublattice in the group "order", 1 to 4.
     voronoi : bool, default=False
-        Whether to add the deviation of Voronoi volumes, which take longer than all the rest.
+        Whether to add the deviation of Voronoi volumes, which takes longer than all other columns.
     {n_jobs}
     {on_invalid}
     {verbose}
@@ -130,48 +136,50 @@ class DisorderFeaturizer(TableFeaturizer):
     elements_ : list of str
         Symbols seen in `fit`, alphabetically.
     sublattices_ : list of list of str
-        Which species share a sublattice.
+        Species of each sublattice.
     mixed_ : list of str
         Names of the sublattices that hold several species in some crystal of `fit`.
     groups_ : list of str
         The groups in use.
     {feature_names_}
     neutral_ : ndarray of shape (F,)
-        For each column, the value of a crystal to which it does not apply: see Notes.
+        Value of each column for crystals to which the column does not apply; see Notes.
 
     See Also
     --------
-    StructureFeaturizer : What describes a crystal whether or not it has a parent.
+    StructureFeaturizer : Columns that do not need a parent.
 
     Notes
     -----
     Parent: if one sublattice is simple, body- or face-centred cubic (see `infer_lattice`), its
-    lattice vectors are fitted to the directions of all its neighbours, the other sublattices are
+    lattice vectors are fitted to the directions of all its neighbours. The other sublattices are
     averaged over these translations and over the symmetry that spglib finds within
-    `parent_symprec`. So a tilted perovskite has the cubic one as its parent, and an alloy its
-    lattice, however far relaxation went. Other crystals are idealised by spglib, at
-    `parent_symprec`, half or a quarter of it, whichever works first; a crystal that matches
-    nothing is its own parent.
+    `parent_symprec`. The parent of a tilted perovskite is therefore the cubic perovskite, and the
+    parent of an alloy is its lattice, even after a large relaxation. Other crystals are idealised
+    by spglib at `parent_symprec`, or at half or a quarter of it. If all three fail, the crystal is
+    its own parent.
 
-    Bonds and polyhedra are found on the parent and measured in the crystal, so that displacements
-    change lengths but not which atoms are neighbours. Cations bind to anions, and where a crystal
-    has no anions or no cations all atoms to each other: to those before the widest relative step in
-    the sorted distances, at most 16 (12 in fcc, 14 in bcc). In this way Br and I count alike
-    although their distances differ. Polyhedra are centred on cations with 4 or 6
-    anions, on all cations in a crystal without such, and on all atoms of an alloy; octahedra need
-    six ligands that are opposite in pairs. Quadratic elongation, angle variance, angles and
-    tilts are for octahedra and tetrahedra of anions only. Shells of a sublattice end where the mean
-    distance at a rank steps up by more than 3 %.
+    Bonds and polyhedra are determined in the parent and measured in the crystal, so that
+    displacements change the lengths of bonds but not the neighbours. Cations are bonded to anions;
+    in a crystal without anions or without cations, all atoms are bonded to each other. The bonded
+    neighbours are those before the largest relative step in the sorted distances, at most 16 (12 in
+    fcc, 14 in bcc). Br and I are therefore both counted although their distances differ. Polyhedra
+    are centred on cations with 4 or 6 anions; if a crystal has none, on all cations, or on all
+    atoms of an alloy. An octahedron is a centre with six ligands that form three opposite pairs.
+    Quadratic elongation, angle variance, angles and tilts use octahedra and tetrahedra of anions
+    only. A shell of a sublattice ends where the mean distance to the next neighbour is larger by
+    more than 3 %.
 
-    Columns are those that have a value for at least one crystal of `fit`. A crystal without a
-    value, such as CsSnBr₃ in the columns of Sn-I bonds, takes a neutral one, so that the table has
-    no NaN and missing values do not look like a difference between crystals to trees and to tests
-    of distributions: the mean over the crystals of `fit` that have a value, and 0 (no order) in the
-    group "order". A spread below 10⁻⁴ Å or 10⁻³ ° is rounding and has skew 0.
+    The table has the columns that have a value for at least one crystal of `fit`. A crystal without
+    a value, such as CsSnBr₃ in the columns of Sn-I bonds, gets a neutral value: 0 (no order) in the
+    group "order", and elsewhere the mean over the crystals of `fit` that have a value. The table
+    therefore has no NaN, and missing values do not appear as differences between crystals in tree
+    models and in tests of distributions. Distributions of bond lengths or angles with a standard
+    deviation below 10⁻⁴ Å or 10⁻³ ° have skew 0.
 
-    All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
-    cell, to rounding, but for the counts at a `symprec` as large as the displacements. The output
-    is a pandas DataFrame unless ``set_output(transform="default")`` asks for an array; see
+    Rotation, translation, the order of the atoms and the choice of the cell do not change the
+    columns, except for rounding and for the counts at a `symprec` as large as the displacements.
+    The output is a pandas DataFrame, or an array after ``set_output(transform="default")``; see
     `CompositionFeaturizer`.
 
     References
@@ -238,7 +246,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self.verbose = verbose
 
     def fit(self, X: Structures, y: object = None) -> Self:
-        """Learn the sublattices, which of them are mixed, and which columns there are.
+        """Determine the sublattices, which of them are mixed, and the columns of the table.
 
         Parameters
         ----------
@@ -254,10 +262,10 @@ class DisorderFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is no usable crystal, or spglib fails on it, and `on_invalid` is "raise".
+            When a row is not a valid crystal, or spglib fails for it, and `on_invalid` is "raise".
         ValueError
-            When a group is unknown, a tolerance is not positive, `sublattices` names a species
-            twice or something that is no element, no row can be used, or no crystal has a
+            When a group is unknown, a tolerance is not positive, `sublattices` holds a species
+            twice or something that is not an element, no row is valid, or no crystal has a
             value in any column of the groups.
         TypeError
             When `X` is a `CrystalGraphs`.
@@ -266,7 +274,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
-        """Do what ``fit(X).transform(X)`` does, describing each crystal once.
+        """Fit and transform; faster than ``fit(X).transform(X)``, with the same result.
 
         Parameters
         ----------
@@ -294,7 +302,7 @@ class DisorderFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is not usable, holds an element that `fit` has not seen, or spglib fails on
+            When a row is invalid or has an element that no row of `fit` has, or spglib fails for
             it, and `on_invalid` is "raise".
         """
         check_is_fitted(self)
@@ -302,7 +310,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return output_table(self, self._fill_neutral(*self._describe(structures)), X)
 
     def _fit(self, X):
-        """Fit, and return what `_describe` does."""
+        """Fit, and return the result of `_describe` for the training rows."""
         self._validate_params()
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
         symprec = self._tolerances()
@@ -335,28 +343,29 @@ class DisorderFeaturizer(TableFeaturizer):
 
     def _learn_columns(self, names, values, order_columns):
         """Keep the columns that have a value in some row, and find the neutral value of each."""
-        # Sorted, so that the sums do not depend on the order of the rows.
+        # Values are sorted so that rounding of the sums does not depend on the order of rows.
         ranked = np.sort(values, axis=0)
         known = ~np.isnan(ranked)
         kept = known.any(axis=0)
         if not kept.any():
             raise ValueError(
-                f"no crystal of X has anything that the groups {self.groups_} tell: add others"
+                f"no crystal of X has anything in the columns of the groups {self.groups_}; add "
+                "other groups"
             )
         self.feature_names_ = [name for name, is_kept in zip(names, kept) if is_kept]
         means = np.where(known, ranked, 0).sum(axis=0)[kept] / known.sum(axis=0)[kept]
         self.neutral_ = np.where(np.isin(self.feature_names_, order_columns), 0.0, means)
 
     def _describe(self, structures):
-        """Describe all rows, and refuse those that cannot be described.
+        """Compute the columns of all rows; raise an error or warn for invalid rows.
 
         Returns
         -------
         names : list of str
-            Of all columns of the groups; empty where no row can be described.
+            Names of all columns of the groups; empty if no row is valid.
         values : ndarray of shape (C, len(names))
         described : ndarray of bool, shape (C,)
-            Rows that could be described; the others are NaN.
+            Mask of the valid rows; the others are NaN.
         """
         crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
         rows = list(crystals)
@@ -377,7 +386,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return names, values, described
 
     def _fill_neutral(self, names, values, described):
-        """Keep the columns of fit, with the neutral value where a crystal has none."""
+        """Select the columns of `fit`, and replace missing values by the neutral ones."""
         if not names:
             return np.full((len(values), len(self.feature_names_)), np.nan)
         place = {name: k for k, name in enumerate(names)}
@@ -385,7 +394,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return np.where(np.isnan(values) & described[:, None], self.neutral_, values)
 
     def _symmetry_reasons(self):
-        """Columns without a value where spglib finds no symmetry, each with an error message."""
+        """Columns that are NaN if spglib finds no symmetry, each with its error message."""
         if "symmetry" not in self.groups_:
             return {}
         places = [at_symprec(symprec) for symprec in self._schema.symprec]
@@ -404,6 +413,7 @@ class DisorderFeaturizer(TableFeaturizer):
         positive = all(isinstance(t, Real) and t > 0 for t in tolerances)
         if not tolerances or not positive or len(set(tolerances)) < len(tolerances):
             raise ValueError(
-                f"symprec must be a positive number in Å, or different ones; got {self.symprec!r}"
+                "symprec must be a positive number in Å, or several that differ; got "
+                f"{self.symprec!r}"
             )
         return tolerances

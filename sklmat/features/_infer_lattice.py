@@ -1,4 +1,4 @@
-"""`infer_lattice`: the lattice (bcc, fcc, hcp, sc, diamond) on which atoms of a crystal sit."""
+"""`infer_lattice`: the lattice type (bcc, fcc, hcp, sc, diamond) of the atoms of a crystal."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from sklmat.structures import crystal_arrays
 if TYPE_CHECKING:
     from sklmat.typing import Structures
 
-#: How many atoms the first two shells of each lattice hold.
+#: Number of atoms in the first two shells of each lattice.
 SHELL_SIZES = {"bcc": (8, 6), "fcc": (12, 6), "hcp": (12, 6), "sc": (6, 12), "diamond": (4, 12)}
-# Distances to the 18 nearest atoms in units of the nearest. Those of fcc and hcp are the same.
+# Distances to the 18 nearest atoms, in units of the shortest one; fcc and hcp have the same.
 _IDEAL_DISTANCES = {
     "bcc": np.repeat([1, np.sqrt(4 / 3), np.sqrt(8 / 3)], [8, 6, 4]),
     "close-packed": np.repeat([1, np.sqrt(2)], [12, 6]),
     "sc": np.repeat([1, np.sqrt(2)], [6, 12]),
     "diamond": np.repeat([1, np.sqrt(8 / 3), np.sqrt(11 / 3)], [4, 12, 2]),
 }
-# Largest relative root-mean-square deviation from ideal distances that still counts as that
-# lattice: the worst of 364 relaxed high-entropy alloy cells has 0.0747, and the A15 structure is
-# 0.077 from bcc.
+# Largest relative root-mean-square deviation from the ideal distances of a lattice. The largest
+# value of 364 relaxed high-entropy alloy cells is 0.0747, and the A15 structure is 0.077 from bcc.
 _MAX_DEVIATION = 0.075
-# Every neighbour of fcc has another one opposite (cosine -1), of hcp only half of them (the others:
-# -5/6), so that the mean over the neighbours is -1 or -11/12.
+# In fcc every neighbour has another one opposite to it (cosine -1); in hcp this holds for half of
+# the neighbours, and the smallest cosine of the others is -5/6. The mean is -1 or -11/12.
 _FCC_HCP_BOUNDARY = -23 / 24
 
 
 @renamed_parameters(structures="X")
 def infer_lattice(X: Structures) -> np.ndarray:
-    """Name the lattice on which all atoms of each crystal sit, whatever their species.
+    """Determine the lattice type formed by all atoms of each crystal; species are ignored.
 
     Parameters
     ----------
@@ -53,21 +52,21 @@ def infer_lattice(X: Structures) -> np.ndarray:
 
     Notes
     -----
-    The distances from each atom to its 18 nearest neighbours, sorted, are compared with those of
-    the ideal lattices (bcc 8 + 6 + 4, close-packed 12 + 6, sc 6 + 12, diamond 4 + 12 + 2), with the
-    lattice parameter that fits best. The lattice with the smallest root-mean-square deviation wins
-    if that is at most 7.5 % of the mean distance, and "other" is the answer if not. fcc is
-    distinguished from hcp, and diamond from its hexagonal form (which is "other"), by the angles
-    between neighbours: all twelve neighbours of fcc have one opposite, six of those of hcp.
-    Random displacements of 7 % of the nearest-neighbour distance change no answer.
+    The sorted distances from each atom to its 18 nearest neighbours are compared with those of the
+    ideal lattices (bcc 8 + 6 + 4, close-packed 12 + 6, sc 6 + 12, diamond 4 + 12 + 2) at the
+    lattice parameter that fits best. The result is the lattice with the smallest root-mean-square
+    deviation, or "other" if this deviation is larger than 7.5 % of the mean distance. The angles
+    between neighbours distinguish fcc from hcp, and diamond from its hexagonal form (which is
+    "other"): in fcc all twelve neighbours have another neighbour opposite to them, in hcp only six.
+    Random displacements of 7 % of the nearest-neighbour distance do not change the result.
 
     Species are ignored: CsCl (B2) is "bcc", L1₂ "fcc", NaCl "sc" and zincblende "diamond".
-    A mixture of stackings is called by its majority.
+    A mixture of fcc and hcp stacking is given the name of the more frequent one.
 
-    The answer describes the given cell, not the one its relaxation began with. Of the 364 relaxed
-    high-entropy alloys of `sklmat.datasets.fetch_hea`, 120 have left the lattice in their label,
-    all with a displacement (rmsd) of 0.29 Å or more: ``NiFe3_sqsfcc`` is bcc to within 0.7 % and
-    ``Ni3Co_sqsbcc`` fcc to within 0.4 %. Of the 244 others each is recognised.
+    The result describes the given cell, which may have changed its lattice during relaxation. Of
+    the 364 relaxed high-entropy alloys of `sklmat.datasets.fetch_hea`, 120 no longer have the
+    lattice in their label, all with a displacement (rmsd) of 0.29 Å or more: ``NiFe3_sqsfcc`` is
+    bcc to within 0.7 % and ``Ni3Co_sqsbcc`` fcc to within 0.4 %. The other 244 are all recognised.
 
     Examples
     --------
@@ -83,7 +82,7 @@ def infer_lattice(X: Structures) -> np.ndarray:
 
 
 def lattice_labels(structures):
-    """Do what `infer_lattice` does, for pymatgen structures that were checked before."""
+    """Lattice types as in `infer_lattice`, for pymatgen structures that are validated already."""
     labels = [
         recognize_lattice(find_neighbors(positions, lattice, pbc)).name
         for _, positions, lattice, pbc in crystal_arrays(structures)
@@ -92,12 +91,12 @@ def lattice_labels(structures):
 
 
 class LatticeMatch(NamedTuple):
-    """The lattice of a crystal.
+    """Lattice type of a crystal, and its deviations from the ideal lattices.
 
     Attributes
     ----------
     name : str
-        As `infer_lattice` gives it.
+        Result of `infer_lattice`.
     deviations : dict of float
         Relative deviation of the 18 nearest distances from those of each ideal lattice:
         root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
@@ -109,7 +108,7 @@ class LatticeMatch(NamedTuple):
 
 
 def recognize_lattice(neighbors: Neighbors) -> LatticeMatch:
-    """Find the lattice on which atoms with these neighbours sit."""
+    """Determine the lattice type from the neighbours of all atoms."""
     deviations = _deviations(neighbors)
     return LatticeMatch(_lattice_name(neighbors, deviations), deviations)
 

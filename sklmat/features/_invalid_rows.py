@@ -1,4 +1,4 @@
-"""`load_structures`, `refuse`: rows that cannot be described raise an error, or become NaN."""
+"""`load_structures`, `refuse`: invalid rows raise an error or become NaN."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklmat.structures import CrystalArrays, check_structures, crystal_arrays, i
 
 
 def load_structures(X, on_invalid):
-    """Check `X` as structures, and refuse graphs, which no longer hold the structures."""
+    """Validate structures; `CrystalGraphs` are an error, as featurizers need the structures."""
     if is_graphs(X):
         raise TypeError(
             "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
@@ -24,7 +24,7 @@ def load_structures(X, on_invalid):
 
 
 def refuse(errors, on_invalid):
-    """Raise the first of the errors, or warn of all, where `on_invalid` is "warn"."""
+    """Raise the first of the errors or, if `on_invalid` is "warn", warn of all of them."""
     if errors and on_invalid == "raise":
         raise errors[0]
     if errors:
@@ -39,10 +39,10 @@ def refuse(errors, on_invalid):
 def crystals_of_known_elements(
     structures: np.ndarray, elements: list[str], on_invalid: str
 ) -> tuple[dict[int, CrystalArrays], list[InvalidStructureError]]:
-    """Arrays of the rows that hold no other element than `elements`, and errors for the others.
+    """Return arrays of the rows whose elements are all in `elements`, and errors for the others.
 
-    Rows of `structures` that are None have neither. Where `on_invalid` is "raise", the first of
-    the errors is raised.
+    Rows of `structures` that are None are skipped. If `on_invalid` is "raise", the first error is
+    raised.
     """
     rows = [row for row, structure in enumerate(structures) if structure is not None]
     crystals = dict(zip(rows, crystal_arrays(structures[rows])))
@@ -65,7 +65,7 @@ def unseen_errors(
     items: Sequence[Any] | np.ndarray,
     seen: Sequence[str],
 ) -> list[InvalidStructureError]:
-    """Build one error for each row (a dict row -> names) with something that fit did not see."""
+    """Build an error for each row with elements or lattices (row -> names) that fit did not see."""
     return [
         InvalidStructureError(
             row,
@@ -84,7 +84,7 @@ def missing_value_errors(
     names: list[str],
     reasons: Mapping[str, str],
 ) -> list[InvalidStructureError]:
-    """Build one error for each of the rows whose value in one of some columns is NaN.
+    """Build an error for each row that has NaN in one of the columns in `reasons`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def missing_value_errors(
     names : list of str
         Names of the columns of `values`.
     reasons : dict of str
-        Column names, each with what is wrong with a row that has no value there.
+        Name of each checked column -> message for a row with NaN in this column.
     """
     columns = {names.index(name): reason for name, reason in reasons.items()}
     errors: dict[int, InvalidStructureError] = {}

@@ -8,12 +8,12 @@ import numpy as np
 
 from sklmat.graphs import rank_within_group
 
-#: The neighbour list of each atom holds at least so many atoms.
+#: Smallest number of neighbours that the neighbour list has for each atom.
 MIN_NEIGHBORS = 18
-# Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc it lies half
-# way between the first shell and the second.
+# Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc this limit lies
+# halfway between the first and the second shell.
 _SHELL_MARGIN = 1.05
-# The first coordination holds at most this many atoms; the largest known is 16 (Frank-Kasper).
+# Largest number of bonded neighbours of an atom; the largest known one is 16 (Frank-Kasper).
 _MAX_COORDINATION = 16
 
 
@@ -26,9 +26,9 @@ class Neighbors:
     distance : ndarray of shape (N, M)
         Distances in Å, ascending in each row, infinite beyond the atom's last neighbour.
     index : ndarray of shape (N, M)
-        The neighbour's atom.
+        Index of the atom of which the neighbour is a periodic image.
     vector : ndarray of shape (N, M, 3)
-        From the atom to its neighbour, in Å; zero beyond the last neighbour.
+        Vector from the atom to its neighbour, in Å; zero beyond the last neighbour.
     scale : float
         Cube root of the volume per atom, in Å.
     """
@@ -49,9 +49,9 @@ def find_neighbors(
     positions, lattice, pbc
         As in `CrystalArrays`.
     radius : float, default=2.0
-        Of the neighbour list, in units of the cube root of the volume per atom. The default takes
-        in at least 18 atoms of each ideal lattice with 12 % to spare; where an atom has fewer, the
-        list goes further.
+        Radius of the search, in units of the cube root of the volume per atom. The default is at
+        least 12 % larger than the distance of the 18th neighbour in each ideal lattice. If an atom
+        has fewer neighbours, the radius is increased.
     """
     n_atoms = len(positions)
     scale = (abs(np.linalg.det(lattice)) / n_atoms) ** (1 / 3)
@@ -71,7 +71,7 @@ def find_neighbors(
 
 
 def _pairs(positions, lattice, pbc, radius):
-    """All pairs within `radius`, or within as much more as gives each atom 18 neighbours."""
+    """All pairs within `radius`, or within a larger radius in which each atom has 18 neighbours."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     positions = np.ascontiguousarray(positions, dtype=float)
@@ -99,8 +99,8 @@ def neighbor_shells(
     ----------
     neighbors : Neighbors
     sizes : pair of int, default=None
-        How many atoms are in the two shells, on a lattice where that is known. Otherwise a shell
-        ends 5 % beyond Hoppe's mean distance.
+        Number of atoms in the two shells, for a known lattice. By default, a shell ends 5 % beyond
+        Hoppe's mean distance.
     """
     distance = neighbors.distance
     rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
@@ -119,8 +119,8 @@ def neighbor_shells(
 def effective_coordination(distance, first_rank=None):
     """Hoppe's mean distance (Å) and effective coordination number of each atom.
 
-    Only neighbours from `first_rank` (shape (N,)) on count. An atom without any has an infinite
-    distance and the number 0.
+    Neighbours before `first_rank` (shape (N,)) are not counted. An atom without neighbours has an
+    infinite distance and the number 0.
     """
     if first_rank is not None:
         distance = np.where(np.arange(distance.shape[1]) < first_rank[:, None], np.inf, distance)
@@ -147,11 +147,11 @@ def _hoppe_average(distance):
 
 
 def first_coordination(distance, ligand):
-    """Mask the neighbours that bind, of shape (N, M), for neighbours sorted by distance.
+    """Mask of the bonded neighbours, of shape (N, M), for neighbours sorted by distance.
 
-    Of the `ligand` neighbours (a mask) those before the widest relative step from one distance to
-    the next bind. After the last neighbour of the list, the next distance is taken to be the
-    largest one in it.
+    The bonded neighbours are those in the mask `ligand` before the largest relative step from one
+    distance to the next. The step after the last neighbour of the list is computed with the largest
+    distance in the list.
     """
     ranked = np.sort(np.where(ligand, distance, np.inf), axis=1)[:, : _MAX_COORDINATION + 1]
     known = np.isfinite(ranked)
@@ -159,7 +159,7 @@ def first_coordination(distance, ligand):
     ranked = np.where(known, ranked, np.maximum(largest, 1.0))
     following = np.column_stack([ranked[:, 1:], np.full(len(ranked), largest)])
     step = np.where(known, following / ranked, 0)[:, :_MAX_COORDINATION]
-    # Among steps that agree to rounding the first one counts, whatever the order of the atoms.
+    # Steps are rounded, so that of equal ones the first is found for any order of the atoms.
     last = np.argmax(np.round(step, 6), axis=1)
     bond = ranked[np.arange(len(ranked)), last] * (1 + 1e-9)
     return ligand & np.isfinite(distance) & (distance <= bond[:, None])

@@ -1,4 +1,4 @@
-"""`find_parent`: the ideal crystal (lattice, sites, symmetry) below a disordered one."""
+"""`find_parent`: the ideal crystal (lattice, sites, symmetry) of a disordered crystal."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from sklmat.features._symmetry import quiet_spglib, symmetry_dataset
 if TYPE_CHECKING:
     from spglib import SpglibDataset
 
-#: Å; tolerance for the symmetry of positions that are ideal to rounding.
+#: Tolerance (Å) for the symmetry of positions that are ideal except for rounding.
 IDEAL_SYMPREC = 1e-3
-# Bravais lattices that are fitted by least squares: how many of the nearest atoms are lattice
-# vectors, how many of these generate the lattice, and the unit of the cosines between them.
+# Cubic Bravais lattices: number of nearest atoms whose vectors are lattice vectors, number of the
+# shortest of them from which a basis is chosen, and the unit of the cosines between basis vectors.
 _BRAVAIS = {"fcc": (12, 12, 1 / 2), "bcc": (14, 8, 1 / 3), "sc": (6, 6, 1.0)}
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The ideal crystal of a crystal, and the displacements from it.
+    """The ideal parent of a crystal, and the displacements of the atoms from its sites.
 
     Attributes
     ----------
     lattice : ndarray of shape (3, 3)
-        Ideal lattice vectors in Å, of the same volume as the crystal's, in any orientation.
+        Ideal lattice vectors in Å, with the cell volume of the crystal, in any orientation.
     frac_coords : ndarray of shape (N, 3)
         Ideal sites in units of the lattice vectors.
     positions : ndarray of shape (N, 3)
-        The same sites in Å.
+        Ideal sites in Å.
     displacement : ndarray of shape (N, 3)
-        From the ideal sites to the crystal's atoms, in units of the lattice vectors; its mean is
+        Vectors from the ideal sites to the atoms, in units of the lattice vectors; their mean is
         zero.
     symmetry : spglib dataset or None
-        Of the ideal crystal with one kind of atom per sublattice, in some cell; None where the
+        Symmetry of the ideal crystal with one kind of atom per sublattice, in any cell; None if the
         crystal is its own parent.
     """
 
@@ -57,7 +57,7 @@ def find_parent(
     sublattice: np.ndarray,
     tolerance: float | None,
 ) -> Parent:
-    """Find the ideal crystal; the crystal itself where there is none within `tolerance` (Å).
+    """Find the ideal parent of a crystal; the crystal itself if none is within `tolerance` (Å).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def find_parent(
     sublattice : ndarray of int, shape (N,)
         Number of the sublattice of each atom.
     tolerance : float or None
-        None takes the crystal as its own parent.
+        With None, the crystal is its own parent.
     """
     frac_coords = positions @ np.linalg.inv(lattice)
     ideal = None
@@ -81,7 +81,7 @@ def find_parent(
 
 
 def _from_spglib(frac_coords, lattice, sublattice, tolerance):
-    """Ideal lattice and sites as spglib standardises them, at the largest tolerance that works."""
+    """Ideal lattice and sites from spglib, at the largest tolerance at which it succeeds."""
     for symprec in (tolerance, tolerance / 2, tolerance / 4):
         with quiet_spglib():
             dataset = symmetry_dataset(lattice, frac_coords, sublattice, symprec)
@@ -114,8 +114,8 @@ def _all_distinct(frac_coords):
 def _from_bravais_lattice(positions, lattice, sublattice, tolerance):
     """Ideal lattice and sites if one sublattice is simple, body- or face-centred cubic.
 
-    Its translations are those of the parent. The other sublattices are averaged over them, and
-    the average over the symmetry of what results.
+    The translations of this sublattice are those of the parent. The other sublattices are averaged
+    over these translations, and then over the symmetry of the averaged sites.
     """
     cubic = _smallest_cubic_sublattice(positions, lattice, sublattice)
     if cubic is None:
@@ -142,7 +142,7 @@ def _from_bravais_lattice(positions, lattice, sublattice, tolerance):
 
 
 def _smallest_cubic_sublattice(positions, lattice, sublattice):
-    """Number of atoms, name of the lattice and neighbours of the cubic sublattice with fewest."""
+    """Number of atoms, lattice type and neighbours of the cubic sublattice with fewest atoms."""
     smallest = None
     for number in np.unique(sublattice):
         own_positions = positions[sublattice == number]
@@ -154,10 +154,10 @@ def _smallest_cubic_sublattice(positions, lattice, sublattice):
 
 
 def _primitive_vectors(neighbors, lattice, lattice_name, n_atoms):
-    """Lattice vectors of a cubic Bravais lattice: as they are, ideal, and how often they repeat.
+    """Primitive vectors of a cubic Bravais lattice: fitted, ideal, and their repeats in the cell.
 
-    The vectors from atoms to their neighbours are clustered around those of the first atom; three
-    of the mean vectors that span the volume of one atom are primitive.
+    The vectors from atoms to their neighbours are clustered around those of the first atom. Three
+    mean vectors that span the volume of one atom are primitive vectors.
     """
     n_vectors, n_first, unit = _BRAVAIS[lattice_name]
     vectors = neighbors.vector[:, :n_vectors].reshape(-1, 3)
@@ -186,7 +186,7 @@ def _primitive_vectors(neighbors, lattice, lattice_name, n_atoms):
 
 
 def _average_sites(cell_coords, ideal_basis, sublattice, n_cells):
-    """Average the atoms of all `n_cells` primitive cells: the site of each atom, and the sites."""
+    """Average over all `n_cells` primitive cells: the site of each atom, and the mean sites."""
     site_of_atom, sites = np.zeros(len(cell_coords), dtype=np.intp), []
     for number in np.unique(sublattice):
         own_coords = cell_coords[sublattice == number]
@@ -200,7 +200,7 @@ def _average_sites(cell_coords, ideal_basis, sublattice, n_cells):
 
 
 def _cluster(coords, ideal_basis, n_cells):
-    """Group atoms, modulo lattice vectors, into clusters of `n_cells`; None where that fails."""
+    """Group atoms, modulo lattice vectors, into clusters of `n_cells`; None if this fails."""
     n_sites, rest = divmod(len(coords), n_cells)
     if rest:
         return None
@@ -226,13 +226,13 @@ def _offsets(points, centres, lattice):
 
 
 def _symmetric_sites(lattice, sites, sublattice, tolerance):
-    """Average sites over the symmetry that they have within `tolerance`; that symmetry, too.
+    """Return sites averaged over their symmetry within `tolerance`, and this symmetry.
 
-    Most parents have all the symmetry of their lattice; only the others are left to spglib.
+    Most parents have the full symmetry of their lattice; spglib is used for the others only.
     """
     gram = np.round(lattice @ lattice.T / (lattice[0] @ lattice[0]), 6)
     rotations = _lattice_rotations(tuple(gram.ravel()))
-    # The sublattice that made the lattice has one site, on which all operations can be centred.
+    # The cubic sublattice has one site in the primitive cell, the origin of all operations.
     origin = sites[np.bincount(sublattice)[sublattice] == 1][0]
     operations = rotations, origin - rotations @ origin
     symmetric, largest_offset = _symmetrise(lattice, sites, sublattice, *operations)
@@ -248,14 +248,14 @@ def _symmetric_sites(lattice, sites, sublattice, tolerance):
 
 @lru_cache(maxsize=100)
 def _ideal_symmetry(gram, sites, sublattice):
-    """Ask spglib once for all crystals of one parent; its size, here 4 Å, does not matter."""
+    """Symmetry from spglib, once for each parent; the lattice constant, here 4 Å, is arbitrary."""
     lattice = 4 * np.linalg.cholesky(np.reshape(gram, (3, 3)))
     return symmetry_dataset(lattice, np.reshape(sites, (-1, 3)), list(sublattice), IDEAL_SYMPREC)
 
 
 @lru_cache(maxsize=100)
 def _lattice_rotations(gram):
-    """Integer matrices, acting on columns, that keep the inner products of three short vectors."""
+    """Integer matrices, acting on columns, that preserve the Gram matrix of the basis vectors."""
     gram = np.reshape(gram, (3, 3))
     vectors = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     squared_length = np.einsum("vi,ij,vj->v", vectors, gram, vectors)
@@ -266,7 +266,7 @@ def _lattice_rotations(gram):
 
 
 def _symmetrise(lattice, sites, sublattice, rotations, translations):
-    """Average sites over operations; and how far (Å) an operation misses a site at most."""
+    """Sites averaged over operations, and the largest distance (Å) of an image from a site."""
     images = np.einsum("oxy,iy->oix", rotations, sites) + translations[:, None]
     offset, distance = _offsets(images.reshape(-1, 3), sites, lattice)
     distance[np.tile(sublattice, len(images))[:, None] != sublattice] = np.inf

@@ -1,4 +1,4 @@
-"""`Polyhedra`: octahedra and tetrahedra around atoms, their distortion, tilts and volumes."""
+"""`Polyhedra`: octahedra and tetrahedra of ligands, and their distortion; Voronoi volumes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Polyhedra:
     ligand : ndarray of shape (P, K)
         Atoms at the vertices.
     vector : ndarray of shape (P, K, 3)
-        From the centre to its ligands, in Å.
+        Vectors from the centre to its ligands, in Å.
     opposite : ndarray of bool, shape (P, 6, 6), or None
-        Which ligands of an octahedron are opposite each other; None for tetrahedra.
+        Mask of the pairs of opposite ligands of an octahedron; None for tetrahedra.
     """
 
     centre: np.ndarray
@@ -35,21 +35,23 @@ class Polyhedra:
 
 
 def find_octahedra(vector, bonded):
-    """Find the atoms with six ligands that are opposite in pairs.
+    """Find the atoms with six ligands that form three opposite pairs.
 
     Parameters
     ----------
     vector : ndarray of shape (N, M, 3)
-        From atoms to neighbours.
+        Vectors from atoms to neighbours.
     bonded : ndarray of bool, shape (N, M)
-        Which neighbours are ligands.
+        Mask of the neighbours that are ligands.
 
     Returns
     -------
     centre : ndarray of shape (P,)
+        Atoms at the centres.
     rank : ndarray of shape (P, 6)
-        Of the ligands among the neighbours.
+        Index of each ligand in the neighbour list of the centre.
     opposite : ndarray of bool, shape (P, 6, 6)
+        Mask of the pairs of opposite ligands.
     """
     centre, rank = _with_ligands(bonded, 6)
     direction = vector[centre[:, None], rank]
@@ -61,7 +63,7 @@ def find_octahedra(vector, bonded):
 
 
 def find_tetrahedra(bonded):
-    """Find the atoms with four ligands: the atoms, and the ranks of the ligands as neighbours."""
+    """Find the atoms with four ligands; return `centre` and `rank` as `find_octahedra`."""
     return _with_ligands(bonded, 4)
 
 
@@ -71,7 +73,7 @@ def _with_ligands(bonded, n_ligands):
 
 
 def ligand_angles(polyhedra: Polyhedra) -> np.ndarray:
-    """Angles (°) between ligands side by side: 12 of an octahedron, 6 of a tetrahedron."""
+    """Angles (°) between ligands that are not opposite: 12 of an octahedron, 6 of a tetrahedron."""
     n_polyhedra, n_ligands, _ = polyhedra.vector.shape
     first, second = np.triu_indices(n_ligands, 1)
     angles = angle(polyhedra.vector[:, first], polyhedra.vector[:, second])
@@ -91,7 +93,7 @@ def bridging_angles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Angles (°) at ligands between the centres that they join, and the ligand of each angle.
 
-    With `two_centres`, only at ligands that join exactly two.
+    With `two_centres`, only ligands that join exactly two centres are used.
     """
     ligand = np.concatenate([polyhedra.ligand.ravel() for polyhedra in several])
     to_centre = np.concatenate([-polyhedra.vector.reshape(-1, 3) for polyhedra in several])
@@ -101,8 +103,8 @@ def bridging_angles(
         joins_two = np.bincount(ligand, minlength=1)[ligand] == 2
         ligand, to_centre = ligand[joins_two], to_centre[joins_two]
     angles, ligands = [np.empty(0)], [np.empty(0, dtype=np.intp)]
-    # The centres of one ligand follow each other: compare each entry with the next, the one after
-    # that and so on, as long as any two belong to the same ligand.
+    # The centres of one ligand are consecutive. Entries at a distance of `step` are compared, as
+    # long as any two of them belong to the same ligand.
     for step in range(1, len(ligand)):
         same = ligand[step:] == ligand[:-step]
         if not same.any():
@@ -113,13 +115,13 @@ def bridging_angles(
 
 
 def quadratic_elongation(polyhedra: Polyhedra) -> np.ndarray:
-    """Mean of (l / l₀)² over the ligands, with l₀ that of the regular polyhedron of that volume."""
+    """Mean of (l / l₀)² over ligands at l, with l₀ of the regular polyhedron of equal volume."""
     squared = (polyhedra.vector**2).sum(axis=2).mean(axis=1)
     return squared / _regular_length(polyhedra) ** 2
 
 
 def bond_angle_variance(polyhedra: Polyhedra) -> np.ndarray:
-    """Squared deviation (°²) of the angles from the regular one, over their number less one."""
+    """Sum of squared deviations of the m angles from the regular angle, over m - 1 (°²)."""
     angles = ligand_angles(polyhedra)
     regular = _REGULAR_ANGLE[polyhedra.vector.shape[1]]
     return ((angles - regular) ** 2).sum(axis=1) / (angles.shape[1] - 1)
@@ -140,14 +142,14 @@ def _regular_length(polyhedra):
 
 
 def bond_length_distortion(distance, bonded):
-    """Relative mean deviation of the bond lengths of each atom from their mean.
+    """Mean absolute deviation of the bond lengths of each centre, relative to their mean.
 
     Parameters
     ----------
     distance : ndarray of shape (P, M)
-        From the centres to their neighbours.
+        Distances from the centres to their neighbours.
     bonded : ndarray of bool, shape (P, M)
-        Which neighbours are ligands; at least one of each centre.
+        Mask of the neighbours that are ligands; each centre has at least one.
     """
     counts = bonded.sum(axis=1)
     mean = np.where(bonded, distance, 0).sum(axis=1) / counts
@@ -173,7 +175,7 @@ def voronoi_volumes(positions, lattice, pbc):
     volume = abs(np.linalg.det(lattice))
     radius = 3 * np.cbrt(volume / len(positions))
     while True:
-        # The spacing of the lattice planes along each axis is one over the reciprocal vector.
+        # The spacing of lattice planes is the inverse length of the reciprocal lattice vector.
         n_images = np.ceil(radius * np.linalg.norm(inverse, axis=0)).astype(int)
         repeats = (np.arange(-n, n + 1) for n in n_images)
         images = np.stack(np.meshgrid(*repeats, indexing="ij"), axis=-1)

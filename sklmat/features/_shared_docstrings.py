@@ -4,12 +4,12 @@ from sklmat.docstrings import parameter_paragraphs
 
 FEATURIZER_PARAGRAPHS = parameter_paragraphs("""
     n_jobs : int, default=None
-        Processes; None is one unless a ``joblib.parallel_config`` says otherwise. The result does
-        not depend on it.
+        Number of processes; None means one, except within a ``joblib.parallel_config``. The result
+        does not depend on it.
     on_invalid : {"raise", "warn"}, default="raise"
-        "raise" refuses the first row that cannot be used; "warn" gives a row of NaN for it and one
-        warning with all indices and reasons. Rows of `transform` that hold what `fit` has not seen,
-        such as an element, count as rows that cannot be used.
+        "raise" raises an error for the first invalid row. "warn" returns a row of NaN for each
+        invalid row and gives one warning with all their indices and reasons. In `transform`, rows
+        with an element or a lattice that no row of `fit` has are invalid too.
     verbose : bool, default=False
         Whether to show a progress bar.
     feature_names_ : list of str

@@ -1,4 +1,4 @@
-"""`PairOrder`, `LigandOrder`: how species are spread over neighbour shells and over polyhedra."""
+"""`PairOrder`, `LigandOrder`: short-range order of species in neighbour shells and polyhedra."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import numpy as np
 from sklmat.features._neighbors import Neighbors, find_neighbors
 from sklmat.features._polyhedra import angle
 
-#: Degrees, at which ligands of octahedra, tetrahedra and cages are seen from the centre.
+#: Angles (°) at the centre between ligands of octahedra, tetrahedra and cages.
 LIGAND_ANGLES = (60, 90, 109, 120, 180)
 _ANGLE_WINDOW = 5
-# Neighbour list of a sublattice, in units of the cube root of its volume per atom: it holds four
-# shells of each lattice.
+# Radius of the neighbour list of a sublattice, in units of the cube root of its volume per atom; it
+# contains four shells of each lattice.
 _SHELL_RADIUS = 2.5
-# Distances that differ by less than this fraction are of one shell.
+# Distances that differ by less than this fraction belong to one shell.
 _SHELL_STEP = 0.03
 
 
 class PairOrder(NamedTuple):
-    """Pairs of species in one neighbour shell, of S species.
+    """Order of S species in one neighbour shell, from its pairs of atoms.
 
     Attributes
     ----------
     fraction : ndarray of shape (S, S)
-        Fraction of the shell's ordered pairs.
+        Fraction of the ordered pairs of atoms in the shell that have these two species.
     random : ndarray of shape (S, S)
-        The same in a random crystal.
+        This fraction in a random crystal.
     alpha : ndarray of shape (S, S)
-        Warren-Cowley parameter, 0 where a species is absent.
+        Warren-Cowley parameter, 0 if a species is absent.
     mean_magnitude : float
-        Mean of the magnitude of the Warren-Cowley parameter, weighted with the random fractions.
+        Mean magnitude of the Warren-Cowley parameters, weighted by `random`.
     excess_of_like_pairs : float
-        Fraction of pairs of the same species, less that in a random crystal.
+        Fraction of pairs of the same species, minus this fraction in a random crystal.
     """
 
     fraction: np.ndarray
@@ -52,7 +52,7 @@ def pair_order(
     ----------
     neighbors : Neighbors
     shell : ndarray of bool, shape (N, M)
-        Which neighbours belong to the shell.
+        Mask of the neighbours in the shell.
     species : ndarray of int, shape (N,)
         Species of each atom, numbered from 0.
     n_species : int
@@ -69,7 +69,7 @@ def pair_order(
 
 
 def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells):
-    """`PairOrder` of the first shells of one sublattice, nearest first; empty without atoms.
+    """Return the `PairOrder` of the first shells of one sublattice; an empty list without atoms.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells
     species, n_species
         As in `pair_order`.
     n_shells : int
-        How many shells at most.
+        Largest number of shells.
     """
     if not len(positions):
         return []
@@ -88,9 +88,9 @@ def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells
 
 
 def _shells_of_ranks(distance, list_end):
-    """Masks of the shells, nearest first: ranks between steps of the mean distance at that rank.
+    """Masks of the shells, nearest first. A shell ends where the mean distance of a rank increases.
 
-    All neighbours up to the distance `list_end` are listed in `distance`.
+    `distance` contains all neighbours up to the distance `list_end`.
     """
     complete = np.isfinite(distance).all(axis=0)
     mean = distance[:, complete].mean(axis=0)
@@ -102,7 +102,7 @@ def _shells_of_ranks(distance, list_end):
 
 
 class Multipoles(NamedTuple):
-    """Means over polyhedra, see `DisorderFeaturizer`."""
+    """Means over polyhedra of the multipoles of their ligands; see `DisorderFeaturizer`."""
 
     count_variance: float
     mean_dipole: float
@@ -111,14 +111,14 @@ class Multipoles(NamedTuple):
 
 
 class LigandOrder(NamedTuple):
-    """How unevenly species are spread over the ligands of polyhedra; NaN without polyhedra.
+    """Order of species on the ligands of polyhedra; NaN if there are no polyhedra.
 
     Attributes
     ----------
     multipoles : Multipoles
     like_excess : dict of float
-        For each of `LIGAND_ANGLES`, the fraction of like pairs among ligands at that angle, less
-        that in a random crystal; NaN where no ligands have this angle.
+        For each of `LIGAND_ANGLES`, the fraction of like pairs among ligands at this angle, minus
+        this fraction in a random crystal; NaN if no ligands have this angle.
     """
 
     multipoles: Multipoles
@@ -132,16 +132,16 @@ def ligand_order(
     centres: np.ndarray,
     on_sublattice: np.ndarray,
 ) -> LigandOrder:
-    """Order of the species of one sublattice as ligands of some atoms.
+    """Compute the order of the species of one sublattice on the ligands of given atoms.
 
     Parameters
     ----------
     neighbors : Neighbors
     bonded : ndarray of bool, shape (N, M)
-        Which neighbours on the sublattice are ligands.
+        Mask of the neighbours on the sublattice that are ligands.
     atomic_numbers : ndarray of shape (N,)
     centres : ndarray of int, shape (P,)
-        Atoms around which the ligands are.
+        Atoms at the centres of the P polyhedra.
     on_sublattice : ndarray of bool, shape (N,)
 
     Returns
@@ -165,13 +165,13 @@ def ligand_order(
 
 
 def multipoles(excess: np.ndarray, direction: np.ndarray, bonded: np.ndarray) -> Multipoles:
-    """How unevenly species are spread over the ligands of the polyhedra.
+    """Compute the multipoles of S species on M ligands of P polyhedra.
 
     Parameters
     ----------
     excess : ndarray of shape (S, P, M)
-        For species, polyhedra and ligands: 1 - c where the species is, else -c, with its fraction c
-        on the sublattice; 0 where there is no ligand.
+        1 - c if the ligand is of the species, otherwise -c, with the fraction c of the species on
+        the sublattice; 0 if there is no ligand.
     direction : ndarray of shape (P, M, 3)
         Unit vectors to the ligands.
     bonded : ndarray of bool, shape (P, M)
@@ -192,7 +192,7 @@ def multipoles(excess: np.ndarray, direction: np.ndarray, bonded: np.ndarray) ->
 
 
 def _mean_at_angles(values, direction, bonded):
-    """Mean over pairs of ligands of one polyhedron, of shape (P, M, M), for each angle."""
+    """Mean of values of pairs of ligands, shape (P, M, M), over the pairs at each angle."""
     first, second = np.triu_indices(bonded.shape[1], 1)
     pair = bonded[:, first] & bonded[:, second]
     angles = angle(direction[:, first], direction[:, second])[pair]

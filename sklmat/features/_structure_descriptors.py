@@ -1,8 +1,8 @@
 """`CrystalGeometry`, and a function for each group of columns of `StructureFeaturizer`.
 
-A function takes the geometry of a crystal and what decides which columns there are, and returns a
-dict of column names and values. The names are the same for every crystal; a value that a crystal
-does not have is NaN.
+Each function takes the geometry of a crystal and the schema of the table, and returns a dict of
+column names and values. The names are the same for every crystal; a value that a crystal does not
+have is NaN.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sklmat.structures import CrystalArrays
 
 # Properties whose difference is averaged over the pairs of the first shell.
 _PAIR_PROPERTIES = ("electronegativity (Pauling)", "metallic radius (Å)")
-# Å³ per atom in one cm³/mol, and g/cm³ in one u/Å³.
+# Conversion from cm³/mol to Å³ per atom, and from u/Å³ to g/cm³.
 _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
 # Last space-group number of each crystal system, triclinic to cubic.
@@ -38,7 +38,7 @@ _LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
 
 @dataclass(frozen=True)
 class StructureSchema:
-    """What decides which columns there are, and a parameter of the columns.
+    """Schema of the table: fitted attributes and parameters that determine its columns.
 
     Attributes
     ----------
@@ -56,21 +56,21 @@ class StructureSchema:
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Properties that are known for every one of the elements, in the order of these."""
+        """Properties that are known for all elements, as arrays in the order of `elements`."""
         table = element_table(self.elements)
         names = ("atomic mass (u)", "molar volume (cm³/mol)", *_PAIR_PROPERTIES)
         return {name: table[name].to_numpy() for name in names if table[name].notna().all()}
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
-        """Place of an element in `elements` by its atomic number."""
+        """Index in `elements` of each atomic number."""
         species = np.zeros(119, dtype=np.intp)
         species[element_table(self.elements)["atomic number"]] = np.arange(len(self.elements))
         return species
 
 
 class CrystalGeometry:
-    """Neighbours, lattice and shells of one crystal; each is computed when it is first needed."""
+    """Neighbours, lattice type and shells of one crystal, each computed at its first use."""
 
     def __init__(self, crystal: CrystalArrays):
         self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
@@ -170,7 +170,7 @@ def order_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[st
 
 @lru_cache(maxsize=100)
 def _of_pairs(name, elements):
-    """Fill the names of all pairs of elements, such as "Al-Ni", into the name of a column."""
+    """Insert the names of all pairs of elements, such as "Al-Ni", into the name of a column."""
     return [name.format(f"{a}-{b}") for a, b in combinations_with_replacement(elements, 2)]
 
 

@@ -39,36 +39,36 @@ if TYPE_CHECKING:
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
 class StructureFeaturizer(TableFeaturizer):
-    """Describe each crystal by its geometry and by how its elements are arranged.
+    """Transformer to a table that describes the geometry and short-range order of each crystal.
 
     Parameters
     ----------
     groups : sequence of str, default=None
-        Which groups of columns; they appear in the order of this list. The default takes all but
-        "lattice".
+        Groups of columns, in the order of the table; by default all except "lattice".
 
-        - "volume": volume per atom (Å³), density (g/cm³), packing fraction (of spheres that reach
-          half way to each atom's nearest neighbour: 0.740 for fcc, 0.680 for bcc), volume relative
-          to the elements (to the mean atomic volume of the pure elements at their fractions).
+        - "volume": volume per atom (Å³); density (g/cm³); packing fraction (of spheres with half
+          the distance to the nearest neighbour as radius: 0.740 for fcc, 0.680 for bcc); volume
+          relative to the elements (divided by the mean atomic volume of the pure elements, weighted
+          by their fractions).
         - "distances": mean, deviation, min and max over the atoms of the distance to the nearest
-          neighbour (Å), and its mean relative to the cube root of the volume per atom; mean and
+          neighbour (Å); its mean relative to the cube root of the volume per atom; mean and
           deviation of all distances in the first and in the second shell (Å); ratio of the two
           means; off-centre displacement (Å), the mean distance of an atom from the centre of its
           first shell; deviation of the distances to the 18 nearest atoms from those of each ideal
           lattice (relative root-mean-square, see `infer_lattice`).
         - "coordination": mean, deviation, min and max over the atoms of the coordination number
           (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
-        - "order": for the first and second shell, the fraction of its pairs that are of each kind
-          and the Warren-Cowley parameter α of each kind, for all kinds of pairs of elements seen in
-          `fit`; over all kinds the mean of its absolute value and the excess of like pairs; for the
-          first shell, the mean difference of electronegativity and of metallic radius over pairs.
+        - "order": for the first and the second shell, the fraction of pairs and the Warren-Cowley
+          parameter α for each pair of elements seen in `fit`; the mean absolute value of α; the
+          excess of like pairs. For the first shell also the mean difference of electronegativity
+          and of metallic radius over its pairs.
         - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
           (1 to 48).
-        - "lattice": one 0/1 column per lattice seen in `fit`, from `infer_lattice`. Not among the
-          defaults, because ``CompositionFeaturizer(lattice=True)`` has it.
+        - "lattice": one 0/1 column for each lattice seen in `fit`, from `infer_lattice`. It is not
+          used by default, because ``CompositionFeaturizer(lattice=True)`` has the same columns.
     symprec : float, default=0.1
-        Distance in Å within which atoms count as symmetry-equivalent. The default suits relaxed
-        cells, whose atoms are off their ideal sites by the noise of the relaxation.
+        Tolerance (Å) within which atoms are symmetry-equivalent. The default suits relaxed cells,
+        whose atoms have small random displacements from their ideal sites.
     {n_jobs}
     {on_invalid}
     {verbose}
@@ -85,37 +85,38 @@ class StructureFeaturizer(TableFeaturizer):
 
     See Also
     --------
-    CompositionFeaturizer : What can be said without a structure.
-    infer_lattice : The lattice that decides which atoms form the shells.
+    CompositionFeaturizer : Columns that do not need a structure.
+    infer_lattice : The lattice type, which determines the number of atoms in the shells.
 
     Notes
     -----
-    Shells: on a lattice that `infer_lattice` recognises, the first and second shell are the nearest
-    8 and the next 6 atoms (bcc), 12 and 6 (fcc, hcp), 6 and 12 (sc), 4 and 12 (diamond), so that
-    displacements do not move atoms between shells. In all other crystals the first shell of an atom
-    ends 5 % beyond Hoppe's weighted mean distance, Σ w d / Σ w with w = exp(1 - (d / mean)⁶)
-    iterated to self-consistency, and the second is found in the same way among the atoms beyond.
+    Shells: in a crystal whose lattice `infer_lattice` recognises, the first and second shell are
+    the nearest 8 and the next 6 atoms (bcc), 12 and 6 (fcc, hcp), 6 and 12 (sc), 4 and 12
+    (diamond), so that displacements do not move atoms between shells. In all other crystals the
+    first shell of an atom ends 5 % beyond Hoppe's weighted mean distance, Σ w d / Σ w with
+    w = exp(1 - (d / mean)⁶) iterated to self-consistency. The second shell is found in the same way
+    among the atoms beyond the first.
 
-    Warren-Cowley: α(A-B) = 1 - p(A-B) / (p(A) p(B)), where p(A-B) is the fraction of a shell's
-    ordered pairs that go from A to B and p(A) the fraction of its pair ends that are A. Where all
-    atoms have the same number of neighbours p(A) is the concentration, and this is the usual
-    α = 1 - P(B|A) / c(B) [2]_. Zero is the random alloy, negative values mean more A-B pairs than
-    there, 1 none. In a crystal without A or without B α(A-B) is 0: there is no order to report, and
-    the table stays free of NaN. Means over pairs weigh with p(A) p(B), and the excess of like pairs
-    is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
+    Warren-Cowley: α(A-B) = 1 - p(A-B) / (p(A) p(B)), where p(A-B) is the fraction of the ordered
+    pairs of a shell that go from A to B, and p(A) the fraction of the atoms in these pairs that are
+    A. If all atoms have the same number of neighbours, p(A) is the concentration, and this is the
+    usual α = 1 - P(B|A) / c(B) [2]_. Zero means a random alloy, a negative value more A-B pairs
+    than in a random alloy, and 1 no A-B pairs. In a crystal without A or without B, α(A-B) is 0 by
+    definition, so that the table has no NaN. Means over pairs of elements are weighted by
+    p(A) p(B). The excess of like pairs is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
 
-    Where an atom has no neighbours (a crystal without periodic images can be that small), distances
-    and shells that do not exist are NaN; so are the deviations from ideal lattices with fewer than
-    18 neighbours. Columns that need a property of the elements (the volume relative to them,
-    the differences of electronegativity and metallic radius) are there only when it is known for
+    Distances and shells of an atom without neighbours (in small crystals without periodic images)
+    are NaN. The deviations from ideal lattices are NaN if an atom has fewer than 18 neighbours.
+    Columns that need a property of the elements (the volume relative to the elements, the
+    differences of electronegativity and metallic radius) exist only if this property is known for
     every element seen in `fit`; non-metals have no metallic radius.
 
-    The group "order" has four columns for each pair of elements, too many where a data set spans
-    much of the periodic table: leave it out there.
+    The group "order" has four columns for each pair of elements. For data with many elements this
+    is a very large number, and the group should be left out.
 
-    All columns are unchanged by rotation, translation, the order of the atoms and the choice of the
-    cell, to rounding. The output is a pandas DataFrame unless ``set_output(transform="default")``
-    asks for an array; see `CompositionFeaturizer`.
+    Rotation, translation, the order of the atoms and the choice of the cell do not change the
+    columns, except for rounding. The output is a pandas DataFrame, or an array after
+    ``set_output(transform="default")``; see `CompositionFeaturizer`.
 
     References
     ----------
@@ -158,7 +159,7 @@ class StructureFeaturizer(TableFeaturizer):
         self.verbose = verbose
 
     def fit(self, X: Structures, y: object = None) -> Self:
-        """Learn which elements, and for the group "lattice" which lattices, there are.
+        """Find the elements and, for the group "lattice", the lattices in the data.
 
         Parameters
         ----------
@@ -174,9 +175,9 @@ class StructureFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is no usable crystal and `on_invalid` is "raise".
+            When a row is not a valid crystal and `on_invalid` is "raise".
         ValueError
-            When a group is unknown or no row can be used.
+            When a group is unknown or no row is valid.
         TypeError
             When `X` is a `CrystalGraphs`.
         """
@@ -191,7 +192,7 @@ class StructureFeaturizer(TableFeaturizer):
         self.lattices_ = []
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
-        # All crystals have the same columns; the smallest one is described to learn their names.
+        # All crystals have the same columns; the smallest crystal gives their names fastest.
         [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
         self.feature_names_ = list(columns)
         return self
@@ -210,7 +211,7 @@ class StructureFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is not usable, or holds an element or lattice that `fit` has not seen, and
+            When a row is invalid, or has an element or lattice that no row of `fit` has, and
             `on_invalid` is "raise".
         """
         check_is_fitted(self)
@@ -232,7 +233,7 @@ class StructureFeaturizer(TableFeaturizer):
         return partial(describe_structures, groups=self.groups_, schema=schema)
 
     def _errors_in_values(self, structures, rows, values):
-        """Errors for rows with a lattice that `fit` has not seen, and where spglib failed."""
+        """Errors for rows with a lattice that no row of `fit` has, or for which spglib failed."""
         errors = []
         if "lattice" in self.groups_:
             columns = [self.feature_names_.index(f"lattice_{name}") for name in self.lattices_]

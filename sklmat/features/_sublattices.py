@@ -1,4 +1,4 @@
-"""`learn_sublattices`, `named_sublattices`: which species have a sublattice in common."""
+"""`learn_sublattices`, `named_sublattices`: the species that share a sublattice."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sklmat.structures import CrystalArrays
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
-#: Elements that count as anions wherever a crystal also holds others.
+#: Elements that are anions in crystals that also contain other elements.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
 _ANION_NUMBERS = element_table(ANIONS)["atomic number"].to_numpy()
 
 
 def is_anion(atomic_numbers):
-    """Mask the anions, none in a crystal that has no cations; shape (N,)."""
+    """Mask of the anions, shape (N,); all False in a crystal without cations."""
     anion = np.isin(atomic_numbers, _ANION_NUMBERS)
     return anion & ~anion.all()
 
 
 def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
-    """Group the species by chemistry and by how many anions they have around them."""
+    """Group the species into sublattices: anions, and cations by their number of anions."""
     coordination = _anion_coordination(crystals)
     symbols = element_table().index
     sublattices: dict[int | str, list[str]] = {}
@@ -40,7 +40,7 @@ def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
 
 
 def _anion_coordination(crystals):
-    """Number of anion neighbours of each cation, in arrays by atomic number."""
+    """Number of anion neighbours of each cation: atomic number -> array over all its atoms."""
     coordination = {}
     for atomic_numbers, positions, lattice, pbc in crystals:
         anion = is_anion(atomic_numbers)
@@ -56,7 +56,7 @@ def _anion_coordination(crystals):
 def named_sublattices(
     sublattices: Sequence[Sequence[str]], elements: Sequence[str]
 ) -> list[list[str]]:
-    """Check sublattices that a user named, and add a sublattice for each of the other elements."""
+    """Check the parameter `sublattices`, and add one sublattice for each other element."""
     symbols = element_table().index
     named = [symbol for sublattice in sublattices for symbol in sublattice]
     unknown = [symbol for symbol in named if symbol not in symbols]

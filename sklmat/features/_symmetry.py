@@ -4,7 +4,7 @@ import os
 import warnings
 from contextlib import contextmanager
 
-#: Order of each crystallographic point group: how many rotations it has.
+#: Order of each crystallographic point group: its number of symmetry operations.
 POINT_GROUP_ORDER = {
     **dict.fromkeys(["1"], 1),
     **dict.fromkeys(["-1", "2", "m"], 2),
@@ -21,11 +21,12 @@ POINT_GROUP_ORDER = {
 
 
 def symmetry_dataset(lattice, frac_coords, types, symprec):
-    """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None where it finds none."""
+    """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None if spglib fails."""
     import spglib
 
     with warnings.catch_warnings():
-        # spglib 2.7 and 2.8 announce on each call that failures will raise; both are handled here.
+        # spglib 2.7 and 2.8 return None on failure and warn that later versions will raise an
+        # error; both cases are handled here.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return spglib.get_symmetry_dataset((lattice, frac_coords, types), symprec=symprec)
@@ -35,7 +36,7 @@ def symmetry_dataset(lattice, frac_coords, types, symprec):
 
 @contextmanager
 def quiet_spglib():
-    """Keep spglib from printing a line for each of the tolerances that it tries and gives up."""
+    """Suppress the line that spglib prints for each tolerance that it rejects."""
     before = os.environ.get("SPGLIB_WARNING")
     os.environ["SPGLIB_WARNING"] = "OFF"
     try:

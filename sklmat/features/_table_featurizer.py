@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 
-# Crystals sent to a worker at once, at most: about a tenth of a second of work.
+# Largest number of crystals that are sent to a process at once: about 0.1 s of work.
 _CHUNK = 50
 
 
@@ -42,14 +42,14 @@ class TableFeaturizer(TransformerMixin, BaseEstimator):
 
 
 def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -> Any:
-    """The columns of a transformer as a DataFrame, unless its `set_output` asks for something else.
+    """Return values as a DataFrame, or as an array if `set_output` or the configuration says so.
 
     Parameters
     ----------
     transformer : TableFeaturizer
     values : ndarray of shape (C, F)
     X : sequence of C crystals
-        What it was given; the index of a Series is kept.
+        Input of the transformer; the index of a Series becomes the index of the DataFrame.
 
     Returns
     -------
@@ -64,13 +64,11 @@ def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -
 
 
 def chosen_groups(groups, known, default):
-    """Check the parameter `groups`, and list the groups of columns that it names."""
+    """Check the parameter `groups`, and return it as a list."""
     groups = list(default if groups is None else groups)
     unknown = [group for group in groups if group not in known]
     if unknown or not groups or len(set(groups)) < len(groups):
-        raise ValueError(
-            f"groups must be different ones out of {list(known)}, at least one; got {groups}"
-        )
+        raise ValueError(f"groups must be one or several of {list(known)}, each once; got {groups}")
     return groups
 
 
@@ -81,7 +79,7 @@ def elements_of(structures):
 
 
 def describe_crystals(describe, crystals, n_jobs, verbose):
-    """Describe crystals in parallel: the names of the columns, and their values, shape (C, F).
+    """Compute columns of crystals in parallel; return their names and values, shape (C, F).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Structures to graphs: flat containers, and the transformer that fills them."""
+"""Crystal graphs: containers with flat arrays, and the transformer that builds them."""
 
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges

@@ -1,4 +1,4 @@
-"""`build_graphs`: the graphs of many crystals, built in chunks, by several processes, cached."""
+"""`build_graphs` builds the graphs of many crystals, in parallel and with a cache."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from sklmat.typing import PathLike, Structures
 
-#: Atoms per chunk of work: large enough to hide the cost of sending it (a few ms), small enough
-#: to show progress and to bound memory.
+#: Atoms per chunk of work: many compared with the cost of sending a chunk to a process (a few ms),
+#: and few enough to show progress and to limit memory.
 _CHUNK_ATOMS = 20_000
 _CHUNK_FILES = 200
 
@@ -44,12 +44,12 @@ def build_graphs(
     **settings: Any,
 ) -> CrystalGraphs:
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
-    # A grid made with numpy gives numpy's integers, which JSON and other readers do not know.
+    # Parameter grids made with numpy contain numpy integers, which JSON cannot store.
     settings = {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in settings.items()
     }
-    # What the graphs say of how their edges were chosen.
+    # The settings that are stored with the graphs.
     description = {
         **settings,
         "cutoff": float(settings["cutoff"]),
@@ -78,7 +78,7 @@ def build_graphs(
 
 
 def _read_crystals(X, n_jobs, verbose):
-    """Each crystal as `CrystalArrays`; files are read in parallel."""
+    """Return each crystal as `CrystalArrays`; files are read in parallel."""
     if effective_n_jobs(n_jobs) == 1:
         return crystal_arrays(convert_structures(X))
     items = as_items(X)
@@ -107,7 +107,7 @@ def _read_chunk(rows, items):
 
 
 def _chunk_atoms(crystals, n_jobs, neighbors):
-    """Atoms per chunk: small where building is slow, and enough chunks for all processes."""
+    """Atoms per chunk: few for slow pymatgen strategies, and so few that every process has work."""
     if neighbors is not None:
         return _CHUNK_ATOMS // 100
     n_jobs = effective_n_jobs(n_jobs)
@@ -127,11 +127,11 @@ def _chunks(rows, crystals, chunk_atoms):
 
 
 def _run(function, chunks, items, n_jobs, verbose, args):
-    """Yield each chunk with what `function` makes of it, in order, under a progress bar."""
+    """Yield each chunk and the result of `function` for it, in order, with a progress bar."""
     from tqdm import tqdm
 
     n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
-    # Results one by one move the progress bar; not every backend can give them so.
+    # The progress bar needs results one by one, which not every joblib backend supports.
     backend = get_active_backend()[0]
     in_order = n_jobs == 1 or getattr(backend, "supports_return_generator", False)
     results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
@@ -147,7 +147,7 @@ def _run(function, chunks, items, n_jobs, verbose, args):
 def _build_chunk(rows, crystals, neighbors, settings, description):
     """Graphs of some crystals; errors name their rows in the whole input."""
     if neighbors is not None:
-        # A strategy leaves out neighbours, so its edges do not show that atoms are too close.
+        # A strategy may omit neighbours, so its edges may lack two atoms that are too close.
         for row, crystal in zip(rows, crystals):
             check_distances(row, crystal.to_structure())
     edges = find_edges(crystals, neighbors, **settings)
@@ -165,7 +165,7 @@ def _build_chunk(rows, crystals, neighbors, settings, description):
 
 
 def describe_strategy(neighbors: NearNeighbors | None) -> str | None:
-    """A pymatgen strategy in words: its class, its plain settings, and a digest of all of them."""
+    """Describe a pymatgen strategy by its class, its plain settings and a hash of all settings."""
     if neighbors is None:
         return None
     values = sorted(

@@ -1,4 +1,4 @@
-"""`open_cache`: built graphs by the content of their crystals, in memory or in a folder."""
+"""`open_cache`: a cache of graphs, in memory or in a folder; keys hash the crystals' content."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ _MEMORY: dict[int, Any] = {}
 
 
 def content_key(crystal, settings):
-    """Hash of what a graph depends on: atoms, positions, lattice, periodicity and settings."""
+    """Hash everything on which a graph depends: atoms, positions, lattice, pbc and settings."""
     digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
     for array in crystal:
         digest.update(repr(array.shape).encode())
@@ -22,14 +22,14 @@ def content_key(crystal, settings):
 
 
 def open_cache(cache):
-    """The cache that a `cache=` parameter names; the same one for each caller in the process."""
+    """Return the cache for a value of the parameter `cache`; it is shared within the process."""
     if isinstance(cache, str | os.PathLike):
         return _FolderCache(cache)
     return _MEMORY.setdefault(int(cache), _MemoryCache(int(cache)))
 
 
 class _MemoryCache:
-    """The most recently used graphs, at most `size` of them."""
+    """Keeps the `size` most recently used graphs in memory."""
 
     def __init__(self, size):
         self.size = size
@@ -48,7 +48,7 @@ class _MemoryCache:
 
 
 class _FolderCache:
-    """One file per crystal; safe to share between processes, since files appear whole."""
+    """One file per crystal. Processes may share the folder, since files are replaced atomically."""
 
     def __init__(self, folder):
         self.folder = Path(folder)

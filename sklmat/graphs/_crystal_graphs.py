@@ -1,8 +1,8 @@
-"""`CrystalGraphs`, the flat container of crystal graphs, and the index arithmetic of such arrays.
+"""`CrystalGraphs`: many crystal graphs in flat arrays, and functions to index such arrays.
 
-The atoms of crystals and the edges of crystals stand in flat arrays, group after group: all items
-of the first crystal, then all of the second. ``counts[g]`` is the number of items of group g, and
-``pointer[g]:pointer[g + 1]`` are their positions.
+The atoms and the edges of all crystals are stored in flat arrays, group after group: all items of
+the first crystal, then all items of the second. ``counts[g]`` is the number of items of group g,
+and ``pointer[g]:pointer[g + 1]`` are their positions.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ _DTYPES = {
 
 @dataclass(eq=False, repr=False)
 class CrystalGraphs:
-    """Many crystal graphs in a few flat arrays.
+    """Container that holds many crystal graphs in a few flat arrays.
 
-    Made by `StructureToGraph`; takes the place of a list of structures anywhere in sklmat, and is
-    indexed, sliced and split by scikit-learn without a Python loop over crystals.
+    `StructureToGraph` makes it. It can replace a list of structures anywhere in sklmat, and
+    scikit-learn indexes, slices and splits it without a Python loop over crystals. Shapes: C
+    crystals, N atoms and E edges in all.
 
     Parameters
     ----------
@@ -62,20 +63,19 @@ class CrystalGraphs:
         ``edge_target[e]``; both count from the first atom of their own crystal. Edges are sorted
         by central atom, then by distance.
     edge_image : ndarray of shape (E, 3), int16
-        Lattice translation of the neighbour.
+        Lattice translation of the neighbour, in units of the lattice vectors.
     edge_distance : ndarray of shape (E,), float32
         ``|positions[source] + image @ lattice - positions[target]|`` (Å).
     atom_ptr, edge_ptr : ndarray of shape (C + 1,), int64
-        Crystal c owns atoms ``atom_ptr[c]:atom_ptr[c + 1]`` and edges
+        Crystal c has the atoms ``atom_ptr[c]:atom_ptr[c + 1]`` and the edges
         ``edge_ptr[c]:edge_ptr[c + 1]``.
     cutoff, max_neighbors, ties, tie_tolerance, symmetrize, neighbors
         How the edges were chosen: see `StructureToGraph`.
 
     Notes
     -----
-    C crystals, N atoms and E edges take ``81 C + 25 N + 18 E`` bytes: about 240 bytes per atom at
-    12 neighbours. Gaussian expansions of the distances are made batch by batch in the network and
-    never stored.
+    The arrays take ``81 C + 25 N + 18 E`` bytes: about 240 bytes per atom at 12 neighbours. The
+    Gaussian expansion of the distances is computed by the network for each batch and not stored.
 
     Examples
     --------
@@ -142,12 +142,12 @@ class CrystalGraphs:
 
     @property
     def flat_source(self) -> np.ndarray:
-        """Neighbour of each edge, counted through all atoms: ndarray of shape (E,), int64."""
+        """Index of each edge's neighbour among all N atoms, ndarray of shape (E,), int64."""
         return self.edge_source + np.repeat(self.atom_ptr[:-1], self.n_edges)
 
     @property
     def flat_target(self) -> np.ndarray:
-        """Central atom of each edge, counted through all atoms: ndarray of shape (E,), int64."""
+        """Index of each edge's central atom among all N atoms, ndarray of shape (E,), int64."""
         return self.edge_target + np.repeat(self.atom_ptr[:-1], self.n_edges)
 
     @property
@@ -159,7 +159,7 @@ class CrystalGraphs:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How the edges were chosen, as a dict: graphs are alike only when these agree."""
+        """Settings with which the edges were chosen, as a dict; see `StructureToGraph`."""
         return {name: getattr(self, name) for name in _SETTINGS}
 
     @property
@@ -189,7 +189,7 @@ class CrystalGraphs:
     ) -> CrystalGraphs:
         """Select crystals by int, slice, mask, index array, or ``(key, ...)``.
 
-        An int gives a container of one crystal, so that every selection can be predicted on.
+        An int returns a container with one crystal, so that every selection can be predicted.
         """
         if isinstance(key, tuple):
             if len(key) != 2 or key[1] is not Ellipsis:
@@ -211,7 +211,7 @@ class CrystalGraphs:
         )
 
     def _slice(self, start, stop):
-        """Neighbouring crystals, as views: nothing is copied."""
+        """Return consecutive crystals as views, without copying."""
         atoms = slice(self.atom_ptr[start], self.atom_ptr[stop])
         edges = slice(self.edge_ptr[start], self.edge_ptr[stop])
         return CrystalGraphs(
@@ -227,7 +227,7 @@ class CrystalGraphs:
     def from_edges(
         cls, crystals: list[CrystalArrays], edges: list[Edges], **settings: Any
     ) -> CrystalGraphs:
-        """Put the arrays of crystals and the edges found in each into one container.
+        """Make a container from the arrays and the edges of each crystal.
 
         Parameters
         ----------
@@ -258,7 +258,7 @@ class CrystalGraphs:
 
     @classmethod
     def concatenate(cls, parts: Sequence[CrystalGraphs]) -> CrystalGraphs:
-        """Join containers whose edges were chosen alike.
+        """Join containers whose edges were chosen with the same settings.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class CrystalGraphs:
         Raises
         ------
         ValueError
-            When there is nothing to join, or the settings of two parts differ.
+            When there are no parts, or the settings of two parts differ.
         """
         parts = list(parts)
         if not parts:
@@ -302,20 +302,21 @@ class CrystalGraphs:
         Parameters
         ----------
         cutoff : float, default=None
-            New cutoff (Å), not larger than that of these graphs; ``None`` keeps theirs.
+            New cutoff (Å), at most the present one; ``None`` keeps the present one.
         max_neighbors : int, default=None
-            New number of neighbours, not larger than that of these graphs; ``None`` keeps theirs.
+            New number of neighbours, at most the present one; ``None`` keeps the present one.
 
         Returns
         -------
         CrystalGraphs
-            ``self`` where nothing changes.
+            ``self`` if nothing changes.
 
         Raises
         ------
         ValueError
-            When more is asked for than these graphs hold, or their edges were symmetrised or
-            chosen by a `pymatgen` strategy, where a cut would not give what building gives.
+            When a new value is larger than the present one; or when the edges were symmetrised or
+            chosen by a pymatgen strategy, so that building the graphs with the new settings would
+            give other edges.
         """
         if cutoff is not None and cutoff > self.cutoff:
             raise ValueError(
@@ -356,7 +357,7 @@ class CrystalGraphs:
         Returns
         -------
         CrystalGraphs
-            The same atoms with these edges; how they are said to have been chosen is unchanged.
+            The same atoms with these edges; its `settings` do not change.
         """
         n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
@@ -384,7 +385,7 @@ class CrystalGraphs:
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
     def formula(self, c: int) -> str:
-        """Chemical formula of a crystal, for messages.
+        """Chemical formula of crystal `c`.
 
         Parameters
         ----------
@@ -434,7 +435,7 @@ class CrystalGraphs:
         )
 
     def save(self, path: PathLike) -> None:
-        """Write everything to one safetensors file (arrays and a JSON header, no code).
+        """Write the graphs to one safetensors file (arrays and a JSON header, no code).
 
         Parameters
         ----------
@@ -451,14 +452,14 @@ class CrystalGraphs:
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
-        """Read what `save` wrote.
+        """Read graphs that `save` wrote.
 
         Parameters
         ----------
         path : str or pathlib.Path
         mmap : bool, default=False
-            Map the file instead of reading it: pages come in as they are used, so that a set
-            larger than memory can be indexed. The arrays are then read-only.
+            Map the file into memory instead of reading it, so that a file larger than memory can be
+            indexed. The arrays are then read-only.
 
         Returns
         -------
@@ -483,7 +484,7 @@ def _concatenated(arrays, dtype, width=()):
 
 
 def _read_safetensors(path, mmap):
-    """Arrays and metadata of a safetensors file; its own reader copies even what it maps."""
+    """Arrays and metadata of a safetensors file, without the copies that safetensors makes."""
     with open(path, "rb") as file:
         (n_header,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(n_header)) if n_header < 1_000_000 else {}
@@ -497,24 +498,26 @@ def _read_safetensors(path, mmap):
 
 
 def pointer_from_counts(counts: ArrayLike) -> np.ndarray:
-    """Position at which each group begins, and the end of the last: shape (G + 1,), int64."""
+    """Start of each of G groups, and the end of the last one: shape (G + 1,), int64."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
 def gather_ranges(pointer: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pointer and positions with which to take some groups out of a flat array.
+    """Positions of the items of some groups in a flat array, and the pointer of the selection.
 
     Parameters
     ----------
     pointer : ndarray of shape (G + 1,)
+        Pointer of the array, with G groups.
     groups : ndarray of integers, shape (H,)
+        Groups to select.
 
     Returns
     -------
     new_pointer : ndarray of shape (H + 1,)
-        Where each of these groups stands in the new array.
-    positions : ndarray of shape (number of their items,)
-        Where their items stand in the old one.
+        Pointer of the array that holds the selected groups only.
+    positions : ndarray of shape (number of selected items,)
+        Positions of the selected items in the original array.
     """
     counts = pointer[groups + 1] - pointer[groups]
     new_pointer = pointer_from_counts(counts)

@@ -1,4 +1,4 @@
-"""`ElementGraphs`, crystals as graphs of their elements, and gradients through them."""
+"""`ElementGraphs`: crystals as graphs whose nodes are elements, and gradients through them."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ import numpy as np
 from sklmat.graphs._crystal_graphs import CrystalGraphs, gather_ranges, pointer_from_counts
 from sklmat.graphs._neighbor_search import rank_within_group
 
-#: Edges that are summed at a time, in double precision: some 200 MB.
+#: Edges that are summed at a time, in double precision: about 200 MB.
 _CHUNK_EDGES = 2**21
-#: Larger than any atomic number: counts the elements of each crystal apart.
+#: Larger than any atomic number, so that ``crystal * 128 + atomic number`` is unique.
 _N_ELEMENTS = 128
 
 
 @dataclass(eq=False, repr=False)
 class ElementGraphs:
-    """Crystals as graphs of their elements, joined by partial radial distributions.
+    """Container of graphs whose nodes are the elements of crystals.
 
-    A node is an element of a crystal. Each node is joined to every node of its crystal, itself
-    included, by how many atoms of the other element an atom of the element sees at each distance.
-    That is all that a network whose atoms of one element are alike can know of a crystal, and its
-    size does not depend on the number of atoms. Made by `from_graphs`, indexed like a list.
+    Each node (element a of a crystal) is joined to every node b of its crystal, itself included.
+    This pair holds the partial radial distribution: the number of atoms of b around an atom of a,
+    as a function of their distance. A network in which all atoms of an element have the same vector
+    depends on the crystal through these distributions only, and their size does not depend on the
+    number of atoms. `from_graphs` makes the container. Shapes: C crystals, P nodes, Q pairs, K grid
+    points.
 
     Parameters
     ----------
     atomic_numbers : ndarray of shape (P,), uint8
-        Element of each node, crystal after crystal, in the order of the periodic table.
+        Element of each node, crystal after crystal, in the order of atomic numbers.
     fraction : ndarray of shape (P,), float32
-        Fraction of the crystal's atoms.
+        Fraction of the atoms of the crystal that are of this element.
     target, source : ndarray of shape (Q,), int32
-        Nodes of each pair, counted from the first node of their crystal, sorted by target.
+        Nodes a and b of each pair, counted from the first node of their crystal; sorted by target.
     radial : ndarray of shape (Q, K) or (Q, 2 K), float32
-        Number of source atoms around a target atom near each of the K grid points, mean over the
-        atoms of the target. It sums to the partial coordination number inside the cutoff. With
-        `spread`, the standard deviations over these atoms stand behind the means: how unlike the
-        surroundings of atoms of one element are.
+        Number of atoms of the source around an atom of the target near each grid point, mean over
+        the atoms of the target. A row sums to the partial coordination number within the cutoff.
+        With `spread`, columns K to 2 K - 1 hold the standard deviations over the atoms of the
+        target, which measure how much their surroundings differ.
     node_ptr, pair_ptr : ndarray of shape (C + 1,), int64
-        Crystal c owns nodes ``node_ptr[c]:node_ptr[c + 1]``, pairs likewise.
+        Crystal c has the nodes ``node_ptr[c]:node_ptr[c + 1]`` and the pairs
+        ``pair_ptr[c]:pair_ptr[c + 1]``.
     cutoff, step : float
-        Largest distance, and distance between grid points (Å).
+        Largest distance of a neighbour, and distance between grid points (Å).
     order : {1, 3}
         Order of the interpolation between grid points.
     spread : bool
-        Whether `radial` holds standard deviations too.
+        Whether `radial` holds the standard deviations.
 
     Examples
     --------
@@ -80,7 +83,7 @@ class ElementGraphs:
         order: int = 1,
         spread: bool = False,
     ) -> ElementGraphs:
-        """Sum up the edges of crystal graphs.
+        """Compute partial radial distributions from the edges of crystal graphs.
 
         Parameters
         ----------
@@ -88,9 +91,10 @@ class ElementGraphs:
         step : float, default=0.25
             Distance between grid points (Å).
         order : {1, 3}, default=1
-            An edge is shared out to its two nearest grid points by linear interpolation, or to
-            four by a cubic: a function on the grid summed with these weights is the sum of its
-            interpolation over the edges, exact to the fourth power of `step`.
+            Order of the interpolation that distributes each edge over grid points: 1 (linear) over
+            two, 3 (cubic) over four. The sum over grid points of a function times `radial` is then
+            the sum of the interpolated function over the edges; the error of the cubic is of the
+            fourth power of `step`.
         spread : bool, default=False
             Add the standard deviations over the atoms of an element.
 
@@ -134,12 +138,12 @@ class ElementGraphs:
 
     @property
     def flat_source(self) -> np.ndarray:
-        """Source node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
+        """Index of the source of each pair among all P nodes, ndarray of shape (Q,), int64."""
         return self.source + np.repeat(self.node_ptr[:-1], self.n_edges)
 
     @property
     def flat_target(self) -> np.ndarray:
-        """Target node of each pair, counted through all nodes: ndarray of shape (Q,), int64."""
+        """Index of the target of each pair among all P nodes, ndarray of shape (Q,), int64."""
         return self.target + np.repeat(self.node_ptr[:-1], self.n_edges)
 
     def __getitem__(self, rows: slice | np.ndarray) -> ElementGraphs:
@@ -163,19 +167,19 @@ class ElementGraphs:
 
 
 def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
-    """Distances to which the edges of `ElementGraphs` are shared out.
+    """Grid of distances on which `ElementGraphs` hold partial radial distributions.
 
     Parameters
     ----------
     cutoff, step : float
-        Å.
+        Largest distance of a neighbour, and distance between grid points (Å).
     order : {1, 3}
-        The cubic needs a point on either side of the interval in which a distance lies.
+        Order of the interpolation. The cubic one (3) needs an additional point at either end.
 
     Returns
     -------
     ndarray of shape (K,)
-        Å.
+        Distances (Å).
 
     Examples
     --------
@@ -194,7 +198,7 @@ def _n_intervals(cutoff, step):
 
 
 def _chunks(edge_ptr):
-    """Slices of neighbouring crystals with few enough edges, or of one crystal."""
+    """Yield slices of consecutive crystals with at most `_CHUNK_EDGES` edges, or of one crystal."""
     start = 0
     while start < max(len(edge_ptr) - 1, 1):
         end = np.searchsorted(edge_ptr, edge_ptr[start] + _CHUNK_EDGES, side="right")
@@ -206,7 +210,7 @@ def _chunks(edge_ptr):
 def radial_gradient_to_edges(
     graphs: CrystalGraphs, elements: ElementGraphs, gradient: np.ndarray
 ) -> np.ndarray:
-    """Gradient with respect to the distances of the edges, from that with respect to `radial`.
+    """Convert the gradient with respect to `radial` to that with respect to the edge distances.
 
     Parameters
     ----------
@@ -214,12 +218,13 @@ def radial_gradient_to_edges(
     elements : ElementGraphs
         Made from `graphs`.
     gradient : ndarray like ``elements.radial``
+        Gradient with respect to ``elements.radial``.
 
     Returns
     -------
     ndarray of shape (E,)
-        Where all atoms of an element see the same, a standard deviation has a kink; its derivative
-        is taken to be zero there.
+        Gradient with respect to the distances. Where all atoms of an element have the same
+        surroundings, a standard deviation is not differentiable; its derivative is set to zero.
     """
     index = _PairIndex(graphs)
     grid = (elements.cutoff, elements.step, elements.order)
@@ -257,7 +262,8 @@ class _PairIndex:
         Number of atoms of the target element of each pair.
     pair_of_edge : ndarray of shape (E,)
     environment_of_edge : ndarray of shape (E,)
-        An environment is an atom with one of the elements around it.
+        Environment of each edge. An environment is the neighbours of one atom that are of one
+        element.
     pair_of_environment : ndarray of shape (number of environments,)
     """
 
@@ -276,7 +282,7 @@ class _PairIndex:
             rank_within_group(n_nodes**2), n_nodes[crystal_of_pair]
         )
         self.n_target_atoms = n_atoms[node_ptr[crystal_of_pair] + self.target][:, None]
-        # Of the pairs whose target is the element of the atom; one for each source element.
+        # For each atom, the first of the pairs whose target is the element of this atom.
         first_pair = pair_ptr[crystal] + (node - node_ptr[crystal]) * n_nodes[crystal]
         n_environments = n_nodes[crystal]
         target_atom = graphs.flat_target
@@ -290,7 +296,7 @@ class _PairIndex:
 
 
 def _sum_edges(graphs, step, order, spread):
-    """Arrays of `ElementGraphs` for a few crystals."""
+    """Compute the arrays of `ElementGraphs` for some crystals."""
     index = _PairIndex(graphs)
     weights = _interpolation(graphs.edge_distance, graphs.cutoff, step, order)
     n_points = len(grid_points(graphs.cutoff, step, order))
@@ -315,7 +321,7 @@ def _sum_edges(graphs, step, order, spread):
 
 
 def _sum_weights(row, n_rows, weights, n_points):
-    """Interpolation weights of edges summed by row and grid point: shape (n_rows, n_points)."""
+    """Sum the interpolation weights of edges by row and grid point: shape (n_rows, n_points)."""
     points, values = weights
     flat = (row[:, None] * n_points + points).ravel()
     total = np.bincount(flat, weights=values.ravel(), minlength=n_rows * n_points)
@@ -323,7 +329,7 @@ def _sum_weights(row, n_rows, weights, n_points):
 
 
 def _interpolation(distance, cutoff, step, order, derivative=False):
-    """Grid points between which each distance lies, and its weight at each.
+    """Grid points next to each distance, and the interpolation weight of each of them.
 
     Parameters
     ----------
@@ -331,7 +337,7 @@ def _interpolation(distance, cutoff, step, order, derivative=False):
     cutoff, step, order
         See `grid_points`.
     derivative : bool, default=False
-        Give the derivatives of the weights with respect to the distance (1/Å) in their place.
+        Return the derivatives of the weights with respect to the distance (1/Å) instead.
 
     Returns
     -------
@@ -339,9 +345,9 @@ def _interpolation(distance, cutoff, step, order, derivative=False):
     weights : ndarray of shape (E, order + 1)
     """
     scaled = distance.astype(np.float64) / step
-    # A distance equal to the cutoff, or a rounding above it, belongs to the last interval.
+    # A distance equal to the cutoff, or larger by rounding, belongs to the last interval.
     left = np.minimum(scaled.astype(np.int64), _n_intervals(cutoff, step) - 1)
-    # From 0 to 1 within the interval.
+    # Position within the interval, from 0 to 1.
     t = scaled - left
     if order == 1:
         weights = [-np.ones_like(t) / step, np.ones_like(t) / step] if derivative else [1 - t, t]

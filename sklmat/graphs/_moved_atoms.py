@@ -13,22 +13,22 @@ from sklmat.graphs._neighbor_search import (
     keep_nearest,
 )
 
-#: Å; how far the distance that an edge keeps, in single precision, may be off.
+#: Largest rounding error (Å) of the distances of edges, which are stored in single precision.
 _SINGLE_PRECISION = 1e-6
 
 
 def nearby_pairs(
     graphs: CrystalGraphs, distance_change: float | None, at_least: float = 0.0
 ) -> CrystalGraphs:
-    """All pairs that can be neighbours once no distance has changed by more than a given value.
+    """All pairs of atoms that can become neighbours if distances change by at most a given value.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals
     distance_change : float or None
-        Largest change of a distance (Å). With None, no neighbours are looked for.
+        Largest change of a distance (Å). With None, only `at_least` decides which pairs are found.
     at_least : float, default=0.0
-        Pairs up to this distance (Å) are among them in any case.
+        All pairs up to this distance (Å) are included.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def nearby_pairs(
     Raises
     ------
     ValueError
-        When the edges were chosen by a pymatgen strategy, which would have to be asked anew.
+        When the edges were chosen by a pymatgen strategy, whose choice cannot be repeated here.
     """
     if graphs.neighbors is not None and distance_change is not None:
         raise ValueError(
@@ -47,7 +47,7 @@ def nearby_pairs(
         )
     radii = np.full(len(graphs.atomic_numbers), at_least)
     if distance_change is not None:
-        # The distance of the last neighbour may have grown, and that of a new one shrunk.
+        # The distance of the last neighbour may increase, and that of another atom decrease.
         largest = np.minimum(
             _last_distance(graphs) + 2 * distance_change, graphs.cutoff + distance_change
         )
@@ -75,7 +75,7 @@ def nearby_pairs(
 
 
 def _last_distance(graphs):
-    """Distance of each atom's last neighbour; infinite where it has fewer than it may have."""
+    """Distance of each atom's last neighbour; infinite if it has less than `max_neighbors`."""
     last = np.full(len(graphs.atomic_numbers), np.inf)
     if graphs.max_neighbors is not None:
         target = graphs.flat_target
@@ -92,19 +92,19 @@ def move_atoms(
     strain: np.ndarray | None = None,
     pairs: CrystalGraphs | None = None,
 ) -> CrystalGraphs:
-    """Graphs of crystals whose atoms are displaced, then strained with their lattice.
+    """Graphs of crystals after displacing their atoms and then straining atoms and lattice.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals, N atoms
     displacement : ndarray of shape (N, 3)
-        Å.
+        Displacements u (Å).
     strain : ndarray of shape (C, 3, 3), default=None
         Small symmetric matrices ε: ``x -> (x + u)(1 + ε)``, ``lattice -> lattice (1 + ε)``.
     pairs : CrystalGraphs, default=None
-        What `nearby_pairs` found: the neighbours are then chosen among them as building the graphs
-        of the new crystals would choose them. By default the edges stay and only their lengths
-        change.
+        Result of `nearby_pairs`. The neighbours are then chosen among these pairs, with the same
+        result as building the graphs of the new crystals. By default the edges stay the same and
+        only their lengths change.
 
     Returns
     -------
@@ -115,10 +115,10 @@ def move_atoms(
     distance = np.linalg.norm(moved.edge_vectors, axis=1)
     if pairs is None:
         return replace(moved, edge_distance=distance.astype(np.float32))
-    # Keep the edges that the settings of the graphs ask for, sorted by target and distance.
+    # Choose the edges by the settings of the graphs, sorted by target and distance.
     n_atoms, target, source = len(moved.atomic_numbers), moved.flat_target, moved.flat_source
     inside = np.flatnonzero(distance <= moved.cutoff + TOLERANCE)
-    # They were sorted before the move, so a stable sort has little to do.
+    # The pairs were sorted before the move, so this stable sort is fast.
     inside = inside[np.lexsort((distance[inside], target[inside]))]
     edges = Edges(target, source, moved.edge_image, distance).select(inside)
     if moved.max_neighbors is not None:

@@ -1,4 +1,4 @@
-"""Neighbour search: which atoms of a crystal are joined by edges, in plain arrays."""
+"""Neighbour search: the edges between the atoms of a crystal, in numpy arrays."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sklmat.structures import MIN_DISTANCE, CrystalArrays
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
 
-#: How many neighbours, in multiples of those wanted, the first guess of the radius should hold:
-#: 1.6 closes the second shell of the close-packed lattices without a second search.
+#: The first search radius should contain this many times the wanted number of neighbours. With 1.6
+#: it contains the second shell of the close-packed lattices, so that one search is enough.
 _FIRST_GUESS = 1.6
 _GROWTH = 1.4
-#: Å; pymatgen's own, for d <= cutoff
+#: Tolerance (Å) of ``d <= cutoff``, the same as in pymatgen.
 TOLERANCE = 1e-8
 
 
@@ -30,7 +30,7 @@ class Edges(NamedTuple):
     image : ndarray of shape (E, 3), int16
         Lattice translation of the neighbour.
     distance : ndarray of shape (E,), float64
-        Å.
+        Distance (Å).
     """
 
     target: np.ndarray
@@ -39,20 +39,21 @@ class Edges(NamedTuple):
     distance: np.ndarray
 
     def select(self, index: np.ndarray) -> Edges:
-        """Some of the edges, by a mask or by their positions."""
+        """Select edges by a mask or by their positions."""
         return Edges(*(array[index] for array in self))
 
 
 def find_edges(
     crystals: Sequence[CrystalArrays], strategy: NearNeighbors | None = None, **settings: Any
 ) -> list[Edges]:
-    """Edges of each crystal.
+    """Find the edges of each crystal.
 
     Parameters
     ----------
     crystals : sequence of CrystalArrays
     strategy : pymatgen NearNeighbors or None
-        Chooses the neighbours; None takes all within the cutoff, or the nearest of them.
+        Chooses the neighbours. With None, all atoms within the cutoff are neighbours, or the
+        nearest of them.
     **settings
         ``cutoff, max_neighbors, ties, tie_tolerance, symmetrize`` as in `StructureToGraph`.
     """
@@ -70,10 +71,11 @@ def build_edges(
     tie_tolerance: float,
     symmetrize: bool,
 ) -> Edges:
-    """Edges of one crystal to the nearest atoms; settings as in `StructureToGraph`."""
+    """Find the edges of one crystal to the nearest atoms; settings as in `StructureToGraph`."""
     n_atoms = len(crystal.positions)
     radius = cutoff
-    # The original cuts ties in the order in which the search at the full cutoff lists them.
+    # The original CGCNN cuts ties in the order in which a search at the full cutoff lists them, so
+    # "truncate" always searches at the full cutoff.
     if max_neighbors is not None and ties == "complete" and crystal.pbc.all():
         density = n_atoms / abs(np.linalg.det(crystal.lattice))
         wanted = _FIRST_GUESS * (max_neighbors + 1)
@@ -97,7 +99,7 @@ def strategy_edges(
     tie_tolerance: float,
     symmetrize: bool,
 ) -> Edges:
-    """Edges that a pymatgen ``NearNeighbors`` finds, under the same limits as ours."""
+    """Find edges with a pymatgen ``NearNeighbors``, within the same limits as `build_edges`."""
     found = [
         (atom, neighbor["site_index"], *neighbor["image"])
         for atom, neighbors in enumerate(strategy.get_all_nn_info(crystal.to_structure()))
@@ -114,7 +116,7 @@ def strategy_edges(
 
 
 def _all_pairs(crystal, radius):
-    """All pairs of atoms within the radius."""
+    """Find all pairs of atoms within the radius."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     target, source, image, distance = find_points_in_spheres(
@@ -130,19 +132,19 @@ def _all_pairs(crystal, radius):
 
 
 def _sorted_edges(edges):
-    """Sort edges by target, then distance, equal ones in the order given; compact the integers."""
+    """Sort edges by target, then distance (a stable sort), and convert to smaller integers."""
     target, source, image, distance = edges.select(np.lexsort((edges.distance, edges.target)))
     return Edges(target.astype(np.int32), source.astype(np.int32), image.astype(np.int16), distance)
 
 
 def _is_enough(edges, n_atoms, max_neighbors, radius):
-    """Whether every atom has its neighbours, the shell of the last one included, within radius."""
+    """Whether every atom has `max_neighbors` and the whole shell of the last one within radius."""
     counts = np.bincount(edges.target, minlength=n_atoms)
     return _last_distance(counts, edges.distance, max_neighbors).max() <= radius
 
 
 def _limit(edges, n_atoms, max_neighbors, ties, tie_tolerance, symmetrize):
-    """Keep the nearest neighbours of each atom, then add reverse edges where asked for."""
+    """Keep the nearest neighbours of each atom; with `symmetrize`, add the reverse edges."""
     if max_neighbors is not None:
         target, _, _, distance = edges
         keep = keep_nearest(target, distance, n_atoms, max_neighbors, ties, tie_tolerance)
@@ -158,7 +160,7 @@ def keep_nearest(
     ties: str,
     tie_tolerance: float,
 ) -> np.ndarray:
-    """Which edges go to the nearest neighbours of their target.
+    """Mask of the edges from the nearest neighbours of their target.
 
     Parameters
     ----------
@@ -180,13 +182,13 @@ def keep_nearest(
 
 
 def rank_within_group(counts: np.ndarray) -> np.ndarray:
-    """Position of each item in its own group, counted from zero: shape (sum of counts,)."""
+    """Position of each item within its group, counted from zero: shape (sum of counts,)."""
     first = np.cumsum(counts) - counts
     return np.arange(np.sum(counts)) - np.repeat(first, counts)
 
 
 def _last_distance(counts, distance, max_neighbors):
-    """Distance of the last neighbour that each atom may have; infinite where it has fewer."""
+    """Distance of each atom's neighbour number `max_neighbors`; infinite if it has fewer."""
     last = np.full(len(counts), np.inf)
     full = counts >= max_neighbors
     starts = np.cumsum(counts) - counts
@@ -195,7 +197,7 @@ def _last_distance(counts, distance, max_neighbors):
 
 
 def add_reverse_edges(edges: Edges) -> Edges:
-    """Add the reverse of every edge that lacks it; the result is not sorted by distance."""
+    """Add the reverse of each edge if it is missing; the result is not sorted by distance."""
     target, source, image, distance = edges
     forward = np.column_stack([target, source, image])
     backward = np.column_stack([source, target, -image])

@@ -20,46 +20,46 @@ if TYPE_CHECKING:
 
 
 class StructureToGraph(TransformerMixin, BaseEstimator):
-    """Turn crystal structures into crystal graphs.
+    """Transformer from crystal structures to crystal graphs: atoms joined to their neighbours.
 
     Parameters
     ----------
     cutoff : float, default=8.0
-        Neighbours are atoms, periodic images included, at a distance d ≤ `cutoff` (Å).
+        Largest distance of a neighbour (Å), included; periodic images are neighbours too.
     max_neighbors : int or None, default=12
-        Only the nearest so many are kept, as in [1]_. ``None`` keeps all inside the cutoff, which
-        makes the graph symmetric.
+        Number of nearest neighbours that are kept for each atom, as in [1]_. ``None`` keeps all
+        within the cutoff, which makes the graph symmetric.
     ties : {"complete", "truncate"}, default="complete"
-        What happens when the last place falls inside a shell of equal distances. "complete" keeps
+        What to do if the last neighbour belongs to a shell of equal distances. "complete" keeps
         the whole shell, so that the graph does not depend on the order of the atoms (ideal bcc: 14
         neighbours). "truncate" keeps exactly `max_neighbors`, as the original code does.
     tie_tolerance : float, default=1e-3
-        Distances that differ by no more (Å) belong to one shell.
+        Largest difference (Å) between distances of one shell.
     symmetrize : bool, default=False
-        Add the reverse of every edge that lacks it: "j is among the 12 nearest of i" is not a
-        symmetric relation.
+        Add the reverse of each edge if it is missing: atom j can be among the 12 nearest neighbours
+        of atom i while i is not among those of j.
     neighbors : pymatgen NearNeighbors or None, default=None
         A strategy such as ``CrystalNN()`` or ``VoronoiNN()`` that chooses the bonded neighbours;
-        those beyond `cutoff` or `max_neighbors` are dropped. Much slower than the default.
+        those beyond `cutoff` or `max_neighbors` are removed. Much slower than the default.
     cache : None, int or path, default=None
-        Where built graphs are kept. An int is the number of crystals held in this process's
-        memory, least recently used first out; a path is a folder, shared between processes and
-        sessions. Keys are the content of a crystal and the settings above, so clones, folds and
-        candidates of a grid search share what one of them has built.
+        Cache of built graphs. An int is the number of crystals that are kept in the memory of this
+        process; the least recently used are removed first. A path is a folder that processes and
+        sessions can share. The key is the content of a crystal and the settings above, so clones,
+        folds and candidates of a grid search use the same cached graphs.
     n_jobs : int, default=None
-        Processes, through joblib: ``parallel_config(backend=...)`` chooses how.
+        Number of joblib processes; ``joblib.parallel_config(backend=...)`` selects the backend.
     verbose : bool, default=False
         Show a progress bar.
 
     See Also
     --------
-    CrystalGraphs : What `transform` returns.
+    CrystalGraphs : The container that `transform` returns.
 
     Notes
     -----
-    Nothing is learned: `fit` only checks its parameters. The neighbour search is pymatgen's
-    compiled one, run at a radius guessed from the density and enlarged until every atom has its
-    neighbours, instead of at the full cutoff.
+    The transformer is stateless: `fit` only checks the parameters. The compiled neighbour search of
+    pymatgen is run at a radius estimated from the density, which is increased until every atom has
+    its neighbours; this is faster than a search at the full cutoff.
 
     References
     ----------
@@ -116,12 +116,12 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Structures | CrystalGraphs, y: object = None) -> Self:
-        """Check the parameters; there is nothing to learn.
+        """Check the parameters; the transformer is stateless.
 
         Parameters
         ----------
         X : sequence of structures, or CrystalGraphs
-            Not looked at.
+            Ignored.
         y : None
             Ignored.
 
@@ -138,8 +138,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
-            See `check_structures`. Built graphs are returned, restricted to the cutoff and number
-            of neighbours asked for here.
+            See `check_structures`. Given graphs are returned with the edges that the parameters
+            `cutoff` and `max_neighbors` allow.
 
         Returns
         -------
@@ -148,9 +148,10 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidStructureError
-            Names the first crystal that cannot be used.
+            When a crystal is invalid; the error names the first one.
         ValueError
-            When built graphs hold less than is asked for.
+            When given graphs were built with a smaller cutoff or fewer neighbours, or differ in
+            another parameter.
         """
         self._validate_params()
         if isinstance(X, CrystalGraphs):
@@ -158,7 +159,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         return build_graphs(X, **self.get_params(deep=False))
 
     def _restricted(self, graphs):
-        """Built graphs, cut to what is asked for here; they cannot be given what they lack."""
+        """Restrict given graphs to the parameters; raise if they were built with other ones."""
         graphs = graphs.restrict(self.cutoff, self.max_neighbors)
         wanted = {name: getattr(self, name) for name in ("ties", "tie_tolerance", "symmetrize")}
         wanted |= {
@@ -179,7 +180,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         return graphs
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: graphs are no table, in whatever container the other steps put theirs.
+        """Do nothing: graphs are not a table, whatever container other steps of a pipeline return.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Building blocks of the networks."""
+"""Layers of the networks: graph convolutions, element convolutions, filters and pooling."""
 
 from sklmat.layers._element_conv import (
     ElementConv,

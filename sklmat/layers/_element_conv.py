@@ -1,7 +1,7 @@
-"""`ElementConv`, the element convolution of ECNet, for several networks in one pass.
+"""`ElementConv`, the element convolution of ECNet, for all members of an ensemble in one pass.
 
-Tensors carry the members M of an ensemble in their middle, ``(P, M, F)``: gathers and sums over
-nodes then move whole rows, and one matrix product serves all members.
+Tensors have the shape ``(P, M, F)`` for P nodes (elements of crystals), M members and F features:
+gathers and sums over nodes then move contiguous rows, and one product computes all members.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from sklmat.batches import ElementBatch
 
 
 def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
-    """``log(0.5 exp(x) + 0.5)``: softplus through the origin."""
+    """Activation function ``log(0.5 exp(x) + 0.5)``: softplus shifted to be zero at the origin."""
     return F.softplus(x) - math.log(2)
 
 
 class MemberLinear(nn.Module):
-    """A linear map for each member of an ensemble.
+    """Linear layer with separate weights for each member of an ensemble.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class MemberLinear(nn.Module):
 
 
 class MemberNorm(nn.Module):
-    """Layer normalisation with gains and offsets of its own for each member."""
+    """Layer normalisation with separate weights and biases for each member of an ensemble."""
 
     def __init__(self, n_members: int, n_features: int) -> None:
         super().__init__()
@@ -62,13 +62,13 @@ class MemberNorm(nn.Module):
 
 
 class GridFilter(nn.Module):
-    """A filter that is free at every grid point, times a cosine cutoff.
+    """Filter with a learned value at each grid point, times a cosine cutoff.
 
     Parameters
     ----------
     n_members : int
     grid : Tensor of shape (K,)
-        Å.
+        Distances (Å).
     n_filters : int
         Width of the filter.
     cutoff : float
@@ -93,19 +93,19 @@ class GridFilter(nn.Module):
 
 
 class GaussianFilter(nn.Module):
-    """The continuous filter of SchNet: a small network on a Gaussian basis, times a cosine cutoff.
+    """Continuous filter of SchNet: a small network on a Gaussian basis, times a cosine cutoff.
 
     Parameters
     ----------
     n_members : int
     grid : Tensor of shape (K,)
-        Å.
+        Distances (Å).
     n_filters : int
         Width of the filter.
     cutoff : float
         Å.
     n_gaussians : int, default=50
-        Centres from 0 to the cutoff; the standard deviation is their distance.
+        Number of Gaussians, from 0 to the cutoff; the standard deviation is their distance.
     """
 
     basis: torch.Tensor
@@ -123,7 +123,7 @@ class GaussianFilter(nn.Module):
         centers = torch.linspace(0, cutoff, n_gaussians, dtype=torch.float64)
         width = cutoff / (n_gaussians - 1)
         basis = torch.exp(-0.5 * ((grid.double()[:, None] - centers) / width) ** 2)
-        # The denormal tails slow a CPU down and change nothing.
+        # Smaller values would be denormal numbers, which are slow on a CPU, and have no effect.
         basis = torch.where(basis < 1e-12, 0.0, basis).to(torch.get_default_dtype())
         basis = basis[:, None].expand(-1, n_members, -1)
         self.register_buffer("basis", basis, persistent=False)
@@ -148,20 +148,22 @@ def cosine_cutoff(distance: torch.Tensor, cutoff: float) -> torch.Tensor:
 
 
 class ElementConv(nn.Module):
-    """Messages to the elements of crystals.
+    """Element convolution: mean messages from neighbours to the atoms of each element.
 
+    The vector t_a of element a is updated by
     ``t_a <- t_a + MLP(mean over atoms i of element a of sum over neighbours j of h_j * W(d_ij))``
-    (the sum with `t` is the caller's). As all atoms of an element b have the same ``h_b``, the mean
-    is ``sum_b h_b * sum_k R_ab(k) W(k)`` with the partial radial distribution R on a grid.
+    with vectors h and filters W; `forward` returns the second term. As all atoms of an element b
+    have the same vector ``h_b``, the mean is ``sum_b h_b * sum_k R_ab(k) W(k)`` with the partial
+    radial distribution R on grid points k.
 
     Parameters
     ----------
     n_members, n_features : int
         Members M, and width F of the element vectors.
     filters : GridFilter or GaussianFilter
-        Of width W.
+        Filters W, of width `n_filters`.
     n_filters : int
-        W.
+        Width of the filters.
     activation : callable
     dropout : float, default=0.0
     """
@@ -184,12 +186,12 @@ class ElementConv(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
-        """Vectors that the messages add to those of each node.
+        """Compute the update of the vector of each node.
 
         Parameters
         ----------
         h : Tensor of shape (P, M, F)
-            Vectors that the atoms of each node carry.
+            Vector of each node, which all of its atoms share.
         batch : ElementBatch
 
         Returns
@@ -199,7 +201,7 @@ class ElementConv(nn.Module):
         return self.second(self.dropout(self.activation(self.first(self.messages(h, batch)))))
 
     def messages(self, h: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
-        """Mean message to the atoms of each node.
+        """Compute the mean message to the atoms of each node.
 
         Parameters
         ----------
@@ -208,7 +210,7 @@ class ElementConv(nn.Module):
 
         Returns
         -------
-        Tensor of shape (P, M, W)
+        Tensor of shape (P, M, n_filters)
         """
         filters = self.filters()
         pair_filters = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])

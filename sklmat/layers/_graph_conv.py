@@ -1,4 +1,4 @@
-"""`GatedGraphConv`, the graph convolution of CGCNN, its Gaussian basis and its mean pooling."""
+"""`GatedGraphConv`, the graph convolution of CGCNN, with its Gaussian basis and mean pooling."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
 
-#: Gaussians below this are set to zero. They change no prediction at single precision, and without
-#: the cut most of the basis is denormal numbers, on which a CPU is many times slower.
+#: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
+#: but most of them are denormal numbers, with which a CPU is many times slower.
 _SMALLEST_LOG = -27.6  # log(1e-12)
-#: Numbers per chunk of edges and thread: 2 x 64 for 2,048 edges, 1 MB.
+#: Numbers per chunk of edges and thread: 1 MB, for example 2,048 edges with 2 x 64 features.
 _CHUNK_NUMBERS = 2**18
 
 
 class GaussianExpansion(nn.Module):
-    """Distances on a basis of Gaussians, ``exp(-(d - mu)^2 / sigma^2)``.
+    """Expansion of distances d in Gaussians ``exp(-(d - mu)^2 / sigma^2)`` with G centres mu.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class GaussianExpansion(nn.Module):
         self.register_buffer("centers", centers.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, distance: torch.Tensor) -> tuple[torch.Tensor, slice]:
-        """Expand distances on the Gaussians that any of them touches.
+        """Expand distances in the Gaussians that are not zero for all of them.
 
         Parameters
         ----------
@@ -44,8 +44,9 @@ class GaussianExpansion(nn.Module):
         Returns
         -------
         values : Tensor of shape (E, G')
+            Values of G' consecutive Gaussians.
         columns : slice
-            Which of the G Gaussians these are; all others are zero for every edge.
+            Indices of these among all G Gaussians; the others are zero for every edge.
         """
         columns = self._touched(distance)
         exponent = -(((distance[:, None] - self.centers[columns]) / self.width) ** 2)
@@ -64,9 +65,9 @@ class GaussianExpansion(nn.Module):
 
 
 class RowNorm(nn.BatchNorm1d):
-    """Batch normalisation over atoms or edges that also works when a batch has none, or one.
+    """Batch normalisation over atoms or edges that also accepts batches with one row or none.
 
-    A lone isolated atom has no edges to take a mean over; it is normalised as in prediction.
+    Such a batch, for example one isolated atom, is normalised as in evaluation mode.
     """
 
     # Batch normalisation has them unless it is told not to keep statistics.
@@ -84,18 +85,19 @@ class RowNorm(nn.BatchNorm1d):
         )
 
     def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int) -> None:
-        """Move the running statistics towards those of a batch that was normalised elsewhere."""
+        """Update the running statistics with those of a batch that `FusedMessages` normalised."""
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (n_rows / (n_rows - 1)), self.momentum)
 
 
 class GatedGraphConv(nn.Module):
-    """The graph convolution of CGCNN.
+    """Graph convolution of CGCNN.
 
     ``h_i <- softplus(h_i + BN(sum_j sigmoid(BN(z W_f)) * softplus(BN(z W_s))))`` with
-    ``z = [h_i, h_j, g_ij]``. The linear map is split into its parts for i, j and the edge: those
-    for atoms are computed once per atom and gathered.
+    ``z = [h_i, h_j, g_ij]``, atom vectors h, edge vectors g and batch normalisation BN. The linear
+    map is divided into parts for i, j and the edge; the parts for i and j are computed once per
+    atom and then gathered.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ class GatedGraphConv(nn.Module):
         self.edge_map = nn.Linear(n_edge_features, 2 * n_features, bias=False)
         self.edge_norm = RowNorm(2 * n_features)
         self.node_norm = RowNorm(n_features)
-        # Three maps in place of one: each gets the bounds that the whole would have had.
+        # The three maps are initialised like the one map of the original, with its bounds.
         bound = (2 * n_features + n_edge_features) ** -0.5
         for parameter in (
             *self.target_map.parameters(),
@@ -128,14 +130,15 @@ class GatedGraphConv(nn.Module):
         columns: slice,
         batch: CrystalBatch,
     ) -> torch.Tensor:
-        """Send one round of messages.
+        """Update the atom vectors by the messages of their neighbours.
 
         Parameters
         ----------
         h : Tensor of shape (N, F)
+            Atom vectors.
         edge_features : Tensor of shape (E, G')
         columns : slice
-            Which of the G edge features are given; the others are zero.
+            Indices of these G' among all G edge features; the others are zero.
         batch : CrystalBatch
 
         Returns
@@ -151,7 +154,7 @@ class GatedGraphConv(nn.Module):
         return F.softplus(h + self.node_norm(messages))
 
     def _plain(self, source_terms, target_terms, edge_features, weight, batch):
-        """Sum of the messages that reach each atom, in torch's own operations."""
+        """Sum the messages to each atom with the operations of torch."""
         z = edge_features @ weight.T
         z = z + source_terms.index_select(0, batch.source)
         z = z + target_terms.index_select(0, batch.target)
@@ -161,7 +164,7 @@ class GatedGraphConv(nn.Module):
         return total.index_add_(0, batch.target, messages)
 
     def _fused(self, source_terms, target_terms, edge_features, weight, batch):
-        """The same, a chunk of edges at a time that fits into the processor's cache."""
+        """Sum the messages to each atom with `FusedMessages`, which is faster on a CPU."""
         norm = self.edge_norm
         statistics = None if self.training else (norm.running_mean, norm.running_var)
         total, mean, variance = FusedMessages.apply(
@@ -197,15 +200,15 @@ def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
 
 
 class FusedMessages(torch.autograd.Function):
-    """Sum over edges of ``sigmoid(BN(z)_gate) * softplus(BN(z)_core)``.
+    """Sum over the edges of each atom of ``sigmoid(BN(z)_gate) * softplus(BN(z)_core)``.
 
-    With ``z_e = a[source_e] + b[target_e] + W g_e``. Written with torch's own operations this is
-    some thirty passes over arrays of E x 2F numbers, which do not fit into the cache, and the
-    processor waits for memory most of the time. Here each chunk of edges is taken through all steps
-    at once: one array, z, is kept for backward, which computes the gates again.
+    For edge e, ``z_e = a[source_e] + b[target_e] + W g_e``. The operations of torch would need
+    about thirty passes over arrays of E x 2F numbers, which do not fit into the cache, so that the
+    time is limited by memory access. Here all steps are done for one chunk of edges after the
+    other. Only the array z is kept for `backward`, which computes the gates again.
 
-    The first ``N * n_dense`` edges belong to the atoms in order, `n_dense` to each, so that
-    gathering from and adding to the central atoms needs no index.
+    The first ``N * n_dense`` edges are those of the atoms in order, `n_dense` for each atom, so
+    that gathering from and adding to the central atoms needs no index (see `CrystalBatch`).
     """
 
     @staticmethod
@@ -217,21 +220,24 @@ class FusedMessages(torch.autograd.Function):
         Parameters
         ----------
         source_terms, target_terms : Tensor of shape (N, 2 F)
-            What an atom adds to z as the source and as the target of an edge: a and b.
+            Terms a and b of z: contribution of each atom as the source and the target of an edge.
         edge_features : Tensor of shape (E, G)
+            Edge vectors g.
         weight : Tensor of shape (2 F, G)
+            Linear map W.
         gamma, beta : Tensor of shape (2 F,)
-            Scale and shift of the batch norm.
+            Scale and shift of the batch normalisation.
         batch : CrystalBatch
         statistics : tuple of Tensor or None
-            Mean and variance to normalise with; those of the edges where None.
+            Mean and variance for the normalisation; with None, those of the edges of the batch.
         eps : float
+            Added to the variance.
 
         Returns
         -------
         total : Tensor of shape (N, F)
         mean, variance : Tensor of shape (2 F,)
-            Of the edges, not differentiable.
+            Mean and variance that were used; not differentiable.
         """
         z = source_terms.new_empty(len(batch.source), source_terms.shape[1])
         width = z.shape[1] // 2
@@ -273,7 +279,7 @@ class FusedMessages(torch.autograd.Function):
             by_normalized_times_z += (rows * z[edges]).sum(dim=0)
         inverse = torch.rsqrt(variance + ctx.eps)
         by_gamma = inverse * (by_normalized_times_z - mean * by_beta)
-        # In training z also enters through the mean and the variance of the batch: a linear term.
+        # In training, mean and variance of the batch depend on z; this adds a term linear in z.
         coefficient, constant = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.is_training:
             coefficient = -scale * inverse * by_gamma / len(z)
@@ -294,7 +300,7 @@ class FusedMessages(torch.autograd.Function):
 
 
 def _chunks(batch, width):
-    """Atoms and edges of each chunk; no atoms for the edges behind the dense ones."""
+    """Atoms and edges of each chunk; atoms are None for edges after the first ``N * n_dense``."""
     n_atoms, n_dense, n_edges = len(batch.atomic_numbers), batch.n_dense, len(batch.source)
     n_dense_edges = n_atoms * n_dense
     edge_step = max(1, _CHUNK_NUMBERS * torch.get_num_threads() // width)
@@ -309,7 +315,7 @@ def _chunks(batch, width):
 
 
 def _add_target_terms(rows, target_terms, batch, atoms, edges):
-    """Add to the row of each edge the term of its target."""
+    """Add the term of its target to the row of each edge, in place."""
     if atoms is None:
         rows += target_terms.index_select(0, batch.target[edges])
     else:
@@ -317,7 +323,7 @@ def _add_target_terms(rows, target_terms, batch, atoms, edges):
 
 
 def _add_to_targets(total, rows, batch, atoms, edges):
-    """Add the row of each edge to the sum of its target."""
+    """Add the row of each edge to the row of its target in `total`, in place."""
     if atoms is None:
         total.index_add_(0, batch.target[edges], rows)
     else:
@@ -325,7 +331,7 @@ def _add_to_targets(total, rows, batch, atoms, edges):
 
 
 def _update_moments(mean, squares, rows, n_before):
-    """Bring the rows into a running mean and sum of squared deviations (Chan's formula)."""
+    """Update a running mean and sum of squared deviations by new rows (Chan's formula)."""
     n_rows = len(rows)
     row_mean = rows.mean(dim=0)
     centered = rows - row_mean
@@ -336,7 +342,7 @@ def _update_moments(mean, squares, rows, n_before):
 
 
 def _gradient_of_gates(z, out, scale, shift, gradient, batch, atoms, edges):
-    """Gradient with respect to the normalised z, from that of the sums; written into `out`."""
+    """Write the gradient with respect to the normalised z into `out`, from that of the sums."""
     width = z.shape[1] // 2
     normalized = torch.addcmul(shift, z, scale)
     gate, core = torch.sigmoid(normalized[:, :width]), F.softplus(normalized[:, width:])

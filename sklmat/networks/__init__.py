@@ -1,4 +1,4 @@
-"""The networks, as plain torch modules."""
+"""The networks CGCNN, ECNet and InfoGAN as torch modules."""
 
 from sklmat.networks._cgcnn import CGCNN
 from sklmat.networks._ecnet import ECNet

@@ -19,12 +19,12 @@ class CGCNN(nn.Module):
     Parameters
     ----------
     element_vectors : Tensor of shape (Z, V)
-        One row per atomic number. Rows of elements that the table lacks may be NaN; they must not
-        be asked for.
+        One row of V properties for each of Z atomic numbers. The rows of elements that no batch
+        contains may be NaN.
     n_outputs : int
-        Width of the output.
+        Width of the output: number of targets or classes.
     cutoff : float
-        Largest distance in the graphs (Å).
+        Cutoff of the graphs (Å).
     hidden_dim : int
         Width F of the atom vectors.
     n_conv : int
@@ -34,14 +34,14 @@ class CGCNN(nn.Module):
     n_readout : int
         Number of layers after pooling.
     gaussian_step : float
-        Distance between the centres of the Gaussian basis, and their width (Å).
+        Distance between the centres of the Gaussian basis functions, and also their width (Å).
     dropout : float
-        Fraction of the last hidden layer left out while training.
+        Fraction of the last hidden layer that is set to zero at random during training.
 
     Notes
     -----
-    Layer for layer the network of Xie and Grossman, :doi:`10.1103/PhysRevLett.120.145301`; only
-    the matrix products are arranged differently (see `GatedGraphConv`).
+    All layers are those of Xie and Grossman, :doi:`10.1103/PhysRevLett.120.145301`; only the matrix
+    products are arranged differently (see `GatedGraphConv`).
     """
 
     known_elements: torch.Tensor
@@ -72,7 +72,7 @@ class CGCNN(nn.Module):
             "dropout": dropout,
         }
         self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
-        # A NaN times zero is NaN: absent rows must be finite to pass through the matrix product.
+        # The embedding is computed for all rows, and its gradient would be NaN if one had NaN.
         self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
         self.embedding = nn.Linear(element_vectors.shape[1], hidden_dim)
         self.expansion = GaussianExpansion(cutoff, gaussian_step)
@@ -86,7 +86,7 @@ class CGCNN(nn.Module):
         self.output = nn.Linear(widths[-1], n_outputs)
 
     def embed(self, batch: CrystalBatch) -> torch.Tensor:
-        """Pool the atom vectors of each crystal.
+        """Compute the mean of the atom vectors of each crystal after the convolutions.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class CGCNN(nn.Module):
         return mean_pool(h, batch)
 
     def forward(self, batch: CrystalBatch) -> torch.Tensor:
-        """Predict each crystal.
+        """Compute the outputs for each crystal.
 
         Parameters
         ----------

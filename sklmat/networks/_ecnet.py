@@ -1,4 +1,4 @@
-"""`ECNet`, the element-convolution network, which reads an `ElementBatch`."""
+"""`ECNet`, the element-convolution network; its input is an `ElementBatch`."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class ECNet(nn.Module):
-    """Element-convolution networks, the members of an ensemble side by side.
+    """Element-convolution networks of all members of an ensemble.
 
     Parameters
     ----------
     element_vectors : Tensor of shape (Z, V)
-        One row per atomic number. Rows of elements that the table lacks may be NaN; they must not
-        be asked for.
+        One row of V properties for each of Z atomic numbers. The rows of elements that no batch
+        contains may be NaN.
     n_outputs : int
-        Number of targets T, each with a tower of its own.
+        Number of targets T; each has its own stack of hidden layers (tower).
     n_members : int
-        Networks M that share nothing but the batch.
+        Number of networks M; they have separate weights and read the same batches.
     cutoff : float
-        Largest distance in the graphs (Å).
+        Cutoff of the graphs (Å).
     radial_step : float
         Distance between the points of the radial grid (Å).
     radial_order : {1, 3}
-        Order of the interpolation between them.
+        Order of the interpolation between grid points.
     radial_spread : bool
-        Whether the batches hold standard deviations too; they get filters of their own.
+        Whether the batches also hold standard deviations, which have separate filters.
     radial_filter : {"grid", "gaussian"}
-        A value of its own at each point, or a small network on 50 Gaussians.
+        Filter with a learned value at each grid point, or a small network on 50 Gaussians.
     hidden_dim : int
         Width F of the element vectors.
     n_filters : int
@@ -59,11 +59,12 @@ class ECNet(nn.Module):
         Widths of the hidden layers of the towers.
     activation : {"silu", "shifted_softplus"}
     normalize : bool
-        Normalise the vectors before they are sent and before they are read out.
+        Apply layer normalisation to the embedded vectors that the convolutions read, and to the
+        elemental vectors before the readout.
     pool : {"mean", "sum"}
-        Weigh the elements by their fractions, or sum them.
+        Mean over the elements, weighted by their fractions, or plain sum.
     dropout : float
-        Fraction of the hidden units left out while training.
+        Fraction of the hidden units that is set to zero at random during training.
     """
 
     known_elements: torch.Tensor
@@ -108,7 +109,7 @@ class ECNet(nn.Module):
             "dropout": dropout,
         }
         self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
-        # A NaN times zero is NaN: absent rows must be finite to pass through the matrix product.
+        # The rows of elements without a vector are stored as zeros.
         self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
         grid = torch.from_numpy(grid_points(cutoff, radial_step, radial_order))
         if radial_spread:
@@ -117,7 +118,7 @@ class ECNet(nn.Module):
         activation_function = _ACTIVATIONS[activation]
         n_vector = element_vectors.shape[1]
         length = self.element_vectors[self.known_elements].norm(dim=1).square().mean().sqrt()
-        # Embeddings of unit variance, however long the element vectors are.
+        # With this gain the embeddings have unit variance for element vectors of any length.
         gain = n_vector**0.5 / max(float(length), 1e-6)
         self.embedding = MemberLinear(n_members, n_vector, hidden_dim, gain=gain)
         self.convolutions = nn.ModuleList(
@@ -144,7 +145,7 @@ class ECNet(nn.Module):
         self.output = MemberLinear(n_towers, widths[-1], 1)
 
     def elements(self, batch: ElementBatch) -> torch.Tensor:
-        """Elemental feature vectors.
+        """Compute the elemental vectors.
 
         Parameters
         ----------
@@ -162,7 +163,7 @@ class ECNet(nn.Module):
         return self.norms[1](h)
 
     def contributions(self, batch: ElementBatch) -> torch.Tensor:
-        """What each element adds to the outputs of its crystal.
+        """Compute the contribution of each element to the outputs of its crystal.
 
         Parameters
         ----------
@@ -180,7 +181,7 @@ class ECNet(nn.Module):
         return x * batch.fraction[:, None, None] if self.config["pool"] == "mean" else x
 
     def embed(self, batch: ElementBatch) -> torch.Tensor:
-        """Mean elemental vector of each crystal, weighted by the fractions.
+        """Compute the mean elemental vector of each crystal, weighted by the fractions.
 
         Parameters
         ----------
@@ -193,7 +194,7 @@ class ECNet(nn.Module):
         return _sum_nodes(self.elements(batch) * batch.fraction[:, None, None], batch)
 
     def forward(self, batch: ElementBatch) -> torch.Tensor:
-        """Predict each crystal.
+        """Compute the outputs for each crystal.
 
         Parameters
         ----------

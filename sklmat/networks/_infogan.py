@@ -1,6 +1,6 @@
-"""`InfoGAN`: generator, discriminator and information head for tables, of an ensemble at once.
+"""`InfoGAN`: generator, discriminator and information head of an ensemble, for tables.
 
-Tensors carry the members M of an ensemble in their middle, ``(B, M, F)``, as in `ECNet`.
+Tensors have the shape ``(B, M, F)`` for B rows, M members of the ensemble and F features.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NEGATIVE_SLOPE = 0.2
 
 
 class _Stack(nn.Module):
-    """Hidden layers, each a linear map and a leaky ReLU, then a linear map if `n_out` is given."""
+    """Hidden linear layers with leaky ReLU, followed by a linear layer if `n_out` is given."""
 
     def __init__(self, n_members, widths, n_out=None):
         super().__init__()
-        # The gain keeps the variance through the leaky ReLU.
+        # With this gain the variance stays the same through the leaky ReLU.
         self.hidden = nn.ModuleList(
             MemberLinear(n_members, n_in, n_hidden, gain=1.4) for n_in, n_hidden in pairwise(widths)
         )
@@ -35,7 +35,7 @@ class _Stack(nn.Module):
         return x if self.output is None else self.output(x)
 
     def activations(self, x):
-        """Outputs of all hidden layers, the last one last."""
+        """Outputs of all hidden layers, in their order."""
         outputs = []
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), _NEGATIVE_SLOPE)
@@ -44,31 +44,31 @@ class _Stack(nn.Module):
 
 
 class InfoGAN(nn.Module):
-    """Generator, discriminator and information head of M networks side by side.
+    """Generator, discriminator and information head of the M networks of an ensemble.
 
     Parameters
     ----------
     n_features : int
-        Columns F that are generated.
+        Number of generated columns F.
     n_codes : int
-        Continuous codes.
+        Number of continuous latent codes.
     categories : tuple of int
-        Number of classes of each categorical code.
+        Number of classes of each categorical latent code.
     n_members : int
-        Networks M of the ensemble, which have only the batch in common.
+        Number of networks M; they have separate weights and read the same batches.
     latent_dim : int
-        Length of the noise vectors z.
+        Length of the noise vectors.
     hidden_dim : int
         Width of the hidden layers.
     n_layers : int
-        Hidden layers of the generator, and of the trunk from which both the discriminator and the
-        information head read.
+        Number of hidden layers of the generator, and of the trunk, whose output is the input of
+        both the discriminator and the information head.
 
     Notes
     -----
-    As in :arxiv:`1606.03657` the discriminator does not see the code: only through the information
-    head do generated features depend on it. Codes are given as one vector: the continuous ones,
-    then the categorical ones one-hot.
+    As in :arxiv:`1606.03657`, the code is not an input of the discriminator. Only the loss of the
+    information head makes the generated features depend on the code. The code of a row is one
+    vector: the continuous codes, then the categorical codes, one-hot encoded.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class InfoGAN(nn.Module):
         noise : Tensor of shape (B, M, latent_dim)
         code : Tensor of shape (B, n_codes + sum(categories))
         present : Tensor of shape (B, F)
-            Zero where a feature belongs to an element that the code has none of, else one.
+            Zero if a feature belongs to an element whose fraction in the code is zero, else one.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class InfoGAN(nn.Module):
         return self.generator(torch.cat([noise, code], dim=2)) * present[:, None]
 
     def discriminate(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute whether features look real, and estimate their code.
+        """Run the discriminator and the information head on features.
 
         Parameters
         ----------
@@ -138,9 +138,10 @@ class InfoGAN(nn.Module):
         Returns
         -------
         realness : Tensor of shape (B, M)
-            Logits.
+            Output of the discriminator: logits of the probability that a row is real.
         code : Tensor of shape (B, M, n_codes + sum(categories))
-            Means of the continuous codes, then logits of the categorical ones.
+            Output of the information head: means of the continuous codes, then logits of the
+            categorical codes.
         """
         hidden = self.trunk(features)
         return self.discriminator(hidden)[..., 0], self.information(hidden)
@@ -148,7 +149,7 @@ class InfoGAN(nn.Module):
     def discriminate_with_gradient(
         self, features: torch.Tensor, n: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Discriminate, with the gradient of realness with respect to the features of n rows.
+        """Run `discriminate`, and compute its gradient with respect to the first n rows.
 
         Parameters
         ----------
@@ -158,16 +159,16 @@ class InfoGAN(nn.Module):
         Returns
         -------
         realness, code : Tensor
-            As from `discriminate`.
+            Results of `discriminate`.
         gradient : Tensor of shape (n, M, F)
             Derivatives of ``realness[:n]`` with respect to ``features[:n]``. Autograd can
             differentiate them with respect to the weights.
 
         Notes
         -----
-        A network of leaky ReLUs is piecewise linear, so the chain rule is written out here. With
-        ``torch.autograd.grad(..., create_graph=True)``, which differentiates all B rows, the whole
-        training step takes a third longer.
+        A network with leaky ReLUs is piecewise linear, so the chain rule is simple and is written
+        out here. ``torch.autograd.grad(..., create_graph=True)`` differentiates all B rows and
+        makes the whole training step a third longer.
         """
         outputs = self.trunk.activations(features)
         gradient = self.discriminator.weight[..., 0]
@@ -181,7 +182,7 @@ class InfoGAN(nn.Module):
     def information_loss(self, estimate: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
         """Negative log-likelihood of codes under the information head, up to constants.
 
-        Its negative bounds the mutual information of code and features from below.
+        Its negative is a lower bound of the mutual information of code and features.
 
         Parameters
         ----------
@@ -191,8 +192,8 @@ class InfoGAN(nn.Module):
         Returns
         -------
         Tensor of shape (B, M)
-            Gaussian of unit variance for the continuous codes (their mean), cross-entropy for the
-            categorical ones (their mean).
+            Mean squared error of the continuous codes (a Gaussian of unit variance) plus mean
+            cross-entropy of the categorical codes.
         """
         n_codes = self.config["n_codes"]
         code = code[:, None].expand_as(estimate)

@@ -1,4 +1,4 @@
-"""Training of networks: the only module that knows skorch."""
+"""Training of networks; the only module that imports skorch."""
 
 from sklmat.training._ensemble import seeded, train_ensemble
 from sklmat.training._gan_loop import train_gan

@@ -1,4 +1,4 @@
-"""`Resume` keeps the state of a training in a file, and takes the training up from there."""
+"""`Resume` saves the state of a training to a file after each epoch, and restores it."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from sklmat.training._graph_net import plain_history
 
 
 class Resume(Callback):
-    """Keep the state of a training in a file after every epoch, and take it up from there.
+    """Callback that saves the state of a training to a file after each epoch, and restores it.
 
     Parameters
     ----------
     path : str or pathlib.Path
     key : str
-        Says what is trained on what; a file with another key is refused.
+        Digest of data, parameters and seed; a file with another key is an error.
     generator : torch.Generator
-        Draws the batches.
+        Random numbers that draw the batches.
     callbacks : list of Callback
-        Others whose plain attributes belong to the state.
+        Other callbacks whose attributes are part of the state.
     first_epoch : int
-        Epochs that the net has behind it from trainings before this one.
+        Number of epochs in the history of the net before this training.
     """
 
     def __init__(self, path, key, generator, callbacks, first_epoch):
@@ -35,7 +35,7 @@ class Resume(Callback):
             raise ValueError(f"the folder of the checkpoint {self.path} does not exist; make it")
 
     def restore(self, net):
-        """Bring `net` to the state in the file, if there is one."""
+        """Restore the state of `net` from the file, if the file exists."""
         if not self.path.exists():
             return
         state = torch.load(self.path, map_location=net.device, weights_only=True)
@@ -56,7 +56,7 @@ class Resume(Callback):
             vars(callback).update(values)
 
     def on_epoch_end(self, net, **kwargs):
-        """Write the state; a process that is killed meanwhile leaves the file of the last epoch."""
+        """Write the state; if the process is killed meanwhile, the previous file stays."""
         state = {
             "key": self.key,
             "module": net.module_.state_dict(),

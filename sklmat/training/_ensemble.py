@@ -36,33 +36,35 @@ def train_ensemble(
     Parameters
     ----------
     prepare : callable
-        Given a copy of a fitted net, or None for a new member, and the training set, returns the
-        net to train and the set to train it on. Called with torch seeded for this member.
+        Called for each member with a copy of its fitted net, or None for a new member, and the
+        training set; returns the net and the set to train it on. The random state of torch is
+        then seeded for this member.
     train_set, valid_set : GraphDataset
         `valid_set` may be None.
     seeds : list of int
-        One for each member.
+        Seed of each member.
     fitted : list of GraphNet, default=None
-        Members to train further; they are left as they are, so that an error or an interruption
-        does not spoil them.
+        Members to train further. Copies are trained, so that an error or an interruption does not
+        change these nets.
     n_jobs : int, default=None
-        Processes to train members in.
+        Number of processes that train members.
     checkpoint : path, default=None
-        File for the state of the training; each of several members appends its number.
+        File for the state of the training. If there are several members, the number of the member
+        is appended.
     **settings
-        Of `train_net`, the same for all members.
+        Parameters of `train_net`, the same for all members.
 
     Returns
     -------
     list of GraphNet
-        Fewer than `seeds`, or the fitted ones, where the user interrupted the training: a
-        half-trained member beside whole ones would spoil the mean.
+        Fewer than `seeds`, or `fitted`, if the user interrupts the training: a member whose
+        training is not complete would make the mean prediction worse.
     """
     n_members = len(seeds)
     jobs = [
         (
             None if fitted is None else copy.deepcopy(fitted[member]),
-            # Otherwise every call would draw the same batches again.
+            # The seed changes with the epochs trained, so that the batches are not the same again.
             seed if fitted is None else seed + len(fitted[member].history),
             None if checkpoint is None else _member_path(checkpoint, member, n_members),
             f"fit {member + 1}/{n_members}" if n_members > 1 else "fit",
@@ -100,13 +102,13 @@ def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_
         )
 
 
-#: torch has one random state for all threads of a process, so they take turns.
+#: Only one thread at a time may train, since all threads share one random state of torch.
 _RANDOM_STATE = threading.RLock()
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run with torch seeded, and leave the user's own random state as it was."""
+    """Seed torch within a ``with`` block, and restore its random state afterwards."""
     with _RANDOM_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

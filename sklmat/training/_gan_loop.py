@@ -1,4 +1,4 @@
-"""`train_gan`: alternating training of an `InfoGAN` by two optimizers, without skorch."""
+"""`train_gan` trains an `InfoGAN` with two alternating optimizers, without skorch."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from sklmat.training._threads import one_thread
 if TYPE_CHECKING:
     from sklmat.networks import InfoGAN
 
-#: Decay rates of Adam; a short memory suits losses that change as the other network learns.
+#: Decay rates of Adam. They are small because the loss of each network changes with the other.
 _BETAS = (0.5, 0.99)
 
 
 class GANTrainer:
-    """Alternate optimizer steps of the discriminator (with information head) and the generator.
+    """Alternates optimizer steps of the discriminator (with information head) and the generator.
 
     Parameters
     ----------
     gan : InfoGAN
-        Of M members.
+        Networks of M members.
     lr : float
-        Learning rate of Adam; falls to zero along half a cosine.
+        Initial learning rate of Adam; it falls to zero along half a cosine.
     n_steps : int
-        Length of the whole training.
+        Number of steps of the whole training.
     info_weight : float
-        Weight of the mutual information in both losses; that of realness is one.
+        Weight of the information loss in the losses of discriminator and generator; the weight of
+        the realness is one.
     reconstruction_weight : float
-        Weight of the squared distance between a real row and what is generated for its code.
+        Weight of the squared distance between a real row and the row generated for its code.
     moment_weight : float
         Weight of the squared distance between the first two moments of real and generated batches.
     penalty_weight : float
@@ -74,19 +75,19 @@ class GANTrainer:
         ]
 
     def step(self, features, code, present, further):
-        """One step of each side on one batch.
+        """Take one step of the discriminator and one of the generator on one batch.
 
         Parameters
         ----------
         features : Tensor of shape (B, F)
             Scaled features of real rows.
         code : Tensor of shape (B, K)
-            Their codes.
+            Codes of these rows.
         present : Tensor of shape (B, F)
             See `InfoGAN.generate`.
         further : pair of Tensor
-            `code` and `present` of B further rows. The discriminator compares the real rows with
-            what is generated for these.
+            `code` and `present` of B other rows. The discriminator compares the real rows with the
+            rows generated for these codes.
 
         Returns
         -------
@@ -130,7 +131,7 @@ class GANTrainer:
 
 
 def moment_distance(real, fake):
-    """Squared distance of the first and second moments of two batches.
+    """Squared distance between the first and second moments of two batches.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def train_gan(
     Returns
     -------
     list of dict
-        For each epoch its number, the terms of the losses and the seconds it took.
+        Number, terms of the losses and duration (s) of each epoch.
 
     Raises
     ------
@@ -187,8 +188,8 @@ def train_gan(
     Warns
     -----
     ConvergenceWarning
-        When a KeyboardInterrupt ended the training before its time. Interrupted in the first epoch,
-        it is raised again.
+        When a KeyboardInterrupt ended the training early. In the first epoch, the KeyboardInterrupt
+        is raised again instead.
     """
     from tqdm import tqdm
 

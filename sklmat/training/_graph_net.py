@@ -31,7 +31,7 @@ _WARMUP = 0.1
 
 
 class WeightedLoss(nn.Module):
-    """Mean of a loss times its weight; weights have a mean of one.
+    """Weighted mean of a loss; the weights have a mean of one over the training rows.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class WeightedLoss(nn.Module):
         Returns
         -------
         Tensor of shape ()
-            Summed over the members, so that each learns as it would alone.
+            Loss summed over the members, so that each is trained as if it were alone.
         """
         n_members = 1
         if prediction.ndim == 3:
@@ -71,15 +71,16 @@ class WeightedLoss(nn.Module):
 
 
 class Schedule(Callback):
-    """Learning rate as a function of the fraction of steps done.
+    """Callback that sets the learning rate as a function of the fraction of steps done.
 
     Parameters
     ----------
     name : {"constant", "cosine", "step"}
-        "cosine" rises linearly over the first tenth and falls to zero along half a cosine; "step"
-        divides by ten after four fifths, as the original CGCNN does.
+        "cosine": the rate rises linearly over the first tenth of the steps and then falls to zero
+        along half a cosine. "step": it is divided by ten after four fifths of the steps, as in the
+        original CGCNN.
     n_steps : int
-        Optimisation steps of the whole training.
+        Optimizer steps of the whole training.
     """
 
     def __init__(self, name, n_steps):
@@ -88,7 +89,7 @@ class Schedule(Callback):
         self.step = 0
 
     def factor(self, fraction):
-        """Multiple of the full learning rate."""
+        """Learning rate in units of its largest value."""
         if self.name == "constant":
             return 1.0
         if self.name == "step":
@@ -98,7 +99,7 @@ class Schedule(Callback):
         return 0.5 * (1 + np.cos(np.pi * (fraction - _WARMUP) / (1 - _WARMUP)))
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
-        """Set the rate of the coming step."""
+        """Set the learning rate of the next step."""
         if training:
             rate = net.lr * self.factor(min(self.step / self.n_steps, 1.0))
             for group in net.optimizer_.param_groups:
@@ -107,12 +108,12 @@ class Schedule(Callback):
 
 
 class BestWeights(Callback):
-    """Stop when the validation loss no longer falls, and go back to the best weights.
+    """Callback that stops when the validation loss no longer falls, and restores the best weights.
 
     Parameters
     ----------
     patience : int
-        Epochs without an improvement after which to stop.
+        Epochs without improvement after which the training stops.
     """
 
     def __init__(self, patience):
@@ -132,16 +133,16 @@ class BestWeights(Callback):
             raise KeyboardInterrupt
 
     def on_train_end(self, net, **kwargs):
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self.weights is not None:
             net.module_.load_state_dict(self.weights)
 
 
 class EpochLog(Callback):
-    """Record the losses of each epoch as plain numbers, and drop skorch's log of each batch."""
+    """Callback that records the losses of each epoch and deletes skorch's records of batches."""
 
     def on_epoch_end(self, net, **kwargs):
-        """Average over batches, weighted by their crystals."""
+        """Average the losses over batches, weighted by their numbers of crystals."""
         row = net.history[-1]
         for kind in ("train", "valid"):
             batches = [b for b in row["batches"] if f"{kind}_loss" in b]
@@ -159,7 +160,7 @@ class EpochLog(Callback):
 
 
 class ProgressBar(Callback):
-    """A bar over the epochs, with the losses beside it."""
+    """Callback that shows a progress bar over the epochs, with the losses."""
 
     def __init__(self, total, done, description):
         self.total = total
@@ -174,23 +175,23 @@ class ProgressBar(Callback):
         self.bar = tqdm(total=self.total, initial=self.done, desc=self.description, unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
-        """Advance it."""
+        """Advance the bar."""
         row = net.history[-1]
         self.bar.set_postfix({k: f"{row[k]:.4g}" for k in ("train_loss", "valid_loss") if k in row})
         self.bar.update()
 
     def on_train_end(self, net, **kwargs):
-        """Close it."""
+        """Close the bar."""
         self.bar.close()
         self.bar = None
 
 
 class GraphNet(NeuralNet):
-    """The skorch net of all graph estimators.
+    """Skorch net of all graph estimators.
 
-    What differs from skorch: a batch is a `CrystalBatch`, a target is a pair of values and weights,
-    a log line is an epoch, and `interrupted_` says whether the user ended the training rather than
-    a callback (skorch uses one exception for both).
+    Differences from skorch: a batch is a `CrystalBatch` or `ElementBatch`; a target is a pair of
+    values and weights; the history has one record per epoch; `interrupted_` says whether the user,
+    and not a callback, stopped the training (in skorch, both raise the same exception).
     """
 
     interrupted_ = False
@@ -201,7 +202,7 @@ class GraphNet(NeuralNet):
         return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
 
     def infer(self, x: CrystalBatch | ElementBatch, **fit_params: Any) -> torch.Tensor:
-        """Run the module on one batch, which was made on the CPU."""
+        """Run the module on one batch; batches are made on the CPU and moved to the device."""
         batch = x if self.device == "cpu" else x.to(self.device)
         return self.module_(batch, **fit_params)
 
@@ -219,7 +220,7 @@ class GraphNet(NeuralNet):
     def fit_loop(
         self, X: GraphDataset, y: Any = None, epochs: int | None = None, **fit_params: Any
     ) -> Self:
-        """Train, and note when the user ends it."""
+        """Train, and set `interrupted_` if the user stops the training."""
         self.interrupted_ = False
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
@@ -230,7 +231,7 @@ class GraphNet(NeuralNet):
 
     @contextlib.contextmanager
     def added_callbacks(self, callbacks: Sequence[Any]) -> Iterator[None]:
-        """Callbacks for one training, after those that the net always has.
+        """Add callbacks for one training, after the permanent ones of the net.
 
         Parameters
         ----------
@@ -249,7 +250,7 @@ class GraphNet(NeuralNet):
 
 
 def choose_device(device):
-    """Turn ``device="auto"`` into the best there is: CUDA, else the CPU."""
+    """Replace ``device="auto"`` by CUDA if it is available, and by the CPU otherwise."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
@@ -267,7 +268,7 @@ def make_net(
     device: str | torch.device,
 ) -> GraphNet:
     """Wrap a module into an initialised `GraphNet`."""
-    # One pass over the weights in place of several.
+    # The fused Adam updates the weights in one pass.
     own = {"optimizer__momentum": momentum} if optimizer == "sgd" else {"optimizer__fused": True}
     net = GraphNet(
         module,
@@ -288,7 +289,7 @@ def make_net(
 
 
 def plain_history(net):
-    """Losses, learning rate and seconds per epoch, a list of dicts."""
+    """Losses, learning rate and duration (s) of each epoch as a list of dicts."""
     names = ("epoch", "train_loss", "valid_loss", "lr", "dur")
     return [{k: row[k] for k in names if k in row} for row in net.history]
 

@@ -1,4 +1,4 @@
-"""`train_net` trains a net for some epochs; `run_network` gives the outputs of one."""
+"""`train_net` trains a net for some epochs; `run_network` computes the outputs of a network."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def train_net(
     checkpoint: PathLike | None = None,
     checkpoint_key: str = "",
 ) -> GraphNet:
-    """Train an initialised net, or train it further.
+    """Train an initialised net, or continue its training.
 
     Parameters
     ----------
     net : GraphNet
     train_set : GraphDataset
     valid_set : GraphDataset or None
-        Rows on which to watch the loss.
+        Validation rows.
     max_epochs : int
     schedule : {"constant", "cosine", "step"}
     patience : int or None
         Epochs without improvement on `valid_set` after which to stop.
     seed : int
-        Order of the batches.
+        Seed of the order of the batches.
     callbacks : sequence of skorch callbacks
     verbose : bool
     description : str
-        Name on the progress bar.
+        Title of the progress bar.
     checkpoint : path or None
         File that keeps the state of the training; see `Resume`.
     checkpoint_key : str
@@ -65,7 +65,7 @@ def train_net(
     Returns
     -------
     GraphNet
-        The same, trained.
+        The argument `net`, after the training.
     """
     generator = torch.Generator().manual_seed(seed)
     first_epoch = len(net.history)
@@ -109,19 +109,20 @@ def run_network(
     batch_size: int,
     method: str = "forward",
 ) -> np.ndarray:
-    """Outputs of a network, in evaluation mode, without gradients.
+    """Compute the outputs of a network for all crystals, in evaluation mode, without gradients.
 
     Parameters
     ----------
     module : torch module
     graphs : CrystalGraphs or ElementGraphs of C crystals
-        What the network reads.
+        Inputs of the network.
     batch_size : int
     method : {"forward", "embed", "elements", "contributions"}
+        Method of the network to run.
 
     Returns
     -------
-    ndarray of shape (C, ...), or (P, ...) for the methods that have a row for each element
+    ndarray of shape (C, ...), or (P, ...) for the methods with a row for each of P elements
     """
     module = module.eval()
     parameter = next(module.parameters())

@@ -1,4 +1,4 @@
-"""`suitable_threads`, `one_thread`: how many of torch's threads a training uses."""
+"""`suitable_threads`, `one_thread`: set the number of torch threads for a training."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 if TYPE_CHECKING:
     from torch import nn
 
-#: Numbers per edge array of a batch that make another thread worth waiting for.
+#: Size of the edge array of a batch (numbers) above which another thread saves time.
 _NUMBERS_PER_THREAD = 2**22
 
 
 @contextlib.contextmanager
 def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
-    """Use as many of torch's threads as a batch has work for, and put the number back.
+    """Set the number of torch threads for a batch size within a ``with`` block, and restore it.
 
-    On the few ten thousand edges of a usual batch threads mostly wait for each other; on a machine
-    that has other work they made training a hundred times slower.
+    For the few ten thousand edges of a typical batch, several threads mostly wait for each other;
+    on a machine with other load they made training a hundred times slower.
 
     Parameters
     ----------
     module : CGCNN or ECNet
     n_edges : float
-        Edges of a batch.
+        Number of edges in a batch.
     """
     before = torch.get_num_threads()
     config: Any = module.config
@@ -41,7 +41,7 @@ def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread():
-    """Use one of torch's threads: batches of tables are too small to share."""
+    """Use one torch thread within a ``with`` block, since batches of tables are small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
