@@ -38,44 +38,48 @@ _MIN_VARIATION = 0.25
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
 class InfoGANAugmenter(BaseAugmenter):
-    """Add rows that an InfoGAN generates for codes of its own: compositions and phases.
+    """Add rows for new compositions and phases, whose features an InfoGAN generates.
 
-    The columns of a table fall into a *code*, which says what a row is (fractions of the elements,
-    lattice), and features, which say how it looks (what a network has learned of each element in
-    it). A generator makes features from a code and noise, a discriminator judges whether they could
-    be real, and an information head reads the code back from them. Once trained, the generator
-    gives the features of compositions for which there is no structure, and a regressor trained on
-    the real rows, the `labeler`, gives their targets.
+    The columns of the table are divided into the *code* of a row (fractions of the elements,
+    lattice) and its features (such as the vectors that a network has learned for its elements). A
+    generator computes features from a code and noise, a discriminator distinguishes real from
+    generated features, and an information head predicts the code from the features. The trained
+    generator computes features of compositions for which there is no structure. Their targets are
+    predicted by the `labeler`, a regressor or classifier that is trained on the real rows.
 
     Parameters
     ----------
     code_features : sequence of str or int, callable or None, default=None
-        The code columns: names, places, or a function of the table that returns them. ``None``
-        takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
-        on a plain array the leading columns whose rows sum to one.
+        The columns of the code: their names, their positions, or a function of the table that
+        returns one of these. ``None`` takes the fractions ``x_*`` and the 0/1 columns ``lattice_*``
+        and ``phase_*``; in a plain array, the leading columns whose rows sum to one.
     n_samples : int or float, default=1000
-        How many rows to generate: an int is their number, a float a multiple of the real rows. The
-        default is a number because what they should cover, the space of codes, does not grow with
-        the real rows.
+        Number of rows to generate: an int is the number itself, a float a multiple of the number of
+        real rows. The default does not depend on the number of real rows, because the generated
+        rows should cover the space of codes, whose size does not depend on it either.
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
-        Codes of generated rows. "permute" takes the fractions of a real row and deals them out to
-        the elements anew, so that generated rows have as many components, in the same ratios, as
-        real ones, but other elements: the compositions that a systematic data set lacks.
-        "interpolate" mixes two real rows of the same categories. "uniform" is uniform on the
-        simplex of all elements. Categories are as often as among the real rows.
+        How codes of generated rows are drawn. "permute" takes the fractions of a real row and
+        assigns them to other elements at random. Generated rows then have the same numbers of
+        components and the same ratios as real rows, in compositions that are often missing in a
+        systematic data set. "interpolate" averages the codes of two real rows with the same
+        lattice. "uniform" draws fractions uniformly on the simplex of all elements. Lattices and
+        phases are as frequent as among the real rows.
     latent_dim : int, default=4
-        Length of the noise.
+        Length of the noise vector.
     hidden_dim : int, default=64
         Width of the networks.
     n_layers : int, default=2
-        Hidden layers of the generator, and of what discriminator and information head share.
+        Number of hidden layers of the generator, and of the layers that discriminator and
+        information head share.
     n_ensemble : int, default=5
-        GANs that are trained side by side, each from weights of its own; a generated row comes from
-        one of them in turn.
+        Number of GANs, which are trained together from different initial weights; they generate
+        rows in turn.
     info_weight : float, default=1.0
-        Weight of the mutual information of code and features, in the losses of both sides.
+        Weight of the mutual information of code and features in the losses of generator and
+        discriminator.
     reconstruction_weight : float, default=1.0
-        Weight of the squared distance between a real row and what is generated for its code.
+        Weight of the squared distance between the features of a real row and the features that are
+        generated for its code.
     moment_weight : float, default=0.0
         Weight of the squared distance between means and second moments of real and generated
         batches.
@@ -83,28 +87,31 @@ class InfoGANAugmenter(BaseAugmenter):
         Weight of the squared gradient of the discriminator at real rows, which keeps the training
         stable.
     max_epochs : int, default=500
-        Passes over the real rows.
+        Number of passes over the real rows.
     batch_size : int or None, default=None
-        ``None`` takes a quarter of the rows, at least 16 and at most 64.
+        Rows per batch. ``None`` takes a quarter of the rows, at least 16 and at most 64.
     lr : float, default=0.002
-        Learning rate of Adam for both sides, falling along half a cosine.
+        Initial learning rate of Adam for generator and discriminator; it falls along half a cosine.
     labeler : regressor, classifier or None, default=None
-        Trained on the real rows, labels the generated ones. ``None`` takes, for numbers, the mean
-        of two Gaussian processes, of which one reads the features weighted by the fractions of
-        their elements and one the code alone; for classes, a vote of trees and a linear model.
+        Model that is trained on the real rows and predicts the targets of generated rows. For
+        numeric targets, ``None`` takes the mean of two Gaussian processes: one reads the features
+        weighted by the fractions of their elements, and the other only the code. For classes,
+        ``None`` takes a vote of trees and a linear model.
     max_uncertainty : float, array-like or None, default=None
-        Generated rows whose label is less sure are thrown away and drawn again: standard deviation
-        of the labeler (from its ``return_std`` or the spread of its ``estimators_``), in units of
-        `y`, one number or one for each target; for classes, one minus the probability. The default
-        keeps all: on alloys, filtering did not help. Other ensembles than those whose prediction
-        is the mean of their ``estimators_`` are refused.
+        Generated rows with a more uncertain label are discarded and drawn again. For numeric
+        targets the uncertainty is the standard deviation of the labeler in units of `y` (from its
+        ``return_std``, or the spread of its ``estimators_``), and `max_uncertainty` is one number
+        or one for each target; for classes, the uncertainty is one minus the probability. The default
+        keeps all rows: on alloys, discarding uncertain rows did not help. Ensembles whose
+        prediction is not the mean of their ``estimators_`` raise an error.
     n_iterations : int, default=1
-        With more than one, labelled rows go back into the training of further GANs, with the target
-        as a part of the code, as in the paper. It ends when the error on rows held out for that
-        purpose stops falling, and then all rows are used for the best number of iterations, so
-        the time grows to more than twice that many trainings.
+        With more than one, further GANs are trained on real and labelled generated rows, with the
+        target as a part of the code, as in the paper. Iterations stop when the error on validation
+        rows no longer falls. Then the best number of iterations is run again on all rows, so that
+        there are more than twice as many trainings.
     validation_fraction : float, default=0.2
-        Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
+        Fraction of the rows that are held out to choose the number of iterations; not used with
+        ``n_iterations=1``.
     {y_range}
     random_state : int, RandomState or None, default=None
         Seed of weights, batches, noise and codes.
@@ -114,7 +121,7 @@ class InfoGANAugmenter(BaseAugmenter):
     Attributes
     ----------
     code_features_ : ndarray of int
-        Places of the code columns.
+        Positions of the code columns.
     gans_ : list of InfoGAN
         The trained networks, one for each iteration.
     history_ : list of dict
@@ -123,14 +130,14 @@ class InfoGANAugmenter(BaseAugmenter):
         `moment_weight`, ``moments``, without their weights and means over the members; and its
         duration ``dur`` in seconds.
     labeler_ : regressor, classifier or None
-        Fitted on the real rows, classes as positions in `classes_`; None where `fit` was given no
-        targets.
+        The labeler fitted on the real rows, with classes as positions in `classes_`; None if `fit`
+        was given no targets.
     n_iterations_ : int
-        Iterations that were kept.
+        Number of iterations that are used.
     validation_errors_ : list of float
-        With ``n_iterations > 1``: error of the labeler on features generated for the codes of the
-        rows held out, after each iteration: root mean square in units of the standard deviation of
-        `y`, or the fraction of wrong classes.
+        With ``n_iterations > 1``: after each iteration, the error of the labeler on features that
+        are generated for the codes of the validation rows. It is the root mean square error in
+        units of the standard deviation of `y`, or the fraction of wrong classes.
     {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         After `fit_resample`: 0 for real rows, k for those generated in iteration k.
@@ -140,26 +147,28 @@ class InfoGANAugmenter(BaseAugmenter):
     Warns
     -----
     ConvergenceWarning
-        When a GAN collapsed: what it generates varies by less than a quarter of what is real. When
-        a KeyboardInterrupt ended the training of one: it is kept as it is, and the others follow.
+        When a GAN has collapsed: the standard deviation of generated features is less than a
+        quarter of that of real features. When a KeyboardInterrupt ended the training of a GAN,
+        which is then used as it is.
 
     See Also
     --------
-    MixupAugmenter, NoiseAugmenter : The controls that it has to beat.
-    AugmentedRegressor : Uses it inside scikit-learn's own Pipeline.
+    MixupAugmenter, NoiseAugmenter : Simple samplers, as controls.
+    AugmentedRegressor : Uses a sampler inside scikit-learn's own Pipeline.
 
     Notes
     -----
-    Generated rows carry their codes exactly, and columns of absent elements (``Fe_3`` where
-    ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
-    Scaling is learned and undone inside.
+    The code columns of generated rows are exactly the codes that were drawn. Columns of absent
+    elements are exactly zero (``Fe_3`` where ``x_Fe`` is 0; in plain arrays, columns that are zero
+    in all real rows where a fraction is zero). Columns are scaled for the training, and generated
+    rows are scaled back.
 
-    Where this differs from the paper [1]_ and its code: the generator is trained at all (there its
-    output is detached from its loss); real rows teach the information head too, so that a code
-    means the same for both; the discriminator's gradient is penalised; the reconstruction term ties
-    generated features to the real ones of the same code; several GANs form an ensemble. As in [2]_
-    the discriminator does not see the code, so without information and reconstruction the generator
-    is free to ignore it.
+    Where this differs from the paper [1]_ and its code: the generator is trained (in the published
+    code its output is detached from its loss); the information head is trained on real rows too, so
+    that a code has the same meaning for real and generated rows; the gradient of the discriminator
+    is penalised; the reconstruction term makes generated features similar to the real ones of the
+    same code; several GANs form an ensemble. As in [2]_ the discriminator does not read the code,
+    so that without the information and reconstruction terms the generator could ignore it.
 
     The networks are small, and are trained on one thread of the CPU.
 

@@ -39,41 +39,42 @@ _CHUNK = 4096
 
 @renamed_parameters(ecnet="estimator")
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
-    """Learn from structures, predict compositions that have none.
+    """Regressor that is trained on structures and predicts compositions without a structure.
 
-    A chain of four: a graph network learns an elemental feature vector for each element in each
-    training structure (`ECNetFeaturizer`); an InfoGAN learns to generate these vectors for a
-    composition on a lattice (`InfoGANAugmenter`); a Gaussian process learns on which lattice a cell
-    of some composition comes to rest when it is set up in some phase; and a regressor learns the
-    targets from composition, lattice and *generated* features. So it reads new compositions as it
-    read those of the training, and needs a structure of neither.
+    It has four stages. A graph network learns an elemental feature vector for each element in each
+    training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for a given
+    composition and lattice (`InfoGANAugmenter`). A Gaussian process learns to which lattice a cell
+    relaxes that was set up in a given phase. A regressor learns the targets from composition,
+    lattice and *generated* features, which can be generated for new compositions in the same way.
 
-    Structures are predicted by the network itself, which sees more of them.
+    Structures are predicted by the network itself, which also reads the arrangement of the atoms.
 
     Parameters
     ----------
     estimator : ECNetRegressor, FrozenEstimator, path or None, default=None
         The network; see `ECNetFeaturizer`. ``None`` stands for ``ECNetRegressor()``.
     augmenter : InfoGANAugmenter or None, default=None
-        It is cloned. Its `n_samples` generated rows, labelled by its `labeler`, join the training
-        of `regressor`. ``None`` stands for ``InfoGANAugmenter(n_samples=0)``, which adds none: the
-        default regressor learns nothing from labels of its own making.
+        The InfoGAN, which is cloned. The `n_samples` rows that it generates, with targets from its
+        `labeler`, are added to the training rows of `regressor`. ``None`` stands for
+        ``InfoGANAugmenter(n_samples=0)``, which adds none, because the default regressor does not
+        improve with them.
     regressor : regressor or None, default=None
-        Learns the targets from the generated table, whose last columns are ``phase_fcc``, ... where
-        cells came to rest on other lattices than they started on; it is cloned. ``None`` takes the
-        mean of two Gaussian processes, of which one reads the features, weighted by the fractions
-        of their elements, and one composition and lattice alone; the phase only for targets whose
-        leave-one-out error it lowers by a tenth.
+        Learns the targets from the generated table; it is cloned. If cells relaxed to other
+        lattices than those on which they were set up, the last columns of the table are
+        ``phase_fcc``, ...
+        ``None`` takes the mean of two Gaussian processes: one reads the features weighted by the
+        fractions of their elements, the other only composition and lattice. They read the phase
+        only for targets whose leave-one-out error it lowers by a tenth.
     n_components : int, default=5
-        Columns for each element; see `ECNetFeaturizer`.
+        Number of columns for each element; see `ECNetFeaturizer`.
     n_iterations : int or None, default=None
-        Iterations of the augmenter, in which labelled rows go back into the GAN; ``None`` leaves
-        it its own (one, unless set).
+        Number of iterations of the augmenter; see `InfoGANAugmenter`. ``None`` takes that of
+        `augmenter`.
     random_state : int, RandomState or None, default=None
-        Seed of network, augmenter and, where it has one, regressor. ``None`` leaves those that are
-        given their own.
+        Seed of network, augmenter and, if it has a `random_state`, regressor. ``None`` does not
+        change the seeds of the objects that you pass.
     n_jobs : int, default=None
-        Processes for building graphs with ``estimator=None``.
+        Number of processes that build graphs, with ``estimator=None``.
     verbose : bool, default=False
         Show progress bars.
 
@@ -84,53 +85,54 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     featurizer_ : ECNetFeaturizer
         Makes the table of the training rows.
     augmenter_ : InfoGANAugmenter
-        Trained on it.
+        InfoGAN trained on this table.
     relaxation_ : LatticeRelaxation
-        Probability of each lattice, given composition and phase.
+        Predicts the probability of each lattice from composition and phase.
     regressor_ : regressor
-        Trained on generated rows: those of the training compositions with their true targets, and
-        those that the augmenter adds.
+        Regressor trained on generated features: those of the training compositions with their true
+        targets, and those of the rows that the augmenter adds.
     report_ : QualityReport
-        Generated against real features of the training rows.
+        Comparison of generated and real features of the training rows.
     elements_ : list of str
-        Symbols, by atomic number: the order of the columns of an array of fractions.
+        Symbols, sorted by atomic number: the order of the columns of an array of fractions.
     phases_ : list of str
-        Labels that `predict` takes.
+        Phases that `predict` accepts.
     target_names_ : list of str
-        Columns of `y`, or "y" (numbered if several) where they have no names.
+        Names of the columns of `y`; without names, "y", or "y0", "y1", ... for several targets.
     n_outputs_ : int
         Number of targets.
 
     Warns
     -----
     ExtrapolationWarning
-        By `predict`, for compositions farther from any training composition than those are from
-        each other, or with more or less of an element than any of them.
+        By `predict`, for compositions that are farther from every training composition than these
+        are from each other, or that hold more or less of an element than any of them.
 
     See Also
     --------
-    ECNetRegressor : The network alone, for candidates that have structures.
+    ECNetRegressor : The network alone, for candidates with structures.
     screen : Predicts a whole grid of compositions.
 
     Notes
     -----
-    `phase` is what a cell was *set up* as, which is all one can say of a candidate; the lattice on
-    which the training cells sit after relaxation is read from their structures with
+    `phase` is the lattice on which a cell was *set up*; for a candidate, only this is known. The
+    lattice of the training cells after relaxation is read from their structures with
     `infer_lattice`. A prediction is the mean over the lattices, weighted by their probabilities.
-    With ``phase=None`` in `fit` the lattice found is the phase.
+    With ``phase=None`` in `fit`, the lattice after relaxation is the phase.
 
     On the alloys of `sklmat.datasets.fetch_hea`, of which a third have left the lattice in their
-    label, formation energy and moment are predicted better than by simple models, and less well
-    than by the network with structures (:ref:`benchmarks-compositions` in the user guide). For
-    total and mixing energies predict the formation energy and add the references.
+    label, the errors of formation energy and moment are smaller than those of simple models, and
+    larger than those of the network with structures (:ref:`benchmarks-compositions` in the user
+    guide). For total and mixing energies, predict the formation energy and add the references.
 
-    Targets that follow from the relaxed cell itself, such as its volume or the displacement during
-    relaxation, are given away by the structures: judge those with compositions only.
+    Some targets follow from the relaxed cell itself, such as its volume or the displacement during
+    relaxation: evaluate predictions of these with compositions only, not with structures.
 
-    Where this differs from [1]_: the paper's regressor is trained on real features and corrected
-    with generated ones; here it reads generated features in training and in use, which is more
-    accurate, as features of training rows know their targets and generated ones less so. The paper
-    has no relaxation model. Every stage is fitted on the rows given to `fit` and nothing else.
+    Where this differs from [1]_: the regressor of the paper is trained on real features and
+    corrected with generated ones. Here it reads generated features in training and in prediction,
+    which is more accurate, because real features of training rows contain information about their
+    targets. The paper has no relaxation model. Every stage is fitted only on the rows given to
+    `fit`.
 
     References
     ----------
