@@ -101,8 +101,8 @@ class InfoGANAugmenter(BaseAugmenter):
         Generated rows with a more uncertain label are discarded and drawn again. For numeric
         targets the uncertainty is the standard deviation of the labeler in units of `y` (from its
         ``return_std``, or the spread of its ``estimators_``), and `max_uncertainty` is one number
-        or one for each target; for classes, the uncertainty is one minus the probability. The default
-        keeps all rows: on alloys, discarding uncertain rows did not help. Ensembles whose
+        or one for each target; for classes, the uncertainty is one minus the probability. The
+        default keeps all rows: on alloys, discarding uncertain rows did not help. Ensembles whose
         prediction is not the mean of their ``estimators_`` raise an error.
     n_iterations : int, default=1
         With more than one, further GANs are trained on real and labelled generated rows, with the
