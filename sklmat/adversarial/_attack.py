@@ -49,8 +49,8 @@ class StructureAttack(BaseEstimator):
           the sites [2]_. The result is the worst of all points visited. The first step is "fgsm",
           so the error is at least as large as after "fgsm".
     budget : float, default=0.05
-        Largest displacement of an atom (Å): its length, without the net translation. Thermal motion at
-        room temperature displaces the atoms of halide perovskites by more than 0.1 Å.
+        Largest displacement of an atom (Å), without the net translation. Thermal motion at room
+        temperature displaces the atoms of halide perovskites by more than 0.1 Å.
     strain : float, default=0.0
         Largest Frobenius norm of the strain of the lattice. Zero leaves the lattice
         unchanged; with ``budget=0`` only the lattice is strained.
