@@ -62,7 +62,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     Parameters
     ----------
     estimator : graph classifier, default=None
-        The reference classifier, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes ``CGCNNClassifier()``.
+        The reference classifier, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes
+        ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
         The attack on the reference classifier; the attack's own `estimator` must be None. ``None``
         takes ``StructureAttack()``.
