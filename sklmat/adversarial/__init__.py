@@ -1,4 +1,4 @@
-"""Adversarial examples: attacks on structures, what sets them apart, and features made of that."""
+"""Adversarial examples: attacks on structures, comparison of descriptors, and features."""
 
 from sklmat.adversarial._attack import StructureAttack
 from sklmat.adversarial._contrast import contrast

@@ -27,73 +27,81 @@ if TYPE_CHECKING:
 class StructureAttack(BaseEstimator):
     """Small displacements of the atoms that make a network's prediction wrong.
 
-    Every atom moves by `budget` at most, the crystal as a whole stays where it is, and no two atoms
-    come closer than is physical. Gradients run through the periodic distances to the positions and
-    the lattice.
+    Every atom moves by `budget` at most, the displacements of a crystal sum to zero, and no two
+    atoms come closer than `min_distance`. The gradient with respect to the positions and the
+    lattice is computed from the periodic distances.
 
     Parameters
     ----------
     estimator : fitted graph estimator, default=None
-        The network to attack: CGCNN or ECNet, as a classifier or a regressor. ``None`` leaves it to
-        the owner of this attack, `AdversarialFeatureBuilder` or a graph estimator's `adversarial`.
-        ``clone`` unfits it; wrap it into ``sklearn.frozen.FrozenEstimator`` where that matters.
+        The network to attack: CGCNN or ECNet, as a classifier or a regressor. ``None`` is for
+        attacks passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
+        estimator, which attack their own network. ``clone`` of this attack returns an unfitted
+        estimator; wrap it into ``sklearn.frozen.FrozenEstimator`` to keep it fitted.
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        - "random": every atom goes `budget` far in a random direction, less the net translation;
-          the worst of `n_draws`.
-        - "fgsm": every atom goes `budget` far along its own gradient [1]_. The gradient is
-          normalised per atom, so the attack turns with the crystal, which the sign would not.
-        - "pgd": `n_steps` such steps, the first one `budget` long and the later ones shorter, each
-          projected back onto the balls around the sites [2]_; the worst of all points visited. It
-          begins with "fgsm" and so never does worse.
+        - "random": every atom is displaced by `budget` in a random direction, and the net
+          translation is removed. The result is the worst of `n_draws` draws.
+        - "fgsm": every atom is displaced by `budget` along its own gradient [1]_. The gradient is
+          normalised per atom, so the attack is equivariant under rotation of the crystal; the sign
+          of the gradient would not be.
+        - "pgd": `n_steps` gradient steps, the first one `budget` long and the later ones shorter.
+          After each step the displacements are projected onto the balls of radius `budget` around
+          the sites [2]_. The result is the worst of all points visited. The first step is "fgsm",
+          so the error is at least as large as after "fgsm".
     budget : float, default=0.05
-        Largest displacement of an atom (Å), Euclidean, net translation removed. Thermal motion at
-        room temperature displaces the atoms of halide perovskites by more than 0.1 Å.
+        Largest displacement of an atom (Å), without the net translation. Thermal motion at room
+        temperature displaces the atoms of halide perovskites by more than 0.1 Å.
     strain : float, default=0.0
-        Largest Frobenius norm of the strain of the lattice. Zero leaves the lattice alone; with
-        ``budget=0`` only the lattice is strained.
+        Largest Frobenius norm of the strain of the lattice. Zero leaves the lattice
+        unchanged; with ``budget=0`` only the lattice is strained.
     neighbor_list : {"rebuilt", "fixed"}, default="rebuilt"
-        Whether the neighbours are chosen anew at every step, as the estimator will choose them in
-        the perturbed structure. "fixed" lets only the distances change; it is smooth, but what it
-        finds need not hold when the structure is predicted. Graphs of a pymatgen strategy can only
-        be attacked so.
+        "rebuilt" computes the neighbour list again at every step, as the estimator does when it
+        predicts the perturbed structure. "fixed" keeps the neighbour list and changes only the
+        distances. The error is then a smooth function of the displacements, but a prediction that
+        is wrong with the fixed list may be right for the perturbed structure. Graphs made by a
+        pymatgen neighbour strategy can only be attacked with "fixed".
     n_steps : int, default=10
         Gradient steps of "pgd".
     n_draws : int, default=1
-        Draws of "random".
+        Number of draws of "random".
     min_distance : float, default=None
         No two atoms come closer than this (Å). ``None`` takes 0.7 times the sum of their covalent
-        radii. Pairs that are closer to begin with come no closer.
+        radii. Pairs that are closer in the unperturbed crystal come no closer than they are there.
     random_state : int, RandomState or None, default=None
-        Of the random draws; where a network is trained with the attack, that of the network counts.
+        Seed of the random draws. When a network is trained with the attack, the `random_state` of
+        the network is used instead.
     verbose : bool, default=False
         Show a progress bar over the crystals.
 
     See Also
     --------
     perturb_structures : Random noise without an estimator.
-    find_adversarial_examples : Which rows are right when clean and wrong when perturbed.
-    robustness_curve : Score against budget.
+    find_adversarial_examples : Crystals predicted right as they are, and wrong when perturbed.
+    robustness_curve : Score as a function of the budget.
 
     Notes
     -----
-    For classifiers the attack maximises the log-odds of the likeliest other class against the right
-    one, computed from the mean probabilities of an ensemble; unlike the gradient of the
-    cross-entropy, that of the log-odds does not vanish where the network is sure. For regressors it
-    maximises the error, of several targets the largest one, in standard deviations of the training
-    rows; where `y` is not given, the distance from the prediction for the unperturbed crystal.
+    For classifiers the attack maximises the log-odds of the most probable wrong class against the
+    right class, computed from the mean probabilities of an ensemble. The gradient of the
+    cross-entropy vanishes where the predicted probability is close to one; the gradient of the
+    log-odds does not. For regressors the attack maximises the absolute error, in standard
+    deviations of the training rows; with several targets, the largest of their errors. Without
+    `y`, the error is the distance from the prediction for the unperturbed crystal.
 
-    Displacements come before the strain: ``x -> (x + u)(1 + ε)`` with symmetric ε, so the lattice
-    does not turn. Where symmetry leaves no gradient on any atom, "fgsm" leaves the crystal as it
-    is, and "pgd" breaks the symmetry in its second step. The network is in evaluation mode.
+    Atoms are displaced first, then the crystal is strained: ``x -> (x + u)(1 + ε)``. The strain ε
+    is symmetric, so the lattice does not rotate. Where the gradient is zero on every atom by
+    symmetry, "fgsm" leaves the crystal as it is, and "pgd" breaks the symmetry in its second step.
+    The network is in evaluation mode.
 
-    Perfect crystals have shells of equal distances, which are kept whole (see `StructureToGraph`);
-    the smallest displacement cuts them at `max_neighbors`, and the network sees another graph.
-    For ideal crystals let the cutoff alone decide, for example in graphs made by
+    Ideal crystals have shells of neighbours at equal distances, which are kept whole (see
+    `StructureToGraph`). Any displacement makes these distances unequal: the shell is then cut at
+    `max_neighbors`, and the network reads another graph. For ideal crystals choose the neighbours
+    by the cutoff alone, for example in graphs made by
     ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbor_list="fixed"``; the user
-    guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"`` even atoms that are not
-    displaced may get others of the neighbours at equal distances.
+    guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"``, the choice among
+    neighbours at equal distances may change even around atoms that are not displaced.
 
-    In the paper [3]_ atoms are perturbed at random, at one level of noise: ``method="random"``.
+    In the paper [3]_ atoms are displaced at random, with noise of one size: ``method="random"``.
 
     References
     ----------
@@ -171,7 +179,7 @@ class StructureAttack(BaseEstimator):
         ----------
         X : sequence of C structures, or CrystalGraphs
         y : array-like of shape (C,) or (C, n_targets), default=None
-            What is right. ``None`` moves the predictions away from what they are for `X`.
+            The true classes or values. ``None`` takes the predictions for `X`.
 
         Returns
         -------
@@ -197,7 +205,7 @@ class StructureAttack(BaseEstimator):
         return run.apply(*run.search_all(reference, options))
 
     def batch_transform(self, graphs: CrystalGraphs) -> PerturbedBatches:
-        """What a graph estimator with ``adversarial=`` this attack trains on.
+        """Make the batch transform for a graph estimator that is trained with this attack.
 
         Parameters
         ----------
@@ -206,8 +214,8 @@ class StructureAttack(BaseEstimator):
         Returns
         -------
         PerturbedBatches
-            Holds how far the crystals may be perturbed; each network that is trained binds its own
-            transform of batches to it.
+            Holds the bounds of the perturbations. Its method ``bind`` makes the batch transform
+            of one network.
 
         Raises
         ------
@@ -220,7 +228,7 @@ class StructureAttack(BaseEstimator):
                 "adversarial=StructureAttack(...) attacks the network in training: leave its "
                 "estimator None"
             )
-        # Padding stands 1 Å beyond the cutoff; it has no position that could be perturbed.
+        # Padding edges are 1 Å longer than the cutoff and have no atom that could be displaced.
         graphs = graphs.select_edges(graphs.edge_distance <= graphs.cutoff + 0.5)
         bounds = PerturbationBounds.around(
             graphs, self.budget, self.strain, self.min_distance, self.neighbor_list

@@ -1,4 +1,4 @@
-"""`METHODS`, the table of attacks: random draws, one gradient step, projected gradient steps."""
+"""`METHODS`, the attack methods: random draws, one gradient step, projected gradient steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,18 +18,18 @@ from sklmat.adversarial._random_directions import RandomDirections, fixed_direct
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a method needs besides the network and the crystals.
+    """Options of an attack method.
 
     Parameters
     ----------
     directions : RandomDirections
-        For random draws.
+        Used by "random".
     n_steps : int
         Gradient steps of "pgd".
     n_draws : int
-        Draws of "random".
+        Number of draws of "random".
     until_wrong : bool
-        Whether crystals are left alone once they are predicted wrong.
+        Whether the attack on a crystal ends as soon as its prediction is wrong.
     """
 
     directions: RandomDirections
@@ -38,7 +38,7 @@ class SearchOptions:
     until_wrong: bool = False
 
     def remaining(self, state: AttackState) -> np.ndarray:
-        """Crystals that are still to be attacked, a mask of shape (C,)."""
+        """Mask of the crystals whose attack continues, shape (C,)."""
         if self.until_wrong and state.error is not None:
             return state.error <= 0
         return np.ones(len(state), dtype=bool)
@@ -47,7 +47,7 @@ class SearchOptions:
 def random_draws(
     network: AttackedNetwork, state: AttackState, options: SearchOptions
 ) -> AttackState:
-    """The worst of some random perturbations; a single one is not evaluated."""
+    """The worst of `n_draws` random perturbations; a single draw is not evaluated."""
     worst = draw(state, options.directions)
     for _ in range(options.n_draws - 1):
         worst = evaluate(network, worst)
@@ -60,15 +60,16 @@ def random_draws(
 
 
 def fgsm(network: AttackedNetwork, state: AttackState, options: SearchOptions) -> AttackState:
-    """One step from the unperturbed crystals along the gradient, as long as the budget."""
+    """One gradient step from the unperturbed crystals; its length is the budget."""
     state, *gradient = evaluate_gradient(network, state.without_perturbation())
     return _gradient_step(state, gradient, fraction=1.0)
 
 
 def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) -> AttackState:
-    """The worst point on a path of gradient steps, the first as long as the budget.
+    """The worst point on a path of gradient steps; the length of the first step is the budget.
 
-    It begins at the perturbations of `state`, and where these are evaluated, only worse ones count.
+    The path starts from the perturbations of `state`. If these are evaluated, the result is never
+    better than they are.
     """
     worst, active = state, options.remaining(state)
     if not active.any():
@@ -88,9 +89,9 @@ def pgd(network: AttackedNetwork, state: AttackState, options: SearchOptions) ->
 
 
 def _gradient_step(state, gradient, fraction):
-    """Every atom, and the lattice, a fraction of its budget along its own gradient, projected."""
+    """Step of a fraction of the budget along the gradient of each atom and lattice, projected."""
     bounds, (by_displacement, by_strain) = state.bounds, gradient
-    # Where symmetry leaves no gradient, a fixed direction breaks the symmetry for the next step.
+    # Where the gradient is zero by symmetry, a fixed direction breaks the symmetry.
     instead = fixed_directions(bounds.graphs) if fraction < 1 else 0.0
     norm = np.linalg.norm(by_displacement, axis=1, keepdims=True)
     direction = np.where(norm > 0, by_displacement / np.maximum(norm, 1e-300), instead)
@@ -107,25 +108,25 @@ def _gradient_step(state, gradient, fraction):
 
 
 def _one_draw(network, state, options):
-    """A single random perturbation, however bad."""
+    """A single random perturbation, not compared with others."""
     return draw(state, options.directions)
 
 
 def _scaled_draw(network, state, options):
-    """The draw of the larger budget, scaled down."""
+    """The state as it is: the draw of the larger budget, already scaled down by the caller."""
     return state
 
 
 def _path_from_scaled(network, state, options):
-    """The worst point on a path of half as many steps."""
+    """The worst point on a path of half as many steps, from the scaled perturbation."""
     options = replace(options, n_steps=max(1, options.n_steps // 2))
     return pgd(network, evaluate(network, state), options)
 
 
 def _worse_of_path_and_step(network, state, options):
-    """The worst point on a path from a perturbation found before, or the step of "fgsm"."""
+    """The worse of the path from an earlier perturbation and the step of "fgsm"."""
     worst = pgd(network, state, options)
-    # The path began elsewhere and has not seen the first step from the unperturbed crystal.
+    # The path did not start from the unperturbed crystal, so it does not contain this step.
     step = evaluate(network, fgsm(network, state, options))
     return keep_worse(worst, np.ones(len(state), dtype=bool), step)
 
@@ -135,19 +136,21 @@ Search = Callable[[AttackedNetwork, AttackState, SearchOptions], AttackState]
 
 @dataclass(frozen=True)
 class AttackMethod:
-    """How a method searches for the worst perturbations.
+    """Functions by which a method searches for the worst perturbations.
 
-    All three functions search within ``state.bounds`` and take ``(network, state, options)``. They
-    may leave the evaluation of what they return to their caller.
+    All three functions search within ``state.bounds`` and take ``(network, state, options)``. The
+    state that they return may not be evaluated yet.
 
     Parameters
     ----------
     search : callable
-        From unperturbed crystals.
+        Search from unperturbed crystals.
     search_smaller : callable
-        Within smaller budgets than before; `state` is what was found before, scaled down to them.
+        Search within smaller budgets than before. `state` holds the perturbations found before,
+        scaled down to these budgets.
     search_larger : callable
-        Within larger budgets than before; `state` is what was found before, evaluated.
+        Search within larger budgets than before. `state` holds the perturbations found before,
+        evaluated.
     averages_draws : bool
         Whether a robustness curve shows the mean score of `n_draws` searches.
     """

@@ -1,4 +1,4 @@
-"""`AttackRun`: crystals that an estimator has read, to be attacked a chunk at a time."""
+"""`AttackRun`: an attack on the predictions of an estimator, one chunk of crystals at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sklmat.typing import ArrayLike
 
-#: Crystals attacked at a time: enough to fill batches, few enough to bound memory.
+#: Crystals attacked at a time: enough for full batches, few enough to limit memory.
 CHUNK = 512
 
 
@@ -63,14 +63,14 @@ class AttackRun:
         ----------
         y : array-like of shape (C,) or (C, T), default=None
         threshold : ndarray of shape () or (T,), default=None
-            For regressors: how far off is wrong; None takes the standard deviation of the training
-            rows.
+            For regressors: a prediction with a larger absolute error is wrong. None takes the
+            standard deviation of the training rows.
 
         Raises
         ------
         ValueError
-            When `y` has another length than X, classes that the estimator does not know, or values
-            missing.
+            When `y` and X differ in length, or `y` has classes that the estimator was not
+            trained on, or missing values.
         """
         targets = self.network.model.targets
         if y is not None:
@@ -95,7 +95,7 @@ class AttackRun:
         return values
 
     def chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Rows of a few crystals at a time, under a progress bar."""
+        """Yield the rows in chunks, with a progress bar."""
         from tqdm import tqdm
 
         with tqdm(
@@ -107,7 +107,7 @@ class AttackRun:
                 bar.update(len(chunk))
 
     def unperturbed(self, rows: np.ndarray, reference: Reference) -> AttackState:
-        """The state in which an attack on some rows begins."""
+        """The initial state of an attack on some rows."""
         attack = self.attack
         bounds = PerturbationBounds.around(
             self.graphs[rows],
@@ -119,11 +119,11 @@ class AttackRun:
         return AttackState.unperturbed(bounds, reference.select(rows))
 
     def options(self, directions: RandomDirections, until_wrong: bool = False) -> SearchOptions:
-        """The options of the attack's searches."""
+        """The options for `search`."""
         return SearchOptions(directions, self.attack.n_steps, self.attack.n_draws, until_wrong)
 
     def search(self, state: AttackState, options: SearchOptions) -> AttackState:
-        """The worst perturbations that the attack's method finds; may not be evaluated."""
+        """The worst perturbations that the method finds; the state may not be evaluated yet."""
         return METHODS[self.attack.method].search(self.network, state, options)
 
     def search_all(
@@ -140,13 +140,13 @@ class AttackRun:
     def apply(
         self, displacement: np.ndarray, strain: np.ndarray
     ) -> list[Structure] | CrystalGraphs:
-        """All crystals, perturbed, in the form that X had."""
+        """All crystals, perturbed, in the form of X: structures or CrystalGraphs."""
         return apply_perturbation(self.structures, self.graphs, displacement, strain)
 
     def apply_to_structures(
         self, rows: np.ndarray, state: AttackState
     ) -> list[Structure] | CrystalGraphs:
-        """Some of the crystals as pymatgen structures with the perturbations of a state."""
+        """The crystals of some rows as pymatgen structures, with the perturbations of a state."""
         graphs = self.graphs[rows]
         structures = graphs.to_structures() if self.structures is None else self.structures[rows]
         return apply_perturbation(structures, graphs, state.displacement, state.strain)

@@ -1,4 +1,4 @@
-"""`AttackState`: crystals under attack with their perturbations, and the functions over it."""
+"""`AttackState`: attacked crystals with their perturbations, and functions of this state."""
 
 from dataclasses import dataclass, replace
 
@@ -12,21 +12,21 @@ from sklmat.adversarial._random_directions import RandomDirections
 
 @dataclass(frozen=True, eq=False)
 class AttackState:
-    """One perturbation of each of C crystals with N atoms, and what a network predicts then.
+    """A perturbation of each of C crystals with N atoms, and the predictions of a network for it.
 
     Parameters
     ----------
     bounds : PerturbationBounds
-        The unperturbed crystals, and how far they may be perturbed.
+        The unperturbed crystals and the bounds of their perturbations.
     reference : Reference
-        What the network should predict.
+        The true classes or values.
     displacement : ndarray of shape (N, 3)
         Å.
     strain : ndarray of shape (C, 3, 3)
     outputs : ndarray of shape (C, K), default=None
-        Of the network for the perturbed crystals; None before `evaluate`.
+        Outputs of the network for the perturbed crystals; None before `evaluate`.
     error : ndarray of shape (C,), default=None
-        How wrong they are, see `prediction_error`; None before `evaluate`.
+        Errors of the outputs, see `prediction_error`; None before `evaluate`.
     """
 
     bounds: PerturbationBounds
@@ -38,7 +38,7 @@ class AttackState:
 
     @classmethod
     def unperturbed(cls, bounds: PerturbationBounds, reference: Reference) -> "AttackState":
-        """The crystals as they are."""
+        """The state of crystals without perturbation."""
         n_atoms, n_crystals = len(bounds.graphs.atomic_numbers), len(bounds.budget)
         return cls(bounds, reference, np.zeros((n_atoms, 3)), np.zeros((n_crystals, 3, 3)))
 
@@ -51,7 +51,7 @@ class AttackState:
         return bool(self.displacement.any() or self.strain.any())
 
     def select(self, crystals: np.ndarray) -> "AttackState":
-        """The state of some crystals, by a mask of shape (C,), no list of rows."""
+        """The state of some crystals, by a mask of shape (C,); row numbers are not allowed."""
         if crystals.dtype == bool and crystals.all():
             return self
         return AttackState(
@@ -68,7 +68,7 @@ class AttackState:
         return AttackState.unperturbed(self.bounds, self.reference)
 
     def within(self, bounds: PerturbationBounds) -> "AttackState":
-        """The same perturbations, to be searched from within other bounds."""
+        """The same perturbations with other bounds."""
         return replace(self, bounds=bounds)
 
     def perturb(self, displacement: np.ndarray, strain: np.ndarray) -> "AttackState":
@@ -78,19 +78,19 @@ class AttackState:
     def update(
         self, crystals: np.ndarray, other: "AttackState", rows: np.ndarray | slice = slice(None)
     ) -> "AttackState":
-        """Take over the perturbations of some crystals.
+        """Replace the perturbations of some crystals by those of another state.
 
         Parameters
         ----------
         crystals : ndarray of shape (C,), bool
         other : AttackState
         rows : ndarray of bool, or slice
-            Where these crystals stand in `other`; by default it holds these crystals only.
+            Rows of these crystals in `other`; by default `other` holds these crystals only.
 
         Returns
         -------
         AttackState of all crystals
-            Evaluated where both are.
+            Evaluated if both states are.
         """
         atoms = crystals[self.bounds.crystal_of_atom]
         other_atoms = rows if isinstance(rows, slice) else rows[other.bounds.crystal_of_atom]
@@ -104,7 +104,7 @@ class AttackState:
 
 
 def _with_rows(array, rows, other, other_rows):
-    """A copy in which some rows are those of another array; None where either is missing."""
+    """A copy with some rows replaced by those of another array; None if either is None."""
     if array is None or other is None:
         return None
     array = array.copy()
@@ -113,7 +113,7 @@ def _with_rows(array, rows, other, other_rows):
 
 
 def evaluate(network: AttackedNetwork, state: AttackState) -> AttackState:
-    """The state with outputs and errors; the same where they are known already."""
+    """The state with outputs and errors; the same state if it has them already."""
     if state.error is not None:
         return state
     graphs = state.bounds.perturb(state.displacement, state.strain)
@@ -140,18 +140,18 @@ def evaluate_gradient(
 
 
 def draw(state: AttackState, directions: RandomDirections) -> AttackState:
-    """Random perturbations, every atom as far as it may go."""
+    """Random perturbations, every atom displaced by its full budget."""
     return state.perturb(*state.bounds.draw(directions))
 
 
 def scale(state: AttackState, factor: np.ndarray) -> AttackState:
-    """The same perturbations, times a factor for each crystal."""
+    """The same perturbations, multiplied by one factor per crystal."""
     of_atoms = factor[state.bounds.crystal_of_atom, None]
     return state.perturb(state.displacement * of_atoms, state.strain * factor[:, None, None])
 
 
 def keep_worse(state: AttackState, crystals: np.ndarray, other: AttackState) -> AttackState:
-    """The worse of two perturbations of some crystals.
+    """Replace the perturbations of some crystals where those of `other` have a larger error.
 
     Parameters
     ----------

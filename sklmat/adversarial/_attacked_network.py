@@ -1,4 +1,4 @@
-"""`AttackedNetwork`, the estimator under attack: its outputs, and their gradient in distances."""
+"""`AttackedNetwork`: outputs of the attacked estimator, and gradients for distances."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AttackedNetwork:
     ----------
     model : GraphModel
     scale, shift : ndarray of shape (T,), default=None
-        Unit and zero of a regressor's outputs.
+        For regressors: predictions are outputs * scale + shift. T is the number of targets.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class AttackedNetwork:
         Raises
         ------
         TypeError
-            When it is no graph estimator.
+            When `estimator` is not a graph estimator.
         NotFittedError
-            When it is not fitted.
+            When `estimator` is not fitted.
         """
         model = GraphModel.of(estimator, purpose="attacks")
         if isinstance(model.targets, ClassTargets):
@@ -71,20 +71,20 @@ class AttackedNetwork:
         return self._run(graphs)[1]
 
     def error(self, outputs: np.ndarray, reference: Reference) -> np.ndarray:
-        """How wrong outputs of shape (C, K or T) are, ndarray of shape (C,): positive is wrong."""
+        """Error of outputs of shape (C, K or T), ndarray of shape (C,): positive is wrong."""
         return prediction_error(torch.from_numpy(outputs), reference).numpy()
 
     def evaluate(
         self, graphs: CrystalGraphs, reference: Reference
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs of shape (C, K or T), and how wrong they are: ndarray of shape (C,)."""
+        """Outputs of shape (C, K or T), and their errors of shape (C,): positive is wrong."""
         _, outputs, error = self._run(graphs, reference)
         return outputs, error
 
     def gradient(
         self, graphs: CrystalGraphs, reference: Reference
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Error of each crystal, and its derivative with respect to each distance.
+        """Outputs and error of each crystal, and derivative of the error by each distance.
 
         Parameters
         ----------
@@ -104,9 +104,9 @@ class AttackedNetwork:
         return outputs, error, gradient.astype(np.float64)
 
     def _run(self, graphs, reference=None, with_gradient=False):
-        """Inputs and outputs; with a reference also errors, and where asked for their gradient.
+        """Inputs and outputs; with a reference also errors, and `with_gradient` their gradient.
 
-        The gradient is that in what the network reads: distances, or radial distributions.
+        The gradient is with respect to the inputs: distances, or radial distributions (ECNet).
         """
         batch_size, weight = self.model.batch_size, next(self.model.modules[0].parameters())
         inputs, n_crystals = self.model.inputs(graphs), len(graphs)
@@ -114,13 +114,13 @@ class AttackedNetwork:
         parts = []
         with self._evaluation_mode(n_edges), torch.set_grad_enabled(with_gradient):
             for rows in EvenBatches(n_crystals, batch_size):
-                # A slice of neighbouring crystals is taken from the graphs without a copy.
+                # A slice of consecutive crystals is taken from the graphs without a copy.
                 batch = make_batch(inputs, slice(rows[0], rows[-1] + 1), like=weight)
                 if with_gradient:
                     is_elements = isinstance(batch, ElementBatch)
                     variable = batch.radial if is_elements else batch.distance
                     variable.requires_grad_()
-                # The members together: mean probabilities, or mean predictions.
+                # Averages over the ensemble: mean probabilities, or mean predictions.
                 outputs = self.model.outputs(batch).cpu()
                 if self.is_classifier:
                     n_members = outputs.shape[1]
@@ -160,7 +160,7 @@ class AttackedNetwork:
 
 
 def _gradient_of_edges(graphs, inputs, gradient):
-    """Gradient with respect to the distances of graphs, from that with respect to the inputs."""
+    """Gradient with respect to distances, from the gradient with respect to the inputs."""
     if isinstance(inputs, ElementGraphs):
         return radial_gradient_to_edges(graphs, inputs, gradient)
     n_neighbors = inputs.neighbor_counts
@@ -169,6 +169,6 @@ def _gradient_of_edges(graphs, inputs, gradient):
             "the network reads other edges than those of the graphs, so its gradient cannot be "
             "carried back to the distances; attack it with method='random'"
         )
-    # Padding stands behind the real edges of each atom.
+    # Padding edges come after the real edges of each atom.
     rank = rank_within_group(n_neighbors)
     return gradient[rank < np.repeat(graphs.neighbor_counts, n_neighbors)]

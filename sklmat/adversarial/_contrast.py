@@ -1,4 +1,4 @@
-"""`contrast`: effect sizes and tests of descriptors between adversarial and normal examples."""
+"""`contrast`: compares the descriptors of adversarial and normal examples statistically."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scipy.special import gammaln, nctdtrinc
 if TYPE_CHECKING:
     from sklmat.typing import Table
 
-#: Differences in a column are rounding where they are smaller than this part of the largest
-#: magnitude, plus an absolute part for columns in which all values are near zero.
+#: Differences in a column count as rounding errors if they are smaller than this fraction of the
+#: largest magnitude, plus an absolute tolerance for columns in which all values are near zero.
 _RELATIVE_ROUNDING, _ABSOLUTE_ROUNDING = 1e-9, 1e-14
 #: Above this t statistic the limits of its noncentrality are proportional to t (within 2e-4).
 _LARGE_T = 1e3
@@ -39,16 +39,17 @@ def contrast(
     *,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
-    """Compare the descriptors of adversarial examples with those of normal ones.
+    """Effect sizes and tests of descriptors between adversarial and normal examples.
 
     Parameters
     ----------
     adversarial : DataFrame or array-like of shape (n, F)
         Descriptors, one row per adversarial example.
     normal : DataFrame or array-like of shape (m, F)
-        The same descriptors of the other structures; columns of DataFrames are matched by name.
+        The same descriptors, one row per normal example. Columns of DataFrames are matched by
+        name.
     features : sequence of str, default=None
-        Of DataFrames: the columns to compare, by default all. Of arrays: the names of all F
+        For DataFrames: the columns to compare, by default all. For arrays: the names of all F
         columns, by default their positions.
     confidence_level : float, default=0.95
         Level of the confidence intervals of the effect sizes.
@@ -61,12 +62,12 @@ def contrast(
         - ``rank``: 1 is the largest effect in magnitude;
         - ``effect size``: Hedges' g, the difference of the means (adversarial minus normal) in
           pooled standard deviations, corrected for its bias in small samples;
-        - ``low``, ``high``: its confidence interval;
-        - ``p``: two-sided, of the Mann-Whitney test;
-        - ``p corrected``: the same after Benjamini and Hochberg, over all descriptors that could
-          be tested;
-        - ``mean adversarial``, ``mean normal``: in the unit of the descriptor;
-        - ``n adversarial``, ``n normal``: how many values are not missing.
+        - ``low``, ``high``: limits of the confidence interval of the effect size;
+        - ``p``: two-sided p-value of the Mann-Whitney test;
+        - ``p corrected``: p-value with the Benjamini-Hochberg correction over all descriptors that
+          could be tested;
+        - ``mean adversarial``, ``mean normal``: means in the unit of the descriptor;
+        - ``n adversarial``, ``n normal``: numbers of values that are not missing.
 
         ``table.attrs["confidence_level"]`` holds the level.
 
@@ -76,7 +77,7 @@ def contrast(
         When a table has fewer than two rows, the tables differ in their columns, a name is
         unknown or occurs twice, or a column holds anything but numbers and missing values.
     TypeError
-        When one is a DataFrame and the other is not.
+        When one table is a DataFrame and the other is not.
 
     See Also
     --------
@@ -89,24 +90,23 @@ def contrast(
     .. math:: g = J(\\nu)\\,\\frac{m_1 - m_2}{s}, \\qquad
         J(\\nu) = \\frac{\\Gamma(\\nu/2)}{\\sqrt{\\nu/2}\\;\\Gamma((\\nu-1)/2)}
 
-    is an unbiased estimate of the true standardised difference [1]_. The interval holds those true
-    differences under which a t statistic as large, or as small, as the one observed is not rarer
-    than (1 - `confidence_level`) / 2: the limits of its noncentral t distribution [2]_. It is exact
-    for normal values of equal variance, in samples of any size. The Mann-Whitney test asks only
-    whether values of one table tend to be larger, so a descriptor with a heavy tail can have a
-    small p beside an interval that holds zero; there, trust the test.
+    is an unbiased estimate of the true standardised difference [1]_. The confidence interval comes
+    from the noncentral t distribution [2]_: at each of its limits, the probability of a t statistic
+    at least as extreme as the observed one is (1 - `confidence_level`) / 2. The interval is exact
+    for normal distributions of equal variance and any sample size. The Mann-Whitney test compares
+    ranks, so a descriptor with a heavy tail can have a small p although its interval contains
+    zero; the test is then more reliable.
 
-    The correction [3]_ bounds the expected part of false discoveries among the descriptors called
-    significant; it holds for independent and for positively dependent ones. Descriptors that are
-    made of one another share their effects: a rank is not a cause.
+    The correction [3]_ limits the expected fraction of false discoveries among the descriptors
+    called significant. It is valid for independent and for positively dependent descriptors.
+    Correlated descriptors have similar effects; a large effect does not show a cause.
 
-    Missing values are left out of their own column only, and ``n`` says how many remain. A
-    descriptor has NaN in place of its effect, interval and p, and comes last, where fewer than two
-    values remain in either table, or where all values of both are the same: there is nothing to
-    compare. Where each table has a constant of its own, the effect is infinite, without an
-    interval. Values count as the same when they differ by less than 1e-9 of the largest magnitude
-    in their column, or 1e-14: descriptors of ideal crystals differ by rounding alone, and ranks
-    would take that for an order.
+    A missing value is left out of its own column only. A descriptor has NaN as effect, interval
+    and p, and comes last, if fewer than two values remain in either table or if all values of both
+    tables are the same. If the values are constant within each table but differ between the
+    tables, the effect is infinite and has no interval. Values count as the same when they differ
+    by less than 1e-9 of the largest magnitude in their column, or 1e-14: the descriptors of ideal
+    crystals may differ by rounding errors only, which must not change their ranks.
 
     References
     ----------
@@ -147,7 +147,7 @@ def contrast(
 
 
 def _compare(adversarial, normal, confidence_level):
-    """One row of the table: values of one descriptor, of which missing ones are left out."""
+    """One row of the table, from the values of one descriptor that are not missing."""
     adversarial, normal = adversarial[~np.isnan(adversarial)], normal[~np.isnan(normal)]
     n_adversarial, n_normal = len(adversarial), len(normal)
     row = {
@@ -163,7 +163,7 @@ def _compare(adversarial, normal, confidence_level):
     rounding = _RELATIVE_ROUNDING * np.abs(values).max() + _ABSOLUTE_ROUNDING
     if np.ptp(values) <= rounding:
         return row
-    # In multiples of the rounding, so that values which differ by rounding are ties.
+    # In multiples of the tolerance, so that values which differ by rounding errors are ties.
     row["p"] = stats.mannwhitneyu(
         np.rint(adversarial / rounding), np.rint(normal / rounding)
     ).pvalue

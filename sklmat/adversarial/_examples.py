@@ -50,19 +50,19 @@ def find_adversarial_examples(
     ----------
     estimator : fitted graph estimator
         CGCNN or ECNet, as a classifier or a regressor. Examples are informative only for rows that
-        it has not been trained on.
+        were not used to train it.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        See `StructureAttack`. "random", at one level of noise, is the step of the paper [1]_.
+        See `StructureAttack`. The paper [1]_ uses random noise of one size, "random".
     budget : float, default=0.05
         Largest displacement of an atom (Å).
     strain : float, default=0.0
         Largest Frobenius norm of the strain of the lattice.
     threshold : float or array-like of shape (n_targets,), default=None
-        For regressors, in the unit of `y`: a prediction further off than this is wrong. ``None``
-        takes twice the median absolute error on these rows as they are, target by target; it is
-        kept in ``table.attrs["threshold"]``, a list.
+        For regressors: a prediction with a larger absolute error is wrong, in the unit of `y`.
+        ``None`` takes twice the median absolute error on the unperturbed rows, for each target.
+        ``table.attrs["threshold"]`` lists the thresholds.
     neighbor_list, n_steps, n_draws, min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -73,26 +73,28 @@ def find_adversarial_examples(
 
         - ``index``: row of `X`.
         - ``target``, ``prediction``, ``perturbed prediction``.
-        - ``smallest budget (Å)``: largest displacement of an atom in the weakest perturbation found
-          that makes the prediction wrong, by bisection to 1/64 of `budget`; with `strain` also
-          ``smallest strain``, which shrinks along with it.
-        - ``displacement (Å)``: that perturbation, ndarray of shape (n_atoms, 3), before the strain.
-        - ``structure``: the crystal perturbed by it, a pymatgen ``Structure``.
+        - ``smallest budget (Å)``: largest displacement of an atom in the smallest perturbation
+          found that makes the prediction wrong, by bisection to 1/64 of `budget`. With `strain`
+          also ``smallest strain``; the bisection scales both by the same factor.
+        - ``displacement (Å)``: the displacements in this perturbation, before the strain, ndarray
+          of shape (n_atoms, 3).
+        - ``structure``: the perturbed crystal, a pymatgen ``Structure``.
 
-        ``table.attrs`` holds ``n_right``, the number of rows that are right as they are.
+        ``table.attrs["n_right"]`` is the number of rows predicted right without perturbation.
 
     Raises
     ------
     TypeError
         When `estimator` is no graph estimator.
     ValueError
-        When `y` does not suit it, or a parameter is out of range.
+        When `y` does not suit the estimator, or a parameter is out of range.
 
     Notes
     -----
-    "pgd" attacks anew at each budget, from the perturbation found before; "fgsm" takes one step of
-    that length; "random" shrinks the draw that was found. The smallest budget is an upper bound:
-    no attack proves that there is no smaller one.
+    At each budget of the bisection, "pgd" makes a new search that starts from the last wrong
+    perturbation, scaled to this budget; "fgsm" takes one step as long as this budget; "random"
+    scales the draw that was found. The smallest budget is an upper bound: a smaller perturbation
+    that the attack did not find may exist.
 
     References
     ----------
@@ -134,13 +136,13 @@ def find_adversarial_examples(
     table = _table(run, y, found)
     table.attrs["n_right"] = len(right)
     if not reference.has_classes:
-        # pandas compares attrs where tables are joined, which arrays cannot be.
+        # A list, because pandas compares attrs when tables are joined, which fails for arrays.
         table.attrs["threshold"] = np.asarray(reference.threshold).tolist()
     return table
 
 
 def _threshold(run, y, threshold):
-    """How far off is wrong, ndarray of shape () or (T,); None for classifiers."""
+    """Largest error of a right prediction, ndarray of shape () or (T,); None for classifiers."""
     if run.network.is_classifier:
         if threshold is not None:
             raise ValueError("threshold is for regressors; a class is right or wrong")
@@ -176,15 +178,15 @@ def find_wrong_predictions(
     rows : ndarray of int
         Crystals to attack.
     make_directions : callable
-        Gives the random directions for a chunk of them.
+        Returns the random directions for a chunk of crystals.
     smallest : bool, default=True
-        Look for smaller perturbations that do it too.
+        Whether to search for the smallest perturbation that makes each prediction wrong.
 
     Returns
     -------
     list of tuple (rows, fraction, state)
-        Chunk by chunk, of crystals whose predictions could be made wrong: their rows, the fraction
-        of the budgets that was needed, and the evaluated state.
+        One tuple per chunk, about the crystals whose predictions were made wrong: their rows, the
+        fraction of the budgets that was needed, and the evaluated state.
     """
     found = []
     for chunk in run.chunks(rows):

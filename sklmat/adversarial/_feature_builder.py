@@ -1,4 +1,4 @@
-"""`AdversarialFeatureBuilder`: descriptors that set adversarial examples apart, as a table."""
+"""`AdversarialFeatureBuilder`: descriptors in which adversarial and normal examples differ."""
 
 from __future__ import annotations
 
@@ -39,99 +39,103 @@ if TYPE_CHECKING:
 
     from sklmat.typing import ArrayLike, RandomState, Structures
 
-#: Names of the columns that the network gives, in their order.
+#: Names of the columns computed from the predictions of the network, in their order.
 _COLUMNS = {
     "margin": "margin (log-odds)",
     "flip_budget": "flip budget (Å)",
     "spread_under_noise": "spread under noise (log-odds)",
 }
-#: Random draws over which the spread is taken.
+#: Random draws over which the standard deviation is taken.
 _N_DRAWS = 32
-#: A descriptor whose rank correlation with a better one is higher is passed over.
+#: A descriptor with a higher rank correlation to one already selected is not selected.
 _HIGHEST_CORRELATION = 0.8
 
 
 class AdversarialFeatureBuilder(TableFeaturizer):
-    """Descriptors in which adversarial examples differ, and how sure a network is of each crystal.
+    """Select descriptors in which adversarial and normal examples differ, and add network columns.
 
-    A reference classifier is trained, its predictions are attacked, the crystals that it gets wrong
-    only when they are perturbed are contrasted with those that stay right, and the descriptors that
-    tell the two apart are kept: the second half of the method of Wang et al. [1]_, in one
-    transformer.
+    `fit` trains a reference classifier and attacks its predictions. Adversarial examples are the
+    crystals that it predicts right as they are and wrong when perturbed; normal examples are
+    predicted right in both cases. `fit` compares the two groups and selects the descriptors in
+    which they differ most. This is the second half of the method of Wang et al. [1]_.
 
     Parameters
     ----------
     estimator : graph classifier, default=None
-        The reference, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes ``CGCNNClassifier()``.
+        The reference classifier, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes
+        ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
-        How the reference is attacked; its `estimator` stays None. ``None`` takes
-        ``StructureAttack()``.
+        The attack on the reference classifier; the attack's own `estimator` must be None. ``None``
+        takes ``StructureAttack()``.
     descriptors : transformer of structures to a table, default=None
-        What may be selected from, for example a ``FeatureUnion`` of featurizers. ``None`` takes
-        ``DisorderFeaturizer()``.
+        Computes the descriptors to select from, for example a ``FeatureUnion`` of featurizers.
+        ``None`` takes ``DisorderFeaturizer()``.
     select : int or float, default=5
-        An int keeps so many descriptors, those of the largest effects; a float all whose effect is
-        at least that large (Hedges' g in magnitude; 0.8 is called large). A descriptor that
-        is correlated with a better one (Spearman's rank correlation above 0.8 in magnitude) is
-        passed over.
+        An int is the number of descriptors to select, those with the largest effects. A float is
+        the smallest effect of a selected descriptor (Hedges' g in magnitude; 0.8 is called
+        large). A descriptor is not selected if its Spearman rank correlation with a selected one
+        of larger effect is above 0.8 in magnitude.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
 
         - "descriptors": the selected ones.
-        - "margin": log-odds of the predicted class against the next likely one, at least 0.
+        - "margin": log-odds of the predicted class against the second most probable one, at
+          least 0.
         - "flip_budget": smallest displacement found that changes the prediction (Å), as in
           `find_adversarial_examples`; where the attack finds none, its full budget.
-        - "spread_under_noise": standard deviation of these log-odds over 32 random
+        - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random
           displacements of the full budget.
     cv : int, cross-validation generator or iterable, default=5
-        Folds in which the training rows are predicted by networks that have not seen them. An int
-        means stratified, shuffled folds.
+        Folds for the out-of-fold predictions of the training rows. An int means stratified,
+        shuffled folds.
     random_state : int, RandomState or None, default=None
-        Of the folds and of noise. The estimator has its own.
+        Seed of the folds and of the noise. The estimator has its own `random_state`.
     n_jobs : int, default=None
-        Folds at a time.
+        Number of folds computed in parallel.
     verbose : bool, default=False
         Show a progress bar over the folds.
 
     Attributes
     ----------
     estimator_ : graph classifier
-        The reference, fitted on all training rows; `transform` uses its predictions.
+        The reference classifier, fitted on all training rows; `transform` uses its predictions.
     descriptors_ : transformer
         Fitted on the training rows.
     selected_ : list of str
-        Descriptors kept, the largest effect first.
+        Selected descriptors, the largest effect first.
     contrast_ : DataFrame
-        All descriptors, adversarial against normal examples: see `contrast`.
+        All descriptors, compared between adversarial and normal examples: see `contrast`.
     examples_ : DataFrame
-        One row per training row, all out-of-fold: ``prediction``, ``right``, ``adversarial`` (right
-        as it is, wrong when perturbed) and those columns of the network that are included.
+        One row per training row, from out-of-fold predictions: ``prediction``, ``right``,
+        ``adversarial`` (right as it is, wrong when perturbed), and the columns of the network that
+        are in `include`.
     classes_ : ndarray
     feature_names_ : list of str
 
     See Also
     --------
-    contrast : The table behind the selection.
-    find_adversarial_examples : The examples themselves.
+    contrast : Computes the table from which descriptors are selected.
+    find_adversarial_examples : Returns adversarial examples with their structures.
 
     Notes
     -----
-    **Which rows are used where.** `fit` uses training rows only. Examples are looked for among
-    out-of-fold predictions, because a network is sure of the rows it was trained on.
-    `fit_transform`, which a ``Pipeline`` calls in training, gives the columns of the network
-    out-of-fold too; `transform` gives those of the network refitted on all training rows, so
-    ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)``, as with scikit-learn's
-    ``TargetEncoder``. Labels never enter `transform`: it attacks the predicted class.
+    **Which rows are used where.** `fit` uses training rows only. It attacks out-of-fold
+    predictions, because a network predicts its own training rows with too high a confidence.
+    `fit_transform`, which a ``Pipeline`` calls in training, computes the columns of the network
+    out-of-fold too. `transform` computes them with the network fitted on all training rows.
+    Therefore ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``, as with
+    scikit-learn's ``TargetEncoder``. `transform` uses no labels: it attacks the predicted class.
 
-    The contrast is between examples that are right as they are: those that the attack flips and
-    those that it does not. Descriptors whose effect is undefined (constant ones) are never
-    selected. Noise depends on the crystal, not on its row, so rows can be transformed in any order
-    and any selection; a copy that is moved or turned gets other noise, and a spread of 32 draws is
-    an estimate, good to about 12 %.
+    Only examples that are predicted right without perturbation are compared. Descriptors whose
+    effect is undefined (constant ones) are never selected. The noise depends on the crystal, not
+    on its row, so the order and the selection of rows do not change the result. A translated or
+    rotated copy of a crystal gets other noise. The standard deviation of 32 draws is an estimate
+    with a relative error of about 12 %.
 
-    In the paper descriptors were built by hand after looking at the contrast, of examples under
-    noise at one level: ``attack=StructureAttack(method="random")``, ``include=("descriptors",)``.
+    In the paper the authors made descriptors by hand after they had compared the examples. They
+    used noise of one size: ``attack=StructureAttack(method="random")``,
+    ``include=("descriptors",)``.
 
     References
     ----------
@@ -201,7 +205,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self.verbose = verbose
 
     def fit(self, X: Structures, y: ArrayLike) -> Self:
-        """Train, attack, contrast and select.
+        """Train and attack the reference classifier, compare examples and select descriptors.
 
         Parameters
         ----------
@@ -218,17 +222,17 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         InvalidStructureError
             When a crystal cannot be used.
         TypeError
-            When `estimator` is no graph classifier, or `X` is a `CrystalGraphs` (descriptors need
-            the structures).
+            When `estimator` is not a graph classifier, or `X` is a `CrystalGraphs` (descriptors
+            need the structures).
         ValueError
             When a parameter is out of range, there are fewer than two adversarial or two normal
-            examples to contrast, or no descriptor reaches `select`.
+            examples, or the effect of every descriptor is below `select`.
         """
         self._fit(X, y)
         return self
 
     def fit_transform(self, X: Structures, y: ArrayLike) -> pd.DataFrame:
-        """Fit, and give the table of the training rows, the network's columns out-of-fold.
+        """Fit, and return the table of the training rows, with out-of-fold network columns.
 
         Parameters
         ----------
@@ -242,7 +246,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return self._columns(X, self._fit(X, y), self.examples_)
 
     def transform(self, X: Structures) -> pd.DataFrame:
-        """Describe crystals by the selected descriptors and the network fitted on all rows.
+        """Compute the selected descriptors and the columns of the network fitted on all rows.
 
         Parameters
         ----------
@@ -331,14 +335,14 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return DisorderFeaturizer() if self.descriptors is None else self.descriptors
 
     def _describe(self, structures, describe):
-        """A table of all descriptors with names."""
+        """All descriptors as a DataFrame with named columns."""
         table = describe(structures)
         if isinstance(table, pd.DataFrame):
             return table.reset_index(drop=True)
         return pd.DataFrame(np.asarray(table), columns=self.descriptors_.get_feature_names_out())
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
-        """What networks predict for rows they were not trained on: one table row for each."""
+        """Examine each training row with a network not trained on it: one table row for each."""
         from tqdm import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
@@ -352,7 +356,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
                 f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
             )
         common = attack, self.noise_seed_, tuple(self.include)
-        # A generator lets the progress bar move, but not every parallel backend can give one.
+        # A generator updates the progress bar, but not every parallel backend can return one.
         in_turn = effective_n_jobs(self.n_jobs) == 1
         tables = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
             delayed(_examine_fold)(clone(estimator), graphs, y, train, test, *common)
@@ -369,7 +373,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return table
 
     def _select(self, table):
-        """Contrast adversarial with normal examples, and select descriptors that separate them."""
+        """Compare adversarial with normal examples, and select descriptors that differ."""
         adversarial = self.examples_["adversarial"].to_numpy()
         normal = (self.examples_["right"] & ~self.examples_["adversarial"]).to_numpy()
         if min(adversarial.sum(), normal.sum()) < 2:
@@ -420,14 +424,14 @@ def _examine_fold(estimator, graphs, y, train, test, attack, seed, include):
 
 
 def _examine(estimator, X, attack, seed, include):
-    """What a fitted network predicts for crystals, and how stable that is: one row per crystal."""
+    """Predictions of a fitted network and their stability, one table row per crystal."""
     run = AttackRun(attack, estimator, X)
     reference = run.reference()
     all_rows = np.arange(len(run))
     table = pd.DataFrame({"prediction": run.network.predictions(run.outputs)})
     if {"flipped", "flip_budget"} & set(include):
         flipped, fraction = np.zeros(len(run), dtype=bool), np.ones(len(run))
-        # Directions begin anew for every chunk: they must not depend on how many rows it follows.
+        # New directions for every chunk, so that they do not depend on the chunks before it.
         make_directions = partial(CrystalDirections, seed)
         smallest = "flip_budget" in include
         found = find_wrong_predictions(run, reference, all_rows, make_directions, smallest)
@@ -457,9 +461,9 @@ def _log_odds_spread(network, state, seed):
 
 
 def _uncorrelated(table, n_most):
-    """Names of the first columns whose rank correlation with each earlier one is not high."""
+    """Names of the first columns that have no high rank correlation with a kept column."""
     ranks = table.rank().to_numpy()
-    # Missing values have no rank; the middle one leaves the correlation to the others.
+    # Missing values have no rank. The mean rank adds nothing to the correlation.
     ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0), ranks)
     ranks = ranks - ranks.mean(axis=0)
     ranks /= np.linalg.norm(ranks, axis=0).clip(min=1e-300)

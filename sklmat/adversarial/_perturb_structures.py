@@ -1,4 +1,4 @@
-"""`perturb_structures`: random noise on crystals, and `apply_perturbation` of any kind."""
+"""`perturb_structures`: random displacements; `apply_perturbation`: any given perturbation."""
 
 from __future__ import annotations
 
@@ -56,34 +56,34 @@ def perturb_structures(
     min_distance: float | None = None,
     random_state: RandomState = None,
 ) -> list[Structure] | CrystalGraphs:
-    """Displace atoms at random.
+    """Displace the atoms of crystals at random, and optionally strain the lattices.
 
     Parameters
     ----------
     X : sequence of C structures, or CrystalGraphs
     scale : float, default=None
         Standard deviation of each Cartesian component of a "gaussian" displacement (Å); ``None``
-        stands for 0.05.
+        takes 0.05.
     distribution : {"gaussian", "uniform"}, default="gaussian"
-        "gaussian" looks like thermal motion and has no largest displacement; "uniform" draws from
-        a ball and keeps to a budget, as attacks do.
+        "gaussian" resembles thermal motion and has no largest displacement. "uniform" draws each
+        displacement uniformly from a ball, so it has a largest displacement, as attacks do.
     budget : float, default=None
-        Largest displacement of an atom when they are "uniform", the radius of the ball (Å);
-        ``None`` stands for 0.05.
+        Largest displacement of an atom with "uniform", the radius of the ball (Å); ``None`` takes
+        0.05.
     strain : float, default=0.0
         Frobenius norm of a random symmetric strain of each lattice, after the displacements.
     min_distance : float, default=None
-        No two atoms come closer than this (Å): displacements of those that would are halved until
-        they do not. ``None`` takes 0.7 times the sum of their covalent radii. Pairs that are closer
-        to begin with come no closer.
+        No two atoms come closer than this (Å): the displacements of atoms that would come too close
+        are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii.
+        Pairs that are closer in the unperturbed crystal come no closer than they are there.
     random_state : int, RandomState or None, default=None
 
     Returns
     -------
     list of pymatgen Structure, or CrystalGraphs
-        The perturbed crystals in the form and order of `X`, which is left as it is. The crystals
-        do not drift: the displacements of each sum to zero. Graphs choose their neighbours anew,
-        but those of a pymatgen strategy, which keep them.
+        The perturbed crystals in the form and order of `X`, which is not changed. The displacements
+        of each crystal sum to zero. The neighbour lists of graphs are computed again, except for
+        graphs made by a pymatgen neighbour strategy, which keep their neighbours.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def perturb_structures(
         structures, graphs = None, X
     else:
         structures = check_structures(X)
-        # Neighbours do not matter for structures: only which atoms come too close.
+        # The edges of these graphs are not used: close pairs are searched separately.
         graphs = StructureToGraph(max_neighbors=1).transform(structures)
     if len(graphs) == 0:
         return graphs[:0] if structures is None else []
@@ -123,7 +123,7 @@ def perturb_structures(
 
 
 def _size(distribution, scale, budget):
-    """The parameter that the distribution has, its name and its value."""
+    """Name and value of the parameter that sets the size of the displacements."""
     if distribution == "gaussian":
         if budget is not None:
             raise ValueError(
@@ -154,7 +154,7 @@ def _draw(graphs, size, distribution, strain, min_distance, directions):
         displacement = random.normal(scale=size, size=(n_atoms, 3))
     else:
         displacement = vectors * (size * random.random((n_atoms, 1)) ** (1 / 3))
-    # Gaussian noise has no largest displacement, so its budget must not bind.
+    # Gaussian noise has no largest displacement, so the budget must not limit it.
     longest = np.linalg.norm(displacement, axis=1).max(initial=0.0)
     budget = size if distribution == "uniform" else 2 * longest
     bounds = PerturbationBounds.around(
@@ -169,7 +169,7 @@ def apply_perturbation(
     displacement: np.ndarray,
     strain: np.ndarray,
 ) -> list[Structure] | CrystalGraphs:
-    """Perturbed crystals, which keep their form.
+    """Apply displacements and strains to crystals.
 
     Parameters
     ----------
@@ -181,8 +181,8 @@ def apply_perturbation(
 
     Returns
     -------
-    list of C pymatgen structures
-        CrystalGraphs where `structures` is None.
+    list of C pymatgen structures, or CrystalGraphs
+        CrystalGraphs if `structures` is None.
     """
     if structures is None:
         budget = np.linalg.norm(displacement, axis=1).max(initial=0.0)

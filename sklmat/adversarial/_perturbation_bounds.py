@@ -1,4 +1,4 @@
-"""`PerturbationBounds`, the allowed displacements and strains, and the gradient in these."""
+"""`PerturbationBounds`: allowed displacements and strains; `perturbation_gradient` for both."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from sklmat.structures import MIN_DISTANCE
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.
 _SMALLEST_FRACTION = 0.7
-#: How often a perturbation that brings atoms too close is halved before it is given up.
+#: How often a perturbation that brings atoms too close is halved before it is set to zero.
 _N_HALVINGS = 8
 #: Alternating projections onto the largest displacements and onto zero net translation.
 _N_PROJECTIONS = 3
-#: A sum of gradients on an atom that is smaller than this part of their magnitudes is rounding.
+#: The gradient of an atom counts as a rounding error if its norm is below this fraction of the sum
+#: of the magnitudes that were added.
 _ROUNDING = 1e-5
 
 
@@ -35,12 +36,12 @@ class PerturbationBounds:
     strain_budget : ndarray of shape (C,)
         Largest Frobenius norm of the strain.
     candidates : CrystalGraphs or None
-        All pairs that can become neighbours; None where the neighbours stay the same.
+        All pairs that can become neighbours; None if the neighbour list is fixed.
     close_pairs : CrystalGraphs
         All pairs that can come too close.
     min_distance : float or None
-        No pair comes closer (Å); None takes 0.7 times the sum of the covalent radii. A pair that is
-        closer in the unperturbed crystal comes no closer than it is.
+        Smallest allowed distance of a pair (Å); None takes 0.7 times the sum of the covalent radii.
+        A pair that is closer in the unperturbed crystal comes no closer than it is there.
     """
 
     graphs: CrystalGraphs
@@ -59,7 +60,7 @@ class PerturbationBounds:
         min_distance: float | None = None,
         neighbors: str = "rebuilt",
     ) -> PerturbationBounds:
-        """The same bounds for all crystals.
+        """Make bounds with the same budgets for all crystals.
 
         Parameters
         ----------
@@ -70,7 +71,7 @@ class PerturbationBounds:
             Largest Frobenius norm of the strain.
         min_distance : float or None
         neighbors : {"rebuilt", "fixed"}
-            Whether neighbours are chosen anew in perturbed crystals.
+            Whether the neighbour list is computed again for perturbed crystals.
 
         Returns
         -------
@@ -105,7 +106,7 @@ class PerturbationBounds:
         return np.minimum(np.maximum(limit, MIN_DISTANCE), pairs.edge_distance)
 
     def select(self, crystals: np.ndarray) -> PerturbationBounds:
-        """Those of some crystals, by mask or index array."""
+        """Bounds of some crystals, by mask or index array."""
         return PerturbationBounds(
             self.graphs[crystals],
             self.budget[crystals],
@@ -116,21 +117,21 @@ class PerturbationBounds:
         )
 
     def scaled(self, fraction: np.ndarray) -> PerturbationBounds:
-        """Bounds of a fraction of the budgets of each crystal, ndarray of shape (C,)."""
+        """Bounds with the budgets multiplied by a fraction per crystal, ndarray of shape (C,)."""
         return replace(
             self, budget=self.budget * fraction, strain_budget=self.strain_budget * fraction
         )
 
     def with_budget(self, budget: float) -> PerturbationBounds:
-        """Bounds of a smaller largest displacement (Å), the same for all crystals."""
+        """Bounds with a smaller budget for displacements (Å), the same for all crystals."""
         return replace(self, budget=np.full(len(self), budget))
 
     def perturb(self, displacement: np.ndarray, strain: np.ndarray) -> CrystalGraphs:
-        """Graphs of the crystals displaced, then strained: arrays (N, 3) in Å and (C, 3, 3)."""
+        """Graphs of the crystals after displacement (N, 3) in Å, then strain (C, 3, 3)."""
         return move_atoms(self.graphs, displacement, self._strain(strain), self.candidates)
 
     def draw(self, directions: RandomDirections) -> tuple[np.ndarray, np.ndarray]:
-        """A random displacement and strain, every atom as far as it may go."""
+        """A random displacement of each atom and strain of each lattice, by the full budgets."""
         vectors, matrices = directions(self.graphs)
         return self.project(
             vectors * self.budget[self.crystal_of_atom, None],
@@ -140,7 +141,7 @@ class PerturbationBounds:
     def project(
         self, displacement: np.ndarray, strain: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Bring perturbations within the bounds: the nearest allowed ones, roughly.
+        """Project perturbations onto the bounds, approximately to the nearest allowed ones.
 
         Parameters
         ----------
@@ -171,11 +172,11 @@ class PerturbationBounds:
         return displacement, strain
 
     def _strain(self, strain):
-        """The strain, or None where none is allowed: the lattice is then left alone."""
+        """The strain, or None if no strain is allowed: the lattice is then not changed."""
         return strain if self.strain_budget.any() else None
 
     def _within_budget(self, displacement):
-        """Project onto the balls of the atoms and onto zero net translation in turn, and shrink."""
+        """Project onto the balls of the atoms and zero net translation alternately, then scale."""
         crystal, first_atom = self.crystal_of_atom, self.graphs.atom_ptr[:-1]
         n_atoms = np.bincount(crystal)[:, None]
         for _ in range(_N_PROJECTIONS):
@@ -197,23 +198,23 @@ class PerturbationBounds:
 
 
 def largest_distance_change(graphs: CrystalGraphs, budget: float, strain: float) -> float:
-    """By how much the distance of a pair may change that is within the cutoff before or after."""
+    """Largest change of the distance of a pair that is within the cutoff before or after."""
     return 2 * budget + graphs.cutoff * strain / (1 - strain)
 
 
 def _shrinkage(length, limit):
-    """Factor that brings a length down to its limit."""
+    """Factor that reduces a length to its limit; 1 for a shorter length."""
     return np.minimum(1.0, limit / np.maximum(length, 1e-300))
 
 
 @cache
 def _covalent_radii():
-    """Covalent radius by atomic number (Å); zero where there is none."""
+    """Covalent radius by atomic number (Å); zero where the radius is unknown."""
     return np.concatenate([[0.0], np.nan_to_num(element_table()["covalent radius (Å)"])])
 
 
 def _largest_min_distance(graphs, min_distance):
-    """The largest of the smallest distances that are allowed to any pair of elements (Å)."""
+    """Largest of the smallest allowed distances over all pairs of elements (Å)."""
     if min_distance is not None:
         return max(min_distance, MIN_DISTANCE)
     radii = _covalent_radii()[np.unique(graphs.atomic_numbers)]
@@ -223,12 +224,12 @@ def _largest_min_distance(graphs, min_distance):
 def perturbation_gradient(
     graphs: CrystalGraphs, strain: np.ndarray, distance_gradient: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient with respect to displacements and strains, from that with respect to distances.
+    """Gradient with respect to displacements and strains, from the distance gradient.
 
     Parameters
     ----------
     graphs : CrystalGraphs of C crystals, N atoms, E edges
-        After displacement and strain.
+        Graphs after displacement and strain.
     strain : ndarray of shape (C, 3, 3)
     distance_gradient : ndarray of shape (E,)
         Derivative with respect to each distance (1/Å).

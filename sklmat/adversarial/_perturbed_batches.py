@@ -1,4 +1,4 @@
-"""`PerturbedBatches`: what adversarial training does to the batches of a data set."""
+"""`PerturbedBatches`: perturbs crystals in the batches of adversarial training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PERTURBED_FRACTION = 0.5
 
 
 class PerturbedBatches:
-    """Bounds of all training crystals, from which each network takes its own batch transform.
+    """Bounds of all training crystals; `bind` makes the batch transform of one network.
 
     Parameters
     ----------
@@ -39,21 +39,21 @@ class PerturbedBatches:
         self.bounds = bounds
 
     def bind(self, model: GraphModel, dataset: GraphDataset) -> BatchTransform:
-        """The batch transform that attacks one network in training.
+        """Make the batch transform that attacks one network during its training.
 
         Parameters
         ----------
         model : GraphModel
-            Of this network alone.
+            Holds this network only.
         dataset : GraphDataset
-            Of the training rows.
+            The training rows.
 
         Returns
         -------
         BoundPerturbedBatches
         """
         reference = training_reference(dataset, model.is_classifier)
-        # In training the outputs stay in units of the scaled targets.
+        # During training, outputs and targets are both scaled.
         n_targets = 0 if reference.has_classes else reference.values.shape[1]
         network = AttackedNetwork(model, np.ones(n_targets), np.zeros(n_targets))
         return BoundPerturbedBatches(self.attack, self.bounds, network, reference)
@@ -67,7 +67,7 @@ class BoundPerturbedBatches:
     attack : StructureAttack
     bounds : PerturbationBounds of all training crystals
     network : AttackedNetwork
-        Attacked as it is when a batch is asked for.
+        The network in training. Each batch is made with its weights at that time.
     reference : Reference of all training crystals
         In the units of the network's outputs.
     """
@@ -81,12 +81,12 @@ class BoundPerturbedBatches:
     def __call__(
         self, rows: np.ndarray, generator: torch.Generator
     ) -> CrystalGraphs | ElementGraphs:
-        """What the network is to learn from.
+        """Make the inputs of one batch, some of them perturbed.
 
         Parameters
         ----------
         rows : ndarray of int
-            Of the data set.
+            Rows of the data set.
         generator : torch.Generator
 
         Returns
@@ -110,7 +110,7 @@ class BoundPerturbedBatches:
 
 
 def training_reference(dataset: GraphDataset, has_classes: bool) -> Reference:
-    """What a network should predict for the training rows; missing targets are never wrong."""
+    """True values of the training rows. A prediction for a missing target is never wrong."""
     if has_classes:
         return Reference(dataset.y.numpy())
     weight = dataset.weight.numpy().reshape(len(dataset.y), -1)

@@ -1,4 +1,4 @@
-"""`Reference` and `prediction_error`: how wrong a network is, the objective of every attack."""
+"""`Reference` and `prediction_error`, the objective that every attack maximises."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ import torch
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What the outputs of a network are compared with.
+    """True classes or values, with which the outputs of a network are compared.
 
     Parameters
     ----------
     values : ndarray of shape (C,), integers; or of shape (C, T)
-        Index of the right class of each crystal; or the right numbers of its T targets.
+        Index of the true class of each crystal; or the true values of its T targets.
     threshold : ndarray of shape (T,) or (C, T), default=None
-        For numbers: a prediction is wrong where it is further off than this.
+        For targets: a prediction with a larger absolute error is wrong. None for classes.
     """
 
     values: np.ndarray
@@ -23,11 +23,11 @@ class Reference:
 
     @property
     def has_classes(self) -> bool:
-        """Whether the right answers are classes."""
+        """Whether the values are classes."""
         return self.threshold is None
 
     def select(self, crystals: np.ndarray) -> "Reference":
-        """Those of some crystals, by mask or index array."""
+        """The reference of some crystals, by mask or index array."""
         threshold = self.threshold
         if threshold is not None and threshold.ndim == 2:
             threshold = threshold[crystals]
@@ -35,7 +35,7 @@ class Reference:
 
 
 def prediction_error(outputs: torch.Tensor, reference: Reference) -> torch.Tensor:
-    """How wrong the outputs of a network are; positive is wrong.
+    """Error of the outputs of a network; a positive error means a wrong prediction.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def prediction_error(outputs: torch.Tensor, reference: Reference) -> torch.Tenso
     Returns
     -------
     Tensor of shape (C,)
-        Log-odds of the likeliest other class against the right one; or the largest error in units
-        of its threshold, minus one.
+        Log-odds of the most probable wrong class against the true class; or the largest absolute
+        error in units of its threshold, minus one.
     """
     values = torch.as_tensor(reference.values)
     if reference.has_classes:
@@ -55,6 +55,7 @@ def prediction_error(outputs: torch.Tensor, reference: Reference) -> torch.Tenso
         others = outputs.scatter(1, values[:, None], -torch.inf)
         return others.max(dim=1).values - right
     difference = outputs - values
-    # Where a prediction is its own reference, the error is zero and has no gradient: any sign does.
+    # If the prediction itself is the reference, the difference is zero and abs has no gradient. A
+    # sign of 1 gives one; -1 would do as well.
     sign = torch.where(difference < 0, -1.0, 1.0).to(outputs.dtype).detach()
     return (sign * difference / torch.as_tensor(reference.threshold)).max(dim=1).values - 1

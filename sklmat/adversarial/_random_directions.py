@@ -1,4 +1,4 @@
-"""Directions in which atoms and lattices are perturbed: random ones, and fixed ones."""
+"""Directions in which atoms and lattices are perturbed, random or fixed."""
 
 import itertools
 import zlib
@@ -17,7 +17,7 @@ class RandomDirections(Protocol):
 
 
 class IndependentDirections:
-    """Directions that every call and every crystal draws anew from one generator.
+    """Random directions from one generator, new ones for every call and every crystal.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class IndependentDirections:
 
 
 class CrystalDirections:
-    """Directions that depend on the crystal and the number of the call, not on the row.
+    """Random directions that depend on the crystal and on the number of the call, not on its row.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class CrystalDirections:
     def __call__(self, graphs):
         call, vectors, matrices = next(self.calls), [], []
         for first, stop in itertools.pairwise(graphs.atom_ptr):
-            # Of single precision: the same crystal read from two files may differ in rounding.
+            # Single precision, because a crystal read from two files may differ by rounding errors.
             content = graphs.positions[first:stop].astype(np.float32).tobytes()
             numbers = graphs.atomic_numbers[first:stop].tobytes()
             generator = np.random.default_rng([self.seed, call, zlib.crc32(content + numbers)])
@@ -66,9 +66,10 @@ def _normalized(vectors, matrices):
 
 
 def fixed_directions(graphs: CrystalGraphs) -> np.ndarray:
-    """A direction for every atom that is the same in every call, ndarray of shape (N, 3).
+    """Unit vector for every atom, the same in every call: ndarray of shape (N, 3).
 
-    Points of a Fibonacci lattice on the sphere: any two atoms of a crystal get different ones.
+    The vectors are points of a Fibonacci lattice on the sphere, different for all atoms of a
+    crystal.
     """
     n_atoms = graphs.n_atoms
     rank, n_atoms = rank_within_group(n_atoms), np.repeat(n_atoms, n_atoms)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, RandomState, Structures
 
-#: Two-sided 95 % of the normal distribution.
+#: Quantile of the normal distribution for a two-sided 95 % interval.
 _Z = 1.959963984540054
 
 
@@ -41,7 +41,7 @@ def robustness_curve(
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Score of a network against the displacement that its atoms are allowed.
+    """Score of a network as a function of the allowed displacement of the atoms.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def robustness_curve(
     neighbor_list, n_steps
         See `StructureAttack`.
     n_draws : int, default=5
-        Draws of "random", whose scores are averaged.
+        Number of draws of "random"; their scores are averaged.
     min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -70,17 +70,18 @@ def robustness_curve(
     Raises
     ------
     TypeError
-        When `estimator` is no graph estimator.
+        When `estimator` is not a graph estimator.
     ValueError
-        When `y` does not suit it, or a parameter is out of range.
+        When `y` does not suit the estimator, or a parameter is out of range.
 
     Notes
     -----
-    "random" is the score under noise, "fgsm" that after the step. "pgd" counts the worst point that
-    it visited, the crystal as it is and the step of "fgsm" included, and goes on from what it found
-    with the budget before, which lies within the larger one too: its curve can only fall (for the
-    error of one target: rise; of several, the attack drives the one that is furthest off, not their
-    mean).
+    "random" gives the score under random noise, "fgsm" the score after its step. "pgd" gives the
+    score at the worst point visited, including the unperturbed crystal and the step of "fgsm". It
+    starts from the perturbation found with the next smaller budget, which the larger budget also
+    allows. Therefore the accuracy after "pgd" never increases with the budget, and the error of
+    one target never decreases. With several targets the mean error may decrease, because the attack
+    increases the largest of their errors, not the mean.
 
     Examples
     --------
@@ -151,7 +152,7 @@ def _scores(network, state, method, budgets, options):
 
 
 def _score(state):
-    """Right (1) or wrong (0) of each crystal, or its mean absolute error: shape (C,)."""
+    """1 (right) or 0 (wrong) for each crystal, or its mean absolute error: shape (C,)."""
     if state.reference.has_classes:
         return (state.error <= 0).astype(float)
     return np.abs(state.outputs - state.reference.values).mean(axis=1)

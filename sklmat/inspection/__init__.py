@@ -1,4 +1,4 @@
-"""Attributions: what sites and elements add to predictions of networks; SHAP values of tables."""
+"""Contributions of sites and elements to predictions; SHAP values of tree models."""
 
 from sklmat.inspection._shap_table import shap_table
 from sklmat.inspection._site_attribution import element_attribution, site_attribution

@@ -1,4 +1,4 @@
-"""`AtomModel`, a CGCNN as a function of the vectors of its atoms, and three attributions of it."""
+"""`AtomModel`, a CGCNN as a function of its atom vectors, and three attribution methods."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 
 
 class AtomModel:
-    """A fitted CGCNN as a function of the vectors that its atoms start from.
+    """A fitted CGCNN as a function of the initial vectors of the atoms.
 
     Parameters
     ----------
     model : GraphModel
-        Of a fitted CGCNN.
+        Networks of a fitted CGCNN.
     graphs : CrystalGraphs
         The rows to explain.
     background : sequence of structures, CrystalGraphs or None
         Crystals whose average atom is the baseline; None takes `graphs`.
     weights : ndarray of shape (K,)
-        Of the K outputs in the explained number.
+        The explained number is outputs @ weights + shift, for the K outputs of the network.
     shift : float
-        Added to it.
     """
 
     def __init__(
@@ -57,11 +56,11 @@ class AtomModel:
         self.average = self.vectors(numbers).mean(dim=0)
 
     def vectors(self, atomic_numbers):
-        """Vectors of elements, Tensor of shape (N, V)."""
+        """Vectors of V components for N atoms, Tensor of shape (N, V)."""
         return self.table[torch.from_numpy(atomic_numbers.astype(np.int64)).to(self.table.device)]
 
     def parts(self, graphs):
-        """Some crystals at a time."""
+        """Graphs of the crystals, one batch at a time."""
         return (graphs[rows] for rows in EvenBatches(len(graphs), self.batch_size))
 
     def __call__(self, graphs, vectors):
@@ -76,7 +75,7 @@ class AtomModel:
         if len(batch.atomic_numbers) != len(vectors):
             name = type(self.model.estimator).__name__
             raise TypeError(f"sites cannot be explained for {name}, whose network reads no atoms")
-        # Each atom is an element of its own.
+        # Each atom becomes an element with its own vector.
         batch.atomic_numbers = torch.arange(len(vectors), device=vectors.device)
         outputs = [
             functional_call(module, {**state, "element_vectors": vectors}, (batch,))
@@ -87,13 +86,15 @@ class AtomModel:
         return torch.stack(outputs).mean(dim=0).cpu().double() @ self.weights + self.shift
 
     def baseline(self, graphs):
-        """Explained numbers with the average atom everywhere, ndarray of shape (C,)."""
+        """Explained numbers with the average atom on every site, ndarray of shape (C,)."""
         vectors = self.average.expand(len(graphs.atomic_numbers), -1)
         with torch.no_grad():
             return self(graphs, vectors).numpy()
 
     def coalitions(self, graph, keep):
-        """Explained numbers of one crystal with only some atoms kept, ndarray of shape (S,).
+        """Explained numbers of one crystal for S sets of kept atoms, ndarray of shape (S,).
+
+        The other atoms are replaced by the average atom.
 
         Parameters
         ----------
@@ -127,7 +128,7 @@ def _atomic_numbers(background, known):
 
 
 def integrated_gradients(model, graphs, n_steps):
-    """Integrated gradients, ndarray of shape (N,)."""
+    """Integrated gradients of C crystals with N atoms, ndarray of shape (N,)."""
     of_atoms = model.vectors(graphs.atomic_numbers)
     path = of_atoms - model.average
     total = torch.zeros_like(of_atoms)
@@ -140,7 +141,7 @@ def integrated_gradients(model, graphs, n_steps):
 
 
 def occlusion(model, graph):
-    """Fall of the prediction when one atom is replaced, ndarray of shape (N,)."""
+    """Decrease of the prediction when each atom alone is replaced, ndarray of shape (N,)."""
     n_atoms = len(graph.atomic_numbers)
     whole, without_one = np.ones((1, n_atoms), dtype=bool), ~np.eye(n_atoms, dtype=bool)
     predictions = model.coalitions(graph, np.vstack([whole, without_one]))
@@ -148,11 +149,11 @@ def occlusion(model, graph):
 
 
 def shapley_values(model, graph, n_permutations, rng):
-    """Shapley values from permutations, ndarray of shape (N,)."""
+    """Shapley values of the N atoms of one crystal from permutations, ndarray of shape (N,)."""
     n_atoms = len(graph.atomic_numbers)
     drawn = [rng.permutation(n_atoms) for _ in range(-(-n_permutations // 2))]
     orders = [order for permutation in drawn for order in (permutation, permutation[::-1])]
-    # Place of each atom in each order; step k keeps the atoms in places below k.
+    # Position of each atom in each permutation; step k keeps the atoms at positions below k.
     places = np.argsort(orders[:n_permutations], axis=1)
     keep = places[:, None, :] < np.arange(n_atoms + 1)[:, None]
     predictions = model.coalitions(graph, keep.reshape(-1, n_atoms))

@@ -1,4 +1,4 @@
-"""`last_step`: the estimator at the end of a Pipeline, and the rows as they reach it."""
+"""`last_step`: the estimator at the end of a Pipeline, and the rows it predicts from."""
 
 import numpy as np
 import pandas as pd
@@ -9,17 +9,18 @@ from sklmat.estimators import thawed
 
 
 def last_step(model, X):
-    """The estimator at the end of a Pipeline, and what reaches it.
+    """The estimator at the end of a Pipeline, and X after the steps before it.
 
     Parameters
     ----------
     model : estimator, FrozenEstimator of one, or fitted Pipeline
-    X : what it predicts from
+    X : what the model predicts from
 
     Returns
     -------
     estimator, X
-        The estimator thawed; of tables a DataFrame, so that their columns have names.
+        The estimator, taken out of a FrozenEstimator. A table is returned as a DataFrame, so that
+        its columns have names.
     """
     model = thawed(model)
     if not isinstance(model, Pipeline):

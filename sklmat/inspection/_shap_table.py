@@ -1,4 +1,4 @@
-"""`shap_table`: SHAP values of models of tables, also at the end of a Pipeline."""
+"""`shap_table`: SHAP values of tree models, also of one at the end of a Pipeline."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ if TYPE_CHECKING:
 def shap_table(
     estimator: BaseEstimator, X: Structures | Table, background: Structures | Table | None = None
 ) -> shap.Explanation:
-    """SHAP values of a tree model of tables, also where a Pipeline makes the table.
+    """SHAP values of a tree model, or of a Pipeline that ends with a tree model.
 
     Parameters
     ----------
     estimator : fitted tree model, or Pipeline that ends with one
-        XGBoost, or any other that ``shap.TreeExplainer`` reads. The steps before it may start from
-        structures.
+        XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. The first step of the
+        Pipeline may take structures.
     X : sequence of C structures, or table
         What the tree model, or the Pipeline, predicts from.
     background : like `X`, default=None
-        Rows that stand for a feature being unknown: SHAP values are then averages over replacing it
-        by theirs, regardless of correlations between features ("interventional"); some hundred rows
-        are enough. None follows the training rows along the trees ("tree path dependent").
+        Rows whose values replace those of an unknown feature. SHAP values are then averages over
+        these rows and ignore correlations between features ("interventional"); a few hundred rows
+        are enough. None uses the numbers of training rows in the nodes of the trees instead ("tree
+        path dependent").
 
     Returns
     -------
     explanation : shap.Explanation of shape (C, F)
-        With the names of the features, for ``shap.plots.beeswarm`` and the like. Base value and
-        SHAP values of a row sum to the raw output of the model: the prediction of a regressor, and
-        for an XGBoost classifier of two classes the log-odds of the second. With more classes it
-        has a third axis.
+        Contains the names of the features, for ``shap.plots.beeswarm`` and other plots. The base
+        value and the SHAP values of a row sum to the raw output of the model: the prediction of a
+        regressor, or the log-odds of the second class for an XGBoost classifier of two classes.
+        With more classes the explanation has a third axis, the class.
 
     Raises
     ------
     TypeError
-        When the model is no tree model.
+        When the model is not a tree model.
     NotFittedError
         When the Pipeline is not fitted.
 
@@ -76,7 +77,7 @@ def shap_table(
     True
     """
     with warnings.catch_warnings():
-        # Its palette is made in a way that matplotlib will deprecate.
+        # The import of shap makes a palette in a way that matplotlib will deprecate.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         import shap
 

@@ -1,4 +1,4 @@
-"""`site_attribution`, `element_attribution`: what sites and elements add to a prediction."""
+"""`site_attribution`, `element_attribution`: contributions of sites and elements."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def site_attribution(
     n_permutations: int = 16,
     random_state: RandomState = None,
 ) -> pd.DataFrame:
-    """What each site adds to the prediction of its crystal.
+    """Contribution of each site to the prediction for its crystal.
 
     Parameters
     ----------
@@ -53,65 +53,68 @@ def site_attribution(
     X : sequence of C structures, or CrystalGraphs
         What the estimator predicts from.
     method : str, default="auto"
+        A method is complete if its attributions and the baseline sum to the prediction.
+
         - "integrated_gradients" [1]_, for CGCNN: the gradient with respect to the vector of each
           atom, integrated from the average atom of the `background` to the atom itself. The
-          default of CGCNN: it is complete, and costs `n_steps` gradients however large the cell.
-        - "occlusion", for CGCNN: by how much the prediction falls when the average atom takes the
-          place of this one atom. Easy to grasp; not complete.
-        - "shapley", for CGCNN: the same, averaged over the ways to have replaced other atoms before
-          (Shapley values from sampled permutations [2]_). Complete.
-        - "contributions", the default and only method of ECNet: what the network itself adds up,
-          exactly. Its sites of one element are alike and share evenly.
+          default of CGCNN. Complete; costs `n_steps` gradients for cells of any size.
+        - "occlusion", for CGCNN: the decrease of the prediction when this one atom is replaced by
+          the average atom. Easy to understand, but not complete.
+        - "shapley", for CGCNN: the decrease when this atom is replaced, averaged over sets of other
+          atoms that are replaced before it (Shapley values from sampled permutations [2]_).
+          Complete.
+        - "contributions", the default and only method of ECNet: the terms that the network itself
+          adds up, without approximation. ECNet does not distinguish the sites of one element, so
+          its contribution is divided equally among them.
     background : sequence of structures, or CrystalGraphs, default=None
-        Crystals, like the training rows, whose average atom is the baseline; each atom counts once.
-        None takes `X`, so the numbers of a row then depend on the rows beside it. Not for ECNet,
-        whose baseline is zero.
+        Crystals, such as the training rows, whose average atom is the baseline; the average is over
+        all their atoms. None takes `X`; the attributions of a row then depend on the other rows of
+        `X`. Not for ECNet, whose baseline is zero.
     target : int or class label, default=None
-        What to explain: the number of the target where a regressor has several; the class, where
-        None is the second of two classes.
+        For a regressor with several targets, the index of the target to explain. For a classifier,
+        the class to explain; None takes the second of two classes.
     n_steps : int, default=16
-        Points of the Gauss-Legendre quadrature of "integrated_gradients". On trained networks 8
-        already were enough to sum to the prediction within 2e-4 of its unit.
+        Points of the Gauss-Legendre quadrature of "integrated_gradients". For trained networks, 8
+        points were enough for a sum that agrees with the prediction within 2e-4 of its unit.
     n_permutations : int, default=16
-        Permutations of "shapley", every second one being the reverse of that before.
+        Permutations of "shapley"; every second one is the reverse of the one before.
     random_state : int, RandomState or None, default=None
-        Draws the permutations.
+        Seed of the permutations.
 
     Returns
     -------
     table : DataFrame
         One row per site, with the columns ``row`` (of `X`), ``site``, ``element`` and
-        ``attribution``, in the unit of the target; for a classifier, log-odds of the class against
-        the other (the mean over the others, where there are several). ``table.attrs["baseline"]``
-        is the list of the C baseline predictions. Attributions of a complete method and the
-        baseline sum to the prediction.
+        ``attribution``, in the unit of the target. For a classifier the unit is log-odds of the
+        class against the other class (with several other classes, the mean over them).
+        ``table.attrs["baseline"]`` is the list of the C baseline predictions.
 
     Raises
     ------
     TypeError
-        When `estimator` is no graph estimator.
+        When `estimator` is not a graph estimator.
     ValueError
-        When `method` does not suit it, `target` is unknown or must be chosen, or a parameter is out
-        of range.
+        When `method` does not suit the estimator, `target` is unknown or must be chosen, or a
+        parameter is out of range.
     NotFittedError
-        When it is not fitted.
+        When the estimator is not fitted.
 
     See Also
     --------
-    element_attribution : The same, summed over the sites of each element.
-    shap_table : For models of tables.
+    element_attribution : Attributions summed over the sites of each element.
+    shap_table : SHAP values for tree models.
 
     Notes
     -----
-    An atom enters a CGCNN as the vector of its element, and these vectors are what is replaced; the
-    positions stay. So the baseline of a crystal is its prediction with the average atom on each of
-    its sites (a virtual crystal), and attributions say what the *species* on a site do in these
-    surroundings. What distances do beyond that is part of the baseline.
+    CGCNN represents an atom by the vector of its element. The methods replace these vectors and
+    keep the positions. The baseline of a crystal is therefore the prediction with the average atom
+    on each of its sites (a virtual crystal). An attribution is the effect of the *species* on a
+    site in its surroundings. Effects of the distances alone are part of the baseline.
 
-    A property per atom is shared by all atoms: in a cell twice as large the attributions are half
-    as large. Replacing a site replaces its periodic images too. Attributions tell of the network,
-    right or wrong; they are no energies of sites, and a network trained from another seed may share
-    out otherwise.
+    The attributions of a property per atom are divided among all atoms: in a cell twice as large
+    they are half as large. When a site is replaced, its periodic images are replaced too.
+    Attributions explain the network, whether its prediction is right or wrong. They are not
+    energies of sites, and a network trained with another seed may give other attributions.
 
     For an ensemble the outputs of the members are averaged, those of classifiers as log-odds:
     their mean is not the log-odds of the mean probability.
@@ -184,7 +187,7 @@ def element_attribution(
     n_permutations: int = 16,
     random_state: RandomState = None,
 ) -> pd.DataFrame:
-    """What each element adds to the predictions: site attributions, summed over its sites.
+    """Contribution of each element to the predictions: site attributions summed over its sites.
 
     Parameters
     ----------
@@ -194,17 +197,17 @@ def element_attribution(
     Returns
     -------
     table : DataFrame of C rows
-        A column per element in `X`, in the order of the periodic table; zero where a crystal lacks
-        it. ``table.attrs["baseline"]`` is as in `site_attribution`.
+        One column per element in `X`, in the order of the periodic table; zero where a crystal does
+        not contain the element. ``table.attrs["baseline"]`` is as in `site_attribution`.
 
     See Also
     --------
-    ECNetRegressor : Its ``element_contributions`` are these numbers for all targets at once.
+    ECNetRegressor : ``element_contributions`` gives these numbers for all targets at once.
 
     Notes
     -----
-    Of "occlusion" this is the sum over atoms replaced one by one, not the effect of replacing all
-    atoms of the element together.
+    With "occlusion", the result is the sum of the effects of replacing one atom at a time, not the
+    effect of replacing all atoms of the element together.
 
     Examples
     --------
@@ -251,7 +254,7 @@ def _check_options(method, n_steps, n_permutations):
 
 
 def _graph_model(estimator, X, background):
-    """The graph estimator at the end of a Pipeline, and the crystals that reach it."""
+    """The graph estimator at the end of a Pipeline, and the crystals it predicts from."""
     if background is not None:
         background = last_step(estimator, background)[1]
     estimator, X = last_step(estimator, X)
@@ -264,7 +267,7 @@ def _graph_model(estimator, X, background):
 
 
 def _explained_output(model, target):
-    """Weights (K,) and shift that make the explained number of the K outputs of a network."""
+    """Weights (K,) and shift: the explained number is weights @ outputs + shift, for K outputs."""
     if model.is_classifier:
         classes = model.targets.classes.tolist()
         if target is None and len(classes) == 2:
@@ -288,7 +291,7 @@ def _contributions_of_sites(model, graphs, weights, shift):
     """Contributions of the elements, divided evenly among their sites: ndarray of shape (N,)."""
     inputs, outputs = element_contributions(model, graphs)
     values = outputs @ weights + shift * inputs.fraction
-    # Both lists are sorted by crystal; the nodes of a crystal by atomic number too.
+    # Nodes and atoms are sorted by crystal; the nodes of a crystal also by atomic number.
     nodes = 256 * inputs.crystal_of_node + inputs.atomic_numbers
     atoms = 256 * graphs.crystal_of_atom + graphs.atomic_numbers
     node = np.searchsorted(nodes, atoms)
