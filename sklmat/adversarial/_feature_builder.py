@@ -320,7 +320,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         if not is_classifier(estimator) or not is_graph_estimator(estimator):
             raise TypeError(
                 "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
-                f"{type(self.estimator).__name__}; of a number, make classes first"
+                f"{type(self.estimator).__name__}; divide a numeric target into classes first"
             )
         return self.estimator
 
