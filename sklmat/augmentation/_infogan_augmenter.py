@@ -38,47 +38,49 @@ _MIN_VARIATION = 0.25
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
 class InfoGANAugmenter(BaseAugmenter):
-    """Add rows that an InfoGAN generates for codes of its own: compositions and phases.
+    """Add rows that an InfoGAN generates for new compositions and phases.
 
-    The columns of a table fall into a *code*, which says what a row is (fractions of the elements,
-    lattice), and features, which say how it looks (what a network has learned of each element in
-    it). A generator makes features from a code and noise, a discriminator judges whether they could
-    be real, and an information head reads the code back from them. Once trained, the generator
-    gives the features of compositions for which there is no structure, and a regressor trained on
-    the real rows, the `labeler`, gives their targets.
+    The columns of a table are either the *code* of a row (fractions of the elements, lattice) or
+    its features (such as the elemental feature vectors of a graph network). A generator computes
+    features from a code and noise, a discriminator separates real from generated features, and an
+    information head predicts the code from the features. The trained generator gives the features
+    of compositions without a structure. Their targets are predicted by the `labeler`, a regressor
+    or classifier that is trained on the real rows.
 
     Parameters
     ----------
     code_features : sequence of str or int, callable or None, default=None
-        The code columns: names, places, or a function of the table that returns them. ``None``
+        The code columns: names, positions, or a function of the table that returns them. ``None``
         takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
         on a plain array the leading columns whose rows sum to one.
     n_samples : int or float, default=1000
         How many rows to generate: an int is their number, a float a multiple of the real rows. The
-        default is a number because what they should cover, the space of codes, does not grow with
-        the real rows.
+        default is an int because generated rows should cover the space of codes, whose size does
+        not depend on the number of real rows.
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
-        Codes of generated rows. "permute" takes the fractions of a real row and deals them out to
-        the elements anew, so that generated rows have as many components, in the same ratios, as
-        real ones, but other elements: the compositions that a systematic data set lacks.
-        "interpolate" mixes two real rows of the same categories. "uniform" is uniform on the
-        simplex of all elements. Categories are as often as among the real rows.
+        Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
+        random order, so that generated rows have as many components, in the same ratios, as real
+        ones, but other elements: the compositions that a systematic data set lacks. "interpolate"
+        mixes the fractions of two real rows of the same categories. "uniform" draws uniformly from
+        the simplex of all elements. Categories are as frequent as among the real rows.
     latent_dim : int, default=4
-        Length of the noise.
+        Number of noise components.
     hidden_dim : int, default=64
         Width of the networks.
     n_layers : int, default=2
-        Hidden layers of the generator, and of what discriminator and information head share.
+        Hidden layers of the generator, and of the layers shared by discriminator and information
+        head.
     n_ensemble : int, default=5
-        GANs that are trained side by side, each from weights of its own; a generated row comes from
-        one of them in turn.
+        Number of GANs in the ensemble, each with its own initial weights. Each generated row comes
+        from one of them.
     info_weight : float, default=1.0
-        Weight of the mutual information of code and features, in the losses of both sides.
+        Weight of the mutual information of code and features, in the losses of generator and
+        discriminator.
     reconstruction_weight : float, default=1.0
-        Weight of the squared distance between a real row and what is generated for its code.
+        Weight of the squared distance between a real row and the row generated for its code.
     moment_weight : float, default=0.0
-        Weight of the squared distance between means and second moments of real and generated
-        batches.
+        Weight of the squared distance between the means and second moments of real batches and
+        those of generated batches.
     penalty_weight : float, default=1.0
         Weight of the squared gradient of the discriminator at real rows, which keeps the training
         stable.
@@ -87,22 +89,24 @@ class InfoGANAugmenter(BaseAugmenter):
     batch_size : int or None, default=None
         ``None`` takes a quarter of the rows, at least 16 and at most 64.
     lr : float, default=0.002
-        Learning rate of Adam for both sides, falling along half a cosine.
+        Learning rate of Adam for generator and discriminator, with cosine decay.
     labeler : regressor, classifier or None, default=None
-        Trained on the real rows, labels the generated ones. ``None`` takes, for numbers, the mean
-        of two Gaussian processes, of which one reads the features weighted by the fractions of
-        their elements and one the code alone; for classes, a vote of trees and a linear model.
+        Predicts the targets of generated rows, after training on the real rows. The default for
+        numeric targets is the mean of two Gaussian processes: the inputs of one are the features
+        weighted by the fractions of their elements, those of the other the code alone. The default
+        for classes is a vote of trees and a linear model.
     max_uncertainty : float, array-like or None, default=None
-        Generated rows whose label is less sure are thrown away and drawn again: standard deviation
-        of the labeler (from its ``return_std`` or the spread of its ``estimators_``), in units of
-        `y`, one number or one for each target; for classes, one minus the probability. The default
-        keeps all: on alloys, filtering did not help. Other ensembles than those whose prediction
-        is the mean of their ``estimators_`` are refused.
+        Generated rows whose label has a larger uncertainty are discarded and drawn again. For
+        numeric targets the uncertainty is the standard deviation of the labeler (from its
+        ``return_std`` or the spread of its ``estimators_``) in units of `y`, with one limit for all
+        targets or one for each; for classes it is one minus the probability. The default keeps all:
+        on alloys, filtering did not help. Ensembles whose prediction is not the mean of their
+        ``estimators_`` are refused.
     n_iterations : int, default=1
-        With more than one, labelled rows go back into the training of further GANs, with the target
-        as a part of the code, as in the paper. It ends when the error on rows held out for that
-        purpose stops falling, and then all rows are used for the best number of iterations, so
-        the time grows to more than twice that many trainings.
+        With more than one, labelled generated rows join the training rows of the next GAN, with the
+        target as a part of the code, as in the paper. The iterations stop when the error on
+        held-out rows no longer decreases. The training is then repeated on all rows with the best
+        number of iterations, so it takes more than twice the time of that many trainings.
     validation_fraction : float, default=0.2
         Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
     {y_range}
@@ -114,7 +118,7 @@ class InfoGANAugmenter(BaseAugmenter):
     Attributes
     ----------
     code_features_ : ndarray of int
-        Places of the code columns.
+        Positions of the code columns.
     gans_ : list of InfoGAN
         The trained networks, one for each iteration.
     history_ : list of dict
@@ -128,9 +132,9 @@ class InfoGANAugmenter(BaseAugmenter):
     n_iterations_ : int
         Iterations that were kept.
     validation_errors_ : list of float
-        With ``n_iterations > 1``: error of the labeler on features generated for the codes of the
-        rows held out, after each iteration: root mean square in units of the standard deviation of
-        `y`, or the fraction of wrong classes.
+        With ``n_iterations > 1``: error of the labeler after each iteration, on features generated
+        for the codes of the held-out rows. It is the root mean square error in units of the
+        standard deviation of `y`, or the fraction of wrong classes.
     {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         After `fit_resample`: 0 for real rows, k for those generated in iteration k.
@@ -140,26 +144,27 @@ class InfoGANAugmenter(BaseAugmenter):
     Warns
     -----
     ConvergenceWarning
-        When a GAN collapsed: what it generates varies by less than a quarter of what is real. When
-        a KeyboardInterrupt ended the training of one: it is kept as it is, and the others follow.
+        When a GAN collapsed: generated features vary by less than a quarter of the variation of
+        real ones. When a KeyboardInterrupt ended the training of a GAN: this GAN is kept as it is,
+        and the next ones are still trained.
 
     See Also
     --------
-    MixupAugmenter, NoiseAugmenter : The controls that it has to beat.
-    AugmentedRegressor : Uses it inside scikit-learn's own Pipeline.
+    MixupAugmenter, NoiseAugmenter : Simpler samplers, as baselines.
+    AugmentedRegressor : Uses a sampler inside scikit-learn's own Pipeline.
 
     Notes
     -----
     Generated rows carry their codes exactly, and columns of absent elements (``Fe_3`` where
     ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
-    Scaling is learned and undone inside.
+    Features are standardised for the training and scaled back in generated rows.
 
-    Where this differs from the paper [1]_ and its code: the generator is trained at all (there its
-    output is detached from its loss); real rows teach the information head too, so that a code
-    means the same for both; the discriminator's gradient is penalised; the reconstruction term ties
-    generated features to the real ones of the same code; several GANs form an ensemble. As in [2]_
-    the discriminator does not see the code, so without information and reconstruction the generator
-    is free to ignore it.
+    Differences from the paper [1]_ and its code: the generator is trained (in their code its output
+    is detached from its loss); the information head is trained on real rows too, so that a code
+    means the same for real and generated rows; the discriminator's gradient is penalised; the
+    reconstruction loss compares generated features with the real ones of the same code; several
+    GANs form an ensemble. As in [2]_ the code is no input of the discriminator, so without the
+    information and reconstruction losses the generator could ignore the code.
 
     The networks are small, and are trained on one thread of the CPU.
 
@@ -264,19 +269,19 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         codes : int, DataFrame or array of shape (n, n_codes)
-            A number of rows, whose codes are drawn as `code_sampling` says; or their codes: a
-            DataFrame with (at least) the code columns, or an array with the columns in the order
-            of `code_features_`.
+            The number of rows, whose codes are drawn as `code_sampling` says; or the codes of the
+            rows: a DataFrame with (at least) the code columns, or an array with the columns in the
+            order of `code_features_`.
         noise : bool, default=True
-            Draw noise, and a member of the ensemble for each row. ``False`` gives the mean of the
-            members without noise: the best guess of the features.
+            Draw the noise and a member of the ensemble for each row. ``False`` gives the mean of
+            the members at zero noise: the best estimate of the features.
 
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows, a DataFrame where `fit` was given one: of polars where `codes` is one, or
-            is none and `fit` was given that. With an integer `random_state`
-            the same call gives the same rows.
+            Complete rows: a DataFrame where `fit` was given one. It is a polars DataFrame where
+            `codes` is one, or where `codes` is no DataFrame and `fit` was given a polars one. With
+            an integer `random_state` the same call gives the same rows.
 
         Raises
         ------
@@ -305,14 +310,14 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         X : DataFrame of pandas or polars, or array, of shape (n, F)
-            Real rows; best such that `fit` has not seen.
+            Real rows, preferably rows that were not used in `fit`.
 
         Returns
         -------
         report : QualityReport
             Distances of each column, difference of the correlations, distance to the nearest
-            training row, how well a classifier tells real from generated, how well the code is
-            recovered; see `QualityReport`.
+            training row, how well a classifier separates real from generated rows, and how well
+            the code is predicted from the features; see `QualityReport`.
 
         Raises
         ------
@@ -423,7 +428,7 @@ class InfoGANAugmenter(BaseAugmenter):
         if not iteration:
             gan.train_next(X, None, seed)
             return
-        # The paper's loop: what was generated and labelled last joins the training.
+        # As in the paper, rows of the last GAN with their labels join the training rows.
         rng = np.random.default_rng(seed + iteration)
         codes = sample_codes(gan.codec, X, len(X), self.code_sampling, rng)
         generated = gan.generate(codes, rng)
