@@ -377,7 +377,7 @@ def _fraction_by_name(names, X, column, fractions):
 
 
 def _fraction_by_zeros(X, column, fractions):
-    """The fraction whose zeros are zeros of a column; of several, that with fewest others."""
+    """The fraction without which a column is always zero; of several, with fewest other zeros."""
     found, fewest = -1, len(X)
     for fraction in fractions:
         absent = X[:, fraction] == 0
