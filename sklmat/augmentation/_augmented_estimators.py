@@ -71,7 +71,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         self.random_state = random_state
 
     def fit(self, X: Table, y: ArrayLike) -> Self:
-        """Augment the rows and fit the estimator on what comes out.
+        """Augment the rows and fit the estimator on real and generated rows.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         Raises
         ------
         TypeError
-            When `estimator` is of the wrong kind, cannot go on after a first fit with
+            When `estimator` is of the wrong kind, cannot resume training with
             ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
         ValueError
             When the rows cannot be used.
@@ -95,7 +95,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         Warns
         -----
         UserWarning
-            When `estimator` stops early by rows that it holds out of real and generated ones.
+            When `estimator` uses early stopping on rows held out of real and generated rows.
         """
         self._validate_params()
         self._check_settings()
@@ -124,7 +124,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         X : DataFrame of pandas or polars, or array, of shape (n, F)
             Rows; nothing is generated here.
         **params : dict
-            Handed on, such as ``return_std=True`` for a Gaussian process.
+            Passed to `predict` of the estimator: ``return_std=True`` for a Gaussian process.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         Returns
         -------
         score : float
-            What the `score` of the estimator is: R² of regressors, accuracy of classifiers.
+            Result of `score` of the estimator: R² of regressors, accuracy of classifiers.
         """
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -198,7 +198,7 @@ class AugmentedMixin(MetaEstimatorMixin):
             )
 
     def _warn_of_early_stopping(self):
-        """Warn that validation rows out of augmented rows are not independent of the others."""
+        """Warn that validation rows drawn from augmented rows depend on the training rows."""
         last = final_step(self.estimator)
         if getattr(last, "early_stopping", False) is True:
             warnings.warn(
@@ -254,22 +254,22 @@ class AugmentedMixin(MetaEstimatorMixin):
 
 @insert_paragraphs(AUGMENTED_PARAGRAPHS)
 class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
-    """Regressor that augments its own training rows.
+    """Regressor that is fitted on its training rows and on rows generated from them.
 
     {what_fit_does}
 
     Parameters
     ----------
     estimator : regressor
-        It is cloned. A Pipeline may stand here.
+        The regressor to fit, which may be a Pipeline; it is cloned.
     augmenter : sampler or None, default=None
-        Anything with `fit_resample` for a numeric target, such as `NoiseAugmenter`,
-        `MixupAugmenter` or `InfoGANAugmenter`; it is cloned. ``None`` augments nothing, so that a
-        search can find that this is best.
+        Any object with `fit_resample` for a numeric target, such as `NoiseAugmenter`,
+        `MixupAugmenter` or `InfoGANAugmenter`; it is cloned. ``None`` generates no rows, so that a
+        hyper-parameter search can include this case.
     strategy : {"concat", "pretrain_finetune"}, default="concat"
-        "concat" fits once on all rows. "pretrain_finetune" fits on the generated rows and goes on
-        with the real ones, so that generated rows have the first and real rows the last word. It
-        needs an estimator that can go on: see Notes.
+        "concat" fits once on all rows. "pretrain_finetune" first fits on the generated rows and
+        then continues the training on the real rows, so that real rows have the larger influence.
+        It needs an estimator that can resume training: see Notes.
     {sample_weight}
     {random_state}
 
@@ -283,22 +283,22 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
 
     See Also
     --------
-    AugmentedClassifier : The same for classes.
+    AugmentedClassifier : The same for a classifier.
 
     Notes
     -----
-    Under `imblearn.pipeline.Pipeline` the sampler can be a step right before the regressor instead,
-    which then sees the same rows.
+    In an `imblearn.pipeline.Pipeline` the sampler can instead be a step directly before the
+    regressor; the regressor is then fitted on the same rows.
 
-    `fit` takes no weights of real rows: generated rows would have none to inherit. Integer targets
-    are numbers here, and reach the sampler as floats.
+    `fit` takes no weights of real rows, as generated rows would have no such weights. Integer
+    targets are numeric here, and are passed to the sampler as floats.
 
-    "pretrain_finetune" takes XGBoost (the second fit boosts the first ``n_estimators`` trees by as
-    many), `GradientBoostingRegressor` and `HistGradientBoostingRegressor` (likewise),
+    "pretrain_finetune" takes XGBoost (the second fit adds ``n_estimators`` trees to the same number
+    of the first), `GradientBoostingRegressor` and `HistGradientBoostingRegressor` (likewise),
     `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of scikit-learn
     with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a Pipeline are
-    fitted on the real rows. Forests and convex linear models are refused, as nothing of the first
-    fit would be left. Targets are scaled by a `TransformedTargetRegressor` *around* this estimator.
+    fitted on the real rows. Forests and convex linear models are refused, as their second fit would
+    discard the first. To scale the targets, put this estimator into a `TransformedTargetRegressor`.
 
     Examples
     --------
@@ -323,7 +323,7 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
         if dtype_kind == "c":
             raise ValueError("Complex data not supported: y holds complex numbers")
         if dtype_kind != "f":
-            # Samplers take integers for classes.
+            # Samplers read integers as classes.
             if is_polars(y):
                 y = y.cast(float)
             else:
@@ -336,22 +336,22 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
 
 @insert_paragraphs(AUGMENTED_PARAGRAPHS)
 class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
-    """Classifier that augments its own training rows.
+    """Classifier that is fitted on its training rows and on rows generated from them.
 
     {what_fit_does}
 
     Parameters
     ----------
     estimator : classifier
-        It is cloned. A Pipeline may stand here.
+        The classifier to fit, which may be a Pipeline; it is cloned.
     augmenter : sampler or None, default=None
-        Anything with `fit_resample`, such as `NoiseAugmenter`, `MixupAugmenter`,
-        `InfoGANAugmenter` or a sampler of imbalanced-learn; it is cloned. ``None`` augments
-        nothing, so that a search can find that this is best.
+        Any object with `fit_resample`, such as `NoiseAugmenter`, `MixupAugmenter`,
+        `InfoGANAugmenter` or a sampler of imbalanced-learn; it is cloned. ``None`` generates no
+        rows, so that a hyper-parameter search can include this case.
     strategy : {"concat", "pretrain_finetune"}, default="concat"
-        "concat" fits once on all rows. "pretrain_finetune" fits on the generated rows and goes on
-        with the real ones. It needs an estimator that can go on (see `AugmentedRegressor`), and
-        generated rows of every class.
+        "concat" fits once on all rows. "pretrain_finetune" first fits on the generated rows and
+        then continues the training on the real rows. It needs an estimator that can resume training
+        (see `AugmentedRegressor`), and generated rows of every class.
     {sample_weight}
     {random_state}
 
@@ -367,12 +367,12 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    AugmentedRegressor : The same for numbers, with more notes.
+    AugmentedRegressor : The same for a regressor, with more notes.
 
     Notes
     -----
-    Classes that are floats reach the sampler as integers, since samplers take floats for a numeric
-    target.
+    Classes that are floats are passed to the sampler as integers, since a sampler reads floats as a
+    numeric target.
 
     Examples
     --------

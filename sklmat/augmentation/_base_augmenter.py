@@ -20,7 +20,7 @@ from sklmat.random_state import make_generator
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
 
-#: How many rounds of drawing `y_range` may cost before the sampler gives up.
+#: Largest number of rounds in which rows are drawn, until enough of them are inside `y_range`.
 _MAX_DRAWS = 50
 
 
@@ -28,31 +28,31 @@ _MAX_DRAWS = 50
 class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
     """Base of samplers that add generated rows to a table.
 
-    A concrete augmenter implements two methods and needs to check nothing:
+    A concrete augmenter implements two methods, whose input is already validated:
 
     ``_learn(X, y)``
         Learn from the real rows. `X` is a finite float64 array (n, F). `y` is None, a float64 array
         (n,) or (n, T), or, where the target is a class, an int array (n,) of positions in
-        ``self.classes_``, which is None otherwise. ``self.feature_names_in_`` holds the names where
-        there are any.
+        ``self.classes_``, which is None for a numeric target. ``self.feature_names_in_`` holds the
+        names of the columns where they have names.
     ``_generate(n, rng)``
-        Return ``(X_new, y_new)`` with n rows in the same coding, or ``(X_new, y_new, origin)`` with
-        the iteration (1, 2, ...) that each row comes from. `rng` is a `numpy.random.Generator`.
-        Only called when `y` was given.
+        Return ``(X_new, y_new)`` with n rows in the same encoding, or ``(X_new, y_new, origin)``
+        with the iteration (1, 2, ...) that each row comes from. `rng` is a
+        `numpy.random.Generator`. This method is called only when `y` was given.
 
     Parameters
     ----------
     {n_samples}
     {y_range}
     random_state : int, RandomState or None, default=None
-        Seed of what is drawn.
+        Seed of the random numbers.
 
     Attributes
     ----------
     {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
-        For each row that `fit_resample` returned: 0 for a real one, k >= 1 for one generated (in
-        iteration k).
+        For each row that `fit_resample` returned: 0 for a real row, k >= 1 for a row generated in
+        iteration k.
     {n_features_in_}
     {feature_names_in_}
 
@@ -71,7 +71,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
-    # imbalanced-learn asks for this attribute before it asks for tags.
+    # imbalanced-learn reads this attribute before it reads the tags.
     _estimator_type = "sampler"
 
     def __init__(
@@ -94,7 +94,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         """Return n generated rows and their targets."""
 
     def fit(self, X: Table, y: ArrayLike | None = None) -> Self:
-        """Learn from the real rows what `fit_resample` needs to generate others.
+        """Fit the sampler to the real rows, without generating rows.
 
         Parameters
         ----------
@@ -123,14 +123,14 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         Returns
         -------
         X_resampled : DataFrame or ndarray of shape (n + n_generated, F)
-            The real rows first, unchanged and in their order, in a table of the kind that `X` is:
-            of pandas, of polars, or an array. A DataFrame keeps its columns and, of pandas, its
-            index, which goes on after its largest label where the labels are integers, and by row
-            number, or after the largest number among them, otherwise; a MultiIndex becomes an Index
-            of tuples. Integer columns remain so only where all generated values are integers
-            too.
+            The real rows, unchanged and in their order, followed by the generated ones, in a table
+            of the type of `X`: pandas, polars, or array. A DataFrame keeps its columns, and one of
+            pandas also its index. An integer index continues after its largest label; any other
+            index continues with the row number, or after the largest number among its labels. A
+            MultiIndex becomes an Index of tuples. Integer columns stay integer only where all
+            generated values are integers too.
         y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
-            Their targets, with the kind, name, dtype and dimensions of `y`.
+            Targets of these rows, with the type, name, dtype and dimensions of `y`.
 
         Raises
         ------
@@ -140,9 +140,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         Warns
         -----
         UserWarning
-            When fewer rows than asked for have a label inside `y_range`, when an integer `y` has so
-            many values that they are hardly classes, or when columns called ``x_Fe``, ... are no
-            fractions.
+            When fewer than `n_samples` rows have a label inside `y_range`, when an integer `y` has
+            so many values that they are probably not classes, or when columns called ``x_Fe``, ...
+            are no fractions.
         """
         if y is None:
             raise ValueError(
@@ -165,7 +165,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         return tags
 
     def _fit(self, X, y):
-        """Check everything, learn, and return the rows and the encoded target."""
+        """Validate the input, call `_learn`, and return the rows and the encoded target."""
         self._validate_params()
         self._fitted_on_polars = is_polars(X)
         X = self._check_rows(X, reset=True)
@@ -228,7 +228,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         return make_generator(self.random_state)
 
     def _n_new(self, n_real):
-        """How many rows `n_samples` asks for."""
+        """Number of rows to generate."""
         if isinstance(self.n_samples, Integral):
             return int(self.n_samples)
         return round(self.n_samples * n_real)
@@ -295,6 +295,6 @@ def _as_columns(y):
 
 
 def draw_evenly(n_rows, n, rng):
-    """Draw n row numbers so that each row comes equally often, up to one."""
+    """Draw n row numbers, each row equally often up to a difference of one."""
     n_rounds = -(-n // n_rows)
     return np.concatenate([rng.permutation(n_rows) for _ in range(n_rounds)])[:n]

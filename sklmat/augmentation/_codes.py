@@ -1,4 +1,4 @@
-"""Code columns (composition, lattice, phase): how they are found, drawn and checked."""
+"""Find, draw and validate code columns (composition, lattice, phase)."""
 
 import re
 import warnings
@@ -17,7 +17,7 @@ from sklmat.compositions import (
     sum_to_one,
 )
 
-#: Columns of a category begin so, after the prefix of a FeatureUnion or ColumnTransformer.
+#: Names of one-hot columns start with these, after a FeatureUnion's or ColumnTransformer's prefix.
 _CATEGORIES = ("lattice_", "phase_")
 
 
@@ -30,9 +30,9 @@ class Codes(NamedTuple):
         All code columns: in the order of the table where they were found, in the order given where
         they were named.
     fractions : ndarray of int
-        Those of them that hold fractions and sum to one in every row. May be empty.
+        The code columns with fractions, which sum to one in every row. May be empty.
     groups : list of ndarray of int
-        Those of them that are one-hot categories, a group for each category.
+        The one-hot code columns, one array for each category.
     """
 
     columns: np.ndarray
@@ -41,7 +41,7 @@ class Codes(NamedTuple):
 
 
 def find_codes(names, X, code_features=None, *, required=True):
-    """Find the code columns: those that generated rows are asked for.
+    """Find the code columns, which are the input of the generator.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def find_codes(names, X, code_features=None, *, required=True):
     Warns
     -----
     UserWarning
-        In the latter case, where codes are not `required`.
+        When columns are called ``x_Fe``, ... and are no fractions, and `required` is False.
     """
     if code_features is not None:
         columns = _named_columns(names, X, code_features)
@@ -92,7 +92,8 @@ def find_blocks(names, X, codes):
     ----------
     names : sequence of str or None
         Names of the columns: ``Fe_3`` belongs to ``x_Fe``. Without names, a column belongs to a
-        code if it is zero wherever the code is, in one row at least, and non-zero in most others.
+        code if it is zero in all rows where the code is zero (at least one), and non-zero in most
+        other rows.
     X : ndarray of shape (n, F)
         The training rows.
     codes : Codes
@@ -116,7 +117,7 @@ def find_blocks(names, X, codes):
 
 
 def sample_codes(codec, X, n, code_sampling, rng):
-    """Draw codes to generate rows for.
+    """Draw the codes of new rows.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def check_codes(codes, codec, names):
 
 
 def _check_named_fractions(names, X, required):
-    """Refuse, or warn of, columns that are named as fractions and are none, as after a scaler."""
+    """Refuse, or warn of, columns named as fractions that are none, for example after scaling."""
     columns = [column for column, name in enumerate(names) if element_of_column(name)]
     values = X[:, columns]
     if not columns or _all_sum_to_one(values):
@@ -333,7 +334,7 @@ def _split_columns(names, X, columns):
 
 
 def _split_runs(X, columns, fractions, groups):
-    """Find categories, and fractions unless they are known, by where `columns` sum to one."""
+    """Find categories, and fractions unless they are known: runs of `columns` that sum to one."""
     binary, start = is_binary(X), 0
     while start < len(columns):
         stop = _run_to_one(X[:, columns], start)
@@ -376,7 +377,7 @@ def _fraction_by_name(names, X, column, fractions):
 
 
 def _fraction_by_zeros(X, column, fractions):
-    """The fraction without which a column is always zero, and with which it is zero least often."""
+    """The fraction without which a column is always zero; of several, with fewest other zeros."""
     found, fewest = -1, len(X)
     for fraction in fractions:
         absent = X[:, fraction] == 0

@@ -1,4 +1,4 @@
-"""Tables come out as the kind that went in: rows and targets are appended, types kept."""
+"""Append rows and targets to tables of pandas, polars or NumPy, and keep their types."""
 
 import math
 import warnings
@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-#: Integers with more different values than this, most of them in one row only, are hardly classes.
+#: Integers with more distinct values than this, most in one row only, are probably not classes.
 _MANY_CLASSES = 20
 
 
@@ -33,7 +33,7 @@ def encode_target(y):
     Warns
     -----
     UserWarning
-        When integers have so many values that they are hardly classes.
+        When integers have so many values that they are probably not classes.
     """
     values = _as_array(y)
     if values.dtype.kind == "f":
@@ -103,8 +103,8 @@ def append_rows(X, X_new):
     Returns
     -------
     table : DataFrame or ndarray of shape (n + m, F)
-        A new object. An integer or boolean column stays one where all its new values can be
-        written so, and becomes float64 otherwise.
+        A new object. An integer or boolean column keeps its type where this type can hold all new
+        values, and becomes float64 otherwise.
     """
     if is_polars(X):
         return type(X)([_extend_polars(X[:, k], X_new[:, k]) for k in range(X.width)])
@@ -129,10 +129,10 @@ def append_target(y, y_new, classes, *, X, X_resampled):
     ----------
     y : Series or DataFrame of pandas or polars, or array-like of shape (n,) or (n, T)
     y_new : ndarray of shape (m,) or (m, T)
-        As `encode_target` codes them.
+        Encoded as by `encode_target`.
     classes : ndarray or None
     X, X_resampled : DataFrame or array
-        The rows; where their index is that of `y`, it stays so.
+        The rows before and after. If `X` and `y` have the same index, the results have too.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def append_target(y, y_new, classes, *, X, X_resampled):
 
 
 def as_table(rows, names, index=None, *, polars=False):
-    """Return the rows as the user's tables are: a DataFrame where the columns have names."""
+    """Return the rows as a DataFrame where the columns have names, else as an array."""
     if names is None:
         return rows
     if polars:
@@ -173,7 +173,7 @@ def as_table(rows, names, index=None, *, polars=False):
 
 
 def with_values(y, values):
-    """Other values, shape (n,), in the container of a target of shape (n,)."""
+    """Return new values, shape (n,), in the container type of a target of shape (n,)."""
     if is_polars(y):
         import polars as pl
 
@@ -186,12 +186,12 @@ def with_values(y, values):
 
 
 def is_pandas(table):
-    """Whether it is a DataFrame or Series of pandas."""
+    """Whether `table` is a DataFrame or Series of pandas."""
     return hasattr(table, "iloc")
 
 
 def is_polars(table):
-    """Whether it is a DataFrame or Series of polars, which need not be installed."""
+    """Whether `table` is a DataFrame or Series of polars, which need not be installed."""
     return type(table).__module__.startswith("polars.")
 
 
@@ -235,7 +235,7 @@ def _extend_index(index, n_new):
     if pd.api.types.is_integer_dtype(index.dtype):
         start = int(index.max()) + 1
         return index.append(pd.RangeIndex(start, start + n_new)).rename(index.name)
-    # A float may equal a row number.
+    # A float label may equal a row number.
     numbers = [label for label in index if isinstance(label, Real) and math.isfinite(label)]
     start = max(len(index), math.floor(max(numbers, default=-1)) + 1)
     labels = [*index, *range(start, start + n_new)]

@@ -19,9 +19,9 @@ from sklearn.gaussian_process.kernels import (
 if TYPE_CHECKING:
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-#: Rows at a time: their kernel matrix with a few hundred training rows stays in the cache.
+#: Rows per chunk: their kernel matrix with a few hundred training rows fits into the cache.
 _CHUNK = 2048
-#: Error of a mean, in standard deviations of the target, that single precision may have.
+#: Largest accepted error of a mean in single precision, in standard deviations of the target.
 _TOLERANCE = 5e-5
 _KERNEL_NAMES = {
     (ConstantKernel, RBF, WhiteKernel): "rbf",
@@ -30,33 +30,33 @@ _KERNEL_NAMES = {
 
 
 def process_mean(process: GaussianProcessRegressor, X: np.ndarray) -> np.ndarray:
-    """Compute what ``process.predict(X)`` gives, several times as fast.
+    """Compute the result of ``process.predict(X)``, several times faster than scikit-learn.
 
     Parameters
     ----------
     process : GaussianProcessRegressor
         Fitted, with a kernel that is a constant times an isotropic RBF, or a Matérn kernel with
-        nu = 3/2, plus white noise. Other kernels are left to scikit-learn.
+        nu = 3/2, plus white noise. For other kernels ``process.predict`` is called.
     X : ndarray of shape (n, F)
 
     Returns
     -------
     ndarray of shape (n,) or (n, T)
-        The means, to 1e-4 of the standard deviation of the targets.
+        The means, with an error below 1e-4 of the standard deviation of the targets.
     """
     kernel = _kernel_parameters(process)
     if kernel is None:
         return process.predict(X)
     kernel_name, variance, length_scale = kernel
-    # Distances cancel badly unless the points are centred.
+    # Points are centred to reduce the cancellation error of the distances.
     centre = process.X_train_.mean(axis=0)
     training = (process.X_train_ - centre) / length_scale
     weights = process.alpha_.reshape(len(training), -1) * variance
     precision = _precision(training, weights)
     target_mean, target_deviation = target_moments(process)
     weights *= target_deviation
-    # Weights are large and nearly cancel, and kernels with a long scale hardly differ from one: the
-    # differences need fewer digits.
+    # Weights are large and nearly cancel, and kernels of a large length scale are close to one: the
+    # sum over kernel minus one has a smaller rounding error.
     offset = target_mean + weights.sum(axis=0)
     training, weights = (torch.as_tensor(part, dtype=precision) for part in (training, weights))
     half_square = training.square().sum(1) / 2
@@ -94,7 +94,7 @@ def leave_one_out_residuals(process):
 def target_moments(process):
     """Mean and standard deviation by which ``normalize_y=True`` has scaled the targets.
 
-    scikit-learn keeps them in private attributes only: they are read nowhere else.
+    scikit-learn has them in private attributes only, which no other function here reads.
     """
     return process._y_train_mean, process._y_train_std
 
@@ -110,7 +110,7 @@ def _kernel_minus_one(kernel_name, exponent):
 
 
 def _precision(training, weights):
-    """Single, unless labels without noise have led to weights that magnify its errors."""
+    """Single, unless weights are so large (labels without noise) that its error is too large."""
     error = np.linalg.norm(weights, axis=0).max() * np.square(training).sum(axis=1).max() * 6e-8
     return torch.float32 if error < _TOLERANCE else torch.float64
 

@@ -38,80 +38,77 @@ _MIN_VARIATION = 0.25
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
 class InfoGANAugmenter(BaseAugmenter):
-    """Add rows for new compositions and phases, whose features an InfoGAN generates.
+    """Add rows that an InfoGAN generates for new compositions and phases.
 
-    The columns of the table are divided into the *code* of a row (fractions of the elements,
-    lattice) and its features (such as the vectors that a network has learned for its elements). A
-    generator computes features from a code and noise, a discriminator distinguishes real from
-    generated features, and an information head predicts the code from the features. The trained
-    generator computes features of compositions for which there is no structure. Their targets are
-    predicted by the `labeler`, a regressor or classifier that is trained on the real rows.
+    The columns of a table are either the *code* of a row (fractions of the elements, lattice) or
+    its features (such as the elemental feature vectors of a graph network). A generator computes
+    features from a code and noise, a discriminator separates real from generated features, and an
+    information head predicts the code from the features. The trained generator gives the features
+    of compositions without a structure. Their targets are predicted by the `labeler`, a regressor
+    or classifier that is trained on the real rows.
 
     Parameters
     ----------
     code_features : sequence of str or int, callable or None, default=None
-        The columns of the code: their names, their positions, or a function of the table that
-        returns one of these. ``None`` takes the fractions ``x_*`` and the 0/1 columns ``lattice_*``
-        and ``phase_*``; in a plain array, the leading columns whose rows sum to one.
+        The code columns: names, positions, or a function of the table that returns them. ``None``
+        takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
+        on a plain array the leading columns whose rows sum to one.
     n_samples : int or float, default=1000
-        Number of rows to generate: an int is the number itself, a float a multiple of the number of
-        real rows. The default does not depend on the number of real rows, because the generated
-        rows should cover the space of codes, whose size does not depend on it either.
+        How many rows to generate: an int is their number, a float a multiple of the real rows. The
+        default is an int because generated rows should cover the space of codes, whose size does
+        not depend on the number of real rows.
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
-        How codes of generated rows are drawn. "permute" takes the fractions of a real row and
-        assigns them to other elements at random. Generated rows then have the same numbers of
-        components and the same ratios as real rows, in compositions that are often missing in a
-        systematic data set. "interpolate" averages the codes of two real rows with the same
-        lattice. "uniform" draws fractions uniformly on the simplex of all elements. Lattices and
-        phases are as frequent as among the real rows.
+        Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
+        random order, so that generated rows have as many components, in the same ratios, as real
+        ones, but other elements: the compositions that a systematic data set lacks. "interpolate"
+        mixes the fractions of two real rows of the same categories. "uniform" draws uniformly from
+        the simplex of all elements. Categories are as frequent as among the real rows.
     latent_dim : int, default=4
-        Length of the noise vector.
+        Number of noise components.
     hidden_dim : int, default=64
         Width of the networks.
     n_layers : int, default=2
-        Number of hidden layers of the generator, and of the layers that discriminator and
-        information head share.
+        Hidden layers of the generator, and of the layers shared by discriminator and information
+        head.
     n_ensemble : int, default=5
-        Number of GANs, which are trained together from different initial weights; they generate
-        rows in turn.
+        Number of GANs in the ensemble, each with its own initial weights. Each generated row comes
+        from one of them.
     info_weight : float, default=1.0
-        Weight of the mutual information of code and features in the losses of generator and
+        Weight of the mutual information of code and features, in the losses of generator and
         discriminator.
     reconstruction_weight : float, default=1.0
-        Weight of the squared distance between the features of a real row and the features that are
-        generated for its code.
+        Weight of the squared distance between a real row and the row generated for its code.
     moment_weight : float, default=0.0
-        Weight of the squared distance between means and second moments of real and generated
-        batches.
+        Weight of the squared distance between the means and second moments of real batches and
+        those of generated batches.
     penalty_weight : float, default=1.0
         Weight of the squared gradient of the discriminator at real rows, which keeps the training
         stable.
     max_epochs : int, default=500
-        Number of passes over the real rows.
+        Passes over the real rows.
     batch_size : int or None, default=None
-        Rows per batch. ``None`` takes a quarter of the rows, at least 16 and at most 64.
+        ``None`` takes a quarter of the rows, at least 16 and at most 64.
     lr : float, default=0.002
-        Initial learning rate of Adam for generator and discriminator; it falls along half a cosine.
+        Learning rate of Adam for generator and discriminator, with cosine decay.
     labeler : regressor, classifier or None, default=None
-        Model that is trained on the real rows and predicts the targets of generated rows. For
-        numeric targets, ``None`` takes the mean of two Gaussian processes: one reads the features
-        weighted by the fractions of their elements, and the other only the code. For classes,
-        ``None`` takes a vote of trees and a linear model.
+        Predicts the targets of generated rows, after training on the real rows. The default for
+        numeric targets is the mean of two Gaussian processes: the inputs of one are the features
+        weighted by the fractions of their elements, those of the other the code alone. The default
+        for classes is a vote of trees and a linear model.
     max_uncertainty : float, array-like or None, default=None
-        Generated rows with a more uncertain label are discarded and drawn again. For numeric
-        targets the uncertainty is the standard deviation of the labeler in units of `y` (from its
-        ``return_std``, or the spread of its ``estimators_``), and `max_uncertainty` is one number
-        or one for each target; for classes, the uncertainty is one minus the probability. The
-        default keeps all rows: on alloys, discarding uncertain rows did not help. Ensembles whose
-        prediction is not the mean of their ``estimators_`` raise an error.
+        Generated rows whose label has a larger uncertainty are discarded and drawn again. For
+        numeric targets the uncertainty is the standard deviation of the labeler (from its
+        ``return_std`` or the spread of its ``estimators_``) in units of `y`, with one limit for all
+        targets or one for each; for classes it is one minus the probability. The default keeps all:
+        on alloys, filtering did not help. Ensembles whose prediction is not the mean of their
+        ``estimators_`` are refused.
     n_iterations : int, default=1
-        With more than one, further GANs are trained on real and labelled generated rows, with the
-        target as a part of the code, as in the paper. Iterations stop when the error on validation
-        rows no longer falls. Then the best number of iterations is run again on all rows, so that
-        there are more than twice as many trainings.
+        With more than one, labelled generated rows join the training rows of the next GAN, with the
+        target as a part of the code, as in the paper. The iterations stop when the error on
+        held-out rows no longer decreases. The training is then repeated on all rows with the best
+        number of iterations, so it takes more than twice the time of that many trainings.
     validation_fraction : float, default=0.2
-        Fraction of the rows that are held out to choose the number of iterations; not used with
-        ``n_iterations=1``.
+        Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
     {y_range}
     random_state : int, RandomState or None, default=None
         Seed of weights, batches, noise and codes.
@@ -130,14 +127,14 @@ class InfoGANAugmenter(BaseAugmenter):
         `moment_weight`, ``moments``, without their weights and means over the members; and its
         duration ``dur`` in seconds.
     labeler_ : regressor, classifier or None
-        The labeler fitted on the real rows, with classes as positions in `classes_`; None if `fit`
-        was given no targets.
+        Fitted on the real rows, classes as positions in `classes_`; None where `fit` was given no
+        targets.
     n_iterations_ : int
-        Number of iterations that are used.
+        Iterations that were kept.
     validation_errors_ : list of float
-        With ``n_iterations > 1``: after each iteration, the error of the labeler on features that
-        are generated for the codes of the validation rows. It is the root mean square error in
-        units of the standard deviation of `y`, or the fraction of wrong classes.
+        With ``n_iterations > 1``: error of the labeler after each iteration, on features generated
+        for the codes of the held-out rows. It is the root mean square error in units of the
+        standard deviation of `y`, or the fraction of wrong classes.
     {classes_}
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         After `fit_resample`: 0 for real rows, k for those generated in iteration k.
@@ -147,28 +144,27 @@ class InfoGANAugmenter(BaseAugmenter):
     Warns
     -----
     ConvergenceWarning
-        When a GAN has collapsed: the standard deviation of generated features is less than a
-        quarter of that of real features. When a KeyboardInterrupt ended the training of a GAN,
-        which is then used as it is.
+        When a GAN collapsed: generated features vary by less than a quarter of the variation of
+        real ones. When a KeyboardInterrupt ended the training of a GAN: this GAN is kept as it is,
+        and the next ones are still trained.
 
     See Also
     --------
-    MixupAugmenter, NoiseAugmenter : Simple samplers, as controls.
+    MixupAugmenter, NoiseAugmenter : Simpler samplers, as baselines.
     AugmentedRegressor : Uses a sampler inside scikit-learn's own Pipeline.
 
     Notes
     -----
-    The code columns of generated rows are exactly the codes that were drawn. Columns of absent
-    elements are exactly zero (``Fe_3`` where ``x_Fe`` is 0; in plain arrays, columns that are zero
-    in all real rows where a fraction is zero). Columns are scaled for the training, and generated
-    rows are scaled back.
+    Generated rows carry their codes exactly, and columns of absent elements (``Fe_3`` where
+    ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
+    Features are standardised for the training and scaled back in generated rows.
 
-    Where this differs from the paper [1]_ and its code: the generator is trained (in the published
-    code its output is detached from its loss); the information head is trained on real rows too, so
-    that a code has the same meaning for real and generated rows; the gradient of the discriminator
-    is penalised; the reconstruction term makes generated features similar to the real ones of the
-    same code; several GANs form an ensemble. As in [2]_ the discriminator does not read the code,
-    so that without the information and reconstruction terms the generator could ignore it.
+    Differences from the paper [1]_ and its code: the generator is trained (in their code its output
+    is detached from its loss); the information head is trained on real rows too, so that a code
+    means the same for real and generated rows; the discriminator's gradient is penalised; the
+    reconstruction loss compares generated features with the real ones of the same code; several
+    GANs form an ensemble. As in [2]_ the code is no input of the discriminator, so without the
+    information and reconstruction losses the generator could ignore the code.
 
     The networks are small, and are trained on one thread of the CPU.
 
@@ -273,19 +269,19 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         codes : int, DataFrame or array of shape (n, n_codes)
-            A number of rows, whose codes are drawn as `code_sampling` says; or their codes: a
-            DataFrame with (at least) the code columns, or an array with the columns in the order
-            of `code_features_`.
+            The number of rows, whose codes are drawn as `code_sampling` says; or the codes of the
+            rows: a DataFrame with (at least) the code columns, or an array with the columns in the
+            order of `code_features_`.
         noise : bool, default=True
-            Draw noise, and a member of the ensemble for each row. ``False`` gives the mean of the
-            members without noise: the best guess of the features.
+            Draw the noise and a member of the ensemble for each row. ``False`` gives the mean of
+            the members at zero noise: the best estimate of the features.
 
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows, a DataFrame where `fit` was given one: of polars where `codes` is one, or
-            is none and `fit` was given that. With an integer `random_state`
-            the same call gives the same rows.
+            Complete rows: a DataFrame where `fit` was given one. It is a polars DataFrame where
+            `codes` is one, or where `codes` is no DataFrame and `fit` was given a polars one. With
+            an integer `random_state` the same call gives the same rows.
 
         Raises
         ------
@@ -314,14 +310,14 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         X : DataFrame of pandas or polars, or array, of shape (n, F)
-            Real rows; best such that `fit` has not seen.
+            Real rows, preferably rows that were not used in `fit`.
 
         Returns
         -------
         report : QualityReport
             Distances of each column, difference of the correlations, distance to the nearest
-            training row, how well a classifier tells real from generated, how well the code is
-            recovered; see `QualityReport`.
+            training row, how well a classifier separates real from generated rows, and how well
+            the code is predicted from the features; see `QualityReport`.
 
         Raises
         ------
@@ -432,7 +428,7 @@ class InfoGANAugmenter(BaseAugmenter):
         if not iteration:
             gan.train_next(X, None, seed)
             return
-        # The paper's loop: what was generated and labelled last joins the training.
+        # As in the paper, rows of the last GAN with their labels join the training rows.
         rng = np.random.default_rng(seed + iteration)
         codes = sample_codes(gan.codec, X, len(X), self.code_sampling, rng)
         generated = gan.generate(codes, rng)

@@ -12,18 +12,18 @@ from sklmat.training import seeded, train_gan
 class IteratedGAN:
     """Ensembles of GANs that are trained one after the other and generate features for codes.
 
-    The code of the first is composition and lattice. That of each further one also holds the
-    target, which the labeler predicts from what the one before has generated.
+    The code of the first GAN is composition and lattice. The code of each further GAN also holds
+    the target, which the labeler predicts from the features that the previous GAN generated.
 
     Parameters
     ----------
     codec : TableCodec
-        Learned from the rows that the GANs are trained on.
+        Fitted on the rows that the GANs are trained on.
     target_codec : TargetCodec or None
-        Likewise; None without targets.
+        Fitted on the targets of these rows; None without targets.
     labeler : fitted regressor or classifier, or None
     names : ndarray of str or None
-        Names of all columns, for the tables that the labeler reads.
+        Names of all columns, for the tables that are passed to the labeler.
     network : dict
         Keyword arguments of `InfoGAN`.
     training : dict
@@ -33,7 +33,7 @@ class IteratedGAN:
     ----------
     gans : list of InfoGAN
     history : list of dict
-        As of `train_gan`, with the number of the iteration.
+        Result of `train_gan`, with the number of the iteration.
     """
 
     def __init__(self, codec, target_codec, labeler, names, *, network, training):
@@ -54,7 +54,7 @@ class IteratedGAN:
         X : ndarray of shape (n, F)
             Complete rows.
         target : ndarray of shape (n,) or (n, T), or None
-            For every GAN but the first.
+            Targets, for every GAN except the first.
         seed : int
         """
         codec = self.codec
@@ -67,7 +67,7 @@ class IteratedGAN:
             gan = InfoGAN(len(codec.features), n_codes, groups, **self.network)
         arrays = (codec.encode_features(X), code, codec.present(X))
         training = dict(self.training)
-        # A few steps in each epoch, whatever the number of rows.
+        # Four steps per epoch, unless this needs batches of less than 16 or more than 64 rows.
         training["batch_size"] = training["batch_size"] or int(np.clip(len(X) // 4, 16, 64))
         history = train_gan(gan, *(_tensor(array) for array in arrays), seed=seed, **training)
         self.gans.append(gan)
@@ -81,8 +81,8 @@ class IteratedGAN:
         rows : ndarray of shape (n, F)
             Codes; other columns are overwritten.
         rng : numpy.random.Generator or None, default=None
-            Draws noise, and a member of the ensemble for each row. None gives the mean of the
-            members without noise.
+            Draws the noise, and a member of the ensemble for each row. None gives the mean of the
+            members at zero noise.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class IteratedGAN:
         """Label complete rows; see `label_rows`."""
         table = as_table(rows, self.names)
         labels, uncertainty = label_rows(self.labeler, table, want_uncertainty)
-        # Regressors give a single column back as a vector.
+        # Regressors return a single target column as a vector.
         shape = (len(rows), *self.target_codec.shape)
         if uncertainty is not None:
             uncertainty = uncertainty.reshape(shape)
@@ -114,7 +114,7 @@ class IteratedGAN:
             features = gan.generate(*inputs).numpy().astype(np.float64)
         if rng is None:
             return self.codec.decode(rows, features.mean(axis=1))
-        # Each member generates as many rows, in an order that is independent of that of the rows.
+        # Each member generates the same number of rows, assigned to the members at random.
         member = rng.permutation(np.arange(n) % n_members)
         return self.codec.decode(rows, features[np.arange(n), member])
 

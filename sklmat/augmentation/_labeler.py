@@ -29,8 +29,8 @@ class WeightedBlocks(BaseEstimator):
     """Multiply each column by the fraction of the element that it belongs to.
 
     A property of a crystal is a mean over its atoms, to which each element contributes in
-    proportion to its fraction; the network that made the columns weights them so too. Fractions
-    become their square roots, so that dilute alloys differ more from each other.
+    proportion to its fraction; the network that computed the columns uses the same weights.
+    Fractions are replaced by their square roots, so that dilute alloys differ more from each other.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class WeightedBlocks(BaseEstimator):
         """Weight the columns of `X`, of shape (n, F)."""
         X = np.asarray(X, dtype=np.float64)
         weighted, blocks = X.copy(), np.asarray(self.blocks)
-        # On plain arrays a column may depend on a code that is no fraction and weighs nothing.
+        # On plain arrays a column may belong to a code that is no fraction: it is not weighted.
         of_element = np.isin(blocks, self.fractions)
         weighted[:, of_element] *= X[:, blocks[of_element]]
         weighted[:, self.fractions] = np.sqrt(X[:, self.fractions])
@@ -66,7 +66,7 @@ class WeightedBlocks(BaseEstimator):
 
 
 class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
-    """Mean of two Gaussian processes: one reads all columns, the second the code columns alone.
+    """Mean of two Gaussian processes: one on all columns, the other on the code columns alone.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    The first makes use of the features; the second has no error from features that are generated
-    wrongly. The variance is the mean of their variances plus the variance between their means.
+    The first process uses the features; the second is not affected by errors of generated features.
+    The variance is the mean of the two variances plus the variance between the two means.
     """
 
     def __init__(self, fractions: ArrayLike, blocks: ArrayLike, codes: ArrayLike) -> None:
@@ -91,7 +91,7 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
 
     @classmethod
     def for_table(cls, names: Sequence[str], X: np.ndarray) -> Self:
-        """Make one for a table whose code columns are recognised by their names.
+        """Make a labeler for a table whose code columns are recognised by their names.
 
         Parameters
         ----------
@@ -108,8 +108,8 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         X, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self.n_dim_ = targets.ndim
         with warnings.catch_warnings():
-            # Labels without noise, or columns without use, drive a kernel to its bounds, where the
-            # search for its parameters ends with a warning and the best ones so far.
+            # With labels without noise, or with irrelevant columns, kernel parameters reach their
+            # bounds. The optimizer then warns, and returns the best parameters found.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.processes_ = [
                 [self._make_process(codes).fit(X, target) for codes in (None, self.codes)]
@@ -126,7 +126,7 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         )
 
     def predict(self, X: np.ndarray, return_std: bool = False) -> Any:
-        """Label rows; with `return_std` also their standard deviations."""
+        """Predict labels of rows; with `return_std` also their standard deviations."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         if not return_std:
@@ -143,7 +143,7 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         return self._like_target(means.mean(axis=1)), self._like_target(np.sqrt(variance))
 
     def leave_one_out_error(self) -> np.ndarray:
-        """Mean absolute error of the training rows, each left out of the fit in turn.
+        """Mean absolute error of the training rows, each predicted by a fit on all others.
 
         The parameters of the kernels stay those of the fit on all rows.
 
@@ -164,7 +164,7 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
 
 
 def default_labeler(classes, codes, blocks, seed):
-    """Make the labeler that `InfoGANAugmenter` uses where the user gave none.
+    """Make the default labeler of `InfoGANAugmenter`.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _predictions_of_members(labeler, X):
 
 
 def check_labeler(labeler, classes):
-    """Check that a labeler of the user's suits the target, and return a clone."""
+    """Check that the user's labeler suits the target, and return a clone."""
     if (classes is not None) != is_classifier(labeler):
         target, wanted = ("numbers", "regressor") if classes is None else ("classes", "classifier")
         raise ValueError(f"the target holds {target}: labeler must be a {wanted}, not {labeler!r}")

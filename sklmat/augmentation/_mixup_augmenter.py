@@ -25,24 +25,25 @@ _CHUNK = 256
 class MixupAugmenter(BaseAugmenter):
     """Add convex mixtures of two real rows, labels included.
 
-    A generated row is ``w * a + (1 - w) * b`` of two real rows a and b, and so is its label (mix-up
-    [1]_). With `label_bandwidth`, rows of similar labels are mixed more often (C-mixup [2]_), which
-    harms less where the label is not linear between distant rows.
+    A generated row is ``w * a + (1 - w) * b`` of two real rows a and b; its label is the same
+    mixture of their labels (mix-up [1]_). With `label_bandwidth`, rows of similar labels are mixed
+    more often (C-mixup [2]_), which reduces the error where the label is not linear between distant
+    rows.
 
     Parameters
     ----------
     alpha : float, default=2.0
         The weight w is drawn from Beta(alpha, alpha): near 0 or 1 for a small `alpha`, so that a
-        generated row resembles one real row; uniform for 1; near one half for a large one. The
-        default puts rows between the real ones, where a small table has gaps.
+        generated row resembles one real row; uniform for ``alpha=1``; near one half for a large
+        `alpha`. The default puts most rows between the real ones, where a small table has gaps.
     label_bandwidth : float or None, default=None
         Partners are drawn with a probability proportional to ``exp(-d**2 / (2 h**2))``, where h is
         the bandwidth and d the distance of the labels, both in standard deviations of `y`. With
-        several targets, ``d**2`` is the mean of theirs. ``None`` draws partners uniformly. Without
-        effect on classes, which are not mixed with each other anyway.
+        several targets, ``d**2`` is the mean over the targets. ``None`` draws partners uniformly.
+        The bandwidth has no effect on classes, as rows of different classes are never mixed.
     code_features : sequence of str or int, callable or None, default=None
         Columns whose categories (columns of zeros and ones) must agree for two rows to be mixed.
-        ``None`` asks that of every column of zeros and ones, fractions excepted.
+        ``None`` takes every column of zeros and ones, except fractions.
     {n_samples}
     {y_range}
     random_state : int, RandomState or None, default=None
@@ -51,7 +52,7 @@ class MixupAugmenter(BaseAugmenter):
     Attributes
     ----------
     category_features_ : ndarray of int
-        Places of the columns in which mixed rows agree.
+        Positions of the columns in which mixed rows agree.
     {classes_}
     {sample_origin_}
     {n_features_in_}
@@ -63,15 +64,15 @@ class MixupAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Rows are mixed within a category, so that no crystal is half bcc, and within a class, which so
-    keeps its label. A row without a partner is not used; every other row is one of the two equally
-    often, up to one. Fractions go on summing to one. The vector of an element that only one of the
-    two rows contains is mixed with the zeros of the other, and an element that both lack stays
-    absent.
+    Only rows of the same category are mixed, so that no crystal is half bcc, and only rows of the
+    same class, so that the mixture has this class. A row without a possible partner is not used;
+    all other rows are drawn as row a equally often, up to a difference of one. Fractions still sum
+    to one. The vector of an element that only one of the two rows contains is mixed with the zeros
+    of the other row, and an element that both rows lack stays absent.
 
-    Where this differs from [1]_ and [2]_: rows are mixed before the fit and not anew in every
-    batch, so that any estimator can use them; classes are not mixed with each other; and partners
-    never are the row itself.
+    Differences from [1]_ and [2]_: rows are mixed once before the fit and not again in every batch,
+    so that any estimator can use them; rows of different classes are not mixed; and a row is never
+    its own partner.
 
     References
     ----------
@@ -161,7 +162,7 @@ class MixupAugmenter(BaseAugmenter):
 
 
 def _mix(values, first, second, weight):
-    """Mix two rows of each pair; entries that are equal stay exactly what they are."""
+    """Mix the two rows of each pair; entries that are equal in both stay exactly the same."""
     return values[second] + weight * (values[first] - values[second])
 
 

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 class NoiseAugmenter(BaseAugmenter):
     """Add copies of the real rows with Gaussian noise on their descriptors.
 
-    What a row *is* stays: its composition and phase, the zeros of elements that it lacks, and its
-    label. Only how it looks is disturbed. For a regressor this is a form of regularisation, and the
-    control that any cleverer augmentation has to beat.
+    A copy keeps the composition, phase and label of its row, and the zeros of absent elements. Only
+    its other descriptors are perturbed. For a regressor this is a form of regularisation, and the
+    baseline for more complex augmentation methods.
 
     Parameters
     ----------
     scale : float, default=0.2
-        Standard deviation of the noise, relative to that of each column over the real rows. A fifth
-        leaves rows recognisable; with much less they are copies. Worth searching over.
+        Standard deviation of the noise, relative to the standard deviation of each column over the
+        real rows. With values far below the default the rows are nearly exact copies. The best
+        value depends on the data: choose it by a hyper-parameter search.
     code_features : sequence of str or int, callable or None, default=None
-        Columns that are left as they are. ``None`` takes the fractions ``x_*`` and the 0/1 columns
+        Columns without noise. ``None`` takes the fractions ``x_*`` and the 0/1 columns
         ``lattice_*`` and ``phase_*`` by name, and on a plain array the leading columns whose rows
         sum to one, if there are any.
     {n_samples}
@@ -43,9 +44,9 @@ class NoiseAugmenter(BaseAugmenter):
     Attributes
     ----------
     code_features_ : ndarray of int
-        Places of the columns found for `code_features`.
+        Positions of the columns found for `code_features`.
     noise_scale_ : ndarray of shape (F,)
-        Standard deviation of the noise of each column, in its own unit; 0 where nothing is added.
+        Standard deviation of the noise of each column, in the unit of the column; 0 for no noise.
     {classes_}
     {sample_origin_}
     {n_features_in_}
@@ -57,13 +58,13 @@ class NoiseAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Left alone are code columns, constant columns, columns of zeros and ones, and zeros of absent
-    elements: entries of a column such as ``Fe_3`` where ``x_Fe`` is 0 (on plain arrays: of a column
-    that is zero wherever one of the fractions is). The standard deviation of such a column is taken
-    over the rows that contain the element. Every other column is taken as continuous: counts come
-    out as broken numbers, and quantities that follow from each other stop doing so.
+    No noise is added to code columns, constant columns, columns of zeros and ones, and zeros of
+    absent elements: entries of a column such as ``Fe_3`` where ``x_Fe`` is 0 (on plain arrays: of a
+    column that is zero wherever one of the fractions is). The standard deviation of such a column
+    is computed over the rows that contain the element. Every other column is treated as continuous:
+    counts become non-integers, and relations between columns no longer hold exactly.
 
-    Each real row is used equally often, up to one.
+    The numbers of copies of any two real rows differ by at most one.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-#: Parameter with the number of trees. With a warm start it counts those of both fits.
+#: Parameter with the number of trees. With a warm start it is the total number of both fits.
 _TREE_COUNTS = {
     GradientBoostingClassifier: "n_estimators",
     GradientBoostingRegressor: "n_estimators",
@@ -30,12 +30,12 @@ def fit_in_two_steps(estimator, generated, real):
         One that `check_can_continue` accepts, unfitted; it is changed. Transformers of a Pipeline
         are fitted on the real rows.
     generated, real : (X, y)
-        The rows of each step. Without generated rows the first step is left out.
+        Rows of the two fits. Without generated rows the first fit is left out.
 
     Returns
     -------
     fitted : estimator
-        The one given.
+        The given estimator.
     """
     if not isinstance(estimator, Pipeline):
         return _continue(estimator, generated, real)
@@ -53,7 +53,7 @@ def fit_in_two_steps(estimator, generated, real):
 
 
 def check_can_continue(estimator):
-    """Raise a TypeError if a second fit would not build on the first."""
+    """Raise a TypeError if a second fit could not continue from the first."""
     last = final_step(estimator)
     if _find_method(last) is None:
         raise TypeError(
@@ -71,7 +71,7 @@ def final_step(estimator):
 
 
 def _find_method(estimator):
-    """Return the function that does both fits of this kind of estimator; None if there is none."""
+    """Return the function for both fits of this kind of estimator; None if it has none."""
     parameters = estimator.get_params(deep=False)
     if has_fit_parameter(estimator, "xgb_model"):
         return _fit_xgboost
@@ -79,9 +79,9 @@ def _find_method(estimator):
         return _fit_gradient_boosting
     if isinstance(estimator, MLPClassifier | MLPRegressor):
         return _fit_perceptron
-    # The trees of a forest are independent, so none would learn from both kinds of rows; and a
-    # convex model has the same optimum wherever it starts. Estimators of scikit-learn that learn in
-    # steps have partial_fit.
+    # The trees of a forest are independent, so no tree would be fitted on both kinds of rows. A
+    # convex model has the same optimum for every start. Estimators of scikit-learn that can be
+    # trained in steps have partial_fit.
     in_steps = hasattr(estimator, "partial_fit")
     of_sklearn = type(estimator).__module__.startswith("sklearn.")
     warm = "warm_start" in parameters and "n_estimators" not in parameters
@@ -103,7 +103,7 @@ def _fit_xgboost(estimator, generated, real):
 
 
 def _fit_gradient_boosting(estimator, generated, real):
-    """Gradient boosting of scikit-learn: as many trees again."""
+    """Gradient boosting of scikit-learn: the second fit adds the same number of trees."""
     name = _TREE_COUNTS[type(estimator)]
     estimator.set_params(warm_start=True).fit(*generated)
     estimator.set_params(**{name: 2 * getattr(estimator, name)})

@@ -16,24 +16,27 @@ _MIN_ROWS = 10
 
 @dataclass(eq=False)
 class QualityReport:
-    """Real rows against rows generated for their codes.
+    """Comparison of real rows with rows generated for the codes of these rows.
 
     Parameters
     ----------
     column_distances : dict of str to float
-        Wasserstein distance of each feature, in units of its standard deviation over the training
-        rows that have it: 0 is alike, 0.1 is close. Without features of elements that no row has.
+        Wasserstein distance between real and generated values of each feature, in units of its
+        standard deviation over the training rows that have this feature: 0 means identical, 0.1
+        close. Features of elements that are in no row are left out.
     correlation_difference : float
-        Mean absolute difference of the correlations of all pairs of features.
+        Mean absolute difference between the real and generated correlations of pairs of features.
     neighbor_distance_ratio : float
-        Median distance of a generated row to the nearest training row, divided by the same for the
-        training rows among themselves. Far below one means copying.
+        Median distance of a generated row to the nearest training row, divided by the median
+        distance of a training row to the nearest other one. A value far below one means that the
+        generated rows are copies.
     classifier_auc : float
-        Area under the ROC curve of trees that try, on rows held out, to tell real from generated:
-        0.5 is a guess, 1 is certain. NaN with fewer than ten rows.
+        Area under the ROC curve, on held-out rows, of trees that classify rows as real or
+        generated: 0.5 is chance, 1 is perfect separation. NaN with fewer than ten rows.
     code_recovery : float
-        R² with which trees trained on the features of the real training rows read the continuous
-        code from generated features (mean over the codes that vary); NaN without continuous code.
+        R² of the continuous code columns, predicted from generated features by trees that were
+        trained on the real training rows (mean over the columns that vary); NaN without such
+        columns.
     real, generated : DataFrame of shape (n, n_features)
         The features that were compared, in units of their standard deviation over the training
         rows, from which their mean is subtracted; NaN where a row lacks the element.
@@ -70,10 +73,10 @@ def quality_report(real, generated, training, codec, names):
     real, generated : ndarray of shape (n, F)
         Generated rows have the codes of the real ones, row by row.
     training : ndarray of shape (n_training, F)
-        What the generator was trained on.
+        Training rows of the generator.
     codec : TableCodec
     names : list of str
-        Of all columns.
+        Names of all columns.
 
     Returns
     -------

@@ -4,40 +4,40 @@ from sklmat.docstrings import parameter_paragraphs
 
 SAMPLER_PARAGRAPHS = parameter_paragraphs("""
     n_samples : int or float, default=1.0
-        Number of rows to generate: an int is the number itself, a float a multiple of the number of
-        real rows. ``1`` is one row, and ``1.0`` as many rows as there are real ones; 0 adds none.
+        How many rows to generate: an int is their number, a float a multiple of the number of real
+        rows. ``1`` is one row, ``1.0`` is as many as there are real rows; 0 adds nothing.
     y_range : (low, high) or None, default=None
-        Generated rows whose label is outside this range are discarded and drawn again; labels are
-        never clipped. With several targets, `low` and `high` may hold one number for each. Only for
-        numeric targets. Real rows are always kept.
+        Range of the labels of generated rows, for numeric targets only. Generated rows with a label
+        outside this range are discarded and drawn again; labels are never clipped. With several
+        targets, `low` and `high` may hold one number for each target. Real rows are always kept.
     classes_ : ndarray or None
-        The classes, if the target is a class; None for a numeric target.
+        The classes where the target is a class; None for a numeric target.
     sample_origin_ : ndarray of int, shape (n + n_generated,)
         For each row that `fit_resample` returned: 0 for a real one, 1 for a generated one.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
-        Names of the columns, if `X` was a DataFrame.
+        Names of the columns, where `X` was a DataFrame.
 """)
 
 AUGMENTED_PARAGRAPHS = {
     **parameter_paragraphs("""
     sample_weight : float or None, default=None
-        With ``strategy="concat"``, weight of a generated row in the fit; the weight of a real row
-        is 1. ``None`` passes no weights.
+        Weight of each generated row in the fit with ``strategy="concat"``; a real row has weight 1.
+        ``None`` passes no weights.
     random_state : int, RandomState or None, default=None
-        Seed for every `random_state` inside `estimator` and `augmenter`. ``None`` does not change
-        them.
+        Seed from which every `random_state` inside `estimator` and `augmenter` is set. ``None``
+        leaves these as they are.
     augmenter_ : sampler or None
-        The fitted sampler; its `sample_origin_` shows which rows it added.
+        The fitted sampler; its `sample_origin_` marks the rows that it has added.
     n_features_in_ : int
-        Number of columns.
+        Number of columns, from `estimator_`.
     """),
     "feature_names_in_": SAMPLER_PARAGRAPHS["feature_names_in_"],
     "what_fit_does": """
-    `fit` generates rows with `augmenter` and fits a clone of `estimator` on real and generated
-    rows; `predict` generates none. Because rows are generated inside `fit`, cross-validation and
-    searches augment only the training rows of each fold. This also works in scikit-learn's own
-    Pipeline, which does not accept samplers as steps.
+    `fit` passes the rows through `augmenter` and fits a clone of `estimator` on real and generated
+    rows; `predict` generates no rows. As the sampling happens inside `fit`, cross-validation and
+    searches augment the training rows of each fold only. This also works inside scikit-learn's own
+    Pipeline, which accepts no samplers as steps.
     """,
 }

@@ -6,7 +6,8 @@ import numpy as np
 class TableCodec:
     """Scale features and codes by means and standard deviations of the training rows.
 
-    Features of absent elements are zero, scaled or not, and do not count for the means.
+    Features of absent elements are zero before and after scaling, and are left out of the means
+    and standard deviations.
 
     Parameters
     ----------
@@ -20,13 +21,13 @@ class TableCodec:
     Attributes
     ----------
     columns, features : ndarray of int
-        Positions of the code columns, and of the others.
+        Positions of the code columns, and of all other columns.
     continuous, fractions : ndarray of int
-        Positions of the codes that are numbers, and of those of them that sum to one.
+        Positions of the numeric code columns, and of those among them that sum to one.
     groups : list of ndarray of int
-        Positions of the codes that are one-hot categories.
+        Positions of the one-hot code columns, one array for each category.
     unseen : ndarray of int
-        Positions of fractions and categories that no training row has.
+        Positions of fractions and one-hot columns that are zero in every training row.
     """
 
     def __init__(self, codes, blocks, X):
@@ -43,19 +44,19 @@ class TableCodec:
         self.code_scale = np.where(scale > 0, scale, 1.0)
         present = self.present(X)
         values = np.where(present, X[:, self.features], np.nan)
-        # Columns of an element that no training row has have no mean: they stay zero.
+        # The columns of an element that is in no training row have no mean: they stay zero.
         values[:, ~present.any(axis=0)] = 0.0
         self.mean, self.scale = _moments(values)
 
     def present(self, X):
-        """Whether each feature belongs to an element that the row has, (n, features)."""
+        """Whether the element of each feature is in each row, (n, features)."""
         present = np.ones((len(X), len(self.features)), dtype=bool)
         of_element = self.blocks >= 0
         present[:, of_element] = X[:, self.blocks[of_element]] != 0
         return present
 
     def encode_codes(self, X):
-        """Standardise the continuous codes; categories follow as they are."""
+        """Standardise the continuous codes; append the categories unchanged."""
         continuous = (X[:, self.continuous] - self.code_mean) / self.code_scale
         return np.hstack([continuous, *(X[:, group] for group in self.groups)])
 
@@ -78,16 +79,16 @@ class TargetCodec:
     Parameters
     ----------
     y : ndarray of shape (n,) or (n, T)
-        Of the real rows.
+        Targets of the real rows.
     classes : ndarray or None
-        Where `y` holds positions in it.
+        The classes, where `y` holds positions in this array.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the target of one row.
+        Shape of the target of one row.
     groups : list of int
-        Number of classes, where the target is one; else empty.
+        The number of classes where the target is a class; empty for a numeric target.
     """
 
     def __init__(self, y, classes):
@@ -105,7 +106,10 @@ class TargetCodec:
 
 
 def _moments(values):
-    """Mean and standard deviation of each column, without NaN; zero where it is rounding only."""
+    """Mean and standard deviation of each column, without NaN.
+
+    A standard deviation that is only rounding error is set to zero.
+    """
     mean = np.nanmean(values, axis=0)
     deviation = np.nanstd(values, axis=0)
     return mean, np.where(deviation > 1e-12 * np.abs(mean), deviation, 0.0)

@@ -7,19 +7,20 @@ from scipy.spatial import cKDTree
 
 from sklmat.exceptions import ExtrapolationWarning
 
-#: Largest distance from the training composition where there is only one.
+#: Largest distance from the training composition if there is only one training composition.
 _DISTANCE_OF_ONE = 0.1
 #: Rounding error of distances between fractions.
 _ROUNDING = 1e-6
-#: Compositions at a time.
+#: Compositions per chunk.
 _CHUNK = 4096
 
 
 class ExtrapolationDetector:
     """Warns of compositions for which a prediction is an extrapolation.
 
-    Those are farther from all training compositions than these are from each other, or hold more or
-    less of an element than any of them, such as a pure element where no training row is one.
+    Such a composition is farther from all training compositions than these are from each other, or
+    holds more or less of an element than all of them, such as a pure element where all training
+    compositions are alloys.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class ExtrapolationDetector:
     Attributes
     ----------
     training_compositions : ndarray of shape (m, E)
-        The different ones.
+        The distinct training compositions.
     max_distance : float
         Largest Euclidean distance of a training composition to its nearest neighbour.
     """
@@ -38,7 +39,7 @@ class ExtrapolationDetector:
         self.training_compositions = np.unique(x.round(6), axis=0)
         self.max_distance = _DISTANCE_OF_ONE
         if len(self.training_compositions) > 1:
-            # The nearest of all is the composition itself.
+            # The nearest neighbour of each composition is the composition itself.
             tree = cKDTree(self.training_compositions)
             distances = tree.query(self.training_compositions, k=2)[0][:, 1]
             self.max_distance = float(distances.max()) + _ROUNDING

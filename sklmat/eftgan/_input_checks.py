@@ -1,4 +1,4 @@
-"""Checks of what `EFTGANRegressor` is given: targets, phases, and structures or compositions."""
+"""Validation of the input of `EFTGANRegressor`: targets, phases, structures, compositions."""
 
 import os
 
@@ -9,7 +9,7 @@ from sklmat.structures import is_graphs
 
 
 def check_targets(y):
-    """Return the targets as floats, and their names; raise a ValueError where one is no number."""
+    """Return the targets as floats, and their names; raise a ValueError if `y` is not usable."""
     if hasattr(y, "columns"):
         names = [str(name) for name in y.columns]
     else:

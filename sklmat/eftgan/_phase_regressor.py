@@ -6,37 +6,36 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation import GaussianProcessLabeler
 
-#: The phase is used where it lowers the leave-one-out error to less than this multiple of it.
+#: The phase is an input where it lowers the leave-one-out error to less than this fraction.
 _MAX_ERROR_RATIO = 0.9
 
 
 class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
     """Gaussian processes on a generated table, for each target with or without the phase.
 
-    Most properties are those of the lattice to which a cell has relaxed, and the phase that it was
-    set up in adds nothing but noise to their inputs. A few depend on the phase itself: the
-    displacement during relaxation, and mixing energies, whose references differ between the phases.
-    Whether a target is learned with the phase is decided by the leave-one-out error on the training
-    rows.
+    Most properties depend on the lattice to which a cell has relaxed, and the phase that the cell
+    was set up in adds only noise to the inputs. A few depend on the phase itself: the displacement
+    during relaxation, and mixing energies, whose references differ between the phases. The
+    leave-one-out error on the training rows decides whether the phase is an input for a target.
 
     Parameters
     ----------
     n_phase_columns : int
-        The last columns of the table, one-hot; may be 0.
+        Number of one-hot columns of the phase, the last ones of the table; may be 0.
 
     Attributes
     ----------
     processes_ : list of GaussianProcessLabeler
         One for each target.
     reads_phase_ : ndarray of bool, shape (n_targets,)
-        Which of them read the phase.
+        Whether the phase is an input of the process of each target.
     """
 
     def __init__(self, n_phase_columns):
         self.n_phase_columns = n_phase_columns
 
     def fit(self, X, y):
-        """Fit, for each target, the better of the two.
+        """Fit a process for each target, with the phase where this lowers the error.
 
         Parameters
         ----------
@@ -73,7 +72,7 @@ class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
         return self._like_target(means), self._like_target(deviations)
 
     def _like_target(self, columns):
-        """One array (n,) for each target in the shape of the targets of `fit`."""
+        """Join arrays (n,), one for each target, to the shape of the targets of `fit`."""
         return columns[0] if self.n_dim_ == 1 else np.column_stack(columns)
 
 

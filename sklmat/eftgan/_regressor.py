@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Compositions, RandomState, Structures, Table
 
-#: Compositions at a time: a grid of any size needs the same memory, and what the networks make of
-#: them stays in the cache.
+#: Compositions per chunk: memory does not depend on the size of the grid, and the outputs of the
+#: networks fit into the cache.
 _CHUNK = 4096
 
 
@@ -41,40 +41,39 @@ _CHUNK = 4096
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """Regressor that is trained on structures and predicts compositions without a structure.
 
-    It has four stages. A graph network learns an elemental feature vector for each element in each
-    training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for a given
-    composition and lattice (`InfoGANAugmenter`). A Gaussian process learns to which lattice a cell
-    relaxes that was set up in a given phase. A regressor learns the targets from composition,
-    lattice and *generated* features, which can be generated for new compositions in the same way.
+    It consists of four models. A graph network learns an elemental feature vector for each element
+    in each training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for
+    a composition on a lattice (`InfoGANAugmenter`). A Gaussian process learns to which lattice a
+    cell relaxes, given its composition and the phase that it was set up in. A regressor learns the
+    targets from composition, lattice and *generated* features, so that its inputs are made in the
+    same way for training and new compositions, and need no structure.
 
-    Structures are predicted by the network itself, which also reads the arrangement of the atoms.
+    Targets of structures are predicted by the network itself, which uses the whole structure.
 
     Parameters
     ----------
     estimator : ECNetRegressor, FrozenEstimator, path or None, default=None
-        The network; see `ECNetFeaturizer`. ``None`` stands for ``ECNetRegressor()``.
+        The graph network; see `ECNetFeaturizer`. ``None`` means ``ECNetRegressor()``.
     augmenter : InfoGANAugmenter or None, default=None
-        The InfoGAN, which is cloned. The `n_samples` rows that it generates, with targets from its
-        `labeler`, are added to the training rows of `regressor`. ``None`` stands for
-        ``InfoGANAugmenter(n_samples=0)``, which adds none, because the default regressor does not
-        improve with them.
+        The InfoGAN; it is cloned. Its `n_samples` generated rows, labelled by its `labeler`, are
+        added to the training rows of `regressor`. ``None`` means ``InfoGANAugmenter(n_samples=0)``,
+        which adds no rows: the default regressor would not improve by labels that it predicts.
     regressor : regressor or None, default=None
-        Learns the targets from the generated table; it is cloned. If cells relaxed to other
-        lattices than those on which they were set up, the last columns of the table are
-        ``phase_fcc``, ...
-        ``None`` takes the mean of two Gaussian processes: one reads the features weighted by the
-        fractions of their elements, the other only composition and lattice. They read the phase
-        only for targets whose leave-one-out error it lowers by a tenth.
+        Learns the targets from the generated table; it is cloned. Where cells have relaxed to
+        another lattice than their phase, the last columns of the table are ``phase_fcc``, ... The
+        default is the mean of two Gaussian processes: the inputs of one are the features weighted
+        by the fractions of their elements, those of the other composition and lattice alone. The
+        phase is an input only for targets whose leave-one-out error it lowers by a tenth.
     n_components : int, default=5
-        Number of columns for each element; see `ECNetFeaturizer`.
+        Number of feature columns for each element; see `ECNetFeaturizer`.
     n_iterations : int or None, default=None
-        Number of iterations of the augmenter; see `InfoGANAugmenter`. ``None`` takes that of
-        `augmenter`.
+        Iterations of the augmenter, in which labelled generated rows join the training of the next
+        GAN. ``None`` keeps the value of the augmenter (default: one).
     random_state : int, RandomState or None, default=None
-        Seed of network, augmenter and, if it has a `random_state`, regressor. ``None`` does not
-        change the seeds of the objects that you pass.
+        Seed of network, augmenter and, where it has a `random_state`, regressor. ``None`` keeps the
+        seeds that the given estimators have.
     n_jobs : int, default=None
-        Number of processes that build graphs, with ``estimator=None``.
+        Processes for building graphs with ``estimator=None``.
     verbose : bool, default=False
         Show progress bars.
 
@@ -83,55 +82,56 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     estimator_ : ECNetRegressor
         The trained network.
     featurizer_ : ECNetFeaturizer
-        Makes the table of the training rows.
+        Fitted transformer that computes the table of the training rows.
     augmenter_ : InfoGANAugmenter
-        InfoGAN trained on this table.
+        The InfoGAN, trained on this table.
     relaxation_ : LatticeRelaxation
-        Predicts the probability of each lattice from composition and phase.
+        Probability of each lattice, given composition and phase.
     regressor_ : regressor
-        Regressor trained on generated features: those of the training compositions with their true
-        targets, and those of the rows that the augmenter adds.
+        Trained on rows that are generated for the training compositions, with their true targets,
+        and on the rows that the augmenter adds.
     report_ : QualityReport
         Comparison of generated and real features of the training rows.
     elements_ : list of str
-        Symbols, sorted by atomic number: the order of the columns of an array of fractions.
+        Symbols, by atomic number: the order of the columns of an array of fractions.
     phases_ : list of str
-        Phases that `predict` accepts.
+        Phases of the training rows, which `predict` accepts.
     target_names_ : list of str
-        Names of the columns of `y`; without names, "y", or "y0", "y1", ... for several targets.
+        Names of the columns of `y`; "y", or "y0", "y1", ..., where they have no names.
     n_outputs_ : int
         Number of targets.
 
     Warns
     -----
     ExtrapolationWarning
-        By `predict`, for compositions that are farther from every training composition than these
-        are from each other, or that hold more or less of an element than any of them.
+        By `predict`, for compositions that are farther from all training compositions than these
+        are from each other, or that hold more or less of an element than all of them.
 
     See Also
     --------
-    ECNetRegressor : The network alone, for candidates with structures.
-    screen : Predicts a whole grid of compositions.
+    ECNetRegressor : The network alone, for candidates that have structures.
+    screen : Predictions for a grid of compositions.
 
     Notes
     -----
-    `phase` is the lattice on which a cell was *set up*; for a candidate, only this is known. The
-    lattice of the training cells after relaxation is read from their structures with
+    `phase` is the lattice that a cell was *set up* on before relaxation; for a candidate only this
+    is known. The lattice of the training cells after relaxation is found in their structures by
     `infer_lattice`. A prediction is the mean over the lattices, weighted by their probabilities.
-    With ``phase=None`` in `fit`, the lattice after relaxation is the phase.
+    With ``phase=None`` in `fit` the lattice found is the phase.
 
-    On the alloys of `sklmat.datasets.fetch_hea`, of which a third have left the lattice in their
-    label, the errors of formation energy and moment are smaller than those of simple models, and
-    larger than those of the network with structures (:ref:`benchmarks-compositions` in the user
-    guide). For total and mixing energies, predict the formation energy and add the references.
+    A third of the alloys of `sklmat.datasets.fetch_hea` have relaxed to another lattice than their
+    label says. On these alloys, this model predicts formation energy and moment better than simple
+    models do, and less well than the network does from structures (:ref:`benchmarks-compositions`
+    in the user guide). For total and mixing energies predict the formation energy and add the
+    references.
 
-    Some targets follow from the relaxed cell itself, such as its volume or the displacement during
-    relaxation: evaluate predictions of these with compositions only, not with structures.
+    Targets that can be computed from the relaxed cell, such as its volume or the displacement
+    during relaxation, leak through the structures: evaluate these with compositions only.
 
-    Where this differs from [1]_: the regressor of the paper is trained on real features and
-    corrected with generated ones. Here it reads generated features in training and in prediction,
-    which is more accurate, because real features of training rows contain information about their
-    targets. The paper has no relaxation model. Every stage is fitted only on the rows given to
+    Differences from [1]_: the paper's regressor is trained on real features and corrected with
+    generated ones. Here the regressor has generated features in training and in prediction. This is
+    more accurate, as real features of training rows depend on their targets, and generated ones
+    less so. The paper has no relaxation model. Every model is fitted only on the rows given to
     `fit`.
 
     References
@@ -195,17 +195,17 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     def fit(
         self, X: Structures | CrystalGraphs, y: ArrayLike, phase: ArrayLike | None = None
     ) -> Self:
-        """Train all stages.
+        """Train all four models.
 
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
             See `check_structures`.
         y : Series, DataFrame or array of shape (C,) or (C, n_targets)
-            Targets; names become `target_names_`.
+            Targets; the names of its columns become `target_names_`.
         phase : array-like of str, shape (C,), or None, default=None
-            What each cell was set up as: "bcc", "fcc", ... ``None`` takes the lattice on which its
-            atoms sit, from `infer_lattice`.
+            Lattice that each cell was set up on: "bcc", "fcc", ... ``None`` takes the lattice of
+            the given structure, from `infer_lattice`.
 
         Returns
         -------
@@ -221,7 +221,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self._validate_params()
         values, names = check_targets(y)
         check_consistent_length(X, values)
-        # Before the training, which takes longest.
+        # Errors in `phase` are raised before the training, which takes longest.
         phase = None if phase is None else check_phase(phase, len(values))
         ecnet_seed, augmenter_seed, regressor_seed = self._draw_seeds()
         featurizer = ECNetFeaturizer(
@@ -270,7 +270,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         phase: str | ArrayLike | None = None,
         return_std: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Predict structures, or compositions that have none.
+        """Predict the targets of structures, or of compositions without a structure.
 
         Parameters
         ----------
@@ -278,12 +278,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             Structures (or CrystalGraphs) are predicted by the network. A table is a DataFrame with
             columns ``x_Fe`` or ``Fe``, or an array with a column for each of `elements_`.
         phase : str or array-like of str, default=None
-            For compositions: one label for all or one for each. May be left out where `fit` saw one
-            phase only.
+            For compositions: one phase for all, or one for each. It may be left out where all
+            training rows have the same phase.
         return_std : bool, default=False
-            Also return standard deviations: the spread of the networks for structures; for
-            compositions what the regressor is unsure of and, where the lattice is in doubt, how far
-            the lattices differ.
+            Also return standard deviations. For structures this is the spread of the networks; for
+            compositions it combines the standard deviation of the regressor with the spread of the
+            predictions over the possible lattices.
 
         Returns
         -------
@@ -300,12 +300,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         ValueError
             When `X` is empty, a composition holds an element that `fit` has not seen, fractions are
             negative or do not sum to one, `phase` is missing, unknown, or given with structures, or
-            `return_std` is asked of a `regressor` that cannot tell.
+            `regressor` gives no standard deviations for `return_std`.
 
         Warns
         -----
         ExtrapolationWarning
-            When compositions are far from all training rows.
+            When compositions are far from all training compositions.
         """
         check_is_fitted(self)
         if is_fraction_table(X):
@@ -349,12 +349,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         phase: str | ArrayLike | None = None,
         return_std: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Predict compositions in any form.
+        """Predict the targets of compositions: formulas, dicts, objects or a table.
 
         Parameters
         ----------
         X : sequence of str, dict or Composition, or table of fractions
-            Formulas such as ``"Fe2NiCr"``, dicts of amounts such as ``{"Fe": 0.5, "Ni": 0.5}``.
+            Strings are formulas such as ``"Fe2NiCr"``, dicts hold amounts such as
+            ``{"Fe": 0.5, "Ni": 0.5}``.
         phase : str or array-like of str, default=None
             As in `predict`.
         return_std : bool, default=False
@@ -397,14 +398,14 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         r2 : float
-            One for perfect predictions, zero for the mean; averaged over targets.
+            R²: 1 for perfect predictions, 0 for predicting the mean; averaged over targets.
         """
         return r2_score(y, self.predict(X, phase), sample_weight=sample_weight)
 
     def lattice_probability(
         self, X: Compositions | Table, phase: str | ArrayLike | None = None
     ) -> pd.DataFrame:
-        """Probability that compositions come to rest on each lattice.
+        """Probability that compositions relax to each lattice.
 
         Parameters
         ----------
@@ -430,7 +431,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return tags
 
     def _draw_seeds(self):
-        """Seeds of network, augmenter and regressor; None leaves each its own."""
+        """Seeds of network, augmenter and regressor; None keeps the seed that each has."""
         if self.random_state is None:
             return [None] * 3
         return draw_seed(self.random_state, size=3)
@@ -438,7 +439,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     def _generate_training_rows(self, table, values, lattice, phase, seed):
         """Fit the augmenter; return rows for the regressor with their targets and phases.
 
-        The features of the training rows are generated too, as those of new compositions will be.
+        The features of the training rows are generated too, in the same way as in `predict`.
         """
         self.augmenter_ = self._make_augmenter(seed)
         rows, labels = self.augmenter_.fit_resample(table, values)
@@ -510,7 +511,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     def _average_lattices(self, x, phase, return_std):
         """Mean and standard deviation over the lattices, weighted by their probabilities."""
         probability = self.relaxation_.predict_proba(x, phase)
-        # One table for all lattices of nonzero probability; those of a composition are consecutive.
+        # One row for each lattice of nonzero probability; rows of one composition are consecutive.
         rows, lattice = np.nonzero(probability)
         start = np.searchsorted(rows, np.arange(len(x)))
         weight = probability[rows, lattice][:, None]
@@ -536,7 +537,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return table
 
     def _phases_of(self, phase, n):
-        """One known label for each row."""
+        """One known phase for each row."""
         if phase is None:
             if len(self.phases_) > 1:
                 raise ValueError(

@@ -22,20 +22,21 @@ _PHASE_INDICATOR = 0.7
 class LatticeRelaxation(ClassifierMixin, BaseEstimator):
     """Probability of each lattice after relaxation, from composition and starting phase.
 
-    A cell that is set up as bcc may relax to fcc, and its properties are then those of fcc. The
-    structures of the training rows tell where that happened; a Gaussian process on the indicators
-    of the lattices learns it as a function of the fractions and the phase.
+    A cell that is set up as bcc may relax to fcc, and then has the properties of an fcc cell. The
+    structures of the training rows show the lattice after relaxation. A Gaussian process is fitted
+    to 0/1 indicators of this lattice, as a function of the fractions and the phase.
 
-    Its inputs are the means and standard deviations, over the atoms, of properties of the elements,
-    so that alloys of similar elements are near each other, which their fractions do not show.
+    The inputs of the process are the means and standard deviations, over the atoms, of properties
+    of the elements, so that alloys of similar elements are near each other. In the space of
+    fractions they would not be.
 
     Parameters
     ----------
     elements : list of str
         Symbols of the columns of fractions.
     sharpness : float, default=2.0
-        Power that the clipped regression of the indicators is raised to before it is normalised.
-        Regression shrinks towards the mean; squares were best on the alloys.
+        The predicted indicators are clipped, raised to this power and normalised. The predictions
+        shrink towards the mean, which the power corrects; 2 was best on the alloys.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
     certain_ : ndarray of int, shape (n_phases,) or None
         Position in `classes_` of the lattice of each phase, if each phase always relaxes to one.
     process_ : GaussianProcessRegressor
-        Only where `certain_` is None.
+        The fitted process, only where `certain_` is None.
     """
 
     def __init__(self, elements, sharpness=2.0):
@@ -61,7 +62,7 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         x : ndarray of shape (n, E)
             Fractions.
         phase : ndarray of str, shape (n,)
-            What each cell was set up as.
+            Lattice that each cell was set up on.
         lattice : ndarray of str, shape (n,)
             The lattice after relaxation.
         """
@@ -82,7 +83,7 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         kernel += WhiteKernel(0.05, (1e-4, 1.0))
         self.process_ = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
         with warnings.catch_warnings():
-            # Without noise in the lattices, that of the kernel is fitted to its lower bound.
+            # Where the lattices have no noise, the noise of the kernel reaches its lower bound.
             warnings.simplefilter("ignore", ConvergenceWarning)
             indicators = np.eye(len(self.classes_))[lattice_number]
             self.process_.fit(self._inputs(x, phase_number), indicators)
