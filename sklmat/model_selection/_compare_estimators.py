@@ -64,37 +64,38 @@ def compare_estimators(
     Parameters
     ----------
     estimators : dict of str to estimator
-        Regressors only or classifiers only. They are cloned for each fold, never fitted themselves.
+        Either regressors or classifiers. They are cloned for each fold; the objects themselves are
+        not fitted.
     X : sequence of C crystals, CrystalGraphs or table
-        Whatever the estimators take; rows are picked as scikit-learn picks them.
+        Input of the estimators.
     y : array-like of shape (C,) or (C, n_targets)
         The target.
     cv : int, splitter or iterable of (train, test), default=5
-        As everywhere in scikit-learn: an int means `KFold` (regression) or `StratifiedKFold`
+        As in scikit-learn, an int means `KFold` (regression) or `StratifiedKFold`
         (classification), *without* shuffling. Tables of alloys are usually sorted, so prefer
-        ``KFold(5, shuffle=True, random_state=0)``, and `CompositionGroupKFold` for a score that
-        holds for new compositions. The splits are drawn once and shared by all estimators.
+        ``KFold(5, shuffle=True, random_state=0)``, or `CompositionGroupKFold` for a score that
+        is valid for new compositions. The splits are drawn once and used for all estimators.
     scoring : str, callable, sequence of str, dict or None, default=None
-        Scorers as in `cross_validate`. Those whose name starts with ``neg_`` are turned back to
-        their natural sign (an error in the unit of `y`, lower is better), and common ones get short
-        names (MAE, RMSE, R2, log loss, ROC AUC). A dict names the columns:
-        ``{"MAE (eV/atom)": "neg_mean_absolute_error"}``; its callables are shown as they score.
-        None means MAE, RMSE and R2 for regressors. For classifiers it means accuracy and balanced
-        accuracy, and ROC AUC (one against the rest where there are more than two classes) and log
-        loss when all of them have ``predict_proba``.
+        Scorers as in `cross_validate`. Scores whose name starts with ``neg_`` are shown without
+        the negative sign, as errors in the unit of `y` (lower is better), and common scorers have
+        short names (MAE, RMSE, R2, log loss, ROC AUC). The keys of a dict are the names of the
+        columns: ``{"MAE (eV/atom)": "neg_mean_absolute_error"}``; scores of callables are shown as
+        they are. None means MAE, RMSE and R2 for regressors. For classifiers it means accuracy and
+        balanced accuracy, and if all of them have ``predict_proba`` also log loss and ROC AUC (one
+        class against the rest if there are more than two).
     groups : array-like of shape (C,), default=None
-        Passed to the splitter.
+        Groups of the rows, for splitters that use them.
     reference : str or None, default=None
-        Name of the estimator that all others are tested against.
+        Name of the estimator with which all others are compared by the test.
     confidence_level : float, default=0.95
         Level of the confidence interval of the differences.
     error_score : "raise" or float, default="raise"
-        What to do when a fit fails: stop with an error that names the estimator and the fold, or
-        warn, use this number (in the natural sign) as the fold's scores, and NaN for its
-        predictions and seconds.
+        What to do when a fit fails. "raise" stops with an error that names the estimator and the
+        fold. With a number, there is a warning, the number is shown as the score of the fold, and
+        its predictions and times are NaN.
     n_jobs : int or None, default=None
-        Number of (estimator, fold) pairs run at a time through joblib. Seconds measured while
-        others run are longer.
+        Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
+        measured times.
     verbose : bool, default=False
         Show a progress bar of (estimator, fold) pairs.
 
@@ -120,10 +121,10 @@ def compare_estimators(
     Notes
     -----
     Scores of overlapping training sets are correlated, so the ordinary paired t-test finds far too
-    many differences. The test used here (see `corrected_resampled_ttest`) inflates the variance
-    [1]_. It is not corrected for the number of estimators compared: multiply p by their number
-    (Bonferroni) when there are many. With five folds only large differences can be significant;
-    repeat the folds (`RepeatedKFold`) for a sharper test.
+    many significant differences. The test used here (see `corrected_resampled_ttest`) has a larger
+    variance [1]_. It is not corrected for the number of estimators: multiply p by their number
+    (Bonferroni) if there are many. With five folds only large differences can be significant;
+    repeat the folds (`RepeatedKFold`) to find smaller ones.
 
     References
     ----------

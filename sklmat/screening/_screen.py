@@ -96,53 +96,53 @@ def screen(
         entropy (kB per atom)`` besides: what ``CompositionFeaturizer(properties=[])`` makes).
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
-        ... . Elements that `estimator` knows and that have no column are absent.
+        ... . The fraction of elements of `estimator` without a column is zero.
     phases : str, sequence of str or None, default=None
-        Phases to predict at each composition; None takes all that the model knows.
+        Phases to predict at each composition; None takes all phases of the estimator.
     targets : str, sequence of str or None, default=None
-        Names of the predictions, best with their unit. None takes the model's
-        ``target_names_``, with the unit where it is known, else "prediction".
+        Names of the predictions, preferably with their unit. None takes ``target_names_`` of the
+        estimator, with the unit if it is known, or "prediction".
     keep : "all" or int, default="all"
-        How many rows to keep: all, or the so many best ones.
+        Number of rows to keep: all, or this number of best rows.
     by : str or None, default=None
-        The column that decides which rows are best. None takes the formation energy, or the only
-        prediction.
+        Column by which rows are ranked. None takes the formation energy, or the only prediction.
     largest : bool, default=False
-        Whether the best are those with the largest value; by default those with the smallest.
+        Whether rows with the largest values are the best; by default those with the smallest are.
     stable_only : bool, default=False
-        Whether to keep at each composition only the phase with the lowest formation energy, as
-        `stable_phase` does.
+        Whether to keep only the phase with the lowest formation energy at each composition, see
+        `stable_phase`.
     temperature : float, sequence of float or None, default=None
-        Temperatures (K) at which to add the free energy of the ideal solution, each in a column
-        ``free energy at 1000 K (eV/atom)``.
+        Temperatures (K) at which the free energy of the ideal solution is computed, each in a
+        column such as ``free energy at 1000 K (eV/atom)``.
     return_std : bool, default=False
-        Whether to add what the model thinks its standard deviation is, in columns ``spread of
-        ...``. Its ``predict`` must have this parameter.
+        Whether to add the standard deviations that the estimator predicts, in columns ``spread of
+        ...``. Its ``predict`` must have the parameter `return_std`.
     out : str, Path or None, default=None
-        Parquet file to write. None returns the rows.
+        Parquet file to write. With None the rows are returned.
     overwrite : bool, default=False
-        Whether `out` may be there already, and is replaced.
+        Whether to replace `out` if it exists.
     n_jobs : int or None, default=None
-        Processes (joblib); None means one, unless in a `joblib.parallel_config`. Not more than two
-        tables for each are under way at a time.
+        Number of processes (joblib); None means one, unless in a `joblib.parallel_config`. At most
+        two tables per process are in memory at a time.
     verbose : bool, default=False
         Show a progress bar.
 
     Returns
     -------
     result : DataFrame or Path
-        The rows, or the file they are in. The columns are the fractions, ``phase`` (unless the
-        model has none) and the predictions. With `keep="all"` the rows are in the order of the
-        grid, the phases of a composition one after the other; otherwise the best comes first, and
-        of equal ones the first in the grid.
+        The rows, or the path of the file with the rows. The columns are the fractions, ``phase``
+        (unless the estimator has no phases) and the predictions. With `keep="all"` the rows are in
+        the order of the grid, with the phases of a composition one after the other; otherwise the
+        best row is the first, and rows with equal values are in the order of the grid.
 
     Raises
     ------
     ValueError
-        When the model does not know an element or a phase, names do not fit, `by` or the formation
-        energy cannot be told, or more than 20 million rows would have to be kept in memory.
+        When the estimator was not fitted on an element or a phase, when names do not fit, when
+        there is no column `by` or no formation energy, or when more than 20 million rows would have
+        to be kept in memory.
     TypeError
-        When the model does not know what its columns mean.
+        When the estimator was fitted without names of columns.
     FileExistsError
         When `out` exists and `overwrite` is False.
 
@@ -157,7 +157,7 @@ def screen(
     Warnings of the model, such as those about compositions far from its training data, are issued
     once for each category, with the number of the first table that caused one.
 
-    Different lattices are not different crystals for every data set: see the notes of
+    In some data sets the phase is not the lattice of the relaxed cell: see the notes of
     `stable_phase`.
 
     Examples
