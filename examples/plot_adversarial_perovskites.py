@@ -2,20 +2,21 @@
 Adversarial perovskites: descriptors from what deceives a network
 =================================================================
 
-Displace the atoms of a crystal by a twentieth of an ångström, along the gradient of a network, and
-its prediction may change. Which crystals are so easily mistaken, and what do they have in common?
-The answer is a list of descriptors, and a boosted tree that reads them can be as good as the
-network, and says why. This is the way of Wang et al. [1]_, on the same mixed halides, with
-generated labels.
+If the atoms of a crystal are displaced by a twentieth of an ångström along the gradient of a
+network, the prediction of the network may change. Which crystals are affected, and which
+descriptors do they have in common? Boosted trees with these descriptors as features can be as good
+as the network, and can be interpreted. This example follows Wang et al. [1]_, on the same mixed
+halides, with generated labels.
 """
 
 # %%
 # The data
 # --------
-# Bromine and iodine on the halide sites of CsSnX3, in all ways that cells of up to 20 atoms allow,
-# each crystal once. A pair potential moves the atoms to where they want to be; the class is 1 for
-# the 30 % of the arrangements whose energy then lies highest above that of a random alloy of the
-# same composition. The models see the cubic crystal before that: which halide sits where.
+# The crystals are all arrangements of bromine and iodine on the halide sites of CsSnX3 in cells of
+# up to 20 atoms, each crystal once. Their atoms are relaxed with a pair potential. The class is 1
+# for the 30 % of the arrangements with the highest ordering energy: the energy after relaxation
+# minus the energy of a random alloy of the same composition. The inputs of the models are the cubic
+# crystals before the relaxation, which show only which halide is on which site.
 
 from sklearn.model_selection import train_test_split
 
@@ -32,10 +33,10 @@ print(f"{len(X_train)} crystals to learn from, {len(X_test)} to be judged on")
 # %%
 # A network, and what deceives it
 # -------------------------------
-# Every atom may move by a budget in Å: at random, by one step along the gradient (FGSM) or by ten
-# (PGD). The curves are of crystals that the network was not trained on. Its graphs hold every
-# neighbour within 5.5 Å: the twelve nearest, the default, would be a choice among equals in these
-# ideal crystals, and the smallest displacement would give another graph.
+# Each atom may move by at most a budget in Å: at random, by one step along the gradient (FGSM) or
+# by ten steps (PGD). The curves are for crystals on which the network was not trained. Its graphs
+# hold all neighbours within 5.5 Å. With the default, twelve neighbours, the smallest displacement
+# would change the graphs, because in these ideal crystals many neighbours are at the same distance.
 
 from sklmat import CGCNNClassifier, RobustnessDisplay
 
@@ -46,8 +47,8 @@ network.fit(X_train, y_train)
 RobustnessDisplay.from_estimator(network, X_test, y_test, random_state=0)
 
 # %%
-# The examples themselves come with the smallest displacement that changes the prediction, and with
-# the displaced crystal.
+# ``find_adversarial_examples`` returns a table of the adversarial examples, with the smallest
+# displacement that changes the prediction, and the displaced crystal.
 
 from sklmat import find_adversarial_examples
 
@@ -59,10 +60,11 @@ print(examples[columns].head().round(4).to_string(index=False))
 # %%
 # Trees that read descriptors
 # ---------------------------
-# ``AdversarialFeatureBuilder`` makes a list out of this. It looks for examples among the training
-# rows, each predicted by a network that has not seen it, contrasts those that can be deceived with
-# those that cannot, and keeps the columns of ``DisorderFeaturizer`` that separate the two. It is a
-# step like any other, here beside general columns and before boosted trees.
+# ``AdversarialFeatureBuilder`` selects descriptors with the help of adversarial examples. It
+# attacks the training rows, each with a network that was not trained on this row, compares the
+# adversarial examples with the other rows, and keeps the columns of ``DisorderFeaturizer`` that
+# separate the two groups. It is a transformer; here its columns and general columns are the input
+# of boosted trees.
 
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline, make_union
@@ -91,7 +93,8 @@ informed = make_pipeline(features, clone(boosting)).fit(X_train, y_train)
 # %%
 # What the examples have in common
 # --------------------------------
-# The largest effects of the contrast come first.
+# The contrast is the comparison of adversarial examples with the other crystals. The descriptors
+# with the largest effects come first.
 
 from sklmat import ContrastDisplay
 
@@ -99,21 +102,23 @@ builder = features.named_transformers["adversarialfeaturebuilder"]
 ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 
 # %%
-# What stands out is how the halides sit around tin: whether like ones face each other across it,
-# and the dipole that they make where they do not. Two unlike halides opposite each other let tin
-# move towards one of them, which is how these crystals gain energy. A contrast tells what goes
-# along with being deceived; here that is close to the cause of the label. Of columns that say much
-# the same, such as these two, one is kept.
+# The largest effects are those of the arrangement of the halides around tin: whether equal halides
+# are opposite each other, and the dipole of the halides if they are not. If two different halides
+# are opposite each other, tin moves towards one of them and the energy falls. A contrast shows
+# which descriptors are associated with adversarial examples, not causes; here these descriptors are
+# also close to the cause of the label. Of columns that are strongly correlated, such as these two,
+# only one is kept.
 
 print("\n".join(builder.selected_))
 
 # %%
 # Was it worth it?
 # ----------------
-# Against the trees with these columns: the network, the same trained with perturbed positions, and
-# the trees without them. One split of a small data set says little of small differences; the user
-# guide has folds and intervals, and data for which this fails ("How good, how fast"). Here the
-# label comes from a pair potential, and a plain count of halide pairs does as well as anything.
+# The trees with these columns are compared with the network, with the same network trained with
+# perturbed positions, and with trees without these columns. A single split of a small data set
+# cannot resolve small differences. The page "How good, how fast" of the user guide has folds and
+# confidence intervals, and data sets for which the method fails. Here the label comes from a pair
+# potential, and simple counts of halide pairs are as good as any of these models.
 
 import pandas as pd
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -135,7 +140,8 @@ print(pd.DataFrame(scores).T.round(3).to_string())
 # %%
 # What the trees say
 # ------------------
-# One point per test crystal: how far the value of a column moves the log-odds of the class.
+# Each point is a test crystal. Its position is the contribution (SHAP value) of the column to the
+# log-odds of the class.
 
 import matplotlib.pyplot as plt
 import shap

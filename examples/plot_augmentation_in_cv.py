@@ -2,19 +2,19 @@
 Augmentation inside cross-validation
 ====================================
 
-Generated rows may help a model that has few real ones. They may also deceive whoever judges it: a
-row that was made from a test row must not be among the training rows. This example augments the
-training rows of each fold and nothing else, in pipelines of scikit-learn and imbalanced-learn;
-compares XGBoost with and without; and shows what happens when the rows are augmented first and
-split afterwards.
+Generated rows may improve a model that has few real training rows. They also make it easy to
+overestimate the model: a row that was generated from a test row must not be a training row. This
+example augments only the training rows of each fold, in pipelines of scikit-learn and
+imbalanced-learn. It compares XGBoost with and without augmentation, and shows what happens when the
+rows are augmented first and split afterwards.
 """
 
 # %%
 # The data
 # --------
-# A table of 200 generated alloys: their composition, and what distances, shells and short-range
-# order say of their structure. Neither featurizer learns anything from the energies, so the table
-# can be made once for all folds.
+# The table describes 200 generated alloys by their composition and by distances, neighbour shells
+# and short-range order of their structures. Neither featurizer uses the energies, so the table can
+# be computed once for all folds.
 
 import pandas as pd
 
@@ -35,8 +35,9 @@ print(X.iloc[:3, :8].round(3).to_string())
 # %%
 # Samplers
 # --------
-# A sampler's ``fit_resample`` returns the real rows first, then generated ones. Noise makes copies
-# with disturbed descriptors, mix-up averages two rows and their labels. Fractions keep their sum.
+# ``fit_resample`` of a sampler returns the real rows first, then the generated rows.
+# ``NoiseAugmenter`` copies rows and adds noise to their descriptors; ``MixupAugmenter`` averages
+# two rows and their labels. The fractions of each row still sum to one.
 
 import numpy as np
 
@@ -50,9 +51,9 @@ print(X_all.iloc[-3:, :8].round(3).to_string())
 # %%
 # Two pipelines
 # -------------
-# imbalanced-learn's ``Pipeline`` has samplers as steps, and calls them when it is fitted, never
-# when it predicts. scikit-learn's takes none; there, ``AugmentedRegressor`` does the same inside
-# its ``fit``. Both give the same model.
+# The ``Pipeline`` of imbalanced-learn takes samplers as steps, and uses them in ``fit`` but not in
+# ``predict``. The ``Pipeline`` of scikit-learn takes no samplers; use ``AugmentedRegressor`` in it,
+# which augments the rows inside its ``fit``. Both give the same model.
 
 from imblearn.pipeline import Pipeline as SamplingPipeline
 from sklearn.feature_selection import VarianceThreshold
@@ -76,10 +77,10 @@ print(f"the two pipelines predict the same: {same}")
 # %%
 # With and without
 # ----------------
-# Six times, 40 alloys to learn from and 100 others to be judged on. Noise and the two ways of
-# mix-up cost next to nothing, so they are what the InfoGAN, a generative network that is trained
-# anew in each fold, has to beat. ``p`` belongs to the difference from XGBoost alone; it allows for
-# the overlap of the training sets.
+# In each of six repetitions, 40 alloys are training rows and 100 others are test rows. Noise and
+# the two variants of mix-up take almost no time. They are the controls for the InfoGAN, a
+# generative network that is trained in each repetition. ``p`` is the p-value of the difference from
+# XGBoost without augmentation, corrected for the overlap of the training sets.
 
 from sklearn.model_selection import ShuffleSplit
 
@@ -103,8 +104,8 @@ print(comparison.summary().T.to_string())
 # %%
 # Let the search decide
 # ---------------------
-# The augmentation is a parameter like any other, and ``None`` is among its values: whether it helps
-# at all is for the validation folds to say.
+# The augmenter is a parameter, so a grid search can choose it. One of its values is ``None``, so
+# the validation folds also decide whether to augment at all.
 
 from sklearn.model_selection import GridSearchCV
 
@@ -117,9 +118,9 @@ for setting, score in zip(grid["model__augmenter"], -search.cv_results_["mean_te
 # %%
 # What not to do
 # --------------
-# Augment first, split afterwards, and the test rows have near copies among the training rows. To
-# make it plain, the energies are shuffled here: there is nothing to learn, and an honest score is
-# below zero. The leaky one is not.
+# If rows are augmented first and split afterwards, the training rows contain near copies of test
+# rows. To show the effect, the energies are shuffled here. Nothing can be learned from them, and a
+# correct R² is below zero. With the leak, it is far above zero.
 
 from sklearn.model_selection import KFold, cross_val_score
 
@@ -134,7 +135,8 @@ print(f"                         augmented in each fold     {honest.mean():.2f}"
 # %%
 # The figure
 # ----------
-# Left, errors of each repetition; right, the two ways to judge augmentation on shuffled energies.
+# Left: the errors of each repetition (grey) and their mean (blue). Right: the scores on shuffled
+# energies, with augmentation before the split and in each fold.
 
 from pathlib import Path
 

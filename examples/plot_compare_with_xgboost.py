@@ -3,17 +3,17 @@ CGCNN against XGBoost on alloys
 ===============================
 
 Which model should predict the formation energy of an alloy: a crystal graph network, or gradient
-boosting on a table of features? This example lets both, and two simpler models, predict alloys that
-they were not fitted on, prints a table and draws the predictions. To use your own data, replace the
-first cell with a list of pymatgen structures and an array of numbers.
+boosting on a table of features? This example compares both, and two simpler models, on held-out
+alloys, prints a table of errors and draws the predictions. To use your own data, replace the first
+cell with a list of pymatgen structures and an array of numbers.
 """
 
 # %%
 # The data
 # --------
-# ``make_alloys`` generates relaxed cells and their energies here, without a download. Atoms of the
-# same composition are arranged in different ways, from segregated to ordered, so that a model which
-# knows only the composition must fail to some extent.
+# ``make_alloys`` generates relaxed cells and their energies, without a download. Alloys of the same
+# composition have different arrangements of the atoms, from segregated to ordered, so a model that
+# uses only the composition cannot predict the energies exactly.
 
 from pathlib import Path
 
@@ -25,8 +25,8 @@ print(alloys.frame[["formula", "short-range order", "formation energy (eV/atom)"
 # %%
 # The models
 # ----------
-# Each takes the structures themselves: a featurizer and a regressor are one estimator when they are
-# in a pipeline, so that everything that is learned is learned from the training rows only.
+# Each model takes the structures themselves. A pipeline of a featurizer and a regressor is one
+# estimator, so everything is learned from the training rows only.
 
 from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline, make_union
@@ -47,8 +47,8 @@ models = {
 # %%
 # The comparison
 # --------------
-# Five folds, the same for all models. ``p`` is the probability of a difference at least this large
-# if the model were as good as the reference; it allows for the overlap of the training sets.
+# All models use the same five folds. ``p`` is the probability of a difference at least this large
+# if the model were as good as the reference; it is corrected for the overlap of the training sets.
 
 from sklearn.model_selection import KFold
 
@@ -68,7 +68,7 @@ print(comparison.summary().T.to_string())
 # %%
 # The figure
 # ----------
-# Every point is an alloy, predicted by a model that was fitted without it.
+# Each point is an alloy that was held out of the training of the model that predicted it.
 
 from sklmat import ParityDisplay
 

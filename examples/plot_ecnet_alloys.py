@@ -2,19 +2,20 @@
 Element convolution on alloys
 =============================
 
-``ECNetRegressor`` gives every *element* of an alloy a vector, learned from what surrounds its atoms
-on average. This example judges it beside models on tables, lets it learn two quantities of which
-one is mostly missing, and looks inside: at what each element contributes, at a map of the vectors,
-and at whether the network knows where it errs.
+``ECNetRegressor`` learns one vector for each *element* of an alloy, from the average surroundings
+of the atoms of this element. This example compares it with models on tables, and trains it on two
+quantities of which one is mostly missing. It then shows the contribution of each element, a map of
+the vectors, and whether the spread of an ensemble indicates large errors.
 """
 
 # %%
 # The data
 # --------
-# Generated alloys of nickel, copper, palladium and platinum. Atoms of the same composition are
-# arranged in different ways, from segregated to ordered. The *relaxation energy*, gained when the
-# atoms leave their ideal sites, serves as a second quantity. The network takes structures or
-# graphs; here the graphs are built once, with all neighbours up to 6 Å.
+# The data are generated alloys of nickel, copper, palladium and platinum. Alloys of the same
+# composition have different arrangements of the atoms, from segregated to ordered. The second
+# quantity is the *relaxation energy*, the change of energy when the atoms leave their ideal sites.
+# The network takes structures or graphs; here the graphs are built once, with all neighbours up to
+# 6 Å.
 
 from sklmat import StructureToGraph
 from sklmat.datasets import make_alloys
@@ -26,8 +27,8 @@ graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).fit_transform(alloys.d
 # %%
 # Beside simpler models
 # ---------------------
-# The same folds for all, and all get the structures. A smaller ensemble than the default keeps this
-# page quick.
+# All models use the same folds and the same structures. The ensemble is smaller than the default,
+# to save time.
 
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -72,11 +73,12 @@ print("MAE and RMSE in meV/atom, mean ± standard deviation over the folds")
 print(comparison.summary().T.to_string())
 
 # %%
-# The network and a Gaussian process that is given how often each two elements are neighbours are
-# level: the differences between them are smaller than those between folds. The potential behind
-# these energies is all about neighbours, so this is the table it takes; the network found out by
-# itself. A process that only knows the volume falls behind, as far as three folds can tell. XGBoost
-# has all features and is last, since it must compose a smooth function of steps.
+# The network is as accurate as a Gaussian process on the fractions of neighbouring pairs of
+# elements: the difference between the two is smaller than the differences between folds. The
+# potential that computed these energies depends mostly on neighbours, so this table suits it; the
+# network learned the same from the structures. The Gaussian process on the volume without pairs is
+# less accurate, as far as three folds can show. XGBoost has all features and is the least accurate
+# model, because it approximates a smooth function by steps.
 
 from sklmat import ParityDisplay
 
@@ -90,9 +92,10 @@ ParityDisplay.from_comparison(
 # %%
 # Two quantities, one of them mostly missing
 # ------------------------------------------
-# Say the relaxation energy was computed for every fifth alloy only. The others are NaN: they teach
-# the network the formation energy, and leave the tower of the other quantity alone. For comparison,
-# a network that gets nothing but the few.
+# Suppose that the relaxation energy was computed for every fifth alloy only. For the other alloys
+# it is NaN: these alloys contribute to the loss of the formation energy, but not to the loss of the
+# relaxation energy. For comparison, another network is trained only on the few alloys with a
+# relaxation energy, and only on this target.
 
 import numpy as np
 from sklearn.base import clone
@@ -118,9 +121,9 @@ print(f"  spread of the labels       {relaxation_energy[test].std():.2f} meV/ato
 # %%
 # What each element contributes
 # -----------------------------
-# The prediction is a sum over elements, so each has a contribution. Below are alloys of the test
-# rows, the most stable on top. The contributions are those of the *network*: they are not energies
-# of sites that could be measured.
+# The prediction is a sum over elements, so each element has a contribution. The figure shows alloys
+# of the test rows, the most stable one at the top. The contributions describe the *network*: they
+# are not energies of sites that could be measured.
 
 import matplotlib.pyplot as plt
 
@@ -144,9 +147,10 @@ panel.figure.set_layout_engine("constrained")
 # %%
 # A map of the elements
 # ---------------------
-# Each point is an element in an alloy of the test rows. The network put the elements apart, since
-# they differ; what extends a cluster are the surroundings. On the right nickel by itself: its
-# vectors are mostly sorted by how an alloy is ordered, which was no input of the network.
+# Each point is one element in one alloy of the test rows. The elements form separate clusters, and
+# the points within a cluster differ by the surroundings of the element. The right panel shows
+# nickel only. Its vectors vary mostly with the short-range order of the alloy, which was not an
+# input of the network.
 
 from sklmat import ElementMapDisplay
 
@@ -163,10 +167,11 @@ ElementMapDisplay.from_estimator(
 # %%
 # Does the network know where it errs?
 # ------------------------------------
-# The members of the ensemble saw the same rows and differ in their initial weights alone.
-# Where they disagree more, errors tend to be larger: loosely within a quantity, plainly between the
-# well-known one and the other. But the spread is no error bar. Were it one, 95 % of the errors
-# would be below two spreads; what the members have in common they get wrong together.
+# The members of the ensemble were trained on the same rows and differ only in their initial
+# weights. Errors tend to be larger where the spread, the standard deviation of the predictions of
+# the members, is larger. This relation is weak within one quantity, and clear between the quantity
+# with many labels and the one with few. But the spread is not an error bar: if it were, 95 % of the
+# errors would be below two spreads. It does not include errors that all members make.
 
 from matplotlib.ticker import LogLocator
 from scipy.stats import spearmanr

@@ -2,19 +2,19 @@
 Alloys without structures
 =========================
 
-A graph network reads relaxed structures, and those are the expensive part. ``EFTGANRegressor``
-learns from structures and predicts compositions that have none: a network learns what each element
-is like in each training alloy, an InfoGAN learns to generate that for any composition, and a
-regressor reads what is generated. Here it meets a Gaussian process that reads the composition
-directly, and its own network, which is shown the structures.
+A graph network needs relaxed structures, which are expensive to compute. ``EFTGANRegressor`` is
+trained on structures and predicts compositions without a structure. A network learns a vector for
+each element in each training alloy, an InfoGAN learns to generate these vectors for any
+composition, and a regressor predicts the targets from generated vectors. This example compares it
+with a Gaussian process on the composition, and with its own network, which uses the structures.
 """
 
 # %%
 # The data
 # --------
-# Generated alloys of nickel, copper, palladium and platinum, on fcc or bcc lattices. In alloys of
-# the same composition the elements may be arranged in different ways, from segregated to ordered,
-# so composition and lattice cannot explain the energies fully.
+# The data are generated alloys of nickel, copper, palladium and platinum, on fcc or bcc lattices.
+# Alloys of the same composition may have different arrangements of the elements, from segregated to
+# ordered, so composition and lattice cannot explain the energies fully.
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -30,9 +30,9 @@ structures = [alloys.data[row] for row in train]
 # %%
 # One estimator, four stages
 # --------------------------
-# ``phase`` says what each cell was set up as. Each stage that ``fit`` trains can be had afterwards.
-# First the network's table: one row for each alloy, with its fractions, its lattice, and five
-# numbers for each element in it.
+# ``phase`` is the lattice on which each cell was set up. Each stage that ``fit`` trains is an
+# attribute of the fitted estimator. The first stages are the network and its table, which has one
+# row for each alloy: its fractions, its lattice, and five numbers for each of its elements.
 
 from sklmat import EFTGANRegressor
 
@@ -41,10 +41,10 @@ real = model.featurizer_.transform(structures)
 print(real.iloc[:3, :10].round(2).to_string())
 
 # %%
-# Then the augmenter, which generates the same columns for a code, that is for fractions and a
-# lattice. What follows from the composition it can know; what comes from the arrangement of the
-# atoms it cannot. Here are alloys that were held out: what the network sees in their structures,
-# and what is generated for their compositions.
+# The next stage is the augmenter, which generates the same columns for a code, that is, for
+# fractions and a lattice. It can generate what follows from the composition, but not the effect of
+# the arrangement of the atoms. The figure compares, for held-out alloys, the vectors that the
+# network computes from their structures with the vectors that are generated for their compositions.
 
 import matplotlib.pyplot as plt
 
@@ -62,14 +62,14 @@ for panel, element in zip(panels, ["Ni", "Pt"]):
     figure.colorbar(points, ax=panel, label=f"fraction of {element}", shrink=0.7)
 
 # %%
-# ``report_`` says more, of the training rows.
+# ``report_`` compares real and generated columns of the training rows in numbers.
 
 print(model.report_)
 
 # %%
-# The next stage knows on which lattice a cell comes to rest. All of these stay on the lattice that
-# they start from, so the lattice is certain; of real alloys many do not, and then a prediction is a
-# mean over the lattices. The regressor comes last.
+# The next stage predicts to which lattice a cell relaxes. All alloys of this example keep the
+# lattice on which they were set up, so the probabilities are zero or one. Many real alloys do not,
+# and a prediction is then a weighted mean over the lattices. The last stage is the regressor.
 
 print(model.lattice_probability(["NiCu", "PdPt3"], phase=["bcc", "fcc"]))
 print(type(model.regressor_).__name__)
@@ -77,8 +77,8 @@ print(type(model.regressor_).__name__)
 # %%
 # Predictions
 # -----------
-# Of the alloys held out, ``predict`` is given structures, or else a table of fractions with phases.
-# The Gaussian process reads the same fractions and phases.
+# For the held-out alloys, ``predict`` is called with a table of fractions and the phases, and then
+# with the structures. The Gaussian process uses the same fractions and phases.
 
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -102,10 +102,11 @@ for name, values in predictions.items():
 print(f"{'mean of the training rows':30} RMSE {np.std(energy[test] - energy[train].mean()):5.1f}")
 
 # %%
-# Of the two that read the composition the process is a little ahead, by more here than over five
-# folds. There is no more to know than fractions and lattice, and it takes a second: try it first.
-# The network, shown the structures, is another matter. What the chain can do and a table of
-# compositions cannot is to learn from structures that have left their lattice; here none has.
+# Of the two models that use the composition, the Gaussian process is slightly more accurate; the
+# difference is larger here than over five folds. It has the same information, fractions and
+# lattice, and takes a second to fit, so try it first. The network with structures is far more
+# accurate. The advantage of EFTGAN over a model of compositions is that it learns from structures
+# that have left their lattice; in this example there are none.
 
 ParityDisplay.from_predictions(
     energy[test],
@@ -118,8 +119,8 @@ ParityDisplay.from_predictions(
 # %%
 # From nickel-rich to platinum-rich
 # ---------------------------------
-# What no structure is needed for: whole lines of compositions, in both phases, with what the
-# regressor is unsure of.
+# Because no structures are needed, whole lines of compositions can be predicted, here in both
+# phases and with the standard deviation of the prediction.
 
 import pandas as pd
 
@@ -138,8 +139,8 @@ panel.legend(frameon=False)
 # %%
 # Where it says that it does not know
 # -----------------------------------
-# An element that no training alloy has is refused. A composition that is farther from all training
-# alloys than these are from each other is predicted with a warning.
+# An element that no training alloy has raises an error. A composition that is farther from all
+# training alloys than these are from each other is predicted with a warning.
 
 import warnings
 

@@ -2,21 +2,21 @@
 Maps of a quinary alloy
 =======================
 
-There are ten thousand alloys of five metals in steps of 5 %, four and a half million in steps of
-1 %, and each may be bcc or fcc. A model that needs no structure predicts them all. This example
-screens chromium, manganese, iron, cobalt and nickel, draws where which phase has the lower energy,
-and asks at which temperature the alloys stop to decompose.
+There are ten thousand alloys of five metals in steps of 5 %, and four and a half million in steps
+of 1 %, and each may be bcc or fcc. A model that needs no structure can predict all of them. This
+example screens alloys of chromium, manganese, iron, cobalt and nickel, draws maps of the phase with
+the lower energy, and estimates the temperature above which the alloys do not decompose.
 """
 
 # %%
 # The calculations
 # ----------------
-# So that the page builds without a download, a formula stands in for density functional theory:
-# what each element pays for a lattice that is not its own (round numbers), and the enthalpies of
-# mixing of each two elements in Miedema's model [1]_. That has the sizes and signs of the real
-# thing and none of its subtleties: no magnetism, no order. Three hundred random cells are
-# "calculated". To use your own, replace the cell below by a list of structures and their energies
-# and volumes.
+# To avoid a download, this page uses a formula in place of density functional theory. The formula
+# is the sum of two terms: the energy of each element on a lattice that is not its most stable one
+# (rounded values), and the enthalpy of mixing of each pair of elements in Miedema's model [1]_. The
+# magnitudes and signs are realistic, but magnetism and order are neglected. The formula is applied
+# to three hundred random cells. To use your own data, replace the cell below by a list of
+# structures and their energies and volumes.
 
 from itertools import combinations
 
@@ -24,7 +24,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 elements = ["Cr", "Mn", "Fe", "Co", "Ni"]
-# Energy over that of the better lattice (eV/atom), and volume (Å³/atom).
+# Energy relative to the more stable lattice (eV/atom), and volume (Å³/atom).
 energy_of = {"bcc": [0.0, 0.03, 0.0, 0.03, 0.09], "fcc": [0.08, 0.0, 0.05, 0.0, 0.0]}
 volume_of = {"bcc": [11.6, 11.0, 11.4, 11.0, 10.9], "fcc": [11.9, 10.9, 11.2, 10.8, 10.8]}
 # Cr-Mn, Cr-Fe, Cr-Co, Cr-Ni, Mn-Fe, Mn-Co, Mn-Ni, Fe-Co, Fe-Ni, Co-Ni (kJ/mol).
@@ -58,9 +58,10 @@ targets = np.array(targets)
 # %%
 # The model
 # ---------
-# Any regressor on fractions and lattice will do. A Gaussian process on few smooth columns learns a
-# lot from three hundred rows. ``EFTGANRegressor().fit(cells, targets, phases)`` could stand in its
-# place: it learns from the cells themselves, and ``screen`` takes it as it is.
+# Any regressor on fractions and lattice can be used. Here it is a Gaussian process, which is
+# accurate with three hundred rows of few columns. You can replace it by
+# ``EFTGANRegressor().fit(cells, targets, phases)``, which is trained on the cells themselves;
+# ``screen`` takes both.
 
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -83,9 +84,9 @@ names = ["formation energy (eV/atom)", "volume (Å³/atom)"]
 # %%
 # All alloys
 # ----------
-# The grid is made a piece at a time and the rows go to a file, so that memory does not grow with
-# their number. A run that is stopped goes on when it is started again. Here are the alloys with all
-# five metals whose energy is lowest in each phase.
+# The grid is generated in chunks and the predictions are written to a file, so the memory needed
+# does not grow with the number of alloys. A run that was stopped resumes when it is started again.
+# The tables list, for each phase, the alloys of all five metals with the lowest energy.
 
 import tempfile
 from pathlib import Path
@@ -114,8 +115,9 @@ for phase in ("bcc", "fcc"):
     print(best.round(3).to_string(index=False))
 
 # %%
-# Which phase is stable at a composition? The one with the lower formation energy, at any
-# temperature, as far as the entropy is that of ideal solutions: it is the same for both.
+# At each composition, the stable phase is the one with the lower formation energy. This holds at
+# any temperature if the entropy is that of an ideal solution, because it is then the same for both
+# phases.
 
 stable = stable_phase(alloys)
 truth = [
@@ -128,7 +130,7 @@ print(f"the model names the right phase for {100 * right.mean():.1f} % of the al
 print(f"and for {100 * right[close].mean():.1f} % of those where 5 meV/atom decide")
 
 # %%
-# Cells of the two lattices have different sizes.
+# The lattice parameter follows from the predicted volume per atom and the lattice.
 
 stable["lattice parameter (Å)"] = lattice_parameter(stable[names[1]], stable["phase"])
 print(stable["phase"].value_counts().to_string())
@@ -137,8 +139,8 @@ print(stable.groupby("phase", observed=True)["lattice parameter (Å)"].describe(
 # %%
 # A ternary cut
 # -------------
-# Iron, chromium and nickel, with a tenth each of cobalt and manganese. The colour is that of
-# the stable phase; the line is where both have the same energy.
+# The triangle shows iron, chromium and nickel, with fractions of 0.1 of cobalt and of manganese.
+# The colour shows the stable phase; on the line both phases have the same energy.
 
 from sklmat.plotting import CompositionMapDisplay
 
@@ -149,20 +151,20 @@ CompositionMapDisplay.from_estimator(
 # %%
 # The whole quinary
 # -----------------
-# All ten triangles have the equimolar alloy at their centre: in each, two elements are
-# held at a fifth, and three vary. In the pentagon every alloy of the grid lies at the mean of the
-# corners, weighted by its fractions. Different alloys coincide there, and what is drawn is their
-# average.
+# In each of the ten triangles, the fractions of two elements are fixed at 0.2 and the other three
+# vary, so the equimolar alloy is at the centre of each. In the pentagon, the position of an alloy
+# is the mean of the corners, weighted by its fractions. Different alloys can have the same
+# position, and their average is drawn.
 
 CompositionMapDisplay.from_estimator(model, elements, targets=names)
 
 # %%
 # Does it mix?
 # ------------
-# A solution decomposes if a mixture of others has less free energy: if it lies above the convex
-# hull of all of them, in both phases. At 0 K most alloys are above it, and the entropy brings them
-# closer as the temperature rises. Short-range order and compounds, which this model does not know,
-# would make a difference.
+# A solution decomposes if a mixture of other solutions has a lower free energy, that is, if it lies
+# above the convex hull of all alloys of both phases. At 0 K most alloys are above the hull; as the
+# temperature rises, the entropy lowers their distance to it. Short-range order and compounds, which
+# this model neglects, would change the result.
 
 import matplotlib.pyplot as plt
 
@@ -185,7 +187,7 @@ panel.set(xlabel="temperature (K)", ylabel="alloys that do not decompose (%)", y
 panel.legend(frameon=False)
 
 # %%
-# The equimolar alloy of the five, at last, by itself: its free energy falls by k_B T ln 5.
+# The free energy of the equimolar alloy of all five elements falls by k_B T ln 5 per atom.
 
 cantor = pd.DataFrame([dict.fromkeys(table.filter(like="x_"), 0.2)])
 cantor = stable_phase(screen(model, cantor, targets=names))
@@ -196,4 +198,5 @@ for temperature in (0, 300, 1000):
 # %%
 # References
 # ----------
-# .. [1] A. Takeuchi, A. Inoue, Mater. Trans. 46, 2817 (2005). https://doi.org/10.2320/matertrans.46.2817
+# .. [1] A. Takeuchi, A. Inoue, Mater. Trans. 46, 2817 (2005).
+# https://doi.org/10.2320/matertrans.46.2817

@@ -2,18 +2,18 @@
 From few components to many: what transfer is worth
 ===================================================
 
-Binary and ternary alloys are cheap to compute, quaternary and quinary ones are what a screening is
-after. ``ECNetRegressor(warm_start_from=...)`` starts from a network that was trained on the former
-and goes on with a few of the latter. Is that better than to start anew, or than to train on all of
-them together? Here the question is answered on generated alloys, and the answer depends on what is
-at hand.
+Binary and ternary alloys are cheap to compute, but a screening looks for quaternary and quinary
+alloys. ``ECNetRegressor(warm_start_from=...)`` starts from a network that was trained on binary and
+ternary alloys, and continues the training with a few quaternary and quinary alloys. Is this better
+than a new network, or than training on all alloys together? This example compares the three on
+generated alloys; the result depends on which training rows are available.
 """
 
 # %%
 # The alloys
 # ----------
-# Two to five of five metals, in cells of 16 atoms. The network sees its neighbours up to 6 Å; the
-# graphs are built once.
+# The alloys have two to five of five metals, in cells of 16 atoms. The graphs hold all neighbours
+# up to 6 Å, and are built once.
 
 from sklmat import StructureToGraph
 from sklmat.datasets import make_alloys
@@ -32,9 +32,10 @@ print(alloys.frame["n_components"].value_counts().sort_index())
 # %%
 # Pre-train
 # ---------
-# On all alloys of two and three metals. `ComponentSplit` gives the rows on both sides; whatever
-# happens below, the tests are alloys of four or five metals. The networks are small, to be quick.
-# What is trained on few alloys passes over them more often, since each pass has fewer steps.
+# The first network is trained on all alloys of two and three metals. `ComponentSplit` gives their
+# rows and the rows of the alloys of four and five metals, the candidates. All test rows below are
+# candidates. The networks are small, to save time. Networks that are trained on few alloys get more
+# epochs, because each epoch has fewer steps.
 
 from sklearn.frozen import FrozenEstimator
 
@@ -48,10 +49,11 @@ pretrained = ECNetRegressor(**on_many).fit(graphs[known], formation_energy[known
 # %%
 # Fine-tune
 # ---------
-# ``clone`` strips an estimator of what it has learned, and a comparison clones. A
-# ``FrozenEstimator`` keeps it: it is the starting point, and by itself the network that nobody
-# touched. The learning rate is a fifth of the default, because this network is to be corrected, not
-# to be trained over; what the default does is shown beside it.
+# ``compare_estimators`` clones each estimator, and ``clone`` removes the trained weights. In a
+# ``FrozenEstimator`` the weights are kept. Here it is the starting point of the fine-tuning, and
+# also one of the compared models, without fine-tuning. The learning rate of the fine-tuning is a
+# fifth of the default, so that the weights change only a little; results with the default are also
+# shown.
 
 import warnings
 
@@ -63,7 +65,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklmat import CompositionFeaturizer, StructureFeaturizer
 
-# Labels without noise drive the noise of a Gaussian process to its lower bound.
+# Without noise in the labels, the fitted noise of the Gaussian process is at its lower bound, and
+# scikit-learn warns.
 warnings.simplefilter("ignore", ConvergenceWarning)
 
 source = FrozenEstimator(pretrained)
@@ -84,8 +87,9 @@ process = make_pipeline(
 with_everything = {"new, on everything": ECNetRegressor(**on_many)}
 
 # %%
-# Each number of labelled candidates is drawn three times, with 60 other candidates to test on. Two
-# models train on the known alloys as well; their splits have the same tests.
+# For each number of labelled candidates, three random sets are drawn, each with 60 other candidates
+# as test rows. Two models are also trained on the alloys of two and three metals, and have the same
+# test rows.
 
 import numpy as np
 import pandas as pd
@@ -115,16 +119,16 @@ print(error.round(2).to_string())
 # %%
 # The figure
 # ----------
-# Bars are standard deviations over the draws. What it says:
+# Bars are standard deviations over the draws. The results are:
 #
-# - Against a new network on the few, starting from the pre-trained one wins by far.
-# - Against the *untouched* network, fine-tuning on a handful does harm, and with the default
-#   learning rate it does much of it: what was known is undone. With 20 labels it begins to pay.
-# - Frozen convolutions protect a little when labels are fewest, and hold back when there are more.
-#   The embedding alone may be frozen or not.
-# - Whoever still has the known alloys can train anew on everything, and is never far from the
-#   best. Fine-tuning is for networks whose training rows are not at hand, or are too many to go
-#   through again.
+# - A fine-tuned network is much more accurate than a new network trained on the few candidates.
+# - Fine-tuning with five labels makes the pre-trained network worse, and with the default learning
+#   rate much worse, because it loses what it has learned from the other alloys. With 20 labels,
+#   fine-tuning begins to improve it.
+# - Frozen convolutions reduce this loss a little with the fewest labels, and limit the accuracy
+#   with more. Freezing only the embedding makes no difference.
+# - A new network on all alloys is never far from the best model. So fine-tune only if the training
+#   rows of the first network are not available, or are too many to train on them again.
 
 import matplotlib.pyplot as plt
 
@@ -152,13 +156,14 @@ panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 # %%
 # From one target to another
 # --------------------------
-# The energy of an ideal lattice takes one calculation, that of the relaxed cell a hundred. So let
-# the former be known for many alloys and the latter for 20, and let all models see the ideal cells,
-# which is all there is of a candidate. The rivals are a new network on the 20 alone, one that
-# learns both energies at once (the missing ones are NaN), and a Gaussian process.
+# The energy of an ideal lattice needs one calculation, and the energy of the relaxed cell about a
+# hundred. So suppose that the energy of the ideal lattice is known for many alloys, and the energy
+# of the relaxed cell for 20. The input of all models are the ideal cells, because relaxed cells of
+# candidates are unknown. Fine-tuning is compared with a new network on the 20 alloys, with a
+# network that learns both energies at once (missing ones are NaN), and with a Gaussian process.
 #
-# In a second pair the targets have less in common: the relaxed energy is known of many, what
-# relaxation gains of 20. Tests are 60 alloys that take no part in any training.
+# In a second pair, the targets are less similar: the relaxed energy is known for many alloys, and
+# the relaxation energy for 20. The test rows are 60 alloys that are in no training.
 
 ideal = StructureToGraph(cutoff=6.0, max_neighbors=None).fit_transform(alloys.ideal)
 shuffled = np.random.default_rng(0).permutation(len(ideal))
@@ -201,7 +206,7 @@ print("Mean absolute error (meV/atom) with 20 labels, over three draws")
 print(pd.DataFrame(errors).round(2).to_string())
 
 # %%
-# Between targets that are alike, transfer pays: it halves the error of a new network, is as good as
-# learning both at once, and a small learning rate does best. Between targets that are not, it gains
-# little: much has to be forgotten first, which a small rate or frozen convolutions prevent. If in
-# doubt, let a grid search decide: ``lr`` and ``freeze`` are parameters as any other.
+# For similar targets, transfer helps: it halves the error of a new network and is as good as
+# learning both targets at once, and a small learning rate is best. For less similar targets it
+# helps little: the weights have to change a lot, which a small learning rate or frozen convolutions
+# prevent. If in doubt, use a grid search over the parameters ``lr`` and ``freeze``.

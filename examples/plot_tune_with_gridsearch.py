@@ -2,16 +2,17 @@
 Tuning a graph network and a boosted table
 ==========================================
 
-Graphs and features are steps of a pipeline, so ``GridSearchCV`` tunes a crystal graph network as it
-tunes gradient boosting, and even how the graphs are made. Building them again for each candidate
-and fold would be a waste; ``cache=`` keeps them.
+Graphs and features are steps of a pipeline, so ``GridSearchCV`` can tune a crystal graph network in
+the same way as gradient boosting, including the settings of the graphs. With ``cache=``, graphs are
+not built again for each candidate and fold.
 """
 
 # %%
 # Hold out what the search must not see
 # -------------------------------------
-# The search picks the candidate that is best on its folds, which flatters that candidate. The last
-# word belongs to alloys that took no part.
+# The search selects the candidate with the best score on its folds, so this score is too
+# optimistic. Therefore some alloys are held out of the search, and the final score is computed on
+# them.
 
 from sklearn.model_selection import train_test_split
 
@@ -25,10 +26,11 @@ cells_train, cells_test, energies_train, energies_test = train_test_split(
 # %%
 # The graph network
 # -----------------
-# ``StructureToGraph`` keeps up to 1,000 graphs in memory, by the content of the structure and the
-# settings of the graph. Clones share them: each of the 120 structures is turned into a graph once
-# for each number of neighbours, however many candidates and folds there are. A folder, as in
-# ``cache="graphs"``, also serves several processes and the next session.
+# ``StructureToGraph`` keeps up to 1,000 graphs in memory. A graph is found again by the content of
+# the structure and the settings of the graph, also by clones of the transformer. So the graph of
+# each of the 120 structures is built once for each number of neighbours, for any number of
+# candidates and folds. Graphs in a folder, as in ``cache="graphs"``, can also be used by several
+# processes and in later sessions.
 
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
@@ -52,7 +54,8 @@ network_search = GridSearchCV(
 # %%
 # Gradient boosting
 # -----------------
-# Both featurizers side by side. The table takes less than a second to compute, so it is not cached.
+# The columns of both featurizers are combined. The table takes less than a second to compute, so it
+# is not cached.
 
 from sklearn.pipeline import FeatureUnion
 from xgboost import XGBRegressor
@@ -77,7 +80,8 @@ boosting_search = GridSearchCV(
 # %%
 # The result
 # ----------
-# The score of the folds chose the candidate; the held-out alloys judge it.
+# The candidate was selected by its score on the folds; its error is measured on the held-out
+# alloys.
 
 import pandas as pd
 
