@@ -198,5 +198,4 @@ for temperature in (0, 300, 1000):
 # %%
 # References
 # ----------
-# .. [1] A. Takeuchi, A. Inoue, Mater. Trans. 46, 2817 (2005).
-# https://doi.org/10.2320/matertrans.46.2817
+# .. [1] A. Takeuchi, A. Inoue, Mater. Trans. 46, 2817 (2005). https://doi.org/10.2320/matertrans.46.2817
