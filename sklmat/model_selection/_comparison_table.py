@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
 
 FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
-#: Columns of `Comparison.predictions` that are no estimators.
+#: Columns of `Comparison.predictions` that do not belong to an estimator.
 PREDICTION_KEYS = ("row", "fold", "repeat", "target", "y_true")
 
 
 class Comparison(pd.DataFrame):
-    """What `compare_estimators` returns: a DataFrame with the scores and predictions behind it.
+    """Result of `compare_estimators`: a DataFrame of scores, with the underlying predictions.
 
-    One row per estimator; everything a DataFrame does works (tables derived from it are plain
-    DataFrames).
+    It has one row per estimator and all methods of a DataFrame; tables derived from it are plain
+    DataFrames.
 
     Attributes
     ----------
@@ -30,8 +30,8 @@ class Comparison(pd.DataFrame):
         One row per estimator and fold: ``estimator``, ``fold``, ``n_train``, ``n_test``, a column
         per metric, ``fit seconds`` and ``predict seconds``.
     predictions : DataFrame
-        Out-of-fold predictions, one line per tested row (and target): ``row`` (its number in `X`),
-        ``fold``, ``repeat`` (0 the first time a row is tested), ``target`` (when `y` has
+        Out-of-fold predictions, one row per tested row (and target): ``row`` (its number in `X`),
+        ``fold``, ``repeat`` (0 when a row is tested for the first time), ``target`` (if `y` has
         several), ``y_true`` and a column per estimator.
     """
 
@@ -49,14 +49,15 @@ class Comparison(pd.DataFrame):
         Parameters
         ----------
         digits : int, default=3
-            Significant digits of a mean score; seconds have two. More are shown where the standard
-            deviation, which gets the same decimals, would otherwise read as zero.
+            Significant digits of a mean score; times have two. The standard deviation has the same
+            decimals as the mean. More digits are shown if the standard deviation would otherwise be
+            rounded to zero.
 
         Returns
         -------
         table : DataFrame of str
-            One column per metric, followed by the p-value of its difference to the reference where
-            there is one, and the seconds.
+            One column per metric, followed by the p-value of the difference to the reference (if
+            there is a reference), and the times.
         """
         table = pd.DataFrame(index=self.index)
         for column in self.columns:
@@ -74,7 +75,7 @@ class Comparison(pd.DataFrame):
 
 @dataclass
 class FoldResult:
-    """What one estimator gave on one fold.
+    """Result of one estimator on one fold.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class FoldResult:
     fit_time, predict_time : float
         Seconds; NaN when the fit failed.
     predictions : ndarray or None
-        Predictions for the rows to test on; None when the fit failed.
+        Predictions for the test rows; None when the fit failed.
     """
 
     estimator: str
@@ -151,7 +152,7 @@ def _aggregate(scores, names, metrics, reference, confidence):
     by_estimator = scores.groupby("estimator", sort=False)
     columns = {}
     for quantity in [*metrics, FIT_TIME, PREDICT_TIME]:
-        # skipna=False: the mean over folds is NaN where the fit of one fold failed.
+        # With skipna=False the mean over folds is NaN if the fit of one fold failed.
         values = by_estimator[quantity]
         columns[f"{quantity} mean"] = values.agg(lambda fold: fold.mean(skipna=False))
         columns[f"{quantity} sd"] = values.agg(lambda fold: fold.std(skipna=False))
@@ -183,7 +184,7 @@ def _test_against(scores, metric, reference, confidence):
 
 
 def _prediction_table(results, splits, y, names):
-    """Out-of-fold predictions, one line per tested row and target."""
+    """Out-of-fold predictions, one row per tested row and target."""
     predictions = {(result.estimator, result.fold): result.predictions for result in results}
     y_true = np.asarray(y)
     rows = np.concatenate([test for _, test in splits])
@@ -205,7 +206,7 @@ def _prediction_table(results, splits, y, names):
 
 
 def _join_folds(by_fold, splits, target_shape):
-    """One flat column from the predictions of all folds; NaN for a fold whose fit failed."""
+    """Join the predictions of all folds to one flat column; NaN for a fold whose fit failed."""
     if all(predictions is not None for predictions in by_fold):
         return np.concatenate(by_fold).reshape(-1)
     filled = [

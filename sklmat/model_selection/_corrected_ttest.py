@@ -26,9 +26,9 @@ def corrected_resampled_ttest(
     Parameters
     ----------
     differences : array-like of shape (n_splits,)
-        Score of one estimator minus that of the other, split by split.
+        Score of one estimator minus the score of the other, for each split.
     n_train, n_test : int or array-like of shape (n_splits,)
-        Numbers of rows to train and to test on in each split; their mean ratio is used.
+        Numbers of training and test rows in each split; the mean of their ratio is used.
     confidence_level : float, default=0.95
         Level of the confidence interval.
 
@@ -36,12 +36,12 @@ def corrected_resampled_ttest(
     -------
     difference, low, high, p : float
         Mean difference, its confidence interval, and the two-sided p-value with n_splits - 1
-        degrees of freedom. With one split only the difference is known; the others are NaN.
+        degrees of freedom. With one split, all but the difference are NaN.
 
     Notes
     -----
-    The variance of the mean of J differences with sample variance s² is taken as
-    (1/J + n_test/n_train) s² [1]_; the usual s²/J ignores that the training sets overlap.
+    The variance of the mean of J differences with sample variance s² is estimated as
+    (1/J + n_test/n_train) s² [1]_. The usual s²/J ignores the overlap of the training sets.
 
     References
     ----------

@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
     """Label every crystal by its reduced composition.
 
-    The same alloy as fcc and as bcc, a supercell, or another ordering of the same atoms get the
-    same label. Only when such rows are on one side of a split, a test score holds for *new*
-    compositions.
+    Cells of the same composition get the same label: an alloy as fcc and as bcc, a supercell, or
+    another ordering of the same atoms. A test score is valid for *new* compositions only if all
+    rows of a composition are on the same side of a split.
 
     Parameters
     ----------
     X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
-        What `check_structures` takes, and pymatgen ``Composition`` objects or chemical formulas
-        ("Fe2O3"; pymatgen picks a reader by file name, so a bare formula is never a readable path),
-        or a table with the columns ``x_Fe``, ``x_Ni``, ... of element fractions. Oxidation states
-        are ignored.
+        Crystals that `check_structures` accepts, pymatgen ``Composition`` objects, or chemical
+        formulas such as "Fe2O3" (pymatgen recognises structure files by their names, so a formula
+        is never mistaken for a path); or a table with the columns ``x_Fe``, ``x_Ni``, ... of
+        element fractions. Oxidation states are ignored.
 
     Returns
     -------
     groups : ndarray of shape (C,), dtype int
-        0 for the first composition met, 1 for the next new one, and so on.
+        0 for the first composition, 1 for the next new composition, and so on.
 
     Raises
     ------
     InvalidStructureError
-        When an item is no crystal and no composition.
+        When an item is neither a crystal nor a composition.
 
     Notes
     -----
-    Fractions are compared after rounding to 1e-6, so "Fe0.333Ni0.667" and "FeNi2" are two
+    Fractions are compared after rounding to 1e-6, so "Fe0.333Ni0.667" and "FeNi2" are different
     compositions.
 
     Examples
@@ -71,7 +71,7 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
 
 
 def _amounts(X):
-    """Amount of each element, shape (C, 119); the column is the atomic number."""
+    """Amount of each element, shape (C, 119); columns are atomic numbers."""
     if is_graphs(X):
         return _amounts_of_graphs(X)
     if isinstance(X, pd.DataFrame):
@@ -137,7 +137,7 @@ def _composition(index, item):
 
 
 def _holds_amounts(item):
-    """Whether `item` is a composition or a dict of amounts, and not the dict of a structure."""
+    """Whether `item` is a composition or a dict of amounts, not the dict of a structure."""
     from pymatgen.core import Composition
 
     if isinstance(item, Composition):
@@ -146,19 +146,19 @@ def _holds_amounts(item):
 
 
 class CompositionGroupKFold(BaseCrossValidator):
-    """K folds in which no reduced composition is on both sides of a split.
+    """K-fold cross-validation in which no reduced composition is on both sides of a split.
 
-    `GroupKFold` with the groups of `composition_groups`, taken from `X` itself: usable wherever
-    scikit-learn takes ``cv=``.
+    `GroupKFold` with the groups of `composition_groups`, computed from `X`. It can be passed as
+    ``cv`` everywhere in scikit-learn.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2 and at most the number of distinct compositions.
     shuffle : bool, default=True
-        Distribute whole compositions over the folds at random. False fills the folds from the most
-        frequent composition down, which makes them as equal in size as they can be and needs no
-        seed.
+        Whether to distribute the compositions over the folds at random. False assigns them in the
+        order of their frequency, the most frequent first. The folds are then as equal in size as
+        possible, and no seed is needed.
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffle. With None every call to `split` draws new folds.
 
@@ -195,12 +195,12 @@ class CompositionGroupKFold(BaseCrossValidator):
         y : array-like of shape (C,), default=None
             Not used.
         groups : None
-            Must be None, since the compositions are the groups.
+            Must be None, because the compositions are the groups.
 
         Yields
         ------
         train, test : ndarray of int
-            Row numbers of the two sides.
+            Numbers of the training and of the test rows.
         """
         _refuse_groups(self, groups)
         folds = GroupKFold(
@@ -212,23 +212,24 @@ class CompositionGroupKFold(BaseCrossValidator):
         yield from folds.split(labels, groups=labels)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds; the arguments are there for compatibility."""
+        """Return the number of folds; the arguments exist for compatibility."""
         return self.n_splits
 
 
 class ComponentSplit(BaseCrossValidator):
-    """Train on alloys of few components, test on alloys of more.
+    """Train on alloys of few components, test on alloys with more components.
 
-    The question behind it: does a model fitted on cheap binaries and ternaries hold for the
-    high-entropy alloys one wants to predict?
+    Use it to test whether a model fitted on binaries and ternaries, which are cheap to calculate,
+    is accurate for high-entropy alloys.
 
     Parameters
     ----------
     max_train : int or sequence of int, default=4
-        Largest number of elements a training crystal may have. Several numbers give one split each.
+        Largest number of elements of a training crystal. A sequence gives one split for each
+        number.
     max_test : int or None, default=None
-        Largest number of elements of a test crystal; None for no limit. Crystals above it are on
-        neither side.
+        Largest number of elements of a test crystal; None for no limit. Crystals with more elements
+        are neither training nor test rows.
 
     Examples
     --------
@@ -259,17 +260,18 @@ class ComponentSplit(BaseCrossValidator):
         y : array-like of shape (C,), default=None
             Not used.
         groups : None
-            Must be None, since the numbers of components decide.
+            Must be None, because the numbers of components define the split.
 
         Yields
         ------
         train, test : ndarray of int
-            Row numbers of the two sides.
+            Numbers of the training and of the test rows.
 
         Raises
         ------
         ValueError
-            When a side would be empty; the message lists how many crystals have how many elements.
+            When there would be no training or no test rows; the message lists the numbers of
+            crystals by number of elements.
         """
         _refuse_groups(self, groups)
         n_components = np.count_nonzero(_amounts(X), axis=1)
@@ -290,12 +292,12 @@ class ComponentSplit(BaseCrossValidator):
         yield from splits
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of splits; the arguments are there for compatibility."""
+        """Return the number of splits; the arguments exist for compatibility."""
         return np.size(self.max_train)
 
 
 def _refuse_groups(splitter, groups):
-    """Raise a ValueError when groups are given to a splitter that makes its own."""
+    """Raise a ValueError if groups are given to a splitter that computes its own."""
     if groups is not None:
         raise ValueError(
             f"{type(splitter).__name__} takes its groups from the compositions in X; leave out "

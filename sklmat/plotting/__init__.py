@@ -1,4 +1,4 @@
-"""Displays like those of scikit-learn: made from an estimator or a table, drawn by ``plot``."""
+"""Plots in the style of scikit-learn's displays: created from an estimator or a table."""
 
 from sklmat.plotting._augmentation_report_display import AugmentationReportDisplay
 from sklmat.plotting._composition_map_display import CompositionMapDisplay

@@ -26,21 +26,21 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @renamed_parameters(max_columns="max_features")
 class AugmentationReportDisplay:
-    """Real and generated rows: a map of all features, and each feature on its own.
+    """Plot real against generated rows: a map of all rows, and the values of each feature.
 
-    On the left all rows on the two main directions of the real ones. On the right, for each
-    feature, the ranges of 90 % (thin) and half (thick) of the values, their median (dot), and the
-    distance of the two distributions, with the mean of all distances (dashed). The titles give the
-    numbers of the report.
+    The left panel shows all rows along the first two principal directions of the real rows. The
+    right panels show, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the values,
+    their median (dot), and the distance between the two distributions, with the mean of all
+    distances (dashed). The titles show the numbers of the report.
 
-    Make it with `from_estimator` or `from_report`; the constructor only stores.
+    Use `from_estimator` or `from_report` to create it; the constructor only stores its arguments.
 
     Parameters
     ----------
     report : QualityReport
         From `InfoGANAugmenter.quality_report`.
     max_features : int, default=40
-        Draw this many features at most, those that differ most.
+        Largest number of features to draw, those with the largest distances.
 
     Attributes
     ----------
@@ -55,15 +55,14 @@ class AugmentationReportDisplay:
     ax_ : matplotlib Axes
         The map.
     figure_ : matplotlib Figure
-        The figure that holds them.
+        The figure that contains the panels.
 
     Notes
     -----
-    The map is a principal component analysis of the features, in units of their standard
-    deviations, fitted on the real rows alone; a feature of an element that a row lacks counts as
-    the mean. Generated rows that fall on real ones have the right correlations along these two
-    directions only; the others show in `report.correlation_difference` and
-    `report.classifier_auc`.
+    The map is a principal component analysis of the standardised features, fitted on the real rows
+    only. For an element that a row does not contain, the mean of its features is used. The map
+    compares the correlations along these two directions only; `report.correlation_difference` and
+    `report.classifier_auc` include the other directions.
 
     Examples
     --------
@@ -94,17 +93,17 @@ class AugmentationReportDisplay:
         ax: Sequence[Axes] | None = None,
         **scatter_kwargs: Any,
     ) -> Self:
-        """Generate rows for the codes of real ones, and draw both.
+        """Generate rows for the codes of real rows, and draw both.
 
         Parameters
         ----------
         augmenter : fitted InfoGANAugmenter
         X : DataFrame or array of shape (n, F)
-            Real rows; best such that the augmenter was not fitted on.
+            Real rows, preferably rows on which the augmenter was not fitted.
         max_features : int, default=40
-            Draw this many features at most, those that differ most.
+            Largest number of features to draw, those with the largest distances.
         ax : sequence of 3 matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -132,9 +131,9 @@ class AugmentationReportDisplay:
         report : QualityReport
             From `InfoGANAugmenter.quality_report`.
         max_features : int, default=40
-            Draw this many features at most, those that differ most.
+            Largest number of features to draw, those with the largest distances.
         ax : sequence of 3 matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -145,8 +144,8 @@ class AugmentationReportDisplay:
         Raises
         ------
         ValueError
-            When the report has fewer than two rows, `max_features` is not positive, or there are
-            not three axes.
+            When the report has fewer than two rows, when `max_features` is not positive, or when
+            the number of axes is not three.
         """
         if len(report.real) < 2:
             raise ValueError("a report of one row cannot be drawn; compare at least two")
@@ -155,19 +154,19 @@ class AugmentationReportDisplay:
         return cls(report=report, max_features=max_features).plot(ax=ax, **scatter_kwargs)
 
     def plot(self, ax: Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
         ax : sequence of 3 matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
         Returns
         -------
         display : AugmentationReportDisplay
-            Itself.
+            The display itself.
         """
         distances = self.report.column_distances
         worst = sorted(distances, key=distances.__getitem__, reverse=True)[: self.max_features]
@@ -181,7 +180,7 @@ class AugmentationReportDisplay:
         return self
 
     def _project(self):
-        """Find the principal directions of the real rows and the coordinates of all rows."""
+        """Compute the principal directions of the real rows and the coordinates of all rows."""
         real, generated = (
             table.fillna(0).to_numpy() for table in (self.report.real, self.report.generated)
         )
@@ -192,7 +191,7 @@ class AugmentationReportDisplay:
         directions = (directions * signs[:, None])[:2]
         variance = singular_values**2
         ratio = variance / variance.sum() if variance.sum() else variance
-        # A single feature spans one direction only.
+        # With a single feature there is only one direction.
         missing = 2 - len(directions)
         directions = np.pad(directions, [(0, missing), (0, 0)])
         self.explained_variance_ratio_ = np.pad(ratio[:2], (0, missing))
@@ -270,7 +269,7 @@ def _label_rows(ax, names):
 
 
 def _panels(ax, n_columns):
-    """The given axes, checked, or those of a new figure."""
+    """Return the given axes after validation, or the axes of a new figure."""
     if ax is not None:
         axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
         if len(axes) != 3:

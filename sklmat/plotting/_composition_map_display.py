@@ -44,57 +44,59 @@ _EQUIMOLAR_MARKER = {
     "markeredgecolor": "k",
     "zorder": 4,
 }
-#: Levels and ticks are multiples of these.
+#: Contour levels and ticks are multiples of these.
 _STEPS = [1, 2, 2.5, 5, 10]
 #: Hexagonal bins of the pentagon.
 _HEXAGONS = {"gridsize": 25, "extent": (-1, 1, -1, 1)}
 
 
 class CompositionMapDisplay:
-    """A property over compositions, with the boundary between the phases.
+    """Map of a property over compositions, with the boundaries between the phases.
 
-    With three elements the map is the ternary triangle; others can be held at fixed fractions
-    (a cut). With four or five it is an overview: a triangle for each three elements, which contains
-    the equimolar alloy unless `held` is given, and for five elements also a pentagon, in which
-    every composition is at the mean of the corners, weighted by its fractions.
+    With three elements the map is a ternary triangle; further elements can be held at fixed
+    fractions (a cut). With four or five elements it is an overview with one triangle for each set
+    of three elements. A triangle contains the equimolar alloy unless `held` is given. For five
+    elements the overview also has a pentagon, in which a composition is at the mean of the corners,
+    weighted by its fractions.
 
-    At each composition the property is that of the phase with the lowest formation energy. Black
-    lines are where two phases have the same energy.
+    At each composition the map shows the property of the phase with the lowest formation energy. On
+    the black lines two phases have the same energy.
 
-    Make it with `from_estimator` or `from_predictions`; the constructor only stores.
+    Use `from_estimator` or `from_predictions` to create it; the constructor only stores its
+    arguments.
 
     Parameters
     ----------
     table : DataFrame
-        The columns ``x_Fe``, ..., ``phase`` when there are phases, `column`, and formation
+        The columns ``x_Fe``, ..., `column` and, if there are phases, ``phase`` and the formation
         energies; one row for each composition and phase.
     column : str
-        What is drawn; best with its unit, for the colour bar.
+        The property to draw. Its name labels the colour bar and should contain the unit.
     elements : list of str
         Three to five elements that vary, in the order of the corners.
     held : dict of str to float, float or None, default=None
-        Of a ternary cut the fractions of other elements. Of an overview the fraction of each
-        element that a triangle does not show; None is one over the number of elements.
+        For a ternary cut, the fractions of the other elements. For an overview, the fraction of
+        each element that a triangle does not show; None is one over the number of elements.
     energy : str or None, default=None
-        The column of formation energies; None when there are no phases.
+        Column of formation energies; None if there are no phases.
     overview : DataFrame or None, default=None
-        Like `table`, what the pentagon is made of; None leaves it out.
+        Predictions for the pentagon, a table like `table`; None omits the pentagon.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The triangles, and the pentagon last.
+        The triangles, followed by the pentagon.
     ax_ : matplotlib Axes
         The first triangle.
     colorbar_ : matplotlib Colorbar
-        The scale of colours, common to all.
+        The colour bar, which is common to all panels.
     figure_ : matplotlib Figure
-        The figure that holds them.
+        The figure that contains the panels.
 
     See Also
     --------
-    screen : Its tables are what is drawn.
-    stable_phase : How the phase is chosen, and what it means.
+    screen : Computes the tables of predictions.
+    stable_phase : Selection of the phase, and its meaning.
 
     Examples
     --------
@@ -145,32 +147,34 @@ class CompositionMapDisplay:
         ax: Axes | None = None,
         **contour_kwargs: Any,
     ) -> Self:
-        """Predict and draw.
+        """Predict with an estimator, and draw the predictions.
 
         Parameters
         ----------
         estimator : fitted regressor
-            As `screen` takes it.
+            An estimator that `screen` accepts.
         elements : sequence of str
-            Three to five elements that vary, in the order of the corners: left, right, top of a
+            Three to five elements that vary, in the order of the corners: left, right and top of a
             triangle; clockwise from the top of the pentagon.
         column : str or None, default=None
-            The prediction to draw. None takes the only one, or the formation energy.
+            Prediction to draw. None takes the only prediction, or the formation energy.
         held : dict of str to float, float or None, default=None
-            As for the class.
+            See the class.
         phases, targets
-            As for `screen`.
+            See `screen`.
         energy : str or None, default=None
-            The prediction that decides on the phase. None takes the formation energy, or the only
-            one.
+            Prediction that determines the stable phase. None takes the formation energy, or the
+            only prediction.
         step : float, default=0.02
-            Distance of neighbouring compositions in the triangles.
+            Distance between neighbouring compositions in the triangles.
         overview_step : float or None, default=0.05
-            The same in the pentagon, whose compositions are many more; None leaves it out.
+            Distance between neighbouring compositions in the pentagon, which has many more
+            compositions; None omits the pentagon.
         ax : matplotlib Axes or None, default=None
-            Where to draw a ternary map; None makes a figure. An overview makes its own.
+            Axes for a ternary map; None creates a figure. An overview always creates its own
+            figure.
         **contour_kwargs
-            Passed to ``Axes.tricontourf``, like ``cmap`` and ``levels``.
+            Passed to ``Axes.tricontourf``, such as ``cmap`` and ``levels``.
 
         Returns
         -------
@@ -179,12 +183,13 @@ class CompositionMapDisplay:
         Raises
         ------
         ValueError
-            As `screen`, and when there are not three to five elements, or too much is held.
+            As for `screen`, and when there are not three to five elements or the held fractions are
+            too large.
         """
         elements = list(elements)
         predict = partial(screen, estimator, phases=phases, targets=targets)
         cuts = [cut_points(corners, fixed, step) for corners, fixed in list_cuts(elements, held)]
-        # Triangles have compositions in common, which are predicted once.
+        # Triangles share compositions, which are predicted only once.
         points = pd.concat(cuts, ignore_index=True).fillna(0.0)
         points = points[~points.round(9).duplicated()]
         table = predict(points)
@@ -212,23 +217,24 @@ class CompositionMapDisplay:
         Parameters
         ----------
         table : DataFrame
-            What `screen` gives: the columns ``x_Fe``, ..., ``phase`` when there are phases, and
-            predictions; one row for each composition and phase. Rows outside the triangles are
+            Result of `screen`: the columns ``x_Fe``, ..., predictions and, if there are phases,
+            ``phase``; one row for each composition and phase. The rows outside the triangles are
             used for the pentagon.
         column : str or None, default=None
-            What to draw. None takes the only prediction, or the formation energy.
+            Prediction to draw. None takes the only prediction, or the formation energy.
         elements : sequence of str or None, default=None
-            The elements that vary, in the order of the corners. None takes those that are not
-            zero everywhere and are not held.
+            Elements that vary, in the order of the corners. None takes all elements that are not
+            held and whose fraction is not zero in all rows.
         held : dict of str to float, float or None, default=None
-            As for the class.
+            See the class.
         energy : str or None, default=None
-            Column that decides on the phase. None takes the formation energy, or the only
+            Column that determines the stable phase. None takes the formation energy, or the only
             prediction.
         ax : matplotlib Axes or None, default=None
-            Where to draw a ternary map; None makes a figure. An overview makes its own.
+            Axes for a ternary map; None creates a figure. An overview always creates its own
+            figure.
         **contour_kwargs
-            Passed to ``Axes.tricontourf``, like ``cmap`` and ``levels``.
+            Passed to ``Axes.tricontourf``, such as ``cmap`` and ``levels``.
 
         Returns
         -------
@@ -237,8 +243,8 @@ class CompositionMapDisplay:
         Raises
         ------
         ValueError
-            When columns or compositions are missing, values are not finite, or there are not three
-            to five elements.
+            When columns or compositions are missing, when values are not finite, or when there are
+            not three to five elements.
         """
         if elements is None:
             columns = fraction_columns(table.columns)
@@ -273,19 +279,20 @@ class CompositionMapDisplay:
         return display.plot(ax=ax, **contour_kwargs)
 
     def plot(self, ax: Axes | None = None, **contour_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw a ternary map; None makes a figure. An overview makes its own.
+            Axes for a ternary map; None creates a figure. An overview always creates its own
+            figure.
         **contour_kwargs
-            Passed to ``Axes.tricontourf``, like ``cmap`` and ``levels``.
+            Passed to ``Axes.tricontourf``, such as ``cmap`` and ``levels``.
 
         Returns
         -------
         display : CompositionMapDisplay
-            Itself.
+            The display itself.
         """
         cuts = [
             (corners, held, TernaryCut(self, corners, held))
@@ -318,7 +325,7 @@ class CompositionMapDisplay:
         return [fraction_column(symbol) for symbol in self.elements]
 
     def _hexagon_means(self, overview):
-        """Means in the hexagons of the pentagon, which the levels must include."""
+        """Mean values in the hexagons of the pentagon, for the choice of the contour levels."""
         from matplotlib.figure import Figure
 
         points = project(overview[self._fraction_columns()].to_numpy(), polygon(5))
@@ -326,7 +333,7 @@ class CompositionMapDisplay:
         return Figure().add_subplot().hexbin(*points.T, C=values, **_HEXAGONS).get_array()
 
     def _style(self, values, contour_kwargs):
-        """Levels and colours for all maps, which show these values."""
+        """Contour levels and colours of all maps, for the given values."""
         import matplotlib.pyplot as plt
         from matplotlib.colors import BoundaryNorm
         from matplotlib.ticker import MaxNLocator
@@ -338,13 +345,13 @@ class CompositionMapDisplay:
                 low, high = low - 0.5, high + 0.5
             ticks = MaxNLocator(style["levels"], steps=_STEPS).tick_values(low, high)
             inside = (ticks > low) & (ticks < high)
-            # The levels inside and one more on either side: the others would be empty.
+            # Keep the levels inside the range and one more on either side.
             style["levels"] = ticks[np.convolve(inside, [1, 1, 1], "same") > 0]
         levels = style["levels"] = np.asarray(style["levels"], dtype=float)
         style.setdefault("norm", BoundaryNorm(levels, plt.get_cmap(style["cmap"]).N))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
         self._extend = extend.get((bool(low < levels[0]), bool(high > levels[-1])), "neither")
-        # Contours continue on the unstable side of a boundary, where values can be out of range.
+        # Contours extend beyond a phase boundary, where values may be outside the range.
         return style | {"extend": "both"}
 
     def _add_colorbar(self, ax, style, **settings):
@@ -369,7 +376,7 @@ class CompositionMapDisplay:
         self.axes_ = np.array([ax])
 
     def _plot_overview(self, cuts, overview, style):
-        """Draw a triangle for each three elements, and of five elements the pentagon."""
+        """Draw a triangle for each set of three elements, and the pentagon of five elements."""
         n_elements = len(self.elements)
         is_equimolar = self.held is None or np.isclose(self.held, 1 / n_elements)
         figure, grid, cells = _overview_grid(n_elements)
@@ -405,7 +412,7 @@ class CompositionMapDisplay:
         _write_legend(ax, is_equimolar, self.energy is not None, overview is not None)
 
     def _plot_polygon(self, ax, table, style):
-        """Draw all compositions, each at the mean of the corners."""
+        """Draw all compositions, each at the weighted mean of the corners."""
         corners = polygon(len(self.elements))
         points = project(table[self._fraction_columns()].to_numpy(), corners)
         (frame,) = ax.fill(*corners.T, facecolor="none")
@@ -418,7 +425,7 @@ class CompositionMapDisplay:
             for phase in phases:
                 is_phase = (table[PHASE] == phase).to_numpy(dtype=float)
                 fractions = ax.hexbin(*points.T, C=is_phase, visible=False, **_HEXAGONS)
-                # Two phases have the same line, and dashes that are drawn twice look solid.
+                # With two phases both have the same line, and dashes drawn twice would look solid.
                 has_line = len(phases) > 2 or phase == phases[0]
                 _draw_majority(ax, phase, fractions, corners, frame if has_line else None)
                 fractions.remove()
@@ -427,12 +434,12 @@ class CompositionMapDisplay:
 
 
 def _prediction_names(table):
-    """Columns that are neither fractions nor the phase."""
+    """Names of all columns except fractions and phase."""
     return [name for name in table if name not in (PHASE, *fraction_columns(table.columns))]
 
 
 def _overview_grid(n_elements):
-    """A figure, its grid, and the cells of the grid that show triangles."""
+    """Create a figure and its grid; return them with the grid cells of the triangles."""
     import matplotlib.pyplot as plt
 
     n_rows = {4: 2, 5: 4}[n_elements]
@@ -450,7 +457,7 @@ def _overview_grid(n_elements):
 
 
 def _draw_majority(ax, phase, fractions, corners, frame):
-    """Draw where more than half of the alloys in a hexagon are of a phase."""
+    """Draw the regions in which more than half of the alloys in a hexagon have a given phase."""
     centres, fraction = fractions.get_offsets(), fractions.get_array()
     triangles = triangulate(centres)
     if frame is not None and fraction.min() < 0.5 < fraction.max():

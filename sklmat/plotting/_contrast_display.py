@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 #: Largest number of characters of a name in one line.
 _LINE_LENGTH = 44
-#: Columns that the table must have.
+#: Required columns of the table.
 _COLUMNS = ("effect size", "low", "high", "p corrected")
 
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
 @renamed_parameters(alpha="significance_level")
 class ContrastDisplay:
-    """Effect size of each descriptor, adversarial against normal examples, with its interval.
+    """Plot of effect sizes of descriptors, adversarial against normal examples, with intervals.
 
-    The largest effect is on top. Right of zero the descriptor is larger in the adversarial
-    examples. Dots are filled where the corrected p is below `significance_level`. A triangle at the
-    edge is an infinite effect, of a descriptor that has one value in each table and another one in
-    the other. The title counts the descriptors that are not drawn.
+    The largest effect is at the top. A positive effect means larger values in the adversarial
+    examples. Dots are filled if the corrected p is below `significance_level`. A triangle at the
+    edge is an infinite effect: the descriptor is constant in each table, with different values. The
+    title gives the number of descriptors that are not drawn.
 
-    Make it with `from_contrast` or `from_data`; the constructor only stores.
+    Use `from_contrast` or `from_data` to create it; the constructor only stores its arguments.
 
     Parameters
     ----------
     table : DataFrame
         From `contrast`.
     significance_level : float, default=0.05
-        Below this corrected p a descriptor is marked as significant.
+        Descriptors with a smaller corrected p are marked as significant.
     max_features : int, default=20
-        Draw this many descriptors at most, those of the largest effects.
+        Largest number of descriptors to draw, those with the largest effects.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class ContrastDisplay:
 
     See Also
     --------
-    contrast : How the effect sizes are computed, and what they mean.
+    contrast : Definition and meaning of the effect sizes.
 
     Examples
     --------
@@ -97,9 +97,9 @@ class ContrastDisplay:
         adversarial, normal, features, confidence_level
             As in `contrast`.
         significance_level : float, default=0.05
-            Below this corrected p a descriptor is marked as significant.
+            Descriptors with a smaller corrected p are marked as significant.
         max_features : int, default=20
-            Draw this many descriptors at most.
+            Largest number of descriptors to draw.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -108,7 +108,7 @@ class ContrastDisplay:
         -------
         display : ContrastDisplay
         """
-        # Imported here because the module needs torch, and drawing does not.
+        # Imported here because this module needs torch, which drawing alone does not.
         from sklmat.adversarial import contrast
 
         table = contrast(adversarial, normal, features, confidence_level=confidence_level)
@@ -138,9 +138,9 @@ class ContrastDisplay:
         table : DataFrame
             From `contrast`.
         significance_level : float, default=0.05
-            Below this corrected p a descriptor is marked as significant.
+            Descriptors with a smaller corrected p are marked as significant.
         max_features : int, default=20
-            Draw this many descriptors at most.
+            Largest number of descriptors to draw.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -152,8 +152,8 @@ class ContrastDisplay:
         Raises
         ------
         ValueError
-            When the table lacks a column, no descriptor has an effect, or `significance_level` or
-            `max_features` is out of range.
+            When the table lacks a column, when no descriptor has an effect, or when
+            `significance_level` or `max_features` is out of range.
         """
         missing = [name for name in _COLUMNS if name not in table]
         if missing:
@@ -170,7 +170,7 @@ class ContrastDisplay:
         return display.plot(ax=ax, **scatter_kwargs)
 
     def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class ContrastDisplay:
         Returns
         -------
         display : ContrastDisplay
-            Itself.
+            The display itself.
         """
         finite = self.table[self.table["effect size"].notna()]
         drawn = finite.sort_values("effect size", key=abs, ascending=False, kind="stable")
@@ -204,7 +204,7 @@ class ContrastDisplay:
         y = np.arange(len(drawn))
         style = {"color": colors[finite], "linewidth": 1.6, "zorder": 2}
         self.ax_.hlines(y[finite], low[finite], high[finite], **style)
-        # An infinite effect is drawn a little outside all others.
+        # Infinite effects are drawn slightly outside all finite ones.
         edge = 1.08 * np.abs([effect, low, high])[:, finite].max(initial=1.0)
         markers = {"o": finite, "<": np.isneginf(effect), ">": np.isposinf(effect)}
         effect = np.clip(effect, -edge, edge)
@@ -267,7 +267,7 @@ class ContrastDisplay:
 
 
 def _wrapped(name):
-    """A long name in lines of about the same length."""
+    """Split a long name into lines of similar length."""
     n_lines = -(-len(name) // _LINE_LENGTH)
     return textwrap.fill(name, min(_LINE_LENGTH, len(name) // n_lines + 6))
 

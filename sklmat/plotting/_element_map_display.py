@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, RandomState, Structures
 
-#: Area of a marker (points²) for a fraction of 0, and its increase up to a fraction of 1.
+#: Marker area (points²) for a fraction of 0, and its increase for a fraction of 1.
 _MIN_AREA, _AREA_PER_FRACTION = 6, 90
 #: Fractions in the legend of the marker sizes.
 _LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
@@ -30,42 +30,43 @@ _LEGEND_FRACTIONS = (0.1, 0.5, 0.9)
 @insert_paragraphs(PANEL_PARAGRAPHS)
 @renamed_parameters(color="color_by")
 class ElementMapDisplay:
-    """A map of the elemental vectors of crystals: one point for each element in each crystal.
+    """Map of the elemental vectors of crystals: one point for each element in each crystal.
 
-    A network such as `ECNetRegressor` gives every element of a crystal a vector, which depends on
-    the element and on its surroundings. The map shows the first two principal components of these
-    vectors, or a t-SNE. The points of an element have the same marker and, unless `color_by` is
-    given, the same colour; its symbol is at their median.
+    A network such as `ECNetRegressor` computes a vector for every element of a crystal, which
+    depends on the element and its surroundings. The map shows the first two principal components of
+    these vectors, or a t-SNE. All points of an element have the same marker and, unless `color_by`
+    is given, the same colour; the symbol of the element is at the median of its points.
 
-    Make it with `from_estimator` or `from_vectors`; the constructor only stores.
+    Use `from_estimator` or `from_vectors` to create it; the constructor only stores its arguments.
 
     Parameters
     ----------
     points : ndarray of shape (P, 2)
-        Where to draw.
+        Coordinates of the points.
     atomic_numbers : ndarray of shape (P,)
         Element of each point.
     fraction : ndarray of shape (P,) or None, default=None
-        Fraction of the crystal's atoms, shown as the area of the marker; None makes all alike.
+        Fraction of the crystal's atoms that the element has, shown as the marker area; with None
+        all areas are equal.
     color_by : array-like of shape (P,) or None, default=None
-        Colours of the points, in place of one per element. Strings, or up to seven different
-        values, are drawn as groups with a legend; other numbers on a colour scale. A Series names
-        them.
+        Values that colour the points, instead of one colour per element. Strings, or up to seven
+        different values, are drawn as groups with a legend; other numbers with a colour scale. The
+        name of a Series is the title of the legend or colour bar.
     method : {"pca", "tsne"} or None, default=None
-        What made the points, for the labels of the axes.
+        Method that computed the points, for the labels of the axes.
     explained_variance_ratio : ndarray of shape (2,) or None, default=None
-        Part of the variance that each principal component explains.
+        Fraction of the variance that each principal component explains.
 
     Attributes
     ----------
     labels_ : dict of str to matplotlib Text
-        The symbols on the map. Where clusters overlap, move one with its ``set_position``.
+        Symbols on the map. If clusters overlap, move a symbol with its ``set_position``.
     {ax_}
     {figure_}
 
     See Also
     --------
-    ECNetRegressor : Its ``elemental_vectors`` are what is drawn.
+    ECNetRegressor : Its ``elemental_vectors`` are drawn.
 
     Examples
     --------
@@ -111,27 +112,29 @@ class ElementMapDisplay:
         ax: Axes | None = None,
         **scatter_kwargs: Any,
     ) -> Self:
-        """Draw the elemental vectors that a fitted network gives to crystals.
+        """Draw the elemental vectors that a fitted network computes for crystals.
 
         Parameters
         ----------
         estimator : fitted ECNetRegressor or ECNetClassifier
-            Or a ``FrozenEstimator`` that holds one.
+            The network; a ``FrozenEstimator`` of it is also accepted.
         X : sequence of C structures, or CrystalGraphs
-            The crystals. Vectors of rows the network was trained on know their targets.
+            The crystals. Vectors of training rows depend on their targets.
         method : {"pca", "tsne"}, default="pca"
-            Principal components keep distances as well as two axes can. t-SNE shows which points
-            are neighbours; the size of its clusters and the distances between them mean nothing.
+            Principal components preserve distances as well as two axes can. t-SNE shows which
+            points are neighbours; the size of its clusters and the distances between them have no
+            meaning.
         elements : sequence of str or None, default=None
-            Symbols of the elements to draw and to project. A single element shows how its vector
-            varies with the surroundings, whereas several mostly show that elements differ. None
-            draws all.
+            Symbols of the elements to project and draw. The map of a single element shows how its
+            vector varies with the surroundings, whereas the map of several elements mostly shows
+            their differences. None draws all elements.
         color_by : array-like of shape (C,) or None, default=None
-            Colours by a property of the crystals, such as the target or the phase. Strings, or up
-            to seven different values, are drawn as groups with a legend; other numbers on a colour
-            scale. A Series names them. None gives every element a colour.
+            Property of the crystals that colours the points, such as the target or the phase.
+            Strings, or up to seven different values, are drawn as groups with a legend; other
+            numbers with a colour scale. The name of a Series is the title of the legend or colour
+            bar. None gives every element its own colour.
         random_state : int, RandomState or None, default=None
-            Of t-SNE; principal components are deterministic.
+            Seed of t-SNE; principal components are deterministic.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -145,7 +148,8 @@ class ElementMapDisplay:
         TypeError
             When the estimator has no elemental vectors.
         ValueError
-            When `color_by` has not one entry per crystal, or there are fewer than three points.
+            When `color_by` does not have one entry per crystal, or when there are fewer than three
+            points.
         """
         if not hasattr(estimator, "elemental_vectors"):
             raise TypeError(
@@ -195,13 +199,13 @@ class ElementMapDisplay:
         atomic_numbers : array-like of shape (P,)
             Element of each row.
         fraction : array-like of shape (P,) or None, default=None
-            Fraction of the crystal's atoms, shown as the area of the marker.
+            Fraction of the crystal's atoms that the element has, shown as the marker area.
         method, elements
-            As for `from_estimator`.
+            See `from_estimator`.
         color_by : array-like of shape (P,) or None, default=None
-            As for `from_estimator`, but one entry per row.
+            See `from_estimator`, but with one entry per row.
         random_state
-            As for `from_estimator`.
+            See `from_estimator`.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -213,8 +217,8 @@ class ElementMapDisplay:
         Raises
         ------
         ValueError
-            When lengths differ, values are not finite, there are fewer than three points, or an
-            element asked for is not there.
+            When lengths differ, when values are not finite, when there are fewer than three points,
+            or when a requested element does not occur.
         """
         vectors = np.asarray(vectors, dtype=float)
         numbers = np.asarray(atomic_numbers)
@@ -238,7 +242,7 @@ class ElementMapDisplay:
         return display.plot(ax=ax, **scatter_kwargs)
 
     def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
@@ -249,7 +253,7 @@ class ElementMapDisplay:
         Returns
         -------
         display : ElementMapDisplay
-            Itself.
+            The display itself.
         """
         if ax is None:
             import matplotlib.pyplot as plt
@@ -272,7 +276,7 @@ class ElementMapDisplay:
         return self
 
     def _scatter(self, colors, scatter_kwargs):
-        """Draw the points, a collection per element; return the last one."""
+        """Draw the points as one collection per element; return the last collection."""
         style = {
             "alpha": 0.6,
             "linewidths": 0,
@@ -291,7 +295,7 @@ class ElementMapDisplay:
         return points
 
     def _scatter_on_scale(self, scatter_kwargs):
-        """Draw the points on a colour scale, and its bar."""
+        """Draw the points with a colour scale and its colour bar."""
         from matplotlib.colors import Normalize
 
         values = np.asarray(self.color_by, dtype=float)
@@ -355,7 +359,7 @@ class ElementMapDisplay:
             handletextpad=0.1,
             columnspacing=1,
         )
-        # Axes.legend can make one legend only, which is that of the groups.
+        # Axes.legend can create only one legend, which is used for the groups.
         self.ax_.add_artist(legend)
         legend.set_clip_on(False)
 
@@ -398,7 +402,7 @@ def _check(vectors, atomic_numbers, fraction, color_by):
 
 
 def _rows_of(elements, atomic_numbers):
-    """Mask of the rows that belong to the elements asked for."""
+    """Mask of the rows of the requested elements."""
     if isinstance(elements, str):
         raise ValueError(f"elements must be a list of symbols: [{elements!r}]")
     numbers = np.unique(atomic_numbers)
@@ -410,7 +414,7 @@ def _rows_of(elements, atomic_numbers):
 
 
 def _project(vectors, method, random_state):
-    """Two coordinates for each vector, and the fraction of the variance that each explains."""
+    """Two coordinates of each vector, and the fraction of the variance that each explains."""
     if len(vectors) < 3:
         raise ValueError(f"a map needs three vectors or more, not {len(vectors)}")
     if np.ptp(vectors, axis=0).max() <= 1e-6 * np.abs(vectors).max():

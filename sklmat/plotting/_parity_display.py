@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ParityDisplay:
-    """Predicted against true values, one panel per model, with the errors in the corner.
+    """Plot of predicted against true values, one panel per model, with the errors in the corner.
 
-    Make it with `from_estimator`, `from_predictions` or `from_comparison`; the constructor only
-    stores.
+    Use `from_estimator`, `from_predictions` or `from_comparison` to create it; the constructor only
+    stores its arguments.
 
     Parameters
     ----------
@@ -32,12 +32,13 @@ class ParityDisplay:
     y_pred : dict of str to ndarray of shape (C,)
         Predictions; the keys are the titles of the panels.
     quantity : str or None, default=None
-        What is predicted, for the axis labels: "formation energy".
+        Name of the predicted quantity for the axis labels, such as "formation energy".
     unit : str or None, default=None
-        Its unit: "eV/atom".
+        Unit of the quantity, such as "eV/atom".
     color_by : array-like of shape (C,) or None, default=None
-        Colours of the points. Strings, or up to seven different values, are drawn as groups with a
-        legend; other numbers on a colour scale. A Series names the legend.
+        Values that colour the points. Strings, or up to seven different values, are drawn as groups
+        with a legend; other numbers with a colour scale. The name of a Series is the title of the
+        legend.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class ParityDisplay:
     ax_ : matplotlib Axes
         The first panel.
     figure_ : matplotlib Figure
-        The figure that holds them.
+        The figure that contains the panels.
 
     Examples
     --------
@@ -97,15 +98,15 @@ class ParityDisplay:
         Parameters
         ----------
         estimator : fitted regressor or dict of str to fitted regressor
-            One panel each.
+            Each estimator has its own panel.
         X : sequence of C crystals, CrystalGraphs or table
-            What the estimator predicts from; best rows that it was not fitted on.
+            Input of the estimator, preferably rows on which it was not fitted.
         y : array-like of shape (C,)
             True values.
         quantity, unit, color_by
-            As for the class.
+            See the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -139,11 +140,11 @@ class ParityDisplay:
         y_true : array-like of shape (C,)
             True values.
         y_pred : array-like of shape (C,), or dict of str to such
-            Predictions; a dict draws one panel per entry on common limits.
+            Predictions; a dict draws one panel per entry with common limits.
         quantity, unit, color_by
-            As for the class.
+            See the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -154,7 +155,8 @@ class ParityDisplay:
         Raises
         ------
         ValueError
-            When lengths differ, values are not finite or several targets are given at once.
+            When lengths differ, when values are not finite, or when several targets are given at
+            once.
         """
         if not isinstance(y_pred, Mapping):
             y_pred = {"prediction": y_pred}
@@ -182,20 +184,20 @@ class ParityDisplay:
         ax: Axes | Sequence[Axes] | None = None,
         **scatter_kwargs: Any,
     ) -> Self:
-        """Draw the out-of-fold predictions of `compare_estimators`, side by side.
+        """Draw the out-of-fold predictions of `compare_estimators` side by side.
 
         Parameters
         ----------
         comparison : Comparison or DataFrame
-            What `compare_estimators` returned, or its ``predictions``.
+            Result of `compare_estimators`, or its ``predictions``.
         target : str, int or None, default=None
-            Which target, when there are several.
+            The target to draw, if there are several.
         quantity, unit
-            As for the class.
+            See the class.
         color_by : array-like of shape (C,) or None, default=None
-            One entry per row of the *whole* input `X`, like a list of phases.
+            One entry per row of the *whole* input `X`, such as a list of phases.
         ax : sequence of matplotlib Axes or None, default=None
-            One per estimator; None makes a figure.
+            One axes per estimator; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
@@ -205,9 +207,9 @@ class ParityDisplay:
 
         Notes
         -----
-        The errors in the panels are over all points together. The table of `compare_estimators`
-        averages over folds, so its RMSE and R2 differ a little, and its MAE where folds differ in
-        size.
+        The errors in the panels are computed over all points together. `compare_estimators`
+        averages over folds, so its RMSE and R2 differ slightly from those in the panels, and its
+        MAE too if the folds differ in size.
         """
         table = getattr(comparison, "predictions", comparison)
         if "target" in table:
@@ -230,19 +232,19 @@ class ParityDisplay:
         )
 
     def plot(self, ax: Axes | Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
         ax : matplotlib Axes, sequence of Axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
         **scatter_kwargs
             Passed to ``Axes.scatter``.
 
         Returns
         -------
         display : ParityDisplay
-            Itself.
+            The display itself.
         """
         self.axes_ = _panels(ax, len(self.y_pred))
         self.ax_ = self.axes_[0]
@@ -265,7 +267,7 @@ class ParityDisplay:
         return self
 
     def _scatter(self, ax, values, scatter_kwargs):
-        """Draw the points; return one collection, or a list of one for each group."""
+        """Draw the points; return one collection, or a list with one collection for each group."""
         style = {
             "s": 18,
             "alpha": 0.65,
@@ -313,7 +315,7 @@ class ParityDisplay:
 
 
 def _values(values, name):
-    """Values as an array of one dimension, or a ValueError."""
+    """Return values as an array of one dimension, or raise a ValueError."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
@@ -336,7 +338,7 @@ def _errors(y_true, y_pred):
 
 
 def _limits(arrays):
-    """One range for all axes, with a margin of 5 %."""
+    """Common range of all axes, with a margin of 5 %."""
     low = min(values.min() for values in arrays)
     high = max(values.max() for values in arrays)
     margin = 0.05 * (high - low) or 0.5
@@ -344,7 +346,7 @@ def _limits(arrays):
 
 
 def _panels(ax, n_panels):
-    """The given axes, checked, or those of a new figure."""
+    """Return the given axes after validation, or the axes of a new figure."""
     if ax is None:
         import matplotlib.pyplot as plt
 

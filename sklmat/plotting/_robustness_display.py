@@ -1,4 +1,4 @@
-"""`RobustnessDisplay`: the score of a network against the budget of attacks."""
+"""`RobustnessDisplay`: score of a network as a function of the budget of attacks."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 #: Method of attack -> its name in the legend.
 _METHOD_NAMES = {"random": "random", "fgsm": "FGSM", "pgd": "PGD"}
-#: Columns that the table must have.
+#: Required columns of the table.
 _COLUMNS = ("method", "budget", "score", "lower", "upper")
 
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
 class RobustnessDisplay:
-    """Score of a network against the displacement of atoms: a line with interval per attack.
+    """Plot of a network's score against the displacement of atoms, with one line per attack method.
 
-    Make it with `from_estimator` or `from_curve`; the constructor only stores.
+    Use `from_estimator` or `from_curve` to create it; the constructor only stores its arguments.
 
     Parameters
     ----------
     table : DataFrame
         From `robustness_curve`.
     name : str or None, default=None
-        Name of the estimator, for the legend, where several are drawn on the same axes.
+        Name of the estimator in the legend, if several are drawn on the same axes.
     unit : str or None, default=None
         Unit of the target of a regressor.
 
     Attributes
     ----------
     lines_ : dict of str to matplotlib Line2D
-        Method -> its line.
+        The line of each method.
     {ax_}
     {figure_}
 
@@ -98,13 +98,13 @@ class RobustnessDisplay:
         estimator : fitted graph estimator
             CGCNN or ECNet, as a classifier or a regressor.
         X : sequence of C structures, or CrystalGraphs
-            Best rows that it was not fitted on.
+            Preferably rows on which the estimator was not fitted.
         y : array-like of shape (C,)
             Classes or targets.
         methods, budgets, random_state
-            As in `robustness_curve`, which has more options: draw its table with `from_curve`.
+            See `robustness_curve`, which has more options: draw its table with `from_curve`.
         name, unit
-            As for the class.
+            See the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -113,7 +113,7 @@ class RobustnessDisplay:
         -------
         display : RobustnessDisplay
         """
-        # It needs torch, which drawing does not.
+        # This module needs torch, which drawing alone does not.
         from sklmat.adversarial import robustness_curve
 
         table = robustness_curve(
@@ -138,7 +138,7 @@ class RobustnessDisplay:
         table : DataFrame
             From `robustness_curve`.
         name, unit
-            As for the class.
+            See the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -150,7 +150,7 @@ class RobustnessDisplay:
         Raises
         ------
         ValueError
-            When the table is empty, lacks a column, or a score is missing.
+            When the table is empty, when it lacks a column, or when a score is missing.
         """
         missing = [column for column in _COLUMNS if column not in table]
         if missing:
@@ -162,7 +162,7 @@ class RobustnessDisplay:
         return cls(table=table, name=name, unit=unit).plot(ax=ax, **line_kwargs)
 
     def plot(self, ax: Axes | None = None, **line_kwargs: Any) -> Self:
-        """Draw, or draw again elsewhere.
+        """Draw the plot, or draw it again on other axes.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class RobustnessDisplay:
         Returns
         -------
         display : RobustnessDisplay
-            Itself.
+            The display itself.
         """
         if ax is None:
             import matplotlib.pyplot as plt
@@ -189,13 +189,13 @@ class RobustnessDisplay:
         ax.set_ylabel(score + (f" ({self.unit})" if self.unit else ""))
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=6)
-        # From zero, so that heights can be compared.
+        # The axis begins at zero, so that heights can be compared.
         ax.set_ylim(0, 1.02 if score == "accuracy" else None)
         ax.legend(loc="best", fontsize=8.5, frameon=False)
         return self
 
     def _draw(self, method, rows, number, line_kwargs):
-        """Draw one line with its interval; a method always has the same colour."""
+        """Draw one line with its interval; each method always has the same colour."""
         known = list(_METHOD_NAMES)
         index = known.index(method) if method in known else len(known) + number
         index %= len(COLORS)

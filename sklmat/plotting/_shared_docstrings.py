@@ -4,9 +4,9 @@ from sklmat.docstrings import parameter_paragraphs
 
 PANEL_PARAGRAPHS = parameter_paragraphs("""
     ax : matplotlib Axes or None, default=None
-        Where to draw; None makes a figure.
+        Axes to draw on; None creates a figure.
     ax_ : matplotlib Axes
-        The panel.
+        The axes of the plot.
     figure_ : matplotlib Figure
-        The figure that holds it.
+        The figure that contains the axes.
 """)

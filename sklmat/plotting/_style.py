@@ -2,24 +2,24 @@
 
 import pandas as pd
 
-#: Okabe and Ito's palette without yellow, which is too faint on white. Each colour has its own
+#: Palette of Okabe and Ito without yellow, which is too pale on white. Each colour has its own
 #: marker, so that groups can be distinguished without colours.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-#: Above this number of points, they are saved as pixels also in vector formats.
+#: Above this number of points, points are rasterised in vector formats too.
 RASTERIZE_ABOVE = 5_000
 
 
 def is_grouping(keys, name):
-    """Whether a Series is drawn as groups with a legend, and not on a colour scale.
+    """Whether a Series is drawn as groups with a legend, instead of with a colour scale.
 
-    That is the case when it has at most as many different values as there are colours.
+    It is if it has at most as many different values as there are colours.
 
     Parameters
     ----------
     keys : Series
     name : str
-        The parameter that is checked, for the error messages.
+        Name of the validated parameter, for the error messages.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def is_grouping(keys, name):
     Raises
     ------
     ValueError
-        When entries are missing, or strings have more different values than there are colours.
+        When entries are missing, or when strings have more different values than there are colours.
     """
     if keys.isna().any():
         raise ValueError(f"{name} has {keys.isna().sum()} missing entries")

@@ -3,7 +3,7 @@
 import numpy as np
 
 HEIGHT = np.sqrt(3) / 2
-#: Fraction of the points below which a region gets no name.
+#: Regions with a smaller fraction of the points get no name.
 _SMALLEST_REGION = 0.025
 #: Corners of the triangle: left, right, top.
 TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
@@ -45,14 +45,14 @@ def draw_frame(ax, corners, symbols, fontsize):
 def draw_scales(ax, symbols, total):
     """Draw percentages along the three sides, grid lines, and the names of the sides.
 
-    Each side is the scale of the element at the corner towards which its numbers increase.
+    Each side is the scale of one element; the numbers increase towards the corner of this element.
     """
     from matplotlib.ticker import MaxNLocator
 
     grid = {"color": "0.15", "linewidth": 0.5, "alpha": 0.25, "zorder": 4}
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(0, 100 * total)
     ticks = ticks[(ticks > 0) & (ticks < 99.9 * total)]
-    # Each side from its first corner to its second, and the angle at which text is not upside down.
+    # First and second corner of each side, and the rotation at which its text is not upside down.
     sides = [(0, 1, 2, 0, "{} →"), (1, 2, 0, -60, "← {}"), (2, 0, 1, 60, "← {}")]
     for start, end, opposite, angle, arrow in sides:
         a, b, c = TRIANGLE[start], TRIANGLE[end], TRIANGLE[opposite]
@@ -90,7 +90,7 @@ def draw_scales(ax, symbols, total):
 
 
 def triangulate(points):
-    """Triangles between the points, without flat ones of points on a straight side."""
+    """Triangulate the points, without flat triangles between points on a straight side."""
     from matplotlib.tri import TriAnalyzer, Triangulation
 
     triangles = Triangulation(*points.T)
@@ -105,11 +105,11 @@ def innermost_point(points, inside, corners, avoid=None):
     ----------
     points : ndarray of shape (n, 2)
     inside : bool ndarray of shape (n,)
-        Which points belong to the region.
+        Whether each point belongs to the region.
     corners : ndarray of shape (n_corners, 2)
-        Of the polygon, whose sides are boundaries too.
+        Corners of the polygon, whose sides are boundaries too.
     avoid : ndarray of shape (2,) or None, default=None
-        Another point from which to keep a distance.
+        Another point; the result keeps a distance from it.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def innermost_point(points, inside, corners, avoid=None):
 
 
 def connected_regions(triangles, inside):
-    """Find the connected parts of a region, as masks of the points, without very small ones."""
+    """Find the connected parts of a region as masks of the points, except very small parts."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

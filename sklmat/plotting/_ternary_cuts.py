@@ -1,4 +1,4 @@
-"""`TernaryCut`: the part of a table of predictions that one triangle shows; drawing it."""
+"""`TernaryCut`: the predictions in one triangle, and how they are drawn."""
 
 import numpy as np
 import pandas as pd
@@ -38,9 +38,10 @@ class TernaryCut:
     values : ndarray of shape (n, n_phases)
         The property.
     stability : ndarray of shape (n, n_phases)
-        Energy of the best other phase minus that of the phase; positive where it is stable.
+        Energy of the most stable other phase minus that of the phase; positive where the phase is
+        stable.
     stable_values : ndarray of shape (n,)
-        The property of the stable phase, which is what is visible.
+        The property of the stable phase, which the triangle shows.
     """
 
     def __init__(self, display, corners, held):
@@ -61,7 +62,7 @@ class TernaryCut:
         self.stable_values = values[np.arange(len(values)), self.stable_phase]
 
     def draw(self, ax, style, fontsize, avoid=None):
-        """Draw the property of the stable phase, the phase boundaries, and the names of phases.
+        """Draw the property of the stable phase, the phase boundaries and the names of the phases.
 
         Parameters
         ----------
@@ -70,7 +71,7 @@ class TernaryCut:
             Passed to ``Axes.tricontourf``.
         fontsize : float
         avoid : ndarray of shape (2,) or None, default=None
-            A point that names of phases do not cover.
+            A point that the names of phases do not cover.
         """
         triangles = triangulate(self.points)
         for phase, stability in enumerate(self.stability.T):
@@ -92,7 +93,7 @@ class TernaryCut:
 
 
 def _stability(energies, shape):
-    """Energy of the best other phase minus that of each phase; infinite without energies."""
+    """Energy of the most stable other phase minus that of each phase; infinite without energies."""
     if energies is None:
         return np.full(shape, np.inf)
     differences = [
@@ -160,7 +161,7 @@ def list_cuts(elements, held):
 
 
 def _omitted_elements(elements):
-    """The elements that each triangle does not show, in the order of the panels."""
+    """Return the elements that each triangle does not show, in the order of the panels."""
     if len(elements) == 4:
         return [(symbol,) for symbol in elements]
     return [(elements[column], elements[row]) for row in range(1, 5) for column in range(row)]
@@ -176,7 +177,7 @@ def cut_points(corners, held, step):
 
 
 def _rows_of_cut(table, held, corners):
-    """The rows of a table whose compositions are on a cut."""
+    """Return the rows of a table whose compositions are on a cut."""
     columns = [fraction_column(symbol) for symbol in (*corners, *held)]
     missing = [name for name in columns if name not in table]
     if missing:
@@ -193,7 +194,7 @@ def _rows_of_cut(table, held, corners):
 
 
 def _by_phase(table, column, energy, columns):
-    """The phases, and the property and the energies of each phase in a column."""
+    """Return the phases, and for each phase a column of the property and of the energies."""
     if energy is None:
         return None, table[[column]].to_numpy(dtype=float), None
     phases = list(pd.unique(table[PHASE]))

@@ -1,6 +1,6 @@
 """Screening of compositions: grids, predictions on disk, stable phases and free energies.
 
-A grid is a sequence of tables, of which no more than a few are in memory at a time.
+A grid is a sequence of tables, only a few of which are in memory at a time.
 """
 
 from sklmat.screening._composition_grid import CompositionGrid, composition_grid

@@ -15,45 +15,45 @@ from sklmat.elements import element_table
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
 
-#: Largest number of steps from 0 to 1: memory grows with its square.
+#: Largest number of steps from 0 to 1: the memory grows with its square.
 _MAX_DIVISIONS = 2_000
-#: Relative tolerance to which a step must be one over a whole number: 0.333333 is read as 1/3.
+#: Relative tolerance of a step, which must be one over a whole number: 0.333333 is taken as 1/3.
 _TOLERANCE = 1e-4
 
 
 class CompositionGrid(Sequence[pd.DataFrame]):
-    """A regular grid of compositions: a sequence of tables, each made on access.
+    """A regular grid of compositions: a sequence of tables, each computed on access.
 
-    `composition_grid` makes one from a step and limits in fractions.
+    Use `composition_grid` to make a grid from a step and limits in fractions.
 
     Parameters
     ----------
     elements : sequence of str
         Chemical symbols, in the order of the columns.
     divisions : int
-        Fractions are whole multiples of ``1 / divisions``.
+        The fractions are whole multiples of ``1 / divisions``.
     lower, upper : sequence of int
         Smallest and largest multiple for each element.
     chunk_size : int, default=20_000
-        Compositions in each table.
+        Number of compositions in each table.
 
     Attributes
     ----------
     n_points : int
-        Number of compositions: counted, not enumerated.
+        Number of compositions. It is computed without listing them.
     columns : list of str
         Names of the columns: ``x_Fe``, ...
 
     Notes
     -----
-    ``len(grid)`` is the number of *tables*, ``grid[i]`` makes table i, and any number of loops can
-    run over the grid. The order is that of the multiples read as digits: the fraction of the first
-    element rises slowest.
+    ``len(grid)`` is the number of *tables*, and ``grid[i]`` computes table i. Several loops may run
+    over the grid at the same time. Compositions are in lexicographic order of their multiples: the
+    fraction of the first element changes most slowly.
 
-    The number of ways to distribute r parts over the elements from the j-th on follows from that
-    for the elements after it. With these numbers the composition at any position in the order is
-    found by one search per element, for all positions of a table at once, so any table can be made
-    without those before it.
+    The position of a composition in the order follows from the numbers of ways to distribute the
+    remaining multiples over the remaining elements. With these numbers, the compositions at given
+    positions are found by one search per element, for all positions of a table at once. Any table
+    can therefore be computed without the tables before it.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         )
 
     def places(self, chunk: int) -> range:
-        """Return the positions in the order of the compositions of a table.
+        """Return the positions of the compositions of a table in the order of the grid.
 
         Parameters
         ----------
@@ -126,20 +126,20 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         return range(start, min(start + self.chunk_size, self.n_points))
 
     def points(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
-        """Make the compositions from one position in the order to another.
+        """Compute the compositions between two positions in the order of the grid.
 
         Parameters
         ----------
         start : int, default=0
-            First position, counted from zero.
+            First position, starting from zero.
         stop : int or None, default=None
-            The position after the last one; None means the end, which needs much memory for a
-            large grid.
+            Position after the last one; None means the end, which needs much memory for a large
+            grid.
 
         Returns
         -------
         table : DataFrame of shape (stop - start, n_elements)
-            Atomic fractions, which add up to one in each row, but for rounding.
+            Atomic fractions, which sum to one in each row within rounding errors.
         """
         stop = self.n_points if stop is None else stop
         return pd.DataFrame(
@@ -147,17 +147,17 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         )
 
     def counts(self, places: ArrayLike) -> np.ndarray:
-        """Find the multiples of the step at given positions in the order.
+        """Return the multiples of the step at given positions in the order of the grid.
 
         Parameters
         ----------
         places : array-like of int, shape (n,)
-            From 0 to ``n_points - 1``.
+            Positions from 0 to ``n_points - 1``.
 
         Returns
         -------
         counts : ndarray of int, shape (n, n_elements)
-            ``divisions`` times the atomic fractions; each row adds up to ``divisions``.
+            Atomic fractions times ``divisions``; each row sums to ``divisions``.
 
         Raises
         ------
@@ -187,22 +187,22 @@ def composition_grid(
     *,
     chunk_size: int = 20_000,
 ) -> CompositionGrid:
-    """Make a regular grid of compositions, lazily.
+    """Make a regular grid of compositions, whose tables are computed when needed.
 
     Parameters
     ----------
     elements : sequence of str
         Two or more chemical symbols.
     step : float
-        Distance of neighbouring fractions: one over a whole number, like 0.01 or 0.05.
+        Distance of neighbouring fractions: one over a whole number, such as 0.01 or 0.05.
     min_fraction, max_fraction : float or dict of str to float, default=0 and 1
-        Limits, included, of the atomic fraction of every element; a dict gives those of some
-        elements and leaves the others between 0 and 1. Equal limits hold an element fixed.
-        Fractions are multiples of `step` also when the limits are not.
+        Smallest and largest atomic fraction of every element (inclusive). A dict gives the limits
+        of some elements; the other elements vary between 0 and 1. Equal limits fix the fraction of
+        an element. Fractions are always multiples of `step`, even if the limits are not.
     chunk_size : int, default=20_000
-        Compositions in each table. What a model holds in memory while it predicts grows with it: a
-        Gaussian process takes 8 bytes for each composition and training row, several times over.
-        Larger tables are faster for the cheapest of models only.
+        Number of compositions in each table. The memory that a model needs for a prediction grows
+        with it: a Gaussian process needs a multiple of 8 bytes for each pair of a composition and a
+        training row. Larger tables are faster only for the cheapest models.
 
     Returns
     -------
@@ -213,8 +213,8 @@ def composition_grid(
     Raises
     ------
     ValueError
-        When `step` does not divide one, an element is unknown or named twice, limits are outside
-        [0, 1], or no composition is inside them.
+        When `step` does not divide one, when an element is unknown or named twice, when limits are
+        outside [0, 1], or when no composition satisfies them.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def composition_grid(
         raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
     lowest = _limits(min_fraction, elements, 0.0, "min_fraction")
     highest = _limits(max_fraction, elements, 1.0, "max_fraction")
-    # In floating point 0.3 / 0.1 is a little less than 3.
+    # In floating-point arithmetic 0.3 / 0.1 is slightly less than 3.
     lower = [int(np.ceil(limit * divisions - 1e-6)) for limit in lowest]
     upper = [int(np.floor(limit * divisions + 1e-6)) for limit in highest]
     for symbol, low, high in zip(elements, lower, upper):
@@ -251,7 +251,7 @@ def composition_grid(
 
 
 def _checked_elements(elements):
-    """The elements as a list of two or more different symbols."""
+    """Return the elements as a list of two or more different symbols."""
     if isinstance(elements, str):
         raise ValueError(f"elements must be a list of symbols, not the string {elements!r}")
     elements = list(element_table(elements).index)
@@ -275,7 +275,7 @@ def _divisions(step):
 
 
 def _limits(limit, elements, default, name):
-    """The limit of the fraction of each element."""
+    """Return the limit of the fraction of each element."""
     if isinstance(limit, Mapping):
         unknown = [symbol for symbol in limit if symbol not in elements]
         if unknown:
@@ -289,17 +289,17 @@ def _limits(limit, elements, default, name):
 
 
 def _count(divisions, lower, upper):
-    """Count in how many ways r parts can be distributed over the elements from the j-th on.
+    """Count the ways to distribute r multiples over the elements from the j-th on.
 
     Returns
     -------
     totals : list of list of int
-        ``totals[j][r]``.
+        ``totals[j][r]`` is this number.
     """
     following = [1] + [0] * divisions
     totals = [following]
     for low, high in zip(reversed(lower), reversed(upper)):
-        # Integers of Python, which do not overflow.
+        # Python integers do not overflow.
         cumulative = np.concatenate([[0], np.cumsum(np.array(following, dtype=object))])
         following = [
             cumulative[max(parts - low + 1, 0)] - cumulative[max(parts - high, 0)]
@@ -310,17 +310,17 @@ def _count(divisions, lower, upper):
 
 
 def _search_table(divisions, low, high, following):
-    """Make the table that is searched for the multiple of one element.
+    """Make the table in which the multiple of one element is searched.
 
-    The table has a row for each number of parts that are still to be distributed, and a column for
-    each multiple of the element. It holds the number of ways to distribute what then remains over
-    the elements after it, `following`. The rows are joined to one cumulative sum, which is sorted,
-    so that compositions with different numbers of remaining parts are found in one search.
+    Rows are numbers of multiples that remain to be distributed, columns are multiples of this
+    element. An entry is the number of ways to distribute the rest over the following elements,
+    `following`. The rows are joined to one cumulative sum, which is sorted, so that one search
+    finds compositions with different numbers of remaining multiples.
 
     Returns
     -------
     low : int
-        The multiple that belongs to the first column.
+        Multiple of the element in the first column.
     width : int
         Number of columns.
     starts, ends : ndarray of int, shape ((divisions + 1) * width,)

@@ -13,7 +13,7 @@ from sklmat.compositions import (
 )
 from sklmat.screening._prediction_columns import PHASE, UNITS
 
-#: Beginning of the names of one-hot columns of lattices.
+#: Prefix of the names of one-hot columns of lattices.
 LATTICE = "lattice_"
 
 
@@ -23,12 +23,12 @@ class CompositionModel:
     Parameters
     ----------
     model : fitted regressor
-        Either its ``predict`` has a parameter ``phase`` and takes a table of fractions
+        Its ``predict`` either has a parameter ``phase`` and takes a table of fractions
         (`EFTGANRegressor`), or it was fitted on a table of fractions and one-hot lattices.
     columns : list of str
         Columns of the grid: ``x_Fe``, ...
     phases : sequence of str, str or None
-        Phases to predict; None takes all that the model knows.
+        Phases to predict; None takes all phases on which the model was fitted.
     return_std : bool
         Whether to predict standard deviations too.
 
@@ -37,13 +37,13 @@ class CompositionModel:
     inputs : list of str
         Columns that the model was fitted on.
     fractions : list of str
-        Those of them that hold atomic fractions.
+        Columns among `inputs` that hold atomic fractions.
     phases : list
         ``[None]`` for a model without phases.
     """
 
     def __init__(self, model, columns, phases, return_std):
-        # A search predicts with its best estimator, which alone knows the phases.
+        # A search predicts with its best estimator; only this one has the phases.
         self.model = model = getattr(model, "best_estimator_", model)
         self.return_std = return_std
         self.takes_phase = PHASE in inspect.signature(model.predict).parameters
@@ -58,14 +58,14 @@ class CompositionModel:
         self.phases = _checked_phases(phases, known)
 
     def _read_phase_model(self):
-        """Store the inputs of a model whose ``predict`` takes a phase; return its phases."""
+        """Store the inputs of a model whose ``predict`` has a phase; return its phases."""
         if not hasattr(self.model, "elements_"):
             raise NotFittedError(f"{type(self.model).__name__} is not fitted: call fit first")
         self.inputs = [fraction_column(symbol) for symbol in self.model.elements_]
         return list(self.model.phases_)
 
     def _read_table_model(self):
-        """Store the inputs of a model of columns; return the phases among them."""
+        """Store the inputs of a model that was fitted on columns; return the phases among them."""
         names = getattr(self.model, "feature_names_in_", None)
         if names is None:
             raise TypeError(
@@ -86,7 +86,7 @@ class CompositionModel:
         return [name.removeprefix(LATTICE) for name in lattices] or [None]
 
     def predict(self, table):
-        """Predict all phases.
+        """Predict the properties of all phases.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class CompositionModel:
         return _as_columns(values, len(table)), _as_columns(spread, len(table))
 
     def _add_columns(self, table, phase):
-        """Add to the fractions the other columns that the model was fitted on."""
+        """Add the other columns on which the model was fitted to the fractions."""
         columns = {
             name: float(name == f"{LATTICE}{phase}")
             for name in self.inputs
@@ -136,8 +136,8 @@ class CompositionModel:
 def target_columns(model, targets, n_targets):
     """Name the predictions.
 
-    Names in `targets` are used as they are; to those that the model read from a table, the unit is
-    added where it is known.
+    Names in `targets` are used unchanged. To names that the model took from a table, the unit is
+    added if it is known.
     """
     if targets is not None:
         names = [targets] if isinstance(targets, str) else list(targets)
@@ -155,22 +155,22 @@ def target_columns(model, targets, n_targets):
 
 
 def _fractions_among(columns):
-    """Columns of fractions as a grid names them, without the prefix of a FeatureUnion."""
+    """Return the columns of fractions, named as in a grid, without the prefix of a FeatureUnion."""
     return [name for name in fraction_columns(columns) if name.startswith("x_")]
 
 
 def _as_columns(values, n_rows):
-    """Predictions as a table of shape (n_rows, n_targets)."""
+    """Return predictions as a table of shape (n_rows, n_targets)."""
     return None if values is None else np.asarray(values).reshape(n_rows, -1)
 
 
 def _symbols(columns):
-    """The elements of columns of fractions, for messages."""
+    """Return the elements of columns of fractions, for messages."""
     return ", ".join(name.removeprefix("x_") for name in columns)
 
 
 def _checked_phases(phases, known):
-    """The phases to predict, all of which the model knows."""
+    """Return the phases to predict; raise a ValueError for phases that the model does not have."""
     if phases is None:
         return known
     phases = [phases] if isinstance(phases, str) else list(phases)

@@ -17,7 +17,7 @@ UNITS = {
     "rmsd": "rmsd (Å)",
 }
 
-#: Words in the names of quantities that do not decide which phase is stable.
+#: Words in names of quantities that do not determine the stable phase.
 _NO_ENERGIES = ("moment", "magnet", "volume", "rmsd", "displacement", "relaxation")
 
 
@@ -36,7 +36,7 @@ def energy_column(columns: Sequence[str], energy: str | None = None) -> str:
     columns : sequence of str
         Names of the columns of a table.
     energy : str or None, default=None
-        The column to use. None takes the one that is named as a formation energy.
+        Column to use. None takes the column that is named as a formation energy.
 
     Returns
     -------
@@ -45,8 +45,8 @@ def energy_column(columns: Sequence[str], energy: str | None = None) -> str:
     Raises
     ------
     ValueError
-        When there is no such column or more than one, or `energy` names a mixing energy or another
-        quantity that does not decide which phase is stable.
+        When there is no such column or more than one, or when `energy` names a mixing energy or
+        another quantity that does not determine the stable phase.
     """
     columns = [str(name) for name in columns]
     if energy is None:
@@ -73,6 +73,6 @@ def energy_column(columns: Sequence[str], energy: str | None = None) -> str:
 
 
 def is_formation_energy(name):
-    """Whether a column is named as a formation energy, in one of the usual ways."""
+    """Whether the name of a column is one of the usual names of a formation energy."""
     name = name.lower().replace("_", " ")
     return name.startswith(("formation energy", "eform"))

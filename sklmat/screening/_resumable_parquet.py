@@ -14,20 +14,21 @@ METADATA_KEY = b"sklmat.screen"
 
 
 class ResumableParquet:
-    """A folder of numbered Parquet files that are joined to one file at the end.
+    """A folder of numbered Parquet files, which are joined to one file at the end.
 
-    A Parquet file cannot be read before its last byte is written, so a run that writes a single
-    one loses everything when it is killed. Each part is written completely or not at all, and the
-    folder, ``<out>.parts``, can be read at any time.
+    A Parquet file cannot be read before it is complete, so an interrupted run that writes a single
+    file loses all results. Here each part is written completely or not at all, and the folder,
+    ``<out>.parts``, can be read at any time.
 
     Parameters
     ----------
     out : str or Path
         The file to write.
     settings : dict
-        What two runs must have in common to be the same run; JSON must be able to store it.
+        Settings that identify a run: a run is resumed only if they are equal. Must be storable as
+        JSON.
     probe : list of list of float
-        A few predictions, a row for each alloy, by which another model is recognised.
+        A few predictions, one row for each alloy, which identify the model.
     overwrite : bool
         Whether a finished file, or parts of another run, may be replaced.
     """
@@ -41,8 +42,8 @@ class ResumableParquet:
         self._open_folder(overwrite)
 
     def _open_folder(self, overwrite):
-        """Create the folder of the parts, or check that it belongs to the same run."""
-        # Readers of a folder of Parquet files ignore names that begin with _ or a dot.
+        """Create the folder of the parts, or check that its parts belong to this run."""
+        # Programs that read a folder of Parquet files ignore names that begin with _ or a dot.
         description = self.folder / "_screen.json"
         if description.is_file():
             difference = self._difference(json.loads(description.read_text(encoding="utf-8")))
@@ -62,7 +63,7 @@ class ResumableParquet:
             temporary.write_text(text, encoding="utf-8")
 
     def _difference(self, previous):
-        """Say in words how the run with the description `previous` differs; None if it does not."""
+        """Describe the difference to the run with the description `previous`; None if equal."""
         present = json.loads(json.dumps(self.description))
         for name, value in present["settings"].items():
             if previous["settings"].get(name) != value:
@@ -74,7 +75,7 @@ class ResumableParquet:
         return None if is_close else "another model: its predictions differ"
 
     def path(self, number):
-        """Path of a part, whether it exists or not."""
+        """Path of a part, which may not exist yet."""
         return self.folder / f"part-{number:05d}.parquet"
 
     def write(self, number, table):
@@ -94,8 +95,8 @@ class ResumableParquet:
         n_parts : int
             Number of parts.
         concatenate : callable or None
-            Makes one DataFrame of an iterator over those of all parts; None writes the parts one
-            after the other, without holding more than one in memory.
+            Makes one DataFrame from an iterator over the DataFrames of all parts. With None the
+            parts are written one after the other, with only one in memory.
 
         Returns
         -------
@@ -112,7 +113,7 @@ class ResumableParquet:
             frames = (pd.read_parquet(path) for path in paths)
             tables = iter([pa.Table.from_pandas(concatenate(frames), preserve_index=False)])
         metadata = {METADATA_KEY: json.dumps(self.description, ensure_ascii=False).encode()}
-        # The next run removes the folder, and with it what a process that is killed here leaves.
+        # If the process is killed here, the next run removes the folder with the temporary file.
         with replace_file(self.out, folder=self.folder) as temporary:
             _write_tables(temporary, tables, metadata)
         shutil.rmtree(self.folder)

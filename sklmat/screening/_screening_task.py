@@ -1,4 +1,4 @@
-"""`ScreeningTask`: the predictions for one table of a grid, and which rows of them are kept."""
+"""`ScreeningTask`: predictions for one table of a grid, and the selection of rows to keep."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sklmat.screening._thermodynamics import check_temperature, free_energy
 
 @dataclass
 class ScreeningTask:
-    """What `screen` does with each table of a grid; sent to the worker processes.
+    """The work of `screen` on each table of a grid; it is sent to the worker processes.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ class ScreeningTask:
     names : list of str
         Columns of the predictions.
     energy : str or None
-        The one that holds formation energies, where they are needed.
+        Column of formation energies, if they are needed.
     by : str or None
-        Column by which rows are sorted, where only the best are kept.
+        Column by which rows are ranked, if only the best rows are kept.
     largest : bool
         Whether the best rows have the largest values.
     n_best : int or None
-        How many rows to keep; None keeps all.
+        Number of rows to keep; None keeps all.
     temperatures : list of float
         Temperatures (K) of the free energies to add.
     stable_only : bool
@@ -80,7 +80,7 @@ class ScreeningTask:
         return self.best_rows(pd.DataFrame(columns))
 
     def _choose_phases(self, values):
-        """The number of the composition and that of the phase of each row."""
+        """Return the numbers of the composition and of the phase of each row."""
         n_compositions, n_phases, _ = values.shape
         if not self.stable_only:
             return np.divmod(np.arange(n_compositions * n_phases), n_phases)
@@ -88,7 +88,7 @@ class ScreeningTask:
         return np.arange(n_compositions), energies.argmin(axis=1)
 
     def best_rows(self, rows):
-        """Keep the best rows of a table, sorted from the best on; of equal ones the first."""
+        """Keep the best rows of a table, best first; rows with equal values keep their order."""
         if self.n_best is None:
             return rows
         values = rows[self.by].to_numpy()
@@ -96,7 +96,7 @@ class ScreeningTask:
         return rows.iloc[order[: self.n_best]].reset_index(drop=True)
 
     def concatenate(self, tables):
-        """Join the rows that were kept of successive tables, and keep the best of all."""
+        """Join the rows kept from successive tables, and keep the best of them."""
         if self.n_best is None:
             return pd.concat(tables, ignore_index=True)
         best = None
@@ -106,7 +106,7 @@ class ScreeningTask:
         return best
 
     def settings(self):
-        """Describe the run by what two runs must have in common to give the same rows."""
+        """Return the settings that two runs must share to give the same rows."""
         return {
             "phases": self.model.phases,
             "targets": self.names,
@@ -130,7 +130,7 @@ def spread_column(name):
 
 
 def make_task(model, first, targets, keep, by, largest, stable_only, temperature):
-    """Check the parameters of `screen`, with a prediction for the first composition.
+    """Validate the parameters of `screen`, with a prediction for the first composition.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`shockley_queisser`: the efficiency limit of a solar cell for its band gap."""
+"""`shockley_queisser`: efficiency limit of a solar cell as a function of its band gap."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: Temperature of the black body (K).
 SUN_TEMPERATURE = 6000.0
-#: Fraction of the black body's emission that arrives at the cell: the sun has a diameter of 1.39 Gm
-#: and a distance of 149 Gm.
+#: Fraction of the black-body emission that reaches the cell: the sun has a diameter of 1.39 Gm and
+#: a distance of 149 Gm.
 SUN_DILUTION = (1.39 / 149 / 2) ** 2
 COLUMNS = [
     "efficiency (%)",
@@ -37,48 +37,50 @@ def shockley_queisser(
 ) -> pd.DataFrame | pd.Series:
     """Compute the efficiency limit of single-junction solar cells by detailed balance.
 
-    Every photon above the gap gives one electron, and the only loss is the light that the cell
-    itself has to emit [1]_.
+    Every photon with an energy above the gap generates one electron, and the only loss is the
+    radiative emission of the cell [1]_.
 
     Parameters
     ----------
     gap : float or array-like of shape (n,)
         Band gaps (eV). The index of a Series is kept.
     spectrum : {"am1.5g", "blackbody"}, default="am1.5g"
-        "am1.5g": the global tilted spectrum of ASTM G173-03, 1000.4 W/m², the standard of today.
+        "am1.5g": the global tilted spectrum of ASTM G173-03, 1000.4 W/m², the present standard.
         "blackbody": a sun of 6000 K, 1600 W/m², as in the original paper.
     temperature : float, default=298.15
-        Temperature of the cell (K); 25 °C is that of the standard test conditions.
+        Temperature of the cell (K); the standard test conditions have 25 °C.
     back_reflector : bool, default=True
-        Whether a perfect mirror behind the cell leaves it one face to emit from, as is usual today.
-        The cell of the original paper emits from both.
+        Whether a perfect mirror behind the cell restricts its emission to the front, as is usual
+        today. The cell of the original paper emits from both faces.
 
     Returns
     -------
     limits : DataFrame with n rows; Series for a single gap
-        efficiency (%), J_sc (mA/cm²), V_oc (V), fill factor, and power density (mW/cm²) at the best
-        working point.
+        efficiency (%), J_sc (mA/cm²), V_oc (V), fill factor, and power density (mW/cm²) at the
+        maximum power point.
 
     Raises
     ------
     ValueError
-        When gaps are not finite or not positive (the rows are named), or a parameter is not one of
-        those above.
+        When gaps are not finite or not positive (the message names the rows), or when a parameter
+        is not one of the values above.
 
     Notes
     -----
-    The current at a voltage V is ``J_sc - J_0 (exp(qV / kT) - 1)``, where J_0 is what the cell
-    emits in the dark; its best V is exact, by the Wright omega function. Leaving out the occupation
-    of the emitted modes matters only where the gap is a few kT.
+    The current density at a voltage V is ``J_sc - J_0 (exp(qV / kT) - 1)``, where J_0 is the
+    emission of the cell in the dark. The voltage of maximum power is computed exactly, with the
+    Wright omega function. The occupation of the emitted modes is neglected; this matters only if
+    the gap is a few kT.
 
-    The efficiency is no monotone function of the gap. Under AM1.5G it is above 33 % from 1.10 to
-    1.44 eV, with two maxima, 33.6 % at 1.15 eV and 33.8 % at 1.34 eV, that the atmosphere's
-    absorption bands make; [2]_ gives 33.7 % at 1.34 eV. Under the black body, a cell at 300 K
-    reaches 31.0 % at 1.31 eV with a reflector and 30.4 % at 1.32 eV without, and at 1.1 eV, where
-    [1]_ read its maximum of 30 %, 30.0 % and 29.4 %.
+    The efficiency is not a monotone function of the gap. Under AM1.5G it is above 33 % from 1.10 to
+    1.44 eV, with two maxima that result from absorption bands of the atmosphere: 33.6 % at 1.15 eV
+    and 33.8 % at 1.34 eV; [2]_ gives 33.7 % at 1.34 eV. Under the black body, a cell at 300 K has a
+    maximum of 31.0 % at 1.31 eV with a reflector and of 30.4 % at 1.32 eV without. At 1.1 eV, where
+    [1]_ gives a maximum of 30 %, it has 30.0 % and 29.4 %.
 
-    The table ends at 280 and 4000 nm. Above 4.43 eV no photon is left: zeros, and a fill factor of
-    NaN; below 0.31 eV a smaller gap absorbs nothing more.
+    The tabulated spectrum ends at 280 and 4000 nm. A gap above 4.43 eV absorbs no photons: the
+    values are zero, and the fill factor is NaN. Below 0.31 eV a smaller gap absorbs no additional
+    photons.
 
     References
     ----------
@@ -113,7 +115,7 @@ def shockley_queisser(
 
 
 def _check_gaps(gap):
-    """The gaps (eV) as an array of one dimension, or a ValueError."""
+    """Return the gaps (eV) as an array of one dimension, or raise a ValueError."""
     gaps = np.atleast_1d(np.asarray(gap, dtype=float))
     if gaps.ndim != 1:
         raise ValueError(f"gap must be a number or of one dimension, got shape {gaps.shape}")
@@ -128,7 +130,7 @@ def _check_gaps(gap):
 
 
 def _limits(gaps, power, photons, temperature, faces):
-    """The columns of the table, from the power (W/m²) and absorbed photons (1/m²/s) of the sun."""
+    """Compute the table from the sun's power (W/m²) and absorbed photons (1/m²/s)."""
     thermal = k * temperature / e  # V
     log_emitted = np.log(faces) + _log_photons_emitted(gaps, temperature)
     emitted = np.exp(log_emitted)
@@ -145,17 +147,17 @@ def _limits(gaps, power, photons, temperature, faces):
 
 
 def _log_photons_emitted(gaps, temperature):
-    """Logarithm of the photons (1/m²/s) above each gap (eV) from a black body's surface."""
+    """Logarithm of the photons (1/m²/s) above each gap (eV) that a black body emits per area."""
     x = gaps[:, None] * e / (k * temperature)
     t, weights = np.polynomial.laguerre.laggauss(40)
-    # The integral of y² / (exp(y) - 1) from x to infinity, by y = x + t and without exp(-x).
+    # Integral of y² / (exp(y) - 1) from x to infinity, with y = x + t and without a factor exp(-x).
     integral = (x + t) ** 2 / -np.expm1(-(x + t)) @ weights
     return np.log(2 * np.pi / (h**3 * c**2) * (k * temperature) ** 3 * integral) - x[:, 0]
 
 
 @lru_cache(maxsize=1)
 def _am15g():
-    """Power (W/m²), wavelengths (nm), photons (1/m²/s/nm) and their integral from the left."""
+    """Power (W/m²), wavelengths (nm), photons (1/m²/s/nm) and their cumulative integral."""
     from pvlib.spectrum import get_reference_spectra
 
     table = get_reference_spectra(standard="ASTM G173-03")["global"]

@@ -1,6 +1,6 @@
 """Thermodynamics: `configurational_entropy`, `free_energy`, `stable_phase`, `energy_above_hull`.
 
-`lattice_parameter` gives the size of the cell of the stable phase.
+`lattice_parameter` computes the lattice parameter of the stable phase.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def configurational_entropy(x: ArrayLike) -> np.ndarray | float:
     Parameters
     ----------
     x : array-like of shape (n, n_elements) or (n_elements,), or DataFrame
-        Atomic fractions. Of a DataFrame the columns ``x_Fe``, ... are taken.
+        Atomic fractions. From a DataFrame the columns ``x_Fe``, ... are used.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def configurational_entropy(x: ArrayLike) -> np.ndarray | float:
     Raises
     ------
     ValueError
-        When fractions are negative, not finite or do not add up to one.
+        When fractions are negative, not finite or do not sum to one.
 
     Notes
     -----
-    That is the entropy of a lattice on which atoms sit at random. Short-range order lowers it;
-    vibrations and magnetism, which are left out, add their own.
+    This is the entropy of a random distribution of atoms on a lattice. Short-range order lowers it.
+    The entropies of vibrations and magnetism are not included.
 
     Examples
     --------
@@ -70,23 +70,23 @@ def free_energy(
     energy : array-like of shape (n,) or float
         Formation energies (eV/atom).
     x : array-like of shape (n, n_elements) or (n_elements,), or DataFrame
-        Atomic fractions. Of a DataFrame the columns ``x_Fe``, ... are taken.
+        Atomic fractions. From a DataFrame the columns ``x_Fe``, ... are used.
     temperature : float or array-like
-        Temperature (K). Several go with an axis in front: of shape (n_temperatures, 1).
+        Temperature (K). For several temperatures pass an array of shape (n_temperatures, 1).
 
     Returns
     -------
     energy : ndarray or float
-        Free energy (eV/atom), of the shape of all three together.
+        Free energy (eV/atom), with the broadcast shape of the three inputs.
 
     Raises
     ------
     ValueError
-        When a temperature is negative or not finite, or `x` are no fractions.
+        When a temperature is negative or not finite, or when `x` does not hold fractions.
 
     See Also
     --------
-    energy_above_hull : Whether a solution of this free energy decomposes.
+    energy_above_hull : Compute whether a solution of this free energy decomposes.
 
     Examples
     --------
@@ -100,41 +100,41 @@ def free_energy(
 
 
 def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFrame:
-    """Choose at each composition the phase with the lowest formation energy.
+    """Select the phase with the lowest formation energy at each composition.
 
     Parameters
     ----------
     table : DataFrame
-        What `screen` gives: the columns ``x_Fe``, ..., ``phase`` and predictions, one row for each
+        Result of `screen`: the columns ``x_Fe``, ..., ``phase`` and predictions, one row for each
         composition and phase.
     energy : str or None, default=None
-        Column of formation energies (eV/atom). None takes the one that is called so.
+        Column of formation energies (eV/atom). None takes the column with this name.
 
     Returns
     -------
     table : DataFrame
-        One row per composition, that of the stable phase, in the order of `table`, with one more
-        column: ``gap to next phase (eV/atom)``, how much more energy the second phase has (NaN
-        where there is none).
+        The row of the stable phase of each composition, in the order of `table`, with one more
+        column: ``gap to next phase (eV/atom)``, the energy of the second most stable phase minus
+        that of the stable phase (NaN if there is only one phase).
 
     Raises
     ------
     ValueError
-        When columns are missing, energies are not finite, a composition has a phase twice, or
-        `energy` is a mixing energy.
+        When columns are missing, when energies are not finite, when a composition has a phase
+        twice, or when `energy` is a mixing energy.
 
     Notes
     -----
-    The entropy of an ideal solution is the same for all phases at a composition, so temperature
-    plays no part. Mixing energies would mislead: they are measured from the elements *in the
-    lattice of the alloy*, so those of different phases do not start from the same zero.
+    The ideal entropy of mixing is the same for all phases of a composition, so the result does not
+    depend on the temperature. Mixing energies are not allowed: they refer to the elements *in the
+    lattice of the alloy*, so the mixing energies of different phases have different references.
 
-    The result refers to the phases of the model's training data. In `fetch_hea` they are the
-    lattices in which relaxations *began*, and 120 of its 364 cells have another lattice in the end:
-    there, the result is the better initial lattice. Train on `infer_lattice` of the relaxed cells
-    to predict the final lattice.
+    The result refers to the phases of the model's training data. In `fetch_hea` these are the
+    lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation:
+    for this data set, the result is the better initial lattice. To predict the final lattice, train
+    on the lattices that `infer_lattice` finds in the relaxed cells.
 
-    Of phases with equal energies the first one in the table is chosen.
+    If several phases have the same energy, the first of them in the table is selected.
 
     Examples
     --------
@@ -170,48 +170,48 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
 def energy_above_hull(
     table: pd.DataFrame, temperature: float = 0.0, *, energy: str | None = None
 ) -> np.ndarray:
-    """Compute how far each row is above the convex hull of all rows.
+    """Compute the energy of each row above the convex hull of all rows.
 
-    A solution above the hull gains free energy by decomposing into those on the hull around it,
-    which may be of any phase.
+    A solution above the hull lowers its free energy by decomposing into the solutions at the
+    corners of the hull around it, which may have other phases.
 
     Parameters
     ----------
     table : DataFrame
-        What `screen` gives: the columns ``x_Fe``, ... and predictions, one row for each
-        composition and phase.
+        Result of `screen`: the columns ``x_Fe``, ... and predictions, one row for each composition
+        and phase.
     temperature : float, default=0
-        Temperature (K) of the ideal entropy; at 0 K energies are compared.
+        Temperature (K) of the ideal entropy; at 0 K the hull is one of energies.
     energy : str or None, default=None
-        Column of formation energies (eV/atom). None takes the one that is called so.
+        Column of formation energies (eV/atom). None takes the column with this name.
 
     Returns
     -------
     heights : ndarray of shape (n,)
-        Height above the hull (eV/atom), 0 on it.
+        Energy above the hull (eV/atom), 0 for rows on the hull.
 
     Raises
     ------
     ValueError
-        When columns are missing, energies are not finite, the temperature is negative, or `energy`
-        is a mixing energy.
+        When columns are missing, when energies are not finite, when the temperature is negative, or
+        when `energy` is a mixing energy.
 
     See Also
     --------
-    free_energy : The energy that the hull is made of.
+    free_energy : The free energies of which the hull is made.
 
     Notes
     -----
-    The hull is that of the rows in `table` only: ordered compounds that are not in the table are
-    not on it, and without rows of pure elements the hull ends at the outermost rows. On a coarse
-    grid a solution between two grid points is missed, and with it some decompositions.
+    The hull contains only the rows of `table`. Ordered compounds that are not in the table are not
+    considered, and without rows of pure elements the hull ends at the outermost rows. On a coarse
+    grid, stable solutions between two grid points are missed, and with them some decompositions.
 
-    The time grows steeply with the number of elements, since at high temperature all compositions
-    are on the hull: see the user guide.
+    The computing time grows steeply with the number of elements, because at high temperature all
+    compositions are on the hull: see the user guide.
 
     Examples
     --------
-    A solution at 0.02 eV/atom decomposes into its elements until entropy outweighs it:
+    A solution at 0.02 eV/atom decomposes into its elements unless the entropy is larger:
 
     >>> import pandas as pd
     >>> from sklmat.screening import energy_above_hull
@@ -238,32 +238,33 @@ def energy_above_hull(
 def lattice_parameter(
     volume_per_atom: float | ArrayLike, lattice: str | ArrayLike
 ) -> np.ndarray | float:
-    """Compute the lattice parameter a from the volume of an atom.
+    """Compute the lattice parameter a from the volume per atom.
 
     Parameters
     ----------
     volume_per_atom : array-like or float
-        Å³.
+        Volume per atom (Å³).
     lattice : str or array-like of str
-        "bcc", "fcc", "hcp", "sc" or "diamond", one for all or one each.
+        "bcc", "fcc", "hcp", "sc" or "diamond": one for all volumes, or one for each.
 
     Returns
     -------
     a : ndarray or float
-        Edge of the conventional cell (Å); of hcp the edge in the basal plane, for the ideal
+        Edge of the conventional cell (Å); for hcp the edge in the basal plane, with the ideal
         c / a = √(8/3).
 
     Raises
     ------
     ValueError
-        When a volume is not positive, a lattice is unknown, or their numbers do not fit.
+        When a volume is not positive, when a lattice is unknown, or when the numbers of volumes and
+        lattices differ.
 
     Notes
     -----
-    `lattice` is the one on which the atoms sit, which is not always the phase that a cell was set
-    up as (see `stable_phase`): of a cell that is called bcc and has become fcc, *a* would come out
-    a fifth too small. `EFTGANRegressor.lattice_probability` predicts the lattice of a composition
-    after relaxation.
+    `lattice` is the lattice of the relaxed atoms, which may differ from the phase in which a cell
+    was set up (see `stable_phase`). For a cell that was set up as bcc and has relaxed to fcc, *a*
+    of bcc would be a fifth too small. `EFTGANRegressor.lattice_probability` predicts the lattice of
+    a composition after relaxation.
 
     Examples
     --------
@@ -289,7 +290,7 @@ def lattice_parameter(
 
 
 def check_temperature(temperature):
-    """Temperatures (K) as an array, or a ValueError when one is negative or not finite."""
+    """Return temperatures (K) as an array; raise a ValueError if one is negative or not finite."""
     values = np.asarray(temperature, dtype=float)
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(f"temperature must be 0 K or more, got {temperature}")
@@ -297,16 +298,16 @@ def check_temperature(temperature):
 
 
 def number_compositions(fractions):
-    """Number the different compositions in order of appearance; return the number of each row.
+    """Number the different compositions in the order of appearance; return the number of each row.
 
-    Fractions are rounded, so that compositions that differ by rounding errors get one number.
+    Fractions are rounded, so that compositions that differ by rounding errors have the same number.
     """
     rounded = pd.DataFrame(np.round(fractions, 9) + 0.0)
     return rounded.groupby(list(rounded), sort=False).ngroup().to_numpy()
 
 
 def _compositions_and_energies(table, energy):
-    """The fractions and formation energies of a table, checked."""
+    """Return the validated fractions and formation energies of a table."""
     column = energy_column(table.columns, energy)
     energies = table[column].to_numpy(dtype=float)
     n_wrong = np.count_nonzero(~np.isfinite(energies))
@@ -318,7 +319,7 @@ def _compositions_and_energies(table, energy):
 
 
 def _lower_hull(fractions, energies):
-    """Energy of the lower convex hull at each of the compositions, which must all differ."""
+    """Energy of the lower convex hull at each of the compositions, which must all be different."""
     from scipy.spatial import ConvexHull
 
     centred = fractions - fractions.mean(axis=0)
@@ -329,21 +330,21 @@ def _lower_hull(fractions, energies):
     coordinates = centred @ axes[:rank].T
     scale = max(np.ptp(energies), 1e-6)
     heights = (energies - energies.min()) / scale
-    # One more point above all others gives the hull a volume when all energies lie in a plane.
+    # A point above all others gives the hull a volume even if all energies lie in a plane.
     points = np.vstack([np.column_stack([coordinates, heights]), [*np.zeros(rank), 2.0]])
     convex_hull = ConvexHull(points)
     is_lower = convex_hull.equations[:, rank] < -1e-9
     planes = np.unique(convex_hull.equations[is_lower].round(12), axis=0)
     gradients = -planes[:, :rank] / planes[:, rank, None]
     offsets = -planes[:, -1] / planes[:, rank]
-    # At each composition the lower hull is the highest of the planes of its facets.
+    # At each composition the lower hull is the maximum over the planes of its facets.
     others = np.setdiff1d(np.arange(len(coordinates)), convex_hull.simplices[is_lower])
     hull = energies.copy()
     batch_size = max(1, 2**24 // len(planes))
     for start in range(0, len(others), batch_size):
         rows = others[start : start + batch_size]
         height = (coordinates[rows] @ gradients.T + offsets).max(axis=1)
-        # Differences this small are rounding errors of points that are on the hull.
+        # Smaller differences are rounding errors of points on the hull.
         above = heights[rows] - height > 1e-9
         hull[rows[above]] = height[above] * scale + energies.min()
     return hull
