@@ -1,4 +1,4 @@
-"""Do disorder descriptors found by adversarial examples beat the network that they deceived?
+"""Are disorder descriptors found with adversarial examples better than the attacked network?
 
     python examples/benchmarks/adversarial_perovskites.py table [--data generated labelled control]
     python examples/benchmarks/adversarial_perovskites.py table --data generated --shells
@@ -6,21 +6,22 @@
     python examples/benchmarks/adversarial_perovskites.py attacks
     python examples/benchmarks/adversarial_perovskites.py speed
 
-Five stratified folds for each of three seeds; everything that learns, learns inside the fold. The
-generated crystals are seen as ideal ones, which halide sits where, because their label is a
-function of where the atoms come to rest; those labelled by GFN1-xTB at the positions of the label.
+Five stratified folds for each of three seeds; everything is fitted inside the fold. Models get the
+ideal crystals of the generated data (which halide is on which site), because their label is a
+function of the relaxed positions. Of the data labelled by GFN1-xTB, models get the positions for
+which the labels were computed.
 
-Held-out relaxed crystals that are predicted right: at 0.02 / 0.05 / 0.10 Å one random draw deceives
-the network in 2 / 3 / 11 % of them, the worst of 50 draws in 8 / 23 / 36 %, FGSM in 16 / 41 / 71 %
-and PGD in 21 / 52 / 86 %, in half the time of the 50 draws. 3,000 cells of 20 atoms are attacked in
-43 s on one thread; a crystal's attack costs a third of its part of a fit.
+Held-out relaxed crystals that are predicted right: at 0.02 / 0.05 / 0.10 Å one random draw changes
+2 / 3 / 11 % of the predictions, the worst of 50 draws 8 / 23 / 36 %, FGSM 16 / 41 / 71 % and PGD
+21 / 52 / 86 %, in half the time of the 50 draws. An attack on 3,000 cells of 20 atoms takes 43 s on
+one thread; the attack on a crystal takes a third of the training time per crystal.
 
-What was tried without a network (XGBoost, generated crystals, ROC-AUC): general columns 0.50, with
-the number of inequivalent sites 0.72, with like pairs opposite each other at tin 0.976, with the
-dipole of the halides around tin 0.980, with all of `DisorderFeaturizer` 0.994. Trees of 2 to 6
-levels, 150 to 600 of them, and penalties of 1 to 30 change such numbers by 0.001. Ten descriptors
-are selected because five leave the surroundings of Cs out; this was seen on three folds of the
-generated data.
+Results without a network (XGBoost, generated crystals, ROC-AUC): general columns 0.50, with the
+number of inequivalent sites 0.72, with the number of like pairs opposite each other at tin 0.976,
+with the dipole of the halides around tin 0.980, with all of `DisorderFeaturizer` 0.994. Trees of 2
+to 6 levels, 150 to 600 trees, and penalties of 1 to 30 change these values by 0.001. Ten
+descriptors are selected, because five do not include the surroundings of Cs; this was found on
+three folds of the generated data.
 """
 
 import argparse
@@ -63,9 +64,9 @@ from sklmat.model_selection import corrected_resampled_ttest
 from sklmat.screening import shockley_queisser
 from sklmat.structures import check_structures
 
-# Chosen once on the ordering class of the generated crystals; the same for every data set.
+# Chosen once for the ordering class of the generated crystals; the same for every data set.
 NETWORK = {"lr": 0.005, "batch_size": 32}
-#: Optimisation steps of every network, whatever the number of rows (60 epochs on 268).
+#: Optimizer steps of every network, for any number of rows (60 epochs for 268 rows).
 N_STEPS = 540
 BUDGET = 0.05
 TREES = {
@@ -102,7 +103,7 @@ PAIRS += [("d", "a+"), ("d", "b+"), ("d", "d+")]
 
 @dataclass
 class View:
-    """One data set as the models see it."""
+    """One data set with the inputs of the models."""
 
     structures: np.ndarray
     labels: dict
@@ -114,7 +115,7 @@ class View:
         return DisorderFeaturizer().fit_transform(self.structures)
 
     def few(self, n):
-        """As many rows, spread over all."""
+        """Select n evenly spaced rows."""
         rows = np.linspace(0, len(self.structures) - 1, n).astype(int)
         labels = {name: y[rows] for name, y in self.labels.items()}
         table = self.general.iloc[rows].reset_index(drop=True)
@@ -124,7 +125,7 @@ class View:
 def generated(args):
     """All arrangements of six supercells, labelled by the pair potential."""
     data = make_mixed_halide_perovskites()
-    # The label is a function of the relaxed positions: the models see the ideal ones.
+    # The label is a function of the relaxed positions, so the models get the ideal crystals.
     return mixed_halides(data.ideal, data.ideal, {"ordering": data.target})
 
 
@@ -132,7 +133,7 @@ def labelled(args):
     """One supercell of 40 atoms, labelled by GFN1-xTB."""
     data = load_mixed_halide_perovskites(["efficiency_class", "ordering_class"])
     efficiency, ordering = data.target.T
-    # The labels are what electrons do at these positions, and no function of the potential.
+    # The labels come from an electronic-structure method, not from the pair potential.
     return mixed_halides(data.data, data.ideal, {"efficiency": efficiency, "ordering": ordering})
 
 
@@ -142,11 +143,11 @@ def mixed_halides(structures, ideal, labels):
 
 
 def control(args):
-    """Some of the crystals in which only the species of one template vary."""
+    """A sample of the crystals in which only the species on one template vary."""
     data = fetch_halide_perovskites(["band_type", "band_gap"], verbose=False)
     band_type, gap = data.target.T
     efficiency = np.zeros(len(gap))
-    # A metal is no solar cell.
+    # A metal cannot be a solar cell.
     has_gap = gap > 0
     efficiency[has_gap] = shockley_queisser(gap[has_gap])["efficiency (%)"]
     top = (efficiency > np.quantile(efficiency, 0.75)).astype(int)
@@ -162,7 +163,7 @@ DATA = {"generated": generated, "labelled": labelled, "control": control}
 
 
 def general(structures):
-    """Composition and structure, without symmetry and short-range order."""
+    """Descriptors of composition and structure, without symmetry and short-range order."""
     featurizers = [
         CompositionFeaturizer(),
         StructureFeaturizer(groups=["volume", "distances", "coordination"]),
@@ -171,18 +172,18 @@ def general(structures):
 
 
 def one_hot_sites(structures):
-    """Which species sits where on a common template."""
+    """One-hot species on each site of a common template."""
     numbers = np.array([s.atomic_numbers for s in structures])
     columns = np.hstack([numbers == z for z in np.unique(numbers)]).astype(float)
-    # The four A sites, and the twelve X sites, always agree.
+    # The four A sites always have the same species, and so have the twelve X sites.
     return np.unique(columns, axis=1)
 
 
 def pair_counts(structures, reach=2.3):
-    """A cluster expansion: covariance of iodine over each kind of halide pair, times 1, x and x².
+    """A cluster expansion: covariance of iodine over each type of halide pair, times 1, x and x².
 
-    A kind is a distance (up to `reach` cubic lattice parameters) and the directions of the two
-    Sn-X axes relative to each other and to the pair.
+    A type is a distance (up to `reach` cubic lattice parameters) and the directions of the two Sn-X
+    axes relative to each other and to the pair.
     """
     rows = []
     for structure in structures:
@@ -210,7 +211,7 @@ def pair_counts(structures, reach=2.3):
 
 
 def variants(view, y, train, test, seed, args):
-    """Key of `VARIANTS` -> (probability of class 1 of the test rows, seconds)."""
+    """Key of `VARIANTS` -> (probabilities of class 1 of the test rows, seconds)."""
     X = view.structures
     network = reference(len(train), args, seed)
     builder = AdversarialFeatureBuilder(
@@ -225,7 +226,7 @@ def variants(view, y, train, test, seed, args):
     made = pd.concat([builder.fit_transform(X[train], y[train]), builder.transform(X[test])])
     made.index = [*train, *test]
     print("  selected:", "; ".join(builder.selected_), flush=True)
-    # The builder's last network has seen all training rows and no others: it is variant a.
+    # The builder's final network was trained on all training rows and no others: it is variant a.
     told = {"a": (builder.estimator_.predict_proba(X[test])[:, 1], time.perf_counter() - start)}
     noise = StructureAttack(method="random", budget=args.budget)
     told["b"] = predict(clone(network).set_params(adversarial=noise), X, y, train, test)
@@ -248,7 +249,7 @@ def variants(view, y, train, test, seed, args):
 
 
 def reference(n_rows, args, seed=0):
-    """The graph network, with so many epochs that it takes `N_STEPS` steps on these rows."""
+    """The graph network, with the number of epochs that gives `N_STEPS` steps on these rows."""
     epochs = round(args.n_steps / -(-n_rows // args.network["batch_size"]))
     return CGCNNClassifier(**args.network, max_epochs=epochs, random_state=seed)
 
@@ -285,7 +286,7 @@ def table(args):
 
 
 def finished(out, variant):
-    """Places for which the file has a line of this variant."""
+    """Splits for which the file has a line of this variant."""
     if not os.path.exists(out):
         return set()
     frame = pd.read_csv(out)
@@ -293,7 +294,7 @@ def finished(out, variant):
 
 
 def append(out, place, y, train, test, told):
-    """One line per variant, in one go, so that two processes may share the file."""
+    """Write one line per variant at once, so that two processes can append to the file."""
     lines = []
     for key, (probability, seconds) in told.items():
         values = scores(y[test], probability)
@@ -338,7 +339,7 @@ def report(args):
 
 
 def attacks(args):
-    """Held-out crystals that each attack deceives, and how long it takes."""
+    """Fraction of held-out crystals whose prediction each attack changes, and its time."""
     data = make_mixed_halide_perovskites()
     y = data.target
     for kind, structures in (("relaxed", data.data), ("ideal", data.ideal)):
@@ -378,7 +379,7 @@ def speed(args):
     model = reference(len(graphs), args).fit(graphs, data.target)
     fit = time.perf_counter() - start
     rows = np.resize(np.arange(len(graphs)), args.n_cells)
-    # Noise makes every one of them another crystal.
+    # The noise makes all crystals different.
     cells = perturb_structures([data.data[row] for row in rows], 0.02, random_state=0)
     start = time.perf_counter()
     StructureAttack(model, budget=0.1, random_state=0).generate(cells, data.target[rows])
@@ -410,7 +411,7 @@ def main():
         args.network, args.n_steps = {"lr": 0.005, "batch_size": 8}, 500
         args.n_splits, args.n_cells, args.budget = 1, 100, 0.1
     if args.shells:
-        # So many neighbours that only the cutoff counts: no displacement cuts a shell in two.
+        # With this many neighbours only the cutoff limits them: no displacement cuts a shell.
         args.network.update(cutoff=5.5, max_neighbors=100)
     parts[args.part](args)
 

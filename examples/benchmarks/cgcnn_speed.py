@@ -1,18 +1,18 @@
-"""How fast graphs are built and CGCNN is trained, against the obvious ways, in the same run.
+"""Speed of graph construction and CGCNN training, compared with standard implementations.
 
     python examples/benchmarks/cgcnn_speed.py [--threads 1] [--repeats 7] [--out speed.json]
 
-Crystals are those of `fetch_hea` where they are in the cache, else `make_alloys`. All ways compute
-the same thing, which is checked before anything is timed:
+The crystals are those of `fetch_hea` if they have been downloaded, else `make_alloys`. All
+implementations compute the same results, which is checked before the timing:
 
-- building: pymatgen's ``get_all_neighbors`` and ``get_neighbor_list`` at 8 Å, sorted and cut to 12
-  neighbours per atom (the first is how the original CGCNN does it);
-- training step (forward, backward, Adam): the network with one matrix on [h_i, h_j, g_ij], as the
-  original has it, on its uncut Gaussian basis; the same written with ``torch_geometric.nn.CGConv``,
-  which has no batch norm inside the gate and so does less.
+- graphs: pymatgen's ``get_all_neighbors`` and ``get_neighbor_list`` at 8 Å, sorted and cut to 12
+  neighbours per atom (the original CGCNN uses the first of them);
+- training step (forward, backward, Adam): the network with one matrix on [h_i, h_j, g_ij], as in
+  the original, with its complete Gaussian basis; the same with ``torch_geometric.nn.CGConv``, which
+  has no batch norm inside the gate and therefore computes less.
 
-Times are medians, and only their ratios mean anything on another machine. Peak memory is the growth
-of the resident set of a process that does five training steps and nothing else.
+Times are medians, and only their ratios can be compared between machines. Peak memory is the growth
+of the resident set of a process that does only five training steps.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class NaiveConv(nn.Module):
 
 
 class NaiveCGCNN(nn.Module):
-    """The network as the original writes it, with the weights of ours."""
+    """The network as in the original code, with the weights of our network."""
 
     def __init__(self, ours):
         super().__init__()
@@ -84,7 +84,7 @@ class NaiveCGCNN(nn.Module):
 
 
 class PyGCGCNN(nn.Module):
-    """The same with PyG's own convolution."""
+    """The same network with the convolution of PyG."""
 
     def __init__(self, ours):
         super().__init__()
@@ -108,7 +108,7 @@ class PyGCGCNN(nn.Module):
 
 
 def naive_data(batch):
-    """The arrays that the original's data loader makes: Gaussians of all edges, uncut."""
+    """The arrays of the original data loader: Gaussians of all edges, without cutting."""
     n = len(batch.atomic_numbers)
     gaussians = torch.exp(-((batch.distance[:, None] - torch.arange(41) * 0.2) ** 2) / 0.2**2)
     return {
@@ -124,7 +124,7 @@ def naive_data(batch):
 
 
 def median_seconds(ways, repeats):
-    """Run the ways in turn, so that a change in the machine's speed meets all of them."""
+    """Run the implementations in turn, so that a slower machine affects all of them."""
     times = {name: [] for name in ways}
     for way in ways.values():
         way()

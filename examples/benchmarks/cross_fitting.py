@@ -1,8 +1,9 @@
 """Cross-fitted tables of `ECNetFeaturizer`, for `ecnet_descriptors.py`.
 
-Each training row gets the vectors of a network that was not trained on it. Networks trained apart
-have unrelated axes, so each fold's vectors are mapped, element by element, onto those of the full
-network by a ridge regression over the fold's training rows; its principal components come last.
+Each training row gets the vectors of a network that was not trained on it. Separately trained
+networks have unrelated axes. The vectors of each fold are therefore mapped, element by element,
+onto the vectors of the full network by a ridge regression over the training rows of the fold.
+Principal components are computed last.
 """
 
 import numpy as np
@@ -12,12 +13,12 @@ from sklearn.model_selection import KFold
 
 from sklmat.elements import element_symbols, element_table
 
-#: Penalties among which each map is chosen by leave-one-out, for vectors of unit variance.
+#: Penalties from which leave-one-out chooses for each mapping, for vectors of unit variance.
 _ALPHAS = np.logspace(-3, 3, 13)
 
 
 def cross_fit(featurizer, graphs, y, n_folds=5):
-    """Table of the training rows of a fitted featurizer, and the R2 of the alignment."""
+    """Table of the training rows of a fitted featurizer, and the R2 of the mapping."""
     network = featurizer.estimator_
     splits = list(KFold(n_folds, shuffle=True, random_state=network.random_state).split(y))
     vectors = [fold_vectors(network, graphs, y, train) for train, _ in splits]
@@ -37,7 +38,7 @@ def fold_vectors(network, graphs, y, train):
 
 
 def align(vectors, full, splits, crystal, numbers):
-    """Held-out vectors of each fold, mapped element by element onto those of the full network.
+    """Held-out vectors of each fold, mapped element by element to those of the full one.
 
     Parameters
     ----------
@@ -63,22 +64,22 @@ def align(vectors, full, splits, crystal, numbers):
 
 
 def _mapped(source, target, new):
-    """Ridge map from `source` to `target`, applied to `new`."""
+    """Fit a ridge regression from `source` to `target`, and apply it to `new`."""
     if len(source) < 3:
-        # Leave-one-out needs two rows on the other side; the mean is all that can be known.
+        # Leave-one-out needs at least three rows; with fewer, only the mean can be predicted.
         return np.broadcast_to(target.mean(axis=0), (len(new), target.shape[1]))
     scale = source.std() or 1.0
     return RidgeCV(_ALPHAS).fit(source / scale, target).predict(new / scale)
 
 
 def alignment_r2(aligned, full, numbers):
-    """Share of the full network's variance that the aligned vectors reproduce.
+    """Fraction of the full network's variance that the mapped vectors reproduce.
 
     Returns
     -------
     dict of str to float
-        One entry per element, alphabetically, NaN where a single row has it, and "all" for all of
-        them together.
+        One entry per element in alphabetical order, NaN if a single row has the element, and "all"
+        for all elements together.
     """
     residual, total = {}, {}
     of_symbol = {element_symbols([z])[0]: z for z in np.unique(numbers)}

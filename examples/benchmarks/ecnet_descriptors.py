@@ -2,15 +2,15 @@
 
     python examples/benchmarks/ecnet_descriptors.py [--targets formation_energy ...]
 
-XGBoost, ridge regression and a Gaussian process read the table of `ECNetFeaturizer`, as it is and
-cross-fitted (`cross_fitting.py`), and for comparison those of the two featurizers that learn
-nothing from the target. Everything is fitted inside the fold. Labels are the corrected ones of
-`fetch_hea`; the network is the default one with an ensemble of four and ``random_state=0``. Folds
-are shuffled, or keep the cells of a composition together, or are turned round, so that a fifth of
-the rows trains and the rest is predicted.
+XGBoost, ridge regression and a Gaussian process are fitted on the table of `ECNetFeaturizer`, plain
+and cross-fitted (`cross_fitting.py`), and for comparison on the tables of the two featurizers that
+do not use the target. Everything is fitted inside the fold. Labels are the corrected labels of
+`fetch_hea`; the network is the default network with an ensemble of four and ``random_state=0``.
+Folds are shuffled, or keep the cells of a composition together, or are exchanged: a fifth of the
+rows is used for training and the rest for testing.
 
 Mean absolute errors over the five folds, shuffled / by composition / trained on a fifth (the
-standard deviation over the folds is up to a fifth of them):
+standard deviation over the folds is at most a fifth of the error):
 
 =====================================  ==========================  ========================
 ..                                     formation energy, eV/atom   magnetic moment, μB/atom
@@ -28,12 +28,13 @@ Gaussian process, ECNet                0.0096 / 0.0100 / 0.0151    0.073 / 0.084
 Gaussian process, ECNet, cross-fitted  0.0098 / 0.0101 / 0.0168    0.074 / 0.086 / 0.128
 =====================================  ==========================  ========================
 
-So the elemental vectors are better descriptors than the composition, and for trees better than
-composition and structure together; with few rows of the smoother target, a Gaussian process does
-without them. No model on these vectors beats the network that they come from. Cross-fitting made no
-difference with four fifths of the rows and hurt with one: the vectors know little of their own
-row's target (mapped, those of held-out rows reproduce 97-99 % of the full network's variance, or
-86-93 % with a fifth of the rows), and a network that lacks a fold's rows has worse ones.
+The elemental vectors are thus better descriptors than the composition, and for trees better than
+composition and structure together. With few rows of the smoother target, a Gaussian process does
+not need them. No model on these vectors is better than the network that computes them.
+Cross-fitting made no difference with four fifths of the rows, and increased the error with one
+fifth. The vectors of a row contain little information about its own target (mapped vectors of
+held-out rows reproduce 97-99 % of the full network's variance, or 86-93 % with a fifth of the
+rows), and a network that is trained without the rows of a fold has worse vectors.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def models():
 
 
 def tables(structures, graphs, y, train, test, estimator):
-    """Name -> (training table, held-out table), the fitted featurizer, and the alignment's R2."""
+    """Name -> (training table, test table), the fitted featurizer, and the R2 of the mapping."""
     seen, new = [structures[i] for i in train], [structures[i] for i in test]
     composition = CompositionFeaturizer(lattice=True)
     structure = StructureFeaturizer()

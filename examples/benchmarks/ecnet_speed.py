@@ -1,21 +1,23 @@
-"""How fast ECNet trains, against the obvious ways of writing it, in the same run.
+"""Speed of ECNet training, compared with direct implementations.
 
     python examples/benchmarks/ecnet_speed.py [--rows 290] [--repeats 5] [--out ecnet_speed.json]
 
-Crystals are those of `fetch_hea` where they are in the cache, else `make_alloys`. Timed is an epoch
-of training (forward, backward, optimizer) over the same rows, in three ways:
+The crystals are those of `fetch_hea` if they have been downloaded, else `make_alloys`. The time of
+a training epoch (forward, backward, optimizer) over the same rows is measured for three
+implementations:
 
-- loops: as a reader of the paper would write it, over crystals, and in each over its elements; the
-  filter is evaluated on all edges to the atoms of that element at once. Which edges these are is
-  found out beforehand, and so is all else that no weight has a say in: how unlike the surroundings
-  of its atoms are. An ensemble is trained one network after the other: a multiple of one.
-- edges: a batch at a time, the filter on every edge, with gather and scatter.
-- sklmat: `ECNetRegressor` as users run it, with all that happens in its epochs. The partial radial
-  distributions it works on are summed up once per fit; that is timed beside it.
+- loops: a direct implementation of the paper, with a loop over crystals and an inner loop over
+  their elements. The filter is evaluated on all edges to the atoms of an element at once. The lists
+  of these edges and everything else that does not depend on weights (how much the surroundings of
+  the atoms differ) are computed before. The time of an ensemble is a multiple of the time of one
+  network.
+- edges: a batch at a time, with the filter on every edge, with gather and scatter.
+- sklmat: `ECNetRegressor` as users run it, with all operations of its epochs. The partial radial
+  distributions that it needs are computed once per fit; their time is measured separately.
 
-All three have the same weights, and their outputs are compared before anything is timed. Times are
-medians, and only their ratios mean anything on another machine. Peak memory is the growth of the
-resident set of a process that does two training steps and nothing else.
+All three have the same weights, and their outputs are compared before the timing. Times are
+medians, and only their ratios can be compared between machines. Peak memory is the growth of the
+resident set of a process that does only two training steps.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from sklmat.batches import EvenBatches, make_batch
 from sklmat.graphs import ElementGraphs
 from sklmat.layers import shifted_softplus
 
-#: A training that hardly moves the weights, and keeps no row back.
+#: Training that hardly changes the weights and holds no rows out.
 _STILL = {"max_epochs": 1, "lr": 1e-9, "lr_schedule": "constant", "random_state": 0}
 _LOSSES = {"mae": F.l1_loss, "mse": F.mse_loss, "huber": F.smooth_l1_loss}
 
@@ -49,7 +51,7 @@ def estimators():
 
 
 class Edges:
-    """Some crystals edge by edge, as tensors: nodes are the elements of each crystal."""
+    """Edges of some crystals as tensors; the nodes are the elements of each crystal."""
 
     def __init__(self, graphs):
         offset = np.repeat(graphs.atom_ptr[:-1], graphs.n_edges)
@@ -68,7 +70,7 @@ class Edges:
     def spreads(self, grid):
         """Standard deviations of the radial distributions over the atoms of each node.
 
-        A table of shape (K,) for every pair of nodes of a crystal, with its two nodes.
+        One row of shape (K,) for every pair of nodes of a crystal, and its two nodes.
         """
         step = grid[1] - grid[0]
         found = []
@@ -88,7 +90,7 @@ class Edges:
         return torch.cat(found), target, first[target] + place
 
     def of_elements(self):
-        """For each node, where its incoming edges are."""
+        """The incoming edges of each node."""
         target = self.node[self.target]
         return [torch.nonzero(target == k)[:, 0] for k in range(len(self.atomic_numbers))]
 
@@ -115,7 +117,7 @@ class Plain(nn.Module):
         return F.dropout(x, self.config["dropout"], self.training)
 
     def prepared(self, distance):
-        """What the filters of all convolutions need of the distances."""
+        """The part of the filters of all convolutions that depends on distances only."""
         cutoff, step = self.config["cutoff"], self.config["radial_step"]
         if self.config["radial_filter"] == "grid":
             last = math.ceil(cutoff / step - 1e-9) - 1
@@ -130,7 +132,7 @@ class Plain(nn.Module):
         return torch.arange(math.ceil(cutoff / step - 1e-9) + 1) * step
 
     def from_spread(self, conv, sent, spread):
-        """What the nodes receive because the atoms behind them are not alike."""
+        """Contribution to the nodes from differences between the atoms of their neighbour nodes."""
         table, target, source = spread
         values = conv.filters.values[-table.shape[1] :, 0]
         values = values * conv.filters.envelope[-table.shape[1] :, None]
@@ -190,7 +192,7 @@ class EdgesECNet(Plain):
 
 
 class LoopsECNet(Plain):
-    """Crystal after crystal, element after element."""
+    """Loops over crystals and over their elements."""
 
     def prepare(self, graphs):
         crystals = [Edges(graphs[c]) for c in range(len(graphs))]
@@ -225,7 +227,7 @@ WAYS = {"loops": LoopsECNet, "edges": EdgesECNet}
 
 
 def make_epoch(network, graphs, y, model):
-    """A function that trains for one epoch, like the model does but without it."""
+    """A function that trains for one epoch like the model, but without the model's code."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=model.lr)
     y = torch.tensor((y - y.mean()) / y.std(), dtype=torch.float32)[:, None]
     batches = [
@@ -267,7 +269,7 @@ def differences(model, graphs):
 
 
 def epoch_seconds(models, graphs, y, repeats):
-    """Seconds per epoch of each way, in turn, so that a slow moment of the machine meets all."""
+    """Seconds per epoch of each implementation, in turn, so that a slow phase affects all."""
 
     def of_ours(model):
         return lambda: model.partial_fit(graphs, y).history_[-1]["dur"]
@@ -321,7 +323,7 @@ def peak_memory(*job):
 
 
 def compare(graphs, y, models, repeats, with_memory=True):
-    """Ratios, differences and memory, name by name, as plain numbers."""
+    """Ratios, differences and memory by name, as plain numbers."""
     largest = {}
     for name, model in models.items():
         model.fit(graphs, y)
@@ -330,7 +332,7 @@ def compare(graphs, y, models, repeats, with_memory=True):
     seconds = epoch_seconds(models, graphs, y, repeats)
     result = {}
     for name, model in models.items():
-        # The loops and the edges of an ensemble are those of one network, as often as it has some.
+        # For an ensemble, loops and edges take the time of one network for each network.
         like = name if model.n_ensemble == 1 else "default, one network"
         ours = seconds[name, "sklmat"]
         start = time.perf_counter()
@@ -363,7 +365,7 @@ def main():
     order = np.random.default_rng(0).permutation(len(structures))[: args.rows]
     structures = [structures[k] for k in order]
     graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).transform(structures)
-    # What is learned does not matter here: the volume per atom is known for all crystals.
+    # The target does not matter here: the volume per atom is known for all crystals.
     y = np.array([structure.volume / len(structure) for structure in structures])
     print(f"{graphs!r} of {source}, {args.threads} threads\n")
 

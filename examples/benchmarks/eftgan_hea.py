@@ -1,4 +1,4 @@
-"""Does augmentation help, and how well is an alloy predicted without a structure?
+"""Effect of augmentation, and accuracy of predictions for alloys without a structure.
 
     python examples/benchmarks/eftgan_hea.py augmentation [--seeds 0 1 2 3 4]
     python examples/benchmarks/eftgan_hea.py compositions [--seeds 0 1 2 3 4] [--all-targets]
@@ -7,13 +7,13 @@
 364 Fe-Ni-Co-Cr-Mn-Pd alloys, five shuffled folds for each seed, corrected labels. Network, GAN,
 labeler, relaxation model and regressors are fitted inside the fold.
 
-Added to the training rows of XGBoost or a perceptron on elemental vectors, the rows of
-`InfoGANAugmenter` lower the error by 12-16 % (formation energy) and 18-24 % (moment) with 20 or
-40 % of the rows, more than noise, mix-up, C-mix-up and the same labeler on other rows do, and by
-0.4-2.7 % more than ridge-regressed features of the same compositions, which is within the
-intervals. Without structures `EFTGANRegressor` has mean absolute errors of 0.0105 eV/atom and 0.095
-μB/atom, where the mean of a Gaussian process and a cubic ridge regression has 0.0122 and 0.109. All
-tables, and what was tried, are in the user guide ("How good, how fast").
+If the rows of `InfoGANAugmenter` are added to the training rows of XGBoost or a perceptron on
+elemental vectors, the error is lower by 12-16 % (formation energy) and 18-24 % (moment) with 20 or
+40 % of the rows. This is more than with noise, mixup, C-Mixup and the same labeler on other rows.
+It is 0.4-2.7 % more than with ridge-regression features of the same compositions, a difference
+within the confidence intervals. Without structures `EFTGANRegressor` has mean absolute errors of
+0.0105 eV/atom and 0.095 μB/atom; the mean of a Gaussian process and a cubic ridge regression has
+0.0122 and 0.109. All tables and further results are in the user guide ("How good, how fast").
 """
 
 import argparse
@@ -61,20 +61,20 @@ ALL_UNITS = {
 
 
 class Ready(BaseEstimator):
-    """A sampler that adds rows which were made before."""
+    """A sampler that adds rows which were generated before."""
 
     def __init__(self, rows, labels):
         self.rows = rows
         self.labels = labels
 
     def fit_resample(self, X, y):
-        """Put the rows below the real ones."""
+        """Append the generated rows to the real rows."""
         self.sample_origin_ = np.repeat([0, 1], [len(X), len(self.rows)])
         return np.vstack([X, self.rows]), np.concatenate([y, self.labels])
 
 
 def regressors():
-    """The models that are augmented; targets reach them standardised."""
+    """The models that are augmented; they get standardised targets."""
     trees = XGBRegressor(
         n_estimators=300,
         learning_rate=0.05,
@@ -113,14 +113,14 @@ def neighbours(table, codes, n, seed):
     """Mixtures of two rows of the same lattice that have nearly the same composition."""
     rng = np.random.default_rng(seed)
     values, rows = table.to_numpy(), table[codes].to_numpy()
-    # A unit of lattice is farther than any two compositions are.
+    # Lattices are farther apart than any two compositions.
     near = NearestNeighbors(n_neighbors=min(6, len(rows))).fit(rows * _apart(codes))
     partners = near.kneighbors(return_distance=False)
     one = rng.integers(len(rows), size=n)
     other = partners[one, rng.integers(partners.shape[1], size=n)]
     share = rng.uniform(size=(n, 1))
     mixed = share * values[one] + (1 - share) * values[other]
-    # The last of its lattice has partners on another one only: it stays as it is.
+    # The last row of its lattice has only partners on other lattices: it stays unchanged.
     alone = np.abs(values[one] - values[other])[:, _lattice(codes)].any(axis=1)
     return pd.DataFrame(np.where(alone[:, None], values[one], mixed), columns=table.columns)
 
@@ -134,7 +134,7 @@ def _apart(codes):
 
 
 def arms(table, y, seed):
-    """Name -> (generated rows, labels, strategy), and the labeler that the controls share."""
+    """Name -> (generated rows, labels, strategy), and the labeler that the baselines share."""
     n = len(table)
     codes = [name for name in table.columns if name.startswith(("x_", "lattice_"))]
 
@@ -194,7 +194,8 @@ def cell(graphs, y, train, test, seed):
 def interval(differences, n_folds=5):
     """Mean and half the 95 % interval, corrected for training sets that overlap.
 
-    As for whole training sets: parts of them overlap less, and have an interval that is too wide.
+    The correction assumes complete training sets. Smaller training sets overlap less, so that their
+    intervals are too wide.
     """
     n = len(differences)
     spread = differences.var(ddof=1) * (1 / n + 1 / (n_folds - 1))
@@ -222,7 +223,7 @@ def augmentation(args):
 
 
 def report_augmentation(rmse, shares):
-    """RMSE of each arm and its paired difference from "none", in percent of that."""
+    """RMSE of each arm and its paired difference from "none", in percent of the RMSE of "none"."""
     for k, target in enumerate(TARGETS):
         print(f"\n{target} ({UNITS[target]}), RMSE; difference from none in % with 95 % interval")
         kinds = list(dict.fromkeys(key[1:] for key in rmse))
@@ -241,7 +242,7 @@ def report_augmentation(rmse, shares):
 
 
 def composition_models():
-    """The strongest simple models on fractions and phase."""
+    """The most accurate simple models on fractions and phase."""
     cubic = make_pipeline(
         PolynomialFeatures(3, include_bias=False), StandardScaler(), RidgeCV(np.logspace(-6, 3, 28))
     )
@@ -263,7 +264,7 @@ def compositions(args):
                 order = np.random.default_rng([seed, fold]).permutation(train)
                 train = order[: round(args.share * len(order))]
             for k, name in enumerate(names):
-                # A relaxed cell gives away its volume, and how far it has moved.
+                # A relaxed cell contains its volume and the displacements from the ideal lattice.
                 tells = name not in ("volume", "rmsd")
                 told = predict_without_structures(
                     inputs, graphs, phase, y[:, k], train, test, seed, structures_may_tell=tells
@@ -283,7 +284,7 @@ def fractions_of(structures):
 def predict_without_structures(
     inputs, graphs, phase, y, train, test, seed, structures_may_tell=True
 ):
-    """Model -> predictions of the test rows, from fractions and phase alone but for two."""
+    """Model -> predictions of the test rows; all models but two use only fractions and phase."""
     told = {}
     for name, model in composition_models().items():
         mean, scale = y[train].mean(), y[train].std()
@@ -298,7 +299,7 @@ def predict_without_structures(
 
 
 def report_compositions(errors, names):
-    """MAE and RMSE of all rows together, mean over seeds, and the difference from the chain."""
+    """MAE and RMSE of all rows, averaged over seeds, and differences from `EFTGANRegressor`."""
     seeds = sorted({key[2] for key in errors})
     print(f"\n== seeds {seeds}")
     for target in names:
@@ -308,7 +309,7 @@ def report_compositions(errors, names):
         for model in models:
             error = np.array([errors[target, model, seed] for seed in seeds])
             mae, rmse = np.abs(error).mean(), np.sqrt((error**2).mean(axis=1)).mean()
-            # The rows are the independent draws; each counts with its mean over the seeds.
+            # The rows are the independent samples; each has the mean of its errors over the seeds.
             gain = (np.abs(chain) - np.abs(error)).mean(axis=0)
             half = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
             print(
@@ -319,7 +320,7 @@ def report_compositions(errors, names):
 
 
 def speed(args):
-    """Seconds of a fit and of a GAN, and compositions per second, on one thread."""
+    """Seconds of a fit and of a GAN, and predicted compositions per second, on one thread."""
     torch.set_num_threads(1)
     data = fetch_hea(verbose=False)
     phase = data.frame["phase"].to_numpy()

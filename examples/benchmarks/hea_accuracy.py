@@ -2,22 +2,22 @@
 
     python examples/benchmarks/hea_accuracy.py [--targets ...] [--tasks ...] [--jobs 2]
 
-All models see the same rows. The tasks:
+All models are fitted on the same rows. The tasks:
 
 - ``shuffled`` and ``by composition``: five folds, at random, or with the fcc and bcc cell of a
-  composition kept together, which is the honest question for a new alloy;
-- ``2-4 to 5`` and ``2-3 to 4-5``: train on alloys of few components, test on those of more;
-- ``20 %`` to ``100 %``: both kinds of folds with so much of their training rows, three draws.
+  composition kept together, which estimates the error for a new alloy;
+- ``2-4 to 5`` and ``2-3 to 4-5``: train on alloys of few components, test on alloys of more;
+- ``20 %`` to ``100 %``: both types of folds with this fraction of their training rows, three draws.
 
 Everything that is fitted (scaling, features, networks) is fitted inside the fold. Labels are the
-corrected ones of `fetch_hea`. CGCNN and ECNet are the default constructors with
-``random_state=0``; on the first two kinds of task ECNet is run with three seeds, mean ± standard
-deviation over them behind its line.
+corrected labels of `fetch_hea`. CGCNN and ECNet are default estimators with ``random_state=0``. On
+the first two types of task ECNet is run with three seeds; mean ± standard deviation over the seeds
+follow its line.
 
-The "phase" that a table of fractions gets is the label of the data set, as a candidate without a
-structure would have it. 120 of the cells have left that lattice while they were relaxed (see the
-user guide on features). "Lattice" is the one that `infer_lattice` finds in the cell: with it and
-the volume a Gaussian process is the strongest simple model here.
+The "phase" in a table of fractions is the label of the data set, which is known for a candidate
+without a structure. 120 of the cells relaxed to another lattice (see the user guide on features).
+"Lattice" is the lattice that `infer_lattice` finds in the cell: with it and the volume, a Gaussian
+process is the most accurate simple model here.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from sklmat.datasets import fetch_hea
 
 UNITS = {"formation_energy": "eV/atom", "magnetic_moment": "μB/atom"}
 FOLDS = ["shuffled", "by composition"]
-#: Task of the learning curve -> kind of folds, and part of their training rows.
+#: Task of the learning curve -> type of folds, and fraction of their training rows.
 SHARES = {
     f"{percent} %, {kind}": (kind, percent / 100)
     for kind in FOLDS
@@ -81,11 +81,11 @@ def gaussian_process(n_columns):
 
 
 class Views:
-    """The crystals as each kind of model reads them, row for row.
+    """The inputs of each type of model, row by row.
 
-    Fractions, phase label, lattice and volume of a row depend on that row alone, and graphs have
-    nothing to fit, so making them once for all folds leaks nothing. The featurizers, which learn
-    their columns, stay inside the pipelines.
+    Fractions, phase label, lattice and volume of a row depend on this row only, and graphs are not
+    fitted: they are computed once for all folds without data leakage. The featurizers learn their
+    columns and therefore stay inside the pipelines.
     """
 
     def __init__(self, data):
@@ -103,7 +103,7 @@ class Views:
 
 
 def models(views, task):
-    """Name, input and estimator of the models that a task is about."""
+    """Name, input and estimator of the models of a task."""
     both = FeatureUnion(
         [
             ("composition", CompositionFeaturizer(lattice=True)),
@@ -139,7 +139,7 @@ def models(views, task):
 
 
 def splits(task, views):
-    """Training and test rows of a task."""
+    """Training and test rows of each split of a task."""
     graphs = views.graphs
     if task == "shuffled":
         return list(KFold(5, shuffle=True, random_state=0).split(graphs))
@@ -156,7 +156,7 @@ def splits(task, views):
 
 
 def evaluate(estimator, X, y, rows, jobs):
-    """Errors per split, and the wall seconds of all."""
+    """Errors of each split, and the wall time of all splits."""
     start = time.perf_counter()
     errors = Parallel(n_jobs=jobs)(
         delayed(test_errors)(clone(estimator), X, y, train, test) for train, test in rows
@@ -174,7 +174,7 @@ def evaluate(estimator, X, y, rows, jobs):
 
 
 def test_errors(estimator, X, y, train, test):
-    """Prediction less label on the test rows."""
+    """Prediction minus label of the test rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = estimator.fit(take(X, train), y[train])
@@ -186,7 +186,7 @@ def take(X, rows):
 
 
 def run(y, views, task, jobs):
-    """Errors of all models on one task, printed as they come."""
+    """Compute and print the errors of all models on one task."""
     rows = splits(task, views)
     table = {}
     for name, (X, estimator) in models(views, task).items():

@@ -1,13 +1,13 @@
-"""Label CsSnBr(3-x)I(x) by GFN1-xTB: makes the file behind `load_mixed_halide_perovskites`.
+"""Label CsSnBr(3-x)I(x) by GFN1-xTB: makes the file of `load_mixed_halide_perovskites`.
 
-Run once, and again only when the arrangements, the pair potential or the method change. It needs
-tblite (``pip install tblite``), which sklmat itself does not. On one core a row takes two seconds,
-the whole file a quarter of an hour:
+Run it again only if the arrangements, the pair potential or the method change. It needs tblite
+(``pip install tblite``), on which sklmat does not depend. On one core a row takes two seconds, the
+whole file a quarter of an hour:
 
     OMP_NUM_THREADS=1 python examples/benchmarks/label_mixed_halides.py
 
-With ``--rows 5`` it is tried out on five rows, with ``--accuracy 0.01`` it shows what tighter
-convergence changes; ``--out`` says where the file goes.
+``--rows 5`` runs a test with five rows, ``--accuracy 0.01`` shows the effect of tighter
+convergence; ``--out`` is the path of the file.
 """
 
 import argparse
@@ -24,18 +24,18 @@ from sklmat.datasets._mixed_halide_potential import PairPotential, vegard
 
 OUT = Path(sklmat.__file__).parent / "datasets" / "data" / "mixed_halides_xtb.npz"
 SUPERCELL = (2, 2, 2)
-#: Arrangements of each number of iodines; where there are no more than that, all of them.
+#: Number of arrangements for each number of iodines; if there are fewer, all of them.
 PER_COMPOSITION = 25
 SEED = 0
 FMAX = 1e-4
-#: Stored displacements are multiples of it (Å); those are what is labelled.
+#: Stored displacements are multiples of this (Å); labels are computed for the stored values.
 RESOLUTION = 1e-4
 HARTREE = physical_constants["Hartree energy in eV"][0]
 BOHR = physical_constants["Bohr radius"][0] * 1e10
 
 
 def select():
-    """Arrangements and multiplicities, from no iodine to iodine only."""
+    """Arrangements and multiplicities, in the order of the number of iodines."""
     cell, rng = supercell(SUPERCELL), np.random.default_rng(SEED)
     found = [arrangements(cell, n, PER_COMPOSITION, rng) for n in range(cell.n_sites + 1)]
     return cell, *(np.concatenate(column) for column in zip(*found))

@@ -1,17 +1,17 @@
-"""Supercells of alloys on a lattice, and random, ordered or segregated arrangements on them."""
+"""Supercells of alloys on a lattice, with random, ordered or segregated arrangements."""
 
 from functools import cache
 
 import numpy as np
 
-#: Atoms of the conventional cell, and first-neighbour distance in units of its edge.
+#: Atoms of the conventional cell, and nearest-neighbour distance in units of its edge.
 LATTICES = {"fcc": (4, np.sqrt(1 / 2)), "bcc": (2, np.sqrt(3 / 4))}
-#: Parameter of the Dirichlet distribution of concentrations: 1 is uniform, more is more even.
+#: Parameter of the Dirichlet distribution of concentrations: 1 is uniform, larger is more even.
 CONCENTRATION = 3
-#: Temperature of the swaps in units of the strongest pair energy: at an `order` of ±1 it is low
-#: enough for nearly complete order or segregation, and high enough for some defects.
+#: Temperature of the swaps in units of the strongest pair energy. At an `order` of ±1 it gives
+#: nearly complete order or segregation with some defects.
 TEMPERATURE = 0.2
-#: Attempted swaps per atom; more of them change the pair counts by less than their scatter.
+#: Attempted swaps per atom; further swaps change the pair counts by less than their scatter.
 SWEEPS = 20
 
 
@@ -19,9 +19,9 @@ SWEEPS = 20
 def template(lattice, n_atoms):
     """Ideal supercell with a conventional edge of 1, and its first-neighbour bonds.
 
-    The cell is as close to a cube as `n_atoms` allows. Bonds, of shape (N, N), count how often
-    each pair of atoms is adjacent, images included. The result is cached, because finding
-    neighbours takes as long as a relaxation: do not change it in place.
+    The cell is as close to a cube as `n_atoms` allows. Bonds, of shape (N, N), are the numbers of
+    nearest-neighbour contacts of each pair of atoms, periodic images included. The result is
+    cached, because the neighbour search takes as long as a relaxation: do not modify it in place.
     """
     from ase.build import bulk
     from ase.neighborlist import neighbor_list
@@ -52,11 +52,11 @@ def repeats(lattice, n_atoms):
 
 
 def draw_counts(rng, n_elements, n_atoms):
-    """Atoms of each element: a random choice of two or more elements at random concentrations."""
+    """Draw the number of atoms of each element, for two or more elements at random fractions."""
     counts = np.zeros(n_elements, dtype=int)
     chosen = rng.choice(n_elements, rng.integers(2, n_elements + 1), replace=False)
     fractions = rng.dirichlet(np.full(len(chosen), CONCENTRATION))
-    # Each chosen element gets one atom first, so that none is absent.
+    # Each chosen element gets one atom first, so that none of them is absent.
     expected = fractions * (n_atoms - len(chosen))
     counts[chosen] = 1 + np.floor(expected).astype(int)
     remaining = n_atoms - counts.sum()
@@ -67,8 +67,8 @@ def draw_counts(rng, n_elements, n_atoms):
 def arrange(rng, counts, bonds, order):
     """Distribute the elements over the sites by Metropolis swaps.
 
-    A bond between equal elements has the energy `order`, so that a positive value favours order and
-    a negative one segregation.
+    A bond between equal elements has the energy `order`: a positive value favours order, a negative
+    value segregation.
 
     Parameters
     ----------
@@ -104,10 +104,10 @@ def arrange(rng, counts, bonds, order):
 
 
 def short_range_order(species, bonds):
-    """Warren-Cowley parameter of the first shell, all elements together.
+    """Warren-Cowley parameter of the first shell, for all elements together.
 
-    One minus the fraction of bonds between unlike atoms over that of a random arrangement of the
-    same cell: 0 is random, negative ordered, positive segregated.
+    One minus the number of bonds between unlike atoms divided by that number in a random
+    arrangement of the same cell: 0 is random, negative ordered, positive segregated.
     """
     counts = np.bincount(species)
     n_atoms = counts.sum()

@@ -1,4 +1,4 @@
-"""`make_bunch`: the Bunch that functions of this module return, and `target_names` for it."""
+"""`make_bunch`: the Bunch of a data set; `target_names`: the names of its targets."""
 
 import numpy as np
 

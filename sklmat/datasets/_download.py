@@ -31,19 +31,19 @@ MAX_LISTED = 5
 
 
 def get_data_home(data_home: PathLike | None = None) -> Path:
-    """Return the folder in which data sets are kept.
+    """Return the folder of the data files.
 
     Parameters
     ----------
     data_home : str or Path, default=None
-        The folder. ``None`` takes the environment variable ``SKLMAT_DATA`` and, where that is not
-        set, the user's cache folder (``pooch.os_cache("sklmat")``), so that a data set is
-        downloaded once per user.
+        The folder. ``None`` takes the environment variable ``SKLMAT_DATA`` or, if it is not set,
+        the user's cache folder (``pooch.os_cache("sklmat")``), so that each data set is downloaded
+        once per user.
 
     Returns
     -------
     data_home : Path
-        It is not created here, and may be read-only once it is filled.
+        This function does not create it. It may be read-only once it contains all files.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def file_url(path):
 
 
 def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True):
-    """Return local paths of registered files; download what is missing, check everything.
+    """Return local paths of registered files; download missing files and verify all checksums.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True
     data_home : str or Path, default=None
         See `get_data_home`.
     download_if_missing : bool, default=True
-        ``False`` raises instead of downloading.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
@@ -99,8 +99,8 @@ def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True
     Raises
     ------
     OSError
-        When a file is missing or damaged and cannot be downloaded. Files that arrived are kept, so
-        that the next call continues.
+        When a file is missing or damaged and cannot be downloaded. Downloaded files are kept, so
+        that the next call continues the download.
     """
     home = get_data_home(data_home)
     missing = _missing(paths, home)
@@ -135,7 +135,7 @@ def _mismatch(path, home):
 
 
 def _download(paths, home, verbose):
-    """Download `paths`, a few at a time; files that arrive are kept when others fail."""
+    """Download `paths` in parallel; downloaded files are kept if other downloads fail."""
     import pooch
     from tqdm.auto import tqdm
 
@@ -166,7 +166,7 @@ def _download(paths, home, verbose):
         )
         for job in bar:
             job.result()
-    # ValueError is how pooch reports a download with the wrong checksum.
+    # pooch reports a download with a wrong checksum by a ValueError.
     except (OSError, ValueError) as error:
         pool.shutdown(cancel_futures=True)
         missing = _missing(paths, home)
@@ -178,7 +178,7 @@ def _download(paths, home, verbose):
 
 
 def _remove_empty_folders(paths, home):
-    """Remove empty folders after a failed download, into which ``git clone`` would not write."""
+    """Remove empty folders after a failed download, because ``git clone`` refuses them."""
     folders = {home / parent for path in paths for parent in PurePosixPath(path).parents}
     for folder in sorted(folders - {home}, reverse=True):
         with contextlib.suppress(OSError):
@@ -186,7 +186,7 @@ def _remove_empty_folders(paths, home):
 
 
 def _explain(paths, home, cause):
-    """The error message: which files are missing, their addresses, and where to put them."""
+    """Compose the error message: the missing files, their addresses, and where to put them."""
     lines = [f"{len(paths)} data file(s) missing or damaged, and not downloaded ({cause})."]
     lines += ["Put each file where the arrow points, or set data_home or the environment variable"]
     lines += ["SKLMAT_DATA to a folder that holds them:"]

@@ -1,11 +1,11 @@
-"""`relax` and the metals of effective medium theory (EMT), with ASE's potential."""
+"""`relax` and the metals of effective medium theory (EMT), with the potential of ASE."""
 
 import numpy as np
 
-#: Metals of ASE's EMT potential; aluminium, which it also has, is unlike the others.
+#: Metals of ASE's EMT potential, without aluminium, which differs much from the others.
 METALS = ("Ni", "Cu", "Pd", "Ag", "Pt", "Au")
-#: Curvature (eV/Å²) with which relaxations begin, that of a stiff metal: with ASE's default of 70
-#: they take twice as many steps.
+#: Initial curvature (eV/Å²) of relaxations, that of a stiff metal. With ASE's default of 70 they
+#: take twice as many steps.
 CURVATURE = 20
 MAX_STEPS = 100
 
@@ -25,7 +25,7 @@ def relax(atoms, fmax):
     ----------
     atoms : ase.Atoms
     fmax : float
-        Largest force (eV/Å) that may remain.
+        Largest allowed force (eV/Å) after the relaxation.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def relax(atoms, fmax):
     atoms.calc = EMT()
     ideal_energy = atoms.get_potential_energy()
     crystal = UnitCellFilter(atoms, hydrostatic_strain=True)
-    # The matrices are so small that several threads are slower (five times on two cores).
+    # Several threads are slower for these small matrices (five times on two cores).
     with threadpool_limits(1):
         BFGS(crystal, logfile=None, alpha=CURVATURE).run(fmax=fmax, steps=MAX_STEPS)
     return {

@@ -24,7 +24,7 @@ Sample crystals of the original CGCNN
 Ten crystals from the Crystallography Open Database (2 to 12 atoms: NaCl, KCl, ZnS, BaTiO3, TiO2,
 CsCl, Ge, Si and carbon twice) with made-up labels: the numbers 1 to 10 for regression, 0 or 1 for
 classification.
-For trying things out and for comparing implementations, not for learning anything.
+It is meant for trials and for comparing implementations; the labels have no physical meaning.
 
 Source: https://github.com/txie-93/cgcnn (MIT licence)
 Reference: Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301.
@@ -39,18 +39,18 @@ def fetch_cgcnn_sample(
     download_if_missing: bool = True,
     verbose: bool = True,
 ) -> Dataset:
-    """Load the ten sample crystals of the original CGCNN, downloading them once.
+    """Load the ten sample crystals of the original CGCNN; download them on first use.
 
     Parameters
     ----------
     target : {"regression", "classification"}, default="regression"
-        Which of the two made-up label sets.
+        Which of the two sets of made-up labels to load.
     data_home : str or Path, default=None
-        Where files are kept, see `get_data_home`.
+        Folder of the files, see `get_data_home`.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     download_if_missing : bool, default=True
-        ``False`` raises when a file is not there.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
@@ -61,7 +61,7 @@ def fetch_cgcnn_sample(
         target : ndarray of shape (10,); integers for classification.
         frame : DataFrame with id (Crystallography Open Database), formula, n_atoms and the label.
         target_names : list of str.
-        atom_init : Path of the original's element table.
+        atom_init : Path of the element table of the original CGCNN.
         DESCR : str
 
     Raises
@@ -110,21 +110,21 @@ def fetch_cgcnn_sample(
 def fetch_cgcnn_atom_init(
     *, data_home: PathLike | None = None, download_if_missing: bool = True, verbose: bool = True
 ) -> Path:
-    """Return the path of the original CGCNN's element table, downloading it once.
+    """Return the path of the element table of the original CGCNN; download it on first use.
 
     Parameters
     ----------
     data_home : str or Path, default=None
-        Where files are kept, see `get_data_home`.
+        Folder of the files, see `get_data_home`.
     download_if_missing : bool, default=True
-        ``False`` raises when the file is not there.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
     Returns
     -------
     path : Path
-        ``atom_init.json``: atomic number -> 92 zeros and ones.
+        ``atom_init.json``: a dict from atomic number to 92 zeros and ones.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def fetch_cgcnn_checkpoint(
     download_if_missing: bool = True,
     verbose: bool = True,
 ) -> Path:
-    """Return the path of a network trained by CGCNN's authors, downloading it once.
+    """Return the path of a network trained by the authors of CGCNN; download it on first use.
 
     Parameters
     ----------
@@ -157,24 +157,25 @@ def fetch_cgcnn_checkpoint(
         (eV/atom), "formation-energy-per-atom" (eV/atom), "poisson-ratio",
         "semi-metal-classification" or "shear-moduli" (log10 of GPa).
     data_home : str or Path, default=None
-        Where files are kept, see `get_data_home`.
+        Folder of the files, see `get_data_home`.
     download_if_missing : bool, default=True
-        ``False`` raises when the file is not there.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
     Returns
     -------
     path : Path
-        A ``.pth.tar`` with the published content (its sha256 is checked). It is a pickle: read it
-        with `sklmat.estimators.load_cgcnn_checkpoint`, which executes nothing in it.
+        A ``.pth.tar`` file with the published content (its sha256 is verified). It is a pickle:
+        read it with `sklmat.estimators.load_cgcnn_checkpoint`, which executes no code from the
+        file.
 
     Raises
     ------
     OSError
         When the file is missing and cannot be downloaded.
     ValueError
-        When there is no network of that name.
+        When there is no network with this name.
 
     References
     ----------
@@ -205,6 +206,6 @@ def _read_cif(path):
     from pymatgen.core import Structure
 
     with warnings.catch_warnings():
-        # Some files write thirds with four digits; pymatgen corrects that with a warning.
+        # Some files give 1/3 with four digits; pymatgen corrects this and warns.
         warnings.filterwarnings("ignore", "Issues encountered while parsing CIF", UserWarning)
         return Structure.from_file(path)

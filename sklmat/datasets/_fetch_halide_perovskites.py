@@ -34,26 +34,26 @@ DESCR = """\
 Halide perovskites A(B1 B2 B3 B4)X3
 -----------------------------------
 
-3,159 crystals of 20 atoms with labels of density functional theory. A is Cs, K or Rb; each of the
+3,159 crystals of 20 atoms with labels from density functional theory. A is Cs, K or Rb; each of the
 four B sites is Cd, Ge, Hg, Pb, Sn or Zn; X is Br, Cl or I. Rows are in the order of the published
-sheet. All crystals share the lattice and the positions of one Pnma template (8.0 x 8.5 x 11.6 Å):
-only the species differ, so a structure says what it is made of and which B element sits where, and
-nothing of its own relaxed geometry. 1,134 compositions: 675 in three arrangements of the B sites,
-324 in one, 135 in six. Folds grouped by composition (`frame["formula"]`) are the honest ones for
-new compositions.
+sheet. All crystals have the lattice and the positions of one Pnma template (8.0 x 8.5 x 11.6 Å),
+and only the species differ: a structure contains the composition and the arrangement of the B
+elements, but not the relaxed geometry. 1,134 compositions: 675 in three arrangements of the B
+sites, 324 in one, 135 in six. To estimate the error for new compositions, group the folds by
+composition (`frame["formula"]`).
 
 Targets: decomposition_energy (meV/atom), band_gap (eV), band_type (0 = indirect, 1 = direct,
 metallic or semimetallic, as in the authors' classification; 2,603 and 556 rows).
 
-Found by looking (nothing is changed, no row is dropped):
+Known properties of the published data (nothing is changed, no row is removed):
 
-* Names such as Cs.Cd.Cd.Cd.Ge.Br are A, the four B sites in template order, X; the sheet's header
-  announces another pattern.
+* Names such as Cs.Cd.Cd.Cd.Ge.Br are A, the four B sites in template order, and X; the header of
+  the sheet describes another pattern.
 * No values are missing and no names are repeated. An unnamed last column repeats the first 17 band
   gaps; it is ignored.
-* 173 metallic rows have band gap 0; of the 13 semimetallic ones seven have 0 and six up to 7 meV.
-  So 6 % of the gaps are zero or nearly so.
-* "tolerance factor" is the sheet's column tau.
+* 173 metallic rows have a band gap of 0; of the 13 semimetallic rows, seven have 0 and six up to 7
+  meV. So 6 % of the gaps are zero or nearly zero.
+* "tolerance factor" is the column tau of the sheet.
 
 Source: https://github.com/KRICT-DATA/Perov_CGCNN
 Reference: npj Comput. Mater. (2024), doi:10.1038/s41524-024-01270-1.
@@ -68,19 +68,19 @@ def fetch_halide_perovskites(
     download_if_missing: bool = True,
     verbose: bool = True,
 ) -> Dataset:
-    """Load 3,159 halide perovskites with DFT labels, downloading them once.
+    """Load 3,159 halide perovskites with DFT labels; download them on first use.
 
     Parameters
     ----------
     target : str or list of str, default="decomposition_energy"
         "decomposition_energy" (meV/atom), "band_gap" (eV) or "band_type" (0 = indirect, 1 = direct
-        or metallic); a list gives a column each.
+        or metallic). A list gives one column for each target.
     data_home : str or Path, default=None
-        Where files are kept, see `get_data_home`.
+        Folder of the files, see `get_data_home`.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     download_if_missing : bool, default=True
-        ``False`` raises when a file is not there.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
@@ -103,8 +103,8 @@ def fetch_halide_perovskites(
 
     Notes
     -----
-    The structures are the template with exchanged species, as in the authors' own CGCNN, not the
-    relaxed crystals.
+    The structures are not the relaxed crystals, but the template with exchanged species, as in the
+    authors' own use of CGCNN.
 
     References
     ----------
@@ -148,13 +148,13 @@ def _read_table(path):
 
 
 def _fill_template(path, species):
-    """One structure per row of `species`, on the template's lattice and positions."""
+    """Create one structure per row of `species`, with the lattice and positions of the template."""
     from pymatgen.core import Element, Structure
 
     template = Structure.from_file(path)
-    # Template order: four A, one of each B, twelve X.
+    # Order of the template: four A, one of each B, twelve X.
     by_site = species[:, [0, 0, 0, 0, 1, 2, 3, 4, *[5] * 12]]
-    # One Element per symbol: creating 60,000 of them would take longer than all the rest.
+    # One Element per symbol: creating 60,000 Element objects would take most of the time.
     element = {symbol: Element(symbol) for symbol in set(species.ravel())}
     return [
         Structure(template.lattice, [element[symbol] for symbol in row], template.frac_coords)

@@ -34,7 +34,7 @@ OTHER_COLUMNS = {
 }
 
 #: Energies of the elements (eV/atom) in the lattice of the alloy, to which mixing energies refer:
-#: fitted to Etot - Emix of the rows that agree with each other (spread 3e-6 eV/atom).
+#: fitted to Etot - Emix of the rows that are consistent (spread 3e-6 eV/atom).
 MIXING_REFERENCES = {
     "bcc": {
         "Cr": -9.508306,
@@ -53,14 +53,14 @@ MIXING_REFERENCES = {
         "Pd": -5.217930,
     },
 }
-#: Labels further apart than this contradict each other (rounding explains 1e-5 eV/atom, 0.005 μB).
+#: Labels that differ by more are contradictory (rounding explains 1e-5 eV/atom, 0.005 μB).
 ENERGY_TOLERANCE = 1e-3
 MOMENT_TOLERANCE = 0.01
 
-#: Files whose species line names a wrong element, and the correct line. In FeCrMn_sqsbcc
-#: ("Fe Mn Mn", 12 atoms each) the third one is chromium: its distances to iron are shorter and its
-#: site volumes more spread than those of the second, as for Cr against Mn in bcc Fe2CrMn, FeCr2Mn
-#: and FeCrMn2, and the fcc cell of the same alloy lists Fe, Mn, Cr.
+#: Files whose species line has a wrong element, and the correct line. In FeCrMn_sqsbcc ("Fe Mn Mn",
+#: 12 atoms each) the third element is chromium: its distances to iron are shorter and its site
+#: volumes vary more than for the second element, as for Cr and Mn in bcc Fe2CrMn, FeCr2Mn and
+#: FeCrMn2, and the fcc cell of the same alloy lists Fe, Mn, Cr.
 SPECIES = {
     "NiCoPd_sqsfcc": ["Ni", "Co", "Pd"],
     "FeCrMn_sqsbcc": ["Fe", "Mn", "Cr"],
@@ -96,15 +96,16 @@ are in the order of the published table; 193 compositions, most of them as fcc a
 
 Targets: formation_energy, mixing_energy, total_energy (eV/atom), magnetic_moment (μB/atom), rmsd
 (Å, displacement from the ideal lattice), volume (Å³/atom). Formation energies refer to one energy
-per element; mixing energies to the elements in the lattice of the alloy, so a model of them needs
-the phase as an input. The cells are relaxed: volume and rmsd can be read off them, and carry
-information that a candidate without a structure does not have.
+per element. Mixing energies refer to the elements in the lattice of the alloy, so a model of mixing
+energies needs the phase as an input. The cells are relaxed: volume and rmsd can be computed from
+them, so the cells contain information that is not available for a candidate without a structure.
 
-The phase is the lattice that the relaxation began with. 120 cells (98 called bcc, 22 called fcc)
-ended closer to another one, as `infer_lattice` finds and as their rmsd of 0.29 Å or more confirms:
-NiFe3_sqsfcc is a bcc crystal, Ni3Co_sqsbcc an fcc one. The column keeps the published label.
+The phase is the lattice before relaxation. 120 cells (98 labelled bcc, 22 labelled fcc) are closer
+to another lattice after relaxation, as `infer_lattice` finds and as their rmsd of 0.29 Å or more
+confirms: NiFe3_sqsfcc is a bcc crystal, Ni3Co_sqsbcc an fcc crystal. The column keeps the published
+label.
 
-What is wrong in the published files, and what corrected=True does (all rows are kept):
+Errors in the published files, and their treatment with corrected=True (all rows are kept):
 
 * Ten names write the elements in another order than the file: cells are matched by composition and
   phase. (Two more published cells have no labels and are not used.)
@@ -147,23 +148,23 @@ def fetch_hea(
     download_if_missing: bool = True,
     verbose: bool = True,
 ) -> Dataset:
-    """Load 364 relaxed Fe-Ni-Co-Cr-Mn-Pd alloys with DFT labels, downloading them once.
+    """Load 364 relaxed Fe-Ni-Co-Cr-Mn-Pd alloys with DFT labels; download them on first use.
 
     Parameters
     ----------
     target : str or list of str, default="formation_energy"
         "formation_energy", "mixing_energy", "total_energy" (eV/atom), "magnetic_moment" (μB/atom),
-        "rmsd" (Å) or "volume" (Å³/atom); a list gives a column each.
+        "rmsd" (Å) or "volume" (Å³/atom). A list gives one column for each target.
     corrected : bool, default=True
-        Correct the label errors and wrong species lines that are listed in ``DESCR``. The default
-        is True because models would otherwise be trained and ranked on errors of up to 0.65
-        eV/atom. ``False`` gives the files as published.
+        Whether to correct the label errors and wrong species lines that are listed in ``DESCR``.
+        The default is True, because models would otherwise be trained and compared on errors of up
+        to 0.65 eV/atom. ``False`` gives the files as published.
     data_home : str or Path, default=None
-        Where files are kept, see `get_data_home`.
+        Folder of the files, see `get_data_home`.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     download_if_missing : bool, default=True
-        ``False`` raises when a file is not there.
+        With ``False`` a missing file raises an error and is not downloaded.
     verbose : bool, default=True
         Show a progress bar while downloading.
 
@@ -172,10 +173,10 @@ def fetch_hea(
     dataset : sklearn.utils.Bunch
         data : list of 364 pymatgen ``Structure``, in the order of the published table.
         target : ndarray of shape (364,), or (364, n_targets) when `target` is a list.
-        frame : DataFrame with name, phase, formula, all labels, the file, and one flag column per
-        kind of error.
+        frame : DataFrame with name, phase, formula, all labels, the file, and one flag column for
+        each type of error.
         target_names : list of str.
-        DESCR : str, with every known error.
+        DESCR : str, which lists every known error.
 
     Raises
     ------
@@ -186,8 +187,8 @@ def fetch_hea(
 
     Notes
     -----
-    The cells are 193 compositions, most of them as fcc and bcc: folds grouped by composition are
-    the honest ones for new alloys.
+    The cells have 193 compositions, most of them as fcc and bcc. To estimate the error for new
+    alloys, group the folds by composition.
 
     References
     ----------
@@ -227,7 +228,7 @@ def _composition(name):
 
 
 def _key(name):
-    """Phase and atom fractions, which identify an alloy whatever the order of its elements is."""
+    """Phase and atom fractions, which identify an alloy regardless of the order of its elements."""
     composition, phase = _composition(name)
     fractions = composition.fractional_composition.get_el_amt_dict()
     rounded = {(element, round(fraction, 6)) for element, fraction in fractions.items()}

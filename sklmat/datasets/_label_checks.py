@@ -1,8 +1,8 @@
-"""`check_energies`, `check_volumes` and others: do the labels of a data set agree with each other?
+"""`check_energies`, `check_volumes` and others: consistency of the labels of a data set.
 
-Each check compares two columns that are related by physics, or a column and the structures. It
-returns a table with one row per crystal, in order: the difference, and whether it is too large.
-Nothing is corrected.
+Each function compares two columns that are related by physics, or a column and the structures. It
+returns a table with one row per crystal, in the order of the input: the difference, and whether it
+exceeds the tolerance. Nothing is corrected.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_energies(
     """Compare total energies with formation (or mixing) energies.
 
     Their difference must be linear in composition: ``E_total - E_form = Σ_e c_e μ_e``, with one
-    reference energy μ per element. Rows that are further than `tol` from it are flagged.
+    reference energy μ per element. Rows that deviate from it by more than `tol` are flagged.
 
     Parameters
     ----------
@@ -48,21 +48,21 @@ def check_energies(
     formation_energy : array-like of shape (C,)
         Formation or mixing energies (eV/atom).
     references : dict, default=None
-        Energy (eV/atom) of each element symbol, or one such dict per group. ``None`` fits them to
-        the rows, so that no reference calculation is needed.
+        Energy (eV/atom) of each element symbol, or one such dict per group. ``None`` fits the
+        energies to the rows, so that no reference calculation is needed.
     groups : array-like of shape (C,), default=None
-        Rows of different groups have references of their own: the phase, for mixing energies.
+        Group of each row, such as the phase for mixing energies. Each group has its own references.
         ``None`` puts all rows into one group.
     tol : float, default=1e-3
-        Largest residual (eV/atom) that rounding and convergence explain; the default suits labels
-        with four or more decimals.
+        Largest residual (eV/atom) that rounding and convergence explain; the default is meant for
+        labels with four or more decimals.
 
     Returns
     -------
     report : DataFrame of C rows
-        "residual (eV/atom)"; "flagged"; "checkable", False where a row alone determines one of the
-        fitted references, so that its residual is zero whatever its labels are.
-        ``report.attrs["references"]`` holds the references used.
+        Columns "residual (eV/atom)"; "flagged"; "checkable", which is False if one of the fitted
+        references depends on this row only, so that its residual is zero for any label.
+        ``report.attrs["references"]`` holds the references.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def check_energies(
     Notes
     -----
     The fit minimises absolute residuals, so that a minority of wrong rows does not change the
-    references, and is then refined by least squares on the rows that agree with it.
+    references. It is then refined by least squares on the rows that agree with the first fit.
 
     Examples
     --------
@@ -117,18 +117,19 @@ def check_moments(
     Parameters
     ----------
     moment_per_atom : array-like of shape (C,)
-        μB/atom.
+        Magnetic moments (μB/atom).
     moment_per_cell : array-like of shape (C,)
-        μB/cell.
+        Magnetic moments (μB/cell).
     n_atoms : array-like of shape (C,)
-        Atoms in each cell.
+        Number of atoms in each cell.
     tol : float, default=0.01
-        Largest difference (μB/atom) that rounding explains; the default suits two decimals.
+        Largest difference (μB/atom) that rounding explains; the default is meant for two decimals.
 
     Returns
     -------
     report : DataFrame of C rows
-        "residual (μB/atom)": moment per atom minus the cell's over its atoms; "flagged".
+        Columns "residual (μB/atom)", the moment per atom minus the moment of the cell divided by
+        its number of atoms; and "flagged".
 
     Examples
     --------
@@ -150,26 +151,26 @@ def check_magnetizations(
     rtol: float = 0.02,
     floor: float = 0.1,
 ) -> pd.DataFrame:
-    """Compare magnetizations in emu/g with moments per atom and the alloys' masses.
+    """Compare magnetizations in emu/g with moments per atom and the masses of the alloys.
 
     Parameters
     ----------
     X : sequence of C Structure, Composition or formulas
     magnetization : array-like of shape (C,)
-        emu/g.
+        Magnetizations (emu/g).
     moment_per_atom : array-like of shape (C,)
-        μB/atom.
+        Magnetic moments (μB/atom).
     rtol : float, default=0.02
-        Largest relative difference. The default is below what exchanging neighbours in the
-        periodic table does to an alloy's mass.
+        Largest relative difference. The default is smaller than the change of an alloy's mass if an
+        element is replaced by its neighbour in the periodic table.
     floor : float, default=0.1
-        Rows whose two magnetizations are both below it (emu/g) are not flagged: their relative
-        difference is rounding.
+        Rows whose magnetization is below this value (emu/g) in both columns are not flagged,
+        because their relative difference is mostly rounding error.
 
     Returns
     -------
     report : DataFrame of C rows
-        "relative residual"; "flagged".
+        Columns "relative residual" and "flagged".
 
     Examples
     --------
@@ -192,16 +193,17 @@ def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e
     Parameters
     ----------
     X : sequence of C crystals
-        Whatever `check_structures` takes.
+        Crystals that `check_structures` accepts.
     volume_per_atom : array-like of shape (C,)
-        Å³/atom.
+        Volumes (Å³/atom).
     rtol : float, default=3e-3
-        Largest relative difference; the default is far above rounding to three decimals.
+        Largest relative difference; the default is far above the rounding error of three decimals.
 
     Returns
     -------
     report : DataFrame of C rows
-        "relative residual": cell over label, minus one; "flagged".
+        Columns "relative residual", the volume of the cell divided by the label minus one; and
+        "flagged".
 
     Examples
     --------
@@ -223,7 +225,7 @@ def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e
 def check_compositions(
     X: Structures | Compositions, expected: Structures | Compositions, *, tol: float = 1e-3
 ) -> pd.DataFrame:
-    """Compare the cells' compositions with those of a table.
+    """Compare the compositions of cells with the compositions in a table.
 
     Parameters
     ----------
@@ -236,7 +238,7 @@ def check_compositions(
     Returns
     -------
     report : DataFrame of C rows
-        "largest difference in atom fraction"; "flagged".
+        Columns "largest difference in atom fraction" and "flagged".
 
     Examples
     --------
@@ -258,14 +260,14 @@ def check_compositions(
 
 
 def _report(name, residual, flagged):
-    """The table that a check returns."""
+    """Create the table that a check returns."""
     import pandas as pd
 
     return pd.DataFrame({name: residual, "flagged": flagged})
 
 
 def _fractions(X):
-    """The atom fractions of structures, compositions or formulas."""
+    """Compute the atom fractions of structures, compositions or formulas."""
     from pymatgen.core import Composition
 
     if isinstance(X, str | Composition) or hasattr(X, "lattice"):
@@ -283,7 +285,7 @@ def _fractions(X):
 
 
 def _column(name, values, length):
-    """`values` as an array, or a ValueError when it does not hold `length` finite numbers."""
+    """Return `length` finite numbers as an array; raise a ValueError for other `values`."""
     values = np.asarray(values, dtype=float)
     if values.shape != (length,):
         raise ValueError(f"{name} has shape {values.shape}, expected ({length},)")
@@ -294,21 +296,21 @@ def _column(name, values, length):
 
 
 def _lookup(references, key, what):
-    """The entry of `references` for an element or a group."""
+    """Return the entry of `references` for an element or a group."""
     if key not in references:
         raise ValueError(f"references has no {what} {key!r}, only {sorted(references)}")
     return references[key]
 
 
 def _fraction_table(compositions):
-    """The elements that occur, and atom fractions of shape (n_rows, n_elements)."""
+    """Return the elements that occur, and atom fractions of shape (n_rows, n_elements)."""
     elements = sorted({str(element) for composition in compositions for element in composition})
     fractions = [[composition[element] for element in elements] for composition in compositions]
     return elements, np.array(fractions)
 
 
 def _fit_references(table, difference, tol):
-    """Fit the reference energies that most rows agree with.
+    """Fit the reference energies with which most rows agree.
 
     Returns
     -------
@@ -318,7 +320,7 @@ def _fit_references(table, difference, tol):
     """
     from sklearn.linear_model import QuantileRegressor
 
-    # Relative to the median, because the tolerances of the solver are absolute.
+    # Relative to the median, because the solver has absolute tolerances.
     median = np.median(difference)
     regressor = QuantileRegressor(quantile=0.5, alpha=0, fit_intercept=False, solver="highs")
     residual = difference - median - table @ regressor.fit(table, difference - median).coef_

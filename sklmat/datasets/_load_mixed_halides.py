@@ -1,4 +1,4 @@
-"""`load_mixed_halide_perovskites`: crystals with labels of GFN1-xTB, from a file of the package."""
+"""`load_mixed_halide_perovskites`: crystals with GFN1-xTB labels, from a file in the package."""
 
 from __future__ import annotations
 
@@ -41,70 +41,73 @@ CsSnBr(3-x)I(x) with labels of GFN1-xTB
 ---------------------------------------
 
 {n_samples} arrangements of bromine and iodine on the 24 halide sites of one 2 x 2 x 2 supercell (40
-atoms) of the cubic perovskite, x = 0, 1/8, ..., 3. No two are equivalent by the supercell's space
-group. All there are for 0 to 3 and 21 to 24 iodines; for each number between, 25 that were drawn in
-proportion to their multiplicity, as a random alloy would show them.
+atoms) of the cubic perovskite, x = 0, 1/8, ..., 3. No two of them are equivalent by the space group
+of the supercell. For 0 to 3 and 21 to 24 iodines all arrangements are included. For each other
+number of iodines, 25 arrangements were drawn in proportion to their multiplicity, as they occur in
+a random alloy.
 
-`ideal` are the crystals with every atom on its site and the lattice parameter of Vegard's law
-between 5.8 and 6.2 Å. In `data` the atoms are where a pair potential of sizes and charges lets them
-rest (see make_mixed_halide_perovskites). Labels belong to the positions of `data`.
+`ideal` are the crystals with every atom on its ideal site and the lattice parameter of Vegard's law
+between 5.8 and 6.2 Å. In `data` the positions are relaxed with a pair potential of sizes and
+charges (see make_mixed_halide_perovskites). The labels were computed at the positions of `data`.
 
-Labels: {method}; closed shell, electrons at 300 K, Gamma point only. All rows
-converged. At accuracy 0.01 twelve rows spread over all changed by at most 2e-6 eV (energy of the
-cell), 3e-5 eV (gap) and 3e-5 eV/Å (force). The file is made by
-examples/benchmarks/label_mixed_halides.py.
+Labels: {method}; closed shell, electrons at 300 K, Gamma point only. All rows converged. In a test
+of twelve rows with accuracy 0.01, labels changed by at most 2e-6 eV (energy of the cell), 3e-5 eV
+(gap) and 3e-5 eV/Å (force). The file was made by examples/benchmarks/label_mixed_halides.py.
 
 Targets:
 
 * efficiency_class (1: the upper 30 % of the efficiency, {efficient} rows), efficiency: the limit of
   Shockley and Queisser (%) for the gap, AM1.5G, 25 °C (see shockley_queisser).
-* gap (eV): between the highest occupied and the lowest empty level.
+* gap (eV): between the highest occupied and the lowest unoccupied level.
 * ordering_class (1: the upper 30 % of the ordering energy, {costly} rows), ordering_energy: mixing
-  energy less that of a random alloy, x (3 - x) times a polynomial of third degree in x that is
-  fitted to all rows. Lower degrees leave more composition in it than the scatter allows.
-* mixing_energy: energy less that of x/3 CsSnI3 and 1 - x/3 CsSnBr3. All energies are in eV per
-  formula unit.
+  energy minus the mixing energy of a random alloy, x (3 - x) times a polynomial of third degree in
+  x that is fitted to all rows. With a polynomial of lower degree, the ordering energy would depend
+  on the composition by more than the scatter.
+* mixing_energy: energy minus the energy of x/3 CsSnI3 and 1 - x/3 CsSnBr3. All energies are in eV
+  per formula unit.
 
-What to know before using them:
+Properties of the labels:
 
-* The gap falls from 1.68 eV (x = 0) to 0.79 (x = 3). The mean of each composition explains 97 % of
-  its variance; arrangements of one composition differ by 0.03 to 0.05 eV (standard deviation) for x
-  between 0.5 and 1.9. Efficiency is no monotone function of it: high are gaps of 1.11 to 1.21 eV
-  and of 1.31 to 1.41 eV. Both classes occur at 11 of the 25 compositions, x from 0.5 to 1.75.
-  Ranking rows by how many others of their composition are in the class gives a ROC-AUC of 0.90. Of
-  the ordering energy, composition explains 4 % (0.58).
-* Gamma-point gaps depend on the supercell: do not compare them with those of other cells or with
+* The gap decreases from 1.68 eV (x = 0) to 0.79 (x = 3). The mean of each composition explains 97 %
+  of its variance; arrangements of one composition differ by 0.03 to 0.05 eV (standard deviation)
+  for x between 0.5 and 1.9. The efficiency is not a monotone function of the gap: it is high for
+  gaps of 1.11 to 1.21 eV and of 1.31 to 1.41 eV. Both classes occur at 11 of the 25 compositions, x
+  from 0.5 to 1.75. If rows are ranked by the fraction of the other rows of their composition that
+  are in the class, the ROC-AUC is 0.90. For the ordering energy, composition explains 4 % of the
+  variance (ROC-AUC 0.58).
+* Gamma-point gaps depend on the supercell: do not compare them with gaps of other cells or with
   experiment (1.75 eV for CsSnBr3, 1.3 eV for CsSnI3).
-* The positions are not at rest in xTB: the largest force is 0.78 eV/Å on average and up to 1.37,
-  the rms force 0.27 on average. The pair potential brings it no closer: in twelve cells tried
-  both ways, 0.27 against 0.26 on the ideal sites. GFN1-xTB does not hold the cubic phase: three
-  cells that were let go had moved by about 1 Å after 25 steps, to 0.2 to 0.3 eV per formula unit
-  below, with gaps above 2 eV. So labels say what the method finds *at* these positions.
-* Energy, gap and forces come from electrons; nothing in them is a formula of bond lengths, angles
-  or symmetry.
+* The positions are not relaxed in xTB: the largest force is 0.78 eV/Å on average and up to 1.37,
+  the rms force 0.27 on average. Relaxation with the pair potential does not reduce it: in twelve
+  cells, the rms force was 0.27, and 0.26 on the ideal sites. The cubic phase is not stable in
+  GFN1-xTB: in a relaxation of three cells, atoms had moved by about 1 Å after 25 steps, the energy
+  was lower by 0.2 to 0.3 eV per formula unit, and the gaps were above 2 eV. The labels are
+  therefore results of the method *at* these positions.
+* Energy, gap and forces are results of an electronic-structure method; they are not functions of
+  bond lengths, angles or symmetry alone.
 """
 
 
 def load_mixed_halide_perovskites(
     target: str | list[str] = "efficiency_class", *, return_X_y: bool = False
 ) -> Dataset:
-    """Load 481 arrangements of CsSnBr(3-x)I(x) with energies and gaps of GFN1-xTB.
+    """Load 481 arrangements of CsSnBr(3-x)I(x) with energies and gaps from GFN1-xTB.
 
     Parameters
     ----------
     target : str or list of str, default="efficiency_class"
         "efficiency_class" (1: the upper 30 % of the efficiency limit), "ordering_class" (1: the
         upper 30 % of the ordering energy), "efficiency" (%), "gap" (eV), "ordering_energy" or
-        "mixing_energy" (eV per formula unit); a list gives a column each.
+        "mixing_energy" (eV per formula unit). A list gives one column for each target.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 481 pymatgen ``Structure`` of 40 atoms, the ones that are labelled.
+        data : list of 481 pymatgen ``Structure`` of 40 atoms, with the positions of the labels.
         target : ndarray of shape (481,), or (481, n_targets) for a list. Integers for one class.
-        ideal : list of 481 ``Structure`` with all atoms on their sites, in the same order.
+        ideal : list of 481 ``Structure`` with all atoms on their ideal sites, in the same order.
         frame : DataFrame with one row per arrangement: formula, arrangement (a bit mask, see
         `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
         energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces, classes.
@@ -118,13 +121,14 @@ def load_mixed_halide_perovskites(
 
     See Also
     --------
-    make_mixed_halide_perovskites : The same crystals in any supercell, with a pair potential.
-    sklmat.screening.shockley_queisser : The efficiency limit.
+    make_mixed_halide_perovskites : Such crystals in any supercell, with a pair potential.
+    sklmat.screening.shockley_queisser : Computes the efficiency limit.
 
     Notes
     -----
-    The file comes with the package; nothing is downloaded. `DESCR` says what the labels are worth:
-    they are single points of an approximate method, at positions where it would not rest.
+    The file is part of the package; nothing is downloaded. `DESCR` describes the limits of the
+    labels: they are single-point calculations with an approximate method, at positions that are not
+    relaxed in this method.
 
     References
     ----------
@@ -180,7 +184,7 @@ def load_mixed_halide_perovskites(
 
 
 def mixing_energy(x, energies):
-    """Energy minus that of the parents (eV per formula unit), both of which are among the rows."""
+    """Energy minus that of the parents (eV per formula unit), both of which must be rows."""
     bromide, iodide = energies[x == 0].item(), energies[x == 3].item()
     return energies - (1 - x / 3) * bromide - x / 3 * iodide
 
@@ -201,8 +205,9 @@ def _describe(frame, method):
 def _weights(cell, masks, multiplicities):
     """Weight of each row, such that the weights of each number of iodines sum to one.
 
-    Where all arrangements are present, weights are proportional to the multiplicities. Samples were
-    drawn with probabilities proportional to them, so that their weights are equal.
+    If all arrangements are present, weights are proportional to the multiplicities. Drawn samples
+    have equal weights, because they were drawn with probabilities proportional to the
+    multiplicities.
     """
     n_iodine = np.bitwise_count(masks).astype(int)
     weights = np.empty(len(masks))

@@ -30,7 +30,7 @@ from sklmat.random_state import draw_seed
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike, RandomState
 
-#: Part of the name of the cached file: raise it whenever the same parameters give other alloys.
+#: Part of the name of the cached file: increase it if the same parameters give other alloys.
 VERSION = 1
 
 #: Public target -> column of ``frame``.
@@ -55,21 +55,21 @@ Generated alloys
 {n_samples} alloys of two to {n_elements} of the elements {elements}, {n_atoms} atoms each, on
 {lattices} lattices, labelled by ASE's effective medium theory (EMT) potential. Concentrations are
 random; the arrangement of the elements on the lattice ranges from segregated to ordered (order from
-{low} to {high}), so that the composition alone does not explain the labels. Positions and volume
+{low} to {high}), so that the composition alone does not determine the labels. Positions and volume
 are relaxed until no force exceeds {fmax} eV/Å; the shape of the cell is kept.
 
 Targets: formation_energy (eV/atom, relative to the relaxed fcc metals in EMT), relaxation_energy
-(eV/atom, gained from the ideal lattice at the volume of Vegard's law; never positive) and volume
-(Å³/atom).
+(eV/atom, relaxed energy minus that of the ideal lattice at the volume of Vegard's law; never
+positive) and volume (Å³/atom).
 
-`data` are the relaxed cells, `ideal` the ideal lattices before relaxation, which is all that is
-known of a candidate before its calculation. In `frame`: formula, atom fractions, order (the
-parameter) and short-range order (Warren-Cowley, first shell, all elements together: 0 is random,
-negative ordered, positive segregated), labels, the largest displacement from the ideal lattice and
-the largest force that is left (the pull on the volume included).
+`data` are the relaxed cells. `ideal` are the ideal lattices before relaxation; of a candidate, only
+these are known before its calculation. In `frame`: formula, atom fractions, order (the parameter)
+and short-range order (Warren-Cowley, first shell, all elements together: 0 is random, negative
+ordered, positive segregated), labels, the largest displacement from the ideal lattice and the
+largest remaining force (including the force on the volume).
 
-EMT is a toy: its trends in size mismatch and bonding are those of metals, its numbers are not to be
-trusted.
+EMT is a simple model: trends in size mismatch and bonding are realistic for metals, but the values
+are not reliable.
 Reference: Jacobsen, Stoltze, Nørskov, Surf. Sci. 366, 394 (1996).
 """
 
@@ -91,44 +91,44 @@ def make_alloys(
     verbose: bool = False,
     return_X_y: bool = False,
 ) -> Dataset:
-    """Generate relaxed alloys whose energy depends on how their elements are arranged.
+    """Generate relaxed alloys whose energy depends on the arrangement of their elements.
 
     Parameters
     ----------
     n_samples : int, default=200
-        Number of alloys. 200 are made in about ten seconds of one core.
+        Number of alloys. 200 alloys take about ten seconds on one core.
     elements : sequence of str, default=("Ni", "Cu", "Pd", "Pt")
         Two or more of Ni, Cu, Pd, Ag, Pt, Au, the metals of the EMT potential. Each alloy consists
-        of two or more of them. Of the sets of four, the default is the one in which composition
-        explains least; its sizes differ by up to 11 % (Ni and Pt).
+        of two or more of them. The default is the set of four elements for which composition
+        explains the energies least; atomic sizes differ by up to 11 % (Ni and Pt).
     lattice : {"fcc", "bcc"} or sequence of them, default="fcc"
-        Lattice on which the atoms start; of several, each alloy draws one. EMT makes bcc soft: its
-        atoms move by up to 0.4 Å, relaxations take three times as long, and their energies are
-        converged to 5 meV/atom instead of 0.2 with the default `fmax`.
+        Lattice of the atoms before relaxation. If several are given, each alloy draws one. In EMT
+        bcc is soft: atoms move by up to 0.4 Å, relaxations take three times as long, and energies
+        are converged to 5 meV/atom instead of 0.2 with the default `fmax`.
     order : float or (float, float), default=(-1, 1)
-        From -1 (equal elements segregate) over 0 (random) to 1 (unlike elements become
-        neighbours); of a range, each alloy draws a value.
+        From -1 (equal elements segregate) through 0 (random) to 1 (unlike elements become
+        neighbours). If a range is given, each alloy draws a value.
     n_atoms : int, default=32
-        Atoms per cell: a multiple of 4 for fcc, of 2 for bcc. 32 is 2 x 2 x 2 fcc cells, and enough
-        to tell order from segregation.
+        Atoms per cell: a multiple of 4 for fcc, of 2 for bcc. 32 atoms are 2 x 2 x 2 fcc cells,
+        enough to distinguish order from segregation.
     fmax : float, default=0.05
-        Relax until forces are below it (eV/Å), in at most 100 steps.
+        Relaxations end when all forces are below this value (eV/Å), or after 100 steps.
     noise : float, default=0
         Standard deviation (eV/atom) of normal noise on the formation energy.
     target : str or list of str, default="formation_energy"
-        "formation_energy", "relaxation_energy" (eV/atom) or "volume" (Å³/atom); a list gives a
-        column each.
+        "formation_energy", "relaxation_energy" (eV/atom) or "volume" (Å³/atom). A list gives one
+        column for each target.
     random_state : int, RandomState instance or None, default=0
         The default is a fixed seed, because only results of integer seeds can be cached. Alloy i
-        is the same whatever `n_samples` and `n_jobs` are.
+        does not depend on `n_samples` and `n_jobs`.
     data_home : str or Path, default=None
         Folder of the cached file. ``None`` takes the user's cache folder
-        (``pooch.os_cache("sklmat")``), even where ``SKLMAT_DATA`` is set: that may be shared or
-        read-only.
+        (``pooch.os_cache("sklmat")``), even if ``SKLMAT_DATA`` is set, because that folder may be
+        shared or read-only.
     cache : bool, default=True
-        Keep the alloys on disk, and take them from there the next time.
+        Whether to store the alloys on disk and load them at the next call.
     n_jobs : int, default=None
-        Processes (joblib); ``None`` means one, unless in a `joblib.parallel_config`.
+        Number of processes (joblib); ``None`` means one, unless in a `joblib.parallel_config`.
     verbose : bool, default=False
         Show a progress bar.
     return_X_y : bool, default=False
@@ -139,7 +139,7 @@ def make_alloys(
     dataset : sklearn.utils.Bunch
         data : list of `n_samples` relaxed pymatgen ``Structure``.
         target : ndarray of shape (n_samples,), or (n_samples, n_targets) for a list.
-        ideal : list of `n_samples` ``Structure`` before relaxation, sites in the same order.
+        ideal : list of `n_samples` ``Structure`` before relaxation, with sites in the same order.
         frame : DataFrame of compositions, order and all labels.
         target_names : list of str
         DESCR : str
@@ -147,22 +147,22 @@ def make_alloys(
     Raises
     ------
     ValueError
-        When a parameter is outside what is listed above.
+        When a parameter is outside the ranges above.
 
     Warns
     -----
     UserWarning
-        When the result cannot be kept on disk, or a kept one cannot be read.
+        When the result cannot be stored on disk, or when a stored result cannot be read.
 
     Notes
     -----
-    Elements are arranged by Metropolis swaps of sites with first-neighbour bonds between equal
-    elements costing `order`, at a temperature of 0.2.
+    Elements are arranged by Metropolis swaps of sites at a temperature of 0.2, with the energy
+    `order` for each nearest-neighbour bond between equal elements.
 
-    How much composition explains: mean R2 of the formation energy over five shuffled folds (seed
-    0), 200 alloys, all defaults (with seeds 1 to 3 the first two rows are 0.79 to 0.82, and 0.99
-    to 1.00). The structure-aware models also get the fractions of first-neighbour bonds between
-    each two elements:
+    The table shows how much of the formation energy composition explains: mean R2 over five
+    shuffled folds (seed 0), 200 alloys, all defaults. (With seeds 1 to 3 the first two rows are
+    0.79 to 0.82, and 0.99 to 1.00.) The models of the last column also get the fractions of
+    nearest-neighbour bonds between each two elements:
 
     ==================================  ===========  ================================
     model                               composition  composition and neighbour pairs
@@ -212,7 +212,7 @@ def make_alloys(
 
 
 def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
-    """Check the parameters on which the alloys depend; return them in a form that JSON stores."""
+    """Validate the parameters of the alloys; return them in a form that JSON can store."""
     for name, value in (("n_samples", n_samples), ("n_atoms", n_atoms)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
@@ -242,14 +242,14 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
 
 
 def _seed(random_state):
-    """An integer seed, and whether the next call with `random_state` gives the same one."""
+    """Return an integer seed, and whether the next call with `random_state` gives the same seed."""
     if isinstance(random_state, Integral) and random_state >= 0:
         return int(random_state), True
     return draw_seed(random_state), False
 
 
 def _generate(parameters, n_jobs, verbose):
-    """Make all alloys; return one array for each quantity."""
+    """Generate all alloys; return one array for each quantity."""
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
@@ -267,21 +267,21 @@ def _generate(parameters, n_jobs, verbose):
 
 
 def make_alloy(seed, elements, lattice, n_atoms, order, fmax, references):
-    """Make, arrange and relax one alloy.
+    """Generate, arrange and relax one alloy.
 
     Parameters
     ----------
     seed : numpy SeedSequence
     elements : tuple of str
     lattice : tuple of str
-        One of them is drawn.
+        Lattices, one of which is drawn.
     n_atoms : int
     order : tuple of float
         Range from which the order is drawn.
     fmax : float
-        eV/Å
+        Largest force (eV/Å) after the relaxation.
     references : dict
-        What `elemental_references` returns.
+        Result of `elemental_references`.
 
     Returns
     -------
@@ -331,7 +331,7 @@ def _cache_path(parameters, data_home):
 
 
 def _read_cache(path):
-    """The arrays of a cached file, or None."""
+    """Return the arrays of a cached file, or None."""
     if not path.is_file():
         return None
     try:
@@ -356,7 +356,7 @@ def _write_cache(arrays, path):
 
 
 def _tables(arrays, elements):
-    """The frame, the relaxed and the ideal structures."""
+    """Return the frame, the relaxed structures and the ideal structures."""
     import pandas as pd
     from pymatgen.core import Element
 

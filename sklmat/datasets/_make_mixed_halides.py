@@ -16,7 +16,7 @@ from sklmat.random_state import make_generator
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, RandomState
 
-#: From one to four formula units; each crystal is kept in the first, and smallest, of its cells.
+#: From one to four formula units; each crystal occurs only in the first (smallest) of its cells.
 SUPERCELLS = (
     (1, 1, 1),
     (2, 1, 1),
@@ -26,9 +26,9 @@ SUPERCELLS = (
     (2, 2, 1),
 )
 #: c0 and c1 of the mixing energy of random alloys, x (3 - x) (c0 + c1 (x - 1.5)), in eV per formula
-#: unit: fitted to 80 random arrangements of each number of iodines in 2 x 2 x 2.
+#: unit: fitted to 80 random arrangements for each number of iodines in 2 x 2 x 2.
 RANDOM_ALLOY = (0.0086, -0.0011)
-#: The rows above this quantile are a class: the upper 30 %.
+#: Rows above this quantile are the positive class: the upper 30 %.
 QUANTILE = 0.7
 
 #: Public target -> column of ``frame``.
@@ -47,30 +47,31 @@ Arrangements of bromine and iodine in CsSnBr(3-x)I(x)
 
 {n_samples} arrangements in these supercells of the cubic perovskite:
 {supercells}.
-Within a supercell no two of them are equivalent by its space group; those that repeat with the
-lattice of a supercell listed before are left out.
+Within a supercell no two of them are equivalent by its space group. Arrangements that have the
+periodicity of a supercell listed before are left out.
 
 `ideal` are the cubic crystals with the lattice parameter of Vegard's law between {br} Å (CsSnBr3)
-and {i} Å (CsSnI3), which is all that is known before a calculation. In `data` their atoms have been
-moved until no force exceeds {fmax:g} eV/Å; size and shape of the cell are kept.
+and {i} Å (CsSnI3); only these are known before a calculation. In `data` the positions are relaxed
+until no force exceeds {fmax:g} eV/Å; size and shape of the cell are kept.
 
 The energies are those of a pair potential: Born-Mayer repulsion and damped Coulomb attraction. Its
-charges (0.6 of the formal ones) and range ({range} Å) were chosen, its strength and the radius of
-iodine fitted to the two lattice parameters, and nothing to any quantum-mechanical energy. It knows
-of sizes and charges only: which arrangements strain the lattice, not which bonds they make.
+charges (0.6 of the formal charges) and range ({range} Å) were chosen; its strength and the radius
+of iodine were fitted to the two lattice parameters. Nothing was fitted to quantum-mechanical
+energies. The potential contains only sizes and charges: it describes how much an arrangement
+strains the lattice, but not which bonds it forms.
 
 Targets: ordering_class (1: the upper 30 % of the ordering energy, {positive} rows),
 ordering_energy, mixing_energy, relaxation_energy (eV per formula unit).
 
-* mixing energy: energy of the relaxed crystal less that of x/3 CsSnI3 and 1 - x/3 CsSnBr3, each at
-  its own lattice parameter.
-* ordering energy: mixing energy less that of a random alloy of the same x, which is
-  x (3 - x) ({c0} {c1:+} (x - 1.5)), a fit to 1840 random arrangements in 2 x 2 x 2. It depends on
-  no other row, and can be compared between supercells.
-* relaxation energy: relaxed less ideal energy; never positive, but for rounding.
+* mixing energy: energy of the relaxed crystal minus the energy of x/3 CsSnI3 and 1 - x/3 CsSnBr3,
+  each at its own lattice parameter.
+* ordering energy: mixing energy minus the mixing energy of a random alloy of the same x, which is
+  x (3 - x) ({c0} {c1:+} (x - 1.5)), a fit to 1840 random arrangements in 2 x 2 x 2. It does not
+  depend on other rows, and can be compared between supercells.
+* relaxation energy: relaxed minus ideal energy; never positive, except for rounding errors.
 
-A label is a function of the relaxed positions. Predicting it from `data` reads the answer off them;
-predicting it from `ideal` does not.
+A label is a function of the relaxed positions. A model that gets `data` can compute the label from
+them; a model that gets `ideal` has to predict it.
 """
 
 
@@ -89,23 +90,26 @@ def make_mixed_halide_perovskites(
     Parameters
     ----------
     supercells : sequence of supercells
-        Each is three integers, its edges in cubic cells, or three rows of three integers, its
-        lattice vectors. The default are six cells of 5 to 20 atoms: 1x1x1, 2x1x1, √2x√2x1, the
-        rhombohedral cell in which unlike cubes alternate, 3x1x1 and 2x2x1. Up to 21 formula units.
+        Each supercell is three integers, its edges in cubic cells, or three rows of three integers,
+        its lattice vectors. The default is six cells of 5 to 20 atoms: 1x1x1, 2x1x1, √2x√2x1, the
+        rhombohedral cell in which unlike cubes alternate, 3x1x1 and 2x2x1. At most 21 formula
+        units.
     n_iodine : int, sequence of int or None, default=None
-        Iodines per supercell; None means all numbers, from none to all halide sites.
+        Number of iodines per supercell; None means all numbers, from zero to the number of halide
+        sites.
     n_samples : int or None, default=None
-        At most so many arrangements of each supercell and number of iodines, drawn without
-        replacement as often as a random alloy would show them (in proportion to the multiplicity).
-        None means all, which is refused where there are more than 262,144 before symmetry.
+        Largest number of arrangements for each supercell and number of iodines. They are drawn
+        without replacement with probabilities proportional to their multiplicity, as in a random
+        alloy. None means all, which is refused for more than 262,144 arrangements before symmetry.
     fmax : float, default=0.0001
-        Positions are relaxed until no force exceeds it (eV/Å); then they are known to 0.001 Å, so
-        that symmetry can be found on relaxed cells.
+        Positions are relaxed until no force exceeds this value (eV/Å). With the default they are
+        accurate to 0.001 Å, so that symmetry can be found in relaxed cells.
     target : str or list of str, default="ordering_class"
         "ordering_class" (1: the upper 30 % of the ordering energy), "ordering_energy",
-        "mixing_energy" or "relaxation_energy" (eV per formula unit); a list gives a column each.
+        "mixing_energy" or "relaxation_energy" (eV per formula unit). A list gives one column for
+        each target.
     random_state : int, RandomState instance or None, default=0
-        Draws the samples. Without `n_samples` nothing is random.
+        Seed for the choice of samples. Without `n_samples` nothing is random.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -114,7 +118,7 @@ def make_mixed_halide_perovskites(
     dataset : sklearn.utils.Bunch
         data : list of n relaxed pymatgen ``Structure``.
         target : ndarray of shape (n,), or (n, n_targets) for a list. Integers for the class alone.
-        ideal : list of n ``Structure`` before relaxation, sites in the same order.
+        ideal : list of n ``Structure`` before relaxation, with sites in the same order.
         frame : DataFrame with one row per arrangement: formula, supercell, formula units,
         arrangement (a bit mask: bit i is set where halide site i, the (2 Z + i)-th site of the
         structure, is iodine), x, multiplicity (arrangements of the supercell that are equivalent to
@@ -125,40 +129,40 @@ def make_mixed_halide_perovskites(
     Raises
     ------
     ValueError
-        When a parameter is outside what is listed above.
+        When a parameter is outside the ranges above.
     RuntimeError
         When forces do not fall below `fmax` in 200 steps.
 
     See Also
     --------
-    load_mixed_halide_perovskites : Some of these crystals with labels of quantum mechanics.
+    load_mixed_halide_perovskites : Some of these crystals with quantum-mechanical labels.
 
     Notes
     -----
-    Arrangements are bit masks. The operations of the supercell's space group permute the bits; the
-    smallest image stands for the orbit, whose size is the number of operations over the number of
-    those that leave the mask alone. On the 24 sites of 2x2x2 its 384 operations leave 1, 7, 19 and
-    80 orbits of 1 to 4 iodines.
+    Arrangements are bit masks, and the operations of the supercell's space group permute the bits.
+    The smallest image represents the orbit; the size of the orbit is the number of operations
+    divided by the number of operations that do not change the mask. For the 24 sites of 2x2x2, the
+    384 operations give 1, 7, 19 and 80 orbits of 1 to 4 iodines.
 
-    A crystal that repeats inside a supercell can lie in it in several ways (CsSnBr2I in 3x1x1: the
-    Sn-I-Sn chains along the long edge or across it). No operation of the supercell joins these, so
-    a supercell alone may hold a crystal more than once. With the smaller cell in front of it, as in
-    the default, that does not happen.
+    A crystal with a smaller period can occur in a supercell in several orientations (CsSnBr2I in
+    3x1x1: the Sn-I-Sn chains along the long edge or across it). No operation of the supercell
+    connects these, so a single supercell may contain the same crystal several times. This does not
+    happen if the smaller cell precedes it in the list, as in the default.
 
     The potential of atoms i and j at distance r is ``B exp((R_i + R_j - r) / ρ)`` [1]_ plus the
     Coulomb energy damped by ``erfc(α r)`` and shifted so that its value and its force vanish at
     10 Å [2]_. Charges are 0.6 (Cs), 1.2 (Sn), -0.6 (halogens), α = 0.2 / Å, ρ = 0.33 Å, the radii
-    of Cs and Br 1.88 and 1.96 Å [3]_, that of Sn 1.15 Å. B = 0.0449 eV and the radius of iodine,
-    2.108 Å, put CsSnBr3 and CsSnI3 at rest at 5.80 and 6.20 Å, which is about where experiment has
-    the cubic phases [4]_ [5]_. Both are then stable in the cubic form, unlike the real ones at low
-    temperature.
+    of Cs and Br 1.88 and 1.96 Å [3]_, the radius of Sn 1.15 Å. B = 0.0449 eV and the radius of
+    iodine, 2.108 Å, give equilibrium lattice parameters of 5.80 (CsSnBr3) and 6.20 Å (CsSnI3),
+    close to the experimental cubic phases [4]_ [5]_. In this potential both cubic phases are
+    stable, unlike the real ones at low temperature.
 
-    Relaxation begins with a push of 0.02 Å, the same for all crystals of a supercell, because an
-    atom on a symmetric site would otherwise stay there even on top of a barrier. Of the 270
-    arrangements in 2x2x1, 5 end in another minimum when pushed otherwise, at most 0.5 meV per
-    formula unit apart.
+    Relaxation begins with displacements of 0.02 Å, the same for all crystals of a supercell,
+    because the force on an atom at a symmetric site is zero even at an energy maximum. Of the 270
+    arrangements in 2x2x1, 5 reach another minimum with other initial displacements, at most 0.5 meV
+    per formula unit apart.
 
-    The 335 default crystals take about two seconds of one core.
+    The 335 default crystals take about two seconds on one core.
 
     References
     ----------
@@ -209,14 +213,14 @@ def make_mixed_halide_perovskites(
 
 
 def class_names(target, classes):
-    """The entry of the Bunch that names the classes, where the only target is a class."""
+    """Return the names of the classes for the Bunch, if the only target is a class."""
     is_class = isinstance(target, str) and target in classes
     return {"target_names": list(classes[target])} if is_class else {}
 
 
 def upper_class(values):
     """1 for values above the quantile, else 0."""
-    # Equal crystals in different cells agree to 1e-6.
+    # Energies of the same crystal in different cells agree to 1e-6.
     values = values.round(6)
     return (values > np.quantile(values, QUANTILE)).astype(int)
 
@@ -232,7 +236,7 @@ def is_iodine(cell, masks):
 
 
 def describe_arrangements(cell, masks, multiplicities, displacements):
-    """The columns of ``frame`` that need no energy."""
+    """Return the columns of ``frame`` that need no energy."""
     n_iodine = is_iodine(cell, masks).sum(axis=1)
     x = n_iodine / cell.n_cells
     distance = np.linalg.norm(displacements, axis=2)
@@ -250,7 +254,7 @@ def describe_arrangements(cell, masks, multiplicities, displacements):
 
 
 def make_structures(cell, masks, displacements):
-    """The structures of arrangements with displacements (Å) of the atoms from their ideal sites."""
+    """Create structures of arrangements, displaced from the ideal sites (Å)."""
     from pymatgen.core import Element, Structure
 
     cs, sn, br, i = (Element(symbol) for symbol in ("Cs", "Sn", "Br", "I"))
@@ -267,7 +271,7 @@ def make_structures(cell, masks, displacements):
 
 
 def _relax(cell, masks, multiplicities, fmax):
-    """Frame, ideal and relaxed structures of arrangements in one supercell."""
+    """Return frame, ideal and relaxed structures of arrangements in one supercell."""
     import pandas as pd
 
     n_cells, iodine = cell.n_cells, is_iodine(cell, masks)
@@ -299,7 +303,7 @@ def _formula(cell, n_iodine):
 
 
 def _check_supercells(supercells):
-    """The `Supercell` of each matrix."""
+    """Return the `Supercell` of each matrix."""
     expected = "supercells must be a list of supercells, each three integers or three rows of three"
     try:
         keys = [_as_key(matrix) for matrix in supercells]
@@ -320,7 +324,7 @@ def _check_supercells(supercells):
 
 
 def _as_key(matrix):
-    """A matrix as tuples of integers, which can be hashed."""
+    """Return a matrix as tuples of integers, which are hashable."""
 
     def integer(value):
         if not isinstance(value, Integral):

@@ -1,7 +1,7 @@
 """`Supercell` of the cubic perovskite, and its inequivalent `arrangements` of two halogens.
 
-An arrangement is a bit mask: bit *i* is set where halide site *i* holds iodine. All arithmetic is
-on integers, in halves of the cubic lattice parameter, so that equivalence needs no tolerance.
+An arrangement is a bit mask: bit *i* is set if halide site *i* is iodine. All arithmetic uses
+integers, in units of half the cubic lattice parameter, so that equivalence needs no tolerance.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ from math import comb
 
 import numpy as np
 
-#: Sites of the cubic cell in halves of its edge: Cs in the corner, Sn in the centre, X between.
+#: Sites of the cubic cell in halves of its edge: Cs at the corner, Sn at the centre, X between.
 CESIUM, TIN, HALIDES = [(0, 0, 0)], [(1, 1, 1)], [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
 #: The operations of m-3m, for row vectors.
 ROTATIONS = [
@@ -18,9 +18,9 @@ ROTATIONS = [
     for order in permutations(range(3))
     for signs in product((1, -1), repeat=3)
 ]
-#: Masks are of 64 bits, and 1 << 63 has to stay positive.
+#: Masks have 64 bits, and 1 << 63 must stay positive.
 MAX_SITES = 63
-#: More arrangements of one composition than this are not listed, only sampled.
+#: If a composition has more arrangements than this, they are only sampled.
 MAX_LISTED = 2**18
 
 
@@ -30,15 +30,15 @@ class Supercell:
     Parameters
     ----------
     matrix : tuple of three integers, or of three rows of three
-        Edges in cubic cells, or the lattice vectors themselves.
+        Edges in cubic cells, or lattice vectors.
 
     Attributes
     ----------
     matrix : ndarray of shape (3, 3)
     n_cells : int
-        Formula units in it, Z.
+        Number of formula units, Z.
     n_sites : int
-        Halide sites in it, 3 Z.
+        Number of halide sites, 3 Z.
     name : str
     sites : ndarray of shape (5 Z, 3)
         Fractional coordinates: Z Cs, Z Sn, then the 3 Z halide sites.
@@ -79,7 +79,7 @@ class Supercell:
         return points[np.sort(first)]
 
     def _rotations(self):
-        """The operations of m-3m that take the supercell's lattice onto itself."""
+        """The operations of m-3m that map the supercell's lattice onto itself."""
         return [
             rotation
             for rotation in ROTATIONS
@@ -87,7 +87,7 @@ class Supercell:
         ]
 
     def _permutations(self, images):
-        """The halide sites at points of shape (n_operations, 3 Z, 3)."""
+        """Return the halide sites at points of shape (n_operations, 3 Z, 3)."""
         scale = (2 * self.n_cells) ** np.arange(3)
         keys = self._reduce(self._halides) @ scale
         order = np.argsort(keys)
@@ -111,7 +111,7 @@ class Supercell:
         return same.reshape(len(masks), -1, 3).all(axis=2).any(axis=1)
 
     def orbits(self, masks):
-        """Representative and multiplicity of the orbit of each arrangement.
+        """Return representative and multiplicity of the orbit of each arrangement.
 
         Parameters
         ----------
@@ -122,7 +122,8 @@ class Supercell:
         representatives : ndarray of int64 of shape (n,)
             The smallest mask of each orbit.
         multiplicities : ndarray of int64 of shape (n,)
-            Size of each orbit: operations divided by those that map the arrangement onto itself.
+            Size of each orbit: number of operations divided by the number that do not change the
+            mask.
         """
         n_operations = len(self.permutations)
         smallest, sizes = np.empty_like(masks), np.empty_like(masks)
@@ -136,14 +137,14 @@ class Supercell:
 
 
 def _name(matrix):
-    """2x2x1, or the rows of a matrix that is not diagonal: 110 1-10 002."""
+    """Name a supercell: 2x2x1, or the rows of a matrix that is not diagonal, 110 1-10 002."""
     if (matrix == np.diag(np.diag(matrix))).all():
         return "x".join(map(str, np.diag(matrix)))
     return " ".join("".join(map(str, row)) for row in matrix.tolist())
 
 
 def _images(masks, permutations):
-    """Arrangements with their sites permuted, shape (n_masks, n_permutations)."""
+    """Permute the sites of arrangements, shape (n_masks, n_permutations)."""
     images = np.zeros((len(masks), len(permutations)), dtype=np.int64)
     for start in range(0, permutations.shape[1], 8):
         bits = np.int64(1) << permutations[:, start : start + 8].T
@@ -156,22 +157,22 @@ def _images(masks, permutations):
 
 @lru_cache(maxsize=32)
 def supercell(matrix):
-    """The `Supercell` of a (hashable) matrix."""
+    """Return the `Supercell` of a (hashable) matrix."""
     return Supercell(matrix)
 
 
 def arrangements(cell, n_iodine, n_samples=None, rng=None):
-    """Inequivalent arrangements of `n_iodine` iodines in a supercell.
+    """Return the inequivalent arrangements of `n_iodine` iodines in a supercell.
 
     Parameters
     ----------
     cell : Supercell
     n_iodine : int
     n_samples : int or None
-        Largest number, drawn without replacement with probabilities proportional to the
-        multiplicities, which are the frequencies in random alloys. None means all.
+        Largest number of arrangements, drawn without replacement with probabilities proportional to
+        the multiplicities, as in random alloys. None means all.
     rng : numpy Generator
-        Needed for samples only.
+        Only needed for samples.
 
     Returns
     -------
@@ -197,7 +198,7 @@ def arrangements(cell, n_iodine, n_samples=None, rng=None):
 
 
 def _sample(cell, n_iodine, n_samples, rng):
-    """The first `n_samples` different orbits of random arrangements."""
+    """Return the first `n_samples` different orbits of random arrangements."""
     found = {}
     while len(found) < n_samples:
         ranks = rng.random((n_samples, cell.n_sites)).argsort(axis=1)[:, :n_iodine]

@@ -5,8 +5,8 @@ Two atoms at distance r have the energy (eV, Å) ::
     B exp((R_i + R_j - r) / ρ) + k q_i q_j [v(r) - v(r_c) - v'(r_c) (r - r_c)]
 
 with v(r) = erfc(α r) / r: the Born-Mayer repulsion in the form of Huggins and Mayer, and the damped
-Coulomb energy whose value and force vanish at the cutoff r_c (Fennell and Gezelter). Shapes: C
-cells, all of one supercell, N atoms in each, P pairs in each.
+Coulomb energy, whose value and force vanish at the cutoff r_c (Fennell and Gezelter). Shapes: C
+cells of the same supercell, N atoms and P pairs in each cell.
 """
 
 from itertools import product
@@ -19,25 +19,25 @@ from scipy.special import erfc
 LATTICE_PARAMETERS = {"Br": 5.80, "I": 6.20}
 #: 0.6 of the formal charges; the factor changes the energies, not the relaxed positions.
 CHARGES = {"Cs": 0.6, "Sn": 1.2, "X": -0.6}
-#: Shannon's radii (Å) for Cs and Br; that of iodine and `STRENGTH` are fitted so that both parents
-#: are in equilibrium at their lattice parameters.
+#: Shannon's radii (Å) for Cs and Br; the radius of iodine and `STRENGTH` are fitted so that both
+#: parents are in equilibrium at their lattice parameters.
 RADII = {"Cs": 1.88, "Sn": 1.15, "Br": 1.96, "I": 2.1078}
 STRENGTH = 0.04487  # B (eV)
 RANGE = 0.33  # ρ (Å)
 DAMPING = 0.2  # α (1/Å)
 CUTOFF = 10.0  # r_c (Å)
 COULOMB = e / (4 * pi * epsilon_0) * 1e10  # k (eV Å)
-#: The list of pairs is long enough for displacements of up to half of this (Å).
+#: The list of pairs is valid for displacements of up to half of this (Å).
 MARGIN = 1.0
-#: Standard deviation (Å) of the initial displacements, the same in all cells: on a site of high
-#: symmetry the force on an atom is zero even at a maximum of the energy.
+#: Standard deviation (Å) of the initial displacements, the same in all cells: the force on an atom
+#: at a site of high symmetry is zero even at an energy maximum.
 INITIAL_DISPLACEMENT = 0.02
-#: Number of pairs times cells that are evaluated at once: they fit into a processor's cache.
+#: Number of pairs times cells in a batch, which fits into the processor's cache.
 BATCH = 2**17
 
 
 def vegard(x):
-    """Lattice parameter (Å) of CsSnBr(3-x)I(x) between those of the parents."""
+    """Lattice parameter (Å) of CsSnBr(3-x)I(x), interpolated between the parents."""
     return (1 - x / 3) * LATTICE_PARAMETERS["Br"] + x / 3 * LATTICE_PARAMETERS["I"]
 
 
@@ -61,12 +61,12 @@ class PairPotential:
         rows = np.concatenate([self.first, self.second])
         columns = np.tile(np.arange(len(self.first)), 2)
         signs = np.repeat([1.0, -1.0], len(self.first))
-        # The force of a pair acts on its first atom, and with the opposite sign on its second.
+        # The force of a pair acts on its first atom, and with opposite sign on its second atom.
         shape = (5 * n_cells, len(self.first))
         self._to_atoms = csr_array((signs, (rows, columns)), shape=shape)
 
     def radii(self, iodine):
-        """Radii of the atoms (Å), shape (N, C).
+        """Return the radii of the atoms (Å), shape (N, C).
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class PairPotential:
         return radii
 
     def __call__(self, positions, radii, a):
-        """Energies (eV per cell) and forces (eV/Å).
+        """Compute energies (eV per cell) and forces (eV/Å).
 
         Parameters
         ----------
@@ -127,13 +127,13 @@ class PairPotential:
         a : ndarray of shape (C,)
             Cubic lattice parameter (Å).
         fmax : float
-            Largest force (eV/Å) that may remain.
+            Largest allowed force (eV/Å) after the relaxation.
         max_steps : int
 
         Returns
         -------
         ideal, relaxed : ndarray of shape (C,)
-            Energies (eV per cell) before and after.
+            Energies (eV per cell) before and after the relaxation.
         displacements : ndarray of shape (C, N, 3)
             Displacement of each atom from its ideal site (Å).
         forces : ndarray of shape (C,)
@@ -141,9 +141,9 @@ class PairPotential:
 
         Notes
         -----
-        L-BFGS in all cells at once, from the inverse force constants of the virtual crystal whose
-        halogens are half bromine, half iodine. No atom moves by more than 0.1 Å in a step. It takes
-        30 to 60 steps.
+        All cells are relaxed at once by L-BFGS, starting from the inverse force constants of the
+        virtual crystal whose halogens are half bromine, half iodine. No atom moves by more than
+        0.1 Å in a step. The relaxation takes 30 to 60 steps.
         """
         sites = self.cell.sites @ self.cell.matrix
         ideal_positions = sites * a[:, None, None]
@@ -187,7 +187,7 @@ class PairPotential:
         displacements = step * np.eye(size).reshape(size, *sites.shape)
         plus, minus = (self(positions + sign * displacements, radii, a)[1] for sign in (1, -1))
         force_constants = -(plus - minus).reshape(size, size) / (2 * step)
-        # The force constants of translations of the whole crystal are zero: hence pinv.
+        # The force constants of translations of the whole crystal are zero, so pinv is needed.
         return np.linalg.pinv((force_constants + force_constants.T) / 2, rcond=1e-4, hermitian=True)
 
 
@@ -229,13 +229,13 @@ class _Lbfgs:
         step, last_forces = self.last
         change = last_forces - forces
         curvature = np.einsum("cd,cd->c", step, change)
-        # Where the curvature is negative, the step gets no weight.
+        # Steps with negative curvature get no weight.
         weight = np.zeros_like(curvature)
         np.divide(1.0, curvature, out=weight, where=curvature > 0)
         self.history = [*self.history[1 - self.HISTORY_SIZE :], (step, change, weight[:, None])]
 
     def select(self, cells):
-        """Drop all cells but those that are selected."""
+        """Keep only the selected cells."""
         self.last = tuple(values[cells] for values in self.last)
         self.history = [tuple(values[cells] for values in entry) for entry in self.history]
 
@@ -246,7 +246,7 @@ def _largest_norm(vectors):
 
 
 def _damped_coulomb(r):
-    """The damped, shifted 1 / r and its derivative."""
+    """The damped and shifted 1 / r, and its derivative."""
 
     def damped(r):
         return erfc(DAMPING * r) / r
@@ -262,9 +262,9 @@ def _damped_coulomb(r):
 
 
 def _pairs(cell):
-    """Find each pair of atoms once.
+    """List each pair of atoms once.
 
-    An atom and its own image are a pair, too: its force is zero, its energy is not.
+    An atom and its own periodic image are a pair too: its force is zero, but its energy is not.
 
     Returns
     -------
@@ -273,7 +273,7 @@ def _pairs(cell):
         Lattice translation of the second atom, in cubic lattice parameters.
     """
     cutoff = (CUTOFF + MARGIN) / min(LATTICE_PARAMETERS.values())
-    # Images needed along each edge: the distance between opposite faces is 1 / |column of inverse|.
+    # Number of images along each edge: opposite faces are 1 / |column of inverse| apart.
     inverse = np.linalg.inv(cell.matrix)
     counts = np.ceil(cutoff * np.linalg.norm(inverse, axis=0)).astype(int) + 1
     images = np.array(list(product(*(range(-n, n + 1) for n in counts)))) @ cell.matrix
@@ -284,7 +284,7 @@ def _pairs(cell):
         image, j = np.nonzero((distance < cutoff) & (distance > 0))
         pairs.append(np.column_stack([np.full(len(j), i), j, images[image]]))
     pairs = np.concatenate(pairs)
-    # Of a pair and its reverse, keep the one that comes first.
+    # Keep only one of a pair and its reverse: the one that comes first.
     reverse = np.column_stack([pairs[:, 1], pairs[:, 0], -pairs[:, 2:]])
     differences = pairs - reverse
     leading = np.take_along_axis(differences, (differences != 0).argmax(axis=1)[:, None], axis=1)

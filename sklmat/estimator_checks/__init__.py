@@ -1,4 +1,4 @@
-"""Public checks for estimators that take crystals, as scikit-learn has them for tables."""
+"""Checks for estimators that take crystals, similar to scikit-learn's checks for tables."""
 
 from sklmat.estimator_checks._runner import (
     all_structure_estimators,

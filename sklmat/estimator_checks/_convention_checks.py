@@ -29,7 +29,7 @@ from sklmat.estimator_checks._fit_and_compare import (
 
 
 def check_init_stores_only(estimator):
-    """The constructor keeps its arguments as they are and does nothing else."""
+    """The constructor stores its arguments unchanged and does nothing else."""
     cls, params = type(estimator), estimator.get_params(deep=False)
     parameters = inspect.signature(cls.__init__).parameters.values()
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
@@ -60,7 +60,7 @@ def check_parameter_constraints(estimator):
 
 
 def check_get_set_params(estimator):
-    """What get_params returns can be set, and setting an unknown name raises."""
+    """The result of get_params can be passed to set_params, and unknown names raise an error."""
     names = signature_names(estimator)
     params = estimator.get_params(deep=False)
     assert set(params) == set(names), "get_params and the signature differ"
@@ -97,7 +97,7 @@ def check_fit_returns_self(estimator):
 
 
 def check_unfitted(estimator):
-    """Before fit, methods that need it raise NotFittedError."""
+    """Before fit, methods that need a fit raise NotFittedError."""
     X, _ = toy_data(estimator)
     for method in ("predict", "predict_proba", "transform"):
         new = clone(estimator)
@@ -109,7 +109,7 @@ def check_unfitted(estimator):
 
 
 def check_pickle(estimator):
-    """Pickle and joblib restore an estimator with the same output."""
+    """After pickle or joblib, an estimator gives the same output."""
     pickle.loads(pickle.dumps(estimator))
     model, X, _ = fitted(estimator)
     expected = output(model, X)
@@ -128,7 +128,7 @@ def check_refit(estimator):
 
 
 def check_refit_forgets(estimator):
-    """Fitting on other rows leaves nothing of the first fit."""
+    """After a fit on other rows, nothing depends on the first fit."""
     model, X, y = fitted(estimator, random_state=1, n_samples=12)
     X, y = toy_data(estimator)
     model.fit(X, y)
@@ -138,7 +138,7 @@ def check_refit_forgets(estimator):
 
 
 def check_seed(estimator):
-    """Results depend on the seed alone, and the global random generators stay as they are."""
+    """Results depend on the seed only, and the global random generators are not changed."""
     X, y = toy_data(estimator)
     outputs = []
     for global_seed in (0, 1):
@@ -167,7 +167,7 @@ def _torch_settings(torch):
 
 
 def check_silent(estimator):
-    """Nothing is printed unless verbose asks for it."""
+    """Nothing is printed unless `verbose` is set."""
     stream = io.StringIO()
     with redirect_stdout(stream), redirect_stderr(stream):
         model, X, _ = fitted(estimator)

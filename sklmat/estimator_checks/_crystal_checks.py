@@ -20,7 +20,7 @@ from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 
 
 def object_array(items):
-    """A 1-D object array; np.asarray would make a 2-D array of cells of equal size."""
+    """A 1-D object array; np.asarray would turn cells of equal size into a 2-D array."""
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
@@ -35,7 +35,7 @@ def check_order_invariance(estimator):
 
 
 def check_subset_invariance(estimator):
-    """The output for a crystal does not depend on the others in the call."""
+    """The output for a crystal does not depend on the other crystals in the call."""
     model, X, _ = fitted(estimator)
     output_of_all = output(model, X)
     for rows in ([0], [5], [1, 2, 6], list(range(len(X))) * 2):
@@ -45,7 +45,7 @@ def check_subset_invariance(estimator):
 
 
 def check_n_jobs(estimator):
-    """Two jobs give exactly what one gives."""
+    """Two jobs give exactly the same output as one job."""
     X, y = toy_data(estimator)
     outputs = []
     for n_jobs in (1, 2):
@@ -55,7 +55,7 @@ def check_n_jobs(estimator):
 
 
 def check_containers(estimator):
-    """List, tuple, object array, Series, dicts and ASE atoms mean the same."""
+    """List, tuple, object array, Series, dicts and ASE atoms give the same output."""
     from pymatgen.io.ase import AseAtomsAdaptor
 
     model, X, y = fitted(estimator)
@@ -75,7 +75,7 @@ def check_containers(estimator):
 
 
 def check_equal_sizes(estimator):
-    """Cells that all have the same number of atoms are still single crystals."""
+    """Cells with the same number of atoms are treated as separate crystals."""
     model, X, _ = fitted(estimator, equal_size=True)
     result = output(model, X)
     assert len(result) == len(X), f"{len(result)} outputs for {len(X)} crystals of equal size"
@@ -84,7 +84,7 @@ def check_equal_sizes(estimator):
 
 
 def check_inputs_not_mutated(estimator):
-    """Neither the crystals nor the list nor y are changed."""
+    """The crystals, their list and y are not changed."""
     X, y = toy_data(estimator)
     y.setflags(write=False)
     before = [json.dumps(structure.as_dict(), default=str) for structure in X]
@@ -99,7 +99,7 @@ def check_inputs_not_mutated(estimator):
 
 
 def _broken_crystals(good):
-    """Crystals that must be refused, by what is wrong with them."""
+    """Crystals that must raise an error, by a description of their defect."""
     from pymatgen.core import Lattice, Structure
 
     lattice = good.lattice
@@ -117,7 +117,7 @@ def _broken_crystals(good):
 
 
 def check_invalid_crystals(estimator):
-    """Invalid crystals raise an error with their row; a fit that fails sets no attributes."""
+    """Invalid crystals raise an error with their row; after a failed fit no attributes are set."""
     model, X, y = fitted(estimator)
     for name, broken in _broken_crystals(X[0]).items():
         crystals = [*X[:2], broken, *X[3:]]
@@ -129,7 +129,7 @@ def check_invalid_crystals(estimator):
 
 
 def _check_fit_refuses(estimator, crystals, y, name):
-    """Check that fit refuses the crystal in row 2."""
+    """Check that fit raises an error for the crystal in row 2."""
     new = seeded_clone(estimator)
     error = raised(lambda: new.fit(crystals, y), InvalidStructureError)
     assert error is not None, f"fit accepts {name}"
@@ -139,7 +139,7 @@ def _check_fit_refuses(estimator, crystals, y, name):
 
 
 def check_invalid_input(estimator):
-    """A single crystal, a 2-D array of sites, and (in fit) nothing at all raise."""
+    """A single crystal, a 2-D array of sites and (in fit) an empty list raise an error."""
     model, X, y = fitted(estimator, equal_size=True)
     sites = object_array([site for structure in X for site in structure]).reshape(len(X), -1)
     for name, wrong in {"a single crystal": X[0], "a 2-D array of sites": sites}.items():
@@ -151,7 +151,7 @@ def check_invalid_input(estimator):
 
 
 def check_on_invalid_warn(estimator):
-    """With on_invalid="warn", invalid rows become NaN with one warning, the others stay."""
+    """With on_invalid="warn", invalid rows become NaN with one warning; others are unchanged."""
     X, y = toy_data(estimator)
     model = seeded_clone(estimator).set_params(on_invalid="warn").fit(X, y)
     expected = np.asarray(output(model, X))
@@ -167,7 +167,7 @@ def check_on_invalid_warn(estimator):
 
 
 def check_isolated_atom(estimator):
-    """An atom without neighbours gets a finite output, and may be fitted on."""
+    """An atom without neighbours gets a finite output and is accepted by fit."""
     from pymatgen.core import Lattice, Structure
 
     X, y = toy_data(estimator)

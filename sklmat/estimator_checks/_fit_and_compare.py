@@ -11,15 +11,15 @@ from sklmat.estimator_checks._toy_data import make_toy_crystals
 
 
 def toy_data(estimator, **settings):
-    """Toy crystals with the target that suits `estimator`."""
-    # Not is_classifier, because a transformer can need classes, too.
+    """Toy crystals with the type of target that `estimator` needs."""
+    # is_classifier is not enough, because a transformer can need classes too.
     has_classes = get_tags(estimator).classifier_tags is not None
     task = "classification" if has_classes else "regression"
     return make_toy_crystals(task=task, **settings)
 
 
 def seeded_clone(estimator):
-    """Clone `estimator`, with a fixed seed where it takes one."""
+    """Clone `estimator`, with a fixed seed if it has a `random_state`."""
     new = clone(estimator)
     if "random_state" in new.get_params(deep=False):
         new.set_params(random_state=0)
@@ -27,7 +27,7 @@ def seeded_clone(estimator):
 
 
 def fitted(estimator, **settings):
-    """Fit a seeded clone on toy crystals; return it with them."""
+    """Fit a seeded clone on toy crystals; return the clone and the crystals."""
     X, y = toy_data(estimator, **settings)
     return seeded_clone(estimator).fit(X, y), X, y
 
@@ -86,7 +86,7 @@ def raised(function, *errors):
 
 
 def parameter_constraints(estimator):
-    """Return the constraints of the parameters, checked to name exactly the parameters.
+    """Return the parameter constraints, after a check that they name exactly the parameters.
 
     This and `validate_parameters` use ``_parameter_constraints`` and ``_validate_params`` of the
     estimator under test, which scikit-learn documents for developers of estimators: there is no
@@ -99,17 +99,17 @@ def parameter_constraints(estimator):
 
 
 def validate_parameters(estimator):
-    """Validate the present parameters against the constraints, as `fit` does."""
+    """Validate the current parameters against the constraints, as `fit` does."""
     estimator._validate_params()
 
 
 def imported_torch():
-    """Return torch if it has been imported, else None; the checks alone do not need it."""
+    """Return torch if it has been imported, else None; the checks do not need it."""
     return sys.modules.get("torch")
 
 
 def next_global_draws():
-    """Return what the global random generators of NumPy and torch would draw next."""
+    """Return the next numbers of the global random generators of NumPy and torch."""
     state = np.random.get_state()  # noqa: NPY002
     numbers = np.random.random(4).tolist()  # noqa: NPY002
     np.random.set_state(state)  # noqa: NPY002
@@ -118,7 +118,7 @@ def next_global_draws():
 
 
 def seed_global_generators(seed):
-    """Seed the global random generators of NumPy and, where it is imported, torch."""
+    """Seed the global random generators of NumPy and, if it is imported, torch."""
     np.random.seed(seed)  # noqa: NPY002
     torch = imported_torch()
     if torch is not None:

@@ -1,4 +1,4 @@
-"""Checks of predictions: of regressors, of classifiers, and of every estimator with a target."""
+"""Checks of predictions: for regressors, for classifiers, and for all estimators with a target."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from sklmat.estimator_checks._toy_data import make_toy_crystals
 
 
 def check_target_refused(estimator):
-    """A y that is missing, of another length or not finite raises, and says so."""
+    """A y that is missing, of another length or not finite raises an error that describes it."""
     X, y = toy_data(estimator)
     wrong = {"a shorter y": (y[:-1], None), "no y": (None, None)}
     if y.dtype.kind == "f":
@@ -48,7 +48,7 @@ def check_in_scikit_learn(estimator):
 
 
 def check_regressor_shapes(estimator):
-    """A flat y, in any container, gives flat float predictions."""
+    """A 1-D y, in any container, gives 1-D float predictions."""
     model, X, y = fitted(estimator)
     expected = model.predict(X)
     assert isinstance(expected, np.ndarray), f"predict returns {type(expected)}"
@@ -61,7 +61,7 @@ def check_regressor_shapes(estimator):
 
 
 def check_regressor_targets(estimator):
-    """Several targets give as many columns, or are refused by those that cannot."""
+    """Several targets give as many columns, or raise an error if the tags do not allow them."""
     X, y = toy_data(estimator)
     targets = np.column_stack([y, 100 - 2 * y])
     model = seeded_clone(estimator)
@@ -88,7 +88,7 @@ def check_target_units(estimator):
 
 
 def check_classifier_labels(estimator):
-    """Predictions are labels of the type that was given, and probabilities belong to them."""
+    """Predictions are labels of the given type; probabilities are in the order of `classes_`."""
     X, names = make_toy_crystals(task="classification")
     bcc = names == "bcc"
     targets = {
@@ -122,7 +122,7 @@ def _check_labels(model, X, y, name):
 
 
 def check_classifier_refuses(estimator):
-    """One class, or a continuous target, is refused."""
+    """A single class, or a continuous target, raises an error."""
     X, y = make_toy_crystals()
     for name, target in {"one class": np.full(len(X), "a"), "numbers with decimals": y}.items():
         new = seeded_clone(estimator)

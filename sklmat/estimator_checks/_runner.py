@@ -17,7 +17,7 @@ from sklmat.estimator_checks import (
 )
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
-#: Modules whose estimators take tables, and so pass scikit-learn's own checks or `check_sampler`.
+#: Modules whose estimators take tables: scikit-learn's checks or `check_sampler` apply to them.
 _TABLE_MODULES = {"augmentation"}
 
 _ALL = [
@@ -65,14 +65,15 @@ def structure_estimator_checks(
     Parameters
     ----------
     estimator : estimator
-        Configured to fit eight small crystals quickly. It is cloned, never fitted itself.
+        Configured to fit eight small crystals quickly. It is cloned; the object itself is not
+        fitted.
 
     Yields
     ------
     estimator : estimator
-        The one given.
+        The estimator that was passed.
     check : callable
-        ``check(estimator)`` raises an ``AssertionError`` that says what is wrong.
+        ``check(estimator)`` raises an ``AssertionError`` that describes the failure.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def structure_estimator_checks(
         checks += _REGRESSOR
     if is_classifier(estimator):
         checks += _CLASSIFIER
-    # Those that predict as well, the ECNet estimators, will not transform for long.
+    # ECNet estimators also predict; their `transform` is deprecated.
     if hasattr(estimator, "transform") and not hasattr(estimator, "predict"):
         checks += _TRANSFORMER
     for check in checks:
@@ -107,19 +108,19 @@ def check_structure_estimator(
     expected_failed_checks: Mapping[str, str] | None = None,
     on_fail: Literal["raise"] | None = "raise",
 ) -> list[dict[str, Any]]:
-    """Check that an estimator treats crystals as sklmat's own do.
+    """Check that an estimator follows the conventions of sklmat for crystals as input.
 
-    scikit-learn's ``check_estimator`` feeds tables and therefore skips nearly everything for an
-    estimator that takes crystals. These checks feed crystals.
+    scikit-learn's ``check_estimator`` passes tables to the estimator, and therefore skips nearly
+    all checks for an estimator that takes crystals. These checks pass crystals.
 
     Parameters
     ----------
     estimator : estimator
         Configured to fit eight small crystals quickly: few epochs, small networks.
     expected_failed_checks : dict of str to str, default=None
-        Names of checks that may fail, and why.
+        Names of checks that may fail, with the reasons.
     on_fail : {"raise", None}, default="raise"
-        Stop at the first check that fails, or only report.
+        "raise" stops at the first check that fails; None only reports failures.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def check_structure_estimator(
     Raises
     ------
     AssertionError
-        What failed first, unless `on_fail` is None.
+        For the first check that fails, unless `on_fail` is None.
     TypeError
         When a class is given instead of an instance.
 
@@ -150,16 +151,16 @@ def check_sampler(
     expected_failed_checks: Mapping[str, str] | None = None,
     on_fail: Literal["raise"] | None = "raise",
 ) -> list[dict[str, Any]]:
-    """Check that a sampler resamples tables as sklmat's own do.
+    """Check that a sampler of tables follows the conventions of sklmat.
 
     Parameters
     ----------
     sampler : sampler
         With `fit_resample`, configured to fit two dozen rows quickly.
     expected_failed_checks : dict of str to str, default=None
-        Names of checks that may fail, and why.
+        Names of checks that may fail, with the reasons.
     on_fail : {"raise", None}, default="raise"
-        Stop at the first check that fails, or only report.
+        "raise" stops at the first check that fails; None only reports failures.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def check_sampler(
     Raises
     ------
     AssertionError
-        What failed first, unless `on_fail` is None.
+        For the first check that fails, unless `on_fail` is None.
     TypeError
         When a class is given instead of an instance.
 
@@ -184,7 +185,7 @@ def check_sampler(
 
 
 def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
-    """Run the checks that `checks_of` yields for an estimator; return a result for each."""
+    """Run the checks that `checks_of` yields for an estimator; return one result for each."""
     if isinstance(estimator, type):
         raise TypeError(f"pass an instance, {estimator.__name__}(...)")
     if on_fail not in ("raise", None):
@@ -210,14 +211,14 @@ def parametrize_with_structure_checks(
     *,
     expected_failed_checks: Callable[[BaseEstimator], Mapping[str, str]] | None = None,
 ) -> Callable:
-    """Make one pytest case of each estimator and check.
+    """Create one pytest case for each pair of estimator and check.
 
     Parameters
     ----------
     estimators : list of estimators
         Instances, as for `check_structure_estimator`.
     expected_failed_checks : callable, default=None
-        Takes an estimator and returns the dict of names and reasons of checks marked as xfail.
+        Takes an estimator and returns a dict of the checks to mark as xfail, with the reasons.
 
     Returns
     -------

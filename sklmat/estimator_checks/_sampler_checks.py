@@ -1,4 +1,4 @@
-"""`sampler_checks`: checks of samplers, that is, of what `fit_resample` returns and refuses."""
+"""`sampler_checks`: checks of samplers, that is, of the results and errors of `fit_resample`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Call
     Parameters
     ----------
     sampler : sampler
-        Configured to fit two dozen rows quickly. It is cloned, never fitted itself.
+        Configured to fit two dozen rows quickly. It is cloned; the object itself is not fitted.
 
     Yields
     ------
     sampler : sampler
-        The one given.
+        The sampler that was passed.
     check : callable
-        ``check(sampler)`` raises an ``AssertionError`` that says what is wrong.
+        ``check(sampler)`` raises an ``AssertionError`` that describes the failure.
 
     Examples
     --------
@@ -55,14 +55,14 @@ def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Call
 
 
 def resampled(sampler, X, y, **params):
-    """Return rows and targets that a seeded clone gives, and the clone."""
+    """Return rows and targets from a seeded clone, and the clone."""
     new = seeded_clone(sampler).set_params(**params)
     X_all, y_all = new.fit_resample(X, y)
     return X_all, y_all, new
 
 
 def check_sampler_parameters(sampler):
-    """There are n_samples, y_range and random_state; constraints fit the signature and apply."""
+    """n_samples, y_range and random_state exist; constraints fit the signature and are applied."""
     names = signature_names(sampler)
     for name in ("n_samples", "y_range", "random_state"):
         assert name in names, f"the sampler has no parameter {name}"
@@ -80,7 +80,7 @@ def check_sampler_parameters(sampler):
 
 
 def check_sampler_protocol(sampler):
-    """It fits and resamples, returns itself, and transforms nothing."""
+    """The sampler has fit and fit_resample, fit returns it, and it has no transform."""
     assert hasattr(sampler, "fit_resample"), "there is no fit_resample"
     for method in ("transform", "fit_transform", "predict"):
         assert not hasattr(sampler, method), f"a sampler in a Pipeline must have no {method}"
@@ -99,7 +99,7 @@ def check_sampler_protocol(sampler):
 
 
 def check_real_rows_first(sampler):
-    """The real rows come first, in their order, with their exact values, types and targets."""
+    """The real rows come first, in their order, with unchanged values, types and targets."""
     X, y = make_toy_table()
     for rows, target in ((X, y), (X.to_numpy(), y.to_numpy()), (X.astype(np.float32), y)):
         X_all, y_all, _ = resampled(sampler, rows, target)
@@ -112,7 +112,7 @@ def check_real_rows_first(sampler):
 
 
 def check_sample_origin(sampler):
-    """sample_origin_ has an integer for each row: 0 for real, more for generated ones."""
+    """sample_origin_ is an integer for each row: 0 for real rows, 1 or more for generated rows."""
     X, y = make_toy_table()
     X_all, _, model = resampled(sampler, X, y)
     origin = model.sample_origin_
@@ -124,7 +124,7 @@ def check_sample_origin(sampler):
 
 
 def check_n_samples(sampler):
-    """An int is a number of rows, a float a multiple of the real ones, and 0 adds none."""
+    """An int is a number of rows, a float a multiple of the real rows, and 0 adds no rows."""
     X, y = make_toy_table()
     for n_samples, expected in ((0, 0), (0.0, 0), (5, 5), (1, 1), (1.0, 24), (0.5, 12), (1.5, 36)):
         X_all, y_all, _ = resampled(sampler, X, y, n_samples=n_samples)
@@ -137,7 +137,7 @@ def check_n_samples(sampler):
 
 
 def check_table_types(sampler):
-    """Frames come back as frames with their columns, names and index; arrays as arrays."""
+    """DataFrames stay DataFrames with their columns, names and index; arrays stay arrays."""
     X, y = make_toy_table()
     X_all, y_all, _ = resampled(sampler, X, y)
     assert isinstance(X_all, pd.DataFrame), f"a DataFrame became {type(X_all).__name__}"
@@ -158,7 +158,7 @@ def check_table_types(sampler):
 
 
 def check_numeric_targets(sampler):
-    """Targets (n,), (n, 1) and (n, 2) keep their dimensions and names."""
+    """Targets of shape (n,), (n, 1) and (n, 2) keep their dimensions and names."""
     X, y = make_toy_table()
     two = pd.DataFrame({"energy": y, "moment": 2 - y})
     for target in (y.to_numpy(), y.to_numpy()[:, None], two.to_numpy(), two):
@@ -171,7 +171,7 @@ def check_numeric_targets(sampler):
 
 
 def check_class_targets(sampler):
-    """Strings, booleans and integers are classes, and none is invented."""
+    """Strings, booleans and integers are classes, and no new classes are generated."""
     X, y = make_toy_table(task="classification")
     targets = {
         "strings": y,
@@ -190,7 +190,7 @@ def check_class_targets(sampler):
 
 
 def check_sampler_seed(sampler):
-    """Results depend on the seed alone, and the global random generators stay as they are."""
+    """Results depend on the seed only, and the global random generators are not changed."""
     X, y = make_toy_table()
     tables = []
     for global_seed in (0, 1):
@@ -214,7 +214,7 @@ def check_sampler_clone(sampler):
 
 
 def check_sampler_pickle(sampler):
-    """Pickled before or after it was fitted, it gives the same rows."""
+    """A sampler pickled before or after its fit gives the same rows."""
     X, y = make_toy_table()
     X_all, _, model = resampled(sampler, X, y)
     for pickled in (seeded_clone(sampler), model):
@@ -225,7 +225,7 @@ def check_sampler_pickle(sampler):
 
 
 def check_sampler_refit(sampler):
-    """A second fit leaves nothing of the first, also after a target of another type."""
+    """After a second fit nothing depends on the first, even if the type of the target differs."""
     X, y = make_toy_table()
     model = seeded_clone(sampler)
     model.fit_resample(*make_toy_table(30, task="classification", random_state=1))
@@ -237,7 +237,7 @@ def check_sampler_refit(sampler):
 
 
 def check_y_range(sampler):
-    """Generated labels are inside y_range without being clipped; real rows stay as they are."""
+    """Generated labels are inside y_range without being clipped; real rows are not changed."""
     X, y = make_toy_table()
     low, high = np.quantile(y, [0.2, 0.8])
     X_all, y_all, _ = resampled(sampler, X, y, n_samples=1.0, y_range=(low, high))
@@ -258,7 +258,7 @@ def check_y_range(sampler):
 
 
 def check_sampler_inputs_not_mutated(sampler):
-    """X and y stay as they are, and the result shares no memory with them."""
+    """X and y are not changed, and the result shares no memory with them."""
     X, y = make_toy_table()
     rows, target = X.to_numpy().copy(), y.to_numpy().copy()
     X_all, y_all, _ = resampled(sampler, rows, target)
@@ -272,7 +272,7 @@ def check_sampler_inputs_not_mutated(sampler):
 
 
 def check_sampler_bad_input(sampler):
-    """Unusable input raises a ValueError, which names the row where there is one."""
+    """Unusable input raises a ValueError, which names the row if a single row is wrong."""
     X, y = make_toy_table()
     rows, target = X.to_numpy(), y.to_numpy()
     nan_row, nan_label = rows.copy(), target.copy()
@@ -296,7 +296,7 @@ def check_sampler_bad_input(sampler):
 
 
 def check_rows_are_possible(sampler):
-    """Generated fractions sum to one; each row has one lattice, and nothing of absent elements."""
+    """Generated fractions sum to one; each row has one lattice, and zeros for absent elements."""
     X, y = make_toy_table()
     X_all, _, _ = resampled(sampler, X, y, n_samples=60)
     new = X_all.iloc[len(X) :]
@@ -313,7 +313,7 @@ def check_rows_are_possible(sampler):
 
 
 def check_sampler_in_pipelines(sampler):
-    """It works as a step of imbalanced-learn's Pipeline, and in a search over n_samples."""
+    """The sampler works in imbalanced-learn's Pipeline, and in a search over n_samples."""
     from imblearn.pipeline import Pipeline
 
     X, y = make_toy_table()

@@ -32,11 +32,11 @@ def make_toy_crystals(
     Parameters
     ----------
     n_samples : int, default=8
-        Number of crystals C. Each holds all three elements, so that no fold lacks one.
+        Number of crystals C. Each contains all three elements, so that no fold lacks an element.
     task : {"regression", "classification"}, default="regression"
-        What the target is: the volume per atom (Å³), or the name of the lattice.
+        Type of the target: the volume per atom (Å³), or the name of the lattice.
     equal_size : bool, default=False
-        Give every crystal four atoms, where otherwise half of them have eight.
+        Whether all crystals have four atoms; otherwise half of them have eight.
     random_state : int or RandomState, default=0
         Seed of the strains and displacements.
 
@@ -60,7 +60,7 @@ def make_toy_crystals(
 
 
 def _toy_crystal(index, equal_size, rng):
-    """One strained crystal: fcc for odd numbers, of eight atoms for every third and fourth."""
+    """Create a strained crystal: fcc for odd numbers, two of every four with eight atoms."""
     from pymatgen.core import Lattice, Structure
 
     fcc = index % 2
@@ -70,8 +70,8 @@ def _toy_crystal(index, equal_size, rng):
     structure = Structure(Lattice.orthorhombic(a if fcc else 2 * a, a, a), species, sites)
     if not equal_size and index % 4 >= 2:
         structure.make_supercell([1, 2, 1])
-    # Far below the tolerances of symmetry finders (0.01-0.1 Å), near which the symmetry that they
-    # find depends on the order of the atoms.
+    # Far below the tolerances of symmetry finders (0.01-0.1 Å): for displacements close to a
+    # tolerance, the symmetry found depends on the order of the atoms.
     displacements = rng.normal(scale=0.002, size=(len(structure), 3))
     return Structure(
         structure.lattice,
@@ -87,24 +87,24 @@ def make_toy_table(
     task: Literal["regression", "classification"] = "regression",
     random_state: RandomState = 0,
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Make a table of Fe-Ni-Pd alloys with the columns that the featurizers of sklmat give.
+    """Make a table of Fe-Ni-Pd alloys with columns like those of sklmat's featurizers.
 
     Parameters
     ----------
     n_samples : int, default=24
         Number of rows.
     task : {"regression", "classification"}, default="regression"
-        What the target is: a number that composition, phase and descriptors decide, or the name of
-        the lattice.
+        Type of the target: a number that depends on composition, phase and descriptors, or the name
+        of the lattice.
     random_state : int or RandomState, default=0
         Seed of the compositions and descriptors.
 
     Returns
     -------
     X : DataFrame of shape (n_samples, 12)
-        Fractions ``x_*`` of three elements, of which a third of the rows lacks one; one-hot
-        ``lattice_*``; blocks ``Fe_0``, ``Fe_1``, ... that are zero for absent elements; and a
-        volume. The index counts down from 100 in steps of two.
+        Fractions ``x_*`` of three elements, one of which is absent in a third of the rows; one-hot
+        ``lattice_*``; columns ``Fe_0``, ``Fe_1``, ... that are zero for absent elements; and a
+        volume. The index decreases from 100 in steps of two.
     y : Series of length n_samples
 
     Examples

@@ -14,7 +14,7 @@ from sklmat.estimator_checks._fit_and_compare import (
 
 
 def check_transformer(estimator):
-    """fit_transform is fit and transform, with one row per crystal."""
+    """fit_transform equals fit and transform, with one row per crystal."""
     X, y = toy_data(estimator)
     model = seeded_clone(estimator)
     first = model.fit_transform(X, y)
@@ -28,7 +28,7 @@ def check_transformer(estimator):
 
 
 def check_column_names(estimator):
-    """Columns have different names that XGBoost accepts, as pandas columns too."""
+    """Column names are unique and accepted by XGBoost, also as pandas columns."""
     model, X, _ = fitted(estimator)
     if not is_table(output(model, X)):
         return
