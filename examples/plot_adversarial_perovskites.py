@@ -28,7 +28,7 @@ print(halides.frame[columns].sample(5, random_state=0).to_string())
 X_train, X_test, y_train, y_test = train_test_split(
     halides.ideal, halides.target, test_size=0.35, stratify=halides.target, random_state=0
 )
-print(f"{len(X_train)} crystals to learn from, {len(X_test)} to be judged on")
+print(f"{len(X_train)} training crystals, {len(X_test)} test crystals")
 
 # %%
 # A network, and what deceives it

@@ -148,7 +148,7 @@ errors.plot(values.to_numpy().T, color="0.8", linewidth=1)
 errors.plot(values.mean().to_numpy(), "o-", color="C0")
 errors.set_xticks(range(len(models)), list(models))
 errors.set_ylabel("RMSE (eV/atom)")
-errors.set_title("40 alloys to learn from")
+errors.set_title("40 training alloys")
 
 scores.boxplot(
     [leaky, honest], tick_labels=["augmented\nbefore the split", "augmented\nin each fold"]

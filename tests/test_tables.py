@@ -85,7 +85,7 @@ def test_embeddings_go_into_polars():
 )
 def test_transform_of_ecnet_estimators_is_deprecated(model, y):
     model.fit(cells(), y)
-    message = rf"transform of {type(model).__name__} goes in sklmat 0\.3: use ECNetFeaturizer"
+    message = rf"transform of {type(model).__name__} is removed in sklmat 0\.3: use ECNetFeaturizer"
     with pytest.warns(FutureWarning, match=message) as warned:
         table = model.transform(cells())
     assert warned[0].filename == __file__

@@ -225,9 +225,9 @@ def label_rows(
         or not np.allclose(by_member.mean(axis=0), labels)
     ):
         raise ValueError(
-            f"an uncertainty needs a regressor that knows how sure it is, and {labeler!r} is no "
-            "classifier, has no return_std in its predict, and is no mean of its estimators_; "
-            "leave out max_uncertainty or return_std, or pass another"
+            f"{labeler!r} gives no uncertainty of its labels: it is no classifier, its predict "
+            "has no return_std, and its prediction is not the mean of its estimators_; leave out "
+            "max_uncertainty or return_std, or pass a labeler that has one of the three"
         )
     return labels, by_member.std(axis=0)
 

@@ -57,11 +57,12 @@ def check_can_continue(estimator):
     last = final_step(estimator)
     if _find_method(last) is None:
         raise TypeError(
-            f"strategy='pretrain_finetune' cannot go on with {type(last).__name__} after a first "
-            "fit. It takes XGBoost, scikit-learn's gradient boosting, what learns in steps "
-            "(MLPRegressor, SGDRegressor, and others with partial_fit or, unless they are of "
-            "scikit-learn, warm_start), and a Pipeline that ends in one of them; put "
-            "TransformedTargetRegressor around it, not inside. Otherwise use strategy='concat'"
+            f"strategy='pretrain_finetune' needs an estimator that can continue a fit, and "
+            f"{type(last).__name__} cannot. It takes XGBoost, scikit-learn's gradient boosting, "
+            "estimators that learn in steps (MLPRegressor, SGDRegressor, others with partial_fit, "
+            "or with warm_start unless they are part of scikit-learn), and a Pipeline that ends in "
+            "one of them; put TransformedTargetRegressor around it, not inside. Otherwise use "
+            "strategy='concat'"
         )
 
 

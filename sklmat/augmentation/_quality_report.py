@@ -55,12 +55,12 @@ class QualityReport:
         mean = np.mean(list(self.column_distances.values()))
         return "\n".join(
             [
-                f"distance of columns       {mean:.2f} sd (mean); "
+                f"distance of columns        {mean:.2f} sd (mean); "
                 f"{self.column_distances[worst]:.2f} sd ({worst})",
                 f"difference of correlations {self.correlation_difference:.2f}",
-                f"nearest training row      {self.neighbor_distance_ratio:.2f} of the usual one",
-                f"told from real with AUC   {self.classifier_auc:.2f}",
-                f"code read back with R²    {self.code_recovery:.2f}",
+                f"nearest training row       {self.neighbor_distance_ratio:.2f} of the usual one",
+                f"AUC of real or generated   {self.classifier_auc:.2f}",
+                f"R² of the recovered code   {self.code_recovery:.2f}",
             ]
         )
 

@@ -89,8 +89,8 @@ class ElementalVectors(TransformerMixin):
         """
         check_is_fitted(self, "nets_")
         warnings.warn(
-            f"transform of {type(self).__name__} goes in sklmat {REMOVED_IN}: use ECNetFeaturizer, "
-            "or elemental_vectors for the vectors alone",
+            f"transform of {type(self).__name__} is removed in sklmat {REMOVED_IN}: use "
+            "ECNetFeaturizer, or elemental_vectors for the vectors alone",
             FutureWarning,
             stacklevel=3,
         )

@@ -292,7 +292,7 @@ def _normalized(weight, train, valid):
     weight = weight / weight[train].mean()
     if len(valid) and not weight[valid].any():
         raise ValueError(
-            "early_stopping has nothing to watch: no validation row has a target with a weight "
+            "early_stopping has no validation loss: no validation row has a target with a weight "
             "above zero; increase validation_fraction, or use another random_state"
         )
     return weight

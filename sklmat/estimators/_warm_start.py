@@ -117,7 +117,7 @@ def transfer_source(estimator):
         return None
     if not is_fitted_source(given):
         raise ValueError(
-            "warm_start_from is a bare estimator, and clone() would remove its weights; pass "
+            "warm_start_from is an estimator, and clone() would remove its weights; pass "
             "FrozenEstimator(fitted), or the path of a file written by its save()"
         )
     source = fitted_source(given)

@@ -216,9 +216,9 @@ class AugmentationReportDisplay:
             ax.set(**{f"{axis}label": f"{name} direction ({ratio:.0%} of real variance)"})
         ax.legend(loc="best", fontsize=8.5, frameon=False)
         ax.set_title(
-            f"told from real with AUC {report.classifier_auc:.2f}\n"
-            f"code read back with R² {report.code_recovery:.2f}\n"
-            f"nearest training row at {report.neighbor_distance_ratio:.2f} of the usual",
+            f"AUC of real or generated: {report.classifier_auc:.2f}\n"
+            f"R² of the recovered code: {report.code_recovery:.2f}\n"
+            f"nearest training row: {report.neighbor_distance_ratio:.2f} of the usual",
             fontsize=9.5,
             loc="left",
         )

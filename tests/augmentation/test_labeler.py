@@ -187,7 +187,7 @@ def test_doubtful_classes_are_drawn_again():
 def test_labelers_that_know_no_doubt_are_refused(labeler):
     X, y = make_toy_table()
     augmenter = InfoGANAugmenter(**QUICK, labeler=labeler, max_uncertainty=1.0)
-    with pytest.raises(ValueError, match="knows how sure it is"):
+    with pytest.raises(ValueError, match="gives no uncertainty of its labels"):
         augmenter.fit_resample(X, y)
 
 

@@ -135,7 +135,7 @@ def test_without_generated_rows_there_is_one_step():
     ids=lambda e: type(e).__name__,
 )
 def test_what_cannot_go_on_is_refused(estimator):
-    with pytest.raises(TypeError, match=r"cannot go on with \w+ after a first fit"):
+    with pytest.raises(TypeError, match=r"can continue a fit, and \w+ cannot"):
         two_steps(estimator).fit(*random_table())
 
 

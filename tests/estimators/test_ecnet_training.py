@@ -114,7 +114,7 @@ def test_early_stopping_needs_something_to_watch(graphs, both):
     _, watched = model._split(both, draw_seed(model.random_state))
     weight = np.ones(len(both))
     weight[watched] = 0
-    with pytest.raises(ValueError, match="nothing to watch"):
+    with pytest.raises(ValueError, match="has no validation loss"):
         model.fit(graphs, both, sample_weight=weight)
 
 

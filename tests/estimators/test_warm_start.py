@@ -33,9 +33,9 @@ def test_sources_survive_clone(graphs, both, source, tmp_path):
 
 def test_a_bare_estimator_is_refused(graphs, both, source):
     for given in (source, ECNetRegressor(**TINY)):
-        with pytest.raises(ValueError, match=r"bare estimator.*FrozenEstimator\(fitted\)"):
+        with pytest.raises(ValueError, match=r"is an estimator, and.*FrozenEstimator\(fitted\)"):
             ECNetRegressor(**TINY, warm_start_from=given).fit(graphs, both)
-        with pytest.raises(ValueError, match="bare estimator"):
+        with pytest.raises(ValueError, match="is an estimator, and clone"):
             clone(ECNetRegressor(**TINY, warm_start_from=given)).fit(graphs, both)
     unfitted = FrozenEstimator(ECNetRegressor(**TINY))
     with pytest.raises(NotFittedError):
