@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Å.
 _DEFAULT_SIZE = 0.05
+#: Atoms that move further do not vibrate but form another crystal (Å).
+_LARGEST_SIZE = {"scale": 1.0, "budget": 4.0}
 
 
 @overload
@@ -90,7 +92,8 @@ def perturb_structures(
     InvalidStructureError
         When a crystal cannot be used.
     ValueError
-        When a parameter is out of range.
+        When a parameter is out of range: a `scale` of 1 Å or more and a `budget` of 4 Å or more
+        form another crystal.
 
     Examples
     --------
@@ -106,7 +109,10 @@ def perturb_structures(
     True
     """
     size_name, size = _size(distribution, scale, budget)
-    for name, value, highest in ((size_name, size, np.inf), ("strain", strain, 0.5)):
+    for name, value, highest in (
+        (size_name, size, _LARGEST_SIZE[size_name]),
+        ("strain", strain, 0.5),
+    ):
         if not 0 <= value < highest:
             raise ValueError(f"{name} must be at least 0 and below {highest}, got {value!r}")
     if isinstance(X, CrystalGraphs):

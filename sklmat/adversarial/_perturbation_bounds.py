@@ -10,7 +10,7 @@ import numpy as np
 from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.elements import element_table
 from sklmat.graphs import CrystalGraphs, move_atoms, nearby_pairs
-from sklmat.structures import MIN_DISTANCE
+from sklmat.structures import largest_smallest_distance, smallest_distances
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.
 _SMALLEST_FRACTION = 0.7
@@ -76,7 +76,19 @@ class PerturbationBounds:
         Returns
         -------
         PerturbationBounds
+
+        Raises
+        ------
+        ValueError
+            When the neighbour list is rebuilt and atoms may move by more than half the cutoff: all
+            pairs within three cutoffs would be needed.
         """
+        if neighbors == "rebuilt" and budget > graphs.cutoff / 2:
+            raise ValueError(
+                f"budget={budget:g} Å is more than half the cutoff of the graphs "
+                f"({graphs.cutoff:g} Å); atoms that move so far form another crystal: use a "
+                "smaller budget"
+            )
         change = largest_distance_change(graphs, budget, strain)
         closest = _largest_min_distance(graphs, min_distance) + change
         candidates = None
@@ -103,7 +115,9 @@ class PerturbationBounds:
         if limit is None:
             radii = _covalent_radii()[pairs.atomic_numbers]
             limit = _SMALLEST_FRACTION * (radii[pairs.flat_source] + radii[pairs.flat_target])
-        return np.minimum(np.maximum(limit, MIN_DISTANCE), pairs.edge_distance)
+        numbers = pairs.atomic_numbers
+        valid = smallest_distances(numbers[pairs.flat_source], numbers[pairs.flat_target])
+        return np.minimum(np.maximum(limit, valid), pairs.edge_distance)
 
     def select(self, crystals: np.ndarray) -> PerturbationBounds:
         """Bounds of some crystals, by mask or index array."""
@@ -215,10 +229,10 @@ def _covalent_radii():
 
 def _largest_min_distance(graphs, min_distance):
     """Largest of the smallest allowed distances over all pairs of elements (Å)."""
-    if min_distance is not None:
-        return max(min_distance, MIN_DISTANCE)
-    radii = _covalent_radii()[np.unique(graphs.atomic_numbers)]
-    return max(MIN_DISTANCE, 2 * _SMALLEST_FRACTION * radii.max(initial=0.0))
+    numbers = np.unique(graphs.atomic_numbers)
+    if min_distance is None:
+        min_distance = 2 * _SMALLEST_FRACTION * _covalent_radii()[numbers].max(initial=0.0)
+    return max(min_distance, largest_smallest_distance(numbers))
 
 
 def perturbation_gradient(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklmat.graphs import rank_within_group
+from sklmat.structures import find_pairs
 
 #: Smallest number of neighbours that the neighbour list has for each atom.
 MIN_NEIGHBORS = 18
@@ -72,18 +73,9 @@ def find_neighbors(
 
 def _pairs(positions, lattice, pbc, radius):
     """All pairs within `radius`, or within a larger radius in which each atom has 18 neighbours."""
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    positions = np.ascontiguousarray(positions, dtype=float)
-    lattice = np.ascontiguousarray(lattice, dtype=float)
-    pbc = np.ascontiguousarray(pbc, dtype=np.int64)
     diameter = np.abs(lattice).sum() + np.ptp(positions, axis=0).sum()
     while True:
-        center, other, image, distance = find_points_in_spheres(
-            positions, positions, r=radius, pbc=pbc, lattice=lattice, tol=1e-8
-        )
-        pair = (center != other) | image.any(axis=1)
-        center, other, image, distance = center[pair], other[pair], image[pair], distance[pair]
+        center, other, image, distance = find_pairs(positions, lattice, pbc, radius)
         counts = np.bincount(center, minlength=len(positions))
         if counts.min() >= MIN_NEIGHBORS or (radius > diameter and not pbc.any()):
             return center, other, image, distance

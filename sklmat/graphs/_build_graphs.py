@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -10,23 +10,25 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
-from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
 from sklmat.structures import (
-    MIN_DISTANCE,
     as_items,
     check_distances,
     close_atoms_error,
+    convert_items,
     convert_structures,
     crystal_arrays,
+    largest_smallest_distance,
+    smallest_distances,
+    warn_of_notes,
 )
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
 
-    from sklmat.typing import PathLike, Structures
+    from sklmat.typing import Structures
 
 #: Atoms per chunk of work: many compared with the cost of sending a chunk to a process (a few ms),
 #: and few enough to show progress and to limit memory.
@@ -37,7 +39,7 @@ _CHUNK_FILES = 200
 def build_graphs(
     X: Structures | CrystalGraphs,
     *,
-    cache: int | PathLike | None = None,
+    cache: int | str | PathLike[str] | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
     neighbors: NearNeighbors | None = None,
@@ -82,28 +84,26 @@ def _read_crystals(X, n_jobs, verbose):
     if effective_n_jobs(n_jobs) == 1:
         return crystal_arrays(convert_structures(X))
     items = as_items(X)
-    paths = [row for row, item in enumerate(items) if isinstance(item, str | Path)]
+    paths = [row for row, item in enumerate(items) if isinstance(item, str | bytes | PathLike)]
     if len(paths) < 2:
         return crystal_arrays(convert_structures(items))
     crystals = [None] * len(items)
-    others = [row for row in range(len(items)) if not isinstance(items[row], str | Path)]
+    others = sorted(set(range(len(items))) - set(paths))
     chunks = [paths[start : start + _CHUNK_FILES] for start in range(0, len(paths), _CHUNK_FILES)]
     chunks += [[row] for row in others]
-    for rows, read in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+    notes = []
+    for rows, (read, said) in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+        notes += said
         for row, crystal in zip(rows, read):
             crystals[row] = crystal
+    warn_of_notes(notes)
     return crystals
 
 
 def _read_chunk(rows, items):
-    """Read some of the items; an error names the row in the whole input."""
-    structures = []
-    for row, item in zip(rows, items):
-        try:
-            structures.extend(convert_structures([item]))
-        except InvalidStructureError as error:
-            raise InvalidStructureError(row, error.formula, error.reason) from error
-    return crystal_arrays(structures)
+    """Read some of the items; errors and notes name the row in the whole input."""
+    structures, notes = convert_items(rows, items)
+    return crystal_arrays(structures), notes
 
 
 def _chunk_atoms(crystals, n_jobs, neighbors):
@@ -146,20 +146,24 @@ def _run(function, chunks, items, n_jobs, verbose, args):
 
 def _build_chunk(rows, crystals, neighbors, settings, description):
     """Graphs of some crystals; errors name their rows in the whole input."""
-    if neighbors is not None:
-        # A strategy may omit neighbours, so its edges may lack two atoms that are too close.
-        for row, crystal in zip(rows, crystals):
+    for row, crystal in zip(rows, crystals):
+        # A strategy may omit neighbours, and a small cutoff may leave out two atoms that are too
+        # close; otherwise such atoms are among the edges.
+        if (
+            neighbors is not None
+            or largest_smallest_distance(crystal.atomic_numbers) > settings["cutoff"]
+        ):
             check_distances(row, crystal.to_structure())
     edges = find_edges(crystals, neighbors, **settings)
     for row, crystal, (target, source, _, distance) in zip(rows, crystals, edges):
-        if len(distance) and distance.min() < MIN_DISTANCE:
-            nearest = int(distance.argmin())
+        numbers = crystal.atomic_numbers
+        if len(distance) == 0 or distance.min() >= largest_smallest_distance(numbers):
+            continue
+        ratio = distance / smallest_distances(numbers[target], numbers[source])
+        if ratio.min() < 1:
+            pair = int(ratio.argmin())
             raise close_atoms_error(
-                row,
-                crystal.to_structure(),
-                target[nearest],
-                source[nearest],
-                float(distance[nearest]),
+                row, crystal.to_structure(), target[pair], source[pair], float(distance[pair])
             )
     return CrystalGraphs.from_edges(crystals, edges, **description)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklmat.structures import MIN_DISTANCE, CrystalArrays
+from sklmat.structures import CrystalArrays, find_pairs, largest_smallest_distance
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
@@ -80,8 +80,10 @@ def build_edges(
         density = n_atoms / abs(np.linalg.det(crystal.lattice))
         wanted = _FIRST_GUESS * (max_neighbors + 1)
         radius = (3 * wanted / (4 * np.pi * density)) ** (1 / 3)
+    # Atoms that are too close are found among the edges.
+    smallest_radius = max(1.0, largest_smallest_distance(crystal.atomic_numbers))
     while True:
-        radius = min(max(radius, 2 * MIN_DISTANCE), cutoff)
+        radius = min(max(radius, smallest_radius), cutoff)
         edges = _all_pairs(crystal, radius)
         if radius == cutoff or _is_enough(edges, n_atoms, max_neighbors, radius - tie_tolerance):
             break
@@ -117,18 +119,8 @@ def strategy_edges(
 
 def _all_pairs(crystal, radius):
     """Find all pairs of atoms within the radius."""
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    target, source, image, distance = find_points_in_spheres(
-        crystal.positions,
-        crystal.positions,
-        r=radius,
-        pbc=crystal.pbc.astype(np.int64),
-        lattice=crystal.lattice,
-        tol=TOLERANCE,
-    )
-    is_pair = (target != source) | image.any(axis=1)
-    return _sorted_edges(Edges(target, source, image, distance).select(is_pair))
+    pairs = find_pairs(crystal.positions, crystal.lattice, crystal.pbc, radius)
+    return _sorted_edges(Edges(*pairs))
 
 
 def _sorted_edges(edges):

@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
-from sklmat.structures import MIN_DISTANCE
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
@@ -81,7 +80,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "cutoff": [Interval(Real, MIN_DISTANCE, None, closed="neither")],
+        "cutoff": [Interval(Real, 0.5, None, closed="neither")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
         "ties": [StrOptions({"complete", "truncate"})],
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],

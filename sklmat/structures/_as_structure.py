@@ -1,0 +1,144 @@
+"""`as_structure` converts one item of the input to a valid pymatgen structure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.structures._content_checks import check_content
+from sklmat.structures._from_ase import structure_from_ase
+from sklmat.structures._read_crystals import (
+    crystals_of_document,
+    crystals_of_text,
+    read_crystals,
+)
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import IStructure
+
+_FORMULA = re.compile(r"([A-Z][a-z]?\d*\.?\d*|[()\[\]])+")
+_DATABASE_ID = re.compile(r"(mp|mvc|oqmd|jvasp|aflow|cod|icsd)[-:_ ]?\d+", re.IGNORECASE)
+
+
+def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
+    """Convert one item, without checking the distances between its atoms.
+
+    Parameters
+    ----------
+    index : int
+        Row in the input, for the error.
+    item : Structure, Atoms, dict, path, text of a file, or an object with ``structure``
+
+    Returns
+    -------
+    structure : Structure
+        The item itself if it is a valid ``Structure``.
+    notes : list of str
+        What was assumed, for a warning.
+
+    Raises
+    ------
+    InvalidStructureError
+    """
+    from pymatgen.core import Composition, Molecule
+    from pymatgen.core.structure import IStructure
+
+    notes: list[str] = []
+    where = ""
+    structure = item if isinstance(item, IStructure) else getattr(item, "structure", None)
+    if isinstance(structure, IStructure):
+        pass
+    elif isinstance(item, str | bytes | os.PathLike):
+        structure, notes, where = _read(index, item)
+    elif isinstance(item, Mapping) and not isinstance(item, Composition):
+        structure = _only_crystal(index, "dict", crystals_of_document, item).structure
+    elif isinstance(item, Composition):
+        raise InvalidStructureError(
+            index,
+            item.formula.replace(" ", ""),
+            "a composition is not a structure; CompositionFeaturizer takes compositions",
+        )
+    elif isinstance(item, Molecule):
+        raise InvalidStructureError(
+            index,
+            item.formula.replace(" ", ""),
+            "a Molecule has no lattice; use get_boxed_structure",
+        )
+    else:
+        atoms = item.toatoms() if hasattr(item, "toatoms") else item
+        if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
+            raise InvalidStructureError(
+                index,
+                type(item).__name__,
+                "not a structure; pass a pymatgen Structure, an ASE Atoms, a dict from as_dict() "
+                "or a path to a structure file",
+            )
+        try:
+            structure = structure_from_ase(atoms)
+        except ValueError as error:
+            formula = atoms.get_chemical_formula() or "no atoms"
+            raise InvalidStructureError(index, formula, str(error)) from error
+    try:
+        structure, rounded = check_content(index, structure)
+    except InvalidStructureError as error:
+        raise InvalidStructureError(index, error.formula, error.reason + where) from error
+    return structure, [note + where for note in [*notes, *rounded]]
+
+
+def _read(index, item):
+    """Structure, notes and the name of the file, from a path or from the text of a file."""
+    if isinstance(item, str) and ("\n" in item or item.lstrip().startswith(("{", "["))):
+        found = _only_crystal(index, "text", crystals_of_text, item)
+        return found.structure, list(found.notes), ""
+    path = Path(os.fsdecode(item)).expanduser()
+    found = _only_crystal(index, path.name, read_crystals, path)
+    return found.structure, list(found.notes), f" (file {path})"
+
+
+def _only_crystal(index, name, read, source):
+    """Read a source that must hold one crystal."""
+    where = f"cannot be read from {source} (" if isinstance(source, Path) else "cannot be read ("
+    try:
+        crystals = read(source)
+    except FileNotFoundError as error:
+        raise InvalidStructureError(index, name, f"{where}no such file{_hint(source)})") from error
+    except IsADirectoryError as error:
+        raise InvalidStructureError(
+            index,
+            name,
+            f"{source} is a folder; pass its files, or read them with load_structures",
+        ) from error
+    except OSError as error:
+        raise InvalidStructureError(
+            index, name[:40], f"{where[:80]}{type(error).__name__}: {error.strerror or error})"
+        ) from error
+    except Exception as error:
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise InvalidStructureError(index, name, f"{where}{reason})") from error
+    if len(crystals) > 1:
+        raise InvalidStructureError(
+            index,
+            name,
+            f"holds {len(crystals)} crystals, but one row is one crystal; read all of them with "
+            "load_structures",
+        )
+    if crystals[0].problem is not None:
+        raise InvalidStructureError(index, name, f"{where}{crystals[0].problem})")
+    return crystals[0]
+
+
+def _hint(path):
+    """What a path without a file may be instead."""
+    name = str(path)
+    if _DATABASE_ID.fullmatch(name):
+        return (
+            "; it looks like the id of a database entry: download the structure and pass it, or "
+            "the path of its file"
+        )
+    if _FORMULA.fullmatch(name):
+        return "; a formula has no structure: CompositionFeaturizer takes formulas"
+    return ""

@@ -1,0 +1,176 @@
+"""`check_content` refuses crystals with missing atoms, wrong species, lattice or coordinates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklmat.exceptions import InvalidStructureError
+from sklmat.structures._cif import OCCUPANCY_TOLERANCE
+from sklmat.structures._distances import MIN_RELATIVE_DISTANCE, covalent_radii
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import IStructure
+
+#: Largest fractional coordinate in a periodic direction; beyond it, too few digits are left for
+#: the place within the cell.
+_MAX_COORDINATE = 1e6
+#: Largest volume per atom (Å³). An isolated atom in a box of 50 Å has 1.25e5; lengths in pm
+#: instead of Å give 1e7 and more.
+_MAX_VOLUME = 1e6
+#: Smallest height of a cell (Å): half the bond length of hydrogen, the shortest bond.
+_MIN_HEIGHT = 0.3
+
+
+def check_content(index: int, structure: IStructure) -> tuple[IStructure, list[str]]:
+    """Validate everything but the distances between atoms.
+
+    Parameters
+    ----------
+    index : int
+        Row in the input, for the error.
+    structure : Structure
+
+    Returns
+    -------
+    structure : Structure
+        The input or, where a site holds one element in several species or an occupancy that
+        rounds to one, a new structure with that element on the site.
+    notes : list of str
+        What was rounded.
+
+    Raises
+    ------
+    InvalidStructureError
+    """
+    if len(structure) == 0:
+        raise InvalidStructureError(index, "no sites", "has no atoms")
+    structure, notes = _with_one_element_per_site(index, structure)
+    formula = structure.formula.replace(" ", "")
+    problem = _problem_of_lattice(structure) or _problem_of_positions(structure)
+    if problem:
+        raise InvalidStructureError(index, formula, problem)
+    return structure, notes
+
+
+def _with_one_element_per_site(index, structure):
+    """Refuse partial occupancy and dummies; merge species of one element on a site."""
+    from pymatgen.core import DummySpecies, Element, PeriodicSite, Species, Structure
+
+    merged, rounded = {}, []
+    for number, site in enumerate(structure):
+        species = site.species
+        for specie in species:
+            if isinstance(specie, DummySpecies) or not isinstance(specie, Element | Species):
+                raise InvalidStructureError(
+                    index,
+                    _formula(structure),
+                    f"site {number} holds the unknown or dummy species {specie}; name a chemical "
+                    "element",
+                )
+        occupancy = species.num_atoms
+        if len(species) == 1 and abs(occupancy - 1) <= 1e-8:
+            continue
+        elements = {specie.Z for specie in species}
+        if len(elements) != 1 or abs(occupancy - 1) > OCCUPANCY_TOLERANCE:
+            raise InvalidStructureError(
+                index,
+                _formula(structure),
+                f"site {number} has partial occupancy ({species}); choose one ordering, for "
+                "example with pymatgen's OrderDisorderedStructureTransformation",
+            )
+        merged[number] = (
+            next(iter(species)) if len(species) == 1 else Element.from_Z(elements.pop())
+        )
+        if abs(occupancy - 1) > 1e-8:
+            rounded.append(f"the occupancy {occupancy:g} of site {number} was taken as 1")
+    if not merged:
+        return structure, []
+    sites = [
+        PeriodicSite(
+            merged.get(number, site.species),
+            site.frac_coords,
+            structure.lattice,
+            properties=site.properties,
+            label=site.label,
+        )
+        for number, site in enumerate(structure)
+    ]
+    return Structure.from_sites(sites, properties=structure.properties), rounded
+
+
+def _problem_of_lattice(structure):
+    """What is wrong with the lattice, or None."""
+    matrix = structure.lattice.matrix
+    if not np.isfinite(matrix).all():
+        return "lattice has non-finite entries"
+    with np.errstate(over="ignore", invalid="ignore"):
+        volume = abs(np.linalg.det(matrix))
+        areas = np.linalg.norm(np.cross(matrix[[1, 2, 0]], matrix[[2, 0, 1]]), axis=1)
+    if volume < 1e-8:
+        return "zero volume: the lattice vectors are coplanar"
+    n_atoms = len(structure)
+    if not volume / n_atoms <= _MAX_VOLUME:
+        return (
+            f"the cell has {volume / n_atoms:.3g} Å³ per atom, more than {_MAX_VOLUME:.0e}; "
+            "lengths must be in Å"
+        )
+    periodic = np.array(structure.lattice.pbc)
+    height = volume / areas
+    if (height[periodic] < _MIN_HEIGHT).any():
+        return _problem_of_thin_cell(structure, height, periodic)
+    # Spheres of the smallest allowed distance cannot be packed more densely.
+    closest = 2 * MIN_RELATIVE_DISTANCE * covalent_radii()[list(structure.atomic_numbers)].min()
+    if periodic.all() and volume / n_atoms < closest**3 / np.sqrt(2):
+        return (
+            f"the cell has {volume / n_atoms:.3g} Å³ per atom, too little for these elements; "
+            "check the lattice and the units of the coordinates"
+        )
+    return None
+
+
+def _problem_of_thin_cell(structure, height, periodic):
+    lengths = structure.lattice.abc
+    short = [axis for axis in range(3) if periodic[axis] and lengths[axis] < _MIN_HEIGHT]
+    if short:
+        return (
+            f"site 0 and its periodic image are {lengths[short[0]]:.3g} Å apart; check the lattice "
+            "and the units of the coordinates"
+        )
+    return (
+        f"opposite faces of the cell are {height[periodic].min():.3g} Å apart; describe the "
+        "crystal by a less oblique cell (structure.get_reduced_structure())"
+    )
+
+
+def _problem_of_positions(structure):
+    """What is wrong with the coordinates, or None."""
+    frac_coords = structure.frac_coords
+    finite = np.isfinite(frac_coords).all(axis=1)
+    if not finite.all():
+        return f"site {int(np.argmin(finite))} has non-finite coordinates"
+    periodic = np.array(structure.lattice.pbc)
+    size = np.abs(frac_coords * periodic).max(axis=1)
+    if size.max() > _MAX_COORDINATE:
+        return (
+            f"site {int(size.argmax())} has the fractional coordinate {size.max():.3g}; check "
+            "whether coordinates are fractional or Cartesian, and whether they are finite"
+        )
+    if not periodic.all():
+        # In directions without periodicity the atoms may lie far outside the cell.
+        extent = np.where(periodic, 1.0, np.maximum(1.0, np.ptp(frac_coords, axis=0)))
+        volume = structure.lattice.volume * extent.prod() / len(structure)
+        if not volume <= _MAX_VOLUME:
+            return (
+                f"the atoms span {volume:.3g} Å³ per atom, more than {_MAX_VOLUME:.0e}; lengths "
+                "must be in Å"
+            )
+    return None
+
+
+def _formula(structure):
+    try:
+        return structure.formula.replace(" ", "")
+    except Exception:
+        return f"{len(structure)} sites"

@@ -1,0 +1,151 @@
+"""Pairs of atoms within a radius, and the check that no two atoms are too close."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklmat.exceptions import InvalidStructureError
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import IStructure
+
+#: Two atoms are too close below this fraction of the sum of their covalent radii. Bonds are longer
+#: than 0.7 of it in molecules (N2, CO) and in the published data sets that the tests read.
+MIN_RELATIVE_DISTANCE = 0.5
+#: Covalent radius (Å) of the elements beyond curium, for which none is known.
+_HEAVY_RADIUS = 1.7
+#: Atoms beyond the neighbouring cells are moved back, by whole lattice vectors.
+_OUTSIDE = (-1.0, 2.0)
+
+
+@cache
+def covalent_radii() -> np.ndarray:
+    """Covalent radius (Å) by atomic number, shape (119,); zero for the number 0."""
+    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
+    from pymatgen.core import Element
+
+    radii = np.full(119, _HEAVY_RADIUS)
+    radii[0] = 0.0
+    for symbol, radius in CovalentRadius.radius.items():
+        if Element.is_valid_symbol(symbol):
+            radii[Element(symbol).Z] = radius
+    return radii
+
+
+def smallest_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Smallest allowed distance (Å) of atoms with these atomic numbers."""
+    radii = covalent_radii()
+    return MIN_RELATIVE_DISTANCE * (radii[first] + radii[second])
+
+
+def largest_smallest_distance(atomic_numbers: np.ndarray) -> float:
+    """Largest of the smallest allowed distances (Å) of all pairs of these elements."""
+    return float(2 * MIN_RELATIVE_DISTANCE * covalent_radii()[atomic_numbers].max(initial=0.0))
+
+
+def find_pairs(
+    positions: np.ndarray, lattice: np.ndarray, pbc: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Find all pairs of atoms within a radius, periodic images included.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (N, 3)
+        Cartesian coordinates (Å).
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows (Å).
+    pbc : ndarray of shape (3,), bool
+    radius : float
+        Å.
+
+    Returns
+    -------
+    target, source : ndarray of shape (P,)
+    image : ndarray of shape (P, 3)
+        Lattice translation of the source atom.
+    distance : ndarray of shape (P,)
+        Å.
+    """
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    shift = outside_shifts(positions, lattice, pbc)
+    if shift is not None:
+        positions = positions - shift @ lattice
+    positions = np.ascontiguousarray(positions, dtype=float)
+    target, source, image, distance = find_points_in_spheres(
+        positions,
+        positions,
+        r=radius,
+        pbc=np.ascontiguousarray(pbc, dtype=np.int64),
+        lattice=np.ascontiguousarray(lattice, dtype=float),
+        tol=1e-8,
+    )
+    pair = (target != source) | image.any(axis=1)
+    target, source, image, distance = target[pair], source[pair], image[pair], distance[pair]
+    if shift is not None:
+        image = image + (shift[target] - shift[source])
+    return target, source, image, distance
+
+
+def outside_shifts(
+    positions: np.ndarray, lattice: np.ndarray, pbc: np.ndarray
+) -> np.ndarray | None:
+    """Lattice translations (N, 3) of atoms beyond the neighbouring cells; None if there are none.
+
+    The memory of a search for neighbours grows with the extent of the positions, so such atoms
+    are moved back first.
+    """
+    frac_coords = positions @ np.linalg.inv(lattice)
+    low, high = _OUTSIDE
+    outside = ((frac_coords < low) | (frac_coords >= high)) & pbc
+    if not outside.any():
+        return None
+    return np.where(outside, np.floor(frac_coords), 0.0).astype(np.int64)
+
+
+def closest_pair(structure: IStructure) -> tuple[int, int, float] | None:
+    """Return two atoms that are too close and their distance (Å), or None.
+
+    Of several such pairs it is the one whose distance is the smallest fraction of the radii.
+    """
+    numbers = np.array(structure.atomic_numbers)
+    lattice = structure.lattice
+    # A radius below the size of an atom's own volume would only divide the cell more finely.
+    scale = (lattice.volume / len(structure)) ** (1 / 3)
+    radius = max(largest_smallest_distance(numbers), scale / 2)
+    target, source, _, distance = find_pairs(
+        structure.cart_coords, lattice.matrix, np.array(lattice.pbc), radius
+    )
+    ratio = distance / smallest_distances(numbers[target], numbers[source])
+    if len(ratio) == 0 or ratio.min() >= 1:
+        return None
+    pair = int(ratio.argmin())
+    return int(target[pair]), int(source[pair]), float(distance[pair])
+
+
+def check_distances(index: int, structure: IStructure) -> None:
+    """Raise if two atoms of `structure`, or an atom and its own image, are too close."""
+    pair = closest_pair(structure)
+    if pair is not None:
+        raise close_atoms_error(index, structure, *pair)
+
+
+def close_atoms_error(
+    index: int, structure: IStructure, i: int, j: int, distance: float
+) -> InvalidStructureError:
+    """Build the error for two atoms that are too close."""
+    i, j = sorted((int(i), int(j)))
+    pair = f"sites {i} and {j}" if i != j else f"site {i} and its periodic image"
+    numbers = np.array(structure.atomic_numbers)
+    limit = float(smallest_distances(numbers[i], numbers[j]))
+    symbols = f"{structure[i].specie.symbol}-{structure[j].specie.symbol}"
+    return InvalidStructureError(
+        index,
+        structure.formula.replace(" ", ""),
+        f"{pair} are {distance:.3f} Å apart, closer than {limit:.2f} Å ({symbols}, half the sum of "
+        "the covalent radii); remove duplicate sites (Structure.merge_sites) or check the lattice "
+        "and the units of the coordinates",
+    )

@@ -1,0 +1,48 @@
+"""`structure_from_ase` converts ASE ``Atoms`` to a pymatgen ``Structure``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+
+def structure_from_ase(atoms: Any) -> Structure:
+    """Convert ASE ``Atoms``; raise a ValueError that says what no crystal can be made of.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+
+    Returns
+    -------
+    Structure
+        With the periodic directions of `atoms`.
+    """
+    from pymatgen.core import Lattice, Structure
+
+    cell = np.array(atoms.get_cell(), dtype=float)
+    if np.isfinite(cell).all() and abs(np.linalg.det(cell)) < 1e-8:
+        raise ValueError(
+            "zero volume: the Atoms object has no three independent cell vectors; set a cell "
+            "(atoms.center(vacuum=...) for a molecule)"
+        )
+    # ASE's CIF reader stores the occupancies of ordered crystals as well, so their values count.
+    occupancies = (atoms.info.get("occupancy") or {}).values()
+    if any(len(site) != 1 or abs(sum(site.values()) - 1) > 1e-3 for site in occupancies):
+        raise ValueError("partial occupancy in Atoms.info['occupancy']; choose one ordering")
+    if not (np.isfinite(cell).all() and np.isfinite(atoms.get_positions()).all()):
+        raise ValueError("non-finite coordinates or lattice")
+    numbers = np.asarray(atoms.get_atomic_numbers())
+    if (numbers < 1).any():
+        site = int(np.argmax(numbers < 1))
+        raise ValueError(f"site {site} is a dummy species (atomic number {numbers[site]})")
+    return Structure(
+        Lattice(cell, pbc=tuple(bool(periodic) for periodic in atoms.get_pbc())),
+        atoms.get_chemical_symbols(),
+        atoms.get_positions(),
+        coords_are_cartesian=True,
+    )
