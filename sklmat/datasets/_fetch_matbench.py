@@ -235,7 +235,7 @@ def fetch_matbench(
 
     from sklmat.model_selection import MatbenchSplit
 
-    name = task.removeprefix(PREFIX) if isinstance(task, str) else task
+    name = str(task).removeprefix(PREFIX)
     if name not in TASKS:
         raise ValueError(
             f"unknown task {task!r}; choose from {', '.join(TASKS)} (with or without {PREFIX!r})"
@@ -251,11 +251,9 @@ def fetch_matbench(
     # `np.array` would take structures for sequences of sites.
     data = np.fromiter((row[source] for row in rows), dtype=object, count=len(rows))
     ids = _matbench_ids(name, index)
-    frame = pd.DataFrame({"id": ids})
-    frame["formula"] = (
-        [item.composition.reduced_formula for item in data] if has_structures else data
-    )
+    frame = pd.DataFrame({"id": ids, "formula": data})
     if has_structures:
+        frame["formula"] = [structure.composition.reduced_formula for structure in data]
         frame["n_atoms"] = [len(structure) for structure in data]
     frame[known.label] = _target(file, [row[target] for row in rows], bool(known.classes))
     return make_bunch(
