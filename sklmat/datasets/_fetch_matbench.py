@@ -12,6 +12,7 @@ import numpy as np
 
 from sklmat.datasets._bunch import make_bunch
 from sklmat.datasets._download import fetch_files, file_url
+from sklmat.structures import structure_from_dict
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike
@@ -342,38 +343,3 @@ def _value(file, row, item):
         raise ValueError(
             f"row {row} of {file} is not the dict of a structure ({type(error).__name__}: {error})"
         ) from error
-
-
-def structure_from_dict(item):
-    """Build the structure that a dict made by ``Structure.as_dict()`` describes.
-
-    pymatgen's own decoder imports and calls what a site property names. Here properties that are
-    not plain numbers or strings are left out.
-    """
-    from pymatgen.core import Lattice, Structure
-
-    sites = item["sites"]
-    lattice = Lattice(item["lattice"]["matrix"], pbc=item["lattice"].get("pbc", (True,) * 3))
-    properties = [site.get("properties") or {} for site in sites]
-    names = {name for given in properties for name in given}
-    columns = {name: [given.get(name) for given in properties] for name in sorted(names)}
-    return Structure(
-        lattice,
-        [{_specie(part): part["occu"] for part in site["species"]} for site in sites],
-        [site["abc"] for site in sites],
-        charge=item.get("charge"),
-        site_properties={name: values for name, values in columns.items() if _is_plain(values)},
-        labels=[site.get("label") for site in sites],
-    )
-
-
-def _specie(part):
-    from pymatgen.core import Element, Species
-
-    if part.get("oxidation_state") is None:
-        return Element(part["element"])
-    return Species(part["element"], part["oxidation_state"])
-
-
-def _is_plain(values):
-    return all(value is None or isinstance(value, int | float | str) for value in values)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeGuard, overload
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.structures._as_structure import as_structure
+from sklmat.structures._as_structure import as_structure, with_file
 from sklmat.structures._distances import check_distances
 
 if TYPE_CHECKING:
@@ -80,14 +80,15 @@ def check_structures(
         return X
     problems: list[InvalidStructureError] = []
     notes: list[tuple[int, str, str]] = []
-    structures = _convert(X, on_invalid, problems, notes)
+    items = as_items(X)
+    structures = _convert(items, on_invalid, problems, notes)
     for index, structure in enumerate(structures):
         if structure is None:
             continue
         try:
             check_distances(index, structure)
         except InvalidStructureError as error:
-            _refuse(structures, error, on_invalid, problems)
+            _refuse(structures, with_file(error, items[index]), on_invalid, problems)
     _warn(problems)
     warn_of_notes([note for note in notes if structures[note[0]] is not None])
     return structures
@@ -104,7 +105,7 @@ def convert_structures(X: Structures) -> np.ndarray:
     Callers that build a neighbour list check the distances in that list, at no extra cost.
     """
     notes: list[tuple[int, str, str]] = []
-    structures = _convert(X, "raise", [], notes)
+    structures = _convert(as_items(X), "raise", [], notes)
     warn_of_notes(notes)
     return structures
 
@@ -128,9 +129,8 @@ def convert_items(
     return structures, notes
 
 
-def _convert(X, on_invalid, problems, notes):
+def _convert(items, on_invalid, problems, notes):
     """Convert all crystals, without checking distances between atoms."""
-    items = as_items(X)
     structures = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
         try:
@@ -180,6 +180,11 @@ def as_items(X: Structures) -> list:
     ):
         raise TypeError(
             f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
+        )
+    if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
+        raise ValueError(
+            f"expected a 1-D sequence of structures, got a table of shape {X.shape}; pass its "
+            f"column of structures, such as table[{next(iter(X.columns))!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(

@@ -123,7 +123,7 @@ def _decoded(content):
                 continue
     else:
         text = content.decode("latin-1")
-    return None if "\0" in text else text
+    return None if "\0" in text else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _from_poscar(text):
