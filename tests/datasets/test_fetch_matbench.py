@@ -174,7 +174,7 @@ def test_a_site_property_imports_nothing(home, tmp_path, monkeypatch):
     put(home, "jdft2d", [item], [12.0])
     (structure,) = fetch(home, "jdft2d").data
     assert "planted" not in sys.modules
-    assert structure.site_properties == {"spin": [1.5, 1.5]}
+    assert structure.site_properties == {"spin": [1.5, 1.5], "forces": [[0, 0, 1], [0, 0, 1]]}
     # pymatgen's decoder would have.
     Structure.from_dict(item)
     assert sys.modules.pop("planted")
@@ -184,7 +184,7 @@ def test_a_site_property_imports_nothing(home, tmp_path, monkeypatch):
     ("change", "reason"),
     [
         ({"lattice": None}, "TypeError"),
-        ({"sites": [{"species": [{"element": "Qq", "occu": 1}], "abc": [0, 0, 0]}]}, "Qq"),
+        ({"sites": [{"abc": [0, 0, 0]}]}, "species"),
     ],
 )
 def test_broken_structure_is_named_by_its_row(home, change, reason):
