@@ -20,6 +20,7 @@ from sklmat import model_selection as model_selection
 from sklmat import networks as networks
 from sklmat import plotting as plotting
 from sklmat import random_state as random_state
+from sklmat import readers as readers
 from sklmat import screening as screening
 from sklmat import structures as structures
 from sklmat import training as training
@@ -49,7 +50,12 @@ from sklmat.estimators import (
     ECNetRegressor,
     load_cgcnn_checkpoint,
 )
-from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError, InvalidStructureWarning
+from sklmat.exceptions import (
+    ExtrapolationWarning,
+    InvalidRowsError,
+    InvalidStructureError,
+    InvalidStructureWarning,
+)
 from sklmat.features import (
     CompositionFeaturizer,
     DisorderFeaturizer,
@@ -74,6 +80,7 @@ from sklmat.plotting import (
     ParityDisplay,
     RobustnessDisplay,
 )
+from sklmat.readers import load_structures, save_structures
 from sklmat.screening import composition_grid, screen, shockley_queisser
 from sklmat.structures import check_structures
 
@@ -100,6 +107,7 @@ __all__ = [
     "ExtrapolationWarning",
     "GraphEmbedding",
     "InfoGANAugmenter",
+    "InvalidRowsError",
     "InvalidStructureError",
     "InvalidStructureWarning",
     "MatbenchSplit",
@@ -122,8 +130,10 @@ __all__ = [
     "find_adversarial_examples",
     "infer_lattice",
     "load_cgcnn_checkpoint",
+    "load_structures",
     "perturb_structures",
     "robustness_curve",
+    "save_structures",
     "screen",
     "shap_table",
     "shockley_queisser",

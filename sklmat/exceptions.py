@@ -27,6 +27,23 @@ class InvalidStructureError(ValueError):
         return f"structure {self.index} ({self.formula}): {self.reason}"
 
 
+class InvalidRowsError(InvalidStructureError):
+    """Error for rows of a source that cannot be used; lists all of them.
+
+    Parameters
+    ----------
+    index : int
+        First of these rows in the source; -1 if the only problems are files without a row.
+    formula : str
+        Formula of its crystal, or the name of its file.
+    reason : str
+        All rows, and what is wrong with each.
+    """
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class InvalidStructureWarning(UserWarning):
     """Warning that invalid rows were replaced by NaN, with ``on_invalid="warn"``."""
 

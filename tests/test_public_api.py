@@ -26,6 +26,7 @@ MODULES = [
     "random_state",
     "exceptions",
     "structures",
+    "readers",
     "elements",
     "compositions",
     "graphs",

@@ -1,0 +1,272 @@
+"""Columns of a table: which holds structures, ids and the target, and their values."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sklmat.readers._tables import is_structure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sklmat.readers._file_names import Folder
+
+#: Names, in lower case, of columns that hold ids; the first one that a table has is taken.
+_ID_NAMES = ("id", "ids", "material_id", "mp_id", "mpid", "jid", "entry_id", "structure_id")
+_ID_NAMES += ("cif_id", "mbid", "task_id", "name", "index")
+#: Names of columns that are taken first where several hold structures.
+_STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+# -- values
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty: None, NaN, NA or only spaces."""
+    import pandas as pd
+
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value is pd.NA or value is pd.NaT or _is_nan(value)
+
+
+def _is_nan(value):
+    return isinstance(value, float | np.floating | Decimal) and math.isnan(value)
+
+
+def parse(value: object) -> tuple[str, Any]:
+    """Kind of a cell ("missing", "number", "truth", "other") and its plain Python value."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if is_missing(value) or (isinstance(value, str) and value.strip().lower() == "nan"):
+        return "missing", None
+    if isinstance(value, bool):
+        return "truth", value
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, numbers.Real):
+        number = int(value) if isinstance(value, numbers.Integral) else float(value)
+        return ("number", number) if math.isfinite(number) else ("other", value)
+    if isinstance(value, str):
+        text = value.strip()
+        if _INTEGER.fullmatch(text):
+            return "number", int(text)
+        if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+            return "number", float(text)
+    return "other", value
+
+
+# -- the column of structures
+
+
+def name_of_file(cell: object) -> str | None:
+    """The name of a file that a cell holds, or None if it holds something else."""
+    if isinstance(cell, os.PathLike):
+        return os.fsdecode(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    is_text = isinstance(cell, str) and ("\n" in cell or cell.lstrip().startswith(("{", "[")))
+    return cell if isinstance(cell, str) and not is_text else None
+
+
+def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any:
+    """The column that holds structures, or else the one that names most files."""
+    holding = [column for column in table.columns if _holds_structures(table[column])]
+    if len(holding) > 1:
+        holding.sort(key=_preference)
+        if _preference(holding[0]) == _preference(holding[1]):
+            raise ValueError(
+                f"several columns of {name} hold structures: {', '.join(map(str, holding))}; keep "
+                "one of them, or name one of them 'structure'"
+            )
+    if holding:
+        return holding[0]
+    n_files = {
+        column: len({text for text in names if folder.find(text)})
+        for column in table.columns
+        if (names := _names_of_files(table[column]))
+    }
+    if not n_files or max(n_files.values()) == 0:
+        raise ValueError(
+            f"no column of {name} holds structures or names files of the folder {folder.path}; its "
+            f"columns are {', '.join(map(str, table.columns))}"
+        )
+    return max(n_files, key=lambda column: (n_files[column], -_preference(column)))
+
+
+def _preference(column):
+    name = str(column).lower()
+    return _STRUCTURE_NAMES.index(name) if name in _STRUCTURE_NAMES else len(_STRUCTURE_NAMES)
+
+
+def _holds_structures(column):
+    """Whether most of the first cells are structures, or texts of files of structures."""
+    if column.dtype.kind in "biufcmM":
+        return False
+    cells = [cell for cell in column.tolist()[:1000] if not is_missing(cell)][:20]
+    return sum(map(_is_crystal, cells)) > len(cells) / 2
+
+
+def _is_crystal(cell):
+    if isinstance(cell, str):
+        start = cell.lstrip()
+        is_json = start.startswith("{") and '"lattice"' in cell and '"sites"' in cell
+        return is_json or ("\n" in cell.strip() and not start.startswith(("{", "[")))
+    if isinstance(cell, Mapping):
+        return is_structure(cell)
+    return hasattr(cell, "lattice") or hasattr(cell, "structure") or hasattr(cell, "get_cell")
+
+
+def _names_of_files(column):
+    if column.dtype.kind in "bfcmM":
+        return []
+    return {text for cell in column.tolist() if (text := name_of_file(cell)) is not None}
+
+
+# -- ids
+
+
+def find_id_column(table: pd.DataFrame, id: Any) -> Any:
+    """The column of ids that was named, or the first with a usual name; None if there is none."""
+    if id is not None:
+        if id not in table.columns:
+            raise ValueError(f"there is no column {id!r} of ids; {_columns_are(table)}")
+        return id
+    by_name: dict[str, Any] = {}
+    for column in table.columns:
+        by_name.setdefault(str(column).lower(), column)
+    return next((by_name[name] for name in _ID_NAMES if name in by_name), None)
+
+
+def _columns_are(table):
+    names = ", ".join(map(repr, table.columns))
+    return f"the columns are {names}" if names else "there are no columns"
+
+
+# -- targets
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether at least half of the values of a column that are there are numbers."""
+    kinds = [parse(value)[0] for value in column.tolist()]
+    n_values = len(kinds) - kinds.count("missing")
+    n_numbers = max(kinds.count("number"), kinds.count("truth"))
+    return n_values > 0 and n_numbers >= n_values / 2
+
+
+def find_target(table: pd.DataFrame, hidden: set[Any]) -> Any:
+    """The only numeric column, or the energy; None if no column is numeric."""
+    numeric = [
+        column
+        for column in table.columns
+        if column not in hidden and str(column) != "index" and is_numeric(table[column])
+    ]
+    energies = [column for column in numeric if str(column).lower() == "energy"]
+    if len(numeric) > 1 and len(energies) != 1:
+        raise ValueError(
+            f"several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
+            "them with target=, or several in a list"
+        )
+    return (energies or numeric or [None])[0] if len(numeric) > 1 else (numeric or [None])[0]
+
+
+def check_target(table: pd.DataFrame, target: Any) -> list[Any]:
+    """The names of the columns of the target; raises if there is no such column."""
+    names = list(target) if isinstance(target, list | tuple) else [target]
+    unknown = [name for name in names if name not in table.columns]
+    if unknown or not names:
+        problem = f"there is no column {unknown[0]!r}" if unknown else "target is an empty list"
+        raise ValueError(f"{problem}; {_columns_are(table)}")
+    return names
+
+
+def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
+    """Values of a column of targets, and what is wrong with them.
+
+    Returns
+    -------
+    values : list
+        Numbers, truth values, or labels as they are; None where a value is missing or wrong.
+    reasons : list of str or None
+        What is wrong; None for missing values, too.
+    """
+    cells = column.tolist()
+    parsed = [parse(cell) for cell in cells]
+    kinds = [kind for kind, _ in parsed]
+    if is_numeric(column):
+        wanted = "truth" if kinds.count("truth") > kinds.count("number") else "number"
+        right = [kind == wanted for kind in kinds]
+        values = [value if good else None for good, (_, value) in zip(right, parsed)]
+        expected = "a number" if wanted == "number" else "true or false"
+    else:
+        # A label such as "1" beside others is a text like them.
+        right = [isinstance(cell, str | bool | int) for cell in cells]
+        values = [cell if good else None for good, cell in zip(right, cells)]
+        expected = "a number or a label"
+    reasons = [
+        None
+        if good or kind == "missing"
+        else f"the target {column.name!r} is {_shown(cell)}, which is not {expected}"
+        for good, kind, cell in zip(right, kinds, cells)
+    ]
+    values = [None if kind == "missing" else value for kind, value in zip(kinds, values)]
+    return values, reasons
+
+
+def _shown(cell):
+    comma = isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", cell)
+    return f"{cell!r} (decimals need a point)" if comma else repr(cell)[:60]
+
+
+def target_array(values: list[list[Any]], multi: bool) -> np.ndarray:
+    """Targets of shape (C,), or (C, n_targets) of numbers with NaN where a value is missing."""
+    if not multi:
+        column = values[0]
+        if any(isinstance(value, float) for value in column):
+            return np.array(column, dtype=float)
+        return np.array(column)
+    if any(isinstance(value, str) for column in values for value in column):
+        raise ValueError("several targets must be numbers; name a column of labels alone")
+    columns = [[math.nan if value is None else value for value in column] for column in values]
+    return np.array(columns, dtype=float).T
+
+
+# -- the frame
+
+
+def convert_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Texts become numbers in columns where every text is one, without a leading zero."""
+    return table.apply(_numbers_or_same) if len(table.columns) else table
+
+
+def _numbers_or_same(column):
+    import pandas as pd
+
+    if column.dtype.kind != "O" and str(column.dtype) not in ("str", "string"):
+        return column
+    parsed = [parse(value) for value in column.tolist()]
+    kinds = {kind for kind, _ in parsed}
+    if (
+        not kinds & {"number", "truth"}
+        or kinds - {"number", "truth", "missing"}
+        or ({"number", "truth"} <= kinds)
+    ):
+        return column
+    if any(isinstance(cell, str) and re.match(r"\s*[+-]?0[0-9]", cell) for cell in column.tolist()):
+        return column
+    if "missing" in kinds and "truth" in kinds:
+        return column
+    if "missing" in kinds:
+        parsed_values = [math.nan if value is None else float(value) for _, value in parsed]
+        return pd.Series(parsed_values, index=column.index, name=column.name)
+    return pd.Series([value for _, value in parsed], index=column.index, name=column.name)

@@ -1,0 +1,267 @@
+"""`find_rows` recognizes a source and lists its rows, without reading their crystals."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sklmat.readers._columns import find_structure_column, is_missing, name_of_file, parse
+from sklmat.readers._file_names import TABLE_SUFFIXES, Folder, suffix, unique_ids
+from sklmat.readers._read_rows import name_crystals
+from sklmat.readers._rows import Problem, Rows, rows_of_files
+from sklmat.readers._save_structures import read_saved
+from sklmat.readers._tables import (
+    JSON_SUFFIXES,
+    is_text_table,
+    read_json,
+    read_records,
+    table_of_document,
+    table_of_records,
+)
+from sklmat.structures import FoundCrystal, as_items, crystals_of_text, read_crystals
+
+
+def find_rows(source: Any) -> Rows:
+    """List the rows of a source."""
+    if isinstance(source, str) and "\n" in source:
+        return _rows_of_crystals("the text", crystals_of_text(source))
+    if isinstance(source, str | bytes | os.PathLike):
+        return _rows_of_path(Path(os.fsdecode(source)).expanduser())
+    table = _as_pandas(source)
+    if table is not None:
+        return _rows_of_frame("the DataFrame", table, Path("."))
+    items = as_items(source)
+    rows = rows_of_files("the list", [])
+    rows.files = [str(item) if _is_path(item) else "" for item in items]
+    rows.items = [Path(item).expanduser() if _is_path(item) else item for item in items]
+    if items and all(map(_is_path, items)):
+        return rows_of_files("the list", rows.items)
+    rows.table = table_of_records([[]] * len(items), [])
+    rows.ids = None
+    return rows
+
+
+def _is_path(item):
+    return isinstance(item, os.PathLike) or (
+        isinstance(item, str) and "\n" not in item and not item.lstrip().startswith(("{", "["))
+    )
+
+
+def _as_pandas(source):
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return source
+    if type(source).__module__.partition(".")[0] == "polars" and hasattr(source, "columns"):
+        columns = {name: source[name].to_list() for name in source.columns}
+        return pd.DataFrame(
+            {name: pd.Series(cells, dtype=object) for name, cells in columns.items()}
+        )
+    return None
+
+
+def _rows_of_path(path):
+    if path.is_dir():
+        return _rows_of_folder(path)
+    if not path.exists():
+        pattern = (
+            "; a pattern is not expanded, pass the list of its files" if _is_glob(path) else ""
+        )
+        raise FileNotFoundError(f"no file or folder {path}{pattern}")
+    if is_text_table(path):
+        return _rows_of_text_table(path, Folder(path.parent))
+    if suffix(path) in (".parquet", ".pq"):
+        return _rows_of_parquet(path)
+    if suffix(path) in JSON_SUFFIXES:
+        table, ids = table_of_document(read_json(path), str(path))
+        rows = _rows_of_frame(str(path), table, path.parent)
+        rows.ids = ids or (rows_of_files("", [path]).ids if len(table) == 1 else rows.ids)
+        return rows
+    return _rows_of_crystals(str(path), read_crystals(path), path)
+
+
+def _is_glob(path):
+    return any(mark in str(path) for mark in "*?[")
+
+
+def _rows_of_crystals(name, crystals, path=None):
+    """Rows of the crystals of one file, or of the text of one."""
+    found = name_crystals(crystals, path or Path("text.cif"))
+    rows = rows_of_files(name, [])
+    rows.items = found
+    rows.files = ["" if path is None else str(path)] * len(found)
+    rows.table = table_of_records([[]] * len(found), [])
+    if path is not None and len(found) == 1:
+        rows.ids = unique_ids([path])
+    else:
+        rows.ids = [crystal.name or "0" for crystal in found]
+    return rows
+
+
+# -- folders
+
+
+def _rows_of_folder(path):
+    folder = Folder(path)
+    if (path / "id_prop.csv").is_file():
+        return _rows_of_text_table(path / "id_prop.csv", folder)
+    tables = [file for file in sorted(path.iterdir()) if _is_visible_table(file)]
+    if len(tables) > 1:
+        names = ", ".join(table.name for table in tables)
+        raise ValueError(
+            f"the folder {path} holds several tables ({names}); pass the path of the table that "
+            "names the files, or a list of the files alone"
+        )
+    if tables and is_text_table(tables[0]):
+        return _rows_of_text_table(tables[0], folder, in_folder=True)
+    if tables:
+        return _rows_of_path(tables[0])
+    files = [entry for entry in folder.entries if not entry.is_dir()]
+    if not files:
+        raise ValueError(f"the folder {path} holds no files of structures")
+    rows = rows_of_files(str(path), files)
+    rows.ids = unique_ids([Path(file.name) for file in files])
+    _add_files_without_row(rows, folder, "")
+    return rows
+
+
+def _is_visible_table(file):
+    return (
+        file.is_file() and suffix(file) in TABLE_SUFFIXES and not file.name.startswith((".", "~"))
+    )
+
+
+# -- tables
+
+
+def _rows_of_text_table(path, folder, *, in_folder=False):
+    records = read_records(path)
+    is_id_prop = path.name == "id_prop.csv"
+    if _is_row(records, folder):
+        n_columns = len(records[0])
+        names = [f"column_{k}" for k in range(n_columns)]
+        if is_id_prop:
+            names = ["id", *(["target"] if n_columns == 2 else names[1:])]
+    else:
+        # pandas writes an index without a name.
+        names = [
+            "index" if name in (None, "") and k == 0 else name for k, name in enumerate(records[0])
+        ]
+        records = records[1:]
+    table = table_of_records(records, names)
+    rows = _rows_of_table(str(path), table, folder, names[0] if is_id_prop else None)
+    if is_id_prop or in_folder:
+        _add_files_without_row(rows, folder, path.name)
+    return rows
+
+
+def _is_row(records, folder):
+    """Whether the first line is a row and not a header: it names a file, or holds a number."""
+    first = records[0]
+    if any(folder.find(str(cell)) for cell in first if cell is not None):
+        return True
+    return len(records) > 1 and any(
+        parse(cell)[0] == "number" and parse(below)[0] == "number"
+        for cell, below in zip(first, records[1])
+    )
+
+
+def _rows_of_frame(name, frame, folder):
+    """Rows of a DataFrame; an index that is not just numbered holds the ids."""
+    import pandas as pd
+
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"the column {repeated!r} occurs twice; give each column its own name")
+    index = frame.index
+    is_numbered = isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(frame)))
+    table = frame.reset_index(drop=True)
+    if not is_numbered and index.name is not None and index.name not in table:
+        table.insert(0, index.name, index)
+    rows = _rows_of_table(name, table, Folder(folder), None)
+    if not is_numbered and index.nlevels == 1:
+        rows.ids = [str(value) for value in index]
+    return rows
+
+
+def _rows_of_table(name, table, folder, column):
+    """Rows of a table, one column of which holds structures or names files."""
+    if len(table) == 0:
+        raise ValueError(f"{name} holds no rows")
+    if column is None:
+        column = find_structure_column(name, table, folder)
+    id_column = column if column == table.columns[0] and name.endswith("id_prop.csv") else None
+    cells = table[column].tolist()
+    items, files, are_files = [], [], False
+    for cell in cells:
+        text = name_of_file(cell)
+        if is_missing(cell):
+            items.append(ValueError("the structure is missing"))
+            files.append("")
+        elif text is None:
+            items.append(cell)
+            files.append("")
+        else:
+            are_files = True
+            items.append(_file(folder, text))
+            files.append(_relative(items[-1], folder) if isinstance(items[-1], Path) else text)
+    paths = [item if isinstance(item, Path) else Path(file) for item, file in zip(items, files)]
+    return Rows(
+        name,
+        items,
+        files,
+        table,
+        hidden=() if are_files else (column,),
+        ids=unique_ids(paths) if are_files else None,
+        id_column=id_column,
+    )
+
+
+def _relative(path, folder):
+    return str(path.relative_to(folder.path) if path.is_relative_to(folder.path) else path)
+
+
+def _file(folder, name):
+    """The file of this name, or a ValueError that says why there is none."""
+    found = folder.find(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        return ValueError(
+            f"several files have the name {name}: {', '.join(path.name for path in found)}; write "
+            "the name with its suffix"
+        )
+    return ValueError(f"there is no file {name} or {name}.cif in the folder {folder.path}")
+
+
+def _rows_of_parquet(path):
+    import pyarrow as pa
+
+    try:
+        saved = read_saved(path)
+        if saved is None:
+            import pandas as pd
+
+            return _rows_of_frame(str(path), pd.read_parquet(path), path.parent)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
+    structures, ids, table, targets, several = saved
+    found = [FoundCrystal("", structure, {}, None) for structure in structures]
+    rows = Rows(str(path), found, [""] * len(found), table, ids=ids, checked=True)
+    if targets:
+        rows.target = targets if several else targets[0]
+    return rows
+
+
+def _add_files_without_row(rows, folder, table):
+    """List the files of a folder that the table does not name."""
+    named = {item.resolve() for item in rows.items if isinstance(item, Path)}
+    for path in folder.entries:
+        if path.is_dir():
+            reason = "a folder inside the folder is not read; pass it on its own, or move its files"
+        elif path.resolve() not in named:
+            reason = f"no row of {table} names this file; add its row or remove the file"
+        else:
+            continue
+        rows.problems.append(Problem(None, "", path.name, reason))
