@@ -164,12 +164,14 @@ def is_numeric(column: pd.Series) -> bool:
     return n_values > 0 and n_numbers >= n_values / 2
 
 
-def find_target(table: pd.DataFrame, hidden: set[Any]) -> Any:
+def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
     """The only numeric column, or the energy; None if no column is numeric."""
     numeric = [
         column
         for column in table.columns
-        if column not in hidden and str(column) != "index" and is_numeric(table[column])
+        if column not in others
+        and str(column) not in ("index", "block")
+        and is_numeric(table[column])
     ]
     energies = [column for column in numeric if str(column).lower() == "energy"]
     if len(numeric) > 1 and len(energies) != 1:

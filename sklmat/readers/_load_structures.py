@@ -152,11 +152,11 @@ def load_structures(
     if id_column is None:
         id_column = find_id_column(table, id)
     ids, missing = _ids(table, id_column, rows.ids, crystals)
-    hidden = {*rows.hidden, id_column}
+    not_target = {id_column, rows.column}
     if rows.target is not None and target is None:
         target = rows.target
     if target is None:
-        target = find_target(table, hidden)
+        target = find_target(table, not_target)
     names = [] if target is None else check_target(table, target)
     several = isinstance(target, list | tuple)
     targets = [read_target(table[name]) for name in names]
@@ -176,7 +176,8 @@ def load_structures(
         raise _error(rows.name, problems, len(crystals))
     warn_of_notes([(at[k], crystals[k].formula, note) for k in kept for note in crystals[k].notes])
     ids = [ids[k] for k in kept]
-    others = [name for name in table.columns if name not in {*hidden, *names}]
+    hidden = {id_column, *names} if rows.are_files else {*not_target, *names}
+    others = [name for name in table.columns if name not in hidden]
     frame = convert_numbers(table.iloc[kept][others])
     values = [[column[k] for k in kept] for column, _ in targets]
     return Bunch(
@@ -246,12 +247,11 @@ def _reasons(crystals, ids, missing):
 def _error(name, problems, n_rows):
     """One error for all problems."""
     n_files = sum(problem.row is None for problem in problems)
-    counts = (
-        [f"{len(problems) - n_files} of {n_rows} rows cannot be used"]
-        if (len(problems) > n_files)
-        else []
-    )
-    counts += [f"{n_files} files have no row"] if n_files else []
+    counts = []
+    if len(problems) > n_files:
+        counts.append(f"{len(problems) - n_files} of {n_rows} rows cannot be used")
+    if n_files:
+        counts.append(f"{n_files} file{'s have' if n_files > 1 else ' has'} no row")
     lines = [f"  {problem}" for problem in problems[:_MAX_LINES]]
     if len(problems) > _MAX_LINES:
         lines.append(f"  ... and {len(problems) - _MAX_LINES} more")

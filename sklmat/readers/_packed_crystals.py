@@ -142,7 +142,7 @@ def _make_fast(matrix, pbc, species, frac_coords, labels, charge):
 
     lattice = Lattice(matrix, pbc=pbc)
     sites = []
-    for composition, coords, label in zip(species, frac_coords, labels, charge):
+    for composition, coords, label in zip(species, frac_coords, labels):
         site = PeriodicSite.__new__(PeriodicSite)
         site.__dict__ = {
             "_lattice": lattice,

@@ -52,8 +52,10 @@ class Rows:
         Name of the file of each row, or "".
     table : DataFrame
         The columns of the rows; for files alone it has none.
-    hidden : tuple
-        Columns of `table` that hold structures and do not belong to the frame.
+    column : str or None
+        The column of `table` that holds the structures or names the files.
+    are_files : bool
+        Whether it names files; only then it belongs to the frame.
     ids : list of str or None
         Ids where no column holds them; None for the number of the row.
     id_column : str or None
@@ -72,7 +74,8 @@ class Rows:
     items: list[Any]
     files: list[str]
     table: pd.DataFrame
-    hidden: tuple[Any, ...] = ()
+    column: Any = None
+    are_files: bool = False
     ids: list[str] | None = None
     id_column: Any = None
     target: Any = None

@@ -121,6 +121,7 @@ def _rows_of_folder(path):
     if not files:
         raise ValueError(f"the folder {path} holds no files of structures")
     rows = rows_of_files(str(path), files)
+    rows.files = [file.name for file in files]
     rows.ids = unique_ids([Path(file.name) for file in files])
     _add_files_without_row(rows, folder, "")
     return rows
@@ -212,7 +213,8 @@ def _rows_of_table(name, table, folder, column):
         items,
         files,
         table,
-        hidden=() if are_files else (column,),
+        column=column,
+        are_files=are_files,
         ids=unique_ids(paths) if are_files else None,
         id_column=id_column,
     )

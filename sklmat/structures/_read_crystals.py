@@ -229,6 +229,9 @@ def _crystal_of_document(name, document):
         for key, value in document.items()
         if isinstance(value, bool | int | float | str) and not key.startswith("@")
     }
+    if "sites" in document:
+        # The charge is part of the structure.
+        properties.pop("charge", None)
     try:
         structure = structure_from_dict(document)
     except Exception as error:
