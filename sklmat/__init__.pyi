@@ -1,7 +1,9 @@
 from sklmat import adversarial as adversarial
 from sklmat import augmentation as augmentation
 from sklmat import batches as batches
+from sklmat import cli as cli
 from sklmat import compositions as compositions
+from sklmat import data_checks as data_checks
 from sklmat import datasets as datasets
 from sklmat import deprecation as deprecation
 from sklmat import docstrings as docstrings
@@ -40,6 +42,7 @@ from sklmat.augmentation import (
     MixupAugmenter,
     NoiseAugmenter,
 )
+from sklmat.data_checks import check_dataset
 from sklmat.eftgan import EFTGANRegressor
 from sklmat.elements import element_table, element_vectors
 from sklmat.embeddings import ECNetFeaturizer, GraphEmbedding
@@ -118,6 +121,7 @@ __all__ = [
     "StructureAttack",
     "StructureFeaturizer",
     "StructureToGraph",
+    "check_dataset",
     "check_structures",
     "compare_estimators",
     "composition_grid",

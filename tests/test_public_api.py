@@ -27,6 +27,7 @@ MODULES = [
     "exceptions",
     "structures",
     "readers",
+    "data_checks",
     "elements",
     "compositions",
     "graphs",
@@ -46,6 +47,8 @@ MODULES = [
     "plotting",
     "datasets",
     "estimator_checks",
+    "cli",
+    "__main__",
 ]
 WITH_ALL = [
     "graphs",

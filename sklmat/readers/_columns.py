@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from sklmat.readers._file_names import Folder
 
 #: Names, in lower case, of columns that hold ids; the first one that a table has is taken.
-_ID_NAMES = ("id", "ids", "material_id", "mp_id", "mpid", "jid", "entry_id", "structure_id")
-_ID_NAMES += ("cif_id", "mbid", "task_id", "name", "index")
+_ID_NAMES = (
+    *("id", "ids", "material_id", "mp_id", "mpid", "jid", "entry_id", "structure_id", "cif_id"),
+    *("mbid", "task_id", "index"),
+)
 #: Names of columns that are taken first where several hold structures.
 _STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -179,7 +181,9 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
             f"several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
             "them with target=, or several in a list"
         )
-    return (energies or numeric or [None])[0] if len(numeric) > 1 else (numeric or [None])[0]
+    if not numeric:
+        return None
+    return energies[0] if len(energies) == 1 else numeric[0]
 
 
 def check_target(table: pd.DataFrame, target: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from sklmat.readers._columns import (
     read_target,
     target_array,
 )
+from sklmat.readers._packed_crystals import paused_collection
 from sklmat.readers._read_rows import read_rows
 from sklmat.readers._rows import Problem
 from sklmat.readers._sources import find_rows
@@ -128,43 +130,46 @@ def load_structures(
     >>> salts.ids.tolist(), salts.target.tolist(), [round(s.volume, 1) for s in salts.data]
     (['12', '007'], [3.1, 8.5], [74.6, 179.4])
     """
+    if on_invalid not in ("raise", "drop"):
+        raise ValueError(f"on_invalid must be 'raise' or 'drop', got {on_invalid!r}")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(paused_collection())
+        rows = find_rows(source)
+        if not rows.checked:
+            # Reading files makes so many objects for a short time that they must be collected.
+            stack.close()
+        numbers = selected_rows(index, len(rows.items))
+        items = [rows.items[row] for row in numbers]
+        crystals = read_rows(
+            numbers,
+            items,
+            expands=rows.expands,
+            checked=rows.checked,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        return _make_bunch(rows, crystals, target, id, on_invalid)
+
+
+def _make_bunch(rows, crystals, target, id, on_invalid):
+    """Find ids and targets of the crystals, and leave out those with a problem."""
     import pandas as pd
     from sklearn.utils import Bunch
 
-    if on_invalid not in ("raise", "drop"):
-        raise ValueError(f"on_invalid must be 'raise' or 'drop', got {on_invalid!r}")
-    rows = find_rows(source)
-    numbers = selected_rows(index, len(rows.items))
-    crystals = read_rows(
-        numbers,
-        [rows.items[row] for row in numbers],
-        expands=rows.expands,
-        checked=rows.checked,
-        n_jobs=n_jobs,
-        verbose=verbose,
-    )
     at = [crystal.row for crystal in crystals]
     table = rows.table.iloc[at].reset_index(drop=True)
     properties = pd.DataFrame([crystal.properties for crystal in crystals], dtype=object)
     table = pd.concat([table, properties.loc[:, ~properties.columns.isin(table.columns)]], axis=1)
-
-    id_column = rows.id_column if id is None else None
-    if id_column is None:
+    id_column = rows.id_column
+    if id is not None or (id_column is None and not rows.checked):
         id_column = find_id_column(table, id)
     ids, missing = _ids(table, id_column, rows.ids, crystals)
     not_target = {id_column, rows.column}
-    if rows.target is not None and target is None:
-        target = rows.target
     if target is None:
-        target = find_target(table, not_target)
+        target = find_target(table, not_target) if rows.target is None else rows.target
     names = [] if target is None else check_target(table, target)
-    several = isinstance(target, list | tuple)
     targets = [read_target(table[name]) for name in names]
-    reasons = _reasons(crystals, ids, missing)
-    for k, found in enumerate(reasons):
-        found += [wrong for _, column in targets if (wrong := column[k])]
-        if names and all(values[k] is None and not column[k] for values, column in targets):
-            found.append(f"the target {' and '.join(map(repr, names))} is missing")
+    reasons = _reasons(crystals, ids, missing, names, targets)
     problems = [
         Problem(row, ids[k], rows.files[row], "; ".join(reasons[k]), crystals[k].formula)
         for k, row in enumerate(at)
@@ -174,7 +179,8 @@ def load_structures(
     kept = [k for k in range(len(crystals)) if not reasons[k]]
     if problems and (on_invalid == "raise" or not kept):
         raise _error(rows.name, problems, len(crystals))
-    warn_of_notes([(at[k], crystals[k].formula, note) for k in kept for note in crystals[k].notes])
+    notes = [(at[k], crystals[k].formula, note) for k in kept for note in crystals[k].notes]
+    warn_of_notes(notes, stacklevel=4)
     ids = [ids[k] for k in kept]
     hidden = {id_column, *names} if rows.are_files else {*not_target, *names}
     others = [name for name in table.columns if name not in hidden]
@@ -182,7 +188,7 @@ def load_structures(
     values = [[column[k] for k in kept] for column, _ in targets]
     return Bunch(
         data=np.fromiter((crystals[k].structure for k in kept), dtype=object, count=len(kept)),
-        target=target_array(values, several) if names else None,
+        target=target_array(values, isinstance(target, list | tuple)) if names else None,
         ids=np.array(ids, dtype=object),
         frame=frame.set_axis(pd.Index(ids, dtype=object, name="id"), axis=0),
         rejected=_table_of_problems(problems),
@@ -228,8 +234,8 @@ def _ids(table, column, default, crystals):
     return ids, [False] * len(ids)
 
 
-def _reasons(crystals, ids, missing):
-    """What is wrong with each crystal and its id, a list of texts."""
+def _reasons(crystals, ids, missing, names, targets):
+    """What is wrong with each crystal, a list of texts."""
     same = defaultdict(list)
     for k, name in enumerate(ids):
         same[name].append(k)
@@ -240,6 +246,9 @@ def _reasons(crystals, ids, missing):
         others = [str(crystals[j].row) for j in same[ids[k]] if j != k]
         if others and not missing[k]:
             found.append(f"the id is also that of row {', '.join(others[:5])}")
+        found += [wrong for _, column in targets if (wrong := column[k])]
+        if names and all(values[k] is None and not column[k] for values, column in targets):
+            found.append(f"the target {' and '.join(map(repr, names))} is missing")
         reasons.append(found)
     return reasons
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,23 +89,32 @@ def unpack(packed: PackedCrystals) -> list[Structure]:
     site_labels = [labels[number] for number in packed.labels.tolist()]
     ends = np.cumsum(packed.n_sites).tolist()
     make = _make_fast if _layout_is_known() else _make
-    # Python searches all objects for unused ones again and again while so many are made.
+    return [
+        make(
+            matrix,
+            tuple(pbc),
+            species[start:end],
+            packed.frac_coords[start:end].copy(),
+            site_labels[start:end],
+            None if charge != charge else charge,
+        )
+        for matrix, pbc, charge, start, end in zip(
+            packed.lattices, packed.pbc.tolist(), packed.charges.tolist(), [0, *ends], ends
+        )
+    ]
+
+
+@contextlib.contextmanager
+def paused_collection() -> Iterator[None]:
+    """Make many objects within a ``with`` block without searching them for unused ones.
+
+    While so many objects are made, Python would search all of them again and again, which takes
+    longer than making them.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
-        return [
-            make(
-                matrix,
-                tuple(pbc),
-                species[start:end],
-                packed.frac_coords[start:end].copy(),
-                site_labels[start:end],
-                None if charge != charge else charge,
-            )
-            for matrix, pbc, charge, start, end in zip(
-                packed.lattices, packed.pbc.tolist(), packed.charges.tolist(), [0, *ends], ends
-            )
-        ]
+        yield
     finally:
         if collects:
             gc.enable()
@@ -115,8 +125,9 @@ def _name_of_kind(specie):
     from pymatgen.core import Species
 
     if not isinstance(specie, Species):
-        return specie.symbol
-    parts = [specie.symbol, json.dumps(specie.oxi_state)]
+        # Of deuterium the symbol is that of hydrogen.
+        return specie.name
+    parts = [specie.element.name, json.dumps(specie.oxi_state)]
     return " ".join(parts if specie.spin is None else [*parts, json.dumps(specie.spin)])
 
 
@@ -144,22 +155,17 @@ def _make_fast(matrix, pbc, species, frac_coords, labels, charge):
     sites = []
     for composition, coords, label in zip(species, frac_coords, labels):
         site = PeriodicSite.__new__(PeriodicSite)
-        site.__dict__ = {
-            "_lattice": lattice,
-            "_frac_coords": coords,
-            "_species": composition,
-            "_coords": None,
-            "properties": {},
-            "_label": label,
-        }
+        site.__dict__.update(
+            _lattice=lattice,
+            _frac_coords=coords,
+            _species=composition,
+            _coords=None,
+            properties={},
+            _label=label,
+        )
         sites.append(site)
     structure = Structure.__new__(Structure)
-    structure.__dict__ = {
-        "_lattice": lattice,
-        "_sites": sites,
-        "_charge": charge,
-        "_properties": {},
-    }
+    structure.__dict__.update(_lattice=lattice, _sites=sites, _charge=charge, _properties={})
     return structure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.readers._file_names import suffix
-from sklmat.readers._packed_crystals import PackedCrystals, has_properties, pack, unpack
+from sklmat.readers._packed_crystals import has_properties, pack, unpack
 from sklmat.structures import (
     FoundCrystal,
     as_structure,
@@ -110,7 +110,7 @@ def read_rows(
     return [crystal for crystals in done for crystal in crystals]
 
 
-def _in_chunks(places, numbers, items, expands, n_jobs) -> Iterator[tuple[list, list]]:
+def _in_chunks(places, numbers, items, expands, n_jobs):
     """Yield the places of each chunk and their crystals, in order."""
     chunks = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
     n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
@@ -134,7 +134,7 @@ def _in_chunks(places, numbers, items, expands, n_jobs) -> Iterator[tuple[list, 
         yield chunk, crystals
 
 
-def _read_packed(rows, items, expands) -> tuple[list[ReadCrystal], PackedCrystals, list[int]]:
+def _read_packed(rows, items, expands):
     """Read some items in a process of their own; arrays are sent back faster than structures."""
     crystals = _read_items(rows, items, expands)
     places = [

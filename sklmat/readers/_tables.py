@@ -170,9 +170,10 @@ def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[str]
         if {"columns", "data"} <= document.keys():
             index = document.get("index")
             records = document["data"]
-            ids = None if index is None or index == list(range(len(index))) else map(str, index)
+            is_numbered = index is None or index == list(range(len(index)))
             _check_lengths(records, document["columns"], name)
-            return table_of_records(records, document["columns"]), ids and list(ids)
+            table = table_of_records(records, document["columns"])
+            return table, None if is_numbered else list(map(str, index))
         if {"schema", "data"} <= document.keys():
             return _table_of_mappings(document["data"], name), None
         return _table_of_mapping(document, name)

@@ -298,7 +298,7 @@ def test_polars_and_paths_in_the_working_directory(folder, monkeypatch):
     bunch = load_structures(table, on_invalid="drop")
     assert bunch.ids.tolist() == ["b"]
     assert bunch.target.tolist() == [1.5]
-    assert bunch.rejected["reason"].tolist() == ["the target 'gap'sing"]
+    assert bunch.rejected["reason"].tolist() == ["the target 'gap' is missing"]
 
 
 def test_documents_of_a_database(tmp_path):
@@ -523,7 +523,7 @@ def test_values_that_are_not_numbers_are_listed():
     assert bunch.rejected["row"].tolist() == [3, 4, 5, 6, 7, 8, 9]
     reasons = bunch.rejected["reason"].tolist()
     assert reasons[0] == "the target 'gap' is '1,5' (decimals need a point), which is not a number"
-    assert reasons[1] == reasons[2] == reasons[5] == "the target 'gap'sing"
+    assert reasons[1] == reasons[2] == reasons[5] == "the target 'gap' is missing"
     assert reasons[3] == "the target 'gap' is 'inf', which is not a number"
     assert reasons[4] == "the target 'gap' is 'n/a', which is not a number"
 
