@@ -170,10 +170,11 @@ def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[str]
         if {"columns", "data"} <= document.keys():
             index = document.get("index")
             records = document["data"]
-            is_numbered = index is None or index == list(range(len(index)))
             _check_lengths(records, document["columns"], name)
             table = table_of_records(records, document["columns"])
-            return table, None if is_numbered else list(map(str, index))
+            if index is None or index == list(range(len(table))):
+                return table, None
+            return table, list(map(str, index))
         if {"schema", "data"} <= document.keys():
             return _table_of_mappings(document["data"], name), None
         return _table_of_mapping(document, name)
