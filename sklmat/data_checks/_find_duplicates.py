@@ -78,15 +78,14 @@ def _same_crystals(rows, structures):
     limit = _SAME_SURROUNDINGS * surroundings.max()
     groups: list[list[int]] = []
     for k, cell in enumerate(cells):
-        for group in groups:
-            first = cells[group[0]]
-            if (
-                len(first) == len(cell)
-                and abs(first.volume / cell.volume - 1) <= _SAME_VOLUME
-                and np.abs(surroundings[group[0]] - surroundings[k]).max() <= limit
-                and matcher.fit(first, cell)
-            ):
-                group.append(k)
+        firsts = [group[0] for group in groups]
+        differences = np.abs(surroundings[firsts] - surroundings[k]).max(axis=1)
+        for place in np.flatnonzero(differences <= limit):
+            first = cells[firsts[place]]
+            same_size = len(first) == len(cell)
+            same_volume = abs(first.volume / cell.volume - 1) <= _SAME_VOLUME
+            if same_size and same_volume and matcher.fit(first, cell):
+                groups[place].append(k)
                 break
         else:
             groups.append([k])
