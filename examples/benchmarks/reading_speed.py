@@ -66,11 +66,11 @@ def main():
         make_files(folder, options.n)
         saved = Path(name) / "saved" / "crystals.parquet"
         saved.parent.mkdir()
-        save_structures(saved, load_structures(folder / "id_prop.csv"))
+        save_structures(saved, load_structures(folder))
         readers = {
-            "load_structures": lambda: load_structures(folder / "id_prop.csv"),
+            "load_structures": lambda: load_structures(folder),
             f"load_structures, n_jobs={options.n_jobs}": lambda: load_structures(
-                folder / "id_prop.csv", n_jobs=options.n_jobs
+                folder, n_jobs=options.n_jobs
             ),
             "pymatgen's CifParser": lambda: read_with_pymatgen(folder),
             "gemmi, values only": lambda: read_with_gemmi(folder),

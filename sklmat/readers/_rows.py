@@ -32,7 +32,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         parts = [] if self.row is None else [f"row {self.row}"]
-        parts += [f"id {self.id}"] if self.id and self.id != str(self.row) else []
+        parts += [f"id {self.id}"] if self.id else []
         parts += [f"file {self.file}"] if self.file else []
         return f"{', '.join(parts)}: {self.reason}"
 

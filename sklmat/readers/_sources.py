@@ -123,7 +123,10 @@ def _rows_of_folder(path):
     rows = rows_of_files(str(path), files)
     rows.files = [file.name for file in files]
     rows.ids = unique_ids([Path(file.name) for file in files])
-    _add_files_without_row(rows, folder, "")
+    reason = "a folder inside the folder is not read; pass it on its own, or move its files"
+    rows.problems = [
+        Problem(None, "", entry.name, reason) for entry in folder.entries if entry.is_dir()
+    ]
     return rows
 
 
@@ -257,13 +260,11 @@ def _rows_of_parquet(path):
 
 
 def _add_files_without_row(rows, folder, table):
-    """List the files of a folder that the table does not name."""
+    """List the files of a folder that its table does not name."""
     named = {item.resolve() for item in rows.items if isinstance(item, Path)}
-    for path in folder.entries:
-        if path.is_dir():
-            reason = "a folder inside the folder is not read; pass it on its own, or move its files"
-        elif path.resolve() not in named:
-            reason = f"no row of {table} names this file; add its row or remove the file"
-        else:
-            continue
-        rows.problems.append(Problem(None, "", path.name, reason))
+    reason = f"no row of {table} names this file; add its row or remove the file"
+    rows.problems += [
+        Problem(None, "", path.name, reason)
+        for path in folder.entries
+        if not path.is_dir() and path.resolve() not in named
+    ]
