@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 _CHUNK = 100
 
 
-class ReadCrystal(NamedTuple):
+@dataclass
+class ReadCrystal:
     """One crystal of a row, or the reason why there is none.
 
     Parameters
@@ -130,7 +132,7 @@ def _in_chunks(places, numbers, items, expands, n_jobs):
     )
     for chunk, (crystals, packed, packed_places) in zip(chunks, results):
         for place, structure in zip(packed_places, unpack(packed)):
-            crystals[place] = crystals[place]._replace(structure=structure)
+            crystals[place].structure = structure
         yield chunk, crystals
 
 
@@ -144,7 +146,7 @@ def _read_packed(rows, items, expands):
     ]
     packed = pack([crystals[place].structure for place in places])
     for place in places:
-        crystals[place] = crystals[place]._replace(structure=None)
+        crystals[place].structure = None
     return crystals, packed, places
 
 
@@ -183,11 +185,11 @@ def _read_file(row, path):
 def name_crystals(found: list[FoundCrystal], path: Path) -> list[FoundCrystal]:
     """Name the crystals of one file: "" if there is one, the numbers of the blocks of a CIF."""
     if len(found) == 1:
-        return [found[0]._replace(name="")]
+        return [FoundCrystal("", *found[0][1:])]
     if suffix(path) in (".cif", ".mcif"):
         return [
-            crystal._replace(name=str(number), properties={"block": crystal.name})
-            for number, crystal in enumerate(found)
+            FoundCrystal(str(number), structure, {"block": block}, problem, notes)
+            for number, (block, structure, _, problem, notes) in enumerate(found)
         ]
     return found
 

@@ -30,7 +30,7 @@ def save_structures(
     target: ArrayLike | None = None,
     ids: Sequence[str] | None = None,
     frame: pd.DataFrame | None = None,
-) -> None:
+) -> Path:
     """Save structures, their targets and other columns in one Parquet file.
 
     `load_structures` reads the file, in about a second for 10,000 cells of 20 atoms.
@@ -51,6 +51,11 @@ def save_structures(
     frame : DataFrame of C rows, default=None
         Further columns; None takes those of the Bunch.
 
+    Returns
+    -------
+    path : Path
+        The file.
+
     Raises
     ------
     InvalidStructureError
@@ -67,7 +72,7 @@ def save_structures(
     >>> cells, energies = make_alloys(3, random_state=0, return_X_y=True)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "alloys.parquet"
-    ...     save_structures(path, cells, energies, ids=["a", "b", "c"])
+    ...     path = save_structures(path, cells, energies, ids=["a", "b", "c"])
     ...     alloys = load_structures(path)
     >>> list(alloys.data) == list(cells), alloys.ids.tolist(), alloys.target.shape
     (True, ['a', 'b', 'c'], (3,))
@@ -107,6 +112,7 @@ def save_structures(
     table = _arrow_table(structures, ids, targets, others, target is not None and np.ndim(target))
     with replace_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+    return path
 
 
 def _target_columns(target, names):
