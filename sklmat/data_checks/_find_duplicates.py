@@ -76,7 +76,7 @@ def _same_crystals(rows, structures):
     cells = [_primitive(structure) for structure in structures]
     surroundings = np.array([_surroundings(cell) for cell in cells])
     limit = _SAME_SURROUNDINGS * surroundings.max()
-    groups: list[list[int]] = []
+    groups = []
     for k, cell in enumerate(cells):
         firsts = [group[0] for group in groups]
         differences = np.abs(surroundings[firsts] - surroundings[k]).max(axis=1)

@@ -240,7 +240,8 @@ def target_array(values: list[list[Any]], multi: bool) -> np.ndarray:
         column = values[0]
         if any(isinstance(value, float) for value in column):
             return np.array(column, dtype=float)
-        return np.array(column)
+        array = np.array(column)
+        return array.astype(float) if array.dtype.kind == "O" else array
     if any(isinstance(value, str) for column in values for value in column):
         raise ValueError("several targets must be numbers; name a column of labels alone")
     columns = [[math.nan if value is None else value for value in column] for column in values]

@@ -173,6 +173,9 @@ def _read_item(row, item, expands):
 def _read_file(row, path):
     try:
         found = read_crystals(path)
+    except FileNotFoundError:
+        # The error says what such a name may be instead, for instance a formula.
+        return _read_item(row, path, False)
     except OSError as error:
         reason = f"{type(error).__name__}: {error.strerror or error}"
     except Exception as error:

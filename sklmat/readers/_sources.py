@@ -15,6 +15,7 @@ from sklmat.readers._tables import (
     JSON_SUFFIXES,
     is_text_table,
     read_json,
+    read_parquet,
     read_records,
     table_of_document,
     table_of_records,
@@ -32,10 +33,12 @@ def find_rows(source: Any) -> Rows:
     if table is not None:
         return _rows_of_frame("the DataFrame", table, Path("."))
     items = as_items(source)
+    if not items:
+        raise ValueError("the list holds no rows")
     rows = rows_of_files("the list", [])
     rows.files = [str(item) if _is_path(item) else "" for item in items]
     rows.items = [Path(item).expanduser() if _is_path(item) else item for item in items]
-    if items and all(map(_is_path, items)):
+    if all(map(_is_path, items)):
         return rows_of_files("the list", rows.items)
     rows.table = table_of_records([[]] * len(items), [])
     rows.ids = None
@@ -53,7 +56,9 @@ def _as_pandas(source):
 
     if isinstance(source, pd.DataFrame):
         return source
-    if type(source).__module__.partition(".")[0] == "polars" and hasattr(source, "columns"):
+    if isinstance(source, pd.Series):
+        return source.to_frame("structure")
+    if type(source).__module__.partition(".")[0] == "polars" and hasattr(source, "to_dict"):
         columns = {name: source[name].to_list() for name in source.columns}
         return pd.DataFrame(
             {name: pd.Series(cells, dtype=object) for name, cells in columns.items()}
@@ -184,8 +189,9 @@ def _rows_of_frame(name, frame, folder):
     if not is_numbered and index.name is not None and index.name not in table:
         table.insert(0, index.name, index)
     rows = _rows_of_table(name, table, Folder(folder), None)
-    if not is_numbered and index.nlevels == 1:
-        rows.ids = [str(value) for value in index]
+    if not is_numbered:
+        levels = index if index.nlevels > 1 else [(value,) for value in index]
+        rows.ids = ["-".join(map(str, values)) for values in levels]
     return rows
 
 
@@ -246,9 +252,7 @@ def _rows_of_parquet(path):
     try:
         saved = read_saved(path)
         if saved is None:
-            import pandas as pd
-
-            return _rows_of_frame(str(path), pd.read_parquet(path), path.parent)
+            return _rows_of_frame(str(path), read_parquet(path), path.parent)
     except pa.ArrowException as error:
         raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
     structures, ids, table, targets, several = saved

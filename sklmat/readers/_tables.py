@@ -64,7 +64,8 @@ def _csv_records(text, path):
             rows, lines = [], []
             for row in reader:
                 if any(cell.strip() for cell in row):
-                    rows.append(row)
+                    # Spaces around a cell cannot be seen, and are no part of an id.
+                    rows.append([cell if "\n" in cell else cell.strip() for cell in row])
                     lines.append(reader.line_num)
             odd = [line for line, row in zip(lines, rows) if len(row) != len(rows[0])]
             if not odd:
@@ -119,6 +120,19 @@ def table_of_records(records: list[list[Any]], columns: list[Any]) -> pd.DataFra
         },
         index=range(len(records)),
     )
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Table of a Parquet file; dicts and lists in its cells stay dicts and lists."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    frame = table.to_pandas()
+    for column in table.schema:
+        if pa.types.is_nested(column.type) and column.name in frame:
+            frame[column.name] = table[column.name].to_pylist()
+    return frame
 
 
 # -- JSON

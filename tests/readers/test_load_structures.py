@@ -661,3 +661,40 @@ def test_what_was_assumed_is_said_once(tmp_path):
     assert "structure 0 (Cs1Cl1)" in str(caught[0].message)
     assert "structure 1 (Cs1Cl1)" in str(caught[0].message)
     assert Path(caught[0].filename).name == os.path.basename(__file__)
+
+
+def test_dicts_in_parquet(tmp_path):
+    """Arrow gives every dict the keys of all, and fills them with None."""
+    plain = cscl(4.0).as_dict()
+    charged = cscl(4.1).add_oxidation_state_by_element({"Cs": 1, "Cl": -1}).as_dict()
+    for document in (plain, charged):
+        del document["properties"]
+        for site in document["sites"]:
+            del site["properties"]
+    table = pd.DataFrame({"structure": [plain, charged], "gap": [1.0, 2.0]})
+    table.to_parquet(tmp_path / "table.parquet")
+    bunch = load_structures(tmp_path / "table.parquet")
+    assert [str(structure[0].specie) for structure in bunch.data] == ["Cs", "Cs+"]
+    assert sizes(bunch) == [4.0, 4.1]
+
+
+def test_series_and_indices_of_several_levels():
+    series = pd.Series([cscl(4.0), cscl(4.1)], index=["p", "q"])
+    assert load_structures(series).ids.tolist() == ["p", "q"]
+    levels = pd.MultiIndex.from_tuples([("bulk", 1), ("bulk", 2)])
+    frame = pd.DataFrame({"structure": series.to_numpy()}, index=levels)
+    assert load_structures(frame).ids.tolist() == ["bulk-1", "bulk-2"]
+
+
+def test_names_that_are_no_files():
+    with pytest.raises(InvalidRowsError) as caught:
+        load_structures(["NaCl", "mp-22862"])
+    assert "CompositionFeaturizer takes formulas" in str(caught.value)
+    assert "the id of a database entry" in str(caught.value)
+    with pytest.raises(ValueError, match="the list holds no rows"):
+        load_structures([])
+
+
+def test_spaces_around_cells(folder):
+    (folder / "id_prop.csv").write_text("9 , 1\n 10,2 \n2,3\nb,4\n")
+    assert load_structures(folder).ids.tolist() == ["9", "10", "2", "b"]
