@@ -207,6 +207,15 @@ def test_warnings_of_pymatgen_are_given_once_with_row_and_file(tmp_path):
     assert f"(file {path})" in str(warning.message)
 
 
+def test_species_in_the_first_line_of_a_poscar():
+    old = VASP.replace("Cs Cl\n", "")
+    with pytest.warns(InvalidStructureWarning, match="species were taken from the first line"):
+        (structure,) = check_structures([old.replace("CsCl", "Cs Cl")])
+    assert structure.formula == "Cs1 Cl1"
+    for comment in ("Cs", "Cs Cl O", "Cs chloride", "old format"):
+        assert "POSCAR" in refused(old.replace("CsCl", comment))
+
+
 def test_notes_of_files_that_processes_read(tmp_path):
     text = cif(("Cs Cs1 0 0 0 0.9999", "Cl Cl1 0.5 0.5 0.5 1"))
     paths = [tmp_path / f"{k}.cif" for k in range(3)]
