@@ -23,7 +23,7 @@ PathLike: TypeAlias = str | Path
 RandomState: TypeAlias = Union[int, "np.random.RandomState", None]
 
 #: Crystals: a list, tuple, 1-D object array or pandas Series of pymatgen ``Structure``, ASE
-#: ``Atoms``, dicts made by ``Structure.as_dict()``, or paths of files.
+#: ``Atoms``, dicts made by ``Structure.as_dict()``, paths of files, or texts of files.
 Structures: TypeAlias = Union[
     Sequence[Union["IStructure", "Atoms", dict[str, Any], str, Path]], "np.ndarray", "pd.Series"
 ]

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._content_checks import check_content
@@ -69,7 +69,7 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
             "a Molecule has no lattice; use get_boxed_structure",
         )
     else:
-        atoms = item.toatoms() if hasattr(item, "toatoms") else item
+        atoms: Any = item.toatoms() if hasattr(item, "toatoms") else item
         if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
             raise InvalidStructureError(
                 index,

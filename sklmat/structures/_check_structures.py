@@ -191,7 +191,7 @@ def warn_of_notes(notes: list[tuple[int, str, str]], stacklevel: int = 3) -> Non
         warnings.warn(message, InvalidStructureWarning, stacklevel=stacklevel)
 
 
-def as_items(X: Structures) -> list:
+def as_items(X: Structures | CrystalGraphs) -> list:
     """Return the crystals of `X` as a list; raise if `X` is a single crystal or a 2-D array."""
     from pymatgen.core.structure import SiteCollection
 
@@ -203,8 +203,9 @@ def as_items(X: Structures) -> list:
         )
     if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
         raise ValueError(
-            f"expected a 1-D sequence of structures, got a table of shape {X.shape}; pass its "
-            f"column of structures, such as table[{next(iter(X.columns))!r}]"
+            f"expected a 1-D sequence of structures, got a {type(X).__name__} with the columns "
+            f"{list(X.columns)}; pass its column of structures, such as "
+            f"table[{next(iter(X.columns))!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(

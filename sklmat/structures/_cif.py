@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from sklmat.structures._space_groups import (
     settings_of_number,
     with_centering,
 )
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
 
 #: Images of one site closer than this (Å) are one atom on a special position, whose coordinates
 #: were written with few digits.
@@ -662,7 +659,7 @@ def _written(amounts):
     )
 
 
-def _structure(lattice, sites, frac_coords, rows) -> Structure:
+def _structure(lattice, sites, frac_coords, rows):
     from pymatgen.core import Element, Species, Structure
 
     species = [
