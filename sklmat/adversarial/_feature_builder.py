@@ -343,7 +343,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
         """Examine each training row with a network not trained on it: one table row for each."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
         if isinstance(self.cv, Integral):

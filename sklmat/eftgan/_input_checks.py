@@ -64,7 +64,7 @@ def refuse_formulas(X):
         return
     for row, item in enumerate(X):
         is_composition = isinstance(item, dict) and item and all(map(is_element, item))
-        if isinstance(item, str) and not os.path.exists(item):
+        if isinstance(item, str) and not os.path.exists(os.path.expanduser(item)):
             try:
                 is_composition = len(parse_composition(item)) > 0
             except ValueError:

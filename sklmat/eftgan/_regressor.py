@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 import numpy as np
@@ -159,7 +159,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "augmenter": [None, HasMethods(["fit_resample", "sample"])],
         "regressor": [None, HasMethods(["fit", "predict"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -142,7 +142,7 @@ class ECNetFeaturizer(TableFeaturizer):
     """
 
     _parameter_constraints = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "lattice": ["boolean"],
         "random_state": ["random_state"],

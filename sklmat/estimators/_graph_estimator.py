@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -62,7 +62,7 @@ class GraphEstimator(BaseEstimator):
     _parameter_constraints = {
         "cutoff": [None, Interval(Real, 0, None, closed="neither")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
-        "atom_init": [str, Path, dict, pd.DataFrame],
+        "atom_init": [str, os.PathLike, dict, pd.DataFrame],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -320,7 +320,7 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
             A safetensors file. It also contains the element vectors and the settings of the graphs.
         """
         check_is_fitted(self, "nets_")
@@ -332,7 +332,7 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
 
         Returns
         -------

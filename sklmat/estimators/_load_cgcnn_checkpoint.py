@@ -9,6 +9,7 @@ import torch
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
+from sklmat.files import describe_file, expand_path, is_torch_file
 from sklmat.networks import CGCNN
 from sklmat.training import make_net
 
@@ -33,7 +34,7 @@ def load_cgcnn_checkpoint(
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    path : str or path-like
         A ``.pth.tar`` file.
     atom_init : path, dict, pandas.DataFrame
         The element vectors with which the network was trained. For the published networks this is
@@ -66,7 +67,7 @@ def load_cgcnn_checkpoint(
     ... )
     >>> model.predict(["quartz.cif"])  # doctest: +SKIP
     """
-    content = _read(path)
+    content = _read(expand_path(path))
     args, weights = content["args"], content["state_dict"]
     vectors, _ = element_vectors(atom_init)
     n_features = weights["embedding.weight"].shape[1]
@@ -91,6 +92,10 @@ def load_cgcnn_checkpoint(
 
 
 def _read(path):
+    if not is_torch_file(path):
+        raise ValueError(
+            f"{path} is no checkpoint of the original CGCNN: it is {describe_file(path)}"
+        )
     dtypes = [type(np.dtype(name)) for name in ("f4", "f8")]
     # The name of this function in files that numpy 1 wrote.
     scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -87,7 +87,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],
         "symmetrize": ["boolean"],
         "neighbors": [None, HasMethods(["get_all_nn_info"])],
-        "cache": [None, Interval(Integral, 1, None, closed="left"), str, Path],
+        "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
     }

@@ -228,7 +228,7 @@ def _run(tasks, n_jobs, verbose):
     """Run tasks of joblib; return their results in order."""
     if not verbose:
         return Parallel(n_jobs=n_jobs)(tasks)
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     return list(tqdm(results, total=len(tasks), desc="compare", unit="fit"))

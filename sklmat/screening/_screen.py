@@ -280,7 +280,7 @@ def _write_missing(file, task, tables, parts, n_jobs, verbose):
 
 def _predict_parts(task, tables, parts, n_jobs, verbose):
     """Generate the rows to keep of each part of the grid, in order."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     chunks = [chunk for part in parts for chunk in part]
     n_points = sum(len(tables.places(chunk)) for chunk in chunks)

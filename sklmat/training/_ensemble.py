@@ -6,13 +6,13 @@ import contextlib
 import copy
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
+from sklmat.files import expand_path
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -85,7 +85,8 @@ def train_ensemble(
 
 
 def _member_path(path, member, n_members):
-    return Path(path) if n_members == 1 else Path(f"{path}.{member}")
+    path = expand_path(path)
+    return path if n_members == 1 else path.with_name(f"{path.name}.{member}")
 
 
 def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_set, settings):

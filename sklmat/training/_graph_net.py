@@ -170,7 +170,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         self.bar = tqdm(total=self.total, initial=self.done, desc=self.description, unit="epoch")
 
