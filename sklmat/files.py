@@ -139,9 +139,8 @@ def _describe_text(head):
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        if (
-            error.start < len(head) - 3
-        ):  # Else it is the last character, of which bytes are missing.
+        # Of the last character, bytes may be missing.
+        if error.start < len(head) - 3:
             return "a binary file of an unknown format"
         text = head[: error.start].decode()
     if "\0" in text:

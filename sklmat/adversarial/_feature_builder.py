@@ -30,6 +30,7 @@ from sklmat.estimators import (
     training_graphs,
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
@@ -177,7 +178,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         "include": ["array-like"],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

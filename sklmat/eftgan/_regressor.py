@@ -26,6 +26,7 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_iterations": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

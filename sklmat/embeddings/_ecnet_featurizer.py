@@ -21,6 +21,7 @@ from sklmat.estimators import (
     unfitted_clone,
 )
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class ECNetFeaturizer(TableFeaturizer):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "lattice": ["boolean"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

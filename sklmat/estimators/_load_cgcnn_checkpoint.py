@@ -11,7 +11,7 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.files import describe_file, expand_path, is_torch_file
 from sklmat.networks import CGCNN
-from sklmat.training import make_net
+from sklmat.training import check_device, make_net
 
 if TYPE_CHECKING:
     from sklmat.typing import ElementFeatures, PathLike
@@ -52,7 +52,8 @@ def load_cgcnn_checkpoint(
     Raises
     ------
     ValueError
-        When the file is not a checkpoint of CGCNN, or `atom_init` has vectors of another length.
+        When the file is not a checkpoint of CGCNN, `atom_init` has vectors of another length, or
+        `device` is not on this computer.
 
     Notes
     -----
@@ -67,6 +68,7 @@ def load_cgcnn_checkpoint(
     ... )
     >>> model.predict(["quartz.cif"])  # doctest: +SKIP
     """
+    check_device(device)
     content = _read(expand_path(path))
     args, weights = content["args"], content["state_dict"]
     vectors, _ = element_vectors(atom_init)

@@ -11,7 +11,7 @@ import torch
 
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
-from sklmat.training import make_net
+from sklmat.training import check_device, make_net
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -126,12 +126,13 @@ def _load_net(estimator, network, tensors, member):
 
 def _present_device(device):
     """Return the device, or the CPU, with a warning, if the device is not available."""
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
+    try:
+        return check_device(device)
+    except ValueError:
         warnings.warn(
             f"device {device!r} is not available; the estimator is put on the CPU", stacklevel=5
         )
         return "cpu"
-    return device
 
 
 def _to_json(name, value):

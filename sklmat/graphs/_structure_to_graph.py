@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.parallel import N_JOBS
 from sklmat.structures import MIN_DISTANCE
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         "symmetrize": ["boolean"],
         "neighbors": [None, HasMethods(["get_all_nn_info"])],
         "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

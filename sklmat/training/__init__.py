@@ -1,5 +1,6 @@
 """Training of networks; the only module that imports skorch."""
 
+from sklmat.training._device import check_device
 from sklmat.training._ensemble import seeded, train_ensemble
 from sklmat.training._gan_loop import train_gan
 from sklmat.training._graph_net import GraphNet, WeightedLoss, make_net, member_histories
@@ -9,6 +10,7 @@ from sklmat.training._threads import suitable_threads
 __all__ = [
     "GraphNet",
     "WeightedLoss",
+    "check_device",
     "make_net",
     "member_histories",
     "run_network",
