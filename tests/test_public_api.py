@@ -25,6 +25,7 @@ MODULES = [
     "files",
     "random_state",
     "parallel",
+    "targets",
     "exceptions",
     "structures",
     "elements",

@@ -18,7 +18,7 @@ from sklearn.base import (
     is_regressor,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -29,6 +29,7 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+from sklmat.targets import label_column, plain_labels, refuse_not_real
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -100,6 +101,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         self._validate_params()
         self._check_settings()
         estimator, augmenter = self._seeded_clones()
+        y = self._checked_target(y)
         if augmenter is None:
             self.augmenter_ = None
             self.estimator_ = estimator.fit(X, y)
@@ -153,7 +155,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         """
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(X, y, **weights)
+        return self.estimator_.score(X, plain_labels(y), **weights)
 
     @property
     def n_features_in_(self) -> int:
@@ -317,12 +319,14 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     (3,)
     """
 
+    def _checked_target(self, y):
+        if y is not None:
+            refuse_not_real(y)
+        return y
+
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""
-        dtype_kind = "f" if y is None else np.asarray(y).dtype.kind
-        if dtype_kind == "c":
-            raise ValueError("Complex data not supported: y holds complex numbers")
-        if dtype_kind != "f":
+        if y is not None and np.asarray(y).dtype.kind != "f":
             # Samplers read integers as classes.
             if is_polars(y):
                 y = y.cast(float)
@@ -428,13 +432,17 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
+    def _checked_target(self, y):
+        if y is None:
+            return None
+        # Labels of shape (n,) stay in their container, because samplers return the same.
+        return label_column(y) if np.asarray(y).shape[1:] == (1,) else plain_labels(y)
+
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with their classes."""
         if y is None:
             return augmenter.fit_resample(X, y)
         check_classification_targets(y)
-        if np.asarray(y).shape[1:] == (1,):
-            y = column_or_1d(y, warn=True)
         if np.asarray(y).dtype.kind != "f":
             return augmenter.fit_resample(X, y)
         classes, positions = np.unique(np.asarray(y), return_inverse=True)
