@@ -11,7 +11,7 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.files import describe_file, expand_path, is_torch_file
 from sklmat.networks import CGCNN
-from sklmat.training import check_device, make_net
+from sklmat.training import check_device, make_net, single_precision
 
 if TYPE_CHECKING:
     from sklmat.typing import ElementFeatures, PathLike
@@ -78,15 +78,16 @@ def load_cgcnn_checkpoint(
             f"atom_init has vectors of length {vectors.shape[1]}, {path} was trained with vectors "
             f"of length {n_features}; give the table that belongs to it"
         )
-    network = CGCNN(
-        torch.from_numpy(vectors),
-        n_outputs=len(weights["fc_out.bias"]),
-        hidden_dim=args["atom_fea_len"],
-        n_conv=args["n_conv"],
-        readout_dim=args["h_fea_len"],
-        n_readout=args["n_h"],
-        dropout=0.5 if args["task"] == "classification" else 0.0,
-    )
+    with single_precision():
+        network = CGCNN(
+            torch.from_numpy(vectors),
+            n_outputs=len(weights["fc_out.bias"]),
+            hidden_dim=args["atom_fea_len"],
+            n_conv=args["n_conv"],
+            readout_dim=args["h_fea_len"],
+            n_readout=args["n_h"],
+            dropout=0.5 if args["task"] == "classification" else 0.0,
+        )
     missing, unexpected = network.load_state_dict(_translate(weights), strict=False)
     if unexpected or set(missing) - {"element_vectors", "known_elements"}:
         raise ValueError(f"{path} is no CGCNN: {missing} missing, {unexpected} unknown")

@@ -11,7 +11,7 @@ import torch
 
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
-from sklmat.training import check_device, make_net
+from sklmat.training import check_device, make_net, single_precision
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -113,7 +113,8 @@ def _load_net(estimator, network, tensors, member):
             f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
             f"{network_class.__name__!r}"
         )
-    module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
+    with single_precision():
+        module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
     settings = estimator.architecture.net_settings(estimator)
     settings["device"] = _present_device(estimator.device)
