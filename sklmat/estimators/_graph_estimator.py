@@ -36,7 +36,7 @@ from sklmat.estimators._warm_start import (
 )
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
-from sklmat.training import check_device, member_histories, train_ensemble
+from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -180,6 +180,7 @@ class GraphEstimator(BaseEstimator):
     def _validate_params(self):
         super()._validate_params()
         check_device(self.device)
+        check_callbacks(self.callbacks or (), self.early_stopping)
         self.architecture.check_parameters(self)
 
     def _fit(

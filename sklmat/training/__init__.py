@@ -1,5 +1,6 @@
 """Training of networks; the only module that imports skorch."""
 
+from sklmat.training._callbacks import check_callbacks
 from sklmat.training._device import check_device
 from sklmat.training._ensemble import seeded, single_precision, train_ensemble
 from sklmat.training._gan_loop import train_gan
@@ -10,6 +11,7 @@ from sklmat.training._threads import suitable_threads
 __all__ = [
     "GraphNet",
     "WeightedLoss",
+    "check_callbacks",
     "check_device",
     "make_net",
     "member_histories",
