@@ -38,6 +38,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class DisorderFeaturizer(TableFeaturizer):
         "sublattices": ["array-like", None],
         "n_shells": [Interval(Integral, 1, 4, closed="both")],
         "voronoi": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
     }

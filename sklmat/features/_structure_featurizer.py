@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -29,6 +29,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class StructureFeaturizer(TableFeaturizer):
     _parameter_constraints = {
         "groups": ["array-like", None],
         "symprec": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
     }
