@@ -132,9 +132,9 @@ class GraphEstimator(BaseEstimator):
             Weight of each crystal in the loss.
         checkpoint : path, default=None
             File to which the state of the training is saved after each epoch. If the file exists,
-            the training is resumed from it, with the same result as without the interruption. An
-            integer `random_state` is required. The members of a CGCNN ensemble, which are trained
-            one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+            the training is resumed from it, with the same result as without interruption. The
+            parameter `random_state` must be an integer. The members of a CGCNN ensemble, which are
+            trained one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
 
         Returns
         -------
@@ -147,9 +147,9 @@ class GraphEstimator(BaseEstimator):
         ValueError
             When `y` has another length than `X`, is infinite, or is missing in a whole row or
             column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
-            parameters; when the checkpoint belongs to another training; when the network for
-            `warm_start` or `warm_start_from` has another shape; or when this computer does not
-            have the `device`.
+            parameters; when the checkpoint belongs to another training; when the network from
+            which the training shall continue (`warm_start`; for ECNet also `warm_start_from`) has
+            another shape; or when this computer does not have the `device`.
 
         Notes
         -----

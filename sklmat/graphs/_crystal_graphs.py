@@ -44,9 +44,11 @@ _DTYPES = {
 class CrystalGraphs:
     """Container that holds many crystal graphs in a few flat arrays.
 
-    `StructureToGraph` makes it. It can replace a list of structures anywhere in sklmat, and
-    scikit-learn indexes, slices and splits it without a Python loop over crystals. Shapes: C
-    crystals, N atoms and E edges in all.
+    `StructureToGraph` makes it. Graph estimators, embeddings, attacks and splitters accept it as
+    `X` instead of a list of structures; featurizers such as `StructureFeaturizer` need the
+    structures themselves. scikit-learn can index, slice and split it, without a Python loop over
+    crystals. In the shapes, C is the number of crystals; N and E are the numbers of atoms and edges
+    of all crystals together.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class CrystalGraphs:
 
     Notes
     -----
-    The arrays take ``81 C + 25 N + 18 E`` bytes: about 240 bytes per atom at 12 neighbours. The
+    The arrays take ``91 C + 25 N + 18 E`` bytes: about 240 bytes per atom at 12 neighbours. The
     Gaussian expansion of the distances is computed by the network for each batch and not stored.
 
     Examples
@@ -112,7 +114,7 @@ class CrystalGraphs:
 
     @property
     def shape(self) -> tuple[int]:
-        """``(C,)``: scikit-learn sees a 1-D array of crystals."""
+        """``(C,)``, the shape of a one-dimensional array of C crystals."""
         return (len(self),)
 
     @property
@@ -297,7 +299,9 @@ class CrystalGraphs:
     def restrict(
         self, cutoff: float | None = None, max_neighbors: int | None = None
     ) -> CrystalGraphs:
-        """Keep only the edges that a smaller cutoff or fewer neighbours would have given.
+        """Remove the edges beyond a smaller cutoff or a smaller number of neighbours.
+
+        The result is the same as when the graphs are built with these settings.
 
         Parameters
         ----------
@@ -357,7 +361,8 @@ class CrystalGraphs:
         Returns
         -------
         CrystalGraphs
-            The same atoms with these edges; its `settings` do not change.
+            The same atoms with the selected edges only. `settings` still describes how all edges
+            were chosen.
         """
         n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
@@ -369,7 +374,8 @@ class CrystalGraphs:
         Returns
         -------
         list of C tuples
-            ``atomic_numbers`` (N,), ``positions`` (N, 3), ``lattice`` (3, 3) and ``pbc`` (3,).
+            ``atomic_numbers`` (n,), ``positions`` (n, 3), ``lattice`` (3, 3) and ``pbc`` (3,) of
+            each crystal, with its number of atoms n.
         """
         ends = self.atom_ptr[1:-1]
         numbers, positions = np.split(self.atomic_numbers, ends), np.split(self.positions, ends)
@@ -415,9 +421,9 @@ class CrystalGraphs:
         Returns
         -------
         torch_geometric.data.Data
-            ``z`` (N,), ``pos`` (N, 3), ``edge_index`` (2, E) with row 0 the neighbour and row 1
-            the central atom, ``edge_weight`` (E,) distances (Å), ``edge_image`` (E, 3), ``cell``
-            (1, 3, 3).
+            For the n atoms and e edges of this crystal: ``z`` (n,), ``pos`` (n, 3), ``edge_index``
+            (2, e) with the neighbour in row 0 and the central atom in row 1, ``edge_weight`` (e,)
+            distances (Å), ``edge_image`` (e, 3), ``cell`` (1, 3, 3).
         """
         import torch
         from torch_geometric.data import Data

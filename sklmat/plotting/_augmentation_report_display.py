@@ -28,10 +28,13 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class AugmentationReportDisplay:
     """Plot real against generated rows: a map of all rows, and the values of each feature.
 
-    The left panel shows all rows along the first two principal directions of the real rows. The
-    right panels show, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the values,
-    their median (dot), and the distance between the two distributions, with the mean of all
-    distances (dashed). The titles show the numbers of the report.
+    The left panel (map) shows all rows along the first two principal directions of the real rows.
+    The middle panel shows, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the real
+    and of the generated values, and their medians (dots). The right panel shows, for each feature,
+    the Wasserstein distance between these two distributions, and the mean over all features
+    (dashed). The titles of the panels show the figures of the report: `classifier_auc`,
+    `code_recovery` and `neighbor_distance_ratio` on the left, `correlation_difference` in the
+    middle, and the mean distance on the right (see `QualityReport`).
 
     Use `from_estimator` or `from_report` to create it; the constructor only stores its arguments.
 
@@ -60,9 +63,9 @@ class AugmentationReportDisplay:
     Notes
     -----
     The map is a principal component analysis of the standardised features, fitted on the real rows
-    only. For an element that a row does not contain, the mean of its features is used. The map
-    compares the correlations along these two directions only; `report.correlation_difference` and
-    `report.classifier_auc` include the other directions.
+    only. Where a row does not contain an element, the features of this element have no values; the
+    map uses their means over the training rows instead. The map shows only those differences that
+    lie along these two directions. All figures of the report are computed from all features.
 
     Examples
     --------
