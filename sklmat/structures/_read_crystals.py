@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
 _POSCAR_NAME = re.compile(r"poscar|contcar|\.vasp$", re.IGNORECASE)
-_FLOATS = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
-_POSCAR_TEXT = re.compile(rf"[^\n]*\n{_FLOATS}[^\n]*\n({_FLOATS}{_FLOATS}{_FLOATS}[^\n]*\n){{3}}")
-_COORDINATES = re.compile(rf"{_FLOATS}{_FLOATS}{_FLOATS}(\s|$)")
+_FLOAT = r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
+_VECTOR = rf"[ \t]*{_FLOAT}[ \t]+{_FLOAT}[ \t]+{_FLOAT}(?=\s|$)"
+_POSCAR_TEXT = re.compile(rf"[^\n]*\n[ \t]*{_FLOAT}[^\n]*\n({_VECTOR}[^\n]*\n){{3}}")
+_COORDINATES = re.compile(_VECTOR)
 _ASE_SUFFIXES = {".extxyz": "extxyz", ".xyz": "extxyz", ".traj": "traj", ".db": "db"}
 _COMPRESSION = {".gz", ".bz2", ".xz", ".lzma", ".z"}
 

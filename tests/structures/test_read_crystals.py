@@ -57,9 +57,7 @@ def refused(item):
         np.str_(cif()),
         cif().encode(),
         VASP + "\n0.1 0.1 0.1\n0 0 0\n",
-        VASP.replace("Direct", "Selective dynamics\nDirect").replace(
-            "0 0 0\n0.5", "0 0 0 T T F\n0.5"
-        ),
+        VASP.replace("Direct\n0 0 0\n0.5 0.5 0.5", "Select\nDirect\n0 0 0 T T F\n.5 .5 .5 T T T"),
         VASP.replace("0 0 0\n0.5 0.5 0.5", "0 0 0 Cs\n0.5 0.5 0.5 Cl"),
         VASP.replace("Cs Cl\n1 1", "Cs_sv Cl/abc\n1 1"),
     ],
