@@ -290,15 +290,16 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     In an `imblearn.pipeline.Pipeline` the sampler can instead be a step directly before the
     regressor; the regressor is then fitted on the same rows.
 
-    `fit` takes no weights of real rows, as generated rows would have no such weights. Integer
-    targets are numeric here, and are passed to the sampler as floats.
+    `fit` does not accept weights of real rows, because generated rows would have no such weights.
+    Integer targets are numeric here, and are passed to the sampler as floats.
 
-    "pretrain_finetune" takes XGBoost (the second fit adds ``n_estimators`` trees to the same number
-    of the first), `GradientBoostingRegressor` and `HistGradientBoostingRegressor` (likewise),
-    `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of scikit-learn
-    with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a Pipeline are
-    fitted on the real rows. Forests and convex linear models are refused, as their second fit would
-    discard the first. To scale the targets, put this estimator into a `TransformedTargetRegressor`.
+    "pretrain_finetune" accepts XGBoost, `GradientBoostingRegressor` and
+    `HistGradientBoostingRegressor` (in these three, the second fit adds as many trees as the first
+    fit), `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of
+    scikit-learn with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a
+    Pipeline are fitted on the real rows. Forests and convex linear models raise an error, because
+    their second fit would discard the first. To scale the targets, put this estimator into a
+    `TransformedTargetRegressor`.
 
     Examples
     --------

@@ -99,14 +99,14 @@ class InfoGANAugmenter(BaseAugmenter):
         Generated rows whose label has a larger uncertainty are discarded and drawn again. For
         numeric targets the uncertainty is the standard deviation of the labeler (from its
         ``return_std`` or the spread of its ``estimators_``) in units of `y`, with one limit for all
-        targets or one for each; for classes it is one minus the probability. The default keeps all:
-        on alloys, filtering did not help. Ensembles whose prediction is not the mean of their
-        ``estimators_`` are refused.
+        targets or one for each; for classes it is one minus the probability. The default keeps all
+        rows, because a limit did not improve results on alloys. Labelers that are ensembles raise
+        an error if their prediction is not the mean of their ``estimators_``.
     n_iterations : int, default=1
-        With more than one, labelled generated rows join the training rows of the next GAN, with the
-        target as a part of the code, as in the paper. The iterations stop when the error on
-        held-out rows no longer decreases. The training is then repeated on all rows with the best
-        number of iterations, so it takes more than twice the time of that many trainings.
+        With more than one, generated rows and their labels are added to the training rows of the
+        next GAN, with the target as a part of the code, as in [1]_. The iterations stop when the
+        error on held-out rows no longer decreases. All iterations up to the best one are then
+        repeated on all rows, which more than doubles the time.
     validation_fraction : float, default=0.2
         Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
     {y_range}
@@ -155,16 +155,17 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Generated rows carry their codes exactly, and columns of absent elements (``Fe_3`` where
+    Generated rows contain exactly the given codes, and columns of absent elements (``Fe_3`` where
     ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
     Features are standardised for the training and scaled back in generated rows.
 
-    Differences from the paper [1]_ and its code: the generator is trained (in their code its output
-    is detached from its loss); the information head is trained on real rows too, so that a code
-    means the same for real and generated rows; the discriminator's gradient is penalised; the
-    reconstruction loss compares generated features with the real ones of the same code; several
-    GANs form an ensemble. As in [2]_ the code is no input of the discriminator, so without the
-    information and reconstruction losses the generator could ignore the code.
+    Differences from [1]_ and its code: the generator is trained (in the code, its output is
+    detached from its loss, so that it gets no gradient); the information head is trained on real
+    rows too, so that a code means the same for real and generated rows; the discriminator's
+    gradient is penalised; the reconstruction loss compares generated features with the real ones of
+    the same code; several GANs form an ensemble. As in [2]_ the code is no input of the
+    discriminator, so without the information and reconstruction losses the generator could ignore
+    the code.
 
     The networks are small, and are trained on one thread of the CPU.
 

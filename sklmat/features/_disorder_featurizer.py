@@ -65,9 +65,9 @@ class DisorderFeaturizer(TableFeaturizer):
           of the point group, 1 to 48, which does not count lattice translations and so does not
           depend on the cell); space group number; and, with several sublattices, inequivalent sites
           of each. These columns are computed for the crystal at each `symprec` [1]_, and "on the
-          parent lattice", that is with the species on the ideal sites of the parent. The last
-          column is the logarithm of the index of the latter space group in that of the parent,
-          which is the number of equivalent arrangements of the species:
+          parent lattice", that is, with the species on the ideal sites of the parent. The last
+          column is the logarithm of the number of equivalent arrangements of the species, which is
+          the index of the space group "on the parent lattice" in the space group of the parent:
           ln[(n_parent / a_parent) / (n / a)] with n operations and a atoms in the primitive cell.
         - "bonds": mean (Å), variance (Å²) and skew (m₃ / m₂^1.5, with the central moments m) of the
           bond lengths of each pair of species.
@@ -96,12 +96,12 @@ class DisorderFeaturizer(TableFeaturizer):
           the n ligands. With s = 1 - c(A) for ligands A and s = -c(A) for others, c the
           concentration on the sublattice and u the unit vectors to the ligands, these are: count
           variance (Σ s)² / n; squared dipole ``|Σ s u|² / n``; mean dipole, from the square root of
-          the squared dipole; squared quadrupole ``|Σ s (uu - 1/3)|² / (2n / 3)``. All are means
-          over polyhedra of half the sum over species; the variance and the squares are c (1 - c) in
-          a random binary crystal. The dipole is large if opposite ligands are different, which
-          displaces the centre; the quadrupole is large if opposite ligands are equal. Last, the
-          excess of like pairs over a random crystal among ligands at angles of 60°, 90°, 109°, 120°
-          and 180° (± 5°) at the centre.
+          the squared dipole; squared quadrupole ``|Σ s (uu - 1/3)|² / (2n / 3)``. Each is summed
+          over the species, divided by two, and averaged over the polyhedra; the variance and the
+          squares are c (1 - c) in a random crystal of two species. The dipole is large if opposite
+          ligands are different, which displaces the centre; the quadrupole is large if opposite
+          ligands are equal. Last, the excess of like pairs over a random crystal among ligands at
+          angles of 60°, 90°, 109°, 120° and 180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent

@@ -27,12 +27,12 @@ def shap_table(
         XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. The first step of the
         Pipeline may take structures.
     X : sequence of C structures, or table
-        What the tree model, or the Pipeline, predicts from.
+        Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None
-        Rows whose values replace those of an unknown feature. SHAP values are then averages over
-        these rows and ignore correlations between features ("interventional"); a few hundred rows
-        are enough. None uses the numbers of training rows in the nodes of the trees instead ("tree
-        path dependent").
+        SHAP values compare predictions with and without a feature. A feature that is left out gets
+        the values of these rows. SHAP values are then averages over these rows and ignore
+        correlations between features ("interventional"); a few hundred rows are enough. None uses
+        the numbers of training rows in the nodes of the trees instead ("tree path dependent").
 
     Returns
     -------

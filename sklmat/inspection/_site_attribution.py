@@ -51,7 +51,7 @@ def site_attribution(
         CGCNN or ECNet, as a regressor or a classifier; also within a ``FrozenEstimator``, or as the
         last step of a Pipeline.
     X : sequence of C structures, or CrystalGraphs
-        What the estimator predicts from.
+        Crystals whose predictions are explained.
     method : str, default="auto"
         A method is complete if its attributions and the baseline sum to the prediction.
 
@@ -116,8 +116,8 @@ def site_attribution(
     Attributions explain the network, whether its prediction is right or wrong. They are not
     energies of sites, and a network trained with another seed may give other attributions.
 
-    For an ensemble the outputs of the members are averaged, those of classifiers as log-odds:
-    their mean is not the log-odds of the mean probability.
+    For an ensemble, the attributions refer to the mean output of the members. For classifiers this
+    is the mean of the log-odds, which differs from the log-odds of the mean probability.
 
     References
     ----------
