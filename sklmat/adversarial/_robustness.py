@@ -74,13 +74,14 @@ def robustness_curve(
     ValueError
         When `y` does not suit the estimator, or a parameter is out of range.
 
-    Notes ----- "random" gives the score under random displacements, and "fgsm" the score after one
-    gradient step. "pgd" gives the score at the worst of all perturbations that were tried,
-    including no perturbation and the step of "fgsm". It starts from the perturbation found with the
-    next smaller budget, which the larger budget also allows. Therefore the accuracy after "pgd"
-    never increases with the budget, and the error of one target never decreases. With several
-    targets the mean error may decrease, because the attack increases the largest of their errors,
-    not the mean.
+    Notes
+    -----
+    "random" gives the score under random displacements, and "fgsm" the score after one gradient
+    step. "pgd" gives the score at the worst of all perturbations that were tried, including no
+    perturbation and the step of "fgsm". It starts from the perturbation found with the next smaller
+    budget, which the larger budget also allows. Therefore the accuracy after "pgd" never increases
+    with the budget, and the error of one target never decreases. With several targets the mean
+    error may decrease, because the attack increases the largest of their errors, not the mean.
 
     Examples
     --------

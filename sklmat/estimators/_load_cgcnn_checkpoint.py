@@ -29,7 +29,7 @@ _GRAPH_SETTINGS = {
 def load_cgcnn_checkpoint(
     path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
 ) -> CGCNNRegressor | CGCNNClassifier:
-    """Load a network that the original CGCNN code saved; its predictions stay the same.
+    """Load a network that the original CGCNN code saved, with the same predictions.
 
     Parameters
     ----------

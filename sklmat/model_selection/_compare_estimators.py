@@ -118,12 +118,14 @@ def compare_estimators(
     TypeError
         When an estimator is a class, or cannot fit and predict.
 
-    Notes ----- Scores of overlapping training sets are correlated, so the ordinary paired t-test
-    finds far too many significant differences. The test used here (see `corrected_resampled_ttest`)
-    estimates a larger variance of the mean difference, to account for this [1]_. It is not
-    corrected for the number of estimators: multiply p by their number (Bonferroni) if there are
-    many. With five folds only large differences can be significant; repeat the folds
-    (`RepeatedKFold`) to find smaller ones.
+    Notes
+    -----
+    Scores of overlapping training sets are correlated, so the ordinary paired t-test finds far too
+    many significant differences. The test used here (see `corrected_resampled_ttest`) estimates a
+    larger variance of the mean difference, to account for this [1]_. It is not corrected for the
+    number of estimators: multiply p by their number (Bonferroni) if there are many. With five folds
+    only large differences can be significant; repeat the folds (`RepeatedKFold`) to find smaller
+    ones.
 
     References
     ----------
