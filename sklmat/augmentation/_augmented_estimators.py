@@ -88,7 +88,8 @@ class AugmentedMixin(MetaEstimatorMixin):
         ------
         TypeError
             When `estimator` is of the wrong kind, cannot resume training with
-            ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
+            ``strategy="pretrain_finetune"``, or does not accept weights although `sample_weight` is
+            given.
         ValueError
             When the rows cannot be used.
 

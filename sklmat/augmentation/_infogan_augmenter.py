@@ -79,8 +79,8 @@ class InfoGANAugmenter(BaseAugmenter):
     reconstruction_weight : float, default=1.0
         Weight of the squared distance between a real row and the row generated for its code.
     moment_weight : float, default=0.0
-        Weight of the squared distance between the means and second moments of real batches and
-        those of generated batches.
+        Weight of a loss that compares real and generated batches: the squared distance between
+        their means and second moments.
     penalty_weight : float, default=1.0
         Weight of the squared gradient of the discriminator at real rows, which keeps the training
         stable.
@@ -92,9 +92,9 @@ class InfoGANAugmenter(BaseAugmenter):
         Learning rate of Adam for generator and discriminator, with cosine decay.
     labeler : regressor, classifier or None, default=None
         Predicts the targets of generated rows, after training on the real rows. The default for
-        numeric targets is the mean of two Gaussian processes: the inputs of one are the features
-        weighted by the fractions of their elements, those of the other the code alone. The default
-        for classes is a vote of trees and a linear model.
+        numeric targets is the mean of two Gaussian processes: the inputs of the first are the
+        features, weighted by the fractions of their elements; the inputs of the second are the code
+        alone. The default for classes is a vote of trees and a linear model.
     max_uncertainty : float, array-like or None, default=None
         Generated rows whose label has a larger uncertainty are discarded and drawn again. For
         numeric targets the uncertainty is the standard deviation of the labeler (from its
@@ -127,7 +127,7 @@ class InfoGANAugmenter(BaseAugmenter):
         `moment_weight`, ``moments``, without their weights and means over the members; and its
         duration ``dur`` in seconds.
     labeler_ : regressor, classifier or None
-        Fitted on the real rows, classes as positions in `classes_`; None where `fit` was given no
+        Fitted on the real rows, with classes as positions in `classes_`; None if `fit` was given no
         targets.
     n_iterations_ : int
         Iterations that were kept.
@@ -155,9 +155,10 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Generated rows contain exactly the given codes, and columns of absent elements (``Fe_3`` where
-    ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
-    Features are standardised for the training and scaled back in generated rows.
+    Generated rows contain exactly the given codes. Columns that describe an element, such as
+    ``Fe_3``, are exactly zero in rows without this element (``x_Fe`` is 0). In a plain array, a
+    column describes an element if it is zero in all rows in which the fraction of this element is
+    zero. Features are standardised for the training and scaled back in generated rows.
 
     Differences from [1]_ and its code: the generator is trained (in the code, its output is
     detached from its loss, so that it gets no gradient); the information head is trained on real
@@ -270,19 +271,19 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         codes : int, DataFrame or array of shape (n, n_codes)
-            The number of rows, whose codes are drawn as `code_sampling` says; or the codes of the
-            rows: a DataFrame with (at least) the code columns, or an array with the columns in the
-            order of `code_features_`.
+            The number of rows, whose codes are then drawn at random (see `code_sampling`); or the
+            codes of the rows: a DataFrame with (at least) the code columns, or an array with the
+            columns in the order of `code_features_`.
         noise : bool, default=True
-            Draw the noise and a member of the ensemble for each row. ``False`` gives the mean of
-            the members at zero noise: the best estimate of the features.
+            Draw noise and a member of the ensemble at random for each row. ``False`` gives the mean
+            of the members at zero noise, the best estimate of the features.
 
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows: a DataFrame where `fit` was given one. It is a polars DataFrame where
-            `codes` is one, or where `codes` is no DataFrame and `fit` was given a polars one. With
-            an integer `random_state` the same call gives the same rows.
+            Complete rows: a DataFrame if `fit` was given one. It is a polars DataFrame if `codes`
+            is one, or if `codes` is no DataFrame and `fit` was given a polars DataFrame. With an
+            integer `random_state`, the same call gives the same rows.
 
         Raises
         ------

@@ -62,9 +62,10 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     regressor : regressor or None, default=None
         Learns the targets from the generated table; it is cloned. If training cells have relaxed to
         another lattice than their phase, the last columns of the table are ``phase_fcc``, ... The
-        default is the mean of two Gaussian processes: the inputs of one are the features weighted
-        by the fractions of their elements, those of the other composition and lattice alone. The
-        phase is an input only for targets whose leave-one-out error it lowers by a tenth.
+        default is the mean of two Gaussian processes: the inputs of the first are the features,
+        weighted by the fractions of their elements; the inputs of the second are composition and
+        lattice alone. The phase is an input only for targets whose leave-one-out error it lowers by
+        a tenth.
     n_components : int, default=5
         Number of feature columns for each element; see `ECNetFeaturizer`.
     n_iterations : int or None, default=None
