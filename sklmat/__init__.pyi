@@ -61,6 +61,7 @@ from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
     ComponentSplit,
     CompositionGroupKFold,
+    MatbenchSplit,
     compare_estimators,
     composition_groups,
     corrected_resampled_ttest,
@@ -101,6 +102,7 @@ __all__ = [
     "InfoGANAugmenter",
     "InvalidStructureError",
     "InvalidStructureWarning",
+    "MatbenchSplit",
     "MixupAugmenter",
     "NoiseAugmenter",
     "ParityDisplay",

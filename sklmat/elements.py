@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sklmat.deprecation import renamed_parameters
+from sklmat.files import expand_path
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, ElementFeatures
@@ -238,7 +239,7 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
           see Notes). If a number is missing, all of its bins are 0.
         - a dict ``{symbol or atomic number: vector}``, or a DataFrame with one row per element,
           indexed by symbol or atomic number.
-        - a path (``str`` or ``pathlib.Path``) of a JSON file ``{"1": [...], "2": [...], ...}``, for
+        - a path of a JSON file ``{"1": [...], "2": [...], ...}``, for
           example the ``atom_init.json`` of the original CGCNN.
 
     Returns
@@ -287,8 +288,8 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
     if isinstance(atom_init, str) and atom_init in _NAMED:
         vectors, names = _named_vectors(atom_init)
         return vectors.copy(), list(names)
-    if isinstance(atom_init, str | Path):
-        return _from_file(Path(atom_init))
+    if isinstance(atom_init, str | os.PathLike):
+        return _from_file(expand_path(atom_init))
     if isinstance(atom_init, pd.DataFrame):
         names = [str(name) for name in atom_init.columns]
         rows = zip(atom_init.index, atom_init.to_numpy())

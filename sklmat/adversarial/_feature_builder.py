@@ -30,6 +30,7 @@ from sklmat.estimators import (
     training_graphs,
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
@@ -178,7 +179,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         "include": ["array-like"],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -344,7 +345,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
         """Examine each training row with a network not trained on it: one table row for each."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
         if isinstance(self.cv, Integral):

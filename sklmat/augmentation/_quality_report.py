@@ -147,8 +147,8 @@ def _classifier_auc(real, generated):
     # A real row and the one generated for its code are in one fold: otherwise the label of one
     # could be inferred from the other in the training folds.
     code = np.tile(np.arange(len(real)), 2)
+    # `cross_val_predict` takes no groups if the user has enabled metadata routing.
+    folds = list(GroupKFold(5).split(X, label, code))
     trees = ExtraTreesClassifier(200, min_samples_leaf=2, random_state=0)
-    probability = cross_val_predict(
-        trees, X, label, cv=GroupKFold(5), groups=code, method="predict_proba"
-    )
+    probability = cross_val_predict(trees, X, label, cv=folds, method="predict_proba")
     return float(roc_auc_score(label, probability[:, 1]))

@@ -6,6 +6,7 @@ from sklmat.datasets._fetch_cgcnn import (
 )
 from sklmat.datasets._fetch_halide_perovskites import fetch_halide_perovskites
 from sklmat.datasets._fetch_hea import fetch_hea
+from sklmat.datasets._fetch_matbench import fetch_matbench
 from sklmat.datasets._label_checks import (
     check_compositions,
     check_energies,
@@ -28,6 +29,7 @@ __all__ = [
     "fetch_cgcnn_sample",
     "fetch_halide_perovskites",
     "fetch_hea",
+    "fetch_matbench",
     "get_data_home",
     "load_mixed_halide_perovskites",
     "make_alloys",

@@ -13,14 +13,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from sklmat.files import expand_path
+
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
-#: First folder of a file's path in the data home -> the repository on GitHub and the commit.
+#: First folder of a file's path in the data home -> the repository on GitHub and the commit, or the
+#: address of the folder.
 SOURCES = {
     "eftgan": ("yeebosun/EFTGAN", "d9f231b38ec2c2533cef0c3b15a504f5c6809ae4"),
     "perov_cgcnn": ("KRICT-DATA/Perov_CGCNN", "991adb016e216020c4dfc0484015cf1565c326b3"),
     "cgcnn": ("txie-93/cgcnn", "f42ab233c4ee0c416879d6bc2d22a264418413ad"),
+    # Addresses and checksums as in dataset_metadata.json of matminer 0.10.1.
+    "matbench": "https://ml.materialsproject.org/projects",
 }
 RAW_HOST = "https://raw.githubusercontent.com"
 RETRIES = 2
@@ -54,7 +59,7 @@ def get_data_home(data_home: PathLike | None = None) -> Path:
     if data_home is None:
         data_home = os.environ.get("SKLMAT_DATA")
     if data_home:
-        return Path(data_home).expanduser()
+        return expand_path(data_home)
     import pooch
 
     return Path(pooch.os_cache("sklmat"))
@@ -64,7 +69,7 @@ def get_data_home(data_home: PathLike | None = None) -> Path:
 def registry():
     """Known files: path in the data home -> sha256.
 
-    The file has the format of ``sha256sum``, so that ``sha256sum -c`` checks a filled data home.
+    The file has the format of ``sha256sum``: ``sha256sum -c --ignore-missing`` checks a data home.
     """
     text = resources.files("sklmat.datasets").joinpath("_registry.txt").read_text("utf-8")
     lines = (line.split("  ", 1) for line in text.splitlines())
@@ -73,9 +78,10 @@ def registry():
 
 def file_url(path):
     """Public address of a file of the registry."""
-    source, _, path_in_repository = path.partition("/")
-    repository, commit = SOURCES[source]
-    return f"{RAW_HOST}/{repository}/{commit}/{quote(path_in_repository)}"
+    name, _, path_in_source = path.partition("/")
+    source = SOURCES[name]
+    folder = source if isinstance(source, str) else "/".join([RAW_HOST, *source])
+    return f"{folder}/{quote(path_in_source)}"
 
 
 def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True):
@@ -197,7 +203,7 @@ def _explain(paths, home, cause):
     if len(paths) > MAX_LISTED:
         lines += [f"  and {len(paths) - MAX_LISTED} more, by the same pattern."]
     for source in sorted({path.partition("/")[0] for path in paths}):
-        if (home / source).exists():
+        if isinstance(SOURCES[source], str) or (home / source).exists():
             continue
         repository, commit = SOURCES[source]
         lines += [f"All files of {source!r} at once, where it can be reached by git:"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import fetch_files, registry
+from sklmat.structures import check_structures
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike
@@ -93,7 +93,7 @@ def fetch_cgcnn_sample(
     options = {"download_if_missing": download_if_missing, "verbose": verbose}
     files = dict(zip(paths, fetch_files(paths, data_home, **options)))
     table = pd.read_csv(files[f"{folder}/id_prop.csv"], names=["id", column], dtype={"id": str})
-    structures = [_read_cif(files[f"{folder}/{name}.cif"]) for name in table["id"]]
+    structures = check_structures([files[f"{folder}/{name}.cif"] for name in table["id"]]).tolist()
     table.insert(1, "formula", [structure.composition.reduced_formula for structure in structures])
     table.insert(2, "n_atoms", [len(structure) for structure in structures])
     return make_bunch(
@@ -200,12 +200,3 @@ def fetch_cgcnn_checkpoint(
         raise ValueError(f"no checkpoint {name!r}; choose from {', '.join(known)}")
     options = {"download_if_missing": download_if_missing, "verbose": verbose}
     return fetch_files([path], data_home, **options)[0]
-
-
-def _read_cif(path):
-    from pymatgen.core import Structure
-
-    with warnings.catch_warnings():
-        # Some files give 1/3 with four digits; pymatgen corrects this and warns.
-        warnings.filterwarnings("ignore", "Issues encountered while parsing CIF", UserWarning)
-        return Structure.from_file(path)

@@ -25,6 +25,7 @@ from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.files import replace_file
+from sklmat.parallel import check_n_jobs
 from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ def make_alloys(
     >>> alloys.target.shape
     (3,)
     """
+    check_n_jobs(n_jobs, "make_alloys")
     names = target_names(target, TARGETS)
     parameters = _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax)
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:

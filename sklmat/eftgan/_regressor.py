@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 import numpy as np
@@ -26,6 +26,7 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
@@ -162,13 +163,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "augmenter": [None, HasMethods(["fit_resample", "sample"])],
         "regressor": [None, HasMethods(["fit", "predict"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_iterations": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

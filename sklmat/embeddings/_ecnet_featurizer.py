@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklmat.estimators import (
     unfitted_clone,
 )
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -146,11 +147,11 @@ class ECNetFeaturizer(TableFeaturizer):
     """
 
     _parameter_constraints = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "lattice": ["boolean"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

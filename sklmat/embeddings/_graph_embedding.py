@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Self
 
 from sklearn.utils._param_validation import HasMethods
@@ -59,7 +59,7 @@ class GraphEmbedding(TableFeaturizer):
     ['CGCNN_0', 'CGCNN_1', 'CGCNN_2', 'CGCNN_3']
     """
 
-    _parameter_constraints = {"estimator": [None, str, Path, HasMethods(["fit", "embed"])]}
+    _parameter_constraints = {"estimator": [None, str, os.PathLike, HasMethods(["fit", "embed"])]}
 
     def __init__(self, estimator: BaseEstimator | PathLike | None = None) -> None:
         self.estimator = estimator

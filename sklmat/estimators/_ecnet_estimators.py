@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sklmat.adversarial import StructureAttack
     from sklmat.graphs import CrystalGraphs
-    from sklmat.typing import ArrayLike, ElementFeatures, RandomState, Structures
+    from sklmat.typing import ArrayLike, ElementFeatures, PathLike, RandomState, Structures
 
 #: Points of the grid on which a filter of Gaussians is interpolated: enough for single precision.
 _FINE_GRID = 1024
@@ -124,7 +124,7 @@ _CONSTRAINTS = {
     "normalize": ["boolean"],
     "pool": [StrOptions({"mean", "sum"})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "warm_start_from": [None, str, Path, GraphEstimator, FrozenEstimator],
+    "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
 }
 
@@ -268,7 +268,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         n_ensemble: int = 8,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
-        warm_start_from: BaseEstimator | str | Path | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         random_state: RandomState = None,
@@ -446,7 +446,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         n_ensemble: int = 8,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
-        warm_start_from: BaseEstimator | str | Path | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         random_state: RandomState = None,

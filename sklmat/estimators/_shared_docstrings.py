@@ -34,7 +34,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         The random state of torch is not changed. An integer gives the same network on the same
         machine.
     callbacks : list of skorch callbacks, default=None
-        Called while training.
+        Called while training. Those that score or save the net, such as `EpochScoring`, are
+        refused; one that monitors the validation loss needs ``early_stopping=True``.
     verbose : bool, default=False
         Show a progress bar over the epochs.
     n_iter_ : int

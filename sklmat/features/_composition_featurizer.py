@@ -19,7 +19,7 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
-from sklmat.features._invalid_rows import load_structures, refuse, unseen_errors
+from sklmat.features._invalid_rows import read_structures, refuse, unseen_errors
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
 from sklmat.structures import is_graphs
@@ -169,6 +169,26 @@ class CompositionFeaturizer(TableFeaturizer):
         TypeError
             When `X` is `CrystalGraphs`, or holds compositions although `lattice` is True.
         """
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: Structures | Compositions, y: object = None) -> pd.DataFrame:
+        """Fit and transform; reads and validates `X` once, with the result of both.
+
+        Parameters
+        ----------
+        X : sequence of C crystals, or of C pymatgen Composition
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        table : pandas.DataFrame or ndarray of shape (C, F)
+        """
+        return output_table(self, self._table(*self._fit(X)), X)
+
+    def _fit(self, X):
+        """Fit, and return the result of `_read`."""
         self._validate_params()
         items, amounts = self._read(X)
         total = np.nansum(amounts, axis=0)
@@ -188,7 +208,7 @@ class CompositionFeaturizer(TableFeaturizer):
             *(f"{statistic} {name}" for name in self.properties_ for statistic in self.statistics_),
             MIXING_ENTROPY,
         ]
-        return self
+        return items, amounts
 
     def transform(self, X: Structures | Compositions) -> pd.DataFrame:
         """Compute the table.
@@ -208,7 +228,10 @@ class CompositionFeaturizer(TableFeaturizer):
             `on_invalid` is "raise".
         """
         check_is_fitted(self)
-        items, amounts = self._read(X)
+        return output_table(self, self._table(*self._read(X)), X)
+
+    def _table(self, items, amounts):
+        """Values of shape (C, F); invalid rows are NaN."""
         values = np.full((len(items), len(self.feature_names_)), np.nan)
         rows = np.flatnonzero(~np.isnan(amounts[:, 0]))
         numbers = element_table(self.elements_)["atomic number"].to_numpy(dtype=int)
@@ -225,7 +248,7 @@ class CompositionFeaturizer(TableFeaturizer):
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
         if len(rows):
             values[rows] = self._describe(amounts[np.ix_(rows, numbers)], lattices)
-        return output_table(self, values, X)
+        return values
 
     def _read(self, X):
         """Structures or compositions of the rows, and atomic fractions by atomic number.
@@ -234,7 +257,7 @@ class CompositionFeaturizer(TableFeaturizer):
         """
         items = _compositions(X, self.lattice, self.on_invalid)
         if items is None:
-            items = load_structures(X, self.on_invalid)
+            items = read_structures(X, self.on_invalid)
         amounts = element_amounts(items)
         return items, amounts / amounts.sum(axis=1, keepdims=True)
 

@@ -21,8 +21,8 @@ from sklmat.features._disorder_descriptors import (
 )
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
-    load_structures,
     missing_value_errors,
+    read_structures,
     refuse,
 )
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
@@ -38,6 +38,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class DisorderFeaturizer(TableFeaturizer):
         "sublattices": ["array-like", None],
         "n_shells": [Interval(Integral, 1, 4, closed="both")],
         "voronoi": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
     }
@@ -306,7 +307,7 @@ class DisorderFeaturizer(TableFeaturizer):
             it, and `on_invalid` is "raise".
         """
         check_is_fitted(self)
-        structures = load_structures(X, self.on_invalid)
+        structures = read_structures(X, self.on_invalid)
         return output_table(self, self._fill_neutral(*self._describe(structures)), X)
 
     def _fit(self, X):
@@ -314,7 +315,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self._validate_params()
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
         symprec = self._tolerances()
-        structures = load_structures(X, self.on_invalid)
+        structures = read_structures(X, self.on_invalid)
         usable = [s for s in structures if s is not None]
         if not usable:
             raise ValueError("no row of X can be used to fit on")

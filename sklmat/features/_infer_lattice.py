@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sklmat.deprecation import renamed_parameters
-from sklmat.features._invalid_rows import load_structures
+from sklmat.features._invalid_rows import read_structures
 from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, find_neighbors
 from sklmat.structures import crystal_arrays
 
@@ -80,7 +80,7 @@ def infer_lattice(X: Structures) -> np.ndarray:
     >>> infer_lattice([nial, nickel]).tolist()
     ['bcc', 'fcc']
     """
-    return lattice_labels(load_structures(X, "raise"))
+    return lattice_labels(read_structures(X, "raise"))
 
 
 def lattice_labels(structures):

@@ -1,4 +1,4 @@
-"""`load_structures`, `refuse`: invalid rows raise an error or become NaN."""
+"""`read_structures`, `refuse`: invalid rows raise an error or become NaN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.structures import CrystalArrays, check_structures, crystal_arrays, is_graphs
 
 
-def load_structures(X, on_invalid):
+def read_structures(X, on_invalid):
     """Validate structures; `CrystalGraphs` are an error, as featurizers need the structures."""
     if is_graphs(X):
         raise TypeError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -15,8 +15,8 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
-    load_structures,
     missing_value_errors,
+    read_structures,
     refuse,
     unseen_errors,
 )
@@ -29,6 +29,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class StructureFeaturizer(TableFeaturizer):
     _parameter_constraints = {
         "groups": ["array-like", None],
         "symprec": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
     }
@@ -181,10 +182,31 @@ class StructureFeaturizer(TableFeaturizer):
         TypeError
             When `X` is a `CrystalGraphs`.
         """
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
+        """Fit and transform; reads and validates `X` once, with the result of both.
+
+        Parameters
+        ----------
+        X : sequence of C crystals
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        table : pandas.DataFrame or ndarray of shape (C, F)
+        """
+        return output_table(self, self._describe(self._fit(X)), X)
+
+    def _fit(self, X):
+        """Fit, and return the structures of `X`."""
         self._validate_params()
         default = [group for group in GROUPS if group != "lattice"]
         groups = chosen_groups(self.groups, GROUPS, default=default)
-        structures = [s for s in load_structures(X, self.on_invalid) if s is not None]
+        read = read_structures(X, self.on_invalid)
+        structures = [s for s in read if s is not None]
         if not structures:
             raise ValueError("no row of X can be used to fit on")
         self.groups_ = groups
@@ -195,7 +217,7 @@ class StructureFeaturizer(TableFeaturizer):
         # All crystals have the same columns; the smallest crystal gives their names fastest.
         [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
         self.feature_names_ = list(columns)
-        return self
+        return read
 
     def transform(self, X: Structures) -> pd.DataFrame:
         """Compute the table.
@@ -215,7 +237,10 @@ class StructureFeaturizer(TableFeaturizer):
             `on_invalid` is "raise".
         """
         check_is_fitted(self)
-        structures = load_structures(X, self.on_invalid)
+        return output_table(self, self._describe(read_structures(X, self.on_invalid)), X)
+
+    def _describe(self, structures):
+        """Values of shape (C, F); invalid rows are NaN."""
         crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
         values = np.full((len(structures), len(self.feature_names_)), np.nan)
         if crystals:
@@ -226,7 +251,7 @@ class StructureFeaturizer(TableFeaturizer):
         errors += self._errors_in_values(structures, list(crystals), values)
         values[[error.index for error in errors]] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
-        return output_table(self, values, X)
+        return values
 
     def _describer(self):
         schema = StructureSchema(self.elements_, self.lattices_, self.symprec)

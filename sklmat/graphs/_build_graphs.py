@@ -10,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
+from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import content_key, open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
@@ -23,6 +24,7 @@ from sklmat.structures import (
     largest_smallest_distance,
     smallest_distances,
     warn_of_notes,
+    with_file,
 )
 
 if TYPE_CHECKING:
@@ -57,12 +59,16 @@ def build_graphs(
         "cutoff": float(settings["cutoff"]),
         "neighbors": describe_strategy(neighbors),
     }
-    crystals = _read_crystals(X, n_jobs, verbose)
+    items = as_items(X)
+    crystals = _read_crystals(items, n_jobs, verbose)
 
     def build(rows):
         chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
         args = neighbors, settings, description
-        return _run(_build_chunk, chunks, crystals, n_jobs, verbose, args)
+        try:
+            yield from _run(_build_chunk, chunks, crystals, n_jobs, verbose, args)
+        except InvalidStructureError as error:
+            raise with_file(error, items[error.index]) from error
 
     if cache is None:
         parts = [part for _, part in build(range(len(crystals)))]
@@ -79,11 +85,10 @@ def build_graphs(
     return CrystalGraphs.concatenate(parts)
 
 
-def _read_crystals(X, n_jobs, verbose):
+def _read_crystals(items, n_jobs, verbose):
     """Return each crystal as `CrystalArrays`; files are read in parallel."""
     if effective_n_jobs(n_jobs) == 1:
-        return crystal_arrays(convert_structures(X))
-    items = as_items(X)
+        return crystal_arrays(convert_structures(items))
     paths = [row for row, item in enumerate(items) if isinstance(item, str | bytes | PathLike)]
     if len(paths) < 2:
         return crystal_arrays(convert_structures(items))
@@ -128,7 +133,7 @@ def _chunks(rows, crystals, chunk_atoms):
 
 def _run(function, chunks, items, n_jobs, verbose, args):
     """Yield each chunk and the result of `function` for it, in order, with a progress bar."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
     # The progress bar needs results one by one, which not every joblib backend supports.

@@ -8,13 +8,13 @@ and ``pointer[g]:pointer[g + 1]`` are their positions.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.files import describe_file, expand_path, read_safetensors_header
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
 from sklmat.structures import CrystalArrays
 
@@ -445,7 +445,7 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
         """
         from safetensors.numpy import save_file
 
@@ -454,7 +454,9 @@ class CrystalGraphs:
             for field in fields(self)
             if field.name not in _SETTINGS
         }
-        save_file(arrays, path, {"format": _FORMAT, "settings": json.dumps(self.settings)})
+        save_file(
+            arrays, expand_path(path), {"format": _FORMAT, "settings": json.dumps(self.settings)}
+        )
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
@@ -462,7 +464,7 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
         mmap : bool, default=False
             Map the file into memory instead of reading it, so that a file larger than memory can be
             indexed. The arrays are then read-only.
@@ -476,12 +478,15 @@ class CrystalGraphs:
         ValueError
             When the file was not written by `CrystalGraphs.save`.
         """
-        arrays, metadata = _read_safetensors(path, mmap=mmap)
+        path = expand_path(path)
+        header, start = ({}, 0) if path.is_dir() else read_safetensors_header(path)
+        metadata = header.pop("__metadata__", {})
         if metadata.get("format") != _FORMAT:
             raise ValueError(
-                f"{path} does not hold crystal graphs in the format {_FORMAT!r}; "
-                "build them again with StructureToGraph and save() them"
+                f"{path} does not hold crystal graphs in the format {_FORMAT!r}: it is "
+                f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
             )
+        arrays = _read_safetensors(path, header, start, mmap=mmap)
         return cls(**arrays, **json.loads(metadata["settings"]))
 
 
@@ -489,18 +494,14 @@ def _concatenated(arrays, dtype, width=()):
     return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
 
 
-def _read_safetensors(path, mmap):
-    """Arrays and metadata of a safetensors file, without the copies that safetensors makes."""
-    with open(path, "rb") as file:
-        (n_header,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(n_header)) if n_header < 1_000_000 else {}
-    metadata = header.pop("__metadata__", {})
+def _read_safetensors(path, header, first, mmap):
+    """Arrays of a safetensors file by name, without the copies that safetensors makes."""
     buffer = np.memmap(path, mode="r") if mmap else np.fromfile(path, dtype=np.uint8)
     arrays = {}
     for name, entry in header.items():
-        start, stop = (8 + n_header + offset for offset in entry["data_offsets"])
+        start, stop = (first + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays, metadata
+    return arrays
 
 
 def pointer_from_counts(counts: ArrayLike) -> np.ndarray:

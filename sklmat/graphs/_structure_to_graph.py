@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.parallel import N_JOBS
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
@@ -86,8 +87,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],
         "symmetrize": ["boolean"],
         "neighbors": [None, HasMethods(["get_all_nn_info"])],
-        "cache": [None, Interval(Integral, 1, None, closed="left"), str, Path],
-        "n_jobs": [None, Integral],
+        "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 

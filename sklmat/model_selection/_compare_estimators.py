@@ -23,6 +23,7 @@ from sklmat.model_selection._comparison_table import (
     FoldResult,
     make_comparison,
 )
+from sklmat.parallel import check_n_jobs
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -151,6 +152,7 @@ def compare_estimators(
     0    0     0     0.1  -0.0
     1    1     0     2.9   3.0
     """
+    check_n_jobs(n_jobs, "compare_estimators")
     X, y, groups = indexable(X, y, groups)
     are_classifiers = _check_estimators(estimators, reference)
     if error_score != "raise" and not isinstance(error_score, Real):
@@ -229,7 +231,7 @@ def _run(tasks, n_jobs, verbose):
     """Run tasks of joblib; return their results in order."""
     if not verbose:
         return Parallel(n_jobs=n_jobs)(tasks)
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     return list(tqdm(results, total=len(tasks), desc="compare", unit="fit"))

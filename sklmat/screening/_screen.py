@@ -13,6 +13,7 @@ import pandas as pd
 
 from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.deprecation import renamed_parameters
+from sklmat.parallel import check_n_jobs
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
@@ -179,6 +180,7 @@ def screen(
     1   1.0   0.0   fcc                       -0.75
     2   0.5   0.5   bcc                       -0.25
     """
+    check_n_jobs(n_jobs, "screen")
     tables = _as_tables(grid)
     first = tables[0]
     model = CompositionModel(estimator, fraction_columns(first.columns), phases, return_std)
@@ -282,7 +284,7 @@ def _write_missing(file, task, tables, parts, n_jobs, verbose):
 
 def _predict_parts(task, tables, parts, n_jobs, verbose):
     """Generate the rows to keep of each part of the grid, in order."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     chunks = [chunk for part in parts for chunk in part]
     n_points = sum(len(tables.places(chunk)) for chunk in chunks)

@@ -1,5 +1,6 @@
 """Validation and reading of crystals: `check_structures`, and what other modules build on."""
 
+from sklmat.structures._as_structure import with_file as with_file
 from sklmat.structures._check_structures import as_items as as_items
 from sklmat.structures._check_structures import check_structures
 from sklmat.structures._check_structures import convert_items as convert_items

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._content_checks import check_content
@@ -48,12 +49,11 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
     from pymatgen.core.structure import IStructure
 
     notes: list[str] = []
-    where = ""
     structure = item if isinstance(item, IStructure) else getattr(item, "structure", None)
     if isinstance(structure, IStructure):
         pass
     elif isinstance(item, str | bytes | os.PathLike):
-        structure, notes, where = _read(index, item)
+        structure, notes = _read(index, item)
     elif isinstance(item, Mapping) and not isinstance(item, Composition):
         structure = _only_crystal(index, "dict", crystals_of_document, item).structure
     elif isinstance(item, Composition):
@@ -69,7 +69,7 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
             "a Molecule has no lattice; use get_boxed_structure",
         )
     else:
-        atoms = item.toatoms() if hasattr(item, "toatoms") else item
+        atoms: Any = item.toatoms() if hasattr(item, "toatoms") else item
         if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
             raise InvalidStructureError(
                 index,
@@ -85,18 +85,36 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
     try:
         structure, rounded = check_content(index, structure)
     except InvalidStructureError as error:
-        raise InvalidStructureError(index, error.formula, error.reason + where) from error
-    return structure, [note + where for note in [*notes, *rounded]]
+        raise with_file(error, item) from error
+    return structure, [note + _file(item) for note in [*notes, *rounded]]
+
+
+def with_file(error: InvalidStructureError, item: object) -> InvalidStructureError:
+    """The same error with the file that the item names, if it is a path."""
+    return InvalidStructureError(error.index, error.formula, error.reason + _file(item))
+
+
+def _file(item):
+    is_path = isinstance(item, str | bytes | os.PathLike) and not _is_text(item)
+    return f" (file {os.fsdecode(item)})" if is_path else ""
+
+
+def _is_text(item):
+    """Whether a string is the text of a file; JSON may be written in one line."""
+    return isinstance(item, str) and ("\n" in item or item.lstrip().startswith(("{", "[")))
 
 
 def _read(index, item):
-    """Structure, notes and the name of the file, from a path or from the text of a file."""
-    if isinstance(item, str) and ("\n" in item or item.lstrip().startswith(("{", "["))):
+    """Structure and notes, from a path or from the text of a file."""
+    if _is_text(item):
         found = _only_crystal(index, "text", crystals_of_text, item)
-        return found.structure, list(found.notes), ""
-    path = Path(os.fsdecode(item)).expanduser()
+        return found.structure, list(found.notes)
+    path = Path(os.fsdecode(item))
+    # Without a home folder, a name such as ~unknown stays as it is.
+    with contextlib.suppress(RuntimeError):
+        path = path.expanduser()
     found = _only_crystal(index, path.name, read_crystals, path)
-    return found.structure, list(found.notes), f" (file {path})"
+    return found.structure, list(found.notes)
 
 
 def _only_crystal(index, name, read, source):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,16 +20,13 @@ from sklmat.structures._space_groups import (
     with_centering,
 )
 
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
 #: Images of one site closer than this (Å) are one atom on a special position, whose coordinates
 #: were written with few digits.
 _SPECIAL_POSITION = 0.1
 #: Two sites closer than this (Å) are at one place.
 _SAME_PLACE = 0.05
 #: A sum of occupancies this close to one is one.
-OCCUPANCY_TOLERANCE = 1e-3
+OCCUPANCY_TOLERANCE = 1e-3 + 1e-9
 #: Relative tolerance for the amounts in the formula, which are often rounded.
 _FORMULA_TOLERANCE = 0.01
 _VOLUME_TOLERANCE = 0.02
@@ -35,6 +34,7 @@ _VOLUME_TOLERANCE = 0.02
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d+\))?")
 _SYMBOL = re.compile(r"([A-Z][a-z]?)(?:(\d*\.?\d*)([+-])|([+-])(\d*\.?\d*))?")
 
+_OCCUPANCY = "_atom_site_occupancy"
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _MAGNETIC_OPERATIONS = "_space_group_symop_magn_operation_xyz"
 _MAGNETIC_CENTERING = "_space_group_symop_magn_centering_xyz"
@@ -128,7 +128,15 @@ def _blocks(text):
 
 def _add(tags, name, values, cif):
     name = name.lower().replace(".", "_").rstrip("_")
-    values = [None if cif.is_null(value) else cif.as_string(value).strip() for value in values]
+    # "." means the default of the tag, "?" that the value is unknown.
+    values = [
+        value
+        if value == "?" and name == _OCCUPANCY
+        else None
+        if cif.is_null(value)
+        else cif.as_string(value).strip()
+        for value in values
+    ]
     if tags.get(name, values) != values:
         raise ValueError(f"the tag {name} is given twice, with different values")
     tags[name] = values
@@ -203,12 +211,8 @@ def _lattice(tags):
 
 def _stated_formula(tags):
     """Amounts of the elements in the formula that the file states, or None."""
-    for text in (
-        _one(tags, "_chemical_formula_sum"),
-        _one(tags, "_chemical_formula_moiety"),
-        _one(tags, "_chemical_formula_structural"),
-        _one(tags, "_chemical_formula_analytical"),
-    ):
+    for name in ("sum", "moiety", "structural", "analytical"):
+        text = _one(tags, f"_chemical_formula_{name}")
         amounts = None if text is None else _parse_formula(text)
         if amounts:
             return amounts
@@ -219,6 +223,8 @@ def _parse_formula(text):
     """Amounts by element ("H" for its isotopes), or None if the formula cannot be read."""
     from pymatgen.core import Composition
 
+    # A number between blanks and a parenthesis is a factor: Cu S O4, 5(H2 O).
+    text = re.sub(r"\s+(?=\d+\.?\d*\s*\()", ",", text)
     amounts: dict[str, float] = {}
     for part in re.split(r"[,;·*]", text):
         # Parts of a moiety formula: 2(H2 O), Ca 2+, n(C4 H4 O4 2-).
@@ -259,7 +265,7 @@ def _sites(tags, formula, notes):
     empty = [None] * n_sites
     labels = tags.get("_atom_site_label", empty)
     symbols = tags.get("_atom_site_type_symbol", empty)
-    occupancies = tags.get("_atom_site_occupancy", ["1"] * n_sites)
+    occupancies = tags.get(_OCCUPANCY, ["1"] * n_sites)
     # The CIF dictionary calls such rows meaningless: they are no atoms.
     flags = tags.get("_atom_site_calc_flag", empty)
     keep = [row for row in range(n_sites) if (flags[row] or "").lower() != "dum"]
@@ -280,7 +286,7 @@ def _sites(tags, formula, notes):
             if column[row] is None:
                 raise _Problem(f"site {name} has no coordinate {axis}")
             values.append(_number(column[row], f"the coordinate {axis} of site {name}"))
-        amounts.append(_occupancy(occupancies[row], name, formula))
+        amounts.append(_occupancy(occupancies[row], name, notes))
         names.append(name)
         elements.append(element)
         charges.append(charge)
@@ -290,8 +296,10 @@ def _sites(tags, formula, notes):
     return _Sites(names, elements, charges, np.array(coords, dtype=float), np.array(amounts))
 
 
-def _occupancy(text, name, formula):
-    if text is None:
+def _occupancy(text, name, notes):
+    if text == "?":
+        notes.append(f"the occupancy of site {name} is unknown and was taken as 1")
+    if text in (None, "?"):
         return 1.0
     occupancy = _number(text, f"the occupancy of site {name}")
     if occupancy <= 0:
@@ -312,7 +320,8 @@ def _element(symbol, label, name, formula):
         kind, letters = f"type symbol {symbol!r}", re.match(r"[A-Za-z]*", symbol)[0]
     elif label is not None:
         letters = re.match(r"[A-Za-z]*", label)[0]
-        if _is_element(letters):
+        # O-H is the label of an oxygen whose hydrogen has no site of its own.
+        if _is_element(letters) and not re.match(r"[-_]H", label[len(letters) :]):
             return letters, None
         kind = f"label {label!r}"
     else:
@@ -332,11 +341,11 @@ def _merge_shared_sites(sites, matrix, notes):
     n_sites = len(sites.labels)
     owner = np.arange(n_sites)
     for row in range(1, n_sites):
-        before = np.flatnonzero(owner[:row] == np.arange(row))
-        shift = sites.coords[before] - sites.coords[row]
-        distance = np.linalg.norm((shift - np.round(shift)) @ matrix, axis=1)
-        if distance.min() < _SAME_PLACE:
-            owner[row] = before[distance.argmin()]
+        shift = sites.coords[:row] - sites.coords[row]
+        shift = (shift - np.round(shift)) @ matrix
+        close = np.einsum("ij,ij->i", shift, shift) < _SAME_PLACE**2
+        if close.any():
+            owner[row] = owner[np.flatnonzero(close)[0]]
     keep = np.flatnonzero(owner == np.arange(n_sites))
     total = np.bincount(owner, weights=sites.occupancies, minlength=n_sites)
     charges = list(sites.charges)
@@ -349,12 +358,12 @@ def _merge_shared_sites(sites, matrix, notes):
         if len(members) > 1 and (sites.occupancies[members] > 1 - OCCUPANCY_TOLERANCE).all():
             what = "hold two elements at one place" if len(kinds) > 1 else "coincide"
             raise _Problem(
-                f"sites {names} {what}, each with occupancy 1 (Occupancy {total[row]:g} exceeded "
+                f"sites {names} {what}, each with occupancy 1 (Occupancy {total[row]:.4} exceeded "
                 "tolerance); remove the sites that are no atoms"
             )
         if total[row] > 1 + OCCUPANCY_TOLERANCE:
             raise _Problem(
-                f"site {names} has too large an occupancy (Occupancy {total[row]:g} exceeded "
+                f"site {names} has too large an occupancy (Occupancy {total[row]:.4} exceeded "
                 "tolerance)"
             )
         if len(kinds) > 1 or not exact:
@@ -386,8 +395,10 @@ def _choose_operations(tags, sites, lattice, formula, notes):
     can mean several settings; those that do not fit the cell, give another formula or bring atoms
     too close are left out.
     """
-    candidates, assumed = _candidates(tags, notes)
+    candidates, unusual, assumed = _candidates(tags)
     fitting = [operations for operations in candidates if operations.fit(lattice.matrix)]
+    if not fitting:
+        fitting = [operations for operations in unusual if operations.fit(lattice.matrix)]
     if not fitting:
         raise _Problem(
             f"the {candidates[0].description} does not fit the cell (a, b, c = "
@@ -422,19 +433,19 @@ def _choose_operations(tags, sites, lattice, formula, notes):
     return operations, crystal
 
 
-def _candidates(tags, notes):
-    """Possible operations, the first one preferred, and whether P 1 was only assumed."""
+def _candidates(tags):
+    """Possible operations, those to try if none fits, and whether P 1 was only assumed."""
     try:
         written = _written_operations(tags)
-        named = _named_operations(tags)
+        named, unusual = _named_operations(tags)
     except ValueError as error:
         raise _Problem(str(error)) from error
     if written is not None:
         # Some programs write the group of the parent, others only the operations of P 1.
         larger = [operations for operations in named if len(operations) > len(written)]
-        return [written, *larger], False
+        return [written, *larger], [], False
     if named:
-        return named, False
+        return named, unusual, False
     stated = _one(tags, *_HALL, *_HERMANN_MAUGUIN, *_IT_NUMBER)
     if stated is not None:
         raise _Problem(
@@ -443,7 +454,7 @@ def _candidates(tags, notes):
         )
     if any(tag.startswith("_space_group_magn") for tag in tags):
         raise _Problem("the file names a magnetic space group without its operations")
-    return [identity("P 1")], True
+    return [identity("P 1")], [], True
 
 
 def _written_operations(tags):
@@ -465,27 +476,48 @@ def _written_operations(tags):
 
 
 def _named_operations(tags):
+    """Settings that the Hall symbol, the Hermann-Mauguin symbol and the number of the file mean.
+
+    A later one only counts if the file has no earlier one, or contradicts it by the number of
+    operations: which one is right is decided by the sites. The second list holds other settings of
+    the number.
+    """
+    found: list[Operations] = []
+    standard, unusual = _of_number(tags)
+    for settings in (_of_hall(tags), _of_hermann_mauguin(tags), standard):
+        sizes = {len(operations) for operations in found}
+        found += [operations for operations in settings if len(operations) not in sizes]
+    return found, unusual
+
+
+def _of_hall(tags):
     hall = _one(tags, *_HALL)
-    if hall is not None:
-        try:
-            return [operations_from_hall(hall)]
-        except ValueError:
-            # Some files put a Hermann-Mauguin symbol there.
-            settings = settings_of_name(hall)
-            if settings:
-                return settings
-            if _one(tags, *_HERMANN_MAUGUIN, *_IT_NUMBER) is None:
-                raise
+    if hall is None:
+        return []
+    try:
+        return [operations_from_hall(hall)]
+    except ValueError:
+        # Some files have a Hermann-Mauguin symbol there.
+        settings = settings_of_name(hall)
+        if not settings and _one(tags, *_HERMANN_MAUGUIN, *_IT_NUMBER) is None:
+            raise
+        return settings
+
+
+def _of_hermann_mauguin(tags):
     for tag in _HERMANN_MAUGUIN:
         name = _one(tags, tag)
         settings = settings_of_name(name) if name else []
         if settings:
             return settings
-    number = _one(tags, *_IT_NUMBER)
-    if number is not None and number.isdigit() and 1 <= int(number) <= 230:
-        standard, others = settings_of_number(int(number))
-        return standard + others
     return []
+
+
+def _of_number(tags):
+    number = _one(tags, *_IT_NUMBER)
+    if number is None or not number.isdigit() or not 1 <= int(number) <= 230:
+        return [], []
+    return settings_of_number(int(number))
 
 
 def _expand(operations, sites, matrix):
@@ -493,6 +525,8 @@ def _expand(operations, sites, matrix):
 
     A site close to a special position is moved onto it.
     """
+    if len(operations) == 1:
+        return sites.coords, np.arange(len(sites.coords))
     frac_coords, rows = [], []
     for row, coords in enumerate(sites.coords):
         images = operations.rotations @ coords + operations.translations
@@ -501,17 +535,21 @@ def _expand(operations, sites, matrix):
         stabilizer = np.linalg.norm(shift @ matrix, axis=1) < _SPECIAL_POSITION
         center = coords + shift[stabilizer].mean(axis=0) if stabilizer.sum() > 1 else coords
         images = operations.rotations @ center + operations.translations
-        orbit = _distinct(images, matrix)
-        if len(orbit) == 1 and len(operations) == 1:
-            orbit = center[None]
+        orbit = _distinct(images, len(operations) // stabilizer.sum(), matrix)
         frac_coords.append(orbit)
         rows += [row] * len(orbit)
     return np.concatenate(frac_coords), np.array(rows)
 
 
-def _distinct(images, matrix):
-    """Images that differ by more than rounding, in their order."""
+def _distinct(images, n_distinct, matrix):
+    """Images that differ by more than rounding, in their order.
+
+    Their number is `n_distinct` if the operations form a group.
+    """
     wrapped = images - np.floor(images + 1e-9)
+    _, first = np.unique(np.round(wrapped, 6), axis=0, return_index=True)
+    if len(first) == n_distinct:
+        return wrapped[np.sort(first)]
     kept = np.empty((0, 3))
     for image in wrapped:
         shift = kept - image
@@ -545,14 +583,17 @@ def _formula_units(tags):
 def _matches_units(sites, rows, formula, n_units):
     """Whether the number of atoms is that of the stated formula units; None if not stated.
 
-    Some programs state the formula of one unit, others that of the cell.
+    Some programs state the formula of the cell, but count reduced formulas.
     """
     if formula is None or n_units is None:
         return None
-    n_atoms, n_formula = len(rows), sum(formula.values())
-    smallest = min(formula.values())
-    sizes = (n_units * n_formula, n_formula, n_units * n_formula / smallest)
-    return any(abs(n_atoms / size - 1) <= _FORMULA_TOLERANCE for size in sizes)
+    n_expected = n_units * sum(formula.values())
+    amounts = [int(amount) for amount in formula.values() if amount.is_integer()]
+    divisor = math.gcd(*amounts) if len(amounts) == len(formula) else 1
+    return any(
+        abs(len(rows) / size - 1) <= _FORMULA_TOLERANCE
+        for size in (n_expected, n_expected / divisor)
+    )
 
 
 def _is_plausible(sites, crystal, lattice, formula, n_units):
@@ -618,16 +659,22 @@ def _written(amounts):
     )
 
 
-def _structure(lattice, sites, frac_coords, rows) -> Structure:
+def _structure(lattice, sites, frac_coords, rows):
     from pymatgen.core import Element, Species, Structure
 
     species = [
         Element(element) if charge is None else Species(element, charge)
         for element, charge in zip(sites.elements, sites.charges)
     ]
+    # In the order of pymatgen's reader: by electronegativity.
+    with warnings.catch_warnings():
+        # Some elements have no electronegativity.
+        warnings.simplefilter("ignore")
+        rank = [(np.nan_to_num(specie.X, nan=np.inf), str(specie)) for specie in species]
+    order = sorted(range(len(rows)), key=lambda atom: rank[rows[atom]])
     return Structure(
         lattice,
-        [species[row] for row in rows],
-        frac_coords,
-        labels=[sites.labels[row] for row in rows],
-    ).get_sorted_structure()
+        [species[rows[atom]] for atom in order],
+        frac_coords[order],
+        labels=[sites.labels[rows[atom]] for atom in order],
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._cif import OCCUPANCY_TOLERANCE
-from sklmat.structures._distances import MIN_RELATIVE_DISTANCE, covalent_radii
+from sklmat.structures._distances import smallest_distances
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
@@ -19,7 +19,8 @@ _MAX_COORDINATE = 1e6
 #: Largest volume per atom (Å³). An isolated atom in a box of 50 Å has 1.25e5; lengths in pm
 #: instead of Å give 1e7 and more.
 _MAX_VOLUME = 1e6
-#: Smallest height of a cell (Å): half the bond length of hydrogen, the shortest bond.
+#: Smallest height of a cell (Å). A thinner cell is very oblique, or its atoms are too close to
+#: their own images.
 _MIN_HEIGHT = 0.3
 
 
@@ -121,7 +122,8 @@ def _problem_of_lattice(structure):
     if (height[periodic] < _MIN_HEIGHT).any():
         return _problem_of_thin_cell(structure, height, periodic)
     # Spheres of the smallest allowed distance cannot be packed more densely.
-    closest = 2 * MIN_RELATIVE_DISTANCE * covalent_radii()[list(structure.atomic_numbers)].min()
+    numbers = np.array(structure.atomic_numbers)
+    closest = smallest_distances(numbers, numbers).min()
     if periodic.all() and volume / n_atoms < closest**3 / np.sqrt(2):
         return (
             f"the cell has {volume / n_atoms:.3g} Å³ per atom, too little for these elements; "

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 #: Two atoms are too close below this fraction of the sum of their covalent radii. Bonds are longer
 #: than 0.7 of it in molecules (N2, CO) and in the published data sets that the tests read.
-MIN_RELATIVE_DISTANCE = 0.5
+_MIN_RELATIVE_DISTANCE = 0.5
+#: Two atoms are always too close below this distance (Å): the shortest bond, H-H, has 0.74 Å.
+MIN_DISTANCE = 0.5
 #: Covalent radius (Å) of the elements beyond curium, for which none is known.
 _HEAVY_RADIUS = 1.7
 #: Atoms beyond the neighbouring cells are moved back, by whole lattice vectors.
@@ -38,12 +40,12 @@ def covalent_radii() -> np.ndarray:
 def smallest_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Smallest allowed distance (Å) of atoms with these atomic numbers."""
     radii = covalent_radii()
-    return MIN_RELATIVE_DISTANCE * (radii[first] + radii[second])
+    return np.maximum(_MIN_RELATIVE_DISTANCE * (radii[first] + radii[second]), MIN_DISTANCE)
 
 
 def largest_smallest_distance(atomic_numbers: np.ndarray) -> float:
     """Largest of the smallest allowed distances (Å) of all pairs of these elements."""
-    return float(2 * MIN_RELATIVE_DISTANCE * covalent_radii()[atomic_numbers].max(initial=0.0))
+    return float(smallest_distances(atomic_numbers, atomic_numbers).max(initial=MIN_DISTANCE))
 
 
 def find_pairs(
@@ -145,7 +147,7 @@ def close_atoms_error(
     return InvalidStructureError(
         index,
         structure.formula.replace(" ", ""),
-        f"{pair} are {distance:.3f} Å apart, closer than {limit:.2f} Å ({symbols}, half the sum of "
-        "the covalent radii); remove duplicate sites (Structure.merge_sites) or check the lattice "
+        f"{pair} are {distance:.3f} Å apart, closer than {limit:.2f} Å, the limit for {symbols}; "
+        "remove duplicate sites (Structure.merge_sites) or check the lattice "
         "and the units of the coordinates",
     )

@@ -123,17 +123,27 @@ def _decoded(content):
                 continue
     else:
         text = content.decode("latin-1")
-    return None if "\0" in text else text
+    return None if "\0" in text else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _from_poscar(text):
+    from pymatgen.core import Element
     from pymatgen.io.vasp import Poscar
 
     text = text.removeprefix("\ufeff")
+    # Files in the format of VASP 4 often name the species in the comment, the first line.
+    lines = text.splitlines()
+    names = lines[0].split() if lines else []
+    counts = lines[5].split() if len(lines) > 5 else []
+    named = len(names) == len(counts) and all(map(Element.is_valid_symbol, names))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            structure = Poscar.from_str(text, read_velocities=False).structure
+            if named and all(map(str.isdigit, counts)):
+                poscar = Poscar.from_str(text, default_names=names, read_velocities=False)
+                warnings.warn("the species were taken from the first line", stacklevel=1)
+            else:
+                poscar = Poscar.from_str(text, read_velocities=False)
         except Exception as error:
             raise ValueError(f"the POSCAR cannot be read: {_said(error)}") from error
     notes = _messages(caught)
@@ -142,7 +152,7 @@ def _from_poscar(text):
             "the POSCAR does not name its species; write the line of element symbols above the "
             "line of their numbers"
         )
-    return FoundCrystal("0", structure, {}, None, notes)
+    return FoundCrystal("0", poscar.structure, {}, None, notes)
 
 
 def _from_pymatgen(path):

@@ -37,7 +37,10 @@ def structure_from_dict(document: Mapping[str, Any]) -> Structure:
     if "lattice" not in document or "sites" not in document:
         raise KeyError("lattice" if "lattice" not in document else "sites")
     cell = document["lattice"]
-    pbc = tuple(bool(periodic) for periodic in cell.get("pbc", (True, True, True)))
+    if not isinstance(cell, Mapping):
+        raise TypeError(f"the lattice is no dict but {cell!r}")
+    x, y, z = (bool(periodic) for periodic in cell.get("pbc", (True, True, True)))
+    pbc = (x, y, z)
     if "matrix" in cell:
         lattice = Lattice(cell["matrix"], pbc=pbc)
     else:

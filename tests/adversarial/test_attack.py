@@ -110,12 +110,12 @@ def test_default_distance_is_a_multiple_of_the_covalent_radii():
 
 
 def test_no_distance_at_all_still_leaves_readable_crystals():
-    cell = Structure(Lattice.cubic(10), ["H", "H"], [[0, 0, 0], [0.045, 0, 0]])
+    cell = Structure(Lattice.cubic(10), ["H", "H"], [[0, 0, 0], [0.06, 0, 0]])
     graphs = StructureToGraph().transform([cell])
     bounds = PerturbationBounds.around(graphs, 0.1, min_distance=0.0)
     together = np.array([[0.1, 0, 0], [-0.1, 0, 0]])
     moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
-    np.testing.assert_allclose(moved, together / 2)  # 0.45 - 0.2 is under 0.31, 0.45 - 0.1 is not
+    np.testing.assert_allclose(moved, together / 2)  # 0.6 - 0.2 is under 0.5, 0.6 - 0.1 is not
 
 
 def test_strain_brings_in_neighbours_from_beyond_the_cutoff():

@@ -71,6 +71,13 @@ def test_download_resumes_and_repairs(server, tmp_path):
     assert server.asked == ["/owner/repository/commit/folder/b%20c.txt"]
 
 
+def test_download_from_a_folder_that_is_no_repository(server, tmp_path, monkeypatch):
+    folder = f"{_download.RAW_HOST}/owner/repository/commit"
+    monkeypatch.setattr(_download, "SOURCES", {"toy": folder})
+    files = _download.fetch_files(list(server.content), tmp_path / "home", verbose=False)
+    assert [file.read_bytes() for file in files] == list(server.content.values())
+
+
 def test_download_with_wrong_content_is_refused(server, tmp_path):
     (server.origin / "owner/repository/commit/a.txt").write_bytes(b"something else\n")
     home = tmp_path / "home"
@@ -124,12 +131,23 @@ def test_data_home(monkeypatch, tmp_path):
 
 def test_registry_is_pinned_to_public_commits():
     registry = _download.registry()
-    assert len(registry) == 399
+    assert len(registry) == 412
     assert all(len(sha256) == 64 for sha256 in registry.values())
     assert _download.file_url("perov_cgcnn/Data/Training data for CGCNN.xlsx") == (
         "https://raw.githubusercontent.com/KRICT-DATA/Perov_CGCNN/"
         "991adb016e216020c4dfc0484015cf1565c326b3/Data/Training%20data%20for%20CGCNN.xlsx"
     )
+    assert _download.file_url("matbench/matbench_glass.json.gz") == (
+        "https://ml.materialsproject.org/projects/matbench_glass.json.gz"
+    )
+
+
+def test_offline_error_of_a_source_without_repository(tmp_path):
+    path = "matbench/matbench_glass.json.gz"
+    with pytest.raises(OSError) as error:
+        _download.fetch_files([path], tmp_path, download_if_missing=False)
+    assert f"{_download.file_url(path)}\n    -> {tmp_path / path}" in str(error.value)
+    assert "git" not in str(error.value).replace("github", "")
 
 
 def test_import_is_light():
