@@ -83,7 +83,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         **fit_params : dict
             Only ``sample_weight``, an array of shape (n,): weights of the real rows. Generated rows
             get the mean weight of the real rows, times the parameter `sample_weight`. Rows with
-            zero weight are left out before the sampler sees them.
+            zero weight are removed before rows are generated.
 
         Returns
         -------

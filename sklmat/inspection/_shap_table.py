@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def shap_table(
     estimator: BaseEstimator, X: Structures | Table, background: Structures | Table | None = None
 ) -> shap.Explanation:
-    """SHAP values of a tree model, also of one inside a Pipeline, a search and others.
+    """SHAP values of a tree model, which may be inside a Pipeline, a search or another estimator.
 
     Parameters
     ----------
