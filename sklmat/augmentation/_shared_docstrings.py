@@ -24,8 +24,8 @@ AUGMENTED_PARAGRAPHS = {
     **parameter_paragraphs("""
     sample_weight : float or None, default=None
         Weight of each generated row in the fit with ``strategy="concat"``, relative to the mean
-        weight of the real rows (1, unless `fit` is given weights). ``None`` means 1, and passes no weights to an estimator
-        unless `fit` is given some.
+        weight of the real rows (1, unless `fit` is given weights). ``None`` means 1, and
+        passes no weights to the estimator unless `fit` is given some.
     random_state : int, RandomState or None, default=None
         Seed from which every `random_state` inside `estimator` and `augmenter` is set. ``None``
         leaves these as they are.

@@ -31,9 +31,9 @@ class MatbenchSplit(BaseCrossValidator):
     ----------
     task : {"regression", "classification"} or None, default=None
         Type of the target. None determines it from `y`: regression if numbers are not whole, or if
-        there are more than two different floating-point numbers; classification for labels, integers
-        and two different values. If `y` holds integers and one of them occurs less than five times,
-        the type is unclear, and there is an error.
+        there are more than two different floating-point numbers; classification for labels,
+        integers and two different values. If `y` holds integers and one of them occurs less than
+        five times, the type is unclear, and there is an error.
 
     References
     ----------
