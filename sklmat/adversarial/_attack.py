@@ -34,11 +34,11 @@ class StructureAttack(BaseEstimator):
     Parameters
     ----------
     estimator : fitted graph estimator, default=None
-        The network to attack: CGCNN or ECNet, as a classifier or a regressor. It must be ``None``
-        if the attack is passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of
-        a graph estimator, because these apply the attack to their own network. ``clone`` of the
-        attack also clones `estimator`, which removes its weights; wrap it into
-        ``sklearn.frozen.FrozenEstimator`` to keep them.
+        The network to attack: CGCNN, ECNet or a network of your own, as a classifier or a
+        regressor. It must be ``None`` if the attack is passed to `AdversarialFeatureBuilder` or to
+        the parameter `adversarial` of a graph estimator, because these apply the attack to their
+        own network. ``clone`` of the attack also clones `estimator`, which removes its weights;
+        wrap it into ``sklearn.frozen.FrozenEstimator`` to keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
           translation is removed. The result is the worst of `n_draws` draws.

@@ -49,7 +49,7 @@ def find_adversarial_examples(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
         Crystals that were not used to train `estimator`; examples among the training rows say
         little about new crystals.

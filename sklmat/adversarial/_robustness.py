@@ -46,7 +46,7 @@ def robustness_curve(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")

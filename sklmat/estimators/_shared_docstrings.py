@@ -159,9 +159,11 @@ _ECNET = parameter_paragraphs("""
         Number of networks whose predictions are averaged. They are trained together, on the same
         batches, from different initial weights.
     warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape, from whose weights `fit` starts: the path of a file that
-        its ``save`` wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator
-        itself is not accepted, because ``clone`` would remove its weights.
+        A fitted ECNet from whose weights `fit` starts: the path of a file that its ``save`` wrote,
+        or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator itself is not accepted,
+        because ``clone`` would remove its weights. Its network must have the same parameters, such
+        as widths and filters, and the same number of members. The targets may differ; with another
+        number of targets, or other classes, the towers start from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions, so that only the towers are trained.
