@@ -92,23 +92,23 @@ class DisorderFeaturizer(TableFeaturizer):
           atoms of the same sublattice. With `voronoi`, also the deviation of the volumes of Voronoi
           cells.
         - "order": columns for each mixed sublattice (one with several species in some crystal of
-          `fit`). The first columns describe each neighbour shell of the sublattice: Warren-Cowley
-          α [6]_ of each pair of species, mean of its magnitude, excess of like pairs
-          Σ p(A-A) - Σ p(A)² over a random crystal, and fraction of like pairs Σ p(A-A);
-          `StructureFeaturizer` defines α and p. The next columns describe how the species A of the
-          mixed sublattice are distributed around the atoms of each sublattice. Each such atom is
-          the centre of a polyhedron, whose n ligands are its nearest neighbours on the mixed
-          sublattice. Let c(A) be the concentration of A on the sublattice, u the unit vector to a
-          ligand, and s = 1 - c(A) for ligands of species A and s = -c(A) for the others; Σ is the
-          sum over the ligands. The columns are the count variance (Σ s)² / n, the squared dipole
-          ``|Σ s u|² / n`` and the squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For each
-          polyhedron these quantities are summed over the species A and divided by two; the column
-          is the mean over the polyhedra. The mean dipole is the mean over the polyhedra of the
-          square root of their squared dipole. In a random crystal of two species, the count variance and
-          the squares are c (1 - c). The dipole is large if opposite ligands are different, which
-          displaces the centre; the quadrupole is large if opposite ligands are equal. The last
-          columns are the excess of like pairs over a random crystal among ligands at angles of 60°,
-          90°, 109°, 120° and 180° (± 5°) at the centre.
+          `fit`). The first columns describe each neighbour shell of the sublattice: Warren-Cowley α
+          [6]_ of each pair of species, mean of its magnitude, excess of like pairs Σ p(A-A) - Σ
+          p(A)² over a random crystal, and fraction of like pairs Σ p(A-A); `StructureFeaturizer`
+          defines α and p. The next columns describe how the species A of the mixed sublattice are
+          distributed around the atoms of each sublattice. Each such atom is the centre of a
+          polyhedron, whose n ligands are its nearest neighbours on the mixed sublattice. Let c(A)
+          be the concentration of A on the sublattice, u the unit vector to a ligand, and s = 1 -
+          c(A) for ligands of species A and s = -c(A) for the others; Σ is the sum over the ligands.
+          The columns are the count variance (Σ s)² / n, the squared dipole ``|Σ s u|² / n`` and the
+          squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For each polyhedron these
+          quantities are summed over the species A and divided by two; the column is the mean over
+          the polyhedra. The mean dipole is the mean over the polyhedra of the square root of their
+          squared dipole. In a random crystal of two species, the count variance and the squares are
+          c (1 - c). The dipole is large if opposite ligands are different, which displaces the
+          centre; the quadrupole is large if opposite ligands are equal. The last columns are the
+          excess of like pairs over a random crystal among ligands at angles of 60°, 90°, 109°, 120°
+          and 180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
