@@ -111,7 +111,8 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
         - ``group`` (``group``): 1 to 18. All lanthanides and actinides are in group 3.
         - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
         - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
-          Helium is "s", after its electron configuration; pymatgen has "p", after its group.
+          Helium is "s" because of its electron configuration; in pymatgen it is "p" because of its
+      group.
         - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
         - ``atomic mass (u)`` (``atomic_mass``).
         - ``valence electrons``: counted from ``electronic_structure``, see Notes.

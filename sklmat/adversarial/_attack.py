@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @renamed_parameters(neighbors="neighbor_list")
 class StructureAttack(BaseEstimator):
-    """Small displacements of the atoms that make a network's prediction wrong.
+    """Attack on a graph network: small displacements of atoms that make its predictions wrong.
 
     Every atom moves by `budget` at most, the displacements of a crystal sum to zero, and no two
     atoms come closer than `min_distance`. The gradient with respect to the positions and the
@@ -34,16 +34,17 @@ class StructureAttack(BaseEstimator):
     Parameters
     ----------
     estimator : fitted graph estimator, default=None
-        The network to attack: CGCNN or ECNet, as a classifier or a regressor. ``None`` is for
-        attacks passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
-        estimator, which attack their own network. ``clone`` of this attack returns an unfitted
-        estimator; wrap it into ``sklearn.frozen.FrozenEstimator`` to keep it fitted.
+        The network to attack: CGCNN, ECNet or a network of your own, as a classifier or a
+        regressor. It must be ``None`` if the attack is passed to `AdversarialFeatureBuilder` or to
+        the parameter `adversarial` of a graph estimator, because these apply the attack to their
+        own network. ``clone`` of the attack also clones `estimator`, which removes its weights;
+        wrap it into ``sklearn.frozen.FrozenEstimator`` to keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
           translation is removed. The result is the worst of `n_draws` draws.
         - "fgsm": every atom is displaced by `budget` along its own gradient [1]_. The gradient is
-          normalised per atom, so the attack is equivariant under rotation of the crystal; the sign
-          of the gradient would not be.
+          normalised per atom, so a rotated crystal is attacked in the same way. (With the sign of
+          the gradient, which is common for images, this would not be the case.)
         - "pgd": `n_steps` gradient steps, the first one `budget` long and the later ones shorter.
           After each step the displacements are projected onto the balls of radius `budget` around
           the sites [2]_. The result is the worst of all points visited. The first step is "fgsm",
@@ -66,7 +67,7 @@ class StructureAttack(BaseEstimator):
         Number of draws of "random".
     min_distance : float, default=None
         No two atoms come closer than this (Å). ``None`` takes 0.7 times the sum of their covalent
-        radii. Pairs that are closer in the unperturbed crystal come no closer than they are there.
+        radii. Two atoms that are closer than this in the unperturbed crystal come no closer.
     random_state : int, RandomState or None, default=None
         Seed of the random draws. When a network is trained with the attack, the `random_state` of
         the network is used instead.
@@ -86,7 +87,7 @@ class StructureAttack(BaseEstimator):
     cross-entropy vanishes where the predicted probability is close to one; the gradient of the
     log-odds does not. For regressors the attack maximises the absolute error, in standard
     deviations of the training rows; with several targets, the largest of their errors. Without
-    `y`, the error is the distance from the prediction for the unperturbed crystal.
+    `y`, the prediction for the unperturbed crystal takes the place of the true value.
 
     Atoms are displaced first, then the crystal is strained: ``x -> (x + u)(1 + ε)``. The strain ε
     is symmetric, so the lattice does not rotate. Where the gradient is zero on every atom by
@@ -101,7 +102,7 @@ class StructureAttack(BaseEstimator):
     guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"``, the choice among
     neighbours at equal distances may change even around atoms that are not displaced.
 
-    In the paper [3]_ atoms are displaced at random, with noise of one size: ``method="random"``.
+    In [3]_, all crystals are perturbed by random displacements of one size (``method="random"``).
 
     References
     ----------
@@ -184,12 +185,12 @@ class StructureAttack(BaseEstimator):
         Returns
         -------
         list of pymatgen Structure, or CrystalGraphs
-            The perturbed crystals, in the form and order of `X`, which is left as it is.
+            The perturbed crystals, in the form and order of `X`. `X` is not changed.
 
         Raises
         ------
         ValueError
-            When there is no estimator, or `y` does not suit it.
+            When `estimator` is None, or `y` has the wrong shape, type or classes for it.
         InvalidStructureError
             When a crystal cannot be used.
         """

@@ -49,15 +49,15 @@ def find_adversarial_examples(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
         Crystals that were not used to train `estimator`; examples among the training rows say
         little about new crystals.
     y : array-like of shape (C,) or (C, n_targets)
         True classes or values.
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        See `StructureAttack`. In [1]_, all atoms are displaced in random directions by one fixed
-        length, which is "random" with ``n_draws=1``.
+        See `StructureAttack`. In [1]_, all crystals are perturbed by random displacements of one
+        size, as with "random".
     budget : float, default=0.05
         Largest displacement of an atom (Å).
     strain : float, default=0.0

@@ -58,7 +58,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     `fit` trains a reference classifier and attacks its predictions. Adversarial examples are the
     crystals that it predicts right as they are and wrong when perturbed; normal examples are
     predicted right in both cases. `fit` compares the two groups and selects the descriptors in
-    which they differ most. This is the second half of the method of Wang et al. [1]_.
+    which they differ most, similar to Wang et al. [1]_ (see Notes). Further columns are computed
+    from the predictions of the classifier.
 
     Parameters
     ----------
@@ -73,18 +74,18 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         ``None`` takes ``DisorderFeaturizer()``.
     select : int or float, default=5
         An int is the number of descriptors to select, those with the largest effects. A float is
-        the smallest effect of a selected descriptor (Hedges' g in magnitude; 0.8 is called
-        large). A descriptor is not selected if its Spearman rank correlation with a selected one
-        of larger effect is above 0.8 in magnitude.
+        the smallest effect of a selected descriptor (magnitude of Hedges' g; by convention, 0.8 is
+        a large effect). A descriptor is not selected if the magnitude of its Spearman rank
+        correlation with a selected descriptor of larger effect is above 0.8.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
 
-        - "descriptors": the selected ones.
+        - "descriptors": the selected descriptors.
         - "margin": log-odds of the predicted class against the second most probable one, at
           least 0.
         - "flip_budget": smallest displacement found that changes the prediction (Å), as in
-          `find_adversarial_examples`; where the attack finds none, its full budget.
+          `find_adversarial_examples`; if the attack finds none, the budget of the attack.
         - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random
           displacements of the full budget.
     cv : int, cross-validation generator or iterable, default=5
@@ -134,9 +135,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     rotated copy of a crystal gets other noise. The standard deviation of 32 draws is an estimate
     with a relative error of about 12 %.
 
-    In the paper the authors made descriptors by hand after they had compared the examples. They
-    used noise of one size: ``attack=StructureAttack(method="random")``,
-    ``include=("descriptors",)``.
+    In [1]_ the examples come from random displacements of one size, and the authors designed the
+    descriptors themselves after they had compared the examples. Nearest to this is
+    ``attack=StructureAttack(method="random")`` with ``include=("descriptors",)``.
 
     References
     ----------

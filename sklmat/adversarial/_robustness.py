@@ -46,7 +46,7 @@ def robustness_curve(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
@@ -76,12 +76,12 @@ def robustness_curve(
 
     Notes
     -----
-    "random" gives the score under random noise, "fgsm" the score after its step. "pgd" gives the
-    score at the worst point visited, including the unperturbed crystal and the step of "fgsm". It
-    starts from the perturbation found with the next smaller budget, which the larger budget also
-    allows. Therefore the accuracy after "pgd" never increases with the budget, and the error of
-    one target never decreases. With several targets the mean error may decrease, because the attack
-    increases the largest of their errors, not the mean.
+    "random" gives the score under random displacements, and "fgsm" the score after one gradient
+    step. "pgd" gives the score at the worst of all perturbations that were tried, including no
+    perturbation and the step of "fgsm". It starts from the perturbation found with the next smaller
+    budget, which the larger budget also allows. Therefore the accuracy after "pgd" never increases
+    with the budget, and the error of one target never decreases. With several targets the mean
+    error may decrease, because the attack increases the largest of their errors, not the mean.
 
     Examples
     --------

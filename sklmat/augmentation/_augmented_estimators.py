@@ -83,7 +83,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         **fit_params : dict
             Only ``sample_weight``, an array of shape (n,): weights of the real rows. Generated rows
             get the mean weight of the real rows, times the parameter `sample_weight`. Rows with
-            zero weight are left out before the sampler sees them.
+            zero weight are removed before rows are generated.
 
         Returns
         -------
@@ -93,7 +93,8 @@ class AugmentedMixin(MetaEstimatorMixin):
         ------
         TypeError
             When `estimator` is of the wrong kind, cannot resume training with
-            ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
+            ``strategy="pretrain_finetune"``, or does not accept weights although `sample_weight` is
+            given.
         ValueError
             When the rows or their weights cannot be used.
 
@@ -325,12 +326,13 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
 
     Integer targets are numeric here, and are passed to the sampler as floats.
 
-    "pretrain_finetune" takes XGBoost (the second fit adds ``n_estimators`` trees to the same number
-    of the first), `GradientBoostingRegressor` and `HistGradientBoostingRegressor` (likewise),
-    `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of scikit-learn
-    with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a Pipeline are
-    fitted on the real rows. Forests and convex linear models are refused, as their second fit would
-    discard the first. To scale the targets, put this estimator into a `TransformedTargetRegressor`.
+    "pretrain_finetune" accepts XGBoost, `GradientBoostingRegressor` and
+    `HistGradientBoostingRegressor` (in these three, the second fit adds as many trees as the first
+    fit), `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of
+    scikit-learn with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a
+    Pipeline are fitted on the real rows. Forests and convex linear models raise an error, because
+    their second fit would discard the first. To scale the targets, put this estimator into a
+    `TransformedTargetRegressor`.
 
     Examples
     --------

@@ -22,8 +22,8 @@ class QualityReport:
     ----------
     column_distances : dict of str to float
         Wasserstein distance between real and generated values of each feature, in units of its
-        standard deviation over the training rows that have this feature: 0 means identical, 0.1
-        close. Features of elements that are in no row are left out.
+        standard deviation over the training rows that have this feature: 0 means identical, 0.1 a
+        good agreement. Features of elements that are in no row are left out.
     correlation_difference : float
         Mean absolute difference between the real and generated correlations of pairs of features.
     neighbor_distance_ratio : float
@@ -34,9 +34,9 @@ class QualityReport:
         Area under the ROC curve, on held-out rows, of trees that classify rows as real or
         generated: 0.5 is chance, 1 is perfect separation. NaN with fewer than ten rows.
     code_recovery : float
-        R² of the continuous code columns, predicted from generated features by trees that were
-        trained on the real training rows (mean over the columns that vary); NaN without such
-        columns.
+        R² of trees that were trained on the real training rows to predict the continuous code
+        columns from the features, and predict the codes of generated rows (mean over the columns
+        that vary); NaN without such columns.
     real, generated : DataFrame of shape (n, n_features)
         The features that were compared, in units of their standard deviation over the training
         rows, from which their mean is subtracted; NaN where a row lacks the element.

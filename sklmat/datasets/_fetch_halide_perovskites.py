@@ -103,8 +103,8 @@ def fetch_halide_perovskites(
 
     Notes
     -----
-    The structures are not the relaxed crystals, but the template with exchanged species, as in the
-    authors' own use of CGCNN.
+    The structures are not relaxed: all have the lattice and the positions of one template crystal,
+    in which only the species differ. The authors of the data used CGCNN with these structures.
 
     References
     ----------

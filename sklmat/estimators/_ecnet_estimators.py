@@ -338,8 +338,8 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
 class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network (ECNet) for classification, with two or more classes.
 
-    All atoms of one element in a crystal share one vector, the elemental vector, which depends on
-    the mean surroundings of these atoms. See `ECNetRegressor`.
+    All atoms of one element in a crystal have the same vector, the elemental vector, which depends
+    on the surroundings of these atoms. See `ECNetRegressor`.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ _GRAPH_SETTINGS = {
 def load_cgcnn_checkpoint(
     path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
 ) -> CGCNNRegressor | CGCNNClassifier:
-    """Load a network that the original CGCNN code saved; its predictions are reproduced.
+    """Load a network that the original CGCNN code saved, with the same predictions.
 
     Parameters
     ----------
@@ -45,9 +45,10 @@ def load_cgcnn_checkpoint(
     Returns
     -------
     CGCNNRegressor or CGCNNClassifier
-        A fitted estimator. It builds graphs as the original does: exactly the 12 nearest neighbours
-        within 8 Å, also if this divides a shell of equal distances; if an atom has fewer, copies of
-        the first atom of the crystal at 9 Å are added. A classifier has the classes 0 and 1.
+        A fitted estimator. It builds graphs as the original does, with exactly 12 neighbours of
+        each atom: the nearest ones within 8 Å, even if only a part of a shell of equal distances is
+        then used. Each missing neighbour is replaced by the first atom of the crystal, at a
+        distance of 9 Å. A classifier has the classes 0 and 1.
 
     Raises
     ------

@@ -28,7 +28,7 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         ``method="random"``, random displacements. The parameter `estimator` of the attack must be
         None.
     device : str, default="auto"
-        Device of the network. "auto" is CUDA where it is available, and the CPU elsewhere.
+        Device of the network. "auto" is CUDA if it is available, and the CPU otherwise.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
         The random state of torch is not changed. An integer gives the same network on the same
@@ -159,9 +159,11 @@ _ECNET = parameter_paragraphs("""
         Number of networks whose predictions are averaged. They are trained together, on the same
         batches, from different initial weights.
     warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape, from whose weights `fit` starts: the path of a file that
-        its ``save`` wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator
-        itself is not accepted, because ``clone`` would remove its weights.
+        A fitted ECNet from whose weights `fit` starts: the path of a file that its ``save`` wrote,
+        or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator itself is not accepted,
+        because ``clone`` would remove its weights. Its network must have the same parameters, such
+        as widths and filters, and the same number of members. The targets may differ; with another
+        number of targets, or other classes, the towers start from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions, so that only the towers are trained.
@@ -172,7 +174,8 @@ _ECNET = parameter_paragraphs("""
     nets_ : list of skorch.NeuralNet
         ``[net_]``.
     elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
+        Atomic numbers of the elements in the training rows of this estimator and of
+        `warm_start_from`.
     history_ : list of dict
         ``member`` (always 0), ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping),
         ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.

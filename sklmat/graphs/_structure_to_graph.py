@@ -32,7 +32,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     ties : {"complete", "truncate"}, default="complete"
         What to do if the last neighbour belongs to a shell of equal distances. "complete" keeps
         the whole shell, so that the graph does not depend on the order of the atoms (ideal bcc: 14
-        neighbours). "truncate" keeps exactly `max_neighbors`, as the original code does.
+        neighbours). "truncate" keeps exactly `max_neighbors`, as the original code of CGCNN does.
     tie_tolerance : float, default=1e-3
         Largest difference (Å) between distances of one shell.
     symmetrize : bool, default=False
@@ -138,8 +138,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
-            See `check_structures`. Given graphs are returned with the edges that the parameters
-            `cutoff` and `max_neighbors` allow.
+            See `check_structures`. If `X` is a CrystalGraphs, the result has those of its edges
+            that are within `cutoff` and `max_neighbors`.
 
         Returns
         -------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def shap_table(
     estimator: BaseEstimator, X: Structures | Table, background: Structures | Table | None = None
 ) -> shap.Explanation:
-    """SHAP values of a tree model, also of one inside a Pipeline, a search and others.
+    """SHAP values of a tree model, which may be inside a Pipeline, a search or another estimator.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ def shap_table(
         ``best_estimator_`` of a search such as `GridSearchCV`; in an `AugmentedRegressor` or
         `AugmentedClassifier`; and in a `TransformedTargetRegressor` that scales and shifts `y`.
     X : sequence of C structures, or table
-        What `estimator` predicts from.
+        Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None
-        Rows whose values replace those of an unknown feature. SHAP values are then averages over
-        these rows and ignore correlations between features ("interventional"); a few hundred rows
-        are enough. None uses the numbers of training rows in the nodes of the trees instead ("tree
-        path dependent").
+        SHAP values compare predictions with and without a feature. A feature that is left out gets
+        the values of these rows. SHAP values are then averages over these rows and ignore
+        correlations between features ("interventional"); a few hundred rows are enough. None uses
+        the numbers of training rows in the nodes of the trees instead ("tree path dependent").
 
     Returns
     -------

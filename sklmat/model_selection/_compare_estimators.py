@@ -114,18 +114,19 @@ def compare_estimators(
     Raises
     ------
     ValueError
-        When classifiers and regressors are mixed, the reference is unknown, or an estimator
-        predicts another shape than that of `y`.
+        When classifiers and regressors are mixed, the reference is unknown, or the predictions of
+        an estimator have another shape than `y`.
     TypeError
         When an estimator is a class, or cannot fit and predict.
 
     Notes
     -----
     Scores of overlapping training sets are correlated, so the ordinary paired t-test finds far too
-    many significant differences. The test used here (see `corrected_resampled_ttest`) has a larger
-    variance [1]_. It is not corrected for the number of estimators: multiply p by their number
-    (Bonferroni) if there are many. With five folds only large differences can be significant;
-    repeat the folds (`RepeatedKFold`) to find smaller ones.
+    many significant differences. The test used here (see `corrected_resampled_ttest`) estimates a
+    larger variance of the mean difference, to account for this [1]_. It is not corrected for the
+    number of estimators: multiply p by their number (Bonferroni) if there are many. With five folds
+    only large differences can be significant; repeat the folds (`RepeatedKFold`) to find smaller
+    ones.
 
     References
     ----------

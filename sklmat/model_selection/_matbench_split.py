@@ -21,19 +21,19 @@ FOLDS = {"n_splits": 5, "shuffle": True, "random_state": 18012019}
 class MatbenchSplit(BaseCrossValidator):
     """The five folds in which every published score of matbench v0.1 was measured.
 
-    For regression ``KFold(n_splits=5, shuffle=True, random_state=18012019)``, for classification
-    ``StratifiedKFold`` with the same arguments. The folds depend on the number and order of the
-    rows (and on the classes), so they are those of matbench for the rows of `fetch_matbench`, all
-    and in their order; other tables of the same length get the same folds. It can be passed as
+    The folds are ``KFold(n_splits=5, shuffle=True, random_state=18012019)`` for regression, and
+    ``StratifiedKFold`` with the same arguments for classification. They depend only on the number
+    and order of the rows and, for classification, on the classes. Pass all rows of a data set of
+    `fetch_matbench` in their order to get the folds of matbench. The splitter can be passed as
     ``cv`` everywhere in scikit-learn.
 
     Parameters
     ----------
     task : {"regression", "classification"} or None, default=None
-        Kind of the target. None takes it from `y`: regression for numbers with a fraction and for
-        more than two different floating-point numbers; classification for labels, integers and two
-        different values. Integers of which one occurs less than five times are neither for sure,
-        and are refused.
+        Type of the target. None determines it from `y`: regression if numbers are not whole, or if
+        there are more than two different floating-point numbers; classification for labels,
+        integers and two different values. If `y` holds integers and one of them occurs less than
+        five times, the type is unclear, and there is an error.
 
     References
     ----------

@@ -93,8 +93,9 @@ def screen(
     estimator : fitted regressor
         An `EFTGANRegressor`, or any regressor whose ``predict`` takes a table of fractions and a
         ``phase``; or a regressor or pipeline of scikit-learn that was fitted on a DataFrame with
-        the columns ``x_Fe``, ... and, for phases, ``lattice_bcc``, ... (and at most ``mixing
-        entropy (kB per atom)`` besides: what ``CompositionFeaturizer(properties=[])`` makes).
+        the columns ``x_Fe``, ..., ``lattice_bcc``, ... if it distinguishes phases, and optionally
+        ``mixing entropy (kB per atom)``, as in the table of
+        ``CompositionFeaturizer(properties=[])``.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
         ... . The fraction of elements of `estimator` without a column is zero.
@@ -139,8 +140,9 @@ def screen(
     Raises
     ------
     ValueError
-        When the estimator was not fitted on an element or a phase, when names do not fit, when
-        there is no column `by` or no formation energy, or when more than 20 million rows would have
+        When the estimator was not fitted on an element or a phase, or on columns that do not follow
+        from composition and phase; when `targets` does not have one name for each prediction; when
+        there is no column `by` or no formation energy; or when more than 20 million rows would have
         to be kept in memory.
     TypeError
         When the estimator was fitted without names of columns.

@@ -130,8 +130,9 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
     lattice of the alloy*, so the mixing energies of different phases have different references.
 
     The result refers to the phases of the model's training data. In `fetch_hea` these are the
-    lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation:
-    for this data set, the result is the better initial lattice. To predict the final lattice, train
+    lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation.
+    For this data set, the result is the initial lattice whose relaxation ends at the lower energy.
+    To predict the final lattice, train
     on the lattices that `infer_lattice` finds in the relaxed cells.
 
     If several phases have the same energy, the first of them in the table is selected.
@@ -181,7 +182,7 @@ def energy_above_hull(
         Result of `screen`: the columns ``x_Fe``, ... and predictions, one row for each composition
         and phase.
     temperature : float, default=0
-        Temperature (K) of the ideal entropy; at 0 K the hull is one of energies.
+        Temperature (K) of the ideal entropy; at 0 K the hull is that of the energies.
     energy : str or None, default=None
         Column of formation energies (eV/atom). None takes the column with this name.
 
