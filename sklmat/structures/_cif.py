@@ -340,12 +340,8 @@ def _merge_shared_sites(sites, matrix, notes):
     """Make one site of sites at one place that hold one element; raises _Problem for others."""
     n_sites = len(sites.labels)
     owner = np.arange(n_sites)
-    for row in range(1, n_sites):
-        shift = sites.coords[:row] - sites.coords[row]
-        shift = (shift - np.round(shift)) @ matrix
-        close = np.einsum("ij,ij->i", shift, shift) < _SAME_PLACE**2
-        if close.any():
-            owner[row] = owner[np.flatnonzero(close)[0]]
+    for first, second in _pairs_at_one_place(sites.coords, matrix):
+        owner[second] = min(owner[first], owner[second])
     keep = np.flatnonzero(owner == np.arange(n_sites))
     total = np.bincount(owner, weights=sites.occupancies, minlength=n_sites)
     charges = list(sites.charges)
@@ -386,6 +382,21 @@ def _merge_shared_sites(sites, matrix, notes):
         sites.coords[keep],
         np.ones(len(keep)),
     )
+
+
+def _pairs_at_one_place(frac_coords, matrix):
+    """Pairs of sites, the smaller number first, in the order of the first site."""
+    from scipy.spatial import cKDTree
+
+    wrapped = frac_coords % 1.0
+    wrapped[wrapped == 1.0] = 0.0
+    # No two sites at one place differ by more than this in fractional coordinates.
+    radius = min(_SAME_PLACE * np.linalg.norm(np.linalg.inv(matrix), 2), 0.49)
+    pairs = cKDTree(wrapped, boxsize=1.0).query_pairs(radius, output_type="ndarray")
+    shift = frac_coords[pairs[:, 0]] - frac_coords[pairs[:, 1]]
+    distance = np.linalg.norm((shift - np.round(shift)) @ matrix, axis=1)
+    pairs = np.sort(pairs[distance < _SAME_PLACE], axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def _choose_operations(tags, sites, lattice, formula, notes):

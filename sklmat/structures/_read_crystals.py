@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
 _POSCAR_NAME = re.compile(r"poscar|contcar|\.vasp$", re.IGNORECASE)
-_FLOATS = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
-_POSCAR_TEXT = re.compile(rf"[^\n]*\n{_FLOATS}[^\n]*\n({_FLOATS}{_FLOATS}{_FLOATS}[^\n]*\n){{3}}")
+_FLOAT = r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
+_VECTOR = rf"[ \t]*{_FLOAT}[ \t]+{_FLOAT}[ \t]+{_FLOAT}(?=\s|$)"
+_POSCAR_TEXT = re.compile(rf"[^\n]*\n[ \t]*{_FLOAT}[^\n]*\n({_VECTOR}[^\n]*\n){{3}}")
+_COORDINATES = re.compile(_VECTOR)
 _ASE_SUFFIXES = {".extxyz": "extxyz", ".xyz": "extxyz", ".traj": "traj", ".db": "db"}
 _COMPRESSION = {".gz", ".bz2", ".xz", ".lzma", ".z"}
 
@@ -131,10 +133,10 @@ def _from_poscar(text):
     from pymatgen.io.vasp import Poscar
 
     text = text.removeprefix("\ufeff")
-    # Files in the format of VASP 4 often name the species in the comment, the first line.
     lines = text.splitlines()
-    names = lines[0].split() if lines else []
-    counts = lines[5].split() if len(lines) > 5 else []
+    _check_poscar(lines)
+    # Files in the format of VASP 4 often name the species in the comment, the first line.
+    names, counts = lines[0].split(), _words(lines[5])
     named = len(names) == len(counts) and all(map(Element.is_valid_symbol, names))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -153,6 +155,47 @@ def _from_poscar(text):
             "line of their numbers"
         )
     return FoundCrystal("0", poscar.structure, {}, None, notes)
+
+
+def _words(line):
+    """Words of a line up to a comment."""
+    return re.split(r"[!#]", line)[0].split()
+
+
+def _check_poscar(lines):
+    """Raise a ValueError unless the lines of a POSCAR hold what its numbers of atoms say."""
+    from pymatgen.core import Element
+
+    if len(lines) < 8:
+        raise ValueError("the POSCAR ends before the coordinates")
+    row = 5 if all(map(str.isdigit, _words(lines[5]))) else 6
+    names, counts = _words(lines[5]) if row == 6 else [], _words(lines[row])
+    if not all(map(str.isdigit, counts)):
+        raise ValueError(f"line {row + 1} of the POSCAR does not give the numbers of atoms")
+    if names and len(names) != len(counts):
+        raise ValueError(
+            f"the POSCAR names {len(names)} species ({' '.join(names)}), but gives {len(counts)} "
+            "numbers of atoms"
+        )
+    n_atoms = sum(map(int, counts))
+    # The line "Selective dynamics" may precede the kind of the coordinates.
+    start = row + (3 if lines[row + 1].strip()[:1] in ("s", "S") else 2)
+    found = 0
+    while start + found < len(lines) and _COORDINATES.match(lines[start + found]):
+        found += 1
+    if found < n_atoms:
+        raise ValueError(f"the POSCAR counts {n_atoms} atoms, but gives {found} coordinates")
+    if found > n_atoms:
+        raise ValueError(
+            f"the POSCAR counts {n_atoms} atoms, but more lines of coordinates follow (velocities "
+            "come after an empty line)"
+        )
+    species = [name for name, count in zip(names, counts) for _ in range(int(count))]
+    for atom, (name, line) in enumerate(zip(species, lines[start:])):
+        label = line.split()[-1]
+        element = re.split(r"[_/]", name)[0]
+        if Element.is_valid_symbol(label) and label not in ("T", "F") and label != element:
+            raise ValueError(f"atom {atom + 1} of the POSCAR is {label}, but its species is {name}")
 
 
 def _from_pymatgen(path):

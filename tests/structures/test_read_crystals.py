@@ -55,8 +55,12 @@ def refused(item):
         json.dumps(b2_cscl().as_dict(), indent=1),
         json.dumps({"structure": b2_cscl().as_dict(), "energy": -6.5}),
         np.str_(cif()),
+        cif().encode(),
+        VASP + "\n0.1 0.1 0.1\n0 0 0\n",
+        VASP.replace("Direct\n0 0 0\n0.5 0.5 0.5", "Select\nDirect\n0 0 0 T T F\n.5 .5 .5 T T T"),
+        VASP.replace("0 0 0\n0.5 0.5 0.5", "0 0 0 Cs\n0.5 0.5 0.5 Cl"),
+        VASP.replace("Cs Cl\n1 1", "Cs_sv Cl/abc\n1 1"),
     ],
-    ids=["cif", "mark", "poscar", "extxyz", "json", "indented", "document", "numpy"],
 )
 def test_text_of_a_file(text):
     assert formula(text) == "Cs1 Cl1"
@@ -75,8 +79,13 @@ def test_a_table_column_of_texts():
         ("{not json}", "JSON cannot be read"),
         ("x" * 5000, "File name too long"),
         (VASP.replace("Cs Cl\n", "").replace("CsCl", "mine"), "does not name its species"),
-        (VASP.replace("0.5 0.5 0.5\n", ""), "POSCAR cannot be read"),
+        (VASP.replace("0.5 0.5 0.5\n", ""), "counts 2 atoms, but gives 1 coordinates"),
+        (VASP + "0.2 0.2 0.2\n", "counts 2 atoms, but more lines of coordinates follow"),
+        (VASP.replace("Cs Cl", "Cs Cl O"), "names 3 species (Cs Cl O), but gives 2 numbers"),
+        (VASP.replace("0.5 0.5 0.5", "0.5 0.5 0.5 Br"), "atom 2 of the POSCAR is Br"),
+        (VASP.replace("0.5 0.5 0.5", "0.5 0.5 half"), "gives 1 coordinates"),
         (VASP.replace("Cs Cl", "Cs OH"), "POSCAR cannot be read"),
+        ("", "an empty string names no file"),
     ],
 )
 def test_texts_that_are_refused(text, reason):
