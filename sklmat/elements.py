@@ -112,7 +112,7 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
         - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
         - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
           Helium is "s" because of its electron configuration; in pymatgen it is "p" because of its
-      group.
+          group.
         - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
         - ``atomic mass (u)`` (``atomic_mass``).
         - ``valence electrons``: counted from ``electronic_structure``, see Notes.
