@@ -247,7 +247,7 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
     -------
     vectors : ndarray of shape (119, F), dtype float32
         Row Z is the vector of the element with atomic number Z. Row 0 and the rows of elements
-        without a vector are NaN; `lookup` raises an error for them.
+        without a vector are NaN; estimators raise an error for crystals with such elements.
     names : list of str
         The F feature names.
 

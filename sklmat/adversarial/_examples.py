@@ -44,7 +44,7 @@ def find_adversarial_examples(
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Crystals that are predicted right as they are, and wrong when perturbed.
+    """Find crystals that are predicted right as they are, and wrong when perturbed.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def find_adversarial_examples(
         - ``index``: row of `X`.
         - ``target``, ``prediction``, ``perturbed prediction``.
         - ``smallest budget (Å)``: the smallest budget with which the attack makes the prediction
-          wrong, found by bisection to a precision of 1/64 of `budget`. The value is the largest
-          displacement of an atom in the perturbation that was found with it.
+          wrong, found by bisection to a precision of 1/64 of `budget`. The value in the table is
+          the largest displacement of an atom in the perturbation that was found with this budget.
         - ``smallest strain``, only with `strain`: Frobenius norm of the strain in this
           perturbation. The bisection multiplies `budget` and `strain` by the same factor.
         - ``displacement (Å)``: displacements of the atoms in this perturbation, before the crystal

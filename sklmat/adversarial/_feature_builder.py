@@ -64,8 +64,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     Parameters
     ----------
     estimator : graph classifier, default=None
-        The reference classifier, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes
-        ``CGCNNClassifier()``.
+        The reference classifier: `CGCNNClassifier`, `ECNetClassifier` or a classifier with a
+        network of your own. ``None`` takes ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
         The attack on the reference classifier; the attack's own `estimator` must be None. ``None``
         takes ``StructureAttack()``.
@@ -84,8 +84,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         - "descriptors": the selected descriptors.
         - "margin": log-odds of the predicted class against the second most probable one, at
           least 0.
-        - "flip_budget": smallest displacement found that changes the prediction (Å), as in
-          `find_adversarial_examples`; if the attack finds none, the budget of the attack.
+        - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
+          bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
+          attack.
         - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random
           displacements of the full budget.
     cv : int, cross-validation generator or iterable, default=5
@@ -113,7 +114,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         ``adversarial`` (right as it is, wrong when perturbed), and the columns of the network that
         are in `include`.
     classes_ : ndarray
+        The class labels, sorted.
     feature_names_ : list of str
+        Names of the columns.
 
     See Also
     --------
@@ -136,8 +139,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     with a relative error of about 12 %.
 
     In [1]_ the examples come from random displacements of one size, and the authors designed the
-    descriptors themselves after they had compared the examples. Nearest to this is
-    ``attack=StructureAttack(method="random")`` with ``include=("descriptors",)``.
+    descriptors themselves after they had compared the examples. The most similar settings here are
+    ``attack=StructureAttack(method="random")`` and ``include=("descriptors",)``.
 
     References
     ----------

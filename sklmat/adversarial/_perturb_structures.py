@@ -73,7 +73,8 @@ def perturb_structures(
         Largest displacement of an atom with "uniform", the radius of the ball (Å); ``None`` takes
         0.05.
     strain : float, default=0.0
-        Frobenius norm of a random symmetric strain of each lattice, after the displacements.
+        Frobenius norm of the random symmetric strain of each lattice, which is applied after the
+        displacements.
     min_distance : float, default=None
         No two atoms come closer than this (Å): the displacements of atoms that would come too close
         are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii. Two

@@ -101,7 +101,9 @@ class AugmentedMixin(MetaEstimatorMixin):
         Warns
         -----
         UserWarning
-            When `estimator` uses early stopping on rows held out of real and generated rows.
+            When `estimator` has ``early_stopping=True``. Its validation rows are drawn from real
+            and generated rows, so copies or mixtures of them are training rows, and the training
+            stops too late.
         """
         self._validate_params()
         self._check_settings()

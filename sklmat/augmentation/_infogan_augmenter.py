@@ -61,8 +61,9 @@ class InfoGANAugmenter(BaseAugmenter):
         Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
         random order, so that generated rows have as many components, in the same ratios, as real
         ones, but other elements: the compositions that a systematic data set lacks. "interpolate"
-        mixes the fractions of two real rows of the same categories. "uniform" draws uniformly from
-        the simplex of all elements. Categories are as frequent as among the real rows.
+        mixes the fractions of two real rows with the same values in the 0/1 columns (``lattice_*``,
+        ``phase_*``). "uniform" draws uniformly from the simplex of all elements. Lattices and
+        phases are as frequent as among the real rows.
     latent_dim : int, default=4
         Number of noise components.
     hidden_dim : int, default=64
@@ -122,10 +123,10 @@ class InfoGANAugmenter(BaseAugmenter):
     gans_ : list of InfoGAN
         The trained networks, one for each iteration.
     history_ : list of dict
-        For each epoch ``iteration`` and ``epoch``, counted from one; the losses
-        ``discriminator``, ``generator``, ``information``, ``reconstruction`` and, with a
-        `moment_weight`, ``moments``, without their weights and means over the members; and its
-        duration ``dur`` in seconds.
+        For each epoch ``iteration`` and ``epoch``, counted from one; the losses ``discriminator``,
+        ``generator``, ``information``, ``reconstruction`` and, with a `moment_weight`, ``moments``,
+        each before it is multiplied by its weight, mean over the ensemble; and the duration ``dur``
+        of the epoch in seconds.
     labeler_ : regressor, classifier or None
         Fitted on the real rows, with classes as positions in `classes_`; None if `fit` was given no
         targets.
@@ -155,10 +156,11 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Generated rows contain exactly the given codes. Columns that describe an element, such as
-    ``Fe_3``, are exactly zero in rows without this element (``x_Fe`` is 0). In a plain array, a
-    column describes an element if it is zero in all rows in which the fraction of this element is
-    zero. Features are standardised for the training and scaled back in generated rows.
+    The code columns of a generated row hold exactly the code for which it was generated. Columns
+    that describe an element, such as ``Fe_3``, are exactly zero in rows without this element
+    (``x_Fe`` is 0). In a plain array, a column describes an element if it is zero in all rows in
+    which the fraction of this element is zero. Features are standardised for the training and
+    scaled back in generated rows.
 
     Differences from [1]_ and its code: the generator is trained (in the code, its output is
     detached from its loss, so that it gets no gradient); the information head is trained on real
@@ -291,7 +293,8 @@ class InfoGANAugmenter(BaseAugmenter):
             Before `fit`.
         ValueError
             When a code column is missing, when fractions are negative or do not sum to one, when
-            a category is not a single 1, or when no training row had the element or category.
+            the 0/1 columns of lattices or phases do not contain exactly one 1, or when no training
+            row had the element, lattice or phase.
         """
         check_is_fitted(self)
         rng, index = self._generator(), None

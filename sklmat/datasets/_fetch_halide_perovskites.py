@@ -88,10 +88,9 @@ def fetch_halide_perovskites(
     -------
     dataset : sklearn.utils.Bunch
         data : list of 3159 pymatgen ``Structure`` of 20 atoms, in the order of the published sheet.
-        target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers
-        for the band type alone.
+        target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers if `target` is the band type.
         frame : DataFrame with name, formula, species of each site, and all labels.
-        target_names : list of str. The names of the two classes for the band type alone.
+        target_names : list of str. If `target` is the band type, the names of its two classes.
         DESCR : str
 
     Raises

@@ -112,7 +112,7 @@ class ECNetFeaturizer(TableFeaturizer):
     On the alloys of `sklmat.datasets.fetch_hea`, XGBoost was more accurate on this table than on
     the tables of `CompositionFeaturizer` and `StructureFeaturizer`, and less accurate than the
     network itself. Cross-fitting, as in `sklearn.preprocessing.TargetEncoder`, did not improve the
-    accuracy and is not implemented. The user guide has the figures
+    accuracy and is not implemented. The errors are listed in the user guide
     (:ref:`benchmarks-descriptors`).
 
     `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array

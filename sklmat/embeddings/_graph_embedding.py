@@ -25,8 +25,8 @@ class GraphEmbedding(TableFeaturizer):
     Parameters
     ----------
     estimator : graph estimator, FrozenEstimator, path or None, default=None
-        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` means
-        ``CGCNNRegressor()``. A fitted estimator is given as
+        The network: CGCNN, ECNet or a network of your own. An unfitted estimator is cloned and
+        trained by `fit`; ``None`` means ``CGCNNRegressor()``. A fitted estimator is given as
         ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
         `fit` then does not train a network.
 

@@ -82,7 +82,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Compute the accuracy: the fraction of crystals whose class is predicted.
+        """Compute the accuracy: the fraction of correctly classified crystals.
 
         Parameters
         ----------

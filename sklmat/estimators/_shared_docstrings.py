@@ -82,8 +82,8 @@ _CGCNN = parameter_paragraphs("""
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
         "cosine": the rate rises over the first tenth of the steps, then falls to zero at
         `max_epochs`. The weights then no longer change, so early stopping, which needs validation
-        rows, is not necessary. "step": it is divided by ten after four
-        fifths of the steps, as in [1]_.
+        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps,
+        as in [1]_.
     momentum : float, default=0.9
         Momentum of the optimizer "sgd".
     weight_decay : float, default=0.0
@@ -139,7 +139,7 @@ _ECNET = parameter_paragraphs("""
         Activation function; [1]_ uses "shifted_softplus".
     normalize : bool, default=True
         Apply layer normalisation to the vectors of the elements before the convolutions and again
-        before the towers; [1]_ does not.
+        before the towers. The network of [1]_ has no layer normalisation.
     pool : {"mean", "sum"}, default="mean"
         How the outputs of the towers for the elements of a crystal are combined: "mean" weights
         them by the atomic fractions, which suits quantities per atom; "sum" adds them without
@@ -151,8 +151,7 @@ _ECNET = parameter_paragraphs("""
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
         "cosine": the rate rises over the first tenth of the steps, then falls to zero at
         `max_epochs`. The weights then no longer change, so early stopping, which needs validation
-        rows, is not necessary. "step": it is divided by ten after four
-        fifths of the steps.
+        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps.
     weight_decay : float, default=0.3
         Weight decay (AdamW); it is multiplied by the learning rate in each step.
     n_ensemble : int, default=8

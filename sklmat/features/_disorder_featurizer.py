@@ -282,7 +282,7 @@ class DisorderFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
-        """Fit and transform; faster than ``fit(X).transform(X)``, with the same result.
+        """Same result as ``fit(X).transform(X)``, computed faster.
 
         Parameters
         ----------

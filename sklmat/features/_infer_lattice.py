@@ -64,11 +64,11 @@ def infer_lattice(X: Structures) -> np.ndarray:
     A mixture of fcc and hcp stacking is given the name of the more frequent one.
 
     The result describes the given cell. A cell can change its lattice when it is relaxed: for 120
-    of the 364 relaxed high-entropy alloys of `sklmat.datasets.fetch_hea`, the result is not the
-    lattice in their label, on which they were set up. The root-mean-square displacement of the
-    atoms in each of these is 0.29 Å or more. For example, ``NiFe3_sqsfcc`` is bcc (the relative
-    deviation from the ideal distances is 0.7 %) and ``Ni3Co_sqsbcc`` is fcc (0.4 %). For the other
-    244, the result and the label agree.
+    of the 364 relaxed high-entropy alloys of `sklmat.datasets.fetch_hea`, the result differs from
+    the lattice in their label, which is their lattice before relaxation. In each of these 120
+    alloys, the atoms have moved by 0.29 Å or more (root mean square). For example, ``NiFe3_sqsfcc``
+    is bcc (the relative deviation from the ideal distances is 0.7 %) and ``Ni3Co_sqsbcc`` is fcc
+    (0.4 %). For the other 244 alloys, the result and the label agree.
 
     Examples
     --------

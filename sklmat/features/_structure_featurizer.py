@@ -186,7 +186,7 @@ class StructureFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
-        """Fit and transform; reads and validates `X` once, with the result of both.
+        """Same result as ``fit(X).transform(X)``, but `X` is read and validated only once.
 
         Parameters
         ----------

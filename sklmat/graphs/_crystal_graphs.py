@@ -161,7 +161,7 @@ class CrystalGraphs:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings with which the edges were chosen, as a dict; see `StructureToGraph`."""
+        """Dict of `cutoff`, `max_neighbors` and the other parameters that chose the edges."""
         return {name: getattr(self, name) for name in _SETTINGS}
 
     @property
@@ -233,10 +233,13 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        crystals : list of C CrystalArrays
-        edges : list of C Edges
+        crystals : list of C tuples
+            Atoms and lattice of each crystal, as in the result of `to_arrays`.
+        edges : list of C tuples
+            For the e edges of each crystal: ``target`` (e,), ``source`` (e,), ``image`` (e, 3) and
+            ``distance`` (e,), defined as for the class.
         **settings
-            How the edges were chosen.
+            The parameters `cutoff` to `neighbors` of the class: how the edges were chosen.
 
         Returns
         -------
@@ -357,19 +360,21 @@ class CrystalGraphs:
         Parameters
         ----------
         keep : ndarray of shape (E,), bool
+            Whether to keep each edge.
 
         Returns
         -------
         CrystalGraphs
-            The same atoms with the selected edges only. `settings` still describes how all edges
-            were chosen.
+            The same atoms with the selected edges only. The parameters `cutoff`, `max_neighbors`,
+            `ties`, `tie_tolerance`, `symmetrize` and `neighbors` are copied without a change, so
+            they describe the edges before the selection.
         """
         n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
         return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
 
     def to_arrays(self) -> list[CrystalArrays]:
-        """Atoms and lattice of each crystal, without edges.
+        """Return the atoms and the lattice of each crystal, without edges.
 
         Returns
         -------
@@ -382,7 +387,7 @@ class CrystalGraphs:
         return list(map(CrystalArrays, numbers, positions, self.lattices, self.pbc))
 
     def to_structures(self) -> list[Structure]:
-        """Crystals as pymatgen structures.
+        """Convert the crystals to pymatgen structures.
 
         Returns
         -------
@@ -391,7 +396,7 @@ class CrystalGraphs:
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
     def formula(self, c: int) -> str:
-        """Chemical formula of crystal `c`.
+        """Return the chemical formula of crystal `c`.
 
         Parameters
         ----------
@@ -412,7 +417,7 @@ class CrystalGraphs:
         return Composition(amounts).formula.replace(" ", "")
 
     def to_pyg(self, c: int) -> Data:
-        """Crystal `c` as a ``torch_geometric.data.Data``.
+        """Convert crystal `c` to a ``torch_geometric.data.Data``.
 
         Parameters
         ----------

@@ -150,8 +150,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         InvalidStructureError
             When a crystal is invalid; the error names the first one.
         ValueError
-            When given graphs were built with a smaller cutoff or fewer neighbours, or differ in
-            another parameter.
+            When `X` is a CrystalGraphs that was built with a smaller `cutoff` or `max_neighbors`,
+            or with other `ties`, `tie_tolerance`, `symmetrize` or `neighbors`.
         """
         self._validate_params()
         if isinstance(X, CrystalGraphs):
@@ -180,7 +180,9 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         return graphs
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: graphs are not a table, whatever container other steps of a pipeline return.
+        """Do nothing: the output is always a `CrystalGraphs`.
+
+        The method exists so that ``set_output`` of a pipeline can set its other steps.
 
         Parameters
         ----------

@@ -67,9 +67,9 @@ def site_attribution(
           adds up, without approximation. ECNet does not distinguish the sites of one element, so
           the contribution of the element is divided equally among them.
     background : sequence of structures, or CrystalGraphs, default=None
-        Crystals, such as the training rows, whose average atom is the baseline; the average is over
-        all their atoms. None takes `X`; the attributions of a row then depend on the other rows of
-        `X`. Not for ECNet, whose baseline is zero.
+        Crystals, such as the training rows, that define the average atom: the mean of the element
+        vectors of all their atoms. None takes `X`; the attributions of a row then depend on the
+        other rows of `X`. Not for ECNet, whose baseline is zero.
     target : int or class label, default=None
         For a regressor with several targets, the index of the target to explain. For a classifier,
         the class to explain; None takes the second of two classes.

@@ -66,7 +66,7 @@ class MatbenchSplit(BaseCrossValidator):
         X : sequence of C crystals or compositions, CrystalGraphs, array or DataFrame
             Only the number of rows is used.
         y : array-like of shape (C,) or (C, n_targets), default=None
-            The target. Only folds by class and ``task=None`` need it.
+            The target. It is needed only for a classification task and for ``task=None``.
         groups : None
             Must be None, because the folds are fixed.
 
@@ -78,8 +78,8 @@ class MatbenchSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When `task` is unknown, when `y` is needed and missing, or when `y` does not say whether
-            it is a quantity or a class.
+            When `task` is unknown, when `y` is needed and missing, or when the type of the target
+            cannot be determined from `y`.
         """
         if groups is not None:
             raise ValueError(

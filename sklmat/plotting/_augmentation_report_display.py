@@ -32,7 +32,7 @@ class AugmentationReportDisplay:
     The middle panel shows, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the real
     and of the generated values, and their medians (dots). The right panel shows, for each feature,
     the Wasserstein distance between these two distributions, and the mean over all features
-    (dashed). The titles of the panels show the figures of the report: `classifier_auc`,
+    (dashed). The titles of the panels show the other values of the report: `classifier_auc`,
     `code_recovery` and `neighbor_distance_ratio` on the left, `correlation_difference` in the
     middle, and the mean distance on the right (see `QualityReport`).
 
@@ -63,9 +63,11 @@ class AugmentationReportDisplay:
     Notes
     -----
     The map is a principal component analysis of the standardised features, fitted on the real rows
-    only. Where a row does not contain an element, the features of this element have no values; the
-    map uses their means over the training rows instead. The map shows only those differences that
-    lie along these two directions. All figures of the report are computed from all features.
+    only. Some columns describe one element, such as ``Fe_0``, ``Fe_1``, ... in tables of
+    `ECNetFeaturizer`; they are zero in rows without this element. For the map, each of these zeros
+    is replaced by the mean of its column over the training rows that contain the element. The map
+    shows only those differences that lie along its two directions. The values in the titles are
+    computed from all features.
 
     Examples
     --------

@@ -98,7 +98,7 @@ def screen(
         ``CompositionFeaturizer(properties=[])``.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
-        ... . The fraction of elements of `estimator` without a column is zero.
+        ... . An element of `estimator` that has no column in the table has the fraction zero.
     phases : str, sequence of str or None, default=None
         Phases to predict at each composition; None takes all phases of the estimator.
     targets : str, sequence of str or None, default=None
@@ -154,8 +154,8 @@ def screen(
     **Interruption and resumption.** During a run, finished rows are in the folder ``<out>.parts``,
     one readable Parquet file for each part of the grid. A run that was interrupted is resumed when
     `screen` is called again with the same parameters; whether the model is the same is judged by a
-    few of its predictions. In the end the parts are joined to `out`, which needs as much disk space
-    again until the parts are removed.
+    few of its predictions. In the end the parts are joined to `out` and then removed; for this time
+    the rows are on the disk twice.
 
     Warnings of the model, such as those about compositions far from its training data, are issued
     once for each category, with the number of the first table that caused one.
