@@ -88,7 +88,8 @@ def fetch_halide_perovskites(
     -------
     dataset : sklearn.utils.Bunch
         data : list of 3159 pymatgen ``Structure`` of 20 atoms, in the order of the published sheet.
-        target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers if `target` is the band type.
+        target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers
+        if `target` is the band type.
         frame : DataFrame with name, formula, species of each site, and all labels.
         target_names : list of str. If `target` is the band type, the names of its two classes.
         DESCR : str
