@@ -32,4 +32,4 @@ class InvalidStructureWarning(UserWarning):
 
 
 class ExtrapolationWarning(UserWarning):
-    """Warning that compositions are far from those of the training rows of a model."""
+    """Warning that compositions are far from the training compositions of a model."""

@@ -39,7 +39,7 @@ def contrast(
     *,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
-    """Effect sizes and tests of descriptors between adversarial and normal examples.
+    """Compare descriptors of adversarial and normal examples: effect sizes and tests.
 
     Parameters
     ----------

@@ -66,12 +66,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         default is the mean of two Gaussian processes: the inputs of the first are the features,
         weighted by the fractions of their elements; the inputs of the second are composition and
         lattice alone. The phase is an input only for targets whose leave-one-out error it lowers by
-        a tenth.
+        more than a tenth.
     n_components : int, default=5
         Number of feature columns for each element; see `ECNetFeaturizer`.
     n_iterations : int or None, default=None
-        Iterations of the augmenter, in which labelled generated rows join the training of the next
-        GAN. ``None`` keeps the value of the augmenter (default: one).
+        Iterations of the augmenter: generated rows and their predicted labels are added to the
+        training rows of the next GAN. ``None`` keeps the value of the augmenter (default: one).
     random_state : int, RandomState or None, default=None
         Seed of the network, the augmenter and, if it has a `random_state`, the regressor. ``None``
         keeps the seeds of the given estimators.

@@ -77,38 +77,38 @@ class DisorderFeaturizer(TableFeaturizer):
           the angles at the centre of an octahedron between ligands that are not opposite (12 of 15
           pairs, about 90°), at the centre of a tetrahedron between all ligands (6 pairs), and at an
           anion between the centres of the polyhedra that it joins.
-        - "polyhedra": mean and deviation over the polyhedra of four measures, for n ligands at
-          distances l from the centre. Quadratic elongation [2]_ λ = Σ (l / l₀)² / n, with l₀ the
-          centre-to-vertex distance of the regular octahedron or tetrahedron of the same volume (1
-          for a regular polyhedron). Bond angle variance (°²) [2]_ Σ (θ - θ₀)² / (m - 1) of the
-          m = 12 or 6 angles θ, with θ₀ = 90° or 109.47°. Bond length distortion [3]_
+        - "polyhedra": mean and standard deviation over the polyhedra of four measures, for n
+          ligands at distances l from the centre. Quadratic elongation [2]_ λ = Σ (l / l₀)² / n,
+          with l₀ the centre-to-vertex distance of the regular octahedron or tetrahedron of the same
+          volume (1 for a regular polyhedron). Bond angle variance (°²) [2]_ Σ (θ - θ₀)² / (m - 1)
+          of the m = 12 or 6 angles θ, with θ₀ = 90° or 109.47°. Bond length distortion [3]_
           ``Σ |l - l̄| / (n l̄)``, with the mean distance l̄. Off-centring (Å), the distance of the
           centre from the mean position of its ligands.
-        - "tilts": mean and deviation (°) of the tilt (180° - φ) / 2, with φ the angle at an anion
-          that joins two octahedra. If rigid octahedra are rotated by ω about one axis, the tilt is
-          ω at 2/3 of the anions and 0 at 1/3 [4]_.
+        - "tilts": mean and standard deviation (°) of the tilt (180° - φ) / 2, with φ the angle at
+          an anion that joins two octahedra. If rigid octahedra are rotated by ω about one axis, the
+          tilt is ω at 2/3 of the anions and 0 at 1/3 [4]_.
         - "volume": each atom has a volume π d³ / 6 (Å³), where d is its Hoppe mean distance [5]_.
           The column is the root-mean-square deviation of these volumes from the mean volume of the
-          atoms of the same sublattice. With `voronoi`, also the deviation of the volumes of Voronoi
-          cells.
+          atoms of the same sublattice. With `voronoi`, a further column is the same deviation for
+          the volumes of Voronoi cells.
         - "order": columns for each mixed sublattice (one with several species in some crystal of
           `fit`). The first columns describe each neighbour shell of the sublattice: Warren-Cowley α
           [6]_ of each pair of species, mean of its magnitude, excess of like pairs Σ p(A-A) - Σ
-          p(A)² over a random crystal, and fraction of like pairs Σ p(A-A); `StructureFeaturizer`
-          defines α and p. The next columns describe how the species A of the mixed sublattice are
-          distributed around the atoms of each sublattice. Each such atom is the centre of a
-          polyhedron, whose n ligands are its nearest neighbours on the mixed sublattice. Let c(A)
-          be the concentration of A on the sublattice, u the unit vector to a ligand, and s = 1 -
-          c(A) for ligands of species A and s = -c(A) for the others; Σ is the sum over the ligands.
-          The columns are the count variance (Σ s)² / n, the squared dipole ``|Σ s u|² / n`` and the
-          squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For each polyhedron these
-          quantities are summed over the species A and divided by two; the column is the mean over
-          the polyhedra. The mean dipole is the mean over the polyhedra of the square root of their
-          squared dipole. In a random crystal of two species, the count variance and the squares are
-          c (1 - c). The dipole is large if opposite ligands are different, which displaces the
-          centre; the quadrupole is large if opposite ligands are equal. The last columns are the
-          excess of like pairs over a random crystal among ligands at angles of 60°, 90°, 109°, 120°
-          and 180° (± 5°) at the centre.
+          p(A)² over a random crystal, and fraction of like pairs (two atoms of one species) Σ
+          p(A-A); `StructureFeaturizer` defines α and p. The next columns describe how the species A
+          of the mixed sublattice are distributed around the atoms of each sublattice. Each such
+          atom is the centre of a polyhedron, whose n ligands are its nearest neighbours on the
+          mixed sublattice. Let c(A) be the concentration of A on the sublattice, u the unit vector
+          to a ligand, and s = 1 - c(A) for ligands of species A and s = -c(A) for the others; Σ is
+          the sum over the ligands. The columns are the count variance (Σ s)² / n, the squared
+          dipole ``|Σ s u|² / n`` and the squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For
+          each polyhedron these quantities are summed over the species A and divided by two; the
+          column is the mean over the polyhedra. The mean dipole is the mean over the polyhedra of
+          the square root of their squared dipole. In a random crystal of two species, the count
+          variance and the squares are c (1 - c). The dipole is large if opposite ligands are
+          different, which displaces the centre; the quadrupole is large if opposite ligands are
+          equal. The last columns are the excess of like pairs over a random crystal among ligands
+          at angles of 60°, 90°, 109°, 120° and 180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent

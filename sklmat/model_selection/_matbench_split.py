@@ -42,7 +42,7 @@ class MatbenchSplit(BaseCrossValidator):
 
     Examples
     --------
-    Of the 312 steels of matbench, these are tested first (the ids of matbench count from 1):
+    The first test rows of the first fold of the 312 steels of matbench, whose ids count from 1:
 
     >>> from sklmat.model_selection import MatbenchSplit
     >>> train, test = next(MatbenchSplit("regression").split(range(312)))
