@@ -118,6 +118,11 @@ def test_no_distance_at_all_still_leaves_readable_crystals():
     np.testing.assert_allclose(moved, together / 2)  # 0.6 - 0.2 is under 0.5, 0.6 - 0.1 is not
 
 
+def test_a_budget_beyond_half_the_cutoff_is_refused(regressor, cells, a):
+    with pytest.raises(ValueError, match=r"budget=10 Å is more than half the cutoff .*smaller"):
+        StructureAttack(regressor, budget=10.0).generate(cells[:2], a[:2])
+
+
 def test_strain_brings_in_neighbours_from_beyond_the_cutoff():
     cell = Structure(Lattice.cubic(5.53), ["Cu"], [[0, 0, 0]])
     graphs = StructureToGraph(cutoff=5.0).transform([cell])
