@@ -34,7 +34,10 @@ def test_files_of_the_alloys(data_home):
     assert smallest_ratio(structures[::20]) > 0.7
 
 
-@pytest.mark.parametrize("fetch", [fetch_hea, fetch_halide_perovskites, fetch_cgcnn_sample])
+@pytest.mark.parametrize(
+    "fetch",
+    [fetch_hea, pytest.param(fetch_halide_perovskites, marks=pytest.mark.slow), fetch_cgcnn_sample],
+)
 def test_downloaded_data(data_home, fetch):
     structures = list(fetch(data_home=data_home).data)
     checked = check_structures(structures)
