@@ -1,4 +1,4 @@
-"""Attacks obey their budgets, keep atoms apart, and return what they were given."""
+"""Attacks stay within their budgets, keep atoms apart, and return the kind of input they got."""
 
 import numpy as np
 import pytest
