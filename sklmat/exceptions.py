@@ -28,7 +28,10 @@ class InvalidStructureError(ValueError):
 
 
 class InvalidStructureWarning(UserWarning):
-    """Warning that invalid rows were replaced by NaN, with ``on_invalid="warn"``."""
+    """Warning about rows of the input: what was assumed about valid ones, or which are invalid.
+
+    Invalid rows are replaced by NaN where ``on_invalid="warn"``.
+    """
 
 
 class ExtrapolationWarning(UserWarning):

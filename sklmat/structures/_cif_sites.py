@@ -13,7 +13,7 @@ from sklmat.structures._cif_formula import element_of_isotope, is_element
 from sklmat.structures._cif_tags import NUMBER, OCCUPANCY, CifProblem, Tags, number
 
 if TYPE_CHECKING:
-    pass
+    from pymatgen.core import Lattice, Structure
 
 #: Two sites closer than this (Å) are at one place.
 SAME_PLACE = 0.05
@@ -51,8 +51,8 @@ def read_sites(tags: Tags, stated_elements: Container[str], notes: list[str]) ->
     """
     if any(value not in (None, "0") for value in tags.get("_cell_modulation_dimension", ())):
         raise CifProblem("the file describes a modulated structure, which no single cell holds")
-    columns = [tags.get(f"_atom_site_fract_{axis}") for axis in "xyz"]
-    if any(column is None for column in columns):
+    columns = [tags.get(f"_atom_site_fract_{axis}", []) for axis in "xyz"]
+    if not all(columns):
         raise CifProblem("the sites have no fractional coordinates (_atom_site_fract_x, _y, _z)")
     n_sites = len(columns[0])
     empty = [None] * n_sites
@@ -63,22 +63,21 @@ def read_sites(tags: Tags, stated_elements: Container[str], notes: list[str]) ->
     flags = tags.get("_atom_site_calc_flag", empty)
     keep = [row for row in range(n_sites) if (flags[row] or "").lower() != "dum"]
     names, elements, charges, coords, amounts = [], [], [], [], []
-    oxidation = dict(
-        zip(
-            tags.get("_atom_type_symbol", ()),
-            tags.get("_atom_type_oxidation_number", ()),
-        )
+    oxidation_numbers = dict(
+        zip(tags.get("_atom_type_symbol", []), tags.get("_atom_type_oxidation_number", []))
     )
     for row in keep:
         name = labels[row] or symbols[row] or f"number {row + 1}"
         element, charge = _element(symbols[row], labels[row], name, stated_elements)
-        if charge is None and oxidation.get(symbols[row]) is not None:
-            charge = number(oxidation[symbols[row]], "_atom_type_oxidation_number")
+        oxidation_number = oxidation_numbers.get(symbols[row])
+        if charge is None and oxidation_number is not None:
+            charge = number(oxidation_number, "_atom_type_oxidation_number")
         values = []
         for axis, column in zip("xyz", columns):
-            if column[row] is None:
+            text = column[row]
+            if text is None:
                 raise CifProblem(f"site {name} has no coordinate {axis}")
-            values.append(number(column[row], f"the coordinate {axis} of site {name}"))
+            values.append(number(text, f"the coordinate {axis} of site {name}"))
         amounts.append(_occupancy(occupancies[row], name, notes))
         names.append(name)
         elements.append(element)
@@ -199,7 +198,8 @@ def _pairs_at_one_place(frac_coords, matrix):
 def check_hydrogens(tags: Tags) -> None:
     """Raise if the file says that hydrogen atoms without coordinates are bound to its sites."""
     for text in tags.get("_atom_site_attached_hydrogens", ()):
-        if text is not None and NUMBER.fullmatch(text) and float(NUMBER.fullmatch(text)[1]) > 0:
+        match = None if text is None else NUMBER.fullmatch(text)
+        if match and float(match[1]) > 0:
             raise CifProblem(
                 "the file gives hydrogen atoms without coordinates "
                 "(_atom_site_attached_hydrogens); add their sites"

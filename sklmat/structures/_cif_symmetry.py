@@ -21,7 +21,7 @@ from sklmat.structures._space_groups import (
 )
 
 if TYPE_CHECKING:
-    pass
+    from pymatgen.core import Lattice
 
 #: Images of one site closer than this (Å) are one atom on a special position, whose coordinates
 #: were written with few digits.

@@ -37,15 +37,19 @@ def cif_blocks(text: str) -> Iterator[tuple[str, Tags]]:
             where = re.sub(r"^string:", "line ", str(error))
             raise ValueError(f"the text is not a valid CIF: {where}") from error
     for block in document:
-        tags: dict[str, list[str | None]] = {}
-        for item in block:
-            if item.pair is not None:
-                _add(tags, item.pair[0], [item.pair[1]], cif)
-            elif item.loop is not None:
-                names, values = item.loop.tags, item.loop.values
-                for k, name in enumerate(names):
-                    _add(tags, name, values[k :: len(names)], cif)
-        yield block.name, tags
+        yield block.name, _tags(block, cif)
+
+
+def _tags(block, cif):
+    tags: Tags = {}
+    for item in block:
+        if item.pair is not None:
+            _add(tags, item.pair[0], [item.pair[1]], cif)
+        elif item.loop is not None:
+            names, values = item.loop.tags, item.loop.values
+            for k, name in enumerate(names):
+                _add(tags, name, values[k :: len(names)], cif)
+    return tags
 
 
 def _add(tags, name, values, cif):
