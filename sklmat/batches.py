@@ -260,8 +260,8 @@ class GraphDataset(Dataset):
         weight: torch.Tensor | None = None,
     ) -> None:
         self.graphs = graphs
-        self.y = torch.zeros(len(graphs)) if y is None else y
-        self.weight = torch.ones(len(graphs)) if weight is None else weight
+        self.y = torch.zeros(len(graphs), dtype=torch.float32) if y is None else y
+        self.weight = torch.ones(len(graphs), dtype=torch.float32) if weight is None else weight
         self.generator: torch.Generator | None = None
         self.transform: BatchTransform | None = None
 

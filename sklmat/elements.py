@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sklmat.deprecation import renamed_parameters
+from sklmat.files import expand_path
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, ElementFeatures
@@ -110,7 +111,8 @@ def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
         - ``group`` (``group``): 1 to 18. All lanthanides and actinides are in group 3.
         - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
         - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
-          Helium is "s", after its electron configuration; pymatgen has "p", after its group.
+          Helium is "s" because of its electron configuration; in pymatgen it is "p" because of its
+          group.
         - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
         - ``atomic mass (u)`` (``atomic_mass``).
         - ``valence electrons``: counted from ``electronic_structure``, see Notes.
@@ -238,14 +240,14 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
           see Notes). If a number is missing, all of its bins are 0.
         - a dict ``{symbol or atomic number: vector}``, or a DataFrame with one row per element,
           indexed by symbol or atomic number.
-        - a path (``str`` or ``pathlib.Path``) of a JSON file ``{"1": [...], "2": [...], ...}``, for
+        - a path of a JSON file ``{"1": [...], "2": [...], ...}``, for
           example the ``atom_init.json`` of the original CGCNN.
 
     Returns
     -------
     vectors : ndarray of shape (119, F), dtype float32
         Row Z is the vector of the element with atomic number Z. Row 0 and the rows of elements
-        without a vector are NaN; `lookup` raises an error for them.
+        without a vector are NaN; estimators raise an error for crystals with such elements.
     names : list of str
         The F feature names.
 
@@ -287,8 +289,8 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
     if isinstance(atom_init, str) and atom_init in _NAMED:
         vectors, names = _named_vectors(atom_init)
         return vectors.copy(), list(names)
-    if isinstance(atom_init, str | Path):
-        return _from_file(Path(atom_init))
+    if isinstance(atom_init, str | os.PathLike):
+        return _from_file(expand_path(atom_init))
     if isinstance(atom_init, pd.DataFrame):
         names = [str(name) for name in atom_init.columns]
         rows = zip(atom_init.index, atom_init.to_numpy())

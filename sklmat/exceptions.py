@@ -45,8 +45,11 @@ class InvalidRowsError(InvalidStructureError):
 
 
 class InvalidStructureWarning(UserWarning):
-    """Warning that invalid rows were replaced by NaN, with ``on_invalid="warn"``."""
+    """Warning about rows of the input: what was assumed about valid ones, or which are invalid.
+
+    Invalid rows are replaced by NaN where ``on_invalid="warn"``.
+    """
 
 
 class ExtrapolationWarning(UserWarning):
-    """Warning that compositions are far from those of the training rows of a model."""
+    """Warning that compositions are far from the training compositions of a model."""

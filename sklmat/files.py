@@ -1,10 +1,180 @@
-"""`replace_file`: writes a file completely or not at all (atomically)."""
+"""Paths and files: ``~`` in paths, what a file is, and writing a file completely or not at all."""
 
 import contextlib
+import json
 import os
+import struct
 import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+_PICKLE = (
+    "a file of joblib.dump or pickle, which joblib.load reads; this runs code from the file, so do "
+    "it only if you trust where the file comes from"
+)
+_TORCH = "a file of torch.save; load_cgcnn_checkpoint reads the checkpoints of the original CGCNN"
+#: First bytes of a file -> what it is.
+_BEGINNINGS = {
+    # torch.save before version 1.6.
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _TORCH,
+    **{bytes([0x80, protocol]): _PICKLE for protocol in range(2, 6)},
+}
+#: First bytes of a file -> how it is compressed. joblib uses all of these.
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"x\x01": "zlib",
+    b"x\x5e": "zlib",
+    b"x\x9c": "zlib",
+    b"x\xda": "zlib",
+    b"BZh": "bz2",
+    b"\xfd7zXZ": "xz",
+    b"]\x00\x00": "lzma",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+#: Formats of our own safetensors files, without their numbers -> what reads them.
+_OUR_FORMATS = {
+    "sklmat-estimator": "an estimator, which the load() of its class reads (CGCNNRegressor.load)",
+    "sklmat-graphs": "crystal graphs, which CrystalGraphs.load reads",
+}
+#: Bytes; safetensors writes no longer header.
+_LONGEST_HEADER = 100_000_000
+#: Number of characters of a text that an error shows.
+_SHOWN = 40
+
+
+def expand_path(path: str | os.PathLike[str]) -> Path:
+    """Make a `Path` of any path, with ``~`` or ``~name`` at its start as the home folder.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from sklmat.files import expand_path
+    >>> expand_path("~/models/gap.safetensors") == Path.home() / "models" / "gap.safetensors"
+    True
+    """
+    return Path(path).expanduser()
+
+
+def describe_file(path: str | os.PathLike[str]) -> str:
+    """Say what a file is and what reads it, for an error about a file of the wrong kind.
+
+    The file is judged by its first bytes; nothing in it is unpickled or executed.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    str
+        The end of a sentence that begins with "it is".
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklmat.files import describe_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "NaCl.cif"
+    ...     _ = path.write_text("data_NaCl")
+    ...     describe_file(path)
+    "a text file that begins with 'data_NaCl'"
+    """
+    path = Path(path)
+    if path.is_dir():
+        return "a folder"
+    with path.open("rb") as file:
+        head = file.read(1000)
+    if not head:
+        return "an empty file"
+    for beginning, description in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return description
+    for beginning, name in _COMPRESSIONS.items():
+        if head.startswith(beginning):
+            return f"a compressed file ({name}), perhaps {_PICKLE}"
+    if zipfile.is_zipfile(path):
+        return _describe_zip(path)
+    header, start = read_safetensors_header(path)
+    if header:
+        return _describe_safetensors(header, path.stat().st_size - start)
+    return _describe_text(head)
+
+
+def is_torch_file(path: str | os.PathLike[str]) -> bool:
+    """Whether ``torch.save`` wrote a file, by its first bytes and the names inside."""
+    return describe_file(path) == _TORCH
+
+
+def _describe_zip(path):
+    with zipfile.ZipFile(path) as file:
+        names = file.namelist()
+    if any(name.endswith("data.pkl") for name in names):
+        return _TORCH
+    if any(name.endswith(".npy") for name in names):
+        return "a file of numpy.savez, which numpy.load reads"
+    return "a zip archive"
+
+
+def _describe_safetensors(header, size):
+    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+    if size < max(ends, default=0):
+        return "a safetensors file that is not complete; copy or save it again"
+    name = header.get("__metadata__", {}).get("format", "")
+    description = _OUR_FORMATS.get(name.rpartition("-")[0])
+    return f"{description}, in the format {name!r}" if description else "another safetensors file"
+
+
+def _describe_text(head):
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        # Of the last character, bytes may be missing.
+        if error.start < len(head) - 3:
+            return "a binary file of an unknown format"
+        text = head[: error.start].decode()
+    if "\0" in text:
+        return "a binary file of an unknown format"
+    return f"a text file that begins with {text.strip()[:_SHOWN]!r}"
+
+
+def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
+    """Read the header of a safetensors file.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    header : dict
+        Name -> type, shape and position of each array; the metadata under ``"__metadata__"``. Empty
+        if the file is not of this format.
+    start : int
+        Position in the file of the first array.
+    """
+    with open(path, "rb") as file:
+        length = file.read(8)
+        if len(length) < 8 or file.read(1) != b"{":
+            return {}, 0
+        (n_header,) = struct.unpack("<Q", length)
+        if n_header > _LONGEST_HEADER:
+            return {}, 0
+        file.seek(8)
+        try:
+            return json.loads(file.read(n_header)), 8 + n_header
+        except ValueError:
+            return {}, 0
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ They are for annotations of your own functions, too: ``def clean(X: Structures) 
 Nothing is imported for them when the program runs.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
 #: A file or folder.
-PathLike: TypeAlias = str | Path
+PathLike: TypeAlias = str | os.PathLike[str]
 
 #: A seed, a generator that moves on with each use, or None for numpy's global generator.
 RandomState: TypeAlias = Union[int, "np.random.RandomState", None]
 
 #: Crystals: a list, tuple, 1-D object array or pandas Series of pymatgen ``Structure``, ASE
-#: ``Atoms``, dicts made by ``Structure.as_dict()``, or paths of files.
+#: ``Atoms``, dicts made by ``Structure.as_dict()``, paths of files, or texts of files.
 Structures: TypeAlias = Union[
     Sequence[Union["IStructure", "Atoms", dict[str, Any], str, Path]], "np.ndarray", "pd.Series"
 ]
@@ -42,7 +43,7 @@ ArrayLike: TypeAlias = Union[
 Table: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "np.ndarray", Sequence[Sequence[float]]]
 
 #: Vectors of the elements: a name, a JSON file, or rows by symbol or atomic number.
-ElementFeatures: TypeAlias = Union[str, Path, dict[Any, Any], "pd.DataFrame"]
+ElementFeatures: TypeAlias = Union[str, os.PathLike[str], dict[Any, Any], "pd.DataFrame"]
 
 #: Crystals and their targets: a scikit-learn ``Bunch``, or a tuple ``(structures, target)`` where
 #: ``return_X_y=True``. No type says both, so that a checker takes it for anything.

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""`replace_file`: files are written completely or not at all."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The pages hold what they seem to hold: tables are tables."""
+"""Every Markdown table of the pages has as many cells in each row as in its header."""
 
 import re
 from pathlib import Path

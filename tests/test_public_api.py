@@ -24,6 +24,8 @@ MODULES = [
     "typing",
     "files",
     "random_state",
+    "parallel",
+    "targets",
     "exceptions",
     "structures",
     "readers",
@@ -318,6 +320,13 @@ def test_packages_hold_only_imports():
                 assert names <= allowed, f"{'/'.join(parts)} defines {names}"
             else:
                 assert isinstance(node, ast.Import | ast.ImportFrom), "/".join(parts)
+
+
+def test_progress_bars_suit_notebooks():
+    """`tqdm.auto` shows a widget in a notebook, and text elsewhere."""
+    code = [path.read_text(encoding="utf-8") for _, path in modules()]
+    bars = [re.findall(r"from (tqdm[.\w]*)", text) for text in code]
+    assert {name for names in bars for name in names} == {"tqdm.auto"}
 
 
 def test_only_training_knows_skorch():

@@ -1,4 +1,4 @@
-"""The README keeps its promises: its example runs, its commands and links are right."""
+"""The example of the README runs, and its commands and links are right."""
 
 import re
 from pathlib import Path

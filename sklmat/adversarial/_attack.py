@@ -25,29 +25,33 @@ if TYPE_CHECKING:
 
 @renamed_parameters(neighbors="neighbor_list")
 class StructureAttack(BaseEstimator):
-    """Small displacements of the atoms that make a network's prediction wrong.
+    """Attack on a graph network: small displacements of atoms that make its predictions wrong.
 
     Every atom moves by `budget` at most, the displacements of a crystal sum to zero, and no two
-    atoms come closer than `min_distance`. The gradient with respect to the positions and the
-    lattice is computed from the periodic distances.
+    atoms come closer than `min_distance`. Attack methods that need gradients use the gradient of
+    the error (see Notes) with respect to the positions and the lattice, through the periodic
+    distances.
 
     Parameters
     ----------
     estimator : fitted graph estimator, default=None
-        The network to attack: CGCNN or ECNet, as a classifier or a regressor. ``None`` is for
-        attacks passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
-        estimator, which attack their own network. ``clone`` of this attack returns an unfitted
-        estimator; wrap it into ``sklearn.frozen.FrozenEstimator`` to keep it fitted.
+        The network to attack: CGCNN, ECNet or a network of your own, as a classifier or a
+        regressor. It must be ``None`` if the attack is passed to `AdversarialFeatureBuilder` or to
+        the parameter `adversarial` of a graph estimator, because these apply the attack to their
+        own network. ``clone`` of the attack also clones `estimator`, which removes its weights;
+        wrap it into ``sklearn.frozen.FrozenEstimator`` to keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
-          translation is removed. The result is the worst of `n_draws` draws.
-        - "fgsm": every atom is displaced by `budget` along its own gradient [1]_. The gradient is
-          normalised per atom, so the attack is equivariant under rotation of the crystal; the sign
-          of the gradient would not be.
+          translation is removed. The result is the draw with the largest error of `n_draws` draws.
+          (`robustness_curve` instead averages the scores of the draws.)
+        - "fgsm": every atom is displaced by `budget` along its own gradient [1]_, unless this is
+          zero. The gradient is normalised per atom, so a rotated crystal is attacked in the same
+          way. (With the sign of the gradient, which is common for images, this would not be the
+          case.)
         - "pgd": `n_steps` gradient steps, the first one `budget` long and the later ones shorter.
           After each step the displacements are projected onto the balls of radius `budget` around
-          the sites [2]_. The result is the worst of all points visited. The first step is "fgsm",
-          so the error is at least as large as after "fgsm".
+          the sites [2]_. The result is the point with the largest error of all points visited. The
+          first step is "fgsm", so the error is at least as large as after "fgsm".
     budget : float, default=0.05
         Largest displacement of an atom (Å), without the net translation. Thermal motion at room
         temperature displaces the atoms of halide perovskites by more than 0.1 Å.
@@ -66,7 +70,7 @@ class StructureAttack(BaseEstimator):
         Number of draws of "random".
     min_distance : float, default=None
         No two atoms come closer than this (Å). ``None`` takes 0.7 times the sum of their covalent
-        radii. Pairs that are closer in the unperturbed crystal come no closer than they are there.
+        radii. Two atoms that are closer than this in the unperturbed crystal come no closer.
     random_state : int, RandomState or None, default=None
         Seed of the random draws. When a network is trained with the attack, the `random_state` of
         the network is used instead.
@@ -81,27 +85,28 @@ class StructureAttack(BaseEstimator):
 
     Notes
     -----
-    For classifiers the attack maximises the log-odds of the most probable wrong class against the
-    right class, computed from the mean probabilities of an ensemble. The gradient of the
-    cross-entropy vanishes where the predicted probability is close to one; the gradient of the
-    log-odds does not. For regressors the attack maximises the absolute error, in standard
-    deviations of the training rows; with several targets, the largest of their errors. Without
-    `y`, the error is the distance from the prediction for the unperturbed crystal.
+    The error that an attack maximises is, for classifiers, the log-odds of the most probable wrong
+    class against the right class, computed from the mean probabilities of an ensemble. The gradient
+    of the cross-entropy vanishes where the predicted probability is close to one; the gradient of
+    the log-odds does not. For regressors it is the absolute error, in standard deviations of the
+    training targets; with several targets, the largest of their errors. Without `y`, the prediction
+    for the unperturbed crystal takes the place of the true value.
 
-    Atoms are displaced first, then the crystal is strained: ``x -> (x + u)(1 + ε)``. The strain ε
-    is symmetric, so the lattice does not rotate. Where the gradient is zero on every atom by
-    symmetry, "fgsm" leaves the crystal as it is, and "pgd" breaks the symmetry in its second step.
-    The network is in evaluation mode.
+    Atoms are displaced first, then the crystal is strained: a position x becomes
+    ``(x + u)(1 + ε)``, with the displacement u and the strain ε. The strain is symmetric, so the
+    lattice does not rotate. Where the gradient is zero on every atom by symmetry, "fgsm" leaves the
+    crystal as it is, and "pgd" breaks the symmetry in its second step. During an attack the network
+    is in evaluation mode (without dropout).
 
     Ideal crystals have shells of neighbours at equal distances, which are kept whole (see
     `StructureToGraph`). Any displacement makes these distances unequal: the shell is then cut at
-    `max_neighbors`, and the network reads another graph. For ideal crystals choose the neighbours
-    by the cutoff alone, for example in graphs made by
+    `max_neighbors`, and the network gets another graph. For ideal crystals choose the neighbours by
+    the cutoff alone, for example in graphs made by
     ``StructureToGraph(cutoff=5.5, max_neighbors=None)``, or set ``neighbor_list="fixed"``; the user
-    guide has figures (:ref:`benchmarks-attacks`). With ``ties="truncate"``, the choice among
+    guide shows the effect (:ref:`benchmarks-attacks`). With ``ties="truncate"``, the choice among
     neighbours at equal distances may change even around atoms that are not displaced.
 
-    In the paper [3]_ atoms are displaced at random, with noise of one size: ``method="random"``.
+    In [3]_, all crystals are perturbed by random displacements of one size (``method="random"``).
 
     References
     ----------
@@ -184,12 +189,12 @@ class StructureAttack(BaseEstimator):
         Returns
         -------
         list of pymatgen Structure, or CrystalGraphs
-            The perturbed crystals, in the form and order of `X`, which is left as it is.
+            The perturbed crystals, in the form and order of `X`. `X` is not changed.
 
         Raises
         ------
         ValueError
-            When there is no estimator, or `y` does not suit it.
+            When `estimator` is None, or `y` has the wrong shape, type or classes for it.
         InvalidStructureError
             When a crystal cannot be used.
         """
@@ -205,7 +210,7 @@ class StructureAttack(BaseEstimator):
         return run.apply(*run.search_all(reference, options))
 
     def batch_transform(self, graphs: CrystalGraphs) -> PerturbedBatches:
-        """Make the batch transform for a graph estimator that is trained with this attack.
+        """Prepare the perturbation of training batches; called by a graph estimator in its `fit`.
 
         Parameters
         ----------
@@ -214,8 +219,8 @@ class StructureAttack(BaseEstimator):
         Returns
         -------
         PerturbedBatches
-            Holds the bounds of the perturbations. Its method ``bind`` makes the batch transform
-            of one network.
+            Holds the largest perturbation of each crystal. Its method ``bind`` returns the function
+            that perturbs the batches of one network.
 
         Raises
         ------

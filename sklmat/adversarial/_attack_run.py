@@ -96,7 +96,7 @@ class AttackRun:
 
     def chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows in chunks, with a progress bar."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         with tqdm(
             total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose

@@ -39,7 +39,7 @@ def contrast(
     *,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
-    """Effect sizes and tests of descriptors between adversarial and normal examples.
+    """Compare descriptors of adversarial and normal examples: effect sizes and tests.
 
     Parameters
     ----------
@@ -101,12 +101,13 @@ def contrast(
     called significant. It is valid for independent and for positively dependent descriptors.
     Correlated descriptors have similar effects; a large effect does not show a cause.
 
-    A missing value is left out of its own column only. A descriptor has NaN as effect, interval
-    and p, and comes last, if fewer than two values remain in either table or if all values of both
-    tables are the same. If the values are constant within each table but differ between the
-    tables, the effect is infinite and has no interval. Values count as the same when they differ
-    by less than 1e-9 of the largest magnitude in their column, or 1e-14: the descriptors of ideal
-    crystals may differ by rounding errors only, which must not change their ranks.
+    A row in which some descriptors are missing is still used for its other descriptors. A
+    descriptor has NaN as effect, interval and p, and comes last, if fewer than two values remain in
+    either table or if all values of both tables are the same. If the values are constant within
+    each table but differ between the tables, the effect is infinite and has no interval. Values
+    count as the same when they differ by less than 1e-9 of the largest magnitude in their column,
+    or 1e-14: the descriptors of ideal crystals may differ by rounding errors only, which must not
+    change their ranks.
 
     References
     ----------

@@ -44,25 +44,28 @@ def find_adversarial_examples(
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Crystals that are predicted right as they are, and wrong when perturbed.
+    """Find crystals that are predicted right as they are, and wrong when perturbed.
 
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor. Examples are informative only for rows that
-        were not used to train it.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
+        Crystals that were not used to train `estimator`; examples among the training rows say
+        little about new crystals.
     y : array-like of shape (C,) or (C, n_targets)
+        True classes or values.
     method : {"pgd", "fgsm", "random"}, default="pgd"
-        See `StructureAttack`. The paper [1]_ uses random noise of one size, "random".
+        See `StructureAttack`. In [1]_, all crystals are perturbed by random displacements of one
+        size, as with "random".
     budget : float, default=0.05
         Largest displacement of an atom (Å).
     strain : float, default=0.0
         Largest Frobenius norm of the strain of the lattice.
     threshold : float or array-like of shape (n_targets,), default=None
-        For regressors: a prediction with a larger absolute error is wrong, in the unit of `y`.
-        ``None`` takes twice the median absolute error on the unperturbed rows, for each target.
-        ``table.attrs["threshold"]`` lists the thresholds.
+        For regressors only: a prediction is wrong if the absolute error of a target is larger than
+        its threshold (in the unit of `y`). ``None`` takes, for each target, twice the median
+        absolute error on the unperturbed rows. ``table.attrs["threshold"]`` lists the thresholds.
     neighbor_list, n_steps, n_draws, min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -73,11 +76,13 @@ def find_adversarial_examples(
 
         - ``index``: row of `X`.
         - ``target``, ``prediction``, ``perturbed prediction``.
-        - ``smallest budget (Å)``: largest displacement of an atom in the smallest perturbation
-          found that makes the prediction wrong, by bisection to 1/64 of `budget`. With `strain`
-          also ``smallest strain``; the bisection scales both by the same factor.
-        - ``displacement (Å)``: the displacements in this perturbation, before the strain, ndarray
-          of shape (n_atoms, 3).
+        - ``smallest budget (Å)``: the smallest budget with which the attack makes the prediction
+          wrong, found by bisection to a precision of 1/64 of `budget`. The value in the table is
+          the largest displacement of an atom in the perturbation that was found with this budget.
+        - ``smallest strain``, only with `strain`: Frobenius norm of the strain in this
+          perturbation. The bisection multiplies `budget` and `strain` by the same factor.
+        - ``displacement (Å)``: displacements of the atoms in this perturbation, before the crystal
+          is strained, ndarray of shape (n_atoms, 3).
         - ``structure``: the perturbed crystal, a pymatgen ``Structure``.
 
         ``table.attrs["n_right"]`` is the number of rows predicted right without perturbation.
@@ -91,9 +96,11 @@ def find_adversarial_examples(
 
     Notes
     -----
-    At each budget of the bisection, "pgd" makes a new search that starts from the last wrong
-    perturbation, scaled to this budget; "fgsm" takes one step as long as this budget; "random"
-    scales the draw that was found. The smallest budget is an upper bound: a smaller perturbation
+    The bisection starts from a perturbation within `budget` that makes the prediction wrong. It
+    then tries smaller budgets. At each of them, "random" scales the perturbation that made the
+    prediction wrong at the last larger budget down to this budget; "pgd" scales it in the same way
+    and takes ``n_steps // 2`` gradient steps from there; "fgsm" takes one step from the unperturbed
+    crystal, as long as this budget. The smallest budget is an upper bound: a smaller perturbation
     that the attack did not find may exist.
 
     References
@@ -109,7 +116,8 @@ def find_adversarial_examples(
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
     >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
-    >>> table = find_adversarial_examples(model.fit(cells, y), cells, y, budget=0.2)
+    >>> model = model.fit(cells[::2], y[::2])
+    >>> table = find_adversarial_examples(model, cells[1::2], y[1::2], budget=0.2)
     >>> bool((table["prediction"] != table["perturbed prediction"]).all())
     True
     >>> bool((table["smallest budget (Å)"] <= 0.2).all())

@@ -30,6 +30,7 @@ from sklmat.estimators import (
     training_graphs,
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
@@ -57,13 +58,14 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     `fit` trains a reference classifier and attacks its predictions. Adversarial examples are the
     crystals that it predicts right as they are and wrong when perturbed; normal examples are
     predicted right in both cases. `fit` compares the two groups and selects the descriptors in
-    which they differ most. This is the second half of the method of Wang et al. [1]_.
+    which they differ most, similar to Wang et al. [1]_ (see Notes). Further columns are computed
+    from the predictions of the classifier.
 
     Parameters
     ----------
     estimator : graph classifier, default=None
-        The reference classifier, `CGCNNClassifier` or `ECNetClassifier`. ``None`` takes
-        ``CGCNNClassifier()``.
+        The reference classifier: `CGCNNClassifier`, `ECNetClassifier` or a classifier with a
+        network of your own. ``None`` takes ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
         The attack on the reference classifier; the attack's own `estimator` must be None. ``None``
         takes ``StructureAttack()``.
@@ -72,18 +74,19 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         ``None`` takes ``DisorderFeaturizer()``.
     select : int or float, default=5
         An int is the number of descriptors to select, those with the largest effects. A float is
-        the smallest effect of a selected descriptor (Hedges' g in magnitude; 0.8 is called
-        large). A descriptor is not selected if its Spearman rank correlation with a selected one
-        of larger effect is above 0.8 in magnitude.
+        the smallest effect of a selected descriptor (magnitude of Hedges' g; by convention, 0.8 is
+        a large effect). A descriptor is not selected if the magnitude of its Spearman rank
+        correlation with a selected descriptor of larger effect is above 0.8.
     include : sequence of str, default=("descriptors", "margin", "flip_budget", \
 "spread_under_noise")
         Which columns to make, in this order:
 
-        - "descriptors": the selected ones.
+        - "descriptors": the selected descriptors.
         - "margin": log-odds of the predicted class against the second most probable one, at
           least 0.
-        - "flip_budget": smallest displacement found that changes the prediction (Å), as in
-          `find_adversarial_examples`; where the attack finds none, its full budget.
+        - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
+          bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
+          attack.
         - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random
           displacements of the full budget.
     cv : int, cross-validation generator or iterable, default=5
@@ -111,7 +114,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         ``adversarial`` (right as it is, wrong when perturbed), and the columns of the network that
         are in `include`.
     classes_ : ndarray
+        The class labels, sorted.
     feature_names_ : list of str
+        Names of the columns.
 
     See Also
     --------
@@ -133,9 +138,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     rotated copy of a crystal gets other noise. The standard deviation of 32 draws is an estimate
     with a relative error of about 12 %.
 
-    In the paper the authors made descriptors by hand after they had compared the examples. They
-    used noise of one size: ``attack=StructureAttack(method="random")``,
-    ``include=("descriptors",)``.
+    In [1]_ the examples come from random displacements of one size, and the authors designed the
+    descriptors themselves after they had compared the examples. The most similar settings here are
+    ``attack=StructureAttack(method="random")`` and ``include=("descriptors",)``.
 
     References
     ----------
@@ -177,7 +182,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         "include": ["array-like"],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -343,7 +348,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _out_of_fold(self, estimator, attack, graphs, y, seed):
         """Examine each training row with a network not trained on it: one table row for each."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         cv = check_cv(self.cv, y, classifier=True)
         if isinstance(self.cv, Integral):

@@ -73,11 +73,12 @@ def perturb_structures(
         Largest displacement of an atom with "uniform", the radius of the ball (Å); ``None`` takes
         0.05.
     strain : float, default=0.0
-        Frobenius norm of a random symmetric strain of each lattice, after the displacements.
+        Frobenius norm of the random symmetric strain of each lattice, which is applied after the
+        displacements.
     min_distance : float, default=None
         No two atoms come closer than this (Å): the displacements of atoms that would come too close
-        are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii.
-        Pairs that are closer in the unperturbed crystal come no closer than they are there.
+        are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii. Two
+        atoms that are closer than this in the unperturbed crystal come no closer.
     random_state : int, RandomState or None, default=None
 
     Returns
@@ -92,8 +93,8 @@ def perturb_structures(
     InvalidStructureError
         When a crystal cannot be used.
     ValueError
-        When a parameter is out of range: a `scale` of 1 Å or more and a `budget` of 4 Å or more
-        form another crystal.
+        When a parameter is out of range. A `scale` of 1 Å or more and a `budget` of 4 Å or more are
+        refused, because the result would be another crystal.
 
     Examples
     --------

@@ -41,12 +41,12 @@ def robustness_curve(
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Score of a network as a function of the allowed displacement of the atoms.
+    """Compute the score of a network as a function of the allowed displacement of the atoms.
 
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
     X : sequence of C structures, or CrystalGraphs
     y : array-like of shape (C,) or (C, n_targets)
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
@@ -55,7 +55,8 @@ def robustness_curve(
     neighbor_list, n_steps
         See `StructureAttack`.
     n_draws : int, default=5
-        Number of draws of "random"; their scores are averaged.
+        Number of draws of "random"; their scores are averaged. (`StructureAttack` instead takes the
+        worst draw of each crystal.)
     min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -76,12 +77,13 @@ def robustness_curve(
 
     Notes
     -----
-    "random" gives the score under random noise, "fgsm" the score after its step. "pgd" gives the
-    score at the worst point visited, including the unperturbed crystal and the step of "fgsm". It
-    starts from the perturbation found with the next smaller budget, which the larger budget also
-    allows. Therefore the accuracy after "pgd" never increases with the budget, and the error of
-    one target never decreases. With several targets the mean error may decrease, because the attack
-    increases the largest of their errors, not the mean.
+    "random" gives the mean score over `n_draws` random displacements, and "fgsm" the score after
+    one gradient step. "pgd" gives the score at the worst of all perturbations that were tried,
+    including no perturbation and the step of "fgsm". It starts from the perturbation found with the
+    next smaller budget, which the larger budget also allows. Therefore, with "pgd", the accuracy of
+    a classifier never increases with the budget, and the mean absolute error of a regressor with
+    one target never decreases. With several targets the mean absolute error may decrease, because
+    the attack increases the largest of their errors, not the mean.
 
     Examples
     --------

@@ -18,17 +18,18 @@ from sklearn.base import (
     is_regressor,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter
 
 from sklmat.augmentation._dataframes import is_pandas, is_polars, with_values
 from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+from sklmat.targets import label_column, plain_labels, refuse_not_real
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -70,7 +71,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         self.sample_weight = sample_weight
         self.random_state = random_state
 
-    def fit(self, X: Table, y: ArrayLike) -> Self:
+    def fit(self, X: Table, y: ArrayLike, **fit_params: Any) -> Self:
         """Augment the rows and fit the estimator on real and generated rows.
 
         Parameters
@@ -79,6 +80,10 @@ class AugmentedMixin(MetaEstimatorMixin):
             The real rows.
         y : Series, DataFrame (of pandas or polars) or array of shape (n,) or (n, T)
             Their targets.
+        **fit_params : dict
+            Only ``sample_weight``, an array of shape (n,): weights of the real rows. Generated rows
+            get the mean weight of the real rows, times the parameter `sample_weight`. Rows with
+            zero weight are removed before rows are generated.
 
         Returns
         -------
@@ -88,31 +93,38 @@ class AugmentedMixin(MetaEstimatorMixin):
         ------
         TypeError
             When `estimator` is of the wrong kind, cannot resume training with
-            ``strategy="pretrain_finetune"``, or takes no weights where `sample_weight` is given.
+            ``strategy="pretrain_finetune"``, or does not accept weights although `sample_weight` is
+            given.
         ValueError
-            When the rows cannot be used.
+            When the rows or their weights cannot be used.
 
         Warns
         -----
         UserWarning
-            When `estimator` uses early stopping on rows held out of real and generated rows.
+            When `estimator` has ``early_stopping=True``. Its validation rows are drawn from real
+            and generated rows, so copies or mixtures of them are training rows, and the training
+            stops too late.
         """
         self._validate_params()
         self._check_settings()
+        weight = self._weights_of_real_rows(X, **fit_params)
         estimator, augmenter = self._seeded_clones()
+        y = self._checked_target(y)
+        if weight is not None and not weight.all():
+            X, y, weight = self._rows_with_weight(X, y, weight)
         if augmenter is None:
             self.augmenter_ = None
-            self.estimator_ = estimator.fit(X, y)
+            self.estimator_ = estimator.fit(X, y, **_as_fit_parameter(estimator, weight))
             return self
         X_all, y_all = self._resample(augmenter, X, y)
         if self.strategy == "pretrain_finetune":
             origin = _origin(augmenter, X, X_all)
             self.estimator_ = self._fit_in_two_steps(estimator, X_all, y_all, origin)
-        elif self.sample_weight is None:
+        elif self.sample_weight is None and weight is None:
             self.estimator_ = estimator.fit(X_all, y_all)
         else:
-            weights = self._weights(estimator, _origin(augmenter, X, X_all))
-            self.estimator_ = estimator.fit(X_all, y_all, **weights)
+            weights = self._weights(weight, _origin(augmenter, X, X_all))
+            self.estimator_ = estimator.fit(X_all, y_all, **_as_fit_parameter(estimator, weights))
         self.augmenter_ = augmenter
         return self
 
@@ -153,7 +165,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         """
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(X, y, **weights)
+        return self.estimator_.score(X, plain_labels(y), **weights)
 
     @property
     def n_features_in_(self) -> int:
@@ -190,12 +202,32 @@ class AugmentedMixin(MetaEstimatorMixin):
                 "sample_weight weighs generated against real rows in one fit; with "
                 "strategy='pretrain_finetune' they are never in one, so leave it out"
             )
+        self._check_takes_weights(f"sample_weight={self.sample_weight}")
+
+    def _check_takes_weights(self, given):
         last = final_step(self.estimator)
         if not has_fit_parameter(last, "sample_weight"):
             raise TypeError(
-                f"sample_weight={self.sample_weight} needs an estimator whose fit takes weights, "
-                f"and {type(last).__name__} does not"
+                f"{given} needs an estimator whose fit takes weights, and {type(last).__name__} "
+                "does not"
             )
+
+    def _weights_of_real_rows(self, X, sample_weight=None, **others):
+        """Return the weights given to `fit` as an array (n,), or None."""
+        if others:
+            raise TypeError(f"{type(self).__name__}.fit takes no {sorted(others)}")
+        if sample_weight is None:
+            return None
+        self._check_takes_weights("fit(..., sample_weight=...)")
+        if self.augmenter is not None and self.strategy == "pretrain_finetune":
+            raise ValueError(
+                "fit(..., sample_weight=...) weighs the rows of one fit, and "
+                "strategy='pretrain_finetune' fits twice; use strategy='concat'"
+            )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
+        return weight
 
     def _warn_of_early_stopping(self):
         """Warn that validation rows drawn from augmented rows depend on the training rows."""
@@ -225,12 +257,16 @@ class AugmentedMixin(MetaEstimatorMixin):
                     estimator.set_params(**{name: draw_seed(rng)})
         return clones
 
-    def _weights(self, estimator, origin):
-        """Return the weights of the rows as keyword arguments of `fit` of the estimator."""
-        name = "sample_weight"
-        if isinstance(estimator, Pipeline):
-            name = f"{estimator.steps[-1][0]}__{name}"
-        return {name: np.where(origin > 0, float(self.sample_weight), 1.0)}
+    def _rows_with_weight(self, X, y, weight):
+        return [_safe_indexing(part, np.flatnonzero(weight)) for part in (X, y, weight)]
+
+    def _weights(self, of_real, origin):
+        """Return the weights of real and generated rows; `of_real` is None for equal weights."""
+        of_real = np.ones(np.sum(origin == 0)) if of_real is None else of_real
+        factor = 1.0 if self.sample_weight is None else float(self.sample_weight)
+        weights = np.full(len(origin), factor * of_real.mean())
+        weights[origin == 0] = of_real
+        return weights
 
     def _fit_in_two_steps(self, estimator, X, y, origin):
         generated, real = (
@@ -290,15 +326,15 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     In an `imblearn.pipeline.Pipeline` the sampler can instead be a step directly before the
     regressor; the regressor is then fitted on the same rows.
 
-    `fit` takes no weights of real rows, as generated rows would have no such weights. Integer
-    targets are numeric here, and are passed to the sampler as floats.
+    Integer targets are numeric here, and are passed to the sampler as floats.
 
-    "pretrain_finetune" takes XGBoost (the second fit adds ``n_estimators`` trees to the same number
-    of the first), `GradientBoostingRegressor` and `HistGradientBoostingRegressor` (likewise),
-    `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of scikit-learn
-    with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a Pipeline are
-    fitted on the real rows. Forests and convex linear models are refused, as their second fit would
-    discard the first. To scale the targets, put this estimator into a `TransformedTargetRegressor`.
+    "pretrain_finetune" accepts XGBoost, `GradientBoostingRegressor` and
+    `HistGradientBoostingRegressor` (in these three, the second fit adds as many trees as the first
+    fit), `MLPRegressor`, `SGDRegressor` and others with `partial_fit`, estimators outside of
+    scikit-learn with `warm_start`, and a Pipeline that ends in one of these. Transformers of such a
+    Pipeline are fitted on the real rows. Forests and convex linear models raise an error, because
+    their second fit would discard the first. To scale the targets, put this estimator into a
+    `TransformedTargetRegressor`.
 
     Examples
     --------
@@ -317,12 +353,14 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     (3,)
     """
 
+    def _checked_target(self, y):
+        if y is not None:
+            refuse_not_real(y)
+        return y
+
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""
-        dtype_kind = "f" if y is None else np.asarray(y).dtype.kind
-        if dtype_kind == "c":
-            raise ValueError("Complex data not supported: y holds complex numbers")
-        if dtype_kind != "f":
+        if y is not None and np.asarray(y).dtype.kind != "f":
             # Samplers read integers as classes.
             if is_polars(y):
                 y = y.cast(float)
@@ -428,13 +466,23 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
+    def _checked_target(self, y):
+        if y is None:
+            return None
+        # Labels of shape (n,) stay in their container, because samplers return the same.
+        return label_column(y) if np.asarray(y).shape[1:] == (1,) else plain_labels(y)
+
+    def _rows_with_weight(self, X, y, weight):
+        X, y, weight = super()._rows_with_weight(X, y, weight)
+        if len(np.unique(y)) < 2:
+            raise ValueError("sample_weight is zero in the rows of all classes but one")
+        return X, y, weight
+
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with their classes."""
         if y is None:
             return augmenter.fit_resample(X, y)
         check_classification_targets(y)
-        if np.asarray(y).shape[1:] == (1,):
-            y = column_or_1d(y, warn=True)
         if np.asarray(y).dtype.kind != "f":
             return augmenter.fit_resample(X, y)
         classes, positions = np.unique(np.asarray(y), return_inverse=True)
@@ -452,6 +500,14 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         return self._with_tags_of_estimator(super().__sklearn_tags__())
+
+
+def _as_fit_parameter(estimator, weights):
+    """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
+    if weights is None:
+        return {}
+    name = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    return {f"{name}sample_weight": weights}
 
 
 def _origin(augmenter, X, X_all):

@@ -61,8 +61,9 @@ class InfoGANAugmenter(BaseAugmenter):
         Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
         random order, so that generated rows have as many components, in the same ratios, as real
         ones, but other elements: the compositions that a systematic data set lacks. "interpolate"
-        mixes the fractions of two real rows of the same categories. "uniform" draws uniformly from
-        the simplex of all elements. Categories are as frequent as among the real rows.
+        mixes the fractions of two real rows with the same values in the 0/1 columns (``lattice_*``,
+        ``phase_*``). "uniform" draws uniformly from the simplex of all elements. Lattices and
+        phases are as frequent as among the real rows.
     latent_dim : int, default=4
         Number of noise components.
     hidden_dim : int, default=64
@@ -79,8 +80,8 @@ class InfoGANAugmenter(BaseAugmenter):
     reconstruction_weight : float, default=1.0
         Weight of the squared distance between a real row and the row generated for its code.
     moment_weight : float, default=0.0
-        Weight of the squared distance between the means and second moments of real batches and
-        those of generated batches.
+        Weight of a loss that compares real and generated batches: the squared distance between
+        their means and second moments.
     penalty_weight : float, default=1.0
         Weight of the squared gradient of the discriminator at real rows, which keeps the training
         stable.
@@ -92,21 +93,21 @@ class InfoGANAugmenter(BaseAugmenter):
         Learning rate of Adam for generator and discriminator, with cosine decay.
     labeler : regressor, classifier or None, default=None
         Predicts the targets of generated rows, after training on the real rows. The default for
-        numeric targets is the mean of two Gaussian processes: the inputs of one are the features
-        weighted by the fractions of their elements, those of the other the code alone. The default
-        for classes is a vote of trees and a linear model.
+        numeric targets is the mean of two Gaussian processes: the inputs of the first are the
+        features, weighted by the fractions of their elements; the inputs of the second are the code
+        alone. The default for classes is a vote of trees and a linear model.
     max_uncertainty : float, array-like or None, default=None
         Generated rows whose label has a larger uncertainty are discarded and drawn again. For
         numeric targets the uncertainty is the standard deviation of the labeler (from its
         ``return_std`` or the spread of its ``estimators_``) in units of `y`, with one limit for all
-        targets or one for each; for classes it is one minus the probability. The default keeps all:
-        on alloys, filtering did not help. Ensembles whose prediction is not the mean of their
-        ``estimators_`` are refused.
+        targets or one for each; for classes it is one minus the probability. The default keeps all
+        rows, because a limit did not improve results on alloys. Labelers that are ensembles raise
+        an error if their prediction is not the mean of their ``estimators_``.
     n_iterations : int, default=1
-        With more than one, labelled generated rows join the training rows of the next GAN, with the
-        target as a part of the code, as in the paper. The iterations stop when the error on
-        held-out rows no longer decreases. The training is then repeated on all rows with the best
-        number of iterations, so it takes more than twice the time of that many trainings.
+        With more than one, generated rows and their labels are added to the training rows of the
+        next GAN, with the target as a part of the code, as in [1]_. The iterations stop when the
+        error on held-out rows no longer decreases. All iterations up to the best one are then
+        repeated on all rows, which more than doubles the time.
     validation_fraction : float, default=0.2
         Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
     {y_range}
@@ -122,12 +123,12 @@ class InfoGANAugmenter(BaseAugmenter):
     gans_ : list of InfoGAN
         The trained networks, one for each iteration.
     history_ : list of dict
-        For each epoch ``iteration`` and ``epoch``, counted from one; the losses
-        ``discriminator``, ``generator``, ``information``, ``reconstruction`` and, with a
-        `moment_weight`, ``moments``, without their weights and means over the members; and its
-        duration ``dur`` in seconds.
+        For each epoch ``iteration`` and ``epoch``, counted from one; the losses ``discriminator``,
+        ``generator``, ``information``, ``reconstruction`` and, with a `moment_weight`, ``moments``,
+        each before it is multiplied by its weight, mean over the ensemble; and the duration ``dur``
+        of the epoch in seconds.
     labeler_ : regressor, classifier or None
-        Fitted on the real rows, classes as positions in `classes_`; None where `fit` was given no
+        Fitted on the real rows, with classes as positions in `classes_`; None if `fit` was given no
         targets.
     n_iterations_ : int
         Iterations that were kept.
@@ -155,16 +156,19 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Generated rows carry their codes exactly, and columns of absent elements (``Fe_3`` where
-    ``x_Fe`` is 0; on plain arrays columns that are zero wherever a fraction is) are exactly zero.
-    Features are standardised for the training and scaled back in generated rows.
+    The code columns of a generated row hold exactly the code for which it was generated. Columns
+    that describe an element, such as ``Fe_3``, are exactly zero in rows without this element
+    (``x_Fe`` is 0). In a plain array, a column describes an element if it is zero in all rows in
+    which the fraction of this element is zero. Features are standardised for the training and
+    scaled back in generated rows.
 
-    Differences from the paper [1]_ and its code: the generator is trained (in their code its output
-    is detached from its loss); the information head is trained on real rows too, so that a code
-    means the same for real and generated rows; the discriminator's gradient is penalised; the
-    reconstruction loss compares generated features with the real ones of the same code; several
-    GANs form an ensemble. As in [2]_ the code is no input of the discriminator, so without the
-    information and reconstruction losses the generator could ignore the code.
+    Differences from [1]_ and its code: the generator is trained (in the code, its output is
+    detached from its loss, so that it gets no gradient); the information head is trained on real
+    rows too, so that a code means the same for real and generated rows; the discriminator's
+    gradient is penalised; the reconstruction loss compares generated features with the real ones of
+    the same code; several GANs form an ensemble. As in [2]_ the code is no input of the
+    discriminator, so without the information and reconstruction losses the generator could ignore
+    the code.
 
     The networks are small, and are trained on one thread of the CPU.
 
@@ -269,19 +273,19 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         codes : int, DataFrame or array of shape (n, n_codes)
-            The number of rows, whose codes are drawn as `code_sampling` says; or the codes of the
-            rows: a DataFrame with (at least) the code columns, or an array with the columns in the
-            order of `code_features_`.
+            The number of rows, whose codes are then drawn at random (see `code_sampling`); or the
+            codes of the rows: a DataFrame with (at least) the code columns, or an array with the
+            columns in the order of `code_features_`.
         noise : bool, default=True
-            Draw the noise and a member of the ensemble for each row. ``False`` gives the mean of
-            the members at zero noise: the best estimate of the features.
+            Draw noise and a member of the ensemble at random for each row. ``False`` gives the mean
+            of the members at zero noise, the best estimate of the features.
 
         Returns
         -------
         rows : DataFrame or ndarray of shape (n, F)
-            Complete rows: a DataFrame where `fit` was given one. It is a polars DataFrame where
-            `codes` is one, or where `codes` is no DataFrame and `fit` was given a polars one. With
-            an integer `random_state` the same call gives the same rows.
+            Complete rows: a DataFrame if `fit` was given one. It is a polars DataFrame if `codes`
+            is one, or if `codes` is no DataFrame and `fit` was given a polars DataFrame. With an
+            integer `random_state`, the same call gives the same rows.
 
         Raises
         ------
@@ -289,7 +293,8 @@ class InfoGANAugmenter(BaseAugmenter):
             Before `fit`.
         ValueError
             When a code column is missing, when fractions are negative or do not sum to one, when
-            a category is not a single 1, or when no training row had the element or category.
+            the 0/1 columns of lattices or phases do not contain exactly one 1, or when no training
+            row had the element, lattice or phase.
         """
         check_is_fitted(self)
         rng, index = self._generator(), None

@@ -25,10 +25,10 @@ _CHUNK = 256
 class MixupAugmenter(BaseAugmenter):
     """Add convex mixtures of two real rows, labels included.
 
-    A generated row is ``w * a + (1 - w) * b`` of two real rows a and b; its label is the same
-    mixture of their labels (mix-up [1]_). With `label_bandwidth`, rows of similar labels are mixed
-    more often (C-mixup [2]_), which reduces the error where the label is not linear between distant
-    rows.
+    A generated row is ``w * a + (1 - w) * b`` of a real row a and another real row b, its partner;
+    its label is the same mixture of their labels (mix-up [1]_). With `label_bandwidth`, rows of
+    similar labels are mixed more often (C-mixup [2]_), which reduces the error where the label is
+    not linear between distant rows.
 
     Parameters
     ----------
@@ -42,8 +42,10 @@ class MixupAugmenter(BaseAugmenter):
         several targets, ``d**2`` is the mean over the targets. ``None`` draws partners uniformly.
         The bandwidth has no effect on classes, as rows of different classes are never mixed.
     code_features : sequence of str or int, callable or None, default=None
-        Columns whose categories (columns of zeros and ones) must agree for two rows to be mixed.
-        ``None`` takes every column of zeros and ones, except fractions.
+        Names or positions of columns, or a function of the table that returns them. Two rows are
+        mixed only if they agree in those of these columns that hold nothing but zeros and ones,
+        such as ``lattice_bcc``; columns of fractions are not compared. ``None`` means all columns
+        of the table.
     {n_samples}
     {y_range}
     random_state : int, RandomState or None, default=None
@@ -52,7 +54,7 @@ class MixupAugmenter(BaseAugmenter):
     Attributes
     ----------
     category_features_ : ndarray of int
-        Positions of the columns in which mixed rows agree.
+        Positions of the 0/1 columns in which two rows must agree to be mixed.
     {classes_}
     {sample_origin_}
     {n_features_in_}
@@ -64,11 +66,13 @@ class MixupAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Only rows of the same category are mixed, so that no crystal is half bcc, and only rows of the
-    same class, so that the mixture has this class. A row without a possible partner is not used;
-    all other rows are drawn as row a equally often, up to a difference of one. Fractions still sum
-    to one. The vector of an element that only one of the two rows contains is mixed with the zeros
-    of the other row, and an element that both rows lack stays absent.
+    Two rows are mixed only if they agree in all columns of `category_features_`, so that no crystal
+    is half bcc, and only if they have the same class, so that the mixture has this class. A row
+    without a possible partner is not used; all other rows are drawn as row a equally often, up to a
+    difference of one. Fractions still sum to one. Columns that describe one element (such as
+    ``Fe_0``, ``Fe_1``, ... in tables of `ECNetFeaturizer`) are zero in rows without this element.
+    If only one of the two rows contains the element, its values are mixed with these zeros; if
+    neither contains the element, the columns stay zero.
 
     Differences from [1]_ and [2]_: rows are mixed once before the fit and not again in every batch,
     so that any estimator can use them; rows of different classes are not mixed; and a row is never

@@ -58,11 +58,12 @@ class NoiseAugmenter(BaseAugmenter):
 
     Notes
     -----
-    No noise is added to code columns, constant columns, columns of zeros and ones, and zeros of
-    absent elements: entries of a column such as ``Fe_3`` where ``x_Fe`` is 0 (on plain arrays: of a
-    column that is zero wherever one of the fractions is). The standard deviation of such a column
-    is computed over the rows that contain the element. Every other column is treated as continuous:
-    counts become non-integers, and relations between columns no longer hold exactly.
+    No noise is added to code columns, constant columns, and columns of zeros and ones. In a column
+    that describes an element, such as ``Fe_3``, no noise is added in rows that do not contain the
+    element (``x_Fe`` is 0), and the standard deviation is computed over the other rows. In a plain
+    array, a column describes an element if it is zero in all rows in which the fraction of this
+    element is zero. Every other column is treated as continuous: counts become non-integers, and
+    relations between columns no longer hold exactly.
 
     The numbers of copies of any two real rows differ by at most one.
 

@@ -22,8 +22,9 @@ class QualityReport:
     ----------
     column_distances : dict of str to float
         Wasserstein distance between real and generated values of each feature, in units of its
-        standard deviation over the training rows that have this feature: 0 means identical, 0.1
-        close. Features of elements that are in no row are left out.
+        standard deviation over the training rows that have this feature: 0 means identical, 0.1 a
+        good agreement. A feature that belongs to an element is left out if no row contains this
+        element.
     correlation_difference : float
         Mean absolute difference between the real and generated correlations of pairs of features.
     neighbor_distance_ratio : float
@@ -34,12 +35,13 @@ class QualityReport:
         Area under the ROC curve, on held-out rows, of trees that classify rows as real or
         generated: 0.5 is chance, 1 is perfect separation. NaN with fewer than ten rows.
     code_recovery : float
-        R² of the continuous code columns, predicted from generated features by trees that were
-        trained on the real training rows (mean over the columns that vary); NaN without such
-        columns.
+        R² of predicted against true codes of generated rows. Trees, which were trained on the real
+        training rows, predict the continuous code columns from the features. Mean over the columns
+        that vary; NaN if there is none.
     real, generated : DataFrame of shape (n, n_features)
         The features that were compared, in units of their standard deviation over the training
-        rows, from which their mean is subtracted; NaN where a row lacks the element.
+        rows, from which their mean is subtracted. The columns of an element are NaN in rows without
+        this element.
     """
 
     column_distances: dict
@@ -147,8 +149,8 @@ def _classifier_auc(real, generated):
     # A real row and the one generated for its code are in one fold: otherwise the label of one
     # could be inferred from the other in the training folds.
     code = np.tile(np.arange(len(real)), 2)
+    # `cross_val_predict` takes no groups if the user has enabled metadata routing.
+    folds = list(GroupKFold(5).split(X, label, code))
     trees = ExtraTreesClassifier(200, min_samples_leaf=2, random_state=0)
-    probability = cross_val_predict(
-        trees, X, label, cv=GroupKFold(5), groups=code, method="predict_proba"
-    )
+    probability = cross_val_predict(trees, X, label, cv=folds, method="predict_proba")
     return float(roc_auc_score(label, probability[:, 1]))

@@ -13,6 +13,7 @@ from sklmat.data_checks._dataset_report import DatasetReport
 from sklmat.data_checks._find_duplicates import find_duplicates
 from sklmat.data_checks._size_dependence import size_dependence
 from sklmat.exceptions import InvalidStructureWarning
+from sklmat.parallel import check_n_jobs
 from sklmat.readers import load_structures
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def check_dataset(
     >>> report.contradictions
     [{'ids': ['a', 'b'], 'target': 'energy', 'values': [-8.3, -8.1]}]
     """
+    check_n_jobs(n_jobs, "check_dataset")
     if isinstance(source, Mapping) and "data" in source:
         bunch, notes = source, []
     else:

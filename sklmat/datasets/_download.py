@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from sklmat.files import expand_path
+
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
@@ -57,7 +59,7 @@ def get_data_home(data_home: PathLike | None = None) -> Path:
     if data_home is None:
         data_home = os.environ.get("SKLMAT_DATA")
     if data_home:
-        return Path(data_home).expanduser()
+        return expand_path(data_home)
     import pooch
 
     return Path(pooch.os_cache("sklmat"))

@@ -89,9 +89,9 @@ def fetch_halide_perovskites(
     dataset : sklearn.utils.Bunch
         data : list of 3159 pymatgen ``Structure`` of 20 atoms, in the order of the published sheet.
         target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers
-        for the band type alone.
+        if `target` is the band type.
         frame : DataFrame with name, formula, species of each site, and all labels.
-        target_names : list of str. The names of the two classes for the band type alone.
+        target_names : list of str. If `target` is the band type, the names of its two classes.
         DESCR : str
 
     Raises
@@ -103,8 +103,8 @@ def fetch_halide_perovskites(
 
     Notes
     -----
-    The structures are not the relaxed crystals, but the template with exchanged species, as in the
-    authors' own use of CGCNN.
+    The structures are not relaxed: all have the lattice and the positions of one template crystal,
+    in which only the species differ. The authors of the data used CGCNN with these structures.
 
     References
     ----------

@@ -156,9 +156,9 @@ def fetch_hea(
         "formation_energy", "mixing_energy", "total_energy" (eV/atom), "magnetic_moment" (μB/atom),
         "rmsd" (Å) or "volume" (Å³/atom). A list gives one column for each target.
     corrected : bool, default=True
-        Whether to correct the label errors and wrong species lines that are listed in ``DESCR``.
-        The default is True, because models would otherwise be trained and compared on errors of up
-        to 0.65 eV/atom. ``False`` gives the files as published.
+        Whether to correct the wrong labels and wrong species that are listed in ``DESCR``. The
+        default is True, because models would otherwise be trained and tested on labels that are
+        wrong by up to 0.65 eV/atom. ``False`` gives the files as published.
     data_home : str or Path, default=None
         Folder of the files, see `get_data_home`.
     return_X_y : bool, default=False

@@ -216,9 +216,10 @@ def fetch_matbench(
     Notes
     -----
     Rows are neither dropped nor reordered, because the folds are row numbers. Crystals are not
-    validated here, but when an estimator or `check_structures` takes them. The files are read as
-    plain JSON: no code that they name is imported. The 132,752 crystals of "mp_e_form" take a few
-    minutes and about 4 GB of memory.
+    validated here, but when an estimator or `check_structures` takes them. The structures in the
+    files are dicts that name Python classes, like those of pymatgen's ``as_dict``. No class that
+    they name is imported, so reading a file executes no code from it. The 132,752 crystals of
+    "mp_e_form" take a few minutes and about 4 GB of memory.
 
     References
     ----------

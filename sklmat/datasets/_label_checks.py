@@ -164,8 +164,9 @@ def check_magnetizations(
         Largest relative difference. The default is smaller than the change of an alloy's mass if an
         element is replaced by its neighbour in the periodic table.
     floor : float, default=0.1
-        Rows whose magnetization is below this value (emu/g) in both columns are not flagged,
-        because their relative difference is mostly rounding error.
+        A row is not flagged if both its given magnetization and the one computed from its moment
+        are below this value (emu/g), because their relative difference is then mostly rounding
+        error.
 
     Returns
     -------
@@ -202,8 +203,7 @@ def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e
     Returns
     -------
     report : DataFrame of C rows
-        Columns "relative residual", the volume of the cell divided by the label minus one; and
-        "flagged".
+        Columns "relative residual", (volume of the cell / label) - 1; and "flagged".
 
     Examples
     --------

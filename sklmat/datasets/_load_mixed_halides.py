@@ -105,13 +105,14 @@ def load_mixed_halide_perovskites(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 481 pymatgen ``Structure`` of 40 atoms, with the positions of the labels.
-        target : ndarray of shape (481,), or (481, n_targets) for a list. Integers for one class.
+        data : list of 481 pymatgen ``Structure`` of 40 atoms, for which the labels were computed.
+        target : ndarray of shape (481,), or (481, n_targets) if `target` is a list. Integers if it
+        is a class.
         ideal : list of 481 ``Structure`` with all atoms on their ideal sites, in the same order.
         frame : DataFrame with one row per arrangement: formula, arrangement (a bit mask, see
         `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
         energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces, classes.
-        target_names : list of str. The names of the two classes for a class alone.
+        target_names : list of str. If `target` is a class, the names of its two values.
         DESCR : str
 
     Raises

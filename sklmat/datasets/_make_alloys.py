@@ -25,6 +25,7 @@ from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.files import replace_file
+from sklmat.parallel import check_n_jobs
 from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ def make_alloys(
         explains the energies least; atomic sizes differ by up to 11 % (Ni and Pt).
     lattice : {"fcc", "bcc"} or sequence of them, default="fcc"
         Lattice of the atoms before relaxation. If several are given, each alloy draws one. In EMT
-        bcc is soft: atoms move by up to 0.4 Å, relaxations take three times as long, and energies
-        are converged to 5 meV/atom instead of 0.2 with the default `fmax`.
+        bcc is soft: atoms move by up to 0.4 Å, and relaxations take three times as long as for fcc.
+        With the default `fmax`, energies are converged to 5 meV/atom for bcc and 0.2 meV/atom for
+        fcc.
     order : float or (float, float), default=(-1, 1)
         From -1 (equal elements segregate) through 0 (random) to 1 (unlike elements become
         neighbours). If a range is given, each alloy draws a value.
@@ -186,6 +188,7 @@ def make_alloys(
     >>> alloys.target.shape
     (3,)
     """
+    check_n_jobs(n_jobs, "make_alloys")
     names = target_names(target, TARGETS)
     parameters = _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax)
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:

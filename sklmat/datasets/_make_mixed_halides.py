@@ -92,8 +92,8 @@ def make_mixed_halide_perovskites(
     supercells : sequence of supercells
         Each supercell is three integers, its edges in cubic cells, or three rows of three integers,
         its lattice vectors. The default is six cells of 5 to 20 atoms: 1x1x1, 2x1x1, √2x√2x1, the
-        rhombohedral cell in which unlike cubes alternate, 3x1x1 and 2x2x1. At most 21 formula
-        units.
+        rhombohedral cell of two formula units (the primitive cell if two kinds of cubes alternate
+        as the ions in rock salt), 3x1x1 and 2x2x1. At most 21 formula units.
     n_iodine : int, sequence of int or None, default=None
         Number of iodines per supercell; None means all numbers, from zero to the number of halide
         sites.
@@ -117,13 +117,14 @@ def make_mixed_halide_perovskites(
     -------
     dataset : sklearn.utils.Bunch
         data : list of n relaxed pymatgen ``Structure``.
-        target : ndarray of shape (n,), or (n, n_targets) for a list. Integers for the class alone.
+        target : ndarray of shape (n,), or (n, n_targets) if `target` is a list. Integers if it is
+        the class.
         ideal : list of n ``Structure`` before relaxation, with sites in the same order.
         frame : DataFrame with one row per arrangement: formula, supercell, formula units,
-        arrangement (a bit mask: bit i is set where halide site i, the (2 Z + i)-th site of the
-        structure, is iodine), x, multiplicity (arrangements of the supercell that are equivalent to
-        it), lattice parameter, energies, displacements, largest force left.
-        target_names : list of str. The names of the two classes for the class alone.
+        arrangement (a bit mask: bit i is set if halide site i is iodine; in a structure of Z
+        formula units, this is site 2 Z + i), x, multiplicity (arrangements of the supercell that
+        are equivalent to it), lattice parameter, energies, displacements, largest force left.
+        target_names : list of str. If `target` is the class, the names of its two values.
         DESCR : str
 
     Raises
@@ -140,14 +141,16 @@ def make_mixed_halide_perovskites(
     Notes
     -----
     Arrangements are bit masks, and the operations of the supercell's space group permute the bits.
-    The smallest image represents the orbit; the size of the orbit is the number of operations
-    divided by the number of operations that do not change the mask. For the 24 sites of 2x2x2, the
-    384 operations give 1, 7, 19 and 80 orbits of 1 to 4 iodines.
+    The masks that the operations make of one mask are equivalent (an orbit), and the smallest of
+    them represents all. The size of the orbit is the number of operations divided by the number of
+    operations that do not change the mask. For the 24 sites of 2x2x2, the 384 operations give 1, 7,
+    19 and 80 orbits of 1 to 4 iodines.
 
     A crystal with a smaller period can occur in a supercell in several orientations (CsSnBr2I in
     3x1x1: the Sn-I-Sn chains along the long edge or across it). No operation of the supercell
-    connects these, so a single supercell may contain the same crystal several times. This does not
-    happen if the smaller cell precedes it in the list, as in the default.
+    connects these, so a single supercell may contain the same crystal several times. To avoid this,
+    list smaller cells first, as in the default: arrangements with the periodicity of a cell earlier
+    in the list are left out.
 
     The potential of atoms i and j at distance r is ``B exp((R_i + R_j - r) / ρ)`` [1]_ plus the
     Coulomb energy damped by ``erfc(α r)`` and shifted so that its value and its force vanish at
@@ -158,9 +161,9 @@ def make_mixed_halide_perovskites(
     stable, unlike the real ones at low temperature.
 
     Relaxation begins with displacements of 0.02 Å, the same for all crystals of a supercell,
-    because the force on an atom at a symmetric site is zero even at an energy maximum. Of the 270
-    arrangements in 2x2x1, 5 reach another minimum with other initial displacements, at most 0.5 meV
-    per formula unit apart.
+    because the force on an atom at a symmetric site is zero even at an energy maximum. With other
+    initial displacements, 5 of the 270 arrangements in 2x2x1 reach another minimum, whose energy
+    differs by at most 0.5 meV per formula unit.
 
     The 335 default crystals take about two seconds on one core.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklmat.compositions import is_element, parse_composition, refuse_empty
 from sklmat.structures import is_graphs
+from sklmat.targets import as_numbers
 
 
 def check_targets(y):
@@ -15,7 +16,7 @@ def check_targets(y):
     else:
         names = None if getattr(y, "name", None) is None else [str(y.name)]
     try:
-        values = np.asarray(y, dtype=np.float64)
+        values = as_numbers(y)
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must be numeric: {error}") from error
     if values.ndim not in (1, 2):
@@ -64,7 +65,7 @@ def refuse_formulas(X):
         return
     for row, item in enumerate(X):
         is_composition = isinstance(item, dict) and item and all(map(is_element, item))
-        if isinstance(item, str) and not os.path.exists(item):
+        if isinstance(item, str) and not os.path.exists(os.path.expanduser(item)):
             try:
                 is_composition = len(parse_composition(item)) > 0
             except ValueError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 import numpy as np
@@ -26,6 +26,7 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
@@ -57,23 +58,25 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     augmenter : InfoGANAugmenter or None, default=None
         The InfoGAN; it is cloned. Its `n_samples` generated rows, labelled by its `labeler`, are
         added to the training rows of `regressor`. ``None`` means ``InfoGANAugmenter(n_samples=0)``,
-        which adds no rows: the default regressor would not improve by labels that it predicts.
+        which adds no rows: their labels would be predictions of a model like the default regressor,
+        which would not make it more accurate.
     regressor : regressor or None, default=None
-        Learns the targets from the generated table; it is cloned. Where cells have relaxed to
+        Learns the targets from the generated table; it is cloned. If training cells have relaxed to
         another lattice than their phase, the last columns of the table are ``phase_fcc``, ... The
-        default is the mean of two Gaussian processes: the inputs of one are the features weighted
-        by the fractions of their elements, those of the other composition and lattice alone. The
-        phase is an input only for targets whose leave-one-out error it lowers by a tenth.
+        default is the mean of two Gaussian processes: the inputs of the first are the features,
+        weighted by the fractions of their elements; the inputs of the second are composition and
+        lattice alone. The phase is an input only for targets whose leave-one-out error it lowers by
+        more than a tenth.
     n_components : int, default=5
         Number of feature columns for each element; see `ECNetFeaturizer`.
     n_iterations : int or None, default=None
-        Iterations of the augmenter, in which labelled generated rows join the training of the next
-        GAN. ``None`` keeps the value of the augmenter (default: one).
+        Iterations of the augmenter: generated rows and their predicted labels are added to the
+        training rows of the next GAN. ``None`` keeps the value of the augmenter (default: one).
     random_state : int, RandomState or None, default=None
-        Seed of network, augmenter and, where it has a `random_state`, regressor. ``None`` keeps the
-        seeds that the given estimators have.
+        Seed of the network, the augmenter and, if it has a `random_state`, the regressor. ``None``
+        keeps the seeds of the given estimators.
     n_jobs : int, default=None
-        Processes for building graphs with ``estimator=None``.
+        Number of processes that build graphs, if `estimator` is None.
     verbose : bool, default=False
         Show progress bars.
 
@@ -97,15 +100,16 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     phases_ : list of str
         Phases of the training rows, which `predict` accepts.
     target_names_ : list of str
-        Names of the columns of `y`; "y", or "y0", "y1", ..., where they have no names.
+        Names of the columns of `y`; "y", or "y0", "y1", ..., if they have no names.
     n_outputs_ : int
         Number of targets.
 
     Warns
     -----
     ExtrapolationWarning
-        By `predict`, for compositions that are farther from all training compositions than these
-        are from each other, or that hold more or less of an element than all of them.
+        By `predict`, for compositions that are farther from all training compositions than any
+        training composition is from its nearest neighbour, or in which the fraction of an element
+        is above or below its range in the training compositions.
 
     See Also
     --------
@@ -115,24 +119,24 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     Notes
     -----
     `phase` is the lattice that a cell was *set up* on before relaxation; for a candidate only this
-    is known. The lattice of the training cells after relaxation is found in their structures by
-    `infer_lattice`. A prediction is the mean over the lattices, weighted by their probabilities.
-    With ``phase=None`` in `fit` the lattice found is the phase.
+    is known. `infer_lattice` finds the lattice of the training cells after relaxation. A prediction
+    is the mean of the predictions for all lattices, weighted by the probabilities that the cell
+    relaxes to them. With ``phase=None`` in `fit`, the lattice after relaxation is the phase.
 
     A third of the alloys of `sklmat.datasets.fetch_hea` have relaxed to another lattice than their
-    label says. On these alloys, this model predicts formation energy and moment better than simple
-    models do, and less well than the network does from structures (:ref:`benchmarks-compositions`
-    in the user guide). For total and mixing energies predict the formation energy and add the
-    references.
+    label says. On these alloys, predictions of the formation energy and the moment are more
+    accurate than those of simple models of the composition, and less accurate than those of the
+    network from structures (:ref:`benchmarks-compositions` in the user guide). For total and mixing
+    energies, predict the formation energy and add the reference energies of the elements.
 
-    Targets that can be computed from the relaxed cell, such as its volume or the displacement
-    during relaxation, leak through the structures: evaluate these with compositions only.
+    Some targets, such as the volume or the displacement during relaxation, can be computed from the
+    relaxed cell itself. Evaluate predictions of such targets for compositions only.
 
-    Differences from [1]_: the paper's regressor is trained on real features and corrected with
-    generated ones. Here the regressor has generated features in training and in prediction. This is
-    more accurate, as real features of training rows depend on their targets, and generated ones
-    less so. The paper has no relaxation model. Every model is fitted only on the rows given to
-    `fit`.
+    Differences from [1]_: there, the regressor is trained on real features and then on generated
+    ones. Here, it gets generated features both in training and in prediction. This is more
+    accurate, because real features of training rows contain more information about their targets
+    than generated features do. [1]_ has no relaxation model. Here, every model is fitted only on
+    the rows given to `fit`.
 
     References
     ----------
@@ -159,13 +163,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "augmenter": [None, HasMethods(["fit_resample", "sample"])],
         "regressor": [None, HasMethods(["fit", "predict"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_iterations": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -275,11 +279,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of structures, sequence of Composition, or table of fractions
-            Structures (or CrystalGraphs) are predicted by the network. A table is a DataFrame with
-            columns ``x_Fe`` or ``Fe``, or an array with a column for each of `elements_`.
+            For structures (or CrystalGraphs), the network computes the predictions. A table is a
+            DataFrame with columns ``x_Fe`` or ``Fe``, or an array with a column for each of
+            `elements_`.
         phase : str or array-like of str, default=None
-            For compositions: one phase for all, or one for each. It may be left out where all
-            training rows have the same phase.
+            For compositions: one phase for all, or one for each. It may be left out if all training
+            rows have the same phase.
         return_std : bool, default=False
             Also return standard deviations. For structures this is the spread of the networks; for
             compositions it combines the standard deviation of the regressor with the spread of the

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklmat.estimators import (
     unfitted_clone,
 )
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
+from sklmat.parallel import N_JOBS
 from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -35,17 +36,19 @@ _ROUNDING = 1e-5
 
 
 class ECNetFeaturizer(TableFeaturizer):
-    """Transformer to a table of composition, lattice and elemental vectors of a trained ECNet.
+    """Transformer to a table of features that an element-convolution network (ECNet) learns.
 
-    The columns are, in this order:
+    In each crystal, the network computes one vector for each element (see `ECNetRegressor`). The
+    table has one row per crystal. Its columns are, in this order:
 
     - the atomic fraction of each element seen in `fit` (``x_Cr``, ``x_Fe``, ... by atomic number),
       as in `CompositionFeaturizer`;
     - with `lattice`, one 0/1 column for each lattice seen in `fit` (``lattice_bcc``,
       ``lattice_fcc``, ...), as in `CompositionFeaturizer`;
-    - a block of columns for each element (``Cr_0``, ``Cr_1``, ..., ``Fe_0``, ...): the elemental
-      vector of this element in the crystal, which depends on the surroundings of its atoms, reduced
-      by a principal component analysis (PCA). Each element has its own PCA.
+    - a block of columns for each element (``Cr_0``, ``Cr_1``, ..., ``Fe_0``, ...): the leading
+      principal components of the vector of this element. The vector depends on the surroundings of
+      the element's atoms in the crystal. Each element has its own principal component analysis
+      (PCA).
 
     This transformer is supervised. **The vectors of its training rows contain information about
     their targets, so a model that is trained and scored on these rows looks too accurate**:
@@ -62,8 +65,9 @@ class ECNetFeaturizer(TableFeaturizer):
         Number of columns for each element: the leading principal components of its vectors over the
         training rows that contain it. A small number suits trees and Gaussian processes, ten or
         more a linear model. An element in r training rows has at most r - 1 components, and at most
-        the width of its vectors. Components below the rounding errors (1e-5 of the vectors) are
-        left out, so an element whose vector is the same in all training rows has no columns.
+        the width of its vectors. A component whose standard deviation is below 1e-5 of the length
+        of the vectors is a rounding error and is left out, so an element whose vector is the same
+        in all training rows has no columns.
     lattice : bool, default=True
         Whether to add the lattice type of the crystal, from `infer_lattice`. `transform` then
         raises an error for a lattice type that no training row has.
@@ -77,7 +81,7 @@ class ECNetFeaturizer(TableFeaturizer):
     Attributes
     ----------
     estimator_ : ECNetRegressor or ECNetClassifier
-        The fitted network, trained on all rows of `fit`.
+        The fitted network: trained on all rows of `fit`, or the given fitted one.
     elements_ : list of str
         Symbols seen in `fit`, by atomic number.
     lattices_ : list of str
@@ -108,15 +112,16 @@ class ECNetFeaturizer(TableFeaturizer):
     On the alloys of `sklmat.datasets.fetch_hea`, XGBoost was more accurate on this table than on
     the tables of `CompositionFeaturizer` and `StructureFeaturizer`, and less accurate than the
     network itself. Cross-fitting, as in `sklearn.preprocessing.TargetEncoder`, did not improve the
-    accuracy and is not implemented. The user guide has the figures
+    accuracy and is not implemented. The errors are listed in the user guide
     (:ref:`benchmarks-descriptors`).
 
     `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array
     after ``set_output(transform="default")``.
 
     Where this differs from [1]_: the network computes the vectors for each crystal (the public code
-    reads one vector per element from a table), and network and components are fitted on the
-    training rows only.
+    reads one vector per element from a table), and the principal components are fitted on the rows
+    of `fit` only. The network is also trained on these rows only, unless a fitted one is given;
+    keep test rows out of the training of a network that you give.
 
     References
     ----------
@@ -142,11 +147,11 @@ class ECNetFeaturizer(TableFeaturizer):
     """
 
     _parameter_constraints = {
-        "estimator": [None, str, Path, HasMethods(["fit", "elemental_vectors"])],
+        "estimator": [None, str, os.PathLike, HasMethods(["fit", "elemental_vectors"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "lattice": ["boolean"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -220,7 +225,7 @@ class ECNetFeaturizer(TableFeaturizer):
         return output_table(self, self._fit(X, y), X)
 
     def transform(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
-        """Compute the table with the network that was trained on all rows of `fit`.
+        """Compute the table of crystals with the fitted network and the fitted PCA.
 
         Parameters
         ----------

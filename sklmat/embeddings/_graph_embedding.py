@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Self
 
 from sklearn.utils._param_validation import HasMethods
@@ -25,8 +25,8 @@ class GraphEmbedding(TableFeaturizer):
     Parameters
     ----------
     estimator : graph estimator, FrozenEstimator, path or None, default=None
-        The network. An unfitted estimator is cloned and trained by `fit`; ``None`` means
-        ``CGCNNRegressor()``. A fitted estimator is given as
+        The network: CGCNN, ECNet or a network of your own. An unfitted estimator is cloned and
+        trained by `fit`; ``None`` means ``CGCNNRegressor()``. A fitted estimator is given as
         ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
         `fit` then does not train a network.
 
@@ -59,7 +59,7 @@ class GraphEmbedding(TableFeaturizer):
     ['CGCNN_0', 'CGCNN_1', 'CGCNN_2', 'CGCNN_3']
     """
 
-    _parameter_constraints = {"estimator": [None, str, Path, HasMethods(["fit", "embed"])]}
+    _parameter_constraints = {"estimator": [None, str, os.PathLike, HasMethods(["fit", "embed"])]}
 
     def __init__(self, estimator: BaseEstimator | PathLike | None = None) -> None:
         self.estimator = estimator

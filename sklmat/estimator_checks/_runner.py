@@ -65,8 +65,8 @@ def structure_estimator_checks(
     Parameters
     ----------
     estimator : estimator
-        Configured to fit eight small crystals quickly. It is cloned; the object itself is not
-        fitted.
+        An instance whose parameters allow a fast fit of eight small crystals. It is cloned; the
+        object itself is not fitted.
 
     Yields
     ------
@@ -116,7 +116,8 @@ def check_structure_estimator(
     Parameters
     ----------
     estimator : estimator
-        Configured to fit eight small crystals quickly: few epochs, small networks.
+        An instance whose parameters allow a fast fit of eight small crystals: few epochs, small
+        networks.
     expected_failed_checks : dict of str to str, default=None
         Names of checks that may fail, with the reasons.
     on_fail : {"raise", None}, default="raise"
@@ -156,7 +157,7 @@ def check_sampler(
     Parameters
     ----------
     sampler : sampler
-        With `fit_resample`, configured to fit two dozen rows quickly.
+        An instance with `fit_resample`, whose parameters allow a fast fit of two dozen rows.
     expected_failed_checks : dict of str to str, default=None
         Names of checks that may fail, with the reasons.
     on_fail : {"raise", None}, default="raise"

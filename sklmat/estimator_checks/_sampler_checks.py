@@ -33,7 +33,8 @@ def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Call
     Parameters
     ----------
     sampler : sampler
-        Configured to fit two dozen rows quickly. It is cloned; the object itself is not fitted.
+        An instance whose parameters allow a fast fit of two dozen rows. It is cloned; the object
+        itself is not fitted.
 
     Yields
     ------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sklmat.adversarial import StructureAttack
     from sklmat.graphs import CrystalGraphs
-    from sklmat.typing import ArrayLike, ElementFeatures, RandomState, Structures
+    from sklmat.typing import ArrayLike, ElementFeatures, PathLike, RandomState, Structures
 
 #: Points of the grid on which a filter of Gaussians is interpolated: enough for single precision.
 _FINE_GRID = 1024
@@ -124,7 +124,7 @@ _CONSTRAINTS = {
     "normalize": ["boolean"],
     "pool": [StrOptions({"mean", "sum"})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "warm_start_from": [None, str, Path, GraphEstimator, FrozenEstimator],
+    "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
 }
 
@@ -133,10 +133,11 @@ _CONSTRAINTS = {
 class ECNetRegressor(ElementalVectors, GraphRegressor):
     """Element-convolution network (ECNet) for regression, with one or several targets.
 
-    All atoms of one element in a crystal share one vector, the elemental vector, which depends on
-    the mean surroundings of these atoms. The input of the network is the composition and the
-    partial radial distributions of the crystal. A cell of 160 atoms therefore costs as much as a
-    cell of 16 atoms, and few training rows are needed.
+    All atoms of one element in a crystal have the same vector, the elemental vector. The inputs of
+    the network are the composition of the crystal and its partial radial distributions: for each
+    pair of elements a and b, the number of b atoms around an a atom as a function of the distance,
+    mean and (with `radial_spread`) standard deviation over the a atoms. A cell of 160 atoms
+    therefore costs as much as a cell of 16 atoms, and few training rows are needed.
 
     Targets are scaled to mean 0 and standard deviation 1 over the training rows; predictions are
     in the unit of `y`. If there are several targets, some of them may be missing (NaN) in a row.
@@ -199,19 +200,20 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
 
     Notes
     -----
-    Where this differs from [1]_ and from its use in [2]_:
+    The network is that of [1]_ in the form of the public code of [2]_, in which all atoms of an
+    element in a crystal have the same vector in every convolution. It differs from this code:
 
-    - All atoms of an element in a crystal have the same vector in every convolution, as in [2]_. A
-      convolution therefore depends on the crystal only through its partial radial distributions,
-      which are computed once, on a grid.
-    - Periodic images are neighbours too, and all neighbours within the cutoff are used.
-    - In the readout, elements are weighted by their fractions unless ``pool="sum"``.
-    - ``from_preset("wang2022")`` has the published widths, filter, activation and optimizer.
+    - The code computes messages for all atoms. Here the partial radial distributions are computed
+      once, on a grid, because the convolutions depend on the crystal only through them.
+    - The code has no periodic images, and at most 32 neighbours per atom. Here periodic images are
+      neighbours too, and all neighbours within the cutoff are used.
+    - The code adds the outputs for the elements of a crystal (``pool="sum"``). By default, they are
+      weighted by the fractions here.
 
-    The other defaults are those that predicted the formation energies of
-    `sklmat.datasets.fetch_hea` best. The user guide lists the settings that were compared
-    (:ref:`benchmarks-ecnet`), and data for which a Gaussian process is more accurate
-    (:ref:`benchmarks-alloys`).
+    ``from_preset("wang2022")`` has the published widths, filter, activation and optimizer. The
+    defaults are the settings that predicted the formation energies of `sklmat.datasets.fetch_hea`
+    best. The user guide lists the settings that were compared (:ref:`benchmarks-ecnet`), and data
+    for which a Gaussian process is more accurate (:ref:`benchmarks-alloys`).
 
     References
     ----------
@@ -266,7 +268,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         n_ensemble: int = 8,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
-        warm_start_from: BaseEstimator | str | Path | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         random_state: RandomState = None,
@@ -336,8 +338,8 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
 class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network (ECNet) for classification, with two or more classes.
 
-    All atoms of one element in a crystal share one vector, the elemental vector, which depends on
-    the mean surroundings of these atoms. See `ECNetRegressor`.
+    All atoms of one element in a crystal have the same vector, the elemental vector, which depends
+    on the surroundings of these atoms. See `ECNetRegressor`.
 
     Parameters
     ----------
@@ -444,7 +446,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         n_ensemble: int = 8,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
-        warm_start_from: BaseEstimator | str | Path | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         random_state: RandomState = None,

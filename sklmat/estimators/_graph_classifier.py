@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
+from sklmat.targets import plain_labels
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -74,3 +75,23 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def score(
+        self,
+        X: Structures | CrystalGraphs,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the accuracy: the fraction of correctly classified crystals.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,)
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, plain_labels(y), sample_weight)

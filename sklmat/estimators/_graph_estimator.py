@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -34,8 +34,9 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
-from sklmat.training import member_histories, train_ensemble
+from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -62,7 +63,7 @@ class GraphEstimator(BaseEstimator):
     _parameter_constraints = {
         "cutoff": [None, Interval(Real, 0, None, closed="neither")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
-        "atom_init": [str, Path, dict, pd.DataFrame],
+        "atom_init": [str, os.PathLike, dict, pd.DataFrame],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -76,7 +77,7 @@ class GraphEstimator(BaseEstimator):
         "adversarial": [None, HasMethods(["generate", "batch_transform"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "callbacks": [None, list, tuple],
         "verbose": ["verbose"],
     }
@@ -131,9 +132,9 @@ class GraphEstimator(BaseEstimator):
             Weight of each crystal in the loss.
         checkpoint : path, default=None
             File to which the state of the training is saved after each epoch. If the file exists,
-            the training is resumed from it, with the same result as without the interruption. An
-            integer `random_state` is required. The members of a CGCNN ensemble, which are trained
-            one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+            the training is resumed from it, with the same result as without interruption. The
+            parameter `random_state` must be an integer. The members of a CGCNN ensemble, which are
+            trained one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
 
         Returns
         -------
@@ -146,8 +147,9 @@ class GraphEstimator(BaseEstimator):
         ValueError
             When `y` has another length than `X`, is infinite, or is missing in a whole row or
             column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
-            parameters; when the checkpoint belongs to another training; or when the network for
-            `warm_start` or `warm_start_from` has another shape.
+            parameters; when the checkpoint belongs to another training; when the network from
+            which the training shall continue (`warm_start`; for ECNet also `warm_start_from`) has
+            another shape; or when this computer does not have the `device`.
 
         Notes
         -----
@@ -177,6 +179,8 @@ class GraphEstimator(BaseEstimator):
 
     def _validate_params(self):
         super()._validate_params()
+        check_device(self.device)
+        check_callbacks(self.callbacks or (), self.early_stopping)
         self.architecture.check_parameters(self)
 
     def _fit(
@@ -320,7 +324,7 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
             A safetensors file. It also contains the element vectors and the settings of the graphs.
         """
         check_is_fitted(self, "nets_")
@@ -332,7 +336,7 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
 
         Returns
         -------

@@ -9,8 +9,9 @@ import torch
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
+from sklmat.files import describe_file, expand_path, is_torch_file
 from sklmat.networks import CGCNN
-from sklmat.training import make_net
+from sklmat.training import check_device, make_net, single_precision
 
 if TYPE_CHECKING:
     from sklmat.typing import ElementFeatures, PathLike
@@ -29,11 +30,11 @@ _GRAPH_SETTINGS = {
 def load_cgcnn_checkpoint(
     path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
 ) -> CGCNNRegressor | CGCNNClassifier:
-    """Load a network that the original CGCNN code saved; its predictions are reproduced.
+    """Load a network that the original CGCNN code saved, with the same predictions.
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    path : str or path-like
         A ``.pth.tar`` file.
     atom_init : path, dict, pandas.DataFrame
         The element vectors with which the network was trained. For the published networks this is
@@ -44,14 +45,16 @@ def load_cgcnn_checkpoint(
     Returns
     -------
     CGCNNRegressor or CGCNNClassifier
-        A fitted estimator. It builds graphs as the original does: exactly the 12 nearest neighbours
-        within 8 Å, also if this divides a shell of equal distances; if an atom has fewer, copies of
-        the first atom of the crystal at 9 Å are added. A classifier has the classes 0 and 1.
+        A fitted estimator. It builds graphs as the original does, with exactly 12 neighbours of
+        each atom: the nearest ones within 8 Å, even if only a part of a shell of equal distances is
+        then used. Each missing neighbour is replaced by the first atom of the crystal, at a
+        distance of 9 Å. A classifier has the classes 0 and 1.
 
     Raises
     ------
     ValueError
-        When the file is not a checkpoint of CGCNN, or `atom_init` has vectors of another length.
+        When the file is not a checkpoint of CGCNN, `atom_init` has vectors of another length, or
+        `device` is not on this computer.
 
     Notes
     -----
@@ -66,7 +69,8 @@ def load_cgcnn_checkpoint(
     ... )
     >>> model.predict(["quartz.cif"])  # doctest: +SKIP
     """
-    content = _read(path)
+    check_device(device)
+    content = _read(expand_path(path))
     args, weights = content["args"], content["state_dict"]
     vectors, _ = element_vectors(atom_init)
     n_features = weights["embedding.weight"].shape[1]
@@ -75,15 +79,16 @@ def load_cgcnn_checkpoint(
             f"atom_init has vectors of length {vectors.shape[1]}, {path} was trained with vectors "
             f"of length {n_features}; give the table that belongs to it"
         )
-    network = CGCNN(
-        torch.from_numpy(vectors),
-        n_outputs=len(weights["fc_out.bias"]),
-        hidden_dim=args["atom_fea_len"],
-        n_conv=args["n_conv"],
-        readout_dim=args["h_fea_len"],
-        n_readout=args["n_h"],
-        dropout=0.5 if args["task"] == "classification" else 0.0,
-    )
+    with single_precision():
+        network = CGCNN(
+            torch.from_numpy(vectors),
+            n_outputs=len(weights["fc_out.bias"]),
+            hidden_dim=args["atom_fea_len"],
+            n_conv=args["n_conv"],
+            readout_dim=args["h_fea_len"],
+            n_readout=args["n_h"],
+            dropout=0.5 if args["task"] == "classification" else 0.0,
+        )
     missing, unexpected = network.load_state_dict(_translate(weights), strict=False)
     if unexpected or set(missing) - {"element_vectors", "known_elements"}:
         raise ValueError(f"{path} is no CGCNN: {missing} missing, {unexpected} unknown")
@@ -91,6 +96,10 @@ def load_cgcnn_checkpoint(
 
 
 def _read(path):
+    if not is_torch_file(path):
+        raise ValueError(
+            f"{path} is no checkpoint of the original CGCNN: it is {describe_file(path)}"
+        )
     dtypes = [type(np.dtype(name)) for name in ("f4", "f8")]
     # The name of this function in files that numpy 1 wrote.
     scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")

@@ -1,6 +1,7 @@
 """`save_estimator` and `load_estimator`: files of estimators, which contain no executable code."""
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pandas as pd
 import torch
 
 from sklmat.estimators._targets import fitted_targets
-from sklmat.training import make_net
+from sklmat.files import describe_file, expand_path
+from sklmat.training import check_device, make_net, single_precision
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -54,7 +56,7 @@ def save_estimator(estimator, path):
         },
         "n_nets": len(estimator.nets_),
     }
-    save_file(tensors, path, {"format": _FORMAT, "content": json.dumps(content)})
+    save_file(tensors, expand_path(path), {"format": _FORMAT, "content": json.dumps(content)})
 
 
 def load_estimator(path, expected=None):
@@ -67,14 +69,21 @@ def load_estimator(path, expected=None):
         Class of the estimator. By default, the file says the class, which is one of sklmat or a
         subclass of yours that has been imported.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("format") != _FORMAT:
-            raise ValueError(f"{path} does not hold an estimator in the format {_FORMAT!r}")
-        content = json.loads(metadata["content"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path = expand_path(path)
+    not_ours = f"{path} does not hold an estimator in the format {_FORMAT!r}: it is "
+    if path.is_dir():
+        raise ValueError(not_ours + describe_file(path))
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise ValueError(not_ours + describe_file(path))
+            content = json.loads(metadata["content"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(not_ours + describe_file(path)) from error
     name = content["class"]
     is_expected = expected is not None and expected.__name__ == name
     cls = expected if is_expected else _CLASSES.get(name)
@@ -104,7 +113,8 @@ def _load_net(estimator, network, tensors, member):
             f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
             f"{network_class.__name__!r}"
         )
-    module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
+    with single_precision():
+        module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
     settings = estimator.architecture.net_settings(estimator)
     settings["device"] = _present_device(estimator.device)
@@ -117,12 +127,13 @@ def _load_net(estimator, network, tensors, member):
 
 def _present_device(device):
     """Return the device, or the CPU, with a warning, if the device is not available."""
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
+    try:
+        return check_device(device)
+    except ValueError:
         warnings.warn(
             f"device {device!r} is not available; the estimator is put on the CPU", stacklevel=5
         )
         return "cpu"
-    return device
 
 
 def _to_json(name, value):
@@ -131,8 +142,8 @@ def _to_json(name, value):
         return {"__array__": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, pd.DataFrame):
         return {"__frame__": json.loads(value.to_json(orient="split", double_precision=15))}
-    if isinstance(value, Path):
-        return {"__path__": str(value)}
+    if isinstance(value, os.PathLike):
+        return {"__path__": os.fspath(value)}
     if isinstance(value, dict):
         return {"__items__": [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
     if isinstance(value, tuple):

@@ -13,7 +13,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         Largest number of crystals per step. All batches have nearly the same size.
     early_stopping : bool, default=False
         Set `validation_fraction` of the rows aside, stop when the validation loss no longer falls,
-        and keep the weights with the lowest one. By default all rows are trained on.
+        and keep the weights with the lowest validation loss. By default, all rows are used for
+        training.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` sets aside, drawn with `random_state`. A
         classifier keeps the proportions of the classes.
@@ -22,23 +23,26 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     warm_start : bool, default=False
         Let `fit` continue from the weights and the target scaling of the previous `fit`.
     adversarial : StructureAttack, default=None
-        Train on perturbed crystals: in every batch, each crystal is attacked with a probability of
-        one half, at the current weights of the network. ``method="random"`` applies random
-        perturbations. The parameter `estimator` of the attack must be None.
+        Train on perturbed crystals: in every batch, each crystal is perturbed with a probability of
+        one half. The attack uses the gradients of the network at its current weights, or, with
+        ``method="random"``, random displacements. The parameter `estimator` of the attack must be
+        None.
     device : str, default="auto"
-        Device of the network. "auto" is CUDA where it is available, and the CPU elsewhere.
+        Device of the network. "auto" is CUDA if it is available, and the CPU otherwise.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
         The random state of torch is not changed. An integer gives the same network on the same
         machine.
     callbacks : list of skorch callbacks, default=None
-        Called while training.
+        Called while training. Those that score or save the net, such as `EpochScoring`, are
+        refused; one that monitors the validation loss needs ``early_stopping=True``.
     verbose : bool, default=False
         Show a progress bar over the epochs.
     n_iter_ : int
         Epochs trained.
     graph_settings_ : dict
-        Settings with which the graphs of `fit` were built; `predict` uses the same ones.
+        Settings with which the graphs of `fit` were built; `predict` builds graphs with the same
+        settings.
     y_mean_ : ndarray of shape (n_targets,)
         Mean of the training rows' targets.
     y_scale_ : ndarray of shape (n_targets,)
@@ -76,9 +80,10 @@ _CGCNN = parameter_paragraphs("""
     lr : float, default=0.01
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine": the rate rises over the first tenth of the steps, then falls to zero, so that a
-        fixed number of epochs needs no validation rows. "step": it is divided by ten after four
-        fifths of the steps, as in [1]_.
+        "cosine": the rate rises over the first tenth of the steps, then falls to zero at
+        `max_epochs`. The weights then no longer change, so early stopping, which needs validation
+        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps,
+        as in [1]_.
     momentum : float, default=0.9
         Momentum of the optimizer "sgd".
     weight_decay : float, default=0.0
@@ -86,7 +91,7 @@ _CGCNN = parameter_paragraphs("""
     n_ensemble : int, default=1
         Number of networks, trained from different seeds, whose predictions are averaged.
     n_jobs : int, default=None
-        Processes that train the members of an ensemble, and that build graphs.
+        Number of processes that build the graphs and train the members of an ensemble.
     net_ : skorch.NeuralNet
         The trained net; the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
@@ -107,19 +112,20 @@ _ECNET = parameter_paragraphs("""
         neighbours within the cutoff.
     atom_init : str, dict, DataFrame or path, default="onehot"
         Element vectors, see `element_vectors`. With "onehot" the network learns a vector for each
-        element, as in [1]_. With "physical", similar elements have similar vectors, and elements
-        that no training row has can be predicted; on alloys it is less accurate.
+        element, as in [1]_. With "physical", similar elements have similar vectors, so crystals
+        with elements that no training row has can be predicted; on alloys it is less accurate.
     radial_step : float, default=0.25
-        Distance between the grid points of the partial radial distributions (Å). Fewer points
-        make smoother filters.
+        Distance between the grid points of the partial radial distributions (Å). A larger step
+        makes the filters smoother, because they have fewer free values.
     radial_spread : bool, default=True
-        Add the standard deviations of the partial radial distributions over the atoms of one
-        element to their means. [1]_ has means only. The standard deviations help most for alloys
-        of more components than the training rows have.
+        For each pair of elements, also use the standard deviation of the radial distribution over
+        the atoms of the first element. [1]_ uses only the mean over these atoms. The standard
+        deviations help most for alloys with more components than the training rows have.
     radial_filter : {"grid", "gaussian"}, default="grid"
-        "grid" learns a value of the filter at each grid point. "gaussian" is the continuous filter
-        of [1]_ on 50 Gaussians; it ignores `radial_step` and uses a finer grid, on which sums over
-        neighbours are exact to single precision. It needs ``radial_spread=False``.
+        A filter is the weight of a neighbour as a function of its distance. "grid" learns its value
+        at each grid point. "gaussian" is the filter of [1]_, a small network whose inputs are 50
+        Gaussians of the distance. It needs ``radial_spread=False``, ignores `radial_step`, and uses
+        a grid so fine that sums over neighbours are exact to single precision.
     hidden_dim : int, default=64
         Width of the elemental vectors.
     n_filters : int, default=64
@@ -132,28 +138,31 @@ _ECNET = parameter_paragraphs("""
     activation : {"silu", "shifted_softplus"}, default="silu"
         Activation function; [1]_ uses "shifted_softplus".
     normalize : bool, default=True
-        Apply layer normalisation to the embedded vectors that the convolutions read, and to the
-        elemental vectors before the readout; [1]_ does not.
+        Apply layer normalisation to the vectors of the elements before the convolutions and again
+        before the towers. The network of [1]_ has no layer normalisation.
     pool : {"mean", "sum"}, default="mean"
-        The prediction is the mean over the elements, weighted by their fractions, for quantities
-        per atom, or the plain sum over the elements.
+        How the outputs of the towers for the elements of a crystal are combined: "mean" weights
+        them by the atomic fractions, which suits quantities per atom; "sum" adds them without
+        weights.
     dropout : float, default=0.0
         Fraction of the hidden units that is set to zero at random during training.
     lr : float, default=0.005
         Largest learning rate.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
-        "cosine": the rate rises over the first tenth of the steps, then falls to zero, so that a
-        fixed number of epochs needs no validation rows. "step": it is divided by ten after four
-        fifths of the steps.
+        "cosine": the rate rises over the first tenth of the steps, then falls to zero at
+        `max_epochs`. The weights then no longer change, so early stopping, which needs validation
+        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps.
     weight_decay : float, default=0.3
         Weight decay (AdamW); it is multiplied by the learning rate in each step.
     n_ensemble : int, default=8
         Number of networks whose predictions are averaged. They are trained together, on the same
         batches, from different initial weights.
     warm_start_from : path or FrozenEstimator, default=None
-        A fitted ECNet of the same shape, from whose weights `fit` starts: the file that its
-        ``save`` wrote, or ``sklearn.frozen.FrozenEstimator(fitted)``. The estimator itself is not
-        accepted, since ``clone`` would remove its weights.
+        A fitted ECNet from whose weights `fit` starts: the path of a file that its ``save`` wrote,
+        or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator itself is not accepted,
+        because ``clone`` would remove its weights. Its network must have the same parameters, such
+        as widths and filters, and the same number of members. The targets may differ; with another
+        number of targets, or other classes, the towers start from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions, so that only the towers are trained.
@@ -164,7 +173,8 @@ _ECNET = parameter_paragraphs("""
     nets_ : list of skorch.NeuralNet
         ``[net_]``.
     elements_ : ndarray of int
-        Atomic numbers of the elements in the training rows, and in those of `warm_start_from`.
+        Atomic numbers of the elements in the training rows of this estimator and of
+        `warm_start_from`.
     history_ : list of dict
         ``member`` (always 0), ``epoch``, ``train_loss``, ``valid_loss`` (with early stopping),
         ``lr`` and ``dur`` (s) of each epoch. Losses are summed over the members.
@@ -174,13 +184,15 @@ _CGCNN_DIFFERENCES = """
     - The defaults are Adam with a cosine schedule instead of SGD, for regression the absolute error
       instead of the squared error, and narrower layers. ``from_preset("xie2018")`` has the settings
       of the original.
-    - An atom with fewer neighbours than the others receives fewer messages. The original adds
-      copies of atom 0 of the crystal at 9 Å to the sum and the batch normalisation; here only
-      networks from `load_cgcnn_checkpoint` do that.
-    - A shell of equal distances is not cut (see `StructureToGraph`).
-    - Values of the Gaussians below 1e-12 are set to zero, because denormal numbers are slow on many
-      CPUs.
-    - Validation rows come from the rows given to `fit` only; held-out rows are not used.
+    - If an atom has fewer than `max_neighbors` neighbours within the cutoff, the original replaces
+      each missing neighbour by the first atom of the crystal, at a distance of 9 Å (the cutoff plus
+      1 Å). Here this is done only for networks from `load_cgcnn_checkpoint`; in all other networks
+      such an atom has fewer neighbours.
+    - If `max_neighbors` is reached within a shell of equal distances, the whole shell is kept, so
+      an atom can have more neighbours than `max_neighbors` (see `StructureToGraph`).
+    - Values of the Gaussian basis functions below 1e-12 are set to zero, because denormal numbers
+      are slow on many CPUs.
+    - Validation rows come only from the rows that are given to `fit`.
 """
 
 _CGCNN_REFERENCES = """

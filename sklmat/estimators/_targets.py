@@ -14,6 +14,8 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from sklmat.targets import as_numbers, label_column
+
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
     from sklmat.typing import ArrayLike
@@ -71,7 +73,7 @@ class RegressionTargets:
         ndarray like `y`, float64
         """
         try:
-            y = np.asarray(y, dtype=np.float64)
+            y = as_numbers(y)
         except (TypeError, ValueError) as error:
             raise ValueError(f"y must be numeric for a regressor: {error}") from error
         if y.ndim not in (1, 2):
@@ -215,8 +217,11 @@ class ClassTargets:
         return cls(estimator.class_weight)
 
     def check(self, y: ArrayLike) -> np.ndarray:
-        """Return `y` as an array of shape (C,); raise an error that names invalid rows."""
-        y = np.asarray(y)
+        """Return `y` as an array of shape (C,); raise an error that names invalid rows.
+
+        A column, of shape (C, 1), is accepted with a DataConversionWarning.
+        """
+        y = label_column(y)
         if y.ndim != 1:
             raise ValueError(f"y must be one label per structure, got the shape {y.shape}")
         missing = np.flatnonzero(pd.isna(y))
@@ -252,6 +257,8 @@ class ClassTargets:
         weight : ndarray of shape (C,)
             Weight in the loss, with a mean of one over the training rows.
         """
+        if classes is not None:
+            classes = label_column(classes)
         weight = sample_weight * compute_sample_weight(self.class_weight, y)
         weight = _normalized(weight, train, valid)
         if self.n_outputs is not None:

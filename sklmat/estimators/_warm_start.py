@@ -6,7 +6,7 @@ its network agree with the estimator to be trained, and copy its weights.
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from sklmat.estimators._graph_estimator import GraphEstimator
-    from sklmat.typing import ArrayLike
+    from sklmat.typing import ArrayLike, PathLike
 
 #: Settings in which a network may differ from the network that provides its initial weights.
 _MAY_DIFFER = {"n_outputs", "dropout"}
@@ -38,7 +38,7 @@ _PARAMETER_NAMES = {"n_members": "n_ensemble"}
 
 def is_fitted_source(estimator: object) -> bool:
     """Whether a parameter is a path or FrozenEstimator, which `clone` does not make unfitted."""
-    return isinstance(estimator, str | Path | FrozenEstimator)
+    return isinstance(estimator, str | os.PathLike | FrozenEstimator)
 
 
 def thawed(estimator: BaseEstimator) -> BaseEstimator:
@@ -46,7 +46,7 @@ def thawed(estimator: BaseEstimator) -> BaseEstimator:
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def fitted_source(estimator: BaseEstimator | str | Path) -> GraphEstimator:
+def fitted_source(estimator: BaseEstimator | PathLike) -> GraphEstimator:
     """Return the fitted estimator inside a `FrozenEstimator`, or load it from a path.
 
     Parameters

@@ -64,17 +64,18 @@ class CompositionFeaturizer(TableFeaturizer):
     Parameters
     ----------
     lattice : bool, default=False
-        Whether to add the lattice type of the crystal, from `infer_lattice`. This needs structures;
-        without it, compositions are accepted too.
+        Whether to add the lattice type of the crystal, from `infer_lattice`. With True, `X` must
+        hold structures; with False, it may also hold compositions.
     properties : sequence of str, default=None
         Names of numeric columns of `element_table`. By default: group, period, Mendeleev number,
         mass, valence electrons, electronegativity, atomic, covalent and metallic radius, first
-        ionisation energy, electron affinity, molar volume and melting point, without those that are
-        unknown for an element seen in `fit`. An empty sequence gives no columns of properties.
+        ionisation energy, electron affinity, molar volume and melting point; a property that is
+        unknown for an element seen in `fit` is left out. An empty sequence gives no columns of
+        properties.
     statistics : sequence of {"mean", "deviation", "min", "max", "range"}, default=None
         Statistics of each property; by default all five. "mean" and "deviation" (the standard
-        deviation) are weighted by the fractions; "min", "max" and "range" are those of the elements
-        in the crystal.
+        deviation) are weighted by the fractions; "min", "max" and "range" are taken over the
+        elements in the crystal.
     {on_invalid}
 
     Attributes
@@ -173,7 +174,7 @@ class CompositionFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(self, X: Structures | Compositions, y: object = None) -> pd.DataFrame:
-        """Fit and transform; reads and validates `X` once, with the result of both.
+        """Same result as ``fit(X).transform(X)``, but `X` is read and validated only once.
 
         Parameters
         ----------

@@ -63,10 +63,12 @@ def infer_lattice(X: Structures) -> np.ndarray:
     Species are ignored: CsCl (B2) is "bcc", L1₂ "fcc", NaCl "sc" and zincblende "diamond".
     A mixture of fcc and hcp stacking is given the name of the more frequent one.
 
-    The result describes the given cell, which may have changed its lattice during relaxation. Of
-    the 364 relaxed high-entropy alloys of `sklmat.datasets.fetch_hea`, 120 no longer have the
-    lattice in their label, all with a displacement (rmsd) of 0.29 Å or more: ``NiFe3_sqsfcc`` is
-    bcc to within 0.7 % and ``Ni3Co_sqsbcc`` fcc to within 0.4 %. The other 244 are all recognised.
+    The result describes the given cell. A cell can change its lattice when it is relaxed: for 120
+    of the 364 relaxed high-entropy alloys of `sklmat.datasets.fetch_hea`, the result differs from
+    the lattice in their label, which is their lattice before relaxation. In each of these 120
+    alloys, the atoms have moved by 0.29 Å or more (root mean square). For example, ``NiFe3_sqsfcc``
+    is bcc (the relative deviation from the ideal distances is 0.7 %) and ``Ni3Co_sqsbcc`` is fcc
+    (0.4 %). For the other 244 alloys, the result and the label agree.
 
     Examples
     --------

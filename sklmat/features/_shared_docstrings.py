@@ -9,7 +9,8 @@ FEATURIZER_PARAGRAPHS = parameter_paragraphs("""
     on_invalid : {"raise", "warn"}, default="raise"
         "raise" raises an error for the first invalid row. "warn" returns a row of NaN for each
         invalid row and gives one warning with all their indices and reasons. In `transform`, rows
-        with an element or a lattice that no row of `fit` has are invalid too.
+        with an element that no row of `fit` has are invalid too, and, if the table has columns for
+        lattices, rows with a lattice that no row of `fit` has.
     verbose : bool, default=False
         Whether to show a progress bar.
     feature_names_ : list of str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -29,6 +29,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -50,18 +51,18 @@ class StructureFeaturizer(TableFeaturizer):
           the distance to the nearest neighbour as radius: 0.740 for fcc, 0.680 for bcc); volume
           relative to the elements (divided by the mean atomic volume of the pure elements, weighted
           by their fractions).
-        - "distances": mean, deviation, min and max over the atoms of the distance to the nearest
-          neighbour (Å); its mean relative to the cube root of the volume per atom; mean and
-          deviation of all distances in the first and in the second shell (Å); ratio of the two
-          means; off-centre displacement (Å), the mean distance of an atom from the centre of its
-          first shell; deviation of the distances to the 18 nearest atoms from those of each ideal
-          lattice (relative root-mean-square, see `infer_lattice`).
+        - "distances": mean, deviation (the standard deviation), min and max over the atoms of the
+          distance to the nearest neighbour (Å); its mean relative to the cube root of the volume
+          per atom; mean and deviation of all distances in the first and in the second shell (Å);
+          ratio of the two means; off-centre displacement (Å), the mean distance of an atom from the
+          centre of its first shell; deviation of the distances to the 18 nearest atoms from those
+          of each ideal lattice (relative root-mean-square, see `infer_lattice`).
         - "coordination": mean, deviation, min and max over the atoms of the coordination number
           (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
         - "order": for the first and the second shell, the fraction of pairs and the Warren-Cowley
           parameter α for each pair of elements seen in `fit`; the mean absolute value of α; the
-          excess of like pairs. For the first shell also the mean difference of electronegativity
-          and of metallic radius over its pairs.
+          excess of like pairs (two atoms of one element). For the first shell also the mean
+          difference of electronegativity and of metallic radius over its pairs.
         - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
           (1 to 48).
         - "lattice": one 0/1 column for each lattice seen in `fit`, from `infer_lattice`. It is not
@@ -138,7 +139,7 @@ class StructureFeaturizer(TableFeaturizer):
     _parameter_constraints = {
         "groups": ["array-like", None],
         "symprec": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
     }
@@ -185,7 +186,7 @@ class StructureFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
-        """Fit and transform; reads and validates `X` once, with the result of both.
+        """Same result as ``fit(X).transform(X)``, but `X` is read and validated only once.
 
         Parameters
         ----------

@@ -92,7 +92,7 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
         Whether to show a progress bar.
     """
     from joblib import effective_n_jobs
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     largest_first = sorted(range(len(crystals)), key=lambda row: -len(crystals[row].atomic_numbers))
     size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(n_jobs))))

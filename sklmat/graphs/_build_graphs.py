@@ -133,7 +133,7 @@ def _chunks(rows, crystals, chunk_atoms):
 
 def _run(function, chunks, items, n_jobs, verbose, args):
     """Yield each chunk and the result of `function` for it, in order, with a progress bar."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
     # The progress bar needs results one by one, which not every joblib backend supports.

@@ -3,10 +3,9 @@
 import hashlib
 import os
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
-from sklmat.files import replace_file
+from sklmat.files import expand_path, replace_file
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 
 _MEMORY: dict[int, Any] = {}
@@ -51,7 +50,7 @@ class _FolderCache:
     """One file per crystal. Processes may share the folder, since files are replaced atomically."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
+        self.folder = expand_path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, key):

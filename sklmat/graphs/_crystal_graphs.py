@@ -8,13 +8,13 @@ and ``pointer[g]:pointer[g + 1]`` are their positions.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.files import describe_file, expand_path, read_safetensors_header
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
 from sklmat.structures import CrystalArrays
 
@@ -44,9 +44,11 @@ _DTYPES = {
 class CrystalGraphs:
     """Container that holds many crystal graphs in a few flat arrays.
 
-    `StructureToGraph` makes it. It can replace a list of structures anywhere in sklmat, and
-    scikit-learn indexes, slices and splits it without a Python loop over crystals. Shapes: C
-    crystals, N atoms and E edges in all.
+    `StructureToGraph` makes it. Graph estimators, embeddings, attacks and splitters accept it as
+    `X` instead of a list of structures; featurizers such as `StructureFeaturizer` need the
+    structures themselves. scikit-learn can index, slice and split it, without a Python loop over
+    crystals. In the shapes, C is the number of crystals; N and E are the numbers of atoms and edges
+    of all crystals together.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class CrystalGraphs:
 
     Notes
     -----
-    The arrays take ``81 C + 25 N + 18 E`` bytes: about 240 bytes per atom at 12 neighbours. The
+    The arrays take ``91 C + 25 N + 18 E`` bytes: about 240 bytes per atom at 12 neighbours. The
     Gaussian expansion of the distances is computed by the network for each batch and not stored.
 
     Examples
@@ -112,7 +114,7 @@ class CrystalGraphs:
 
     @property
     def shape(self) -> tuple[int]:
-        """``(C,)``: scikit-learn sees a 1-D array of crystals."""
+        """``(C,)``, the shape of a one-dimensional array of C crystals."""
         return (len(self),)
 
     @property
@@ -159,7 +161,7 @@ class CrystalGraphs:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings with which the edges were chosen, as a dict; see `StructureToGraph`."""
+        """Dict of `cutoff`, `max_neighbors` and the other parameters that chose the edges."""
         return {name: getattr(self, name) for name in _SETTINGS}
 
     @property
@@ -231,10 +233,13 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        crystals : list of C CrystalArrays
-        edges : list of C Edges
+        crystals : list of C tuples
+            Atoms and lattice of each crystal, as in the result of `to_arrays`.
+        edges : list of C tuples
+            For the e edges of each crystal: ``target`` (e,), ``source`` (e,), ``image`` (e, 3) and
+            ``distance`` (e,), defined as for the class.
         **settings
-            How the edges were chosen.
+            The parameters `cutoff` to `neighbors` of the class: how the edges were chosen.
 
         Returns
         -------
@@ -297,7 +302,9 @@ class CrystalGraphs:
     def restrict(
         self, cutoff: float | None = None, max_neighbors: int | None = None
     ) -> CrystalGraphs:
-        """Keep only the edges that a smaller cutoff or fewer neighbours would have given.
+        """Remove the edges beyond a smaller cutoff or a smaller number of neighbours.
+
+        The result is the same as when the graphs are built with these settings.
 
         Parameters
         ----------
@@ -353,30 +360,34 @@ class CrystalGraphs:
         Parameters
         ----------
         keep : ndarray of shape (E,), bool
+            Whether to keep each edge.
 
         Returns
         -------
         CrystalGraphs
-            The same atoms with these edges; its `settings` do not change.
+            The same atoms with the selected edges only. The parameters `cutoff`, `max_neighbors`,
+            `ties`, `tie_tolerance`, `symmetrize` and `neighbors` are copied without a change, so
+            they describe the edges before the selection.
         """
         n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
         return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
 
     def to_arrays(self) -> list[CrystalArrays]:
-        """Atoms and lattice of each crystal, without edges.
+        """Return the atoms and the lattice of each crystal, without edges.
 
         Returns
         -------
         list of C tuples
-            ``atomic_numbers`` (N,), ``positions`` (N, 3), ``lattice`` (3, 3) and ``pbc`` (3,).
+            ``atomic_numbers`` (n,), ``positions`` (n, 3), ``lattice`` (3, 3) and ``pbc`` (3,) of
+            each crystal, with its number of atoms n.
         """
         ends = self.atom_ptr[1:-1]
         numbers, positions = np.split(self.atomic_numbers, ends), np.split(self.positions, ends)
         return list(map(CrystalArrays, numbers, positions, self.lattices, self.pbc))
 
     def to_structures(self) -> list[Structure]:
-        """Crystals as pymatgen structures.
+        """Convert the crystals to pymatgen structures.
 
         Returns
         -------
@@ -385,7 +396,7 @@ class CrystalGraphs:
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
     def formula(self, c: int) -> str:
-        """Chemical formula of crystal `c`.
+        """Return the chemical formula of crystal `c`.
 
         Parameters
         ----------
@@ -406,7 +417,7 @@ class CrystalGraphs:
         return Composition(amounts).formula.replace(" ", "")
 
     def to_pyg(self, c: int) -> Data:
-        """Crystal `c` as a ``torch_geometric.data.Data``.
+        """Convert crystal `c` to a ``torch_geometric.data.Data``.
 
         Parameters
         ----------
@@ -415,9 +426,9 @@ class CrystalGraphs:
         Returns
         -------
         torch_geometric.data.Data
-            ``z`` (N,), ``pos`` (N, 3), ``edge_index`` (2, E) with row 0 the neighbour and row 1
-            the central atom, ``edge_weight`` (E,) distances (Å), ``edge_image`` (E, 3), ``cell``
-            (1, 3, 3).
+            For the n atoms and e edges of this crystal: ``z`` (n,), ``pos`` (n, 3), ``edge_index``
+            (2, e) with the neighbour in row 0 and the central atom in row 1, ``edge_weight`` (e,)
+            distances (Å), ``edge_image`` (e, 3), ``cell`` (1, 3, 3).
         """
         import torch
         from torch_geometric.data import Data
@@ -439,7 +450,7 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
         """
         from safetensors.numpy import save_file
 
@@ -448,7 +459,9 @@ class CrystalGraphs:
             for field in fields(self)
             if field.name not in _SETTINGS
         }
-        save_file(arrays, path, {"format": _FORMAT, "settings": json.dumps(self.settings)})
+        save_file(
+            arrays, expand_path(path), {"format": _FORMAT, "settings": json.dumps(self.settings)}
+        )
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
@@ -456,7 +469,7 @@ class CrystalGraphs:
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or path-like
         mmap : bool, default=False
             Map the file into memory instead of reading it, so that a file larger than memory can be
             indexed. The arrays are then read-only.
@@ -470,12 +483,15 @@ class CrystalGraphs:
         ValueError
             When the file was not written by `CrystalGraphs.save`.
         """
-        arrays, metadata = _read_safetensors(path, mmap=mmap)
+        path = expand_path(path)
+        header, start = ({}, 0) if path.is_dir() else read_safetensors_header(path)
+        metadata = header.pop("__metadata__", {})
         if metadata.get("format") != _FORMAT:
             raise ValueError(
-                f"{path} does not hold crystal graphs in the format {_FORMAT!r}; "
-                "build them again with StructureToGraph and save() them"
+                f"{path} does not hold crystal graphs in the format {_FORMAT!r}: it is "
+                f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
             )
+        arrays = _read_safetensors(path, header, start, mmap=mmap)
         return cls(**arrays, **json.loads(metadata["settings"]))
 
 
@@ -483,18 +499,14 @@ def _concatenated(arrays, dtype, width=()):
     return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
 
 
-def _read_safetensors(path, mmap):
-    """Arrays and metadata of a safetensors file, without the copies that safetensors makes."""
-    with open(path, "rb") as file:
-        (n_header,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(n_header)) if n_header < 1_000_000 else {}
-    metadata = header.pop("__metadata__", {})
+def _read_safetensors(path, header, first, mmap):
+    """Arrays of a safetensors file by name, without the copies that safetensors makes."""
     buffer = np.memmap(path, mode="r") if mmap else np.fromfile(path, dtype=np.uint8)
     arrays = {}
     for name, entry in header.items():
-        start, stop = (8 + n_header + offset for offset in entry["data_offsets"])
+        start, stop = (first + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays, metadata
+    return arrays
 
 
 def pointer_from_counts(counts: ArrayLike) -> np.ndarray:

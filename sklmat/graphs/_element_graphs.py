@@ -93,8 +93,8 @@ class ElementGraphs:
         order : {1, 3}, default=1
             Order of the interpolation that distributes each edge over grid points: 1 (linear) over
             two, 3 (cubic) over four. The sum over grid points of a function times `radial` is then
-            the sum of the interpolated function over the edges; the error of the cubic is of the
-            fourth power of `step`.
+            the sum of the interpolated function over the edges; the error of the cubic
+            interpolation is proportional to the fourth power of `step`.
         spread : bool, default=False
             Add the standard deviations over the atoms of an element.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.parallel import N_JOBS
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
@@ -31,7 +32,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     ties : {"complete", "truncate"}, default="complete"
         What to do if the last neighbour belongs to a shell of equal distances. "complete" keeps
         the whole shell, so that the graph does not depend on the order of the atoms (ideal bcc: 14
-        neighbours). "truncate" keeps exactly `max_neighbors`, as the original code does.
+        neighbours). "truncate" keeps exactly `max_neighbors`, as the original code of CGCNN does.
     tie_tolerance : float, default=1e-3
         Largest difference (Å) between distances of one shell.
     symmetrize : bool, default=False
@@ -86,8 +87,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],
         "symmetrize": ["boolean"],
         "neighbors": [None, HasMethods(["get_all_nn_info"])],
-        "cache": [None, Interval(Integral, 1, None, closed="left"), str, Path],
-        "n_jobs": [None, Integral],
+        "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -137,8 +138,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
-            See `check_structures`. Given graphs are returned with the edges that the parameters
-            `cutoff` and `max_neighbors` allow.
+            See `check_structures`. If `X` is a CrystalGraphs, the result has those of its edges
+            that are within `cutoff` and `max_neighbors`.
 
         Returns
         -------
@@ -149,8 +150,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         InvalidStructureError
             When a crystal is invalid; the error names the first one.
         ValueError
-            When given graphs were built with a smaller cutoff or fewer neighbours, or differ in
-            another parameter.
+            When `X` is a CrystalGraphs that was built with a smaller `cutoff` or `max_neighbors`,
+            or with other `ties`, `tie_tolerance`, `symmetrize` or `neighbors`.
         """
         self._validate_params()
         if isinstance(X, CrystalGraphs):
@@ -179,7 +180,9 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         return graphs
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: graphs are not a table, whatever container other steps of a pipeline return.
+        """Do nothing: the output is always a `CrystalGraphs`.
+
+        The method exists so that ``set_output`` of a pipeline can set its other steps.
 
         Parameters
         ----------

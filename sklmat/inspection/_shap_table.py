@@ -1,9 +1,13 @@
-"""`shap_table`: SHAP values of tree models, also of one at the end of a Pipeline."""
+"""`shap_table`: SHAP values of tree models, also of one inside pipelines, searches and others."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.utils.validation import check_is_fitted
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.inspection._last_step import last_step
@@ -19,20 +23,22 @@ if TYPE_CHECKING:
 def shap_table(
     estimator: BaseEstimator, X: Structures | Table, background: Structures | Table | None = None
 ) -> shap.Explanation:
-    """SHAP values of a tree model, or of a Pipeline that ends with a tree model.
+    """SHAP values of a tree model, which may be inside a Pipeline, a search or another estimator.
 
     Parameters
     ----------
-    estimator : fitted tree model, or Pipeline that ends with one
-        XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. The first step of the
-        Pipeline may take structures.
+    estimator : fitted tree model, or fitted estimator that holds one
+        XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. It may be at the end
+        of a Pipeline of scikit-learn or imbalanced-learn, whose first step may take structures; the
+        ``best_estimator_`` of a search such as `GridSearchCV`; in an `AugmentedRegressor` or
+        `AugmentedClassifier`; and in a `TransformedTargetRegressor` that scales and shifts `y`.
     X : sequence of C structures, or table
-        What the tree model, or the Pipeline, predicts from.
+        Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None
-        Rows whose values replace those of an unknown feature. SHAP values are then averages over
-        these rows and ignore correlations between features ("interventional"); a few hundred rows
-        are enough. None uses the numbers of training rows in the nodes of the trees instead ("tree
-        path dependent").
+        SHAP values compare predictions with and without a feature. A feature that is left out gets
+        the values of these rows. SHAP values are then averages over these rows and ignore
+        correlations between features ("interventional"); a few hundred rows are enough. None uses
+        the numbers of training rows in the nodes of the trees instead ("tree path dependent").
 
     Returns
     -------
@@ -46,8 +52,11 @@ def shap_table(
     ------
     TypeError
         When the model is not a tree model.
+    ValueError
+        When a `TransformedTargetRegressor` does more than scale and shift `y`, because the parts of
+        a logarithm, for example, do not add up to a prediction.
     NotFittedError
-        When the Pipeline is not fitted.
+        When `estimator` is not fitted.
 
     See Also
     --------
@@ -82,6 +91,10 @@ def shap_table(
         import shap
 
     trees, table = last_step(estimator, X)
+    if isinstance(trees, TransformedTargetRegressor):
+        check_is_fitted(trees)
+        rows = None if background is None else last_step(estimator, background)[1]
+        return _in_unit_of_target(shap_table(trees.regressor_, table, rows), trees)
     if not shap.explainers.TreeExplainer.supports_model_with_masker(trees, None):
         raise TypeError(
             f"{type(trees).__name__} is no tree model that shap reads; for graph estimators use "
@@ -89,3 +102,23 @@ def shap_table(
         )
     rows = None if background is None else last_step(estimator, background)[1]
     return shap.TreeExplainer(trees, rows)(table)
+
+
+def _in_unit_of_target(explanation, model):
+    """Convert SHAP values of the inner regressor of a `TransformedTargetRegressor` to its unit."""
+    several = explanation.values.ndim == 3
+    outputs = explanation.values.sum(axis=1) + explanation.base_values
+    inverse = model.transformer_.inverse_transform
+    table = outputs if several else outputs[:, None]
+    shift = inverse(np.zeros_like(table[:1]))[0]
+    slope = inverse(np.ones_like(table[:1]))[0] - shift
+    if not np.allclose(inverse(table), table * slope + shift, rtol=1e-4):
+        raise ValueError(
+            f"{model!r} does more than scale and shift y, so that no parts add up to its "
+            "predictions; explain the transformed target: shap_table(estimator.regressor_, X)"
+        )
+    if not several:
+        slope, shift = slope.item(), shift.item()
+    explanation.values = explanation.values * slope
+    explanation.base_values = explanation.base_values * slope + shift
+    return explanation

@@ -48,28 +48,28 @@ def site_attribution(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN or ECNet, as a regressor or a classifier; also within a ``FrozenEstimator``, or as the
-        last step of a Pipeline.
+        CGCNN, ECNet or a network of your own; also within a ``FrozenEstimator``, or as the last
+        step of a Pipeline.
     X : sequence of C structures, or CrystalGraphs
-        What the estimator predicts from.
+        Crystals whose predictions are explained.
     method : str, default="auto"
-        A method is complete if its attributions and the baseline sum to the prediction.
+        A method is complete if its attributions and the baseline sum to the prediction. The first
+        three methods are for CGCNN and other networks that have a vector for each atom.
 
-        - "integrated_gradients" [1]_, for CGCNN: the gradient with respect to the vector of each
-          atom, integrated from the average atom of the `background` to the atom itself. The
-          default of CGCNN. Complete; costs `n_steps` gradients for cells of any size.
-        - "occlusion", for CGCNN: the decrease of the prediction when this one atom is replaced by
-          the average atom. Easy to understand, but not complete.
-        - "shapley", for CGCNN: the decrease when this atom is replaced, averaged over sets of other
-          atoms that are replaced before it (Shapley values from sampled permutations [2]_).
-          Complete.
+        - "integrated_gradients" [1]_, the default for these networks: the gradient with respect to
+          the vector of each atom, integrated from the average atom of the `background` to the atom
+          itself. Complete; costs `n_steps` gradients for cells of any size.
+        - "occlusion": the decrease of the prediction when this one atom is replaced by the average
+          atom. Easy to understand, but not complete.
+        - "shapley": the decrease when this atom is replaced, averaged over sets of other atoms that
+          are replaced before it (Shapley values from sampled permutations [2]_). Complete.
         - "contributions", the default and only method of ECNet: the terms that the network itself
           adds up, without approximation. ECNet does not distinguish the sites of one element, so
-          its contribution is divided equally among them.
+          the contribution of the element is divided equally among them.
     background : sequence of structures, or CrystalGraphs, default=None
-        Crystals, such as the training rows, whose average atom is the baseline; the average is over
-        all their atoms. None takes `X`; the attributions of a row then depend on the other rows of
-        `X`. Not for ECNet, whose baseline is zero.
+        Crystals, such as the training rows, that define the average atom: the mean of the element
+        vectors of all their atoms. None takes `X`; the attributions of a row then depend on the
+        other rows of `X`. Not for ECNet, whose baseline is zero.
     target : int or class label, default=None
         For a regressor with several targets, the index of the target to explain. For a classifier,
         the class to explain; None takes the second of two classes.
@@ -111,13 +111,14 @@ def site_attribution(
     on each of its sites (a virtual crystal). An attribution is the effect of the *species* on a
     site in its surroundings. Effects of the distances alone are part of the baseline.
 
-    The attributions of a property per atom are divided among all atoms: in a cell twice as large
-    they are half as large. When a site is replaced, its periodic images are replaced too.
-    Attributions explain the network, whether its prediction is right or wrong. They are not
-    energies of sites, and a network trained with another seed may give other attributions.
+    The prediction of a property per atom does not change when a cell is doubled. Its attributions
+    are then divided among twice as many atoms, so each is half as large. When a site is replaced,
+    its periodic images are replaced too. Attributions explain the network, whether its prediction
+    is right or wrong. They are not energies of sites, and a network trained with another seed may
+    give other attributions.
 
-    For an ensemble the outputs of the members are averaged, those of classifiers as log-odds:
-    their mean is not the log-odds of the mean probability.
+    For an ensemble, the attributions refer to the mean output of the members. For classifiers this
+    is the mean of the log-odds, which differs from the log-odds of the mean probability.
 
     References
     ----------

@@ -23,6 +23,7 @@ from sklmat.model_selection._comparison_table import (
     FoldResult,
     make_comparison,
 )
+from sklmat.parallel import check_n_jobs
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -113,18 +114,19 @@ def compare_estimators(
     Raises
     ------
     ValueError
-        When classifiers and regressors are mixed, the reference is unknown, or an estimator
-        predicts another shape than that of `y`.
+        When classifiers and regressors are mixed, the reference is unknown, or the predictions of
+        an estimator have another shape than `y`.
     TypeError
         When an estimator is a class, or cannot fit and predict.
 
     Notes
     -----
     Scores of overlapping training sets are correlated, so the ordinary paired t-test finds far too
-    many significant differences. The test used here (see `corrected_resampled_ttest`) has a larger
-    variance [1]_. It is not corrected for the number of estimators: multiply p by their number
-    (Bonferroni) if there are many. With five folds only large differences can be significant;
-    repeat the folds (`RepeatedKFold`) to find smaller ones.
+    many significant differences. The test used here (see `corrected_resampled_ttest`) estimates a
+    larger variance of the mean difference, to account for this [1]_. It is not corrected for the
+    number of estimators: multiply p by their number (Bonferroni) if there are many. With five folds
+    only large differences can be significant; repeat the folds (`RepeatedKFold`) to find smaller
+    ones.
 
     References
     ----------
@@ -150,6 +152,7 @@ def compare_estimators(
     0    0     0     0.1  -0.0
     1    1     0     2.9   3.0
     """
+    check_n_jobs(n_jobs, "compare_estimators")
     X, y, groups = indexable(X, y, groups)
     are_classifiers = _check_estimators(estimators, reference)
     if error_score != "raise" and not isinstance(error_score, Real):
@@ -228,7 +231,7 @@ def _run(tasks, n_jobs, verbose):
     """Run tasks of joblib; return their results in order."""
     if not verbose:
         return Parallel(n_jobs=n_jobs)(tasks)
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     return list(tqdm(results, total=len(tasks), desc="compare", unit="fit"))

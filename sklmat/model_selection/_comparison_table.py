@@ -44,7 +44,7 @@ class Comparison(pd.DataFrame):
         return pd.DataFrame
 
     def summary(self, digits: int = 3) -> pd.DataFrame:
-        """Format as "mean ± sd" strings for a terminal or a report.
+        """Format the scores as strings "mean ± sd" for a terminal or a report.
 
         Parameters
         ----------

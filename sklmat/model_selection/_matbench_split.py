@@ -21,19 +21,19 @@ FOLDS = {"n_splits": 5, "shuffle": True, "random_state": 18012019}
 class MatbenchSplit(BaseCrossValidator):
     """The five folds in which every published score of matbench v0.1 was measured.
 
-    For regression ``KFold(n_splits=5, shuffle=True, random_state=18012019)``, for classification
-    ``StratifiedKFold`` with the same arguments. The folds depend on the number and order of the
-    rows (and on the classes), so they are those of matbench for the rows of `fetch_matbench`, all
-    and in their order; other tables of the same length get the same folds. It can be passed as
+    The folds are ``KFold(n_splits=5, shuffle=True, random_state=18012019)`` for regression, and
+    ``StratifiedKFold`` with the same arguments for classification. They depend only on the number
+    and order of the rows and, for classification, on the classes. Pass all rows of a data set of
+    `fetch_matbench` in their order to get the folds of matbench. The splitter can be passed as
     ``cv`` everywhere in scikit-learn.
 
     Parameters
     ----------
     task : {"regression", "classification"} or None, default=None
-        Kind of the target. None takes it from `y`: regression for numbers with a fraction and for
-        more than two different floating-point numbers; classification for labels, integers and two
-        different values. Integers of which one occurs less than five times are neither for sure,
-        and are refused.
+        Type of the target. None determines it from `y`: regression if numbers are not whole, or if
+        there are more than two different floating-point numbers; classification for labels,
+        integers and two different values. If `y` holds integers and one of them occurs less than
+        five times, the type is unclear, and there is an error.
 
     References
     ----------
@@ -42,7 +42,7 @@ class MatbenchSplit(BaseCrossValidator):
 
     Examples
     --------
-    Of the 312 steels of matbench, these are tested first (the ids of matbench count from 1):
+    The first test rows of the first fold of the 312 steels of matbench, whose ids count from 1:
 
     >>> from sklmat.model_selection import MatbenchSplit
     >>> train, test = next(MatbenchSplit("regression").split(range(312)))
@@ -66,7 +66,7 @@ class MatbenchSplit(BaseCrossValidator):
         X : sequence of C crystals or compositions, CrystalGraphs, array or DataFrame
             Only the number of rows is used.
         y : array-like of shape (C,) or (C, n_targets), default=None
-            The target. Only folds by class and ``task=None`` need it.
+            The target. It is needed only for a classification task and for ``task=None``.
         groups : None
             Must be None, because the folds are fixed.
 
@@ -78,8 +78,8 @@ class MatbenchSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When `task` is unknown, when `y` is needed and missing, or when `y` does not say whether
-            it is a quantity or a class.
+            When `task` is unknown, when `y` is needed and missing, or when the type of the target
+            cannot be determined from `y`.
         """
         if groups is not None:
             raise ValueError(

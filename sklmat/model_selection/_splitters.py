@@ -37,9 +37,10 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
     ----------
     X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
         Crystals that `check_structures` accepts, pymatgen ``Composition`` objects, or chemical
-        formulas such as "Fe2O3" (pymatgen recognises structure files by their names, so a formula
-        is never mistaken for a path); or a table with the columns ``x_Fe``, ``x_Ni``, ... of
-        element fractions. Oxidation states are ignored.
+        formulas such as "Fe2O3"; or a table with the columns ``x_Fe``, ``x_Ni``, ... of element
+        fractions. A string that consists only of element symbols, numbers and brackets is read as a
+        formula, and any other string as for `check_structures`; a file with a name such as "POSCAR"
+        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored.
 
     Returns
     -------
@@ -148,8 +149,8 @@ def _holds_amounts(item):
 class CompositionGroupKFold(BaseCrossValidator):
     """K-fold cross-validation in which no reduced composition is on both sides of a split.
 
-    `GroupKFold` with the groups of `composition_groups`, computed from `X`. It can be passed as
-    ``cv`` everywhere in scikit-learn.
+    This is scikit-learn's `GroupKFold`, with the groups that `composition_groups` finds in `X`. It
+    can be passed as ``cv`` everywhere in scikit-learn.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ class InfoGAN(nn.Module):
         Tensor of shape (n, M, latent_dim)
         """
         shape = (n, self.config["n_members"], self.config["latent_dim"])
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator, dtype=self.discriminator.weight.dtype)
 
     def generate(
         self, noise: torch.Tensor, code: torch.Tensor, present: torch.Tensor
@@ -173,7 +173,7 @@ class InfoGAN(nn.Module):
         outputs = self.trunk.activations(features)
         gradient = self.discriminator.weight[..., 0]
         for layer, output in zip(reversed(self.trunk.hidden), reversed(outputs)):
-            positive = output[:n].detach() > 0
+            positive = (output[:n].detach() > 0).to(output.dtype)
             gradient = gradient * (positive * (1 - _NEGATIVE_SLOPE) + _NEGATIVE_SLOPE)
             gradient = torch.bmm(gradient.transpose(0, 1), layer.weight.mT).transpose(0, 1)
         hidden = outputs[-1]

@@ -28,10 +28,13 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class AugmentationReportDisplay:
     """Plot real against generated rows: a map of all rows, and the values of each feature.
 
-    The left panel shows all rows along the first two principal directions of the real rows. The
-    right panels show, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the values,
-    their median (dot), and the distance between the two distributions, with the mean of all
-    distances (dashed). The titles show the numbers of the report.
+    The left panel (map) shows all rows along the first two principal directions of the real rows.
+    The middle panel shows, for each feature, the ranges of 90 % (thin) and 50 % (thick) of the real
+    and of the generated values, and their medians (dots). The right panel shows, for each feature,
+    the Wasserstein distance between these two distributions, and the mean over all features
+    (dashed). The titles of the panels show the other values of the report: `classifier_auc`,
+    `code_recovery` and `neighbor_distance_ratio` on the left, `correlation_difference` in the
+    middle, and the mean distance on the right (see `QualityReport`).
 
     Use `from_estimator` or `from_report` to create it; the constructor only stores its arguments.
 
@@ -60,9 +63,11 @@ class AugmentationReportDisplay:
     Notes
     -----
     The map is a principal component analysis of the standardised features, fitted on the real rows
-    only. For an element that a row does not contain, the mean of its features is used. The map
-    compares the correlations along these two directions only; `report.correlation_difference` and
-    `report.classifier_auc` include the other directions.
+    only. Some columns describe one element, such as ``Fe_0``, ``Fe_1``, ... in tables of
+    `ECNetFeaturizer`; they are zero in rows without this element. For the map, each of these zeros
+    is replaced by the mean of its column over the training rows that contain the element. The map
+    shows only those differences that lie along its two directions. The values in the titles are
+    computed from all features.
 
     Examples
     --------

@@ -55,9 +55,10 @@ class CompositionMapDisplay:
 
     With three elements the map is a ternary triangle; further elements can be held at fixed
     fractions (a cut). With four or five elements it is an overview with one triangle for each set
-    of three elements. A triangle contains the equimolar alloy unless `held` is given. For five
-    elements the overview also has a pentagon, in which a composition is at the mean of the corners,
-    weighted by its fractions.
+    of three elements. In a triangle of an overview, each element that it does not show has by
+    default the fraction 1 / n, with n the number of elements, so that every triangle contains the
+    equimolar alloy; `held` sets another fraction. For five elements the overview also has a
+    pentagon, in which a composition is at the mean of the corners, weighted by its fractions.
 
     At each composition the map shows the property of the phase with the lowest formation energy. On
     the black lines two phases have the same energy.

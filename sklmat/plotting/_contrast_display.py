@@ -32,8 +32,8 @@ class ContrastDisplay:
 
     The largest effect is at the top. A positive effect means larger values in the adversarial
     examples. Dots are filled if the corrected p is below `significance_level`. A triangle at the
-    edge is an infinite effect: the descriptor is constant in each table, with different values. The
-    title gives the number of descriptors that are not drawn.
+    edge marks an infinite effect: the descriptor is constant in each of the two tables, with
+    different values. The title gives the number of descriptors that are not drawn.
 
     Use `from_contrast` or `from_data` to create it; the constructor only stores its arguments.
 

@@ -46,8 +46,8 @@ class ElementMapDisplay:
     atomic_numbers : ndarray of shape (P,)
         Element of each point.
     fraction : ndarray of shape (P,) or None, default=None
-        Fraction of the crystal's atoms that the element has, shown as the marker area; with None
-        all areas are equal.
+        Fraction of the crystal's atoms that are of this element, shown as the marker area; with
+        None all areas are equal.
     color_by : array-like of shape (P,) or None, default=None
         Values that colour the points, instead of one colour per element. Strings, or up to seven
         different values, are drawn as groups with a legend; other numbers with a colour scale. The
@@ -199,7 +199,7 @@ class ElementMapDisplay:
         atomic_numbers : array-like of shape (P,)
             Element of each row.
         fraction : array-like of shape (P,) or None, default=None
-            Fraction of the crystal's atoms that the element has, shown as the marker area.
+            Fraction of the crystal's atoms that are of this element, shown as the marker area.
         method, elements
             See `from_estimator`.
         color_by : array-like of shape (P,) or None, default=None

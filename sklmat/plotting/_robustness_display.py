@@ -96,7 +96,7 @@ class RobustnessDisplay:
         Parameters
         ----------
         estimator : fitted graph estimator
-            CGCNN or ECNet, as a classifier or a regressor.
+            CGCNN, ECNet or a network of your own, as a classifier or a regressor.
         X : sequence of C structures, or CrystalGraphs
             Preferably rows on which the estimator was not fitted.
         y : array-like of shape (C,)

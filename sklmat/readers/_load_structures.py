@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sklmat.exceptions import InvalidRowsError
+from sklmat.parallel import check_n_jobs
 from sklmat.readers._columns import (
     check_target,
     convert_numbers,
@@ -132,6 +133,7 @@ def load_structures(
     """
     if on_invalid not in ("raise", "drop"):
         raise ValueError(f"on_invalid must be 'raise' or 'drop', got {on_invalid!r}")
+    check_n_jobs(n_jobs, "load_structures")
     with contextlib.ExitStack() as stack:
         stack.enter_context(paused_collection())
         rows = find_rows(source)

@@ -187,7 +187,7 @@ def composition_grid(
     *,
     chunk_size: int = 20_000,
 ) -> CompositionGrid:
-    """Make a regular grid of compositions, whose tables are computed when needed.
+    """Make a regular grid of compositions, divided into tables that are computed on access.
 
     Parameters
     ----------

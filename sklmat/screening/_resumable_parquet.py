@@ -3,11 +3,10 @@
 import itertools
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 
-from sklmat.files import replace_file
+from sklmat.files import expand_path, replace_file
 
 #: Key of the description of a run in the metadata of the file.
 METADATA_KEY = b"sklmat.screen"
@@ -22,7 +21,7 @@ class ResumableParquet:
 
     Parameters
     ----------
-    out : str or Path
+    out : str or path-like
         The file to write.
     settings : dict
         Settings that identify a run: a run is resumed only if they are equal. Must be storable as
@@ -34,7 +33,7 @@ class ResumableParquet:
     """
 
     def __init__(self, out, settings, probe, overwrite):
-        self.out = Path(out)
+        self.out = expand_path(out)
         self.folder = self.out.with_name(self.out.name + ".parts")
         self.description = {"settings": settings, "probe": probe}
         if self.out.exists() and not overwrite:

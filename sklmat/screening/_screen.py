@@ -13,6 +13,7 @@ import pandas as pd
 
 from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.deprecation import renamed_parameters
+from sklmat.parallel import check_n_jobs
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
@@ -92,11 +93,12 @@ def screen(
     estimator : fitted regressor
         An `EFTGANRegressor`, or any regressor whose ``predict`` takes a table of fractions and a
         ``phase``; or a regressor or pipeline of scikit-learn that was fitted on a DataFrame with
-        the columns ``x_Fe``, ... and, for phases, ``lattice_bcc``, ... (and at most ``mixing
-        entropy (kB per atom)`` besides: what ``CompositionFeaturizer(properties=[])`` makes).
+        the columns ``x_Fe``, ..., ``lattice_bcc``, ... if it distinguishes phases, and optionally
+        ``mixing entropy (kB per atom)``, as in the table of
+        ``CompositionFeaturizer(properties=[])``.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
-        ... . The fraction of elements of `estimator` without a column is zero.
+        ... . An element of `estimator` that has no column in the table has the fraction zero.
     phases : str, sequence of str or None, default=None
         Phases to predict at each composition; None takes all phases of the estimator.
     targets : str, sequence of str or None, default=None
@@ -138,8 +140,9 @@ def screen(
     Raises
     ------
     ValueError
-        When the estimator was not fitted on an element or a phase, when names do not fit, when
-        there is no column `by` or no formation energy, or when more than 20 million rows would have
+        When the estimator was not fitted on an element or a phase, or on columns that do not follow
+        from composition and phase; when `targets` does not have one name for each prediction; when
+        there is no column `by` or no formation energy; or when more than 20 million rows would have
         to be kept in memory.
     TypeError
         When the estimator was fitted without names of columns.
@@ -151,8 +154,8 @@ def screen(
     **Interruption and resumption.** During a run, finished rows are in the folder ``<out>.parts``,
     one readable Parquet file for each part of the grid. A run that was interrupted is resumed when
     `screen` is called again with the same parameters; whether the model is the same is judged by a
-    few of its predictions. In the end the parts are joined to `out`, which needs as much disk space
-    again until the parts are removed.
+    few of its predictions. In the end the parts are joined to `out` and then removed; for this time
+    the rows are on the disk twice.
 
     Warnings of the model, such as those about compositions far from its training data, are issued
     once for each category, with the number of the first table that caused one.
@@ -177,6 +180,7 @@ def screen(
     1   1.0   0.0   fcc                       -0.75
     2   0.5   0.5   bcc                       -0.25
     """
+    check_n_jobs(n_jobs, "screen")
     tables = _as_tables(grid)
     first = tables[0]
     model = CompositionModel(estimator, fraction_columns(first.columns), phases, return_std)
@@ -280,7 +284,7 @@ def _write_missing(file, task, tables, parts, n_jobs, verbose):
 
 def _predict_parts(task, tables, parts, n_jobs, verbose):
     """Generate the rows to keep of each part of the grid, in order."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     chunks = [chunk for part in parts for chunk in part]
     n_points = sum(len(tables.places(chunk)) for chunk in chunks)

@@ -74,9 +74,10 @@ def shockley_queisser(
 
     The efficiency is not a monotone function of the gap. Under AM1.5G it is above 33 % from 1.10 to
     1.44 eV, with two maxima that result from absorption bands of the atmosphere: 33.6 % at 1.15 eV
-    and 33.8 % at 1.34 eV; [2]_ gives 33.7 % at 1.34 eV. Under the black body, a cell at 300 K has a
-    maximum of 31.0 % at 1.31 eV with a reflector and of 30.4 % at 1.32 eV without. At 1.1 eV, where
-    [1]_ gives a maximum of 30 %, it has 30.0 % and 29.4 %.
+    and 33.8 % at 1.34 eV; [2]_ gives 33.7 % at 1.34 eV. With the black-body spectrum, a cell at 300
+    K has a maximum of 31.0 % at 1.31 eV with a reflector, and of 30.4 % at 1.32 eV without it. At
+    1.1 eV, where [1]_ gives a maximum of 30 %, it has 30.0 % with a reflector and 29.4 % without
+    it.
 
     The tabulated spectrum ends at 280 and 4000 nm. A gap above 4.43 eV absorbs no photons: the
     values are zero, and the fill factor is NaN. Below 0.31 eV a smaller gap absorbs no additional

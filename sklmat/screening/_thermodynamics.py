@@ -108,14 +108,15 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
         Result of `screen`: the columns ``x_Fe``, ..., ``phase`` and predictions, one row for each
         composition and phase.
     energy : str or None, default=None
-        Column of formation energies (eV/atom). None takes the column with this name.
+        Column of formation energies (eV/atom). None takes the column
+        ``formation energy (eV/atom)``.
 
     Returns
     -------
     table : DataFrame
         The row of the stable phase of each composition, in the order of `table`, with one more
         column: ``gap to next phase (eV/atom)``, the energy of the second most stable phase minus
-        that of the stable phase (NaN if there is only one phase).
+        the energy of the stable phase (NaN if there is only one phase).
 
     Raises
     ------
@@ -130,9 +131,10 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
     lattice of the alloy*, so the mixing energies of different phases have different references.
 
     The result refers to the phases of the model's training data. In `fetch_hea` these are the
-    lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation:
-    for this data set, the result is the better initial lattice. To predict the final lattice, train
-    on the lattices that `infer_lattice` finds in the relaxed cells.
+    lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation.
+    For this data set, the result is the initial lattice whose relaxation ends at the lower energy.
+    To predict the final lattice, train on the lattices that `infer_lattice` finds in the relaxed
+    cells.
 
     If several phases have the same energy, the first of them in the table is selected.
 
@@ -181,9 +183,11 @@ def energy_above_hull(
         Result of `screen`: the columns ``x_Fe``, ... and predictions, one row for each composition
         and phase.
     temperature : float, default=0
-        Temperature (K) of the ideal entropy; at 0 K the hull is one of energies.
+        Temperature (K) of the ideal entropy; at 0 K the hull is made of the energies without
+        entropy.
     energy : str or None, default=None
-        Column of formation energies (eV/atom). None takes the column with this name.
+        Column of formation energies (eV/atom). None takes the column
+        ``formation energy (eV/atom)``.
 
     Returns
     -------
@@ -204,7 +208,7 @@ def energy_above_hull(
     -----
     The hull contains only the rows of `table`. Ordered compounds that are not in the table are not
     considered, and without rows of pure elements the hull ends at the outermost rows. On a coarse
-    grid, stable solutions between two grid points are missed, and with them some decompositions.
+    grid, stable solutions between two grid points are missing, and so are decompositions into them.
 
     The computing time grows steeply with the number of elements, because at high temperature all
     compositions are on the hull: see the user guide.

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._content_checks import check_content
@@ -69,7 +69,7 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
             "a Molecule has no lattice; use get_boxed_structure",
         )
     else:
-        atoms = item.toatoms() if hasattr(item, "toatoms") else item
+        atoms: Any = item.toatoms() if hasattr(item, "toatoms") else item
         if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
             raise InvalidStructureError(
                 index,
@@ -101,13 +101,18 @@ def _file(item):
 
 def _is_text(item):
     """Whether a string is the text of a file; JSON may be written in one line."""
+    if isinstance(item, bytes):
+        return b"\n" in item
     return isinstance(item, str) and ("\n" in item or item.lstrip().startswith(("{", "[")))
 
 
 def _read(index, item):
     """Structure and notes, from a path or from the text of a file."""
+    if not item:
+        raise InvalidStructureError(index, "no path", "an empty string names no file")
     if _is_text(item):
-        found = _only_crystal(index, "text", crystals_of_text, item)
+        text = item.decode("utf-8", "replace") if isinstance(item, bytes) else item
+        found = _only_crystal(index, "text", crystals_of_text, text)
         return found.structure, list(found.notes)
     path = Path(os.fsdecode(item))
     # Without a home folder, a name such as ~unknown stays as it is.
@@ -132,7 +137,7 @@ def _only_crystal(index, name, read, source):
         ) from error
     except OSError as error:
         raise InvalidStructureError(
-            index, name[:40], f"{where[:80]}{type(error).__name__}: {error.strerror or error})"
+            index, name[:40], f"cannot be read ({type(error).__name__}: {error.strerror or error})"
         ) from error
     except Exception as error:
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"

@@ -37,9 +37,11 @@ def check_structures(
     ----------
     X : sequence of C crystals, or CrystalGraphs
         A list, tuple, 1-D object array or pandas Series of pymatgen ``Structure``, ASE ``Atoms``,
-        dicts made by ``Structure.as_dict()``, or paths (``str`` or ``pathlib.Path``) of files that
-        pymatgen reads (CIF, POSCAR, ...). A `CrystalGraphs` was checked when it was built and is
-        returned as it is.
+        dicts made by ``Structure.as_dict()``, objects with a ``structure``
+        (``ComputedStructureEntry``), rows of an ASE database, paths of files (CIF, POSCAR, JSON,
+        extxyz and all others that pymatgen reads), or texts of such files. A string with line
+        breaks is a text, any other string a path; JSON may be written in one line. A
+        `CrystalGraphs` was checked when it was built and is returned as it is.
     on_invalid : {"raise", "warn"}, default="raise"
         "raise" raises an error at the first invalid crystal. "warn" puts ``None`` in the place of
         each invalid crystal and gives one warning with all their indices and reasons.
@@ -48,19 +50,37 @@ def check_structures(
     -------
     structures : ndarray of shape (C,), dtype object
         Pymatgen ``Structure`` objects (``None`` for invalid crystals if `on_invalid` is "warn").
-        Inputs that already are ``Structure`` are neither copied nor changed.
+        Inputs that already are a valid ``Structure`` are neither copied nor changed. A site that
+        holds one element in several valences or isotopes, or with an occupancy within 0.001 of one,
+        holds this element in a new ``Structure``.
 
     Raises
     ------
     InvalidStructureError
         A ``ValueError`` with ``index``, ``formula`` and ``reason``: not a structure, no sites,
-        partial occupancy, unknown or dummy species, non-finite coordinates or lattice, zero volume,
-        two atoms closer than 0.5 Å, or a file that cannot be read.
+        partial occupancy, unknown or dummy species, non-finite coordinates or lattice, zero or
+        implausible volume, two atoms closer than half the sum of their covalent radii (and than
+        0.5 Å), a file that cannot be read, contradicts itself or holds several crystals.
     TypeError
         When `X` is a single crystal or path, or is not a sequence.
     ValueError
         When `X` is an array of more than one dimension (what ``np.asarray`` makes of a list of
         equal-sized cells).
+
+    Warns
+    -----
+    InvalidStructureWarning
+        Once, with the rows whose files left something open, such as a rounded occupancy, and what
+        was assumed; and once with the invalid rows if `on_invalid` is "warn".
+
+    Notes
+    -----
+    No code runs from data: of dicts, JSON and YAML, site properties that name a Python class are
+    left out.
+
+    CIFs are read with gemmi and compared with what they state: the formula, the number of formula
+    units, and the space group, whose settings are tried where the file leaves the choice of origin
+    or axes open.
 
     Examples
     --------
@@ -171,7 +191,7 @@ def warn_of_notes(notes: list[tuple[int, str, str]], stacklevel: int = 3) -> Non
         warnings.warn(message, InvalidStructureWarning, stacklevel=stacklevel)
 
 
-def as_items(X: Structures) -> list:
+def as_items(X: Structures | CrystalGraphs) -> list:
     """Return the crystals of `X` as a list; raise if `X` is a single crystal or a 2-D array."""
     from pymatgen.core.structure import SiteCollection
 
@@ -183,8 +203,9 @@ def as_items(X: Structures) -> list:
         )
     if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
         raise ValueError(
-            f"expected a 1-D sequence of structures, got a table of shape {X.shape}; pass its "
-            f"column of structures, such as table[{next(iter(X.columns))!r}]"
+            f"expected a 1-D sequence of structures, got a {type(X).__name__} with the columns "
+            f"{list(X.columns)}; pass its column of structures, such as "
+            f"table[{next(iter(X.columns))!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(

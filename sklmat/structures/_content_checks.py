@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.structures._cif import OCCUPANCY_TOLERANCE
+from sklmat.structures._cif_sites import OCCUPANCY_TOLERANCE
 from sklmat.structures._distances import smallest_distances
 
 if TYPE_CHECKING:

@@ -40,8 +40,9 @@ def structure_from_ase(atoms: Any) -> Structure:
     if (numbers < 1).any():
         site = int(np.argmax(numbers < 1))
         raise ValueError(f"site {site} is a dummy species (atomic number {numbers[site]})")
+    x, y, z = (bool(periodic) for periodic in atoms.get_pbc())
     return Structure(
-        Lattice(cell, pbc=tuple(bool(periodic) for periodic in atoms.get_pbc())),
+        Lattice(cell, pbc=(x, y, z)),
         atoms.get_chemical_symbols(),
         atoms.get_positions(),
         coords_are_cartesian=True,

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sklmat.structures._ase_files import read_ase_file
+from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._cif import read_cif
 from sklmat.structures._found_crystal import FoundCrystal
-from sklmat.structures._from_ase import structure_from_ase
+from sklmat.structures._poscar import POSCAR_START, read_poscar
 from sklmat.structures._structure_from_dict import structure_from_dict
 
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
 _POSCAR_NAME = re.compile(r"poscar|contcar|\.vasp$", re.IGNORECASE)
-_FLOATS = r"\s*[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
-_POSCAR_TEXT = re.compile(rf"[^\n]*\n{_FLOATS}[^\n]*\n({_FLOATS}{_FLOATS}{_FLOATS}[^\n]*\n){{3}}")
 _ASE_SUFFIXES = {".extxyz": "extxyz", ".xyz": "extxyz", ".traj": "traj", ".db": "db"}
 _COMPRESSION = {".gz", ".bz2", ".xz", ".lzma", ".z"}
 
@@ -50,13 +50,13 @@ def read_crystals(path: PathLike) -> list[FoundCrystal]:
     while name.suffix.lower() in _COMPRESSION:
         name = name.with_suffix("")
     if name.suffix.lower() in _ASE_SUFFIXES:
-        return _from_ase_file(path, _ASE_SUFFIXES[name.suffix.lower()])
+        return read_ase_file(path, _ASE_SUFFIXES[name.suffix.lower()])
     text = _decoded(_content(path))
     if text is not None:
         if name.suffix.lower() in (".cif", ".mcif"):
             return read_cif(text)
         if _POSCAR_NAME.search(name.name):
-            return [_from_poscar(text)]
+            return [read_poscar(text)]
         if re.search(r"\.(yaml|yml)", name.name.lower()):
             return _from_yaml(text)
         # pymatgen would decode JSON with all that it names, also where the name says otherwise.
@@ -81,11 +81,11 @@ def crystals_of_text(text: str) -> list[FoundCrystal]:
     if kind == "cif":
         return read_cif(text.removeprefix("\ufeff"))
     if kind == "poscar":
-        return [_from_poscar(text)]
+        return [read_poscar(text)]
     if kind == "extxyz":
         from io import StringIO
 
-        return _from_ase_file(StringIO(text), "extxyz")
+        return read_ase_file(StringIO(text), "extxyz")
     raise ValueError(
         "a string with line breaks is the text of a file, and this one is neither a CIF, a POSCAR, "
         "JSON nor extxyz"
@@ -100,7 +100,7 @@ def _kind_of_text(text):
         return "cif"
     if re.match(r"\d+[ \t]*\n[^\n]*Lattice\s*=", start):
         return "extxyz"
-    return "poscar" if _POSCAR_TEXT.match(text.removeprefix("\ufeff")) else None
+    return "poscar" if POSCAR_START.match(text.removeprefix("\ufeff")) else None
 
 
 def _content(path):
@@ -126,25 +126,6 @@ def _decoded(content):
     return None if "\0" in text else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _from_poscar(text):
-    from pymatgen.io.vasp import Poscar
-
-    text = text.removeprefix("\ufeff")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            structure = Poscar.from_str(text, read_velocities=False).structure
-        except Exception as error:
-            raise ValueError(f"the POSCAR cannot be read: {_said(error)}") from error
-    notes = _messages(caught)
-    if any("cannot be determined" in note for note in notes):
-        raise ValueError(
-            "the POSCAR does not name its species; write the line of element symbols above the "
-            "line of their numbers"
-        )
-    return FoundCrystal("0", structure, {}, None, notes)
-
-
 def _from_pymatgen(path):
     from pymatgen.core import Structure
 
@@ -153,25 +134,8 @@ def _from_pymatgen(path):
         try:
             structure = Structure.from_file(path)
         except Exception as error:
-            raise ValueError(_said(error)) from error
-    return FoundCrystal("0", structure, {}, None, _messages(caught))
-
-
-def _messages(caught):
-    """Texts of warnings, without those that only concern developers."""
-    return tuple(
-        dict.fromkeys(
-            str(warning.message)
-            for warning in caught
-            if not issubclass(
-                warning.category, DeprecationWarning | PendingDeprecationWarning | ResourceWarning
-            )
-        )
-    )
-
-
-def _said(error):
-    return f"{type(error).__name__}: {error}"
+            raise ValueError(error_text(error)) from error
+    return FoundCrystal("0", structure, {}, None, messages_of_warnings(caught))
 
 
 def _from_json(text):
@@ -235,70 +199,6 @@ def _crystal_of_document(name, document):
     try:
         structure = structure_from_dict(document)
     except Exception as error:
-        problem = f"it is not what Structure.as_dict() makes ({_said(error)})"
+        problem = f"it is not what Structure.as_dict() makes ({error_text(error)})"
         return FoundCrystal(name, None, properties, problem)
     return FoundCrystal(name, structure, properties, None)
-
-
-def _from_ase_file(source, kind):
-    """Read all frames with ASE; scalars of ``info``, results and key-value pairs are properties."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            frames = _ase_frames(source, kind)
-        except (FileNotFoundError, IsADirectoryError):
-            raise
-        except Exception as error:
-            raise ValueError(f"ASE cannot read it ({_said(error)})") from error
-    if not frames:
-        raise ValueError("the file holds no frames")
-    notes = _messages(caught)
-    crystals = []
-    for name, atoms, properties in frames:
-        try:
-            structure, problem = structure_from_ase(atoms), None
-        except ValueError as error:
-            structure, problem = None, str(error)
-        crystals.append(FoundCrystal(name, structure, properties, problem, notes))
-    return crystals
-
-
-def _ase_frames(source, kind):
-    if kind == "db":
-        from ase.db import connect
-
-        if not source.exists():
-            raise FileNotFoundError(source)
-        with connect(source, type="db") as database:
-            return [
-                (str(row.id), row.toatoms(), _scalars(row.key_value_pairs) | _row_results(row))
-                for row in database.select()
-            ]
-    from ase.io import read
-
-    frames = read(source, index=":", format=kind)
-    return [
-        (
-            str(number),
-            atoms,
-            _scalars(atoms.info) | _scalars(getattr(atoms.calc, "results", None) or {}),
-        )
-        for number, atoms in enumerate(frames)
-    ]
-
-
-def _row_results(row):
-    return _scalars({name: row.get(name) for name in ("energy", "free_energy", "magmom")})
-
-
-def _scalars(values):
-    """Plain numbers and strings among the values."""
-    import numpy as np
-
-    plain = {}
-    for name, value in values.items():
-        if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-            value = value.item()
-        if isinstance(value, bool | int | float | str):
-            plain[str(name)] = value
-    return plain

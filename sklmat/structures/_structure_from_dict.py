@@ -39,7 +39,8 @@ def structure_from_dict(document: Mapping[str, Any]) -> Structure:
     cell = document["lattice"]
     if not isinstance(cell, Mapping):
         raise TypeError(f"the lattice is no dict but {cell!r}")
-    pbc = tuple(bool(periodic) for periodic in cell.get("pbc", (True, True, True)))
+    x, y, z = (bool(periodic) for periodic in cell.get("pbc", (True, True, True)))
+    pbc = (x, y, z)
     if "matrix" in cell:
         lattice = Lattice(cell["matrix"], pbc=pbc)
     else:

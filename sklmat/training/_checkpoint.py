@@ -1,11 +1,9 @@
 """`Resume` saves the state of a training to a file after each epoch, and restores it."""
 
-from pathlib import Path
-
 import torch
 from skorch.callbacks import Callback
 
-from sklmat.files import replace_file
+from sklmat.files import expand_path, replace_file
 from sklmat.training._graph_net import plain_history
 
 
@@ -14,7 +12,7 @@ class Resume(Callback):
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    path : str or path-like
     key : str
         Digest of data, parameters and seed; a file with another key is an error.
     generator : torch.Generator
@@ -26,7 +24,7 @@ class Resume(Callback):
     """
 
     def __init__(self, path, key, generator, callbacks, first_epoch):
-        self.path = Path(path)
+        self.path = expand_path(path)
         self.key = key
         self.generator = generator
         self.callbacks = callbacks

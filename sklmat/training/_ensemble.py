@@ -1,4 +1,4 @@
-"""`train_ensemble` trains the members of an ensemble, each `seeded` with its own seed."""
+"""`train_ensemble` trains the members of an ensemble, each `seeded` and in `single_precision`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import copy
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
+from sklmat.files import expand_path
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -85,11 +85,12 @@ def train_ensemble(
 
 
 def _member_path(path, member, n_members):
-    return Path(path) if n_members == 1 else Path(f"{path}.{member}")
+    path = expand_path(path)
+    return path if n_members == 1 else path.with_name(f"{path.name}.{member}")
 
 
 def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_set, settings):
-    with seeded(seed):
+    with seeded(seed), single_precision():
         net, train_set = prepare(net, train_set)
         return train_net(
             net,
@@ -102,13 +103,32 @@ def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_
         )
 
 
-#: Only one thread at a time may train, since all threads share one random state of torch.
-_RANDOM_STATE = threading.RLock()
+#: Only one thread at a time may train: all share one random state and default dtype of torch.
+_GLOBAL_STATE = threading.RLock()
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch within a ``with`` block, and restore its random state afterwards."""
-    with _RANDOM_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with _GLOBAL_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def single_precision() -> Iterator[None]:
+    """Make new networks in single precision within a ``with`` block.
+
+    The dtype that ``torch.set_default_dtype`` has set is restored afterwards. Batches are always in
+    single precision, so that a network in double precision could not read them.
+    """
+    default = torch.get_default_dtype()
+    if default == torch.float32:
+        yield
+        return
+    with _GLOBAL_STATE:
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)

@@ -191,7 +191,7 @@ def train_gan(
         When a KeyboardInterrupt ended the training early. In the first epoch, the KeyboardInterrupt
         is raised again instead.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     n = len(features)
     n_batches = -(-n // batch_size)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import even_loader
+from sklmat.training._device import check_device
 
 if TYPE_CHECKING:
     from sklmat.batches import CrystalBatch, ElementBatch, GraphDataset
@@ -170,7 +171,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         self.bar = tqdm(total=self.total, initial=self.done, desc=self.description, unit="epoch")
 
@@ -249,13 +250,6 @@ class GraphNet(NeuralNet):
             self.callbacks_ = permanent
 
 
-def choose_device(device):
-    """Replace ``device="auto"`` by CUDA if it is available, and by the CPU otherwise."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
-
-
 def make_net(
     module: nn.Module,
     *,
@@ -282,7 +276,7 @@ def make_net(
         iterator_train=even_loader,
         iterator_valid=even_loader,
         train_split=None,
-        device=choose_device(device),
+        device=check_device(device),
         verbose=0,
     )
     return net.initialize()

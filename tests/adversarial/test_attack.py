@@ -1,4 +1,4 @@
-"""Attacks obey their budgets, keep atoms apart, and return what they were given."""
+"""Attacks stay within their budgets, keep atoms apart, and return the kind of input they got."""
 
 import numpy as np
 import pytest
@@ -116,6 +116,11 @@ def test_no_distance_at_all_still_leaves_readable_crystals():
     together = np.array([[0.1, 0, 0], [-0.1, 0, 0]])
     moved, _ = bounds.project(together, np.zeros((1, 3, 3)))
     np.testing.assert_allclose(moved, together / 2)  # 0.6 - 0.2 is under 0.5, 0.6 - 0.1 is not
+
+
+def test_a_budget_beyond_half_the_cutoff_is_refused(regressor, cells, a):
+    with pytest.raises(ValueError, match=r"budget=10 Å is more than half the cutoff .*smaller"):
+        StructureAttack(regressor, budget=10.0).generate(cells[:2], a[:2])
 
 
 def test_strain_brings_in_neighbours_from_beyond_the_cutoff():

@@ -1,4 +1,4 @@
-"""Each method moves atoms as its formula says, and stronger ones do more."""
+"""Each attack method moves atoms as its formula says; stronger methods change predictions more."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Robustness curves count what stays right under an attack."""
+"""Robustness curves: the fraction of predictions that stay right under an attack."""
 
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ from imblearn.pipeline import Pipeline as SamplingPipeline
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, SGDRegressor
@@ -61,6 +62,89 @@ def test_weight_of_generated_rows():
 def test_weights_of_something_that_takes_none():
     with pytest.raises(TypeError, match="KNeighborsRegressor does not"):
         AugmentedRegressor(KNeighborsRegressor(), Fixed(), sample_weight=0.5).fit(*random_table())
+
+
+def weighted(estimator, X, y, weight):
+    """Fit by hand on real rows and their copies with labels y + 8, with the mean weight."""
+    generated = np.full(len(y), weight.mean())
+    return estimator.fit(
+        np.vstack([X, X]), np.append(y, y + 8), sample_weight=np.append(weight, generated)
+    )
+
+
+@pytest.mark.parametrize("container", [np.asarray, list, pd.Series])
+def test_weights_of_real_rows(container):
+    X, y = random_table()
+    weight = np.random.default_rng(0).random(len(y))
+    model = AugmentedRegressor(Ridge(), Fixed(shift=8.0))
+    model.fit(X, y, sample_weight=container(weight))
+    assert_allclose(model.estimator_.coef_, weighted(Ridge(), X, y, weight).coef_)
+    # Equal weights change nothing.
+    plain = clone(model).fit(X, y).predict(X)
+    assert_allclose(clone(model).fit(X, y, sample_weight=np.ones(len(y))).predict(X), plain)
+
+
+def test_weights_of_real_and_of_generated_rows():
+    X, y = random_table()
+    pipeline = make_pipeline(StandardScaler(), Ridge(alpha=1e-9))
+    model = AugmentedRegressor(pipeline, Fixed(shift=8.0), sample_weight=3.0)
+    model.fit(X, y, sample_weight=np.full(len(y), 0.5))
+    # Weights of 0.5 and 1.5: the mean label is y + 8 * 1.5 / 2.
+    assert_allclose(model.predict(X), y + 6, atol=1e-6)
+    model.set_params(augmenter=None).fit(X, y + 1, sample_weight=np.full(len(y), 0.5))
+    assert_allclose(model.predict(X), y + 1, atol=1e-6)
+
+
+def test_rows_of_zero_weight_are_never_seen():
+    X, y = random_table()
+    weight = np.repeat([1.0, 0.0], [40, len(y) - 40])
+    spoiled = np.where(weight, y, 1e6)
+    for augmenter in (None, NoiseAugmenter(random_state=0)):
+        model = AugmentedRegressor(Ridge(), augmenter)
+        expected = clone(model).fit(X[:40], y[:40]).predict(X)
+        assert_allclose(model.fit(X, spoiled, sample_weight=weight).predict(X), expected)
+    X, labels = pd.DataFrame(X), pd.Series(np.where(y > 0, "a", "b"))
+    model = AugmentedClassifier(LogisticRegression(), MixupAugmenter(random_state=0))
+    expected = clone(model).fit(X[:40], labels[:40]).predict_proba(X)
+    labels[40:] = "c"
+    model.fit(X, labels, sample_weight=weight)
+    assert_allclose(model.predict_proba(X), expected)
+
+
+def test_weights_in_a_pipeline():
+    X, y = random_table()
+    weight = np.random.default_rng(0).random(len(y))
+    model = make_pipeline(StandardScaler(), AugmentedRegressor(Ridge(), Fixed(shift=8.0)))
+    model.fit(X, y, augmentedregressor__sample_weight=weight)
+    by_hand = weighted(Ridge(), StandardScaler().fit_transform(X), y, weight)
+    assert_allclose(model[-1].estimator_.coef_, by_hand.coef_)
+
+
+def test_bagging_draws_rows_as_for_estimators_without_weights():
+    X, y = random_table()
+    model = AugmentedRegressor(KNeighborsRegressor(), NoiseAugmenter(random_state=0))
+    assert np.isfinite(BaggingRegressor(model, 3, random_state=0).fit(X, y).predict(X)).all()
+
+
+def test_wrong_weights():
+    X, y = random_table()
+    model = AugmentedRegressor(Ridge(), Fixed())
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        model.fit(X, y, sample_weight=np.linspace(-1, 1, len(y)))
+    with pytest.raises(ValueError, match="zero"):
+        model.fit(X, y, sample_weight=np.zeros(len(y)))
+    with pytest.raises(ValueError, match="zero in the rows of all classes but one"):
+        AugmentedClassifier(LogisticRegression()).fit(X, y > 0, sample_weight=y > 0)
+    with pytest.raises(ValueError, match=r"sample_weight\.shape == \(3,\)"):
+        model.fit(X, y, sample_weight=[1, 2, 3])
+    with pytest.raises(TypeError, match="KNeighborsRegressor does not"):
+        AugmentedRegressor(KNeighborsRegressor()).fit(X, y, sample_weight=np.ones(len(y)))
+    with pytest.raises(ValueError, match="use strategy='concat'"):
+        AugmentedRegressor(SGDRegressor(), Fixed(), strategy="pretrain_finetune").fit(
+            X, y, sample_weight=np.ones(len(y))
+        )
+    with pytest.raises(TypeError, match=r"AugmentedRegressor\.fit takes no \['weights'\]"):
+        model.fit(X, y, weights=np.ones(len(y)))
 
 
 def test_integer_targets_are_numbers():

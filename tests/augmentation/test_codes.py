@@ -1,4 +1,4 @@
-"""Which columns are codes."""
+"""Which columns of a table are the codes of an InfoGAN."""
 
 import numpy as np
 import pytest

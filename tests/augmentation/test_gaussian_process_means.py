@@ -1,4 +1,4 @@
-"""Quick means of Gaussian processes are those of scikit-learn."""
+"""The fast mean of a Gaussian process equals that of scikit-learn."""
 
 import numpy as np
 import pytest

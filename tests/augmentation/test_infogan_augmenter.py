@@ -1,4 +1,4 @@
-"""The InfoGAN learns what it should, keeps what it must, and refuses the rest."""
+"""The InfoGAN learns the codes, keeps fractions and categories, and refuses wrong input."""
 
 import pickle
 import warnings

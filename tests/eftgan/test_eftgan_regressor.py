@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from pymatgen.core import Composition
 from sklearn.base import clone
@@ -188,6 +189,13 @@ def test_parameters_reach_the_stages(graphs, alloys, targets):
 def test_a_trained_network_is_taken_as_it_is(model, graphs, alloys, targets):
     frozen = tiny(estimator=FrozenEstimator(model.estimator_)).fit(graphs, targets[NAMES[0]])
     assert_array_equal(frozen.predict(graphs[:9]), model.predict(graphs[:9]))
+
+
+def test_metadata_routing_changes_nothing(model, graphs, alloys, targets):
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = clone(model).fit(graphs, targets[NAMES[0]], phase=alloys[2])
+    assert_array_equal(routed.predict(graphs[:9]), model.predict(graphs[:9]))
+    assert routed.report_.classifier_auc == model.report_.classifier_auc
 
 
 def test_in_cross_validation(alloys, targets):

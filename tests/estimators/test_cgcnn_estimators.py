@@ -1,4 +1,4 @@
-"""CGCNN as an estimator: it learns, is kept, searched, and refuses what it cannot use."""
+"""CGCNN as an estimator: learning, saving, searches, and errors for wrong input."""
 
 import copy
 import pickle

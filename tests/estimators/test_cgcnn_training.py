@@ -1,4 +1,4 @@
-"""Training of CGCNN: held-out rows, early stopping, and going on."""
+"""Training of CGCNN: held-out rows, early stopping, and resuming."""
 
 import pickle
 

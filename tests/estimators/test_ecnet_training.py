@@ -1,4 +1,4 @@
-"""Training of ECNet: seeds, early stopping, checkpoints, and going on."""
+"""Training of ECNet: seeds, early stopping, checkpoints, and resuming."""
 
 import numpy as np
 import pytest

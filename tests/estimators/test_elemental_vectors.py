@@ -1,4 +1,4 @@
-"""What ECNet says of single elements: contributions and vectors."""
+"""Contributions and vectors of single elements, from ECNet."""
 
 import numpy as np
 import pandas as pd

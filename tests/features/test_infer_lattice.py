@@ -1,4 +1,4 @@
-"""The lattice that atoms stand on."""
+"""`infer_lattice`: the lattice of the atoms of a cell."""
 
 import numpy as np
 import pandas as pd

@@ -1,18 +1,28 @@
 """SHAP values of models on tables."""
 
+import imblearn.pipeline
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from sklmat import CompositionFeaturizer, StructureFeaturizer
+from sklmat import (
+    AugmentedClassifier,
+    AugmentedRegressor,
+    CompositionFeaturizer,
+    NoiseAugmenter,
+    StructureFeaturizer,
+)
 from sklmat.inspection import shap_table
 
 matplotlib.use("Agg")
@@ -84,3 +94,96 @@ def test_shap_refuses_what_is_no_tree_model(model, alloys):
         shap_table(model, X)
     with pytest.raises(NotFittedError):
         shap_table(make_pipeline(CompositionFeaturizer(), XGBRegressor()), X)
+
+
+# -- estimators that hold the tree model
+
+XGB = {"n_estimators": 10, "max_depth": 2, "n_jobs": 1}
+
+
+@pytest.fixture(scope="module")
+def table(alloys):
+    return StructureFeaturizer(groups=["volume"]).fit_transform(alloys[0])
+
+
+def holders():
+    """Estimators with a tree model inside, which predict from a table."""
+    trees, scaled = XGBRegressor(**XGB), make_pipeline(StandardScaler(), XGBRegressor(**XGB))
+    noise = NoiseAugmenter(random_state=0)
+    linear = FunctionTransformer(lambda y: 2 * y + 1, lambda y: (y - 1) / 2)
+    return {
+        "search": GridSearchCV(trees, {"max_depth": [1, 2]}, cv=2),
+        "search of a pipeline": GridSearchCV(scaled, {"xgbregressor__max_depth": [2]}, cv=2),
+        "pipeline of a search": make_pipeline(
+            StandardScaler(), GridSearchCV(trees, {"max_depth": [2]}, cv=2)
+        ),
+        "imblearn": imblearn.pipeline.make_pipeline(StandardScaler(), noise, trees),
+        "imblearn without transformers": imblearn.pipeline.make_pipeline(noise, trees),
+        "augmented": AugmentedRegressor(trees, noise),
+        "augmented pipeline": AugmentedRegressor(scaled, noise),
+        "scaled target": TransformedTargetRegressor(trees, transformer=StandardScaler()),
+        "linear target": TransformedTargetRegressor(scaled, transformer=linear),
+        "nested": make_pipeline(
+            StandardScaler(),
+            TransformedTargetRegressor(
+                AugmentedRegressor(trees, noise), transformer=StandardScaler()
+            ),
+        ),
+    }
+
+
+@pytest.mark.parametrize("with_background", [False, True])
+@pytest.mark.parametrize("kind", holders())
+def test_shap_finds_the_tree_model(kind, with_background, table, alloys):
+    model = holders()[kind].fit(table, alloys[1])
+    explanation = shap_table(model, table[:8], table[8:] if with_background else None)
+    assert list(explanation.feature_names) == list(table)
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, model.predict(table[:8]), atol=1e-4)
+    if with_background:
+        mean = model.predict(table[8:]).mean()
+        assert_allclose(explanation.base_values, mean, atol=1e-4)
+
+
+def test_shap_of_structures_behind_a_search(alloys):
+    X, y = alloys
+    steps = make_pipeline(StructureFeaturizer(groups=["volume"]), XGBRegressor(**XGB))
+    model = GridSearchCV(steps, {"xgbregressor__max_depth": [1, 2]}, cv=2).fit(X, y)
+    explanation = shap_table(model, X)
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, model.predict(X), atol=1e-4)
+
+
+def test_shap_of_augmented_classes(table, alloys):
+    label = np.where(alloys[1] > np.median(alloys[1]), 1, 0)
+    model = AugmentedClassifier(XGBClassifier(**XGB), NoiseAugmenter(random_state=0))
+    explanation = shap_table(model.fit(table, label), table)
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, log_odds(model, table), atol=1e-4)
+
+
+def test_shap_of_several_scaled_targets(table, alloys):
+    both = np.column_stack([alloys[1], 3 - 100 * alloys[1]])
+    trees = RandomForestRegressor(5, random_state=0)
+    model = TransformedTargetRegressor(trees, transformer=StandardScaler()).fit(table, both)
+    explanation = shap_table(model, table)
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, model.predict(table), atol=1e-3)
+
+
+def test_a_logarithm_of_the_target_is_not_shared_out(table, alloys):
+    y = np.exp(alloys[1] / 10)
+    model = TransformedTargetRegressor(XGBRegressor(**XGB), func=np.log, inverse_func=np.exp)
+    model.fit(table, y)
+    with pytest.raises(ValueError, match=r"more than scale and shift y.*estimator\.regressor_"):
+        shap_table(model, table)
+    assert shap_table(model.regressor_, table).shape == table.shape
+
+
+def test_unfitted_holders_are_named(table, alloys):
+    for model in holders().values():
+        with pytest.raises(NotFittedError):
+            shap_table(model, table)
+    search = GridSearchCV(XGBRegressor(**XGB), {"max_depth": [2]}, cv=2, refit=False)
+    with pytest.raises(NotFittedError, match="This GridSearchCV has no best_estimator_"):
+        shap_table(search.fit(table, alloys[1]), table)

@@ -10,6 +10,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklmat import (
@@ -54,6 +55,14 @@ def log_odds(model, X, k=1):
 
 
 # -- CGCNN
+
+
+def test_network_of_a_search(alloys):
+    X, y = alloys
+    network = CGCNNRegressor(hidden_dim=4, max_epochs=2, random_state=0)
+    search = GridSearchCV(network, {"lr": [0.01]}, cv=2).fit(X, y)
+    table = site_attribution(search, X[:2])
+    assert_frame_equal(table, site_attribution(search.best_estimator_, X[:2]))
 
 
 @pytest.mark.parametrize("method", COMPLETE)

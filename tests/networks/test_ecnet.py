@@ -1,4 +1,4 @@
-"""ECNet against a loop over edges; crystals and targets that do not see each other; learning."""
+"""ECNet against a loop over edges; independence of crystals and of targets; learning."""
 
 import math
 

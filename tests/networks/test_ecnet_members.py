@@ -1,4 +1,4 @@
-"""Members of an ensemble are networks that know nothing of each other."""
+"""Members of an ensemble are independent networks."""
 
 import pytest
 import torch

@@ -54,7 +54,7 @@ def test_what_is_drawn():
     share = display.explained_variance_ratio_
     assert f"({share[0]:.0%} of real variance)" in panel.get_xlabel()
     assert f"({share[1]:.0%} of real variance)" in panel.get_ylabel()
-    for figure in ("AUC 0.61", "R² 0.92", "0.83 of the usual"):
+    for figure in ("generated: 0.61", "code: 0.92", "0.83 of the usual"):
         assert figure in panel.get_title(loc="left")
     assert "6 features" in columns.get_title(loc="left")
     assert "correlations 0.07" in columns.get_title(loc="left")

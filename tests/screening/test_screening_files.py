@@ -175,7 +175,7 @@ def test_few_chunks_are_under_way(monkeypatch):
 
 
 def screening_bar():
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     return tqdm(disable=True)
 

@@ -1,4 +1,4 @@
-"""The one door: what comes in, what is refused, and in which words."""
+"""`check_structures`: which inputs are valid, and the messages for those that are not."""
 
 import copy
 import pickle

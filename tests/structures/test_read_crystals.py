@@ -55,8 +55,12 @@ def refused(item):
         json.dumps(b2_cscl().as_dict(), indent=1),
         json.dumps({"structure": b2_cscl().as_dict(), "energy": -6.5}),
         np.str_(cif()),
+        cif().encode(),
+        VASP + "\n0.1 0.1 0.1\n0 0 0\n",
+        VASP.replace("Direct\n0 0 0\n0.5 0.5 0.5", "Select\nDirect\n0 0 0 T T F\n.5 .5 .5 T T T"),
+        VASP.replace("0 0 0\n0.5 0.5 0.5", "0 0 0 Cs\n0.5 0.5 0.5 Cl"),
+        VASP.replace("Cs Cl\n1 1", "Cs_sv Cl/abc\n1 1"),
     ],
-    ids=["cif", "mark", "poscar", "extxyz", "json", "indented", "document", "numpy"],
 )
 def test_text_of_a_file(text):
     assert formula(text) == "Cs1 Cl1"
@@ -75,8 +79,13 @@ def test_a_table_column_of_texts():
         ("{not json}", "JSON cannot be read"),
         ("x" * 5000, "File name too long"),
         (VASP.replace("Cs Cl\n", "").replace("CsCl", "mine"), "does not name its species"),
-        (VASP.replace("0.5 0.5 0.5\n", ""), "POSCAR cannot be read"),
+        (VASP.replace("0.5 0.5 0.5\n", ""), "counts 2 atoms, but gives 1 coordinates"),
+        (VASP + "0.2 0.2 0.2\n", "counts 2 atoms, but more lines of coordinates follow"),
+        (VASP.replace("Cs Cl", "Cs Cl O"), "names 3 species (Cs Cl O), but gives 2 numbers"),
+        (VASP.replace("0.5 0.5 0.5", "0.5 0.5 0.5 Br"), "atom 2 of the POSCAR is Br"),
+        (VASP.replace("0.5 0.5 0.5", "0.5 0.5 half"), "gives 1 coordinates"),
         (VASP.replace("Cs Cl", "Cs OH"), "POSCAR cannot be read"),
+        ("", "an empty string names no file"),
     ],
 )
 def test_texts_that_are_refused(text, reason):
@@ -205,6 +214,15 @@ def test_warnings_of_pymatgen_are_given_once_with_row_and_file(tmp_path):
     assert "structure 0 (Cs1Cl1)" in str(warning.message)
     assert "selective dynamics" in str(warning.message)
     assert f"(file {path})" in str(warning.message)
+
+
+def test_species_in_the_first_line_of_a_poscar():
+    old = VASP.replace("Cs Cl\n", "")
+    with pytest.warns(InvalidStructureWarning, match="species were taken from the first line"):
+        (structure,) = check_structures([old.replace("CsCl", "Cs Cl")])
+    assert structure.formula == "Cs1 Cl1"
+    for comment in ("Cs", "Cs Cl O", "Cs chloride", "old format"):
+        assert "POSCAR" in refused(old.replace("CsCl", comment))
 
 
 def test_notes_of_files_that_processes_read(tmp_path):

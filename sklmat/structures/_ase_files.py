@@ -1,0 +1,93 @@
+"""`read_ase_file` reads the frames of extxyz files, ASE trajectories and ASE databases."""
+
+from __future__ import annotations
+
+import warnings
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from sklmat.structures._caught_warnings import error_text, messages_of_warnings
+from sklmat.structures._found_crystal import FoundCrystal
+from sklmat.structures._from_ase import structure_from_ase
+
+
+def read_ase_file(source: Path | StringIO, kind: str) -> list[FoundCrystal]:
+    """Read all frames with ASE.
+
+    Parameters
+    ----------
+    source : Path, or StringIO with the text of a file
+    kind : {"extxyz", "traj", "db"}
+
+    Returns
+    -------
+    list of FoundCrystal
+        Scalars of ``info``, of the results and of the key-value pairs are properties.
+
+    Raises
+    ------
+    ValueError
+        If ASE cannot read the file, or it holds no frames.
+    OSError
+        If there is no such file.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            frames = _ase_frames(source, kind)
+        except (FileNotFoundError, IsADirectoryError):
+            raise
+        except Exception as error:
+            raise ValueError(f"ASE cannot read it ({error_text(error)})") from error
+    if not frames:
+        raise ValueError("the file holds no frames")
+    notes = messages_of_warnings(caught)
+    crystals = []
+    for name, atoms, properties in frames:
+        try:
+            structure, problem = structure_from_ase(atoms), None
+        except ValueError as error:
+            structure, problem = None, str(error)
+        crystals.append(FoundCrystal(name, structure, properties, problem, notes))
+    return crystals
+
+
+def _ase_frames(source, kind):
+    if kind == "db":
+        from ase.db import connect
+
+        if not source.exists():
+            raise FileNotFoundError(source)
+        with connect(source, type="db") as database:
+            return [
+                (str(row.id), row.toatoms(), _scalars(row.key_value_pairs) | _row_results(row))
+                for row in database.select()
+            ]
+    from ase.io import read
+
+    frames = read(source, index=":", format=kind)
+    return [
+        (
+            str(number),
+            atoms,
+            _scalars(atoms.info) | _scalars(getattr(atoms.calc, "results", None) or {}),
+        )
+        for number, atoms in enumerate(frames)
+    ]
+
+
+def _row_results(row):
+    return _scalars({name: row.get(name) for name in ("energy", "free_energy", "magmom")})
+
+
+def _scalars(values):
+    """Plain numbers and strings among the values."""
+    plain = {}
+    for name, value in values.items():
+        if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+            value = value.item()
+        if isinstance(value, bool | int | float | str):
+            plain[str(name)] = value
+    return plain

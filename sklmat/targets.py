@@ -1,0 +1,113 @@
+"""Validation of `y`: `as_numbers` for regressors, `label_column` for classifiers, and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklmat.typing import ArrayLike
+
+#: Kind of a dtype -> types of its values, what they are, and what to pass instead.
+_NOT_REAL: dict[str, tuple[Any, str, str]] = {
+    "c": (
+        (complex, np.complexfloating),
+        "Complex data not supported: y holds complex numbers",
+        "their real part, imaginary part or modulus",
+    ),
+    "M": (np.datetime64, "y holds dates", "numbers, such as days since a date"),
+    "m": (
+        np.timedelta64,
+        "y holds durations",
+        "numbers of a unit, such as y / np.timedelta64(1, 's')",
+    ),
+}
+
+
+def refuse_not_real(y: ArrayLike) -> None:
+    """Raise a ValueError for complex numbers, dates and durations, which a cast would change.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, n_targets)
+    """
+    values = np.asarray(y)
+    for kind, (types, what, instead) in _NOT_REAL.items():
+        if values.dtype.kind == kind or (
+            values.dtype.kind == "O" and any(isinstance(value, types) for value in values.flat)
+        ):
+            raise ValueError(f"{what}; pass {instead}")
+
+
+def as_numbers(y: ArrayLike) -> np.ndarray:
+    """Return numeric targets as float64.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, n_targets)
+
+    Returns
+    -------
+    ndarray like `y`, float64
+
+    Raises
+    ------
+    ValueError
+        When `y` holds complex numbers, dates or durations.
+    TypeError, ValueError
+        When `y` holds something else that is not a number.
+
+    Examples
+    --------
+    >>> from sklmat.targets import as_numbers
+    >>> as_numbers([1, 2])
+    array([1., 2.])
+    """
+    refuse_not_real(y)
+    return np.asarray(y, dtype=np.float64)
+
+
+def plain_labels(y: Any) -> Any:
+    """Return class labels that scikit-learn can read.
+
+    Parameters
+    ----------
+    y : array-like
+
+    Returns
+    -------
+    array-like
+        Strings of numpy's ``StringDType``, which scikit-learn does not know, become objects, as
+        those of pandas do; anything else is returned as it is.
+    """
+    return y.astype(object) if getattr(getattr(y, "dtype", None), "kind", "O") == "T" else y
+
+
+def label_column(y: ArrayLike) -> np.ndarray:
+    """Return class labels as an array of shape (C,).
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, 1)
+
+    Returns
+    -------
+    ndarray
+        See `plain_labels`. Another number of columns is left as it is.
+
+    Warns
+    -----
+    DataConversionWarning
+        When `y` is a column.
+
+    Examples
+    --------
+    >>> from sklmat.targets import label_column
+    >>> label_column(["metal", "insulator"])
+    array(['metal', 'insulator'], dtype='<U9')
+    """
+    from sklearn.utils import column_or_1d
+
+    labels = np.asarray(plain_labels(y))
+    return column_or_1d(labels, warn=True) if labels.shape[1:] == (1,) else labels
