@@ -339,7 +339,8 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network (ECNet) for classification, with two or more classes.
 
     All atoms of one element in a crystal have the same vector, the elemental vector, which depends
-    on the surroundings of these atoms. See `ECNetRegressor`.
+    on the surroundings of these atoms. The network is that of [1]_ in the form of the public code
+    of [2]_; see `ECNetRegressor`.
 
     Parameters
     ----------

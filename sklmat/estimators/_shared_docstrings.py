@@ -16,8 +16,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         and keep the weights with the lowest validation loss. By default, all rows are used for
         training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` sets aside, drawn with `random_state`. A
-        classifier keeps the proportions of the classes.
+        Fraction of the rows that `early_stopping` sets aside, drawn with `random_state` (for
+        classifiers, in the proportions of the classes).
     n_iter_no_change : int, default=50
         Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False
