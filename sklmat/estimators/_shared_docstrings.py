@@ -60,7 +60,8 @@ _CGCNN = parameter_paragraphs("""
         with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or 12 for structures, as in
-        [1]_. `StructureToGraph` has more options (ties, pymatgen strategies).
+        [1]_. Given graphs are reduced as for `cutoff`. `StructureToGraph` has more options (ties,
+        pymatgen strategies).
     atom_init : str, dict, DataFrame or path, default="physical"
         Element vectors, see `element_vectors`. With "physical", similar elements have similar
         vectors. A path may name the ``atom_init.json`` of the original code.
@@ -115,7 +116,7 @@ _ECNET = parameter_paragraphs("""
         with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or, for structures, all
-        neighbours within the cutoff.
+        neighbours within the cutoff. Given graphs are reduced as for `cutoff`.
     atom_init : str, dict, DataFrame or path, default="onehot"
         Element vectors, see `element_vectors`. With "onehot" the network learns a vector for each
         element, as in [1]_. With "physical", similar elements have similar vectors, so crystals
