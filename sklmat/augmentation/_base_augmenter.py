@@ -125,11 +125,11 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         X_resampled : DataFrame or ndarray of shape (n + n_generated, F)
             The real rows, unchanged and in their order, followed by the generated ones, in a table
             of the type of `X`: pandas, polars, or array. A DataFrame keeps its columns, and one of
-            pandas also its index. If the index holds integers, the labels of generated rows are the
-            integers after the largest one. Otherwise they are n, n + 1, ..., or, if a label is a
-            number of n or more, the integers after the largest such label. A MultiIndex becomes an
-            Index of tuples. An integer column stays integer only if all generated values in it are
-            integers.
+            pandas also its index. If the index holds integers, generated rows get the integers
+            after the largest one as index. Otherwise they get n, n + 1, ...; if the index already
+            holds a number of n or more, they get the integers after the largest such number. A
+            MultiIndex becomes an Index of tuples. An integer column stays integer only if all
+            generated values in it are integers.
         y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
             Targets of these rows, with the type, name, dtype and dimensions of `y`.
 

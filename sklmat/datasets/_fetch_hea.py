@@ -173,8 +173,9 @@ def fetch_hea(
     dataset : sklearn.utils.Bunch
         data : list of 364 pymatgen ``Structure``, in the order of the published table.
         target : ndarray of shape (364,), or (364, n_targets) when `target` is a list.
-        frame : DataFrame with name, phase, formula, all labels, the file, and one flag column for
-        each type of error.
+        frame : DataFrame with name, phase, formula, all labels, the file, one flag column for each
+        type of error, and the columns "issues" and "correction", which describe the errors and
+        their corrections in words.
         target_names : list of str.
         DESCR : str, which lists every known error.
 

@@ -48,8 +48,8 @@ def check_energies(
     formation_energy : array-like of shape (C,)
         Formation or mixing energies (eV/atom).
     references : dict, default=None
-        Energy (eV/atom) of each element symbol, or one such dict per group. ``None`` fits the
-        energies to the rows, so that no reference calculation is needed.
+        Symbol -> energy (eV/atom) of the element; with `groups`, group -> such a dict. ``None``
+        fits the energies to the rows, so that no reference calculation is needed.
     groups : array-like of shape (C,), default=None
         Group of each row, such as the phase for mixing energies. Each group has its own references.
         ``None`` puts all rows into one group.

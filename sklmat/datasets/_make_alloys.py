@@ -142,7 +142,8 @@ def make_alloys(
         data : list of `n_samples` relaxed pymatgen ``Structure``.
         target : ndarray of shape (n_samples,), or (n_samples, n_targets) for a list.
         ideal : list of `n_samples` ``Structure`` before relaxation, with sites in the same order.
-        frame : DataFrame of compositions, order and all labels.
+        frame : DataFrame with formula, number of components, fractions, lattice, order, short-range
+        order (Warren-Cowley, first shell), all labels, largest displacement and largest force.
         target_names : list of str
         DESCR : str
 

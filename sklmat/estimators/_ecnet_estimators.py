@@ -135,9 +135,10 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
 
     All atoms of one element in a crystal have the same vector, the elemental vector. The inputs of
     the network are the composition of the crystal and its partial radial distributions: for each
-    pair of elements a and b, the number of b atoms around an a atom as a function of the distance,
-    mean and (with `radial_spread`) standard deviation over the a atoms. A cell of 160 atoms
-    therefore costs as much as a cell of 16 atoms, and few training rows are needed.
+    pair of elements a and b, the number of b atoms around an a atom as a function of the distance.
+    The network reads the mean of this number over the a atoms and, with `radial_spread`, its
+    standard deviation. A cell of 160 atoms therefore costs as much as a cell of 16 atoms, and few
+    training rows are needed.
 
     Targets are scaled to mean 0 and standard deviation 1 over the training rows; predictions are
     in the unit of `y`. If there are several targets, some of them may be missing (NaN) in a row.
@@ -339,7 +340,8 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     """Element-convolution network (ECNet) for classification, with two or more classes.
 
     All atoms of one element in a crystal have the same vector, the elemental vector, which depends
-    on the surroundings of these atoms. See `ECNetRegressor`.
+    on the surroundings of these atoms. The network is that of [1]_ in the form of the public code
+    of [2]_; see `ECNetRegressor`.
 
     Parameters
     ----------

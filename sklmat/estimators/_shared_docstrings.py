@@ -16,8 +16,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         and keep the weights with the lowest validation loss. By default, all rows are used for
         training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` sets aside, drawn with `random_state`. A
-        classifier keeps the proportions of the classes.
+        Fraction of the rows that `early_stopping` sets aside, drawn with `random_state` (for
+        classifiers, in the proportions of the classes).
     n_iter_no_change : int, default=50
         Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False
@@ -60,7 +60,8 @@ _CGCNN = parameter_paragraphs("""
         with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or 12 for structures, as in
-        [1]_. `StructureToGraph` has more options (ties, pymatgen strategies).
+        [1]_. Given graphs are reduced as for `cutoff`. `StructureToGraph` has more options (ties,
+        pymatgen strategies).
     atom_init : str, dict, DataFrame or path, default="physical"
         Element vectors, see `element_vectors`. With "physical", similar elements have similar
         vectors. A path may name the ``atom_init.json`` of the original code.
@@ -115,7 +116,7 @@ _ECNET = parameter_paragraphs("""
         with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or, for structures, all
-        neighbours within the cutoff.
+        neighbours within the cutoff. Given graphs are reduced as for `cutoff`.
     atom_init : str, dict, DataFrame or path, default="onehot"
         Element vectors, see `element_vectors`. With "onehot" the network learns a vector for each
         element, as in [1]_. With "physical", similar elements have similar vectors, so crystals

@@ -125,9 +125,10 @@ class DisorderFeaturizer(TableFeaturizer):
         use several tolerances such as ``(0.01, 0.1)``.
     parent_symprec : float or None, default=1.0
         Tolerance (Å) within which the crystal, with one kind of atom per sublattice, must match its
-        parent. The default finds the cubic parent of CsSnX₃ with displacements of 0.25 Å in random
-        directions in 40 of 40 cells of 20 atoms (0.7: 38, 0.5: 26). With None, no parent is used:
-        its columns are left out, and neighbours are found at the displaced positions.
+        parent. If the atoms of CsSnX₃ are displaced by 0.25 Å in random directions, the default
+        finds the cubic parent of 40 of 40 cells of 20 atoms; a tolerance of 0.7 finds 38, and 0.5
+        finds 26. With None, no parent is used: the columns that need it are left out, and
+        neighbours are found at the displaced positions.
     sublattices : sequence of sequences of str, default=None
         Species that share a sublattice, such as ``(("Br", "I"),)``; each other species has its own
         sublattice. By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share a sublattice, and so

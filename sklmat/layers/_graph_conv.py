@@ -95,9 +95,9 @@ class GatedGraphConv(nn.Module):
     """Graph convolution of CGCNN.
 
     ``h_i <- softplus(h_i + BN(sum_j sigmoid(BN(z W_f)) * softplus(BN(z W_s))))`` with
-    ``z = [h_i, h_j, g_ij]``, atom vectors h, edge vectors g and batch normalisation BN. The linear
-    map is divided into parts for i, j and the edge; the parts for i and j are computed once per
-    atom and then gathered.
+    ``z = [h_i, h_j, g_ij]``, atom vectors h, edge vectors g, weights W_f and W_s, and batch
+    normalisation BN. The linear map is divided into parts for i, j and the edge; the parts for i
+    and j are computed once per atom and then gathered.
 
     Parameters
     ----------

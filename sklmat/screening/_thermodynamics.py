@@ -183,8 +183,8 @@ def energy_above_hull(
         Result of `screen`: the columns ``x_Fe``, ... and predictions, one row for each composition
         and phase.
     temperature : float, default=0
-        Temperature (K) of the ideal entropy; at 0 K the hull is made of the energies without
-        entropy.
+        Temperature (K) at which the free energies of ideal solutions are computed; at 0 K they are
+        the formation energies.
     energy : str or None, default=None
         Column of formation energies (eV/atom). None takes the column
         ``formation energy (eV/atom)``.
