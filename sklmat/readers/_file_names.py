@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from functools import cached_property
 from pathlib import Path
 
+from sklmat.files import expand_path
+
 _COMPRESSION = (".gz", ".bz2", ".xz", ".lzma", ".z")
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq")
 #: No structure file has such a name.
@@ -90,7 +92,7 @@ class Folder:
         """Files of this name, with or without suffix."""
         if not name.strip() or "\n" in name or "\0" in name:
             return []
-        path = Path(name).expanduser() if name.startswith("~") else Path(name)
+        path = expand_path(name) if name.startswith("~") else Path(name)
         if path.parent != Path("."):
             parent = str(path.parent)
             if parent not in self._folders:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sklmat.files import expand_path
 from sklmat.readers._columns import find_structure_column, is_missing, name_of_file, parse
 from sklmat.readers._file_names import TABLE_SUFFIXES, Folder, suffix, unique_ids
 from sklmat.readers._read_rows import name_crystals
@@ -28,7 +29,7 @@ def find_rows(source: Any) -> Rows:
     if isinstance(source, str) and "\n" in source:
         return _rows_of_crystals("the text", crystals_of_text(source))
     if isinstance(source, str | bytes | os.PathLike):
-        return _rows_of_path(Path(os.fsdecode(source)).expanduser())
+        return _rows_of_path(expand_path(os.fsdecode(source)))
     table = _as_pandas(source)
     if table is not None:
         return _rows_of_frame("the DataFrame", table, Path("."))
@@ -37,7 +38,7 @@ def find_rows(source: Any) -> Rows:
         raise ValueError("the list holds no rows")
     rows = rows_of_files("the list", [])
     rows.files = [str(item) if _is_path(item) else "" for item in items]
-    rows.items = [Path(item).expanduser() if _is_path(item) else item for item in items]
+    rows.items = [expand_path(item) if _is_path(item) else item for item in items]
     if all(map(_is_path, items)):
         return rows_of_files("the list", rows.items)
     rows.table = table_of_records([[]] * len(items), [])
