@@ -10,16 +10,17 @@ from pathlib import Path
 from sklmat.files import expand_path
 
 _COMPRESSION = (".gz", ".bz2", ".xz", ".lzma", ".z")
-TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq")
 #: No structure file has such a name.
 _OTHER_SUFFIXES = (
-    *TABLE_SUFFIXES,
+    *(".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq"),
     *(".md", ".rst", ".txt", ".pdf", ".doc", ".docx", ".tex", ".bib", ".html", ".htm", ".log"),
     *(".py", ".ipynb", ".sh", ".toml", ".ini", ".cfg", ".png", ".jpg", ".jpeg", ".svg", ".gif"),
     *(".zip", ".tar", ".tgz", ".npy", ".npz", ".pt", ".pth", ".joblib", ".pkl", ".pickle"),
 )
-#: The element table of CGCNN lies beside the crystals.
-_OTHER_NAMES = re.compile(r"(\.|__|readme|licen[cs]e|atom_init\.json$)", re.IGNORECASE)
+#: The element table of CGCNN, and the input of VASP, lie beside the crystals.
+_OTHER_NAMES = re.compile(
+    r"(\.|__|readme|licen[cs]e|(atom_init\.json|INCAR|KPOINTS|POTCAR)$)", re.IGNORECASE
+)
 
 
 def natural_key(path: Path) -> tuple:
