@@ -45,9 +45,11 @@ class InvalidRowsError(InvalidStructureError):
 
 
 class InvalidStructureWarning(UserWarning):
-    """Warning about rows of the input: what was assumed about valid ones, or which are invalid.
+    """Warning that rows are invalid, or that something was assumed to read a valid row.
 
-    Invalid rows are replaced by NaN where ``on_invalid="warn"``.
+    An assumption is, for example, the space group P 1 for a file without symmetry. With
+    ``on_invalid="warn"``, `check_structures` returns None for each invalid row, and featurizers
+    return a row of NaN.
     """
 
 

@@ -106,7 +106,7 @@ def contrast(
     either table or if all values of both tables are the same. If the values are constant within
     each table but differ between the tables, the effect is infinite and has no interval. Values
     count as the same when they differ by less than 1e-9 of the largest magnitude in their column,
-    or 1e-14: the descriptors of ideal crystals may differ by rounding errors only, which must not
+    plus 1e-14: the descriptors of ideal crystals may differ by rounding errors only, which must not
     change their ranks.
 
     References

@@ -87,8 +87,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
           bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
           attack.
-        - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random
-          displacements of the full budget.
+        - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random draws,
+          in which each atom is displaced by the budget of the attack.
     cv : int, cross-validation generator or iterable, default=5
         Folds for the out-of-fold predictions of the training rows. An int means stratified,
         shuffled folds.

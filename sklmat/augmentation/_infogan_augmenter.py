@@ -40,12 +40,12 @@ _MIN_VARIATION = 0.25
 class InfoGANAugmenter(BaseAugmenter):
     """Add rows that an InfoGAN generates for new compositions and phases.
 
-    The columns of a table are either the *code* of a row (fractions of the elements, lattice) or
-    its features (such as the elemental feature vectors of a graph network). A generator computes
-    features from a code and noise, a discriminator separates real from generated features, and an
-    information head predicts the code from the features. The trained generator gives the features
-    of compositions without a structure. Their targets are predicted by the `labeler`, a regressor
-    or classifier that is trained on the real rows.
+    Each column of the table belongs either to the *code* of a row (fractions of the elements,
+    lattice) or to its features (such as the elemental feature vectors of a graph network). A
+    generator computes features from a code and noise, a discriminator separates real from generated
+    features, and an information head predicts the code from the features. The trained generator
+    gives the features of compositions without a structure. Their targets are predicted by the
+    `labeler`, a regressor or classifier that is trained on the real rows.
 
     Parameters
     ----------
@@ -128,10 +128,10 @@ class InfoGANAugmenter(BaseAugmenter):
         each before it is multiplied by its weight, mean over the ensemble; and the duration ``dur``
         of the epoch in seconds.
     labeler_ : regressor, classifier or None
-        Fitted on the real rows, with classes as positions in `classes_`; None if `fit` was given no
-        targets.
+        Fitted on the real rows; a class is encoded as its position in `classes_`. None if `fit` was
+        given no targets.
     n_iterations_ : int
-        Iterations that were kept.
+        Number of iterations that were kept.
     validation_errors_ : list of float
         With ``n_iterations > 1``: error of the labeler after each iteration, on features generated
         for the codes of the held-out rows. It is the root mean square error in units of the

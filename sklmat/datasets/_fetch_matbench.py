@@ -208,8 +208,8 @@ def fetch_matbench(
     Raises
     ------
     OSError
-        When the file is missing or damaged and cannot be downloaded. The message has its address
-        and the place for it.
+        When the file is missing or damaged and cannot be downloaded. The message has the address of
+        the file and the path where it is expected.
     ValueError
         When `task` is unknown.
 

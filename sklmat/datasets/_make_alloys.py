@@ -103,13 +103,13 @@ def make_alloys(
         of two or more of them. The default is the set of four elements for which composition
         explains the energies least; atomic sizes differ by up to 11 % (Ni and Pt).
     lattice : {"fcc", "bcc"} or sequence of them, default="fcc"
-        Lattice of the atoms before relaxation. If several are given, each alloy draws one. In EMT
-        bcc is soft: atoms move by up to 0.4 Å, and relaxations take three times as long as for fcc.
-        With the default `fmax`, energies are converged to 5 meV/atom for bcc and 0.2 meV/atom for
-        fcc.
+        Lattice of the atoms before relaxation. If several are given, one is drawn for each alloy.
+        In EMT bcc is soft: atoms move by up to 0.4 Å, and relaxations take three times as long as
+        for fcc. With the default `fmax`, energies are converged to 5 meV/atom for bcc and 0.2
+        meV/atom for fcc.
     order : float or (float, float), default=(-1, 1)
         From -1 (equal elements segregate) through 0 (random) to 1 (unlike elements become
-        neighbours). If a range is given, each alloy draws a value.
+        neighbours). If a range is given, a value is drawn for each alloy.
     n_atoms : int, default=32
         Atoms per cell: a multiple of 4 for fcc, of 2 for bcc. 32 atoms are 2 x 2 x 2 fcc cells,
         enough to distinguish order from segregation.

@@ -92,8 +92,8 @@ def make_mixed_halide_perovskites(
     supercells : sequence of supercells
         Each supercell is three integers, its edges in cubic cells, or three rows of three integers,
         its lattice vectors. The default is six cells of 5 to 20 atoms: 1x1x1, 2x1x1, √2x√2x1, the
-        rhombohedral cell of two formula units (the primitive cell if two kinds of cubes alternate
-        as the ions in rock salt), 3x1x1 and 2x2x1. At most 21 formula units.
+        rhombohedral cell of two formula units (the primitive cell if two kinds of formula units
+        alternate like the ions in rock salt), 3x1x1 and 2x2x1. At most 21 formula units.
     n_iodine : int, sequence of int or None, default=None
         Number of iodines per supercell; None means all numbers, from zero to the number of halide
         sites.
@@ -122,8 +122,8 @@ def make_mixed_halide_perovskites(
         ideal : list of n ``Structure`` before relaxation, with sites in the same order.
         frame : DataFrame with one row per arrangement: formula, supercell, formula units,
         arrangement (a bit mask: bit i is set if halide site i is iodine; in a structure of Z
-        formula units, this is site 2 Z + i), x, multiplicity (arrangements of the supercell that
-        are equivalent to it), lattice parameter, energies, displacements, largest force left.
+        formula units, this is site 2 Z + i), x, multiplicity (number of equivalent arrangements
+        that the row represents), lattice parameter, energies, displacements, largest force left.
         target_names : list of str. If `target` is the class, the names of its two values.
         DESCR : str
 

@@ -286,9 +286,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             For compositions: one phase for all, or one for each. It may be left out if all training
             rows have the same phase.
         return_std : bool, default=False
-            Also return standard deviations. For structures this is the spread of the networks; for
-            compositions it combines the standard deviation of the regressor with the spread of the
-            predictions over the possible lattices.
+            Also return standard deviations. For structures it is the standard deviation over the
+            networks of the ensemble; for compositions it combines the standard deviation of the
+            regressor with the spread of the predictions over the possible lattices.
 
         Returns
         -------

@@ -133,8 +133,9 @@ class GraphEstimator(BaseEstimator):
         checkpoint : path, default=None
             File to which the state of the training is saved after each epoch. If the file exists,
             the training is resumed from it, with the same result as without interruption. The
-            parameter `random_state` must be an integer. The members of a CGCNN ensemble, which are
-            trained one after another, use the files ``<checkpoint>.0``, ``<checkpoint>.1``, ...
+            parameter `random_state` must be an integer. Each member of a CGCNN ensemble has its own
+            file, ``<checkpoint>.0``, ``<checkpoint>.1``, ...; all members of an ECNet ensemble have
+            one file.
 
         Returns
         -------
@@ -147,9 +148,10 @@ class GraphEstimator(BaseEstimator):
         ValueError
             When `y` has another length than `X`, is infinite, or is missing in a whole row or
             column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
-            parameters; when the checkpoint belongs to another training; when the network from
-            which the training shall continue (`warm_start`; for ECNet also `warm_start_from`) has
-            another shape; or when this computer does not have the `device`.
+            parameters, or are symmetrised and have larger ones; when the checkpoint belongs to
+            another training; when the network from which the training shall continue (`warm_start`;
+            for ECNet also `warm_start_from`) has another shape; or when this computer does not have
+            the `device`.
 
         Notes
         -----

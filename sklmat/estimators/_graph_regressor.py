@@ -70,9 +70,10 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Raises
         ------
         ValueError
-            When `return_std` is True and the ensemble has one member only; when graphs were built
-            with other settings than those of `fit`; or when a crystal has an element that no
-            training row had and whose vector is therefore not trained (ECNet with
+            When `return_std` is True and the ensemble has one member only; when given graphs have
+            other settings than the graphs of `fit` (see `graph_settings_`), after edges beyond the
+            parameters `cutoff` and `max_neighbors` are removed from them; or when a crystal has an
+            element that no training row had and whose vector is therefore not trained (ECNet with
             ``atom_init="onehot"``).
         """
         model = GraphModel.of(self)

@@ -21,7 +21,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     n_iter_no_change : int, default=50
         Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False
-        Let `fit` continue from the weights and the target scaling of the previous `fit`.
+        Let `fit` continue from the weights (and, for regressors, the scaling of the targets) of the
+        previous `fit`.
     adversarial : StructureAttack, default=None
         Train on perturbed crystals: in every batch, each crystal is perturbed with a probability of
         one half. The attack uses the gradients of the network at its current weights, or, with
@@ -31,8 +32,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         Device of the network. "auto" is CUDA if it is available, and the CPU otherwise.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
-        The random state of torch is not changed. An integer gives the same network on the same
-        machine.
+        The random state of torch is not changed. An integer gives the same network in every run on
+        the same machine with the same number of threads.
     callbacks : list of skorch callbacks, default=None
         Called while training. Those that score or save the net, such as `EpochScoring`, are
         refused; one that monitors the validation loss needs ``early_stopping=True``.
@@ -41,8 +42,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     n_iter_ : int
         Epochs trained.
     graph_settings_ : dict
-        Settings with which the graphs of `fit` were built; `predict` builds graphs with the same
-        settings.
+        Settings of the graphs of `fit`, after edges beyond `cutoff` and `max_neighbors` were
+        removed; `predict` builds graphs with the same settings.
     y_mean_ : ndarray of shape (n_targets,)
         Mean of the training rows' targets.
     y_scale_ : ndarray of shape (n_targets,)
@@ -54,7 +55,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
 _CGCNN = parameter_paragraphs("""
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 8.0 for
-        structures, as in [1]_. A smaller value removes edges of graphs; a larger one is an error.
+        structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
+        removed, in `fit` and in `predict`; graphs with a smaller cutoff, and symmetrised graphs
+        with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or 12 for structures, as in
         [1]_. `StructureToGraph` has more options (ties, pymatgen strategies).
@@ -82,8 +85,8 @@ _CGCNN = parameter_paragraphs("""
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
         "cosine": the rate rises over the first tenth of the steps, then falls to zero at
         `max_epochs`. The weights then no longer change, so early stopping, which needs validation
-        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps,
-        as in [1]_.
+        rows, is not necessary. "constant" keeps `lr`. "step": the rate is divided by ten after
+        four fifths of the steps, as in [1]_.
     momentum : float, default=0.9
         Momentum of the optimizer "sgd".
     weight_decay : float, default=0.0
@@ -91,7 +94,8 @@ _CGCNN = parameter_paragraphs("""
     n_ensemble : int, default=1
         Number of networks, trained from different seeds, whose predictions are averaged.
     n_jobs : int, default=None
-        Number of processes that build the graphs and train the members of an ensemble.
+        Number of processes that build the graphs and train the members of an ensemble. With one
+        process, the members are trained one after another.
     net_ : skorch.NeuralNet
         The trained net; the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
@@ -106,7 +110,9 @@ _CGCNN = parameter_paragraphs("""
 _ECNET = parameter_paragraphs("""
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 6.0 for
-        structures, as in [1]_. A smaller value removes edges of graphs; a larger one is an error.
+        structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
+        removed, in `fit` and in `predict`; graphs with a smaller cutoff, and symmetrised graphs
+        with a larger one, raise an error.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or, for structures, all
         neighbours within the cutoff.
@@ -151,7 +157,8 @@ _ECNET = parameter_paragraphs("""
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
         "cosine": the rate rises over the first tenth of the steps, then falls to zero at
         `max_epochs`. The weights then no longer change, so early stopping, which needs validation
-        rows, is not necessary. "step": the rate is divided by ten after four fifths of the steps.
+        rows, is not necessary. "constant" keeps `lr`. "step": the rate is divided by ten after
+        four fifths of the steps.
     weight_decay : float, default=0.3
         Weight decay (AdamW); it is multiplied by the learning rate in each step.
     n_ensemble : int, default=8

@@ -65,13 +65,13 @@ class CompositionFeaturizer(TableFeaturizer):
     ----------
     lattice : bool, default=False
         Whether to add the lattice type of the crystal, from `infer_lattice`. With True, `X` must
-        hold structures; with False, it may also hold compositions.
+        hold structures, and in `transform` rows with a lattice that no row of `fit` has are
+        invalid; with False, `X` may also hold compositions.
     properties : sequence of str, default=None
-        Names of numeric columns of `element_table`. By default: group, period, Mendeleev number,
+        Names of numeric columns of `element_table`. The default is group, period, Mendeleev number,
         mass, valence electrons, electronegativity, atomic, covalent and metallic radius, first
-        ionisation energy, electron affinity, molar volume and melting point; a property that is
-        unknown for an element seen in `fit` is left out. An empty sequence gives no columns of
-        properties.
+        ionisation energy, electron affinity, molar volume and melting point, without those that are
+        unknown for an element seen in `fit`. An empty sequence gives no columns of properties.
     statistics : sequence of {"mean", "deviation", "min", "max", "range"}, default=None
         Statistics of each property; by default all five. "mean" and "deviation" (the standard
         deviation) are weighted by the fractions; "min", "max" and "range" are taken over the

@@ -66,20 +66,20 @@ class DisorderFeaturizer(TableFeaturizer):
           of the point group, 1 to 48, which does not count lattice translations and so does not
           depend on the cell); space group number; and, with several sublattices, inequivalent sites
           of each. These columns are computed for the crystal at each `symprec` [1]_, and "on the
-          parent lattice", that is, with the species on the ideal sites of the parent. The last
-          column is the logarithm of the number of equivalent arrangements of the species. This
-          number is the index of the space group "on the parent lattice" in the space group of the
-          parent, and the column is ln[(n_parent / a_parent) / (n / a)]; n is the number of symmetry
-          operations, and a the number of atoms in the primitive cell.
+          parent lattice", that is, for a crystal with the species on the ideal sites of the parent.
+          The last column is the logarithm of the number of equivalent arrangements of the species.
+          This number is the index of the space group "on the parent lattice" in the space group of
+          the parent, and the column is ln[(n_parent / a_parent) / (n / a)]; n is the number of
+          symmetry operations, and a the number of atoms in the primitive cell.
         - "bonds": mean (Å), variance (Å²) and skew (m₃ / m₂^1.5, with the central moments m) of the
           bond lengths of each pair of species.
         - "angles": mean (°), variance (°²) and skew of the bond angles at each species. These are
           the angles at the centre of an octahedron between ligands that are not opposite (12 of 15
           pairs, about 90°), at the centre of a tetrahedron between all ligands (6 pairs), and at an
           anion between the centres of the polyhedra that it joins.
-        - "polyhedra": mean and standard deviation over the polyhedra of four measures, for n
-          ligands at distances l from the centre. Quadratic elongation [2]_ λ = Σ (l / l₀)² / n,
-          with l₀ the centre-to-vertex distance of the regular octahedron or tetrahedron of the same
+        - "polyhedra": mean and standard deviation over the polyhedra of four quantities, for a
+          centre with n ligands at distances l. Quadratic elongation [2]_ λ = Σ (l / l₀)² / n, with
+          l₀ the centre-to-vertex distance of the regular octahedron or tetrahedron of the same
           volume (1 for a regular polyhedron). Bond angle variance (°²) [2]_ Σ (θ - θ₀)² / (m - 1)
           of the m = 12 or 6 angles θ, with θ₀ = 90° or 109.47°. Bond length distortion [3]_
           ``Σ |l - l̄| / (n l̄)``, with the mean distance l̄. Off-centring (Å), the distance of the
@@ -87,28 +87,31 @@ class DisorderFeaturizer(TableFeaturizer):
         - "tilts": mean and standard deviation (°) of the tilt (180° - φ) / 2, with φ the angle at
           an anion that joins two octahedra. If rigid octahedra are rotated by ω about one axis, the
           tilt is ω at 2/3 of the anions and 0 at 1/3 [4]_.
-        - "volume": each atom has a volume π d³ / 6 (Å³), where d is its Hoppe mean distance [5]_.
-          The column is the root-mean-square deviation of these volumes from the mean volume of the
-          atoms of the same sublattice. With `voronoi`, a further column is the same deviation for
-          the volumes of Voronoi cells.
+        - "volume": each atom has a volume π d³ / 6 (Å³), where d is Hoppe's weighted mean distance
+          [5]_ from the atom to its neighbours (see `StructureFeaturizer`). The column is the
+          root-mean-square deviation of these volumes from the mean volume of the atoms of the same
+          sublattice. With `voronoi`, a further column is the same deviation for the volumes of
+          Voronoi cells.
         - "order": columns for each mixed sublattice (one with several species in some crystal of
-          `fit`). The first columns describe each neighbour shell of the sublattice: Warren-Cowley α
-          [6]_ of each pair of species, mean of its magnitude, excess of like pairs Σ p(A-A) - Σ
-          p(A)² over a random crystal, and fraction of like pairs (two atoms of one species) Σ
-          p(A-A); `StructureFeaturizer` defines α and p. The next columns describe how the species A
-          of the mixed sublattice are distributed around the atoms of each sublattice. Each such
-          atom is the centre of a polyhedron, whose n ligands are its nearest neighbours on the
-          mixed sublattice. Let c(A) be the concentration of A on the sublattice, u the unit vector
-          to a ligand, and s = 1 - c(A) for ligands of species A and s = -c(A) for the others; Σ is
-          the sum over the ligands. The columns are the count variance (Σ s)² / n, the squared
-          dipole ``|Σ s u|² / n`` and the squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For
-          each polyhedron these quantities are summed over the species A and divided by two; the
-          column is the mean over the polyhedra. The mean dipole is the mean over the polyhedra of
-          the square root of their squared dipole. In a random crystal of two species, the count
-          variance and the squares are c (1 - c). The dipole is large if opposite ligands are
-          different, which displaces the centre; the quadrupole is large if opposite ligands are
-          equal. The last columns are the excess of like pairs over a random crystal among ligands
-          at angles of 60°, 90°, 109°, 120° and 180° (± 5°) at the centre.
+          `fit`). A like pair is a pair of atoms of one species; the excess of like pairs is their
+          fraction minus their fraction in a random crystal. The first columns describe each
+          neighbour shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean of
+          abs(α), excess of like pairs Σ p(A-A) - Σ p(A)², and fraction of like pairs Σ p(A-A);
+          `StructureFeaturizer` defines α and p. The next columns describe how the species A of the
+          mixed sublattice are distributed around the atoms of each sublattice. Each such atom is
+          the centre of a polyhedron, whose n ligands are its nearest neighbours on the mixed
+          sublattice. Let c(A) be the concentration of A on the sublattice, u the unit vector to a
+          ligand, and s = 1 - c(A) for ligands of species A and s = -c(A) for the others; Σ is the
+          sum over the ligands. Three columns are the count variance (Σ s)² / n, the squared dipole
+          ``|Σ s u|² / n`` and the squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For each
+          polyhedron these quantities are summed over the species A and divided by two; each column
+          is the mean over the polyhedra. One more column, the mean dipole, is the mean over the
+          polyhedra of the square root of the squared dipole. In a random crystal of two species
+          with the concentrations c and 1 - c, the first three columns are c (1 - c) on average. The
+          dipole is large if opposite ligands are different, which displaces the centre; the
+          quadrupole is large if opposite ligands are equal. The last columns are the excess of like
+          pairs among the pairs of ligands of a polyhedron at angles of 60°, 90°, 109°, 120° and
+          180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
@@ -168,15 +171,16 @@ class DisorderFeaturizer(TableFeaturizer):
     its own parent.
 
     Bonds and polyhedra are determined in the parent and measured in the crystal, so that
-    displacements change the lengths of bonds but not the neighbours. Cations are bonded to anions;
-    in a crystal without anions or without cations, all atoms are bonded to each other. The bonded
-    neighbours are those before the largest relative step in the sorted distances, at most 16 (12 in
-    fcc, 14 in bcc). Br and I are therefore both counted although their distances differ. In all
-    groups but "order", polyhedra are centred on cations with 4 or 6 anions. If a crystal has no
-    such cation, they are centred on all cations, and in an alloy on all atoms. An octahedron is a
-    centre with six ligands that form three opposite pairs. Quadratic elongation, angle variance,
-    angles and tilts use octahedra and tetrahedra of anions only. A shell of a sublattice ends where
-    the mean distance to the next neighbour is larger by more than 3 %.
+    displacements change the lengths of bonds but not the neighbours. A tin atom is therefore bonded
+    to Br and to I atoms, although these bonds differ in length. Cations are bonded to anions; in a
+    crystal without anions or without cations, all atoms are bonded to each other. The bonded
+    neighbours of an atom are those before the largest relative step in the sorted distances, at
+    most 16 (12 in fcc, 14 in bcc). In all groups but "order", polyhedra are centred on cations with
+    4 or 6 anions. If a crystal has no such cation, they are centred on all cations, and in an alloy
+    on all atoms. A tetrahedron is a centre with four ligands, and an octahedron a centre with six
+    ligands that form three opposite pairs. Quadratic elongation, bond angle variance and the group
+    "angles" use only octahedra and tetrahedra of anions, and the group "tilts" only octahedra of
+    anions.
 
     The table has the columns that have a value for at least one crystal of `fit`. A crystal without
     a value, such as CsSnBr₃ in the columns of Sn-I bonds, gets a neutral value: 0 (no order) in the
@@ -184,6 +188,11 @@ class DisorderFeaturizer(TableFeaturizer):
     crystals therefore have no NaN, and missing values do not appear as differences between crystals
     in tree models and in tests of distributions. Distributions of bond lengths or angles with a
     standard deviation below 10⁻⁴ Å or 10⁻³ ° have skew 0.
+
+    Shells: the distances from each atom of a sublattice to its neighbours on this sublattice are
+    sorted, and the k-th distances of all atoms are averaged. If the mean of the (k + 1)-th
+    distances is more than 3 % larger than the mean of the k-th distances, a shell ends with the
+    k-th neighbour.
 
     Rotation, translation, the order of the atoms and the choice of the cell do not change the
     columns, except for rounding and for the counts at a `symprec` as large as the displacements.

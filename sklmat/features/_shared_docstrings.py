@@ -5,12 +5,11 @@ from sklmat.docstrings import parameter_paragraphs
 FEATURIZER_PARAGRAPHS = parameter_paragraphs("""
     n_jobs : int, default=None
         Number of processes; None means one, except within a ``joblib.parallel_config``. The result
-        does not depend on it.
+        does not depend on this number.
     on_invalid : {"raise", "warn"}, default="raise"
         "raise" raises an error for the first invalid row. "warn" returns a row of NaN for each
         invalid row and gives one warning with all their indices and reasons. In `transform`, rows
-        with an element that no row of `fit` has are invalid too, and, if the table has columns for
-        lattices, rows with a lattice that no row of `fit` has.
+        with an element that no row of `fit` has are invalid too.
     verbose : bool, default=False
         Whether to show a progress bar.
     feature_names_ : list of str

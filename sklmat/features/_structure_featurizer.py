@@ -52,21 +52,24 @@ class StructureFeaturizer(TableFeaturizer):
           relative to the elements (divided by the mean atomic volume of the pure elements, weighted
           by their fractions).
         - "distances": mean, deviation (the standard deviation), min and max over the atoms of the
-          distance to the nearest neighbour (Å); its mean relative to the cube root of the volume
+          distance to the nearest neighbour (Å); this mean divided by the cube root of the volume
           per atom; mean and deviation of all distances in the first and in the second shell (Å);
-          ratio of the two means; off-centre displacement (Å), the mean distance of an atom from the
-          centre of its first shell; deviation of the distances to the 18 nearest atoms from those
-          of each ideal lattice (relative root-mean-square, see `infer_lattice`).
+          mean of the second shell divided by the mean of the first; off-centre displacement (Å),
+          the mean distance of an atom from the centre of its first shell; relative root-mean-square
+          deviation of the distances to the 18 nearest atoms from the distances in each ideal
+          lattice (see `infer_lattice`).
         - "coordination": mean, deviation, min and max over the atoms of the coordination number
           (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
-        - "order": for the first and the second shell, the fraction of pairs and the Warren-Cowley
-          parameter α for each pair of elements seen in `fit`; the mean absolute value of α; the
-          excess of like pairs (two atoms of one element). For the first shell also the mean
-          difference of electronegativity and of metallic radius over its pairs.
+        - "order": for the first and the second shell, the fraction of the pairs of atoms and the
+          Warren-Cowley parameter α for each pair of elements seen in `fit`; the mean absolute value
+          of α; the excess of like pairs (two atoms of one element) over a random alloy. For the
+          first shell also the mean difference of electronegativity and of metallic radius over its
+          pairs.
         - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
           (1 to 48).
-        - "lattice": one 0/1 column for each lattice seen in `fit`, from `infer_lattice`. It is not
-          used by default, because ``CompositionFeaturizer(lattice=True)`` has the same columns.
+        - "lattice": one 0/1 column for each lattice seen in `fit`, from `infer_lattice`. In
+          `transform`, rows with another lattice are invalid. The group is not used by default,
+          because ``CompositionFeaturizer(lattice=True)`` has the same columns.
     symprec : float, default=0.1
         Tolerance (Å) within which atoms are symmetry-equivalent. The default suits relaxed cells,
         whose atoms have small random displacements from their ideal sites.
@@ -98,12 +101,13 @@ class StructureFeaturizer(TableFeaturizer):
     w = exp(1 - (d / mean)⁶) iterated to self-consistency. The second shell is found in the same way
     among the atoms beyond the first.
 
-    Warren-Cowley: α(A-B) = 1 - p(A-B) / (p(A) p(B)), where p(A-B) is the fraction of the ordered
-    pairs of a shell that go from A to B, and p(A) the fraction of the atoms in these pairs that are
-    A. If all atoms have the same number of neighbours, p(A) is the concentration, and this is the
-    usual α = 1 - P(B|A) / c(B) [2]_. Zero means a random alloy, a negative value more A-B pairs
-    than in a random alloy, and 1 no A-B pairs. In a crystal without A or without B, α(A-B) is 0 by
-    definition, so that the table has no NaN. Means over pairs of elements are weighted by
+    Warren-Cowley: α(A-B) = 1 - p(A-B) / (p(A) p(B)). Each pair of neighbours in a shell is counted
+    in both directions; p(A-B) is the fraction of these ordered pairs that go from A to B, and p(A)
+    the fraction that start at A. (The columns "fraction of A-B pairs" count both directions
+    together.) If all atoms have the same number of neighbours, p(A) is the concentration, and this
+    is the usual α = 1 - P(B|A) / c(B) [2]_. Zero means as many A-B pairs as in a random alloy, a
+    negative value means more of them, and 1 means none. In a crystal without A or without B, α(A-B)
+    is 0 by definition, so that the table has no NaN. Means over pairs of elements are weighted by
     p(A) p(B). The excess of like pairs is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
 
     Distances and shells of an atom without neighbours (in small crystals without periodic images)

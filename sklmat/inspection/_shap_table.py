@@ -28,17 +28,20 @@ def shap_table(
     Parameters
     ----------
     estimator : fitted tree model, or fitted estimator that holds one
-        XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. It may be at the end
-        of a Pipeline of scikit-learn or imbalanced-learn, whose first step may take structures; the
-        ``best_estimator_`` of a search such as `GridSearchCV`; in an `AugmentedRegressor` or
-        `AugmentedClassifier`; and in a `TransformedTargetRegressor` that scales and shifts `y`.
+        XGBoost, or any other tree model that ``shap.TreeExplainer`` supports. The model may be the
+        last step of a Pipeline of scikit-learn or imbalanced-learn, whose first step may take
+        structures. It may also be inside a search such as `GridSearchCV` (the best estimator is
+        used), an `AugmentedRegressor`, an `AugmentedClassifier`, or a `TransformedTargetRegressor`
+        that only scales and shifts `y`.
     X : sequence of C structures, or table
         Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None
-        SHAP values compare predictions with and without a feature. A feature that is left out gets
-        the values of these rows. SHAP values are then averages over these rows and ignore
-        correlations between features ("interventional"); a few hundred rows are enough. None uses
-        the numbers of training rows in the nodes of the trees instead ("tree path dependent").
+        Rows that replace features that are left out: SHAP values compare predictions with and
+        without a feature, and a feature that is left out takes its values from each of these rows
+        in turn. SHAP values are then averages over these rows and ignore correlations between
+        features ("interventional"); a few hundred rows are enough. With None, predictions without a
+        feature are averages over the branches of the trees, weighted by their numbers of training
+        rows ("tree path dependent").
 
     Returns
     -------
@@ -53,8 +56,8 @@ def shap_table(
     TypeError
         When the model is not a tree model.
     ValueError
-        When a `TransformedTargetRegressor` does more than scale and shift `y`, because the parts of
-        a logarithm, for example, do not add up to a prediction.
+        When a `TransformedTargetRegressor` does more than scale and shift `y`, for example takes
+        the logarithm of `y`: SHAP values of log y do not add up to a prediction of y.
     NotFittedError
         When `estimator` is not fitted.
 

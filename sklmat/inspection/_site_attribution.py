@@ -53,8 +53,8 @@ def site_attribution(
     X : sequence of C structures, or CrystalGraphs
         Crystals whose predictions are explained.
     method : str, default="auto"
-        A method is complete if its attributions and the baseline sum to the prediction. The first
-        three methods are for CGCNN and other networks that have a vector for each atom.
+        A method is complete if its attributions and the baseline (see Notes) sum to the prediction.
+        The first three methods are for CGCNN and other networks that have a vector for each atom.
 
         - "integrated_gradients" [1]_, the default for these networks: the gradient with respect to
           the vector of each atom, integrated from the average atom of the `background` to the atom
@@ -203,7 +203,7 @@ def element_attribution(
 
     See Also
     --------
-    ECNetRegressor : ``element_contributions`` gives these numbers for all targets at once.
+    ECNetRegressor : Its ``element_contributions`` gives these numbers for all targets at once.
 
     Notes
     -----

@@ -105,7 +105,8 @@ class GaussianFilter(nn.Module):
     cutoff : float
         Å.
     n_gaussians : int, default=50
-        Number of Gaussians, from 0 to the cutoff; the standard deviation is their distance.
+        Number of Gaussians, with centres from 0 to the cutoff; their standard deviation is the
+        distance between centres.
     """
 
     basis: torch.Tensor

@@ -108,8 +108,8 @@ def compare_estimators(
         ``fit seconds sd`` and the same for ``predict seconds`` (one call of ``predict`` per fold).
         With `reference`, per metric also ``difference`` (estimator minus reference, mean over
         folds), its confidence interval ``low`` to ``high``, and the two-sided ``p`` of the
-        corrected resampled t-test. Its attributes ``predictions`` (out-of-fold) and ``scores`` (per
-        fold) are DataFrames; ``table.summary()`` formats it for reading.
+        corrected resampled t-test. The attributes ``predictions`` (out-of-fold) and ``scores`` (per
+        fold) of the table are DataFrames; ``table.summary()`` formats it for reading.
 
     Raises
     ------

@@ -36,7 +36,8 @@ class AugmentationReportDisplay:
     `code_recovery` and `neighbor_distance_ratio` on the left, `correlation_difference` in the
     middle, and the mean distance on the right (see `QualityReport`).
 
-    Use `from_estimator` or `from_report` to create it; the constructor only stores its arguments.
+    `from_estimator` creates the display from a fitted augmenter and real rows, `from_report` from a
+    `QualityReport`. The constructor only stores its arguments.
 
     Parameters
     ----------

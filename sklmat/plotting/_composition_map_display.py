@@ -63,8 +63,8 @@ class CompositionMapDisplay:
     At each composition the map shows the property of the phase with the lowest formation energy. On
     the black lines two phases have the same energy.
 
-    Use `from_estimator` or `from_predictions` to create it; the constructor only stores its
-    arguments.
+    `from_estimator` creates the display from a fitted model, `from_predictions` from a table that
+    `screen` made. The constructor only stores its arguments.
 
     Parameters
     ----------

@@ -35,7 +35,8 @@ class ContrastDisplay:
     edge marks an infinite effect: the descriptor is constant in each of the two tables, with
     different values. The title gives the number of descriptors that are not drawn.
 
-    Use `from_contrast` or `from_data` to create it; the constructor only stores its arguments.
+    `from_contrast` creates the display from a table that `contrast` made, `from_data` from the
+    descriptors. The constructor only stores its arguments.
 
     Parameters
     ----------

@@ -37,7 +37,8 @@ class ElementMapDisplay:
     these vectors, or a t-SNE. All points of an element have the same marker and, unless `color_by`
     is given, the same colour; the symbol of the element is at the median of its points.
 
-    Use `from_estimator` or `from_vectors` to create it; the constructor only stores its arguments.
+    `from_estimator` creates the display from a fitted network and crystals, `from_vectors` from
+    given vectors. The constructor only stores its arguments.
 
     Parameters
     ----------

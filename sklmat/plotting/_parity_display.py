@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class ParityDisplay:
     """Plot of predicted against true values, one panel per model, with the errors in the corner.
 
-    Use `from_estimator`, `from_predictions` or `from_comparison` to create it; the constructor only
-    stores its arguments.
+    `from_estimator` creates the display from fitted regressors, `from_predictions` from arrays, and
+    `from_comparison` from the result of `compare_estimators`. The constructor only stores its
+    arguments.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ _COLUMNS = ("method", "budget", "score", "lower", "upper")
 class RobustnessDisplay:
     """Plot of a network's score against the displacement of atoms, with one line per attack method.
 
-    Use `from_estimator` or `from_curve` to create it; the constructor only stores its arguments.
+    `from_estimator` creates the display from a fitted network, `from_curve` from a table that
+    `robustness_curve` made. The constructor only stores its arguments.
 
     Parameters
     ----------

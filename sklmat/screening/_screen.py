@@ -86,16 +86,20 @@ def screen(
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> pd.DataFrame | Path:
-    """Predict all compositions of a grid, in constant memory.
+    """Predict all compositions of a grid, table by table.
 
     Parameters
     ----------
     estimator : fitted regressor
-        An `EFTGANRegressor`, or any regressor whose ``predict`` takes a table of fractions and a
-        ``phase``; or a regressor or pipeline of scikit-learn that was fitted on a DataFrame with
-        the columns ``x_Fe``, ..., ``lattice_bcc``, ... if it distinguishes phases, and optionally
-        ``mixing entropy (kB per atom)``, as in the table of
-        ``CompositionFeaturizer(properties=[])``.
+        One of two kinds of models:
+
+        - an `EFTGANRegressor`, or another regressor with the attributes ``elements_`` and
+          ``phases_`` whose ``predict`` takes a table of fractions and a parameter ``phase``;
+        - a regressor or pipeline of scikit-learn that was fitted on a DataFrame with the fractions
+          ``x_Fe``, ... as columns. A model that distinguishes phases also has the 0/1 columns
+          ``lattice_bcc``, ..., of which the column of the predicted phase is set to 1. The column
+          ``mixing entropy (kB per atom)`` is optional. ``CompositionFeaturizer(properties=[])``
+          makes such a table, with ``lattice=True`` for phases.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
         ... . An element of `estimator` that has no column in the table has the fraction zero.
@@ -111,8 +115,8 @@ def screen(
     largest : bool, default=False
         Whether rows with the largest values are the best; by default those with the smallest are.
     stable_only : bool, default=False
-        Whether to keep only the phase with the lowest formation energy at each composition, see
-        `stable_phase`.
+        Whether to keep only the phase with the lowest formation energy at each composition (see
+        `stable_phase`).
     temperature : float, sequence of float or None, default=None
         Temperatures (K) at which the free energy of the ideal solution is computed, each in a
         column such as ``free energy at 1000 K (eV/atom)``.
@@ -120,12 +124,13 @@ def screen(
         Whether to add the standard deviations that the estimator predicts, in columns ``spread of
         ...``. Its ``predict`` must have the parameter `return_std`.
     out : str, Path or None, default=None
-        Parquet file to write. With None the rows are returned.
+        Parquet file to write. With None the rows are returned; with ``keep="all"`` they must then
+        fit into memory.
     overwrite : bool, default=False
         Whether to replace `out` if it exists.
     n_jobs : int or None, default=None
         Number of processes (joblib); None means one, unless in a `joblib.parallel_config`. At most
-        two tables per process are in memory at a time.
+        two tables of the grid per process are predicted at a time.
     verbose : bool, default=False
         Show a progress bar.
 
@@ -133,9 +138,10 @@ def screen(
     -------
     result : DataFrame or Path
         The rows, or the path of the file with the rows. The columns are the fractions, ``phase``
-        (unless the estimator has no phases) and the predictions. With `keep="all"` the rows are in
-        the order of the grid, with the phases of a composition one after the other; otherwise the
-        best row is the first, and rows with equal values are in the order of the grid.
+        (unless the estimator has no phases), the predictions and, if requested, their standard
+        deviations and the free energies. With `keep="all"` the rows are in the order of the grid,
+        with the phases of a composition one after the other; otherwise the best row is the first,
+        and rows with equal values are in the order of the grid.
 
     Raises
     ------
@@ -152,16 +158,17 @@ def screen(
     Notes
     -----
     **Interruption and resumption.** During a run, finished rows are in the folder ``<out>.parts``,
-    one readable Parquet file for each part of the grid. A run that was interrupted is resumed when
-    `screen` is called again with the same parameters; whether the model is the same is judged by a
-    few of its predictions. In the end the parts are joined to `out` and then removed; for this time
-    the rows are on the disk twice.
+    one readable Parquet file for each part of the grid (one or several tables). A run that was
+    interrupted is resumed when `screen` is called again with the same parameters; a few predictions
+    are compared to check that the model is the same. In the end the parts are joined to `out` and
+    then removed; for this time the rows are on the disk twice.
 
-    Warnings of the model, such as those about compositions far from its training data, are issued
-    once for each category, with the number of the first table that caused one.
+    Many tables of a grid may cause the same warning of the model, for example about compositions
+    far from its training data. Of each category only the first warning is issued; its message has
+    the number of the table that caused it, counted from 0.
 
-    In some data sets the phase is not the lattice of the relaxed cell: see the notes of
-    `stable_phase`.
+    In some data sets, such as `fetch_hea`, ``phase`` is the lattice of a cell before relaxation. It
+    may differ from the lattice after relaxation: see the notes of `stable_phase`.
 
     Examples
     --------

@@ -175,7 +175,7 @@ def energy_above_hull(
     """Compute the energy of each row above the convex hull of all rows.
 
     A solution above the hull lowers its free energy by decomposing into the solutions at the
-    corners of the hull around it, which may have other phases.
+    corners of the facet of the hull below it, which may have other phases.
 
     Parameters
     ----------

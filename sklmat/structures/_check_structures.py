@@ -50,17 +50,18 @@ def check_structures(
     -------
     structures : ndarray of shape (C,), dtype object
         Pymatgen ``Structure`` objects (``None`` for invalid crystals if `on_invalid` is "warn").
-        Inputs that already are a valid ``Structure`` are neither copied nor changed. A site that
-        holds one element in several valences or isotopes, or with an occupancy within 0.001 of one,
-        holds this element in a new ``Structure``.
+        An input that already is a valid ``Structure`` is neither copied nor changed, with one
+        exception: if a site holds one element in several valences or isotopes, or with an occupancy
+        within 0.001 of one, the result is a new ``Structure`` with this element on the site.
 
     Raises
     ------
     InvalidStructureError
-        A ``ValueError`` with ``index``, ``formula`` and ``reason``: not a structure, no sites,
-        partial occupancy, unknown or dummy species, non-finite coordinates or lattice, zero or
-        implausible volume, two atoms closer than half the sum of their covalent radii (and than
-        0.5 Å), a file that cannot be read, contradicts itself or holds several crystals.
+        A ``ValueError`` with the attributes ``index``, ``formula`` and ``reason``. It is raised for
+        an item that is not a structure or has no sites, for partial occupancy, unknown or dummy
+        species, non-finite coordinates or lattice, zero or implausible volume, two atoms closer
+        than half the sum of their covalent radii or closer than 0.5 Å, and for a file that cannot
+        be read, contradicts itself or holds several crystals.
     TypeError
         When `X` is a single crystal or path, or is not a sequence.
     ValueError
@@ -70,17 +71,17 @@ def check_structures(
     Warns
     -----
     InvalidStructureWarning
-        Once, with the rows whose files left something open, such as a rounded occupancy, and what
-        was assumed; and once with the invalid rows if `on_invalid` is "warn".
+        One warning for all rows about which something was assumed, such as an occupancy that was
+        rounded to one. If `on_invalid` is "warn", one more warning for all invalid rows.
 
     Notes
     -----
-    No code runs from data: of dicts, JSON and YAML, site properties that name a Python class are
-    left out.
+    Data never execute code: when dicts, JSON and YAML are read, site properties that name a Python
+    class are left out, without a warning.
 
-    CIFs are read with gemmi and compared with what they state: the formula, the number of formula
-    units, and the space group, whose settings are tried where the file leaves the choice of origin
-    or axes open.
+    CIF files are read with gemmi. The crystal is compared with the formula, the number of formula
+    units and the space group that the file states. If the file does not state the origin or the
+    axes of the space group, the settings of the space group are tried.
 
     Examples
     --------
