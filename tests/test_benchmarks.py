@@ -18,7 +18,15 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
 
 
 @pytest.mark.parametrize(
-    "name", ["hea_accuracy", "perovskite_accuracy", "cgcnn_speed", "ecnet_speed", "eftgan_hea"]
+    "name",
+    [
+        "hea_accuracy",
+        "perovskite_accuracy",
+        "cgcnn_speed",
+        "ecnet_speed",
+        "eftgan_hea",
+        "reading_speed",
+    ],
 )
 def test_script_can_be_loaded(name, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))

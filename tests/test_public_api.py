@@ -183,6 +183,8 @@ LIGHT = {
     "import sklmat.plotting": set(),
     "from sklmat import CompositionFeaturizer, StructureFeaturizer, infer_lattice": set(),
     "from sklmat import StructureToGraph, check_structures": set(),
+    "from sklmat import check_dataset, load_structures, save_structures": set(),
+    "import sklmat.cli": set(),
     "from sklmat import compare_estimators": set(),
     "from sklmat import ParityDisplay, ContrastDisplay, RobustnessDisplay": set(),
     "from sklmat import DisorderFeaturizer, shockley_queisser": set(),

@@ -7,17 +7,20 @@ from collections import Counter, defaultdict
 from functools import cached_property
 from pathlib import Path
 
+from sklmat.files import expand_path
+
 _COMPRESSION = (".gz", ".bz2", ".xz", ".lzma", ".z")
-TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq")
 #: No structure file has such a name.
 _OTHER_SUFFIXES = (
-    *TABLE_SUFFIXES,
+    *(".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq"),
     *(".md", ".rst", ".txt", ".pdf", ".doc", ".docx", ".tex", ".bib", ".html", ".htm", ".log"),
     *(".py", ".ipynb", ".sh", ".toml", ".ini", ".cfg", ".png", ".jpg", ".jpeg", ".svg", ".gif"),
     *(".zip", ".tar", ".tgz", ".npy", ".npz", ".pt", ".pth", ".joblib", ".pkl", ".pickle"),
 )
-#: The element table of CGCNN lies beside the crystals.
-_OTHER_NAMES = re.compile(r"(\.|__|readme|licen[cs]e|atom_init\.json$)", re.IGNORECASE)
+#: The element table of CGCNN, and the input of VASP, lie beside the crystals.
+_OTHER_NAMES = re.compile(
+    r"(\.|__|readme|licen[cs]e|(atom_init\.json|INCAR|KPOINTS|POTCAR)$)", re.IGNORECASE
+)
 
 
 def natural_key(path: Path) -> tuple:
@@ -90,7 +93,7 @@ class Folder:
         """Files of this name, with or without suffix."""
         if not name.strip() or "\n" in name or "\0" in name:
             return []
-        path = Path(name).expanduser() if name.startswith("~") else Path(name)
+        path = expand_path(name) if name.startswith("~") else Path(name)
         if path.parent != Path("."):
             parent = str(path.parent)
             if parent not in self._folders:

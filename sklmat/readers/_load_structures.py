@@ -74,7 +74,8 @@ def load_structures(
           not expanded.
     target : str, list of str or None, default=None
         Column of the target, or several columns of numbers. None takes the only numeric column, or
-        the one called "energy"; without a numeric column there is no target.
+        the one called "energy"; without a numeric column there is no target. Numbers that less than
+        half of the files give are not taken.
     id : str or None, default=None
         Column of the ids. None takes the first with a usual name ("id", "material_id", "jid",
         ...), else the index of the DataFrame if it is not just numbered, else the stem of the file
@@ -168,7 +169,10 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
     ids, missing = _ids(table, id_column, rows.ids, crystals)
     not_target = {id_column, rows.column}
     if target is None:
-        target = find_target(table, not_target) if rows.target is None else rows.target
+        # What only a few of many files say is not the target of all.
+        is_rare = properties.isna().mean() > 0.5
+        rare = set(is_rare.index[is_rare]) - set(rows.table.columns)
+        target = find_target(table, not_target | rare) if rows.target is None else rows.target
     names = [] if target is None else check_target(table, target)
     targets = [read_target(table[name]) for name in names]
     reasons = _reasons(crystals, ids, missing, names, targets)

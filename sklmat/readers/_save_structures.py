@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklmat.files import replace_file
+from sklmat.files import expand_path, replace_file
 from sklmat.readers._packed_crystals import PackedCrystals, has_properties, pack, unpack
 from sklmat.structures import check_structures
 
@@ -80,7 +80,7 @@ def save_structures(
     import pandas as pd
     import pyarrow.parquet as pq
 
-    path = Path(path).expanduser()
+    path = expand_path(path)
     if path.suffix.lower() not in (".parquet", ".pq"):
         raise ValueError(f"{path.name} must end with .parquet, by which load_structures knows it")
     data: Any = structures_or_bunch

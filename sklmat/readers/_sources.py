@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sklmat.files import expand_path
 from sklmat.readers._columns import find_structure_column, is_missing, name_of_file, parse
-from sklmat.readers._file_names import TABLE_SUFFIXES, Folder, suffix, unique_ids
+from sklmat.readers._file_names import Folder, suffix, unique_ids
 from sklmat.readers._read_rows import name_crystals
 from sklmat.readers._rows import Problem, Rows, rows_of_files
 from sklmat.readers._save_structures import read_saved
@@ -28,21 +29,23 @@ def find_rows(source: Any) -> Rows:
     if isinstance(source, str) and "\n" in source:
         return _rows_of_crystals("the text", crystals_of_text(source))
     if isinstance(source, str | bytes | os.PathLike):
-        return _rows_of_path(Path(os.fsdecode(source)).expanduser())
+        return _rows_of_path(expand_path(os.fsdecode(source)))
     table = _as_pandas(source)
     if table is not None:
         return _rows_of_frame("the DataFrame", table, Path("."))
     items = as_items(source)
     if not items:
         raise ValueError("the list holds no rows")
-    rows = rows_of_files("the list", [])
-    rows.files = [str(item) if _is_path(item) else "" for item in items]
-    rows.items = [Path(item).expanduser() if _is_path(item) else item for item in items]
-    if all(map(_is_path, items)):
-        return rows_of_files("the list", rows.items)
-    rows.table = table_of_records([[]] * len(items), [])
-    rows.ids = None
-    return rows
+    are_paths = [_is_path(item) for item in items]
+    items = [expand_path(item) if path else item for path, item in zip(are_paths, items)]
+    if all(are_paths):
+        return rows_of_files("the list", items)
+    files = [str(item) if path else "" for path, item in zip(are_paths, items)]
+    return Rows("the list", items, files, _no_columns(len(items)))
+
+
+def _no_columns(n_rows):
+    return table_of_records([[]] * n_rows, [])
 
 
 def _is_path(item):
@@ -70,10 +73,9 @@ def _rows_of_path(path):
     if path.is_dir():
         return _rows_of_folder(path)
     if not path.exists():
-        pattern = (
-            "; a pattern is not expanded, pass the list of its files" if _is_glob(path) else ""
-        )
-        raise FileNotFoundError(f"no file or folder {path}{pattern}")
+        is_pattern = any(mark in str(path) for mark in "*?[")
+        hint = "; a pattern is not expanded, pass the list of its files" if is_pattern else ""
+        raise FileNotFoundError(f"no file or folder {path}{hint}")
     if is_text_table(path):
         return _rows_of_text_table(path, Folder(path.parent))
     if suffix(path) in (".parquet", ".pq"):
@@ -81,27 +83,22 @@ def _rows_of_path(path):
     if suffix(path) in JSON_SUFFIXES:
         table, ids = table_of_document(read_json(path), str(path))
         rows = _rows_of_frame(str(path), table, path.parent)
-        rows.ids = ids or (rows_of_files("", [path]).ids if len(table) == 1 else rows.ids)
+        rows.ids = ids or (unique_ids([path]) if len(table) == 1 else rows.ids)
         return rows
     return _rows_of_crystals(str(path), read_crystals(path), path)
-
-
-def _is_glob(path):
-    return any(mark in str(path) for mark in "*?[")
 
 
 def _rows_of_crystals(name, crystals, path=None):
     """Rows of the crystals of one file, or of the text of one."""
     found = name_crystals(crystals, path or Path("text.cif"))
-    rows = rows_of_files(name, [])
-    rows.items = found
-    rows.files = ["" if path is None else str(path)] * len(found)
-    rows.table = table_of_records([[]] * len(found), [])
-    if path is not None and len(found) == 1:
-        rows.ids = unique_ids([path])
-    else:
-        rows.ids = [crystal.name or "0" for crystal in found]
-    return rows
+    is_one_file = path is not None and len(found) == 1
+    return Rows(
+        name,
+        found,
+        ["" if path is None else str(path)] * len(found),
+        _no_columns(len(found)),
+        ids=unique_ids([path]) if is_one_file else [crystal.name or "0" for crystal in found],
+    )
 
 
 # -- folders
@@ -118,10 +115,8 @@ def _rows_of_folder(path):
             f"the folder {path} holds several tables ({names}); pass the path of the table that "
             "names the files, or a list of the files alone"
         )
-    if tables and is_text_table(tables[0]):
-        return _rows_of_text_table(tables[0], folder, in_folder=True)
     if tables:
-        return _rows_of_path(tables[0])
+        return _rows_of_text_table(tables[0], folder, in_folder=True)
     files = [entry for entry in folder.entries if not entry.is_dir()]
     if not files:
         raise ValueError(f"the folder {path} holds no files of structures")
@@ -136,9 +131,7 @@ def _rows_of_folder(path):
 
 
 def _is_visible_table(file):
-    return (
-        file.is_file() and suffix(file) in TABLE_SUFFIXES and not file.name.startswith((".", "~"))
-    )
+    return file.is_file() and is_text_table(file) and not file.name.startswith((".", "~"))
 
 
 # -- tables
@@ -199,9 +192,9 @@ def _rows_of_table(name, table, folder, column):
     """Rows of a table, one column of which holds structures or names files."""
     if len(table) == 0:
         raise ValueError(f"{name} holds no rows")
+    id_column = column
     if column is None:
         column = find_structure_column(name, table, folder)
-    id_column = column if column == table.columns[0] and name.endswith("id_prop.csv") else None
     cells = table[column].tolist()
     items, files, are_files = [], [], False
     for cell in cells:

@@ -141,6 +141,8 @@ def test_files_alone_come_in_natural_order(folder):
     (folder / "README").write_text("about")
     (folder / ".hidden.cif").write_text("x")
     (folder / "notes.txt").write_text("x")
+    (folder / "INCAR").write_text("x")
+    (folder / "saved.parquet").write_bytes(b"x")
     bunch = load_structures(folder)
     assert bunch.ids.tolist() == ["2", "9", "10", "b"]
     assert sizes(bunch) == [4.2, 4.05, 4.1, 4.3]
