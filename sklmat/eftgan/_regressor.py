@@ -40,7 +40,7 @@ _CHUNK = 4096
 
 @renamed_parameters(ecnet="estimator")
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
-    """Regressor that is trained on structures and predicts compositions without a structure.
+    """Regressor that is trained on structures and predicts targets of compositions without one.
 
     It consists of four models. A graph network learns an elemental feature vector for each element
     in each training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for
@@ -58,11 +58,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     augmenter : InfoGANAugmenter or None, default=None
         The InfoGAN; it is cloned. Its `n_samples` generated rows, labelled by its `labeler`, are
         added to the training rows of `regressor`. ``None`` means ``InfoGANAugmenter(n_samples=0)``,
-        which adds no rows: their labels would be predictions of a model like the default regressor,
-        which would not make it more accurate.
+        which adds no rows. Added rows would be labelled by a model much like the default regressor,
+        so they would not make that regressor more accurate.
     regressor : regressor or None, default=None
-        Learns the targets from the generated table; it is cloned. If training cells have relaxed to
-        another lattice than their phase, the last columns of the table are ``phase_fcc``, ... The
+        Learns the targets from the generated table; it is cloned. If the relaxed lattice of some
+        training cells is not the one that they were set up on (their phase), the last columns of
+        the table are ``phase_fcc``, ... The
         default is the mean of two Gaussian processes: the inputs of the first are the features,
         weighted by the fractions of their elements; the inputs of the second are composition and
         lattice alone. The phase is an input only for targets whose leave-one-out error it lowers by
@@ -107,9 +108,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     Warns
     -----
     ExtrapolationWarning
-        By `predict`, for compositions that are farther from all training compositions than any
-        training composition is from its nearest neighbour, or in which the fraction of an element
-        is above or below its range in the training compositions.
+        By `predict`, for compositions whose distance to the nearest training composition is larger
+        than any such distance among the training compositions, or in which the fraction of an
+        element is above or below its range in the training compositions.
 
     See Also
     --------

@@ -211,10 +211,11 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     - The code adds the outputs for the elements of a crystal (``pool="sum"``). By default, they are
       weighted by the fractions here.
 
-    ``from_preset("wang2022")`` has the published widths, filter, activation and optimizer. The
-    defaults are the settings that predicted the formation energies of `sklmat.datasets.fetch_hea`
-    best. The user guide lists the settings that were compared (:ref:`benchmarks-ecnet`), and data
-    for which a Gaussian process is more accurate (:ref:`benchmarks-alloys`).
+    ``from_preset("wang2022")`` has the published widths, filter, activation, learning rate and
+    number of epochs. The defaults are the settings that predicted the formation energies of
+    `sklmat.datasets.fetch_hea` best. The user guide lists the settings that were compared
+    (:ref:`benchmarks-ecnet`), and data for which a Gaussian process is more accurate
+    (:ref:`benchmarks-alloys`).
 
     References
     ----------

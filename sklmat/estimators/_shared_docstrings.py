@@ -136,7 +136,7 @@ _ECNET = parameter_paragraphs("""
     hidden_dim : int, default=64
         Width of the elemental vectors.
     n_filters : int, default=64
-        Width of the filters.
+        Number of filters in each convolution.
     n_conv : int, default=1
         Number of element convolutions.
     tower_dims : tuple of int, default=(64,)
@@ -189,9 +189,9 @@ _ECNET = parameter_paragraphs("""
 """)
 
 _CGCNN_DIFFERENCES = """
-    - The defaults are Adam with a cosine schedule instead of SGD, for regression the absolute error
-      instead of the squared error, and narrower layers. ``from_preset("xie2018")`` has the settings
-      of the original.
+    - The defaults are AdamW with a cosine schedule instead of SGD, for regression the absolute
+      error instead of the squared error, and narrower layers. ``from_preset("xie2018")`` has the
+      settings of the original.
     - If an atom has fewer than `max_neighbors` neighbours within the cutoff, the original replaces
       each missing neighbour by the first atom of the crystal, at a distance of 9 Å (the cutoff plus
       1 Å). Here this is done only for networks from `load_cgcnn_checkpoint`; in all other networks

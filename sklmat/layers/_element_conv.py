@@ -162,9 +162,9 @@ class ElementConv(nn.Module):
     n_members, n_features : int
         Members M, and width F of the element vectors.
     filters : GridFilter or GaussianFilter
-        Filters W, of width `n_filters`.
+        `n_filters` filters W.
     n_filters : int
-        Width of the filters.
+        Number of filters.
     activation : callable
     dropout : float, default=0.0
     """

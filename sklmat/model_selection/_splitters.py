@@ -271,8 +271,8 @@ class ComponentSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When there would be no training or no test rows; the message lists the numbers of
-            crystals by number of elements.
+            When there would be no training or no test rows; the message says how many
+            crystals have each number of elements.
         """
         _refuse_groups(self, groups)
         n_components = np.count_nonzero(_amounts(X), axis=1)

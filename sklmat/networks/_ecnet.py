@@ -52,7 +52,7 @@ class ECNet(nn.Module):
     hidden_dim : int
         Width F of the element vectors.
     n_filters : int
-        Width of the filters.
+        Number of filters.
     n_conv : int
         Number of element convolutions.
     tower_dims : tuple of int

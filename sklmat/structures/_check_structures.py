@@ -1,4 +1,4 @@
-"""`check_structures` validates crystals; pymatgen ``Structure`` and `CrystalArrays` hold them."""
+"""`check_structures` validates crystals and converts them to pymatgen structures."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import Structures
+
+#: Assumptions that one warning lists.
+_MAX_NOTES = 20
 
 
 @overload
@@ -187,7 +190,10 @@ def _warn(problems):
 def warn_of_notes(notes: list[tuple[int, str, str]], stacklevel: int = 3) -> None:
     """Warn once of all that was assumed in reading structures: row, formula, what was assumed."""
     if notes:
-        lines = [f"  structure {row} ({formula}): {note}" for row, formula, note in sorted(notes)]
+        shown = sorted(notes)[:_MAX_NOTES]
+        lines = [f"  structure {row} ({formula}): {note}" for row, formula, note in shown]
+        if len(notes) > len(shown):
+            lines.append(f"  ... and {len(notes) - len(shown)} more")
         message = "check what was assumed about these structures:\n" + "\n".join(lines)
         warnings.warn(message, InvalidStructureWarning, stacklevel=stacklevel)
 
