@@ -135,6 +135,7 @@ def load_structures(
     if on_invalid not in ("raise", "drop"):
         raise ValueError(f"on_invalid must be 'raise' or 'drop', got {on_invalid!r}")
     check_n_jobs(n_jobs, "load_structures")
+    check_n_jobs(n_jobs, "load_structures")
     with contextlib.ExitStack() as stack:
         stack.enter_context(paused_collection())
         rows = find_rows(source)
