@@ -79,7 +79,14 @@ class DatasetReport:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """All parts as plain data for JSON; the keys stay the same within a version."""
+        """Convert the report to plain data for JSON.
+
+        Returns
+        -------
+        dict
+            All parts of the report, and ``version``, the version of this layout: the keys stay the
+            same within a version.
+        """
         return {
             "version": 1,
             "source": self.source,
