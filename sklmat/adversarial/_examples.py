@@ -97,9 +97,9 @@ def find_adversarial_examples(
     Notes
     -----
     The bisection starts from a perturbation within `budget` that makes the prediction wrong. It
-    then tries smaller budgets. At each of them, "random" scales the perturbation that made the
-    prediction wrong at the last larger budget down to this budget; "pgd" scales it in the same way
-    and takes ``n_steps // 2`` gradient steps from there; "fgsm" takes one step from the unperturbed
+    then tries smaller budgets. At each of them, "random" scales the last perturbation that made
+    the prediction wrong down to this budget; "pgd" scales this perturbation in the same way and
+    takes ``n_steps // 2`` gradient steps from there; "fgsm" takes one step from the unperturbed
     crystal, as long as this budget. The smallest budget is an upper bound: a smaller perturbation
     that the attack did not find may exist.
 

@@ -60,10 +60,10 @@ class InfoGANAugmenter(BaseAugmenter):
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
         Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
         random order, so that generated rows have as many components, in the same ratios, as real
-        ones, but other elements: the compositions that a systematic data set lacks. "interpolate"
-        mixes the fractions of two real rows with the same values in the 0/1 columns (``lattice_*``,
-        ``phase_*``). "uniform" draws uniformly from the simplex of all elements. Lattices and
-        phases are as frequent as among the real rows.
+        ones, but other elements; a data set usually contains only some of these compositions.
+        "interpolate" mixes the fractions of two real rows with the same values in the 0/1 columns
+        (``lattice_*``, ``phase_*``). "uniform" draws uniformly from the simplex of all elements.
+        Lattices and phases are as frequent as among the real rows.
     latent_dim : int, default=4
         Number of noise components.
     hidden_dim : int, default=64
@@ -88,7 +88,8 @@ class InfoGANAugmenter(BaseAugmenter):
     max_epochs : int, default=500
         Passes over the real rows.
     batch_size : int or None, default=None
-        ``None`` takes a quarter of the rows, at least 16 and at most 64.
+        Real rows per training step. ``None`` takes a quarter of the rows, at least 16 and at most
+        64.
     lr : float, default=0.002
         Learning rate of Adam for generator and discriminator, with cosine decay.
     labeler : regressor, classifier or None, default=None
@@ -104,12 +105,13 @@ class InfoGANAugmenter(BaseAugmenter):
         rows, because a limit did not improve results on alloys. Labelers that are ensembles raise
         an error if their prediction is not the mean of their ``estimators_``.
     n_iterations : int, default=1
-        With more than one, generated rows and their labels are added to the training rows of the
+        If larger than one, generated rows and their labels are added to the training rows of the
         next GAN, with the target as a part of the code, as in [1]_. The iterations stop when the
         error on held-out rows no longer decreases. All iterations up to the best one are then
         repeated on all rows, which more than doubles the time.
     validation_fraction : float, default=0.2
-        Rows held out to choose the number of iterations; not used with ``n_iterations=1``.
+        Fraction of the rows that are held out to choose the number of iterations; not used with
+        ``n_iterations=1``.
     {y_range}
     random_state : int, RandomState or None, default=None
         Seed of weights, batches, noise and codes.
@@ -121,7 +123,8 @@ class InfoGANAugmenter(BaseAugmenter):
     code_features_ : ndarray of int
         Positions of the code columns.
     gans_ : list of InfoGAN
-        The trained networks, one for each iteration.
+        The trained networks: for each iteration one `InfoGAN`, which holds the generators,
+        discriminators and information heads of all `n_ensemble` members.
     history_ : list of dict
         For each epoch ``iteration`` and ``epoch``, counted from one; the losses ``discriminator``,
         ``generator``, ``information``, ``reconstruction`` and, with a `moment_weight`, ``moments``,
@@ -164,11 +167,11 @@ class InfoGANAugmenter(BaseAugmenter):
 
     Differences from [1]_ and its code: the generator is trained (in the code, its output is
     detached from its loss, so that it gets no gradient); the information head is trained on real
-    rows too, so that a code means the same for real and generated rows; the discriminator's
-    gradient is penalised; the reconstruction loss compares generated features with the real ones of
-    the same code; several GANs form an ensemble. As in [2]_ the code is no input of the
-    discriminator, so without the information and reconstruction losses the generator could ignore
-    the code.
+    rows too, so that codes and features are related in the same way in real and in generated rows;
+    the discriminator's gradient is penalised; the reconstruction loss compares generated features
+    with the real ones of the same code; several GANs form an ensemble. As in [2]_ the code is no
+    input of the discriminator, so without the information and reconstruction losses the generator
+    could ignore the code.
 
     The networks are small, and are trained on one thread of the CPU.
 

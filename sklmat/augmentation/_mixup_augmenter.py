@@ -43,9 +43,9 @@ class MixupAugmenter(BaseAugmenter):
         The bandwidth has no effect on classes, as rows of different classes are never mixed.
     code_features : sequence of str or int, callable or None, default=None
         Names or positions of columns, or a function of the table that returns them. Two rows are
-        mixed only if they agree in those of these columns that hold nothing but zeros and ones,
-        such as ``lattice_bcc``; columns of fractions are not compared. ``None`` means all columns
-        of the table.
+        mixed only if they have the same values in the 0/1 columns among them, such as
+        ``lattice_bcc``; columns of fractions are not compared. ``None`` means all columns of the
+        table.
     {n_samples}
     {y_range}
     random_state : int, RandomState or None, default=None

@@ -39,8 +39,8 @@ class QualityReport:
         training rows, predict the continuous code columns from the features. Mean over the columns
         that vary; NaN if there is none.
     real, generated : DataFrame of shape (n, n_features)
-        The features that were compared, in units of their standard deviation over the training
-        rows, from which their mean is subtracted. The columns of an element are NaN in rows without
+        The features that were compared, minus their mean over the training rows and divided by
+        their standard deviation over these rows. The columns of an element are NaN in rows without
         this element.
     """
 

@@ -40,7 +40,7 @@ _CHUNK = 4096
 
 @renamed_parameters(ecnet="estimator")
 class EFTGANRegressor(RegressorMixin, BaseEstimator):
-    """Regressor that is trained on structures and predicts targets of compositions without one.
+    """Regressor that is trained on structures and predicts from compositions alone.
 
     It consists of four models. A graph network learns an elemental feature vector for each element
     in each training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for
@@ -90,7 +90,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     augmenter_ : InfoGANAugmenter
         The InfoGAN, trained on this table.
     relaxation_ : LatticeRelaxation
-        Probability of each lattice, given composition and phase.
+        Model of the probability of each lattice after relaxation, given composition and phase.
     regressor_ : regressor
         Trained on rows that are generated for the training compositions, with their true targets,
         and on the rows that the augmenter adds.

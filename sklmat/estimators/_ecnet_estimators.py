@@ -137,8 +137,8 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     the network are the composition of the crystal and its partial radial distributions: for each
     pair of elements a and b, the number of b atoms around an a atom as a function of the distance.
     The network reads the mean of this number over the a atoms and, with `radial_spread`, its
-    standard deviation. A cell of 160 atoms therefore costs as much as a cell of 16 atoms, and few
-    training rows are needed.
+    standard deviation. The network therefore takes as long for a cell of 160 atoms as for a cell of
+    16 atoms, and needs few training rows.
 
     Targets are scaled to mean 0 and standard deviation 1 over the training rows; predictions are
     in the unit of `y`. If there are several targets, some of them may be missing (NaN) in a row.
@@ -202,7 +202,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     Notes
     -----
     The network is that of [1]_ in the form of the public code of [2]_, in which all atoms of an
-    element in a crystal have the same vector in every convolution. It differs from this code:
+    element in a crystal have the same vector in every convolution. Differences from this code:
 
     - The code computes messages for all atoms. Here the partial radial distributions are computed
       once, on a grid, because the convolutions depend on the crystal only through them.

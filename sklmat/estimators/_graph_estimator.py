@@ -148,10 +148,10 @@ class GraphEstimator(BaseEstimator):
         ValueError
             When `y` has another length than `X`, is infinite, or is missing in a whole row or
             column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
-            parameters, or are symmetrised and have larger ones; when the checkpoint belongs to
-            another training; when the network from which the training shall continue (`warm_start`;
-            for ECNet also `warm_start_from`) has another shape; or when this computer does not have
-            the `device`.
+            parameters; when they have larger ones, and either reverse edges (`symmetrize`) or the
+            neighbours of a pymatgen strategy; when the checkpoint belongs to another training; when
+            the network from which the training shall continue (`warm_start`; for ECNet also
+            `warm_start_from`) has another shape; or when this computer does not have the `device`.
 
         Notes
         -----

@@ -56,8 +56,9 @@ _CGCNN = parameter_paragraphs("""
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 8.0 for
         structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
-        removed, in `fit` and in `predict`; graphs with a smaller cutoff, and symmetrised graphs
-        with a larger one, raise an error.
+        removed, in `fit` and in `predict`. Graphs with a smaller cutoff raise an error; graphs with
+        a larger one do so if reverse edges were added (`symmetrize` of `StructureToGraph`) or if a
+        pymatgen strategy chose the neighbours.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or 12 for structures, as in
         [1]_. Given graphs are reduced as for `cutoff`. `StructureToGraph` has more options (ties,
@@ -112,8 +113,9 @@ _ECNET = parameter_paragraphs("""
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 6.0 for
         structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
-        removed, in `fit` and in `predict`; graphs with a smaller cutoff, and symmetrised graphs
-        with a larger one, raise an error.
+        removed, in `fit` and in `predict`. Graphs with a smaller cutoff raise an error; graphs with
+        a larger one do so if reverse edges were added (`symmetrize` of `StructureToGraph`) or if a
+        pymatgen strategy chose the neighbours.
     max_neighbors : int, default=None
         Neighbours per atom. ``None`` means the number in given graphs, or, for structures, all
         neighbours within the cutoff. Given graphs are reduced as for `cutoff`.
@@ -122,8 +124,8 @@ _ECNET = parameter_paragraphs("""
         element, as in [1]_. With "physical", similar elements have similar vectors, so crystals
         with elements that no training row has can be predicted; on alloys it is less accurate.
     radial_step : float, default=0.25
-        Distance between the grid points of the partial radial distributions (Å). A larger step
-        makes the filters smoother, because they have fewer free values.
+        Distance between the grid points of the partial radial distributions (Å). With a
+        larger step, the filters (see `radial_filter`) have fewer free values and are smoother.
     radial_spread : bool, default=True
         For each pair of elements, also use the standard deviation of the radial distribution over
         the atoms of the first element. [1]_ uses only the mean over these atoms. The standard

@@ -67,10 +67,11 @@ class DisorderFeaturizer(TableFeaturizer):
           depend on the cell); space group number; and, with several sublattices, inequivalent sites
           of each. These columns are computed for the crystal at each `symprec` [1]_, and "on the
           parent lattice", that is, for a crystal with the species on the ideal sites of the parent.
-          The last column is the logarithm of the number of equivalent arrangements of the species.
-          This number is the index of the space group "on the parent lattice" in the space group of
-          the parent, and the column is ln[(n_parent / a_parent) / (n / a)]; n is the number of
-          symmetry operations, and a the number of atoms in the primitive cell.
+          The last column is the logarithm of the number of equivalent arrangements of the species,
+          that is, of the different arrangements into which the symmetry operations of the parent
+          transform the given one. It is ln[(n_parent / a_parent) / (n / a)], with n symmetry
+          operations and a atoms in the primitive cell "on the parent lattice", and n_parent and
+          a_parent for the parent.
         - "bonds": mean (Å), variance (Å²) and skew (m₃ / m₂^1.5, with the central moments m) of the
           bond lengths of each pair of species.
         - "angles": mean (°), variance (°²) and skew of the bond angles at each species. These are
@@ -107,11 +108,11 @@ class DisorderFeaturizer(TableFeaturizer):
           polyhedron these quantities are summed over the species A and divided by two; each column
           is the mean over the polyhedra. One more column, the mean dipole, is the mean over the
           polyhedra of the square root of the squared dipole. In a random crystal of two species
-          with the concentrations c and 1 - c, the first three columns are c (1 - c) on average. The
-          dipole is large if opposite ligands are different, which displaces the centre; the
-          quadrupole is large if opposite ligands are equal. The last columns are the excess of like
-          pairs among the pairs of ligands of a polyhedron at angles of 60°, 90°, 109°, 120° and
-          180° (± 5°) at the centre.
+          with the concentrations c and 1 - c, the count variance, the squared dipole and the
+          squared quadrupole are c (1 - c) on average. The dipole is large if opposite ligands are
+          different, which displaces the centre; the quadrupole is large if opposite ligands are
+          equal. The last columns are the excess of like pairs among the pairs of ligands of a
+          polyhedron at angles of 60°, 90°, 109°, 120° and 180° (± 5°) at the centre.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent

@@ -110,17 +110,19 @@ class StructureFeaturizer(TableFeaturizer):
     is 0 by definition, so that the table has no NaN. Means over pairs of elements are weighted by
     p(A) p(B). The excess of like pairs is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
 
-    Distances and shells of an atom without neighbours (in small crystals without periodic images)
-    are NaN. The deviations from ideal lattices are NaN if an atom has fewer than 18 neighbours.
-    Columns that need a property of the elements (the volume relative to the elements, the
-    differences of electronegativity and metallic radius) exist only if this property is known for
-    every element seen in `fit`; non-metals have no metallic radius.
+    In a structure without periodic boundary conditions and with very few atoms, a shell can be
+    empty. The columns of the distances in this shell, and the means over its pairs, are then NaN.
+    The deviations from ideal lattices are NaN if an atom has fewer than 18 neighbours. Columns that
+    need a property of the elements (the volume relative to the elements, the differences of
+    electronegativity and metallic radius) exist only if this property is known for every element
+    seen in `fit`; non-metals have no metallic radius.
 
     The group "order" has four columns for each pair of elements. For data with many elements this
     is a very large number, and the group should be left out.
 
     Rotation, translation, the order of the atoms and the choice of the cell do not change the
-    columns, except for rounding. The output is a pandas DataFrame, or an array after
+    columns, except for rounding and, if displacements are about as large as `symprec`, for the
+    group "symmetry". The output is a pandas DataFrame, or an array after
     ``set_output(transform="default")``; see `CompositionFeaturizer`.
 
     References

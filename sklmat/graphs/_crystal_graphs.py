@@ -321,9 +321,9 @@ class CrystalGraphs:
         Raises
         ------
         ValueError
-            When a new value is larger than the present one; or when the edges were symmetrised or
-            chosen by a pymatgen strategy, so that building the graphs with the new settings would
-            give other edges.
+            When a new value is larger than the present one; or when reverse edges were added
+            (`symmetrize`) or a pymatgen strategy chose the edges, so that building the graphs with
+            the new settings would give other edges.
         """
         if cutoff is not None and cutoff > self.cutoff:
             raise ValueError(

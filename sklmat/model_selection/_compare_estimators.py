@@ -93,7 +93,7 @@ def compare_estimators(
     error_score : "raise" or float, default="raise"
         What to do when a fit fails. "raise" stops with an error that names the estimator and the
         fold. With a number, there is a warning, the number is shown as the score of the fold, and
-        its predictions and times are NaN.
+        the predictions and times of this fold are NaN.
     n_jobs : int or None, default=None
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.

@@ -122,9 +122,9 @@ class ElementMapDisplay:
         X : sequence of C structures, or CrystalGraphs
             The crystals. Vectors of training rows depend on their targets.
         method : {"pca", "tsne"}, default="pca"
-            Principal components preserve distances as well as two axes can. t-SNE shows which
-            points are neighbours; the size of its clusters and the distances between them have no
-            meaning.
+            The first two principal components show as much of the variance as two linear axes can.
+            t-SNE shows which points are neighbours; the size of its clusters and the distances
+            between them have no meaning.
         elements : sequence of str or None, default=None
             Symbols of the elements to project and draw. The map of a single element shows how its
             vector varies with the surroundings, whereas the map of several elements mostly shows

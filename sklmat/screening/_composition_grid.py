@@ -201,8 +201,8 @@ def composition_grid(
         an element. Fractions are always multiples of `step`, even if the limits are not.
     chunk_size : int, default=20_000
         Number of compositions in each table. The memory that a model needs for a prediction grows
-        with it: a Gaussian process needs a multiple of 8 bytes for each pair of a composition and a
-        training row. Larger tables are faster only for the cheapest models.
+        with this number: a Gaussian process needs a multiple of 8 bytes for each pair of a
+        composition and a training row. Larger tables are faster only for the cheapest models.
 
     Returns
     -------

@@ -146,10 +146,11 @@ def screen(
     Raises
     ------
     ValueError
-        When the estimator was not fitted on an element or a phase, or on columns that do not follow
-        from composition and phase; when `targets` does not have one name for each prediction; when
-        there is no column `by` or no formation energy; or when more than 20 million rows would have
-        to be kept in memory.
+        When the grid has an element, or `phases` a phase, on which the estimator was not fitted;
+        when the estimator was fitted on a column that cannot be computed from composition and
+        phase; when `targets` does not have one name for each prediction; when there is no column
+        `by` or no formation energy; or when more than 20 million rows would have to be kept in
+        memory.
     TypeError
         When the estimator was fitted without names of columns.
     FileExistsError
