@@ -341,7 +341,10 @@ class CrystalGraphs:
         if (cutoff, max_neighbors) == (self.cutoff, self.max_neighbors):
             return self
         if self.symmetrize or self.neighbors is not None:
-            raise ValueError("symmetrised graphs cannot be restricted; build them again")
+            raise ValueError(
+                "the edges of these graphs were symmetrised or chosen by a pymatgen strategy, so "
+                "they cannot be restricted; build the graphs again"
+            )
         keep = self.edge_distance <= np.float32(cutoff + 1e-8)
         if max_neighbors is not None:
             keep &= keep_nearest(

@@ -52,7 +52,7 @@ class CompositionModel:
         unknown = [name for name in columns if name not in self.inputs]
         if unknown:
             raise ValueError(
-                f"the model knows nothing of {_symbols(unknown)}: it was fitted on "
+                f"the model was not fitted on {_symbols(unknown)}, but on "
                 f"{_symbols(self.fractions)}"
             )
         self.phases = _checked_phases(phases, known)
@@ -115,7 +115,7 @@ class CompositionModel:
             if not self.return_std or "return_std" not in str(error):
                 raise
             raise TypeError(
-                f"{type(self.model).__name__} cannot say how sure it is (its predict has no "
+                f"{type(self.model).__name__} gives no uncertainty (its predict has no "
                 "return_std): leave return_std out"
             ) from error
         values, spread = output if self.return_std else (output, None)

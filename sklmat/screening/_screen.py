@@ -210,7 +210,7 @@ def screen(
         _write_missing(file, task, tables, parts, n_jobs, verbose)
     except BaseException as error:
         error.add_note(
-            f"What is finished is in {file.folder}: screen goes on when it is called again."
+            f"Finished parts are in {file.folder}: the same call of screen resumes after them."
         )
         raise
     return file.finish(len(parts), None if task.n_best is None else task.concatenate)
@@ -333,5 +333,5 @@ def _warn_once(caught, chunk, warned):
     for category, message in caught:
         if category not in warned:
             warned.add(category)
-            text = f"table {chunk} of the grid: {message} (said once for all tables)"
+            text = f"table {chunk} of the grid: {message} (shown once for all tables)"
             warnings.warn(text, category, stacklevel=2)

@@ -56,7 +56,7 @@ def test_a_stopped_run_is_readable_and_goes_on(grid, tmp_path, keep):
     model.fail_at = 2 + 2 + 2 * 5 + 1
     with pytest.raises(KeyboardInterrupt) as stop:
         screen(model, grid, keep=keep, out=out)
-    assert "goes on when it is called again" in stop.value.__notes__[0]
+    assert "the same call of screen resumes" in stop.value.__notes__[0]
     assert not out.exists()
     so_far = pd.read_parquet(tmp_path / "all.parquet.parts")
     assert len(so_far) == (80 if keep == "all" else 35)
