@@ -28,12 +28,13 @@ class InvalidStructureError(ValueError):
 
 
 class InvalidRowsError(InvalidStructureError):
-    """Error for rows of a source that cannot be used; lists all of them.
+    """Error of `load_structures` that lists all rows that cannot be used.
 
     Parameters
     ----------
     index : int
-        First of these rows in the source; -1 if the only problems are files without a row.
+        First of these rows, counted from zero; -1 if the only problems are structure files that no
+        row of the table (such as ``id_prop.csv``) names.
     formula : str
         Formula of its crystal, or the name of its file.
     reason : str

@@ -111,8 +111,9 @@ class DisorderFeaturizer(TableFeaturizer):
           with the concentrations c and 1 - c, the count variance, the squared dipole and the
           squared quadrupole are c (1 - c) on average. The dipole is large if opposite ligands are
           different, which displaces the centre; the quadrupole is large if opposite ligands are
-          equal. The last columns are the excess of like pairs among the pairs of ligands of a
-          polyhedron at angles of 60°, 90°, 109°, 120° and 180° (± 5°) at the centre.
+          equal. The last columns, one for each of the angles 60°, 90°, 109°, 120° and 180° (± 5°),
+          are the excess of like pairs among the pairs of ligands that form this angle at the
+          centre of a polyhedron.
         - "entropy": configurational entropy -Σ c ln c of each mixed sublattice (kB per site), and
           the mean over all atoms (kB per atom).
         - "prototype": root-mean-square and largest displacement from the ideal sites of the parent
@@ -177,7 +178,7 @@ class DisorderFeaturizer(TableFeaturizer):
     to Br and to I atoms, although these bonds differ in length. Cations are bonded to anions; in a
     crystal without anions or without cations, all atoms are bonded to each other. The bonded
     neighbours of an atom are those before the largest relative step in the sorted distances, at
-    most 16 (12 in fcc, 14 in bcc). In all groups but "order", polyhedra are centred on cations with
+    most 16. This gives 12 in fcc and 14 in bcc. In all groups but "order", polyhedra are centred on cations with
     4 or 6 anions. If a crystal has no such cation, they are centred on all cations, and in an alloy
     on all atoms. A tetrahedron is a centre with four ligands, and an octahedron a centre with six
     ligands that form three opposite pairs. Quadratic elongation, bond angle variance and the group
