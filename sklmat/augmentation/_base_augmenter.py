@@ -128,8 +128,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
             pandas also its index. If the index holds integers, generated rows get the integers
             after the largest one. With any other index (strings, floats, mixed) they get the row
             numbers n, n + 1, ...; if the index contains a number of at least n, they get the
-            integers after the largest number instead, so that no label is repeated. A MultiIndex becomes an Index of tuples. An integer
-            column stays integer only if all generated values in it are integers.
+            integers after the largest number instead, so that no label is repeated. A MultiIndex
+            becomes an Index of tuples. An integer column stays integer only if all generated
+            values in it are integers.
         y_resampled : Series, DataFrame or ndarray of shape (n + n_generated,) or (..., T)
             Targets of these rows, with the type, name, dtype and dimensions of `y`.
 

@@ -178,9 +178,9 @@ class DisorderFeaturizer(TableFeaturizer):
     to Br and to I atoms, although these bonds differ in length. Cations are bonded to anions; in a
     crystal without anions or without cations, all atoms are bonded to each other. The bonded
     neighbours of an atom are those before the largest relative step in the sorted distances, at
-    most 16. This gives 12 in fcc and 14 in bcc. In all groups but "order", polyhedra are centred on cations with
-    4 or 6 anions. If a crystal has no such cation, they are centred on all cations, and in an alloy
-    on all atoms. A tetrahedron is a centre with four ligands, and an octahedron a centre with six
+    most 16. This gives 12 in fcc and 14 in bcc. In all groups but "order", polyhedra are centred
+    on cations with 4 or 6 anions. If a crystal has no such cation, they are centred on all
+    cations, and in an alloy on all atoms. A tetrahedron is a centre with four ligands, and an octahedron a centre with six
     ligands that form three opposite pairs. Quadratic elongation, bond angle variance and the group
     "angles" use only octahedra and tetrahedra of anions, and the group "tilts" only octahedra of
     anions.
