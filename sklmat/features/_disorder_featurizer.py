@@ -180,9 +180,10 @@ class DisorderFeaturizer(TableFeaturizer):
     neighbours of an atom are those before the largest relative step in the sorted distances, at
     most 16. This gives 12 in fcc and 14 in bcc. In all groups but "order", polyhedra are centred
     on cations with 4 or 6 anions. If a crystal has no such cation, they are centred on all
-    cations, and in an alloy on all atoms. A tetrahedron is a centre with four ligands, and an octahedron a centre with six
-    ligands that form three opposite pairs. Quadratic elongation, bond angle variance and the group
-    "angles" use only octahedra and tetrahedra of anions, and the group "tilts" only octahedra of
+    cations, and in an alloy on all atoms. A tetrahedron is a centre with four ligands, and an
+    octahedron a centre with six ligands that form three opposite pairs. Quadratic elongation, bond
+    angle variance and the group "angles" use only octahedra and tetrahedra of anions, and the group
+    "tilts" only octahedra of
     anions.
 
     The table has the columns that have a value for at least one crystal of `fit`. A crystal without

@@ -80,13 +80,19 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
         try:
             structure = structure_from_ase(atoms)
         except ValueError as error:
-            formula = atoms.get_chemical_formula() or "no atoms"
-            raise InvalidStructureError(index, formula, str(error)) from error
+            raise InvalidStructureError(index, _formula_of_atoms(atoms), str(error)) from error
     try:
         structure, rounded = check_content(index, structure)
     except InvalidStructureError as error:
         raise with_file(error, item) from error
     return structure, [note + _file(item) for note in [*notes, *rounded]]
+
+
+def _formula_of_atoms(atoms):
+    try:
+        return atoms.get_chemical_formula() or "no atoms"
+    except Exception:
+        return f"{len(atoms)} atoms"
 
 
 def with_file(error: InvalidStructureError, item: object) -> InvalidStructureError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import StringIO
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._found_crystal import FoundCrystal
 from sklmat.structures._from_ase import structure_from_ase
+
+#: Keys of frames whose values are names, also where they look like numbers.
+_ID_KEYS = ("id", "name", "material_id", "mp_id", "jid", "entry_id", "structure_id", "uid")
 
 
 def read_ase_file(source: Path | StringIO, kind: str) -> list[FoundCrystal]:
@@ -67,15 +71,47 @@ def _ase_frames(source, kind):
             ]
     from ase.io import read
 
+    ids: list[dict[str, str]] = []
+    if kind == "extxyz":
+        text = source.read() if isinstance(source, StringIO) else source.read_text("utf-8")
+        frames_of_text = _extxyz_frames(text)
+        ids = [_written_ids(lines[1]) for lines in frames_of_text]
+        source = StringIO("".join(f"{line}\n" for lines in frames_of_text for line in lines))
     frames = read(source, index=":", format=kind)
     return [
         (
             str(number),
             atoms,
-            _scalars(atoms.info) | _scalars(getattr(atoms.calc, "results", None) or {}),
+            _scalars(atoms.info)
+            | _scalars(getattr(atoms.calc, "results", None) or {})
+            | (ids[number] if ids else {}),
         )
         for number, atoms in enumerate(frames)
     ]
+
+
+def _extxyz_frames(text):
+    """Lines of each frame; ASE would end at an empty line between two frames."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    frames, place = [], 0
+    while place < len(lines):
+        if not lines[place].strip():
+            place += 1
+            continue
+        if not lines[place].strip().isdigit():
+            raise ValueError(f"line {place + 1} is not the number of atoms of a frame")
+        end = place + 2 + int(lines[place])
+        if end > len(lines):
+            raise ValueError(f"the frame that begins in line {place + 1} is cut off")
+        frames.append(lines[place:end])
+        place = end
+    return frames
+
+
+def _written_ids(comment):
+    """Ids as they are written; ASE makes a number of 007."""
+    found = re.findall(rf"(?:^|\s)({'|'.join(_ID_KEYS)})\s*=\s*(\"[^\"]*\"|\S+)", comment)
+    return {name: value.strip('"') for name, value in found}
 
 
 def _row_results(row):

@@ -94,6 +94,8 @@ def _lattice(tags):
     for angle in ("alpha", "beta", "gamma"):
         # 90 degrees is the default of the CIF dictionary.
         text = first_value(tags, f"_cell_angle_{angle}") or "90"
+        if text == "?":
+            raise CifProblem(f"the angle {angle} of the cell is unknown")
         angles.append(number(text, f"_cell_angle_{angle}"))
     alpha, beta, gamma = angles
     possible = all(0 < angle < 180 for angle in angles) and (

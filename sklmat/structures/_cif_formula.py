@@ -10,8 +10,8 @@ import numpy as np
 
 from sklmat.structures._cif_tags import NUMBER, Tags, first_value
 
-#: Relative tolerance for the amounts in the formula, which are often rounded.
-_FORMULA_TOLERANCE = 0.01
+#: Relative tolerance for amounts that are not whole numbers, which are often rounded.
+_ROUNDED_AMOUNTS = 0.01
 #: Ends of the tags of a formula, the most reliable one first.
 _KINDS = ("sum", "moiety", "structural", "analytical")
 
@@ -49,7 +49,7 @@ class StatedFormula(NamedTuple):
         whole = [int(amount) for amount in self.amounts.values() if amount.is_integer()]
         divisor = math.gcd(*whole) if len(whole) == len(self.amounts) else 1
         return any(
-            abs(n_atoms / size - 1) <= _FORMULA_TOLERANCE
+            abs(n_atoms / size - 1) <= _tolerance(self.amounts)
             for size in (n_expected, n_expected / divisor)
         )
 
@@ -70,7 +70,12 @@ def _same_ratios(found, amounts):
     if set(found) != set(amounts):
         return False
     ratios = np.array([found[symbol] / amounts[symbol] for symbol in amounts])
-    return bool(np.ptp(ratios) <= _FORMULA_TOLERANCE * ratios.mean())
+    return bool(np.ptp(ratios) <= _tolerance(amounts) * ratios.mean())
+
+
+def _tolerance(amounts):
+    """Relative tolerance of amounts: whole numbers are exact, others are often rounded."""
+    return 1e-6 if all(amount.is_integer() for amount in amounts.values()) else _ROUNDED_AMOUNTS
 
 
 def _parse_formula(text):

@@ -49,7 +49,9 @@ def read_sites(tags: Tags, stated_elements: Container[str], notes: list[str]) ->
     ------
     CifProblem
     """
-    if any(value not in (None, "0") for value in tags.get("_cell_modulation_dimension", ())):
+    if any(value not in (None, "0") for value in tags.get("_cell_modulation_dimension", ())) or any(
+        tag.startswith(("_space_group_ssg", "_space_group_symop_ssg")) for tag in tags
+    ):
         raise CifProblem("the file describes a modulated structure, which no single cell holds")
     columns = [tags.get(f"_atom_site_fract_{axis}", []) for axis in "xyz"]
     if not all(columns):
@@ -112,18 +114,26 @@ def _element(symbol, label, name, stated_elements):
         kind, letters = f"type symbol {symbol!r}", re.match(r"[A-Za-z]*", symbol)[0]
     elif label is not None:
         letters = re.match(r"[A-Za-z]*", label)[0]
-        # O-H is the label of an oxygen whose hydrogen has no site of its own.
-        if is_element(letters) and not re.match(r"[-_]H", label[len(letters) :]):
+        # O-H and O1H are labels of an oxygen whose hydrogen has no site of its own, and T1 is that
+        # of a tetrahedral site.
+        has_hydrogen = re.match(r"[-_\d(]*H(?![a-z])", label[len(letters) :])
+        if is_element(letters) and letters not in ("D", "T") and not has_hydrogen:
             return letters, None
         kind = f"label {label!r}"
     else:
         raise CifProblem(f"site {name} has neither a type symbol nor a label")
-    # Otherwise the stated formula must decide, and is compared with all sites afterwards.
-    readings = [
-        reading
-        for reading in dict.fromkeys((letters[:2].title(), letters[:1].upper()))
-        if reading in stated_elements
-    ]
+    # Otherwise the stated formula must decide, and is compared with all sites afterwards. Water
+    # is a group of three atoms.
+    is_water = letters.lower().startswith("wat")
+    readings = (
+        []
+        if is_water
+        else [
+            reading
+            for reading in dict.fromkeys((letters[:2].title(), letters[:1].upper()))
+            if element_of_isotope(reading) in stated_elements and is_element(reading)
+        ]
+    )
     if len(readings) == 1:
         return readings[0], None
     raise CifProblem(

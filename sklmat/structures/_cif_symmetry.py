@@ -127,11 +127,18 @@ def _candidates(tags):
 
 
 def _written_operations(tags):
+    lists = []
     for tag in _OPERATIONS:
         texts = [text for text in tags.get(tag, ()) if text is not None]
         if texts:
-            return parse_operations(texts, "list of symmetry operations")
+            lists.append(parse_operations(texts, "list of symmetry operations"))
+    if len(lists) == 2 and lists[0].keys() != lists[1].keys():
+        raise ValueError("the two lists of symmetry operations differ")
+    if lists:
+        return _group(lists[0])
     texts = [text for text in tags.get(_MAGNETIC_OPERATIONS, ()) if text is not None]
+    if not texts and _MAGNETIC_CENTERING in tags:
+        texts = ["x,y,z"]
     if not texts:
         return None
     # The fourth component is the time reversal, which moves no atom.
@@ -141,21 +148,37 @@ def _written_operations(tags):
     if centering:
         spatial = [",".join(text.split(",")[:3]) for text in centering]
         operations = with_centering(operations, parse_operations(spatial, "centering"))
+    return _group(operations)
+
+
+def _group(operations):
+    """The operations; raises if some are missing."""
+    if not operations.is_group():
+        raise ValueError(
+            f"the {operations.description} is incomplete: the identity or the product of two of "
+            "them is missing"
+        )
     return operations
 
 
 def _named_operations(tags):
     """Settings that the Hall symbol, the Hermann-Mauguin symbol and the number of the file mean.
 
-    A later one only counts if the file has no earlier one, or contradicts it by the number of
-    operations: which one is right is decided by the sites. The second list holds other settings of
-    the number.
+    A later statement only counts if there is no earlier one, or if it contradicts the earlier ones:
+    which one is right is decided by the sites. The second list holds other settings of the number.
     """
-    found: list[Operations] = []
+    found = _of_hall(tags)
+    named = _of_hermann_mauguin(tags)
+    known = [operations.keys() for operations in found]
+    if not any(operations.keys() in known for operations in named):
+        found = found + named
     standard, unusual = _of_number(tags)
-    for settings in (_of_hall(tags), _of_hermann_mauguin(tags), standard):
-        sizes = {len(operations) for operations in found}
-        found += [operations for operations in settings if len(operations) not in sizes]
+    numbers = {operations.number for operations in standard}
+    if not numbers & {operations.number for operations in found}:
+        if named == [] and found == [] and first_value(tags, *_HERMANN_MAUGUIN) not in (None, "?"):
+            # The number is that of a group whose setting is not known.
+            return [], []
+        found = found + standard
     return found, unusual
 
 
@@ -176,7 +199,7 @@ def _of_hall(tags):
 def _of_hermann_mauguin(tags):
     for tag in _HERMANN_MAUGUIN:
         name = first_value(tags, tag)
-        settings = settings_of_name(name) if name else []
+        settings = [] if name in (None, "?") else settings_of_name(name)
         if settings:
             return settings
     return []
@@ -252,10 +275,15 @@ def _different_crystals(candidates, sites, lattice):
 
 def _same_atoms(sites, lattice, one, other):
     """Whether two crystals in one cell hold the same elements at the same places."""
+    from scipy.spatial import cKDTree
+
     if len(one[1]) != len(other[1]):
         return False
     elements = np.array(sites.elements)
-    shift = one[0][:, None] - other[0][None]
-    distance = np.linalg.norm((shift - np.round(shift)) @ lattice.matrix, axis=2)
-    same = (distance < SAME_PLACE) & (elements[one[1]][:, None] == elements[other[1]][None])
-    return bool(same.any(axis=1).all() and same.any(axis=0).all())
+    wrapped = other[0] % 1.0
+    wrapped[wrapped == 1.0] = 0.0
+    _, nearest = cKDTree(wrapped, boxsize=1.0).query(one[0] % 1.0)
+    shift = one[0] - other[0][nearest]
+    distance = np.linalg.norm((shift - np.round(shift)) @ lattice.matrix, axis=1)
+    same = (distance < SAME_PLACE) & (elements[one[1]] == elements[other[1]][nearest])
+    return bool(same.all() and len(set(nearest.tolist())) == len(nearest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 Tags = dict[str, list[str | None]]
 
 OCCUPANCY = "_atom_site_occupancy"
+#: Tags with a default, for which "?" (unknown) is not the same as "." (the default).
+KEPT_UNKNOWN = {OCCUPANCY, *(f"_cell_angle_{name}" for name in ("alpha", "beta", "gamma"))}
 #: A number, with its uncertainty in parentheses.
 NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d+\))?")
 
@@ -25,19 +28,22 @@ def cif_blocks(text: str) -> Iterator[tuple[str, Tags]]:
         document = cif.read_string(text, 0)
     except (ValueError, RuntimeError):
         # Some programs write values of several words without quotes.
-        quoted = re.sub(
-            r"^(_\S+)[ \t]+([^'\"\s;#][^\n'\"#]*[ \t][^\n'\"#]*?)[ \t]*$",
-            r"\1 '\2'",
-            text,
-            flags=re.MULTILINE,
-        )
+        quoted = [_with_quotes(line) for line in text.split("\n")]
         try:
-            document = cif.read_string(quoted, 0)
+            document = cif.read_string("\n".join(quoted), 0)
         except (ValueError, RuntimeError) as error:
             where = re.sub(r"^string:", "line ", str(error))
             raise ValueError(f"the text is not a valid CIF: {where}") from error
     for block in document:
         yield block.name, _tags(block, cif)
+
+
+def _with_quotes(line):
+    """A tag and its value of several words, with quotes around the value."""
+    tag, _, value = line.partition(" ")
+    value = value.strip()
+    is_pair = tag.startswith("_") and len(value.split()) > 1
+    return line if not is_pair or re.search(r"['\"#;]", value) else f"{tag} '{value}'"
 
 
 def _tags(block, cif):
@@ -57,7 +63,7 @@ def _add(tags, name, values, cif):
     # "." means the default of the tag, "?" that the value is unknown.
     values = [
         value
-        if value == "?" and name == OCCUPANCY
+        if value == "?" and name in KEPT_UNKNOWN
         else None
         if cif.is_null(value)
         else cif.as_string(value).strip()
@@ -88,7 +94,7 @@ def first_value(tags: Tags, *names: str) -> str | None:
 def number(text: str, name: str) -> float:
     """Read a number; the CifProblem for any other text calls it `name`."""
     match = NUMBER.fullmatch(text)
-    if match is None:
+    if match is None or not math.isfinite(float(match[1])):
         comma = "; decimals need a point" if "," in text else ""
         raise CifProblem(f"{name} is {text!r}, which is not a number{comma}")
     return float(match[1])

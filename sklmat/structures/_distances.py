@@ -115,8 +115,10 @@ def closest_pair(structure: IStructure) -> tuple[int, int, float] | None:
     """
     numbers = np.array(structure.atomic_numbers)
     lattice = structure.lattice
+    # In directions without periodicity the atoms may lie far outside the cell.
+    extent = np.where(lattice.pbc, 1.0, np.maximum(1.0, np.ptp(structure.frac_coords, axis=0)))
     # A radius below the size of an atom's own volume would only divide the cell more finely.
-    scale = (lattice.volume / len(structure)) ** (1 / 3)
+    scale = (lattice.volume * extent.prod() / len(structure)) ** (1 / 3)
     radius = max(largest_smallest_distance(numbers), scale / 2)
     target, source, _, distance = find_pairs(
         structure.cart_coords, lattice.matrix, np.array(lattice.pbc), radius

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 
+import numpy as np
+
 from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._found_crystal import FoundCrystal
 
@@ -20,9 +22,10 @@ def read_poscar(text: str) -> FoundCrystal:
     from pymatgen.core import Element
     from pymatgen.io.vasp import Poscar
 
-    text = text.removeprefix("\ufeff")
-    lines = text.splitlines()
-    _check_poscar(lines)
+    comment, *lines = text.removeprefix("\ufeff").splitlines()
+    lines = [comment, *(_plain_line(line) for line in lines)]
+    start, n_atoms = _check_poscar(lines)
+    text = "\n".join(_with_scale_of_one(lines, start, n_atoms))
     # Files in the format of VASP 4 often name the species in the comment, the first line.
     names, counts = lines[0].split(), _words(lines[5])
     named = len(names) == len(counts) and all(map(Element.is_valid_symbol, names))
@@ -50,8 +53,44 @@ def _words(line):
     return re.split(r"[!#]", line)[0].split()
 
 
+def _plain_line(line):
+    """A line without comment, and with exponents that Python reads (1.0D0 is Fortran's)."""
+    return re.sub(r"(\d\.?\d*)[dD]([-+]?\d+)", r"\1E\2", re.split(r"[!#]", line)[0].rstrip())
+
+
+def _with_scale_of_one(lines, start, n_atoms):
+    """The lines with lengths in Å.
+
+    The second line has one factor for all lengths, minus the volume of the cell, or three factors
+    for x, y and z.
+    """
+    try:
+        scale = np.array(lines[1].split(), dtype=float)
+        matrix = np.array([line.split()[:3] for line in lines[2:5]], dtype=float)
+    except ValueError as error:
+        raise ValueError(f"the POSCAR has no scale and lattice vectors ({error})") from error
+    if scale.shape not in ((1,), (3,)) or not scale.all():
+        raise ValueError(f"the scale of the POSCAR is {lines[1].strip()!r}")
+    if (scale == 1).all():
+        return lines
+    if len(scale) == 1 and scale[0] < 0:
+        scale = np.cbrt(-scale / abs(np.linalg.det(matrix)))
+    is_cartesian = lines[start - 1].strip()[:1] in tuple("cCkK")
+    rows = [2, 3, 4] + (list(range(start, start + n_atoms)) if is_cartesian else [])
+    lines = [*lines]
+    lines[1] = "1.0"
+    for row in rows:
+        words = lines[row].split()
+        vector = np.array(words[:3], dtype=float) * scale
+        lines[row] = " ".join([*map(repr, vector.tolist()), *words[3:]])
+    return lines
+
+
 def _check_poscar(lines):
-    """Raise a ValueError unless the lines of a POSCAR hold what its numbers of atoms say."""
+    """Return the first line of coordinates and the number of atoms.
+
+    Raises a ValueError unless the lines of the POSCAR hold what its numbers of atoms say.
+    """
     from pymatgen.core import Element
 
     if len(lines) < 8:
@@ -78,9 +117,13 @@ def _check_poscar(lines):
             f"the POSCAR counts {n_atoms} atoms, but more lines of coordinates follow (velocities "
             "come after an empty line)"
         )
+    comment = lines[0].split()
+    if row == 5 and len(comment) == len(counts) and all(map(Element.is_valid_symbol, comment)):
+        names = comment
     species = [name for name, count in zip(names, counts) for _ in range(int(count))]
     for atom, (name, line) in enumerate(zip(species, lines[start:])):
         label = line.split()[-1]
         element = re.split(r"[_/]", name)[0]
         if Element.is_valid_symbol(label) and label not in ("T", "F") and label != element:
             raise ValueError(f"atom {atom + 1} of the POSCAR is {label}, but its species is {name}")
+    return start, n_atoms

@@ -96,7 +96,10 @@ def _kind_of_text(text):
     start = text.removeprefix("\ufeff").lstrip()
     if start[:1] in ("{", "["):
         return "json"
-    if re.search(r"^\s*data_", start, re.MULTILINE | re.IGNORECASE) and "_cell_" in start.lower():
+    if (
+        re.search(r"^[ \t]*data_", start, re.MULTILINE | re.IGNORECASE)
+        and "_cell_" in start.lower()
+    ):
         return "cif"
     if re.match(r"\d+[ \t]*\n[^\n]*Lattice\s*=", start):
         return "extxyz"
@@ -140,10 +143,20 @@ def _from_pymatgen(path):
 
 def _from_json(text):
     try:
-        document = json.loads(text.removeprefix("\ufeff"))
-    except ValueError as error:
+        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the JSON cannot be read: {error}") from error
     return crystals_of_document(document)
+
+
+def _without_repetition(pairs):
+    """A dict; of two entries with one name, Python would keep the last."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {repeated!r} occurs twice in one object")
+    return document
 
 
 def _from_yaml(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
@@ -25,14 +26,38 @@ class Operations(NamedTuple):
     translations : ndarray of shape (n, 3)
     description : str
         Where the operations come from, for messages.
+    number : int or None
+        Number of the space group in the International Tables, if it was named.
     """
 
     rotations: np.ndarray
     translations: np.ndarray
     description: str
+    number: int | None = None
 
     def __len__(self) -> int:
         return len(self.rotations)
+
+    def keys(self) -> set[tuple[int, ...]]:
+        """Whole numbers for each operation, equal for equal operations up to lattice translations.
+
+        5040 is a multiple of all denominators up to ten.
+        """
+        rows = np.column_stack(
+            [self.rotations.reshape(-1, 9), np.round(self.translations * 5040) % 5040]
+        )
+        return set(map(tuple, np.round(rows).astype(int).tolist()))
+
+    def is_group(self) -> bool:
+        """Whether the identity and the product of every two operations are among them."""
+        rotations = np.einsum("nij,mjk->nmik", self.rotations, self.rotations)
+        translations = np.einsum("nij,mj->nmi", self.rotations, self.translations)
+        translations = translations + self.translations[:, None]
+        products = Operations(
+            rotations.reshape(-1, 3, 3), translations.reshape(-1, 3) % 1.0, "products"
+        )
+        is_identity = np.isclose(self.rotations, np.eye(3)).all(axis=(1, 2))
+        return bool(is_identity.any()) and products.keys() == self.keys()
 
     def fit(self, matrix: np.ndarray) -> bool:
         """Whether every operation maps the lattice with these row vectors onto itself."""
@@ -107,7 +132,9 @@ def operations_from_hall(symbol: str) -> Operations:
         group = gemmi.symops_from_hall(symbol.replace("_", " "))
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the Hall symbol {symbol!r} cannot be read ({error})") from error
-    return _from_gemmi(group, f"Hall symbol {symbol!r}")
+    setting = gemmi.find_spacegroup_by_ops(group)
+    number = None if setting is None else setting.number
+    return _from_gemmi(group, f"Hall symbol {symbol!r}", number)
 
 
 def settings_of_name(name: str) -> list[Operations]:
@@ -133,6 +160,8 @@ def settings_of_name(name: str) -> list[Operations]:
                 for setting in _settings()
                 if setting[0].hm == group.hm and extension in (None, setting[0].ext)
             ]
+    if not found and extension is None:
+        return [operations_from_hall(hall) for hall in _hall_of_full_symbols().get(symbol, ())]
     return [_of_setting(group) for group, _ in found]
 
 
@@ -159,7 +188,23 @@ def _split_extension(name):
 
 
 def _normalized(symbol):
-    return re.sub(r"\s", "", symbol).lower()
+    # Parentheses stand around the subscript of a screw axis: P 2(1)/c.
+    return re.sub(r"[\s()_]", "", symbol).lower()
+
+
+@cache
+def _hall_of_full_symbols():
+    """Hall symbols of each full Hermann-Mauguin symbol, such as F 4/m -3 2/m; from spglib."""
+    import spglib
+
+    symbols: dict[str, list[str]] = {}
+    with warnings.catch_warnings():
+        # spglib announces its coming error handling with every call.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        settings = [spglib.get_spacegroup_type(number) for number in range(1, 531)]
+    for setting in settings:
+        symbols.setdefault(_normalized(setting.international_full), []).append(setting.hall_symbol)
+    return symbols
 
 
 @cache
@@ -174,14 +219,15 @@ def _settings():
 
 
 def _of_setting(group):
-    return _from_gemmi(group.operations(), f"space group {group.xhm()}")
+    return _from_gemmi(group.operations(), f"space group {group.xhm()}", group.number)
 
 
-def _from_gemmi(group, description):
+def _from_gemmi(group, description, number):
     operations = list(group)
     den = float(operations[0].DEN)
     return Operations(
         np.array([operation.rot for operation in operations]) / den,
         np.array([operation.tran for operation in operations]) / den % 1.0,
         description,
+        number,
     )

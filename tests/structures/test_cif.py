@@ -371,9 +371,12 @@ def test_ways_to_write_an_operation(centering):
 
 
 def test_a_fifth_is_not_rounded_to_24ths():
-    listed = "loop_\n_symmetry_equiv_pos_as_xyz\n'x, y, z'\n'x, y, z+1/5'\n'x, y, z+0.4'\n"
+    shifts = ("0", "1/5", "0.4", ".6", "4/5")
+    listed = "loop_\n_symmetry_equiv_pos_as_xyz\n" + "".join(f"x,y,z+{k}\n" for k in shifts)
     structure = read(cif(("Fe Fe1 0 0 0 1",), (2.87, 2.87, 14.35, 90, 90, 90), listed))
-    np.testing.assert_allclose(np.sort(structure.frac_coords[:, 2]), [0, 0.2, 0.4], atol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(structure.frac_coords[:, 2]), [0, 0.2, 0.4, 0.6, 0.8], atol=1e-12
+    )
 
 
 def test_magnetic_operations_move_atoms_without_time_reversal():
@@ -420,7 +423,90 @@ def test_cells_that_cannot_be(cell, reason):
 
 
 def test_right_angles_are_the_default():
-    assert read(cif(cell=(4.1, 4.1, 4.1, "?", ".", 90))).volume == pytest.approx(4.1**3)
+    assert read(cif(cell=(4.1, 4.1, 4.1, ".", ".", 90))).volume == pytest.approx(4.1**3)
+    without = "\n".join(line for line in cif().splitlines() if "_angle_" not in line)
+    assert read(without).volume == pytest.approx(4.1**3)
+    assert "angle beta of the cell is unknown" in refused(cif(cell=(4.1, 4.1, 4.1, 90, "?", 90)))
+
+
+@pytest.mark.parametrize(
+    ("elements", "stated"),
+    [("C" * 200 + "H" * 199, "C200 H200"), ("S" * 150 + "O" * 299, "S150 O300")],
+)
+def test_one_missing_atom_of_many_is_noticed(elements, stated):
+    rows = [
+        f"{e} {e}{k} {k % 8 / 8:.3f} {k // 8 % 8 / 8:.3f} {k // 64 / 8:.3f} 1"
+        for k, e in enumerate(elements)
+    ]
+    text = cif(rows, (16, 16, 16, 90, 90, 90), extra=f"_chemical_formula_sum '{stated}'")
+    assert "states the formula" in refused(text)
+
+
+@pytest.mark.parametrize(
+    "operations", [["-x,-y,-z"], ["x,y,z", "y,-x,z"], ["x,y,z", "-x,y+1/2,1/2-z", "-x,-y,-z"]]
+)
+def test_operations_that_are_no_group(operations):
+    listed = "loop_\n_symmetry_equiv_pos_as_xyz\n" + "\n".join(operations)
+    assert "is incomplete" in refused(cif(CSCL[:1], symmetry=listed))
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        "_symmetry_space_group_name_H-M 'P 21 21 21'\n_space_group_name_Hall 'P 2 2'",
+        "_symmetry_Int_Tables_number 19\n_space_group_name_Hall 'P 2 2'",
+        "_symmetry_space_group_name_H-M 'P 21/c'\n_symmetry_Int_Tables_number 13",
+    ],
+)
+def test_statements_that_contradict_each_other(symmetry):
+    rows = ("Na Na1 0.1 0.2 0.3 1", "Cl Cl1 0.35 0.4 0.45 1")
+    assert "ambiguous" in refused(cif(rows, (9, 10, 11, 90, 90, 90), symmetry))
+
+
+def test_two_lists_of_operations_that_differ():
+    second = "loop_\n_space_group_symop_operation_xyz\nx,y,z\n-x,-y,-z\n"
+    assert "lists of symmetry operations differ" in refused(cif(symmetry=P1 + second))
+
+
+@pytest.mark.parametrize("name", ["C 4/m m m", "B 21/c", "Q 1"])
+def test_the_number_does_not_replace_a_setting_that_is_not_known(name):
+    symmetry = f"_symmetry_space_group_name_H-M '{name}'\n_symmetry_Int_Tables_number 123"
+    text = cif(("Si Si1 0 0 0 1",), (5.6, 5.6, 4, 90, 90, 90), symmetry)
+    assert f"{name!r} is not known" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "cell", "n_atoms"),
+    [
+        ("'P 2(1)/c'", (5, 6, 7, 90, 100, 90), 4),
+        ("'P6(3)/mmc'", (5, 5, 8, 90, 90, 120), 24),
+        ("'F 4/m -3 2/m'", (12, 12, 12, 90, 90, 90), 192),
+        ("'P 21/n 21/m 21/a'", (5, 6, 7, 90, 90, 90), 8),
+        ("'C -1'\n_symmetry_Int_Tables_number 2", (6, 7, 8, 80, 85, 95), 4),
+        ("'F 4/m m m'\n_symmetry_Int_Tables_number 139", (9, 9, 9, 90, 90, 90), 64),
+    ],
+)
+def test_spellings_and_settings_of_space_groups(symmetry, cell, n_atoms):
+    text = cif(("H H1 0.13 0.22 0.34 1",), cell, f"_symmetry_space_group_name_H-M {symmetry}")
+    (found,) = crystals_of_text(text)
+    assert found.problem is None
+    assert len(found.structure) == n_atoms
+
+
+def test_labels_of_hydroxide_and_tetrahedral_sites():
+    columns = ("label", "fract_x", "fract_y", "fract_z")
+    for label in ("T1", "D1", "O1-H", "O(H)", "O1H", "Wat"):
+        text = cif(("Ca1 0 0 0", f"{label} 0.5 0.5 0.5"), columns=columns)
+        assert "is not an element" in refused(text)
+    text = cif(
+        ("Wat 0 0 0", "O1 0.5 0.5 0.5"), columns=columns, extra="_chemical_formula_sum 'W O'"
+    )
+    assert "is not an element" in refused(text)
+
+
+def test_modulated_structures_without_a_dimension():
+    tag = "_space_group_symop_ssg_operation_algebraic x1,x2,x3,x4"
+    assert "modulated" in refused(cif(extra=tag))
 
 
 def test_sites_without_coordinates():

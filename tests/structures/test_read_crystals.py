@@ -244,3 +244,80 @@ def test_occupancies_of_objects():
         (out,) = check_structures([structure])
     assert out.is_ordered
     assert structure == before
+
+
+# -- POSCARs in other units and spellings
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("1.0\n4.1 0 0\n0 4.1 0\n0 0 4.1", "-68.921\n1 0 0\n0 1 0\n0 0 1"),
+        ("1.0\n4.1 0 0\n0 4.1 0\n0 0 4.1", "2.05\n2 0 0\n0 2 0\n0 0 2"),
+        ("1.0\n4.1 0 0\n0 4.1 0\n0 0 4.1", "4.1 2.05 1\n1 0 0\n0 2 0\n0 0 4.1"),
+        ("1.0\n4.1 0 0", "1.0D0 ! scale\n.41d1 0 0 # a"),
+        ("0.5 0.5 0.5", "0.5 0.5 0.5 ! H"),
+    ],
+)
+def test_scales_and_comments_of_a_poscar(change):
+    (structure,) = check_structures([VASP.replace(*change)])
+    assert structure.volume == pytest.approx(68.921)
+    np.testing.assert_allclose(structure.frac_coords, [[0, 0, 0], [0.5, 0.5, 0.5]], atol=1e-12)
+
+
+def test_cartesian_coordinates_are_scaled_like_the_lattice():
+    cartesian = VASP.replace("Direct\n0 0 0\n0.5 0.5 0.5", "Cartesian\n0 0 0\n0.5 1 0.25")
+    three = cartesian.replace("1.0\n4.1 0 0\n0 4.1 0\n0 0 4.1", "4 2 8\n1 0 0\n0 2 0\n0 0 1")
+    volume = three.replace("4 2 8\n1 0 0\n0 2 0\n0 0 1", "-64\n1 0 0\n0 2 0\n0 0 1")
+    np.testing.assert_allclose(check_structures([three])[0].cart_coords[1], [2, 2, 2])
+    expected = np.array([0.5, 1, 0.25]) * 32 ** (1 / 3)
+    np.testing.assert_allclose(check_structures([volume])[0].cart_coords[1], expected)
+
+
+# -- frames
+
+
+def test_empty_lines_between_frames_and_ids_as_written(tmp_path):
+    path = tmp_path / "frames.extxyz"
+    frame = EXTXYZ.replace("config=bulk", "id=007")
+    path.write_text(frame + "\n\n" + frame.replace("007", "1e5") + "\n" + frame.replace("007", "T"))
+    assert [found.properties["id"] for found in read_crystals(path)] == ["007", "1e5", "T"]
+    for wrong in (frame[:-20], frame + "two\n"):
+        path.write_text(wrong)
+        with pytest.raises(ValueError, match=r"cut off|not the number of atoms"):
+            read_crystals(path)
+
+
+@pytest.mark.parametrize("occupancy", [1.0, {"0": 1.0}, "1 1", [1.0, 1.0]])
+def test_occupancies_of_atoms_in_any_form(occupancy):
+    from ase.build import bulk
+
+    atoms = bulk("Cu")
+    atoms.info["occupancy"] = occupancy
+    if occupancy == "1 1":
+        assert "partial occupancy" in refused(atoms)
+        return
+    assert formula(atoms) == "Cu1"
+    atoms.info["occupancy"] = 0.5
+    assert "partial occupancy" in refused(atoms)
+
+
+def test_atomic_numbers_that_do_not_exist():
+    from ase import Atoms
+
+    assert "site 0 is a dummy species" in refused(Atoms(numbers=[150], cell=[3, 3, 3], pbc=True))
+
+
+def test_names_that_occur_twice_in_json():
+    text = json.dumps(bcc_fe().as_dict())
+    assert "'a' occurs twice" in refused('{"a": ' + text + ', "a": ' + text + "}")
+    assert "cannot be read" in refused("[" * 100_000)
+
+
+def test_long_texts_that_are_no_file_are_refused_at_once():
+    import time
+
+    start = time.perf_counter()
+    assert "neither a CIF" in refused("x\n" + "\n" * 100_000)
+    assert "not a valid CIF" in refused(cif() + "_title " + "word " * 5000 + "'")
+    assert time.perf_counter() - start < 2
