@@ -107,6 +107,8 @@ def _check_poscar(lines):
     n_atoms = sum(map(int, counts))
     # The line "Selective dynamics" may precede the kind of the coordinates.
     start = row + (3 if lines[row + 1].strip()[:1] in ("s", "S") else 2)
+    if _COORDINATES.match(lines[start - 1]):
+        raise ValueError("the POSCAR does not say whether its coordinates are direct or Cartesian")
     found = 0
     while start + found < len(lines) and _COORDINATES.match(lines[start + found]):
         found += 1

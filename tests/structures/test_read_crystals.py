@@ -83,6 +83,7 @@ def test_a_table_column_of_texts():
         (VASP + "0.2 0.2 0.2\n", "counts 2 atoms, but more lines of coordinates follow"),
         (VASP.replace("Cs Cl", "Cs Cl O"), "names 3 species (Cs Cl O), but gives 2 numbers"),
         (VASP.replace("0.5 0.5 0.5", "0.5 0.5 0.5 Br"), "atom 2 of the POSCAR is Br"),
+        (VASP.replace("Direct\n", "") + "0.1 0.1 0.1\n", "direct or Cartesian"),
         (VASP.replace("0.5 0.5 0.5", "0.5 0.5 half"), "gives 1 coordinates"),
         (VASP.replace("Cs Cl", "Cs OH"), "POSCAR cannot be read"),
         ("", "an empty string names no file"),
