@@ -26,6 +26,11 @@ _ID_NAMES = (
 )
 #: Names of columns that are taken first where several hold structures.
 _STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
+#: Other first cells, in lower case without underscores, of a header of ``id_prop.csv``.
+_FIRST_NAMES = (
+    *("name", "names", "material", "materials", "crystal", "crystals", "formula", "sample", "key"),
+    *("files", "filenames", "filepath", "paths", "cifs", "ciffile", "cifname", "identifier"),
+)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -150,6 +155,15 @@ def find_id_column(table: pd.DataFrame, id: Any) -> Any:
     return next((by_name[name] for name in _ID_NAMES if name in by_name), None)
 
 
+def is_name_of_ids(cell: Any) -> bool:
+    """Whether the first cell of ``id_prop.csv`` is a usual name of its first column."""
+    name = re.sub(r"[\W_]", "", "" if cell is None else str(cell).lower())
+    # pandas writes an index without a name.
+    return not name or name in {
+        usual.replace("_", "") for usual in (*_ID_NAMES, *_STRUCTURE_NAMES, *_FIRST_NAMES)
+    }
+
+
 def _columns_are(table):
     names = ", ".join(map(repr, table.columns))
     return f"the columns are {names}" if names else "there are no columns"
@@ -175,7 +189,7 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
         and str(column) not in ("index", "block")
         and is_numeric(table[column])
     ]
-    energies = [column for column in numeric if str(column).lower() == "energy"]
+    energies = [column for column in numeric if is_energy(column)]
     if len(numeric) > 1 and len(energies) != 1:
         raise ValueError(
             f"several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
@@ -184,6 +198,11 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
     if not numeric:
         return None
     return energies[0] if len(energies) == 1 else numeric[0]
+
+
+def is_energy(column: Any) -> bool:
+    """Whether a column is called "energy", and so is the target among several numeric ones."""
+    return str(column).lower() == "energy"
 
 
 def check_target(table: pd.DataFrame, target: Any) -> list[Any]:

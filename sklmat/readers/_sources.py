@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sklmat.files import expand_path
-from sklmat.readers._columns import find_structure_column, is_missing, name_of_file, parse
+from sklmat.readers._columns import (
+    find_structure_column,
+    is_missing,
+    is_name_of_ids,
+    name_of_file,
+    parse,
+)
 from sklmat.readers._file_names import Folder, suffix, unique_ids
 from sklmat.readers._read_rows import name_crystals
 from sklmat.readers._rows import Problem, Rows, rows_of_files
@@ -140,7 +146,7 @@ def _is_visible_table(file):
 def _rows_of_text_table(path, folder, *, in_folder=False):
     records = read_records(path)
     is_id_prop = path.name == "id_prop.csv"
-    if _is_row(records, folder):
+    if _is_row(records, folder) or (is_id_prop and not is_name_of_ids(records[0][0])):
         n_columns = len(records[0])
         names = [f"column_{k}" for k in range(n_columns)]
         if is_id_prop:

@@ -708,3 +708,43 @@ def test_names_that_are_no_files():
 def test_spaces_around_cells(folder):
     (folder / "id_prop.csv").write_text("9 , 1\n 10,2 \n2,3\nb,4\n")
     assert load_structures(folder).ids.tolist() == ["9", "10", "2", "b"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "n_problems"),
+    [
+        ("zz,metal\n9,metal\n10,metal\n", 1),
+        ("zz,nan\n9,1\n10,2\n", 1),
+        # Decimals need a point, so the values are wrong as well.
+        ("zz;1,5\n9;1\n10;2\n", 1),
+    ],
+)
+def test_first_line_of_id_prop_is_a_row_if_its_file_is_missing(folder, lines, n_problems):
+    (folder / "id_prop.csv").write_text(lines)
+    bunch = load_structures(folder, target="target", on_invalid="drop")
+    assert bunch.ids.tolist() == ["9", "10"]
+    assert rejected(bunch)[:n_problems] == [[0, "zz", "zz"]]
+
+
+@pytest.mark.parametrize("first", ["id", "CIF_ID", "name", "file name", "Material ID", "", "#id"])
+def test_header_of_id_prop_starts_with_a_usual_name(folder, first):
+    (folder / "id_prop.csv").write_text(f"{first},class\n9,metal\n10,metal\n2,metal\nb,metal\n")
+    bunch = load_structures(folder, target="class")
+    assert bunch.ids.tolist() == ["9", "10", "2", "b"]
+    assert bunch.target.tolist() == ["metal"] * 4
+
+
+@pytest.mark.parametrize("more", ["", "time=1 "])
+def test_energy_stays_the_target_if_most_frames_have_none(tmp_path, more):
+    text = ""
+    for frame in range(5):
+        energy = "energy=-3.5 " if frame == 2 else ""
+        text += f'1\nLattice="3 0 0 0 3 0 0 0 3" {more}{energy}Properties=species:S:1:pos:R:3\n'
+        text += "Po 0 0 0\n"
+    (tmp_path / "frames.extxyz").write_text(text)
+    bunch = load_structures(tmp_path / "frames.extxyz", on_invalid="drop")
+    assert bunch.target_names == ["energy"]
+    assert bunch.target.tolist() == [-3.5]
+    assert bunch.ids.tolist() == ["2"]
+    assert bunch.rejected["row"].tolist() == [0, 1, 3, 4]
+    assert set(bunch.rejected["reason"]) == {"the target 'energy' is missing"}
