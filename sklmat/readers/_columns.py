@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklmat.readers._tables import is_structure
+from sklmat.readers._tables import STRUCTURE_NAMES, is_structure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,6 @@ _ID_NAMES = (
     *("id", "ids", "material_id", "mp_id", "mpid", "jid", "entry_id", "structure_id", "cif_id"),
     *("mbid", "task_id", "index"),
 )
-#: Names of columns that are taken first where several hold structures.
-_STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
 #: Other first cells, in lower case without underscores, of a header of ``id_prop.csv``.
 _FIRST_NAMES = (
     *("name", "names", "material", "materials", "crystal", "crystals", "formula", "sample", "key"),
@@ -59,17 +57,18 @@ def parse(value: object) -> tuple[str, Any]:
         return "missing", None
     if isinstance(value, bool):
         return "truth", value
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, numbers.Real):
-        number = int(value) if isinstance(value, numbers.Integral) else float(value)
-        return ("number", number) if math.isfinite(number) else ("other", value)
+    if isinstance(value, numbers.Real | Decimal):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return "other", value
+        if not math.isfinite(number):
+            return "other", value
+        return "number", int(value) if isinstance(value, numbers.Integral) else number
     if isinstance(value, str):
         text = value.strip()
-        if _INTEGER.fullmatch(text):
-            return "number", int(text)
         if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
-            return "number", float(text)
+            return "number", int(text) if _INTEGER.fullmatch(text) else float(text)
     return "other", value
 
 
@@ -103,7 +102,10 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
         for column in table.columns
         if (names := _names_of_files(table[column]))
     }
-    if not n_files or max(n_files.values()) == 0:
+    if not any(n_files.values()):
+        paths = [column for column in n_files if _are_paths(table[column])]
+        if len(paths) == 1:
+            return paths[0]
         raise ValueError(
             f"no column of {name} holds structures or names files of the folder {folder.path}; its "
             f"columns are {', '.join(map(str, table.columns))}"
@@ -113,7 +115,7 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
 
 def _preference(column):
     name = str(column).lower()
-    return _STRUCTURE_NAMES.index(name) if name in _STRUCTURE_NAMES else len(_STRUCTURE_NAMES)
+    return STRUCTURE_NAMES.index(name) if name in STRUCTURE_NAMES else len(STRUCTURE_NAMES)
 
 
 def _holds_structures(column):
@@ -132,6 +134,12 @@ def _is_crystal(cell):
     if isinstance(cell, Mapping):
         return is_structure(cell)
     return hasattr(cell, "lattice") or hasattr(cell, "structure") or hasattr(cell, "get_cell")
+
+
+def _are_paths(column):
+    """Whether all cells are paths, which name files even if these do not exist."""
+    cells = [cell for cell in column.tolist() if not is_missing(cell)]
+    return all(isinstance(cell, os.PathLike) for cell in cells)
 
 
 def _names_of_files(column):
@@ -160,7 +168,7 @@ def is_name_of_ids(cell: Any) -> bool:
     name = re.sub(r"[\W_]", "", "" if cell is None else str(cell).lower())
     # pandas writes an index without a name.
     return not name or name in {
-        usual.replace("_", "") for usual in (*_ID_NAMES, *_STRUCTURE_NAMES, *_FIRST_NAMES)
+        usual.replace("_", "") for usual in (*_ID_NAMES, *STRUCTURE_NAMES, *_FIRST_NAMES)
     }
 
 
@@ -235,7 +243,10 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
         expected = "a number" if wanted == "number" else "true or false"
     else:
         # A label such as "1" beside others is a text like them.
-        right = [isinstance(cell, str | bool | int) for cell in cells]
+        right = [
+            isinstance(cell, str | bool) or (isinstance(cell, int) and kind == "number")
+            for cell, kind in zip(cells, kinds)
+        ]
         values = [cell if good else None for good, cell in zip(right, cells)]
         expected = "a number or a label"
     reasons = [
@@ -250,7 +261,10 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
 
 def _shown(cell):
     comma = isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", cell)
-    return f"{cell!r} (decimals need a point)" if comma else repr(cell)[:60]
+    if comma:
+        return f"{cell!r} (decimals need a point)"
+    text = repr(cell)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def target_array(values: list[list[Any]], multi: bool) -> np.ndarray:

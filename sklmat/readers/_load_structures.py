@@ -241,11 +241,13 @@ def _ids(table, column, default, crystals):
         cells = table[column].tolist()
         missing = [is_missing(cell) for cell in cells]
         return ["" if gone else str(cell) for gone, cell in zip(missing, cells)], missing
-    ids = []
+    ids, missing = [], []
     for crystal in crystals:
         base = str(crystal.row) if default is None else default[crystal.row]
-        ids.append(f"{base}-{crystal.name}" if crystal.name and base != crystal.name else base)
-    return ids, [False] * len(ids)
+        missing.append(base is None)
+        named = crystal.name and base not in (None, crystal.name)
+        ids.append(f"{base}-{crystal.name}" if named else base or "")
+    return ids, missing
 
 
 def _reasons(crystals, ids, missing, names, targets):

@@ -89,7 +89,10 @@ def _rows_of_path(path):
     if suffix(path) in JSON_SUFFIXES:
         table, ids = table_of_document(read_json(path), str(path))
         rows = _rows_of_frame(str(path), table, path.parent)
-        rows.ids = ids or (unique_ids([path]) if len(table) == 1 else rows.ids)
+        if ids:
+            rows.ids = [None if is_missing(value) else str(value) for value in ids]
+        elif len(table) == 1:
+            rows.ids = unique_ids([path])
         return rows
     return _rows_of_crystals(str(path), read_crystals(path), path)
 
@@ -190,7 +193,10 @@ def _rows_of_frame(name, frame, folder):
     rows = _rows_of_table(name, table, Folder(folder), None)
     if not is_numbered:
         levels = index if index.nlevels > 1 else [(value,) for value in index]
-        rows.ids = ["-".join(map(str, values)) for values in levels]
+        rows.ids = [
+            None if any(map(is_missing, values)) else "-".join(map(str, values))
+            for values in levels
+        ]
     return rows
 
 
