@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklmat.readers._tables import is_structure
+from sklmat.readers._tables import STRUCTURE_NAMES, is_structure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,11 @@ _ID_NAMES = (
     *("id", "ids", "material_id", "mp_id", "mpid", "jid", "entry_id", "structure_id", "cif_id"),
     *("mbid", "task_id", "index"),
 )
-#: Names of columns that are taken first where several hold structures.
-_STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
+#: Other first cells, in lower case without underscores, of a header of ``id_prop.csv``.
+_FIRST_NAMES = (
+    *("name", "names", "material", "materials", "crystal", "crystals", "formula", "sample", "key"),
+    *("files", "filenames", "filepath", "paths", "cifs", "ciffile", "cifname", "identifier"),
+)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -54,17 +57,18 @@ def parse(value: object) -> tuple[str, Any]:
         return "missing", None
     if isinstance(value, bool):
         return "truth", value
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, numbers.Real):
-        number = int(value) if isinstance(value, numbers.Integral) else float(value)
-        return ("number", number) if math.isfinite(number) else ("other", value)
+    if isinstance(value, numbers.Real | Decimal):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return "other", value
+        if not math.isfinite(number):
+            return "other", value
+        return "number", int(value) if isinstance(value, numbers.Integral) else number
     if isinstance(value, str):
         text = value.strip()
-        if _INTEGER.fullmatch(text):
-            return "number", int(text)
         if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
-            return "number", float(text)
+            return "number", int(text) if _INTEGER.fullmatch(text) else float(text)
     return "other", value
 
 
@@ -98,7 +102,10 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
         for column in table.columns
         if (names := _names_of_files(table[column]))
     }
-    if not n_files or max(n_files.values()) == 0:
+    if not any(n_files.values()):
+        paths = [column for column in n_files if _are_paths(table[column])]
+        if len(paths) == 1:
+            return paths[0]
         raise ValueError(
             f"no column of {name} holds structures or names files of the folder {folder.path}; its "
             f"columns are {', '.join(map(str, table.columns))}"
@@ -108,7 +115,7 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
 
 def _preference(column):
     name = str(column).lower()
-    return _STRUCTURE_NAMES.index(name) if name in _STRUCTURE_NAMES else len(_STRUCTURE_NAMES)
+    return STRUCTURE_NAMES.index(name) if name in STRUCTURE_NAMES else len(STRUCTURE_NAMES)
 
 
 def _holds_structures(column):
@@ -127,6 +134,12 @@ def _is_crystal(cell):
     if isinstance(cell, Mapping):
         return is_structure(cell)
     return hasattr(cell, "lattice") or hasattr(cell, "structure") or hasattr(cell, "get_cell")
+
+
+def _are_paths(column):
+    """Whether all cells are paths, which name files even if these do not exist."""
+    cells = [cell for cell in column.tolist() if not is_missing(cell)]
+    return all(isinstance(cell, os.PathLike) for cell in cells)
 
 
 def _names_of_files(column):
@@ -148,6 +161,15 @@ def find_id_column(table: pd.DataFrame, id: Any) -> Any:
     for column in table.columns:
         by_name.setdefault(str(column).lower(), column)
     return next((by_name[name] for name in _ID_NAMES if name in by_name), None)
+
+
+def is_name_of_ids(cell: Any) -> bool:
+    """Whether the first cell of ``id_prop.csv`` is a usual name of its first column."""
+    name = re.sub(r"[\W_]", "", "" if cell is None else str(cell).lower())
+    # pandas writes an index without a name.
+    return not name or name in {
+        usual.replace("_", "") for usual in (*_ID_NAMES, *STRUCTURE_NAMES, *_FIRST_NAMES)
+    }
 
 
 def _columns_are(table):
@@ -175,7 +197,7 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
         and str(column) not in ("index", "block")
         and is_numeric(table[column])
     ]
-    energies = [column for column in numeric if str(column).lower() == "energy"]
+    energies = [column for column in numeric if is_energy(column)]
     if len(numeric) > 1 and len(energies) != 1:
         raise ValueError(
             f"several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
@@ -184,6 +206,11 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
     if not numeric:
         return None
     return energies[0] if len(energies) == 1 else numeric[0]
+
+
+def is_energy(column: Any) -> bool:
+    """Whether a column is called "energy", and so is the target among several numeric ones."""
+    return str(column).lower() == "energy"
 
 
 def check_target(table: pd.DataFrame, target: Any) -> list[Any]:
@@ -216,7 +243,10 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
         expected = "a number" if wanted == "number" else "true or false"
     else:
         # A label such as "1" beside others is a text like them.
-        right = [isinstance(cell, str | bool | int) for cell in cells]
+        right = [
+            isinstance(cell, str | bool) or (isinstance(cell, int) and kind == "number")
+            for cell, kind in zip(cells, kinds)
+        ]
         values = [cell if good else None for good, cell in zip(right, cells)]
         expected = "a number or a label"
     reasons = [
@@ -231,7 +261,10 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
 
 def _shown(cell):
     comma = isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", cell)
-    return f"{cell!r} (decimals need a point)" if comma else repr(cell)[:60]
+    if comma:
+        return f"{cell!r} (decimals need a point)"
+    text = repr(cell)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def target_array(values: list[list[Any]], multi: bool) -> np.ndarray:

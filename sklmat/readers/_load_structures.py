@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,10 +18,12 @@ from sklmat.readers._columns import (
     convert_numbers,
     find_id_column,
     find_target,
+    is_energy,
     is_missing,
     read_target,
     target_array,
 )
+from sklmat.readers._file_names import suffix
 from sklmat.readers._packed_crystals import paused_collection
 from sklmat.readers._read_rows import read_rows
 from sklmat.readers._rows import Problem
@@ -75,7 +78,8 @@ def load_structures(
     target : str, list of str or None, default=None
         Column of the target, or several columns of numbers. None takes the only numeric column, or
         the one called "energy"; without a numeric column there is no target. Numbers that less than
-        half of the files give are not taken.
+        half of the files give are not taken; an energy that is missing in some frames or files of
+        one format is. A file of `save_structures` has the target it was saved with, or none.
     id : str or None, default=None
         Column of the ids. None takes the first with a usual name ("id", "material_id", "jid",
         ...), else the index of the DataFrame if it is not just numbered, else the stem of the file
@@ -135,7 +139,6 @@ def load_structures(
     if on_invalid not in ("raise", "drop"):
         raise ValueError(f"on_invalid must be 'raise' or 'drop', got {on_invalid!r}")
     check_n_jobs(n_jobs, "load_structures")
-    check_n_jobs(n_jobs, "load_structures")
     with contextlib.ExitStack() as stack:
         stack.enter_context(paused_collection())
         rows = find_rows(source)
@@ -170,10 +173,14 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
     ids, missing = _ids(table, id_column, rows.ids, crystals)
     not_target = {id_column, rows.column}
     if target is None:
-        # What only a few of many files say is not the target of all.
-        is_rare = properties.isna().mean() > 0.5
-        rare = set(is_rare.index[is_rare]) - set(rows.table.columns)
-        target = find_target(table, not_target | rare) if rows.target is None else rows.target
+        # What only a few of many files say is not the target of all. Frames without energy count
+        # if other files of their kind give one: there it is missing.
+        given = properties.notna()
+        kinds = [suffix(Path(rows.files[row])) for row in at]
+        for name in filter(is_energy, given.columns):
+            given[name] = given[name].groupby(kinds).transform("any")
+        rare = set(given.columns[given.mean() < 0.5]) - set(rows.table.columns)
+        target = rows.target if rows.checked else find_target(table, not_target | rare)
     names = [] if target is None else check_target(table, target)
     targets = [read_target(table[name]) for name in names]
     reasons = _reasons(crystals, ids, missing, names, targets)
@@ -234,11 +241,13 @@ def _ids(table, column, default, crystals):
         cells = table[column].tolist()
         missing = [is_missing(cell) for cell in cells]
         return ["" if gone else str(cell) for gone, cell in zip(missing, cells)], missing
-    ids = []
+    ids, missing = [], []
     for crystal in crystals:
         base = str(crystal.row) if default is None else default[crystal.row]
-        ids.append(f"{base}-{crystal.name}" if crystal.name and base != crystal.name else base)
-    return ids, [False] * len(ids)
+        missing.append(base is None)
+        named = crystal.name and base not in (None, crystal.name)
+        ids.append(f"{base}-{crystal.name}" if named else base or "")
+    return ids, missing
 
 
 def _reasons(crystals, ids, missing, names, targets):

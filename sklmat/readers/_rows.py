@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,8 +57,8 @@ class Rows:
         The column of `table` that holds the structures or names the files.
     are_files : bool
         Whether it names files; only then it belongs to the frame.
-    ids : list of str or None
-        Ids where no column holds them; None for the number of the row.
+    ids : list of (str or None), or None
+        Ids where no column holds them, None where one is missing; None for the number of the row.
     id_column : str or None
         The column of ids, where the layout of the source decides it.
     target : str, list of str or None
@@ -76,7 +77,7 @@ class Rows:
     table: pd.DataFrame
     column: Any = None
     are_files: bool = False
-    ids: list[str] | None = None
+    ids: Sequence[str | None] | None = None
     id_column: Any = None
     target: Any = None
     expands: bool = False

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sklmat.files import expand_path
-from sklmat.readers._columns import find_structure_column, is_missing, name_of_file, parse
+from sklmat.readers._columns import (
+    find_structure_column,
+    is_missing,
+    is_name_of_ids,
+    name_of_file,
+    parse,
+)
 from sklmat.readers._file_names import Folder, suffix, unique_ids
 from sklmat.readers._read_rows import name_crystals
 from sklmat.readers._rows import Problem, Rows, rows_of_files
@@ -83,7 +89,10 @@ def _rows_of_path(path):
     if suffix(path) in JSON_SUFFIXES:
         table, ids = table_of_document(read_json(path), str(path))
         rows = _rows_of_frame(str(path), table, path.parent)
-        rows.ids = ids or (unique_ids([path]) if len(table) == 1 else rows.ids)
+        if ids:
+            rows.ids = [None if is_missing(value) else str(value) for value in ids]
+        elif len(table) == 1:
+            rows.ids = unique_ids([path])
         return rows
     return _rows_of_crystals(str(path), read_crystals(path), path)
 
@@ -140,7 +149,7 @@ def _is_visible_table(file):
 def _rows_of_text_table(path, folder, *, in_folder=False):
     records = read_records(path)
     is_id_prop = path.name == "id_prop.csv"
-    if _is_row(records, folder):
+    if _is_row(records, folder) or (is_id_prop and not is_name_of_ids(records[0][0])):
         n_columns = len(records[0])
         names = [f"column_{k}" for k in range(n_columns)]
         if is_id_prop:
@@ -184,7 +193,10 @@ def _rows_of_frame(name, frame, folder):
     rows = _rows_of_table(name, table, Folder(folder), None)
     if not is_numbered:
         levels = index if index.nlevels > 1 else [(value,) for value in index]
-        rows.ids = ["-".join(map(str, values)) for values in levels]
+        rows.ids = [
+            None if any(map(is_missing, values)) else "-".join(map(str, values))
+            for values in levels
+        ]
     return rows
 
 

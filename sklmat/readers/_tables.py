@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TEXT_TABLES = (".csv", ".tsv")
 _EXCEL = (".xlsx", ".xlsm")
+#: Names of columns that are taken first where several hold structures.
+STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jl")
 
 
@@ -52,7 +55,9 @@ def read_text(path: Path) -> str:
 
 def _csv_records(text, path):
     first = text.lstrip().partition("\n")[0]
-    possible = [mark for mark in ("\t", ";", ",") if mark in first] or [","]
+    # Between quotes, a mark separates nothing.
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    possible = [mark for mark in ("\t", ";", ",") if mark in unquoted] or [","]
     if suffix(path) == ".tsv":
         possible = ["\t"]
     limit = csv.field_size_limit(sys.maxsize)
@@ -142,15 +147,34 @@ def read_json(path: Path) -> Any:
     """Plain data of a JSON or JSON-lines file; lines give a list."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return _parse_json(text, path)
+    except RecursionError as error:
+        raise ValueError(f"{path} is not read: its brackets are nested too deeply") from error
+    except KeyError as error:
+        raise ValueError(
+            f"{path}: the key {error.args[0]!r} occurs twice in one object; keep one of them"
+        ) from error
+
+
+def _parse_json(text, path):
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except ValueError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         try:
             if len(lines) < 2:
                 raise
-            return [json.loads(line) for line in lines]
+            return [json.loads(line, object_pairs_hook=_unique_keys) for line in lines]
         except ValueError:
             raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def _unique_keys(pairs):
+    """Dict of the pairs of one JSON object; a KeyError names a key that occurs twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise KeyError(next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1))
+    return found
 
 
 def is_structure(value: object) -> bool:
@@ -160,7 +184,7 @@ def is_structure(value: object) -> bool:
     )
 
 
-def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[str] | None]:
+def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[Any] | None]:
     """Make a table of plain data in one of the layouts that pandas and databases write.
 
     Parameters
@@ -175,20 +199,14 @@ def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[str]
     -------
     table : DataFrame
         A structure that is not in a column of its own is in "structure".
-    ids : list of str or None
-        The keys of records by id.
+    ids : list or None
+        The keys of records by id, or the index.
     """
     if isinstance(document, Mapping):
         if is_structure(document):
             return _table_of_mappings([document], name), None
         if {"columns", "data"} <= document.keys():
-            index = document.get("index")
-            records = document["data"]
-            _check_lengths(records, document["columns"], name)
-            table = table_of_records(records, document["columns"])
-            if index is None or index == list(range(len(table))):
-                return table, None
-            return table, list(map(str, index))
+            return _table_of_split(document, name)
         if {"schema", "data"} <= document.keys():
             return _table_of_mappings(document["data"], name), None
         return _table_of_mapping(document, name)
@@ -197,10 +215,27 @@ def table_of_document(document: Any, name: str) -> tuple[pd.DataFrame, list[str]
     raise ValueError(f"{name} holds no rows")
 
 
-def _check_lengths(records, columns, name):
+def _table_of_split(document, name):
+    index, columns, records = document.get("index"), document["columns"], document["data"]
+    for key, values in [("columns", columns), ("data", records), ("index", index)]:
+        if not (isinstance(values, list) or (key == "index" and values is None)):
+            raise ValueError(f"{key!r} of {name} is {repr(values)[:60]}, not a list")
+    for key, values in [("columns", columns), ("index", index or [])]:
+        nested = next((value for value in values if isinstance(value, list | dict)), None)
+        if nested is not None:
+            raise ValueError(
+                f"{key!r} of {name} holds {repr(nested)[:60]}; give each column and row one name, "
+                "not several levels"
+            )
     for row, record in enumerate(records):
         if not isinstance(record, list) or len(record) != len(columns):
             raise ValueError(f"row {row} of {name} has not one value for each column")
+    if index is not None and len(index) != len(records):
+        raise ValueError(
+            f"'index' of {name} has {len(index)} entries, but 'data' has {len(records)} rows"
+        )
+    table = table_of_records(records, columns)
+    return table, None if index == list(range(len(table))) else index
 
 
 def _table_of_mapping(document, name):
@@ -212,13 +247,20 @@ def _table_of_mapping(document, name):
         return table_of_records([list(row) for row in zip(*values)], list(document)), None
     if not values or not all(isinstance(value, Mapping) for value in values):
         raise ValueError(f"{name} is neither a structure nor a table of structures")
-    by_id = all(_is_record(value) for value in values)
+    by_id = all(_is_record(value) for value in values) or (
+        all(map(_names_structures, values)) and not _names_structures(document)
+    )
     if not by_id:
         keys = list(dict.fromkeys(key for value in values for key in value))
         records = [[value.get(key) for value in values] for key in keys]
         ids = keys if keys != [str(row) for row in range(len(keys))] else None
         return table_of_records(records, list(document)), ids
-    return _table_of_mappings(values, name), [str(key) for key in document]
+    return _table_of_mappings(values, name), list(document)
+
+
+def _names_structures(keys):
+    """Whether one of the keys is a usual name of a column of structures or files."""
+    return any(key.lower() in STRUCTURE_NAMES for key in keys)
 
 
 def _is_record(value):
@@ -229,6 +271,8 @@ def _is_record(value):
 
 
 def _table_of_mappings(records, name):
+    if not isinstance(records, list):
+        raise ValueError(f"'data' of {name} is {repr(records)[:60]}, not a list")
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise ValueError(f"row {row} of {name} is {type(record).__name__}, not a record")

@@ -708,3 +708,133 @@ def test_names_that_are_no_files():
 def test_spaces_around_cells(folder):
     (folder / "id_prop.csv").write_text("9 , 1\n 10,2 \n2,3\nb,4\n")
     assert load_structures(folder).ids.tolist() == ["9", "10", "2", "b"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "n_problems"),
+    [
+        ("zz,metal\n9,metal\n10,metal\n", 1),
+        ("zz,nan\n9,1\n10,2\n", 1),
+        # Decimals need a point, so the values are wrong as well.
+        ("zz;1,5\n9;1\n10;2\n", 1),
+    ],
+)
+def test_first_line_of_id_prop_is_a_row_if_its_file_is_missing(folder, lines, n_problems):
+    (folder / "id_prop.csv").write_text(lines)
+    bunch = load_structures(folder, target="target", on_invalid="drop")
+    assert bunch.ids.tolist() == ["9", "10"]
+    assert rejected(bunch)[:n_problems] == [[0, "zz", "zz"]]
+
+
+@pytest.mark.parametrize("first", ["id", "CIF_ID", "name", "file name", "Material ID", "", "#id"])
+def test_header_of_id_prop_starts_with_a_usual_name(folder, first):
+    (folder / "id_prop.csv").write_text(f"{first},class\n9,metal\n10,metal\n2,metal\nb,metal\n")
+    bunch = load_structures(folder, target="class")
+    assert bunch.ids.tolist() == ["9", "10", "2", "b"]
+    assert bunch.target.tolist() == ["metal"] * 4
+
+
+@pytest.mark.parametrize("more", ["", "time=1 "])
+def test_energy_stays_the_target_if_most_frames_have_none(tmp_path, more):
+    text = ""
+    for frame in range(5):
+        energy = "energy=-3.5 " if frame == 2 else ""
+        text += f'1\nLattice="3 0 0 0 3 0 0 0 3" {more}{energy}Properties=species:S:1:pos:R:3\n'
+        text += "Po 0 0 0\n"
+    (tmp_path / "frames.extxyz").write_text(text)
+    bunch = load_structures(tmp_path / "frames.extxyz", on_invalid="drop")
+    assert bunch.target_names == ["energy"]
+    assert bunch.target.tolist() == [-3.5]
+    assert bunch.ids.tolist() == ["2"]
+    assert bunch.rejected["row"].tolist() == [0, 1, 3, 4]
+    assert set(bunch.rejected["reason"]) == {"the target 'energy' is missing"}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"index": [7, 8]}, "'index' of .* has 2 entries, but 'data' has 3 rows"),
+        ({"index": [7, 8, 9, 10]}, "'index' of .* has 4 entries, but 'data' has 3 rows"),
+        ({"index": 5}, "'index' of .* is 5, not a list"),
+        ({"data": 5}, "'data' of .* is 5, not a list"),
+        ({"columns": 5}, "'columns' of .* is 5, not a list"),
+        ({"columns": [["file", "a"]]}, r"'columns' of .* holds \['file', 'a'\]; give each column"),
+        ({"index": [["x", 1], ["x", 2], ["y", 1]]}, r"'index' of .* holds \['x', 1\]"),
+        ({"columns": None, "schema": {}, "data": 5}, "'columns' of .* is None"),
+    ],
+)
+def test_broken_json_of_the_orientation_split(folder, document, message):
+    whole = {"columns": ["file"], "data": [["9"], ["10"], ["2"]], **document}
+    (folder / "table.json").write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match=message):
+        load_structures(folder / "table.json")
+
+
+def test_json_that_is_not_read(folder):
+    path = folder / "table.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="its brackets are nested too deeply"):
+        load_structures(path)
+    line = '{"file": "9", "gap": 1, "gap": 2}'
+    for content in (line, f"[{line}]", f'{{"file": "b", "gap": 3}}\n{line}\n'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"table\.json: the key 'gap' occurs twice"):
+            load_structures(path)
+    path.write_text('{"schema": {}, "data": 5}')
+    with pytest.raises(ValueError, match=r"'data' of .* is 5, not a list"):
+        load_structures(path)
+
+
+def test_json_by_id_names_files(folder):
+    (folder / "table.json").write_text('{"p": {"file": "9.cif"}, "q": {"file": "b.cif"}}')
+    bunch = load_structures(folder / "table.json")
+    assert bunch.ids.tolist() == ["p", "q"]
+    assert sizes(bunch) == [4.05, 4.3]
+    columns = '{"file": {"0": "9.cif", "1": "b.cif"}, "gap": {"0": 1, "1": 2}}'
+    (folder / "table.json").write_text(columns)
+    assert load_structures(folder / "table.json").target.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("gone", [None, np.nan, pd.NA, pd.NaT])
+def test_missing_entries_of_an_index(gone):
+    frame = rows_with(gap=[1.0, 2.0, 3.0])
+    frame.index = pd.Index(["a", gone, gone], dtype=object)
+    bunch = load_structures(frame, on_invalid="drop")
+    assert bunch.ids.tolist() == ["a"]
+    assert bunch.rejected["reason"].tolist() == ["the id is missing"] * 2
+
+
+def test_missing_entries_of_an_index_in_files(folder):
+    frame = pd.DataFrame({"file": ["9", "10", "b"]}, index=pd.Index(["a", None, None]))
+    frame.to_parquet(folder / "table.parquet")
+    split = {"index": ["a", None, None], "columns": ["file"], "data": [["9"], ["10"], ["b"]]}
+    (folder / "table.json").write_text(json.dumps(split))
+    for name in ("table.parquet", "table.json"):
+        bunch = load_structures(folder / name, on_invalid="drop")
+        assert bunch.ids.tolist() == ["a"]
+        assert bunch.rejected["reason"].tolist() == ["the id is missing"] * 2
+
+
+@pytest.mark.parametrize("form", [int, str])
+def test_integers_that_no_float_holds(form):
+    bunch = load_structures(
+        rows_with(gap=[form("9" * 400), form("1"), form("2")]), target="gap", on_invalid="drop"
+    )
+    assert bunch.target.tolist() == [1, 2]
+    assert "which is not a number" in bunch.rejected["reason"][0]
+    with pytest.raises(InvalidRowsError, match=r"the target 'kind' is 999.*\.\.\., which is not"):
+        load_structures(rows_with(kind=[int("9" * 400), "a", "b"]), target="kind")
+
+
+def test_paths_that_do_not_exist_are_listed(tmp_path):
+    frame = pd.DataFrame({"file": [tmp_path / "p.cif", tmp_path / "q.cif"], "gap": [1.0, 2.0]})
+    with pytest.raises(InvalidRowsError, match=r"2 of 2 rows cannot be used(.|\n)*no file .*q.cif"):
+        load_structures(frame)
+
+
+def test_marks_between_quotes_separate_nothing(folder):
+    (folder / "table.csv").write_text('file,"gap; eV"\n9,1\n10,2\n')
+    assert load_structures(folder / "table.csv").target_names == ["gap; eV"]
+    (folder / "id_prop.csv").write_text('9,"metal; cubic"\n10,"metal; cubic"\n2,"x; y"\nb,"x; y"\n')
+    bunch = load_structures(folder, target="target")
+    assert bunch.target.tolist() == ["metal; cubic"] * 2 + ["x; y"] * 2

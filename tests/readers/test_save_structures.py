@@ -165,3 +165,15 @@ def test_files_of_newer_versions_are_refused(tmp_path, monkeypatch):
         save_structures(tmp_path / "x.parquet", decorated())
     with pytest.raises(ValueError, match="written by a newer version of sklmat"):
         load_structures(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("names", [["gap"], ["gap", "code"]])
+def test_numeric_columns_of_the_frame_are_no_target(tmp_path, names):
+    frame = pd.DataFrame({"gap": [0.5, 1.5], "code": ["007", "010"]})[names]
+    path = save_structures(tmp_path / "salts.parquet", [rocksalt_nacl()] * 2, frame=frame)
+    bunch = load_structures(path)
+    assert bunch.target is None
+    assert bunch.target_names == []
+    assert bunch.frame.columns.tolist() == names
+    assert bunch.frame["gap"].tolist() == [0.5, 1.5]
+    assert load_structures(path, target="gap").target.tolist() == [0.5, 1.5]
