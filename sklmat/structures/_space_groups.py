@@ -38,26 +38,18 @@ class Operations(NamedTuple):
     def __len__(self) -> int:
         return len(self.rotations)
 
-    def keys(self) -> set[tuple[int, ...]]:
-        """Whole numbers for each operation, equal for equal operations up to lattice translations.
-
-        5040 is a multiple of all denominators up to ten.
-        """
-        rows = np.column_stack(
-            [self.rotations.reshape(-1, 9), np.round(self.translations * 5040) % 5040]
-        )
-        return set(map(tuple, np.round(rows).astype(int).tolist()))
+    def keys(self) -> set[int]:
+        """One number for each operation, the same for operations that differ by lattice vectors."""
+        return set(np.unique(_keys(self.rotations, self.translations)).tolist())
 
     def is_group(self) -> bool:
         """Whether the identity and the product of every two operations are among them."""
         rotations = np.einsum("nij,mjk->nmik", self.rotations, self.rotations)
         translations = np.einsum("nij,mj->nmi", self.rotations, self.translations)
         translations = translations + self.translations[:, None]
-        products = Operations(
-            rotations.reshape(-1, 3, 3), translations.reshape(-1, 3) % 1.0, "products"
-        )
+        products = np.unique(_keys(rotations.reshape(-1, 3, 3), translations.reshape(-1, 3)))
         is_identity = np.isclose(self.rotations, np.eye(3)).all(axis=(1, 2))
-        return bool(is_identity.any()) and products.keys() == self.keys()
+        return bool(is_identity.any()) and set(products.tolist()) == self.keys()
 
     def fit(self, matrix: np.ndarray) -> bool:
         """Whether every operation maps the lattice with these row vectors onto itself."""
@@ -66,6 +58,13 @@ class Operations(NamedTuple):
         lengths = np.sqrt(np.diag(metric))
         difference = np.abs(changed - metric) / np.outer(lengths, lengths)
         return bool((difference <= _METRIC_TOLERANCE).all())
+
+
+def _keys(rotations, translations):
+    """One whole number for each operation; 5040 is a multiple of all denominators up to ten."""
+    digits = np.round(rotations.reshape(-1, 9)).astype(np.int64) + 2
+    steps = np.round(translations * 5040).astype(np.int64) % 5040
+    return digits @ 5 ** np.arange(9) + 5**9 * (steps @ 5040 ** np.arange(3))
 
 
 def identity(description: str) -> Operations:
