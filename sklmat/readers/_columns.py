@@ -204,6 +204,12 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
             "them with target=, or several in a list"
         )
     if not numeric:
+        with_commas = [name for name in table.columns if _has_decimal_commas(table[name])]
+        if with_commas:
+            raise ValueError(
+                f"the column {with_commas[0]!r} holds numbers with a decimal comma; decimals need "
+                "a point"
+            )
         return None
     return energies[0] if len(energies) == 1 else numeric[0]
 
@@ -259,9 +265,18 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
     return values, reasons
 
 
+def _has_decimal_commas(column):
+    """Whether all values of a column that are there are numbers with a decimal comma."""
+    values = [cell for cell in column.tolist() if not is_missing(cell)]
+    return bool(values) and all(map(_is_decimal_comma, values))
+
+
+def _is_decimal_comma(cell):
+    return bool(isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", cell))
+
+
 def _shown(cell):
-    comma = isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]+,[0-9]+\s*", cell)
-    if comma:
+    if _is_decimal_comma(cell):
         return f"{cell!r} (decimals need a point)"
     text = repr(cell)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -838,3 +838,13 @@ def test_marks_between_quotes_separate_nothing(folder):
     (folder / "id_prop.csv").write_text('9,"metal; cubic"\n10,"metal; cubic"\n2,"x; y"\nb,"x; y"\n')
     bunch = load_structures(folder, target="target")
     assert bunch.target.tolist() == ["metal; cubic"] * 2 + ["x; y"] * 2
+
+
+def test_decimal_commas_in_all_rows_are_an_error(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.cif").write_text(cif())
+    (tmp_path / "id_prop.csv").write_text("a;1,5\nb;1,6\n")
+    with pytest.raises(
+        ValueError, match="holds numbers with a decimal comma; decimals need a point"
+    ):
+        load_structures(tmp_path)
