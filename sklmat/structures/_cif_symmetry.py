@@ -106,9 +106,14 @@ def _candidates(tags):
     """Possible operations, those to try if none fits, and whether P 1 was only assumed."""
     try:
         written = _written_operations(tags)
-        named, unusual = _named_operations(tags)
     except ValueError as error:
         raise CifProblem(str(error)) from error
+    try:
+        named, unusual = _named_operations(tags)
+    except ValueError as error:
+        if written is None:
+            raise CifProblem(str(error)) from error
+        named, unusual = [], []
     if written is not None:
         # Some programs write the group of the parent, others only the operations of P 1.
         larger = [operations for operations in named if len(operations) > len(written)]

@@ -463,6 +463,14 @@ def test_statements_that_contradict_each_other(symmetry):
     assert "ambiguous" in refused(cif(rows, (9, 10, 11, 90, 90, 90), symmetry))
 
 
+@pytest.mark.parametrize(
+    "name", ["_space_group_name_Hall 'unknown'", "_symmetry_space_group_name_H-M 'Q 5'"]
+)
+def test_written_operations_need_no_name(name):
+    assert formula(cif(extra=name)) == "Cs1Cl1"
+    assert "unknown" in refused(cif(symmetry="_space_group_name_Hall 'unknown'"))
+
+
 def test_two_lists_of_operations_that_differ():
     second = "loop_\n_space_group_symop_operation_xyz\nx,y,z\n-x,-y,-z\n"
     assert "lists of symmetry operations differ" in refused(cif(symmetry=P1 + second))
