@@ -128,7 +128,11 @@ def _rows_of_folder(path):
         return _rows_of_text_table(tables[0], folder, in_folder=True)
     files = [entry for entry in folder.entries if not entry.is_dir()]
     if not files:
-        raise ValueError(f"the folder {path} holds no files of structures")
+        inside = ", ".join(entry.name for entry in folder.entries) or "nothing else"
+        raise ValueError(
+            f"the folder {path} holds no files of structures (but {inside}); pass the folder or "
+            "table that does"
+        )
     rows = rows_of_files(str(path), files)
     rows.files = [file.name for file in files]
     rows.ids = unique_ids([Path(file.name) for file in files])

@@ -137,7 +137,13 @@ def _from_pymatgen(path):
         try:
             structure = Structure.from_file(path)
         except Exception as error:
-            raise ValueError(error_text(error)) from error
+            reason = error_text(error)
+            if "Unrecognized extension" in reason:
+                reason = (
+                    "no reader knows a file of this name and content; pass a CIF, POSCAR, JSON or "
+                    "extxyz file, or the structure itself"
+                )
+            raise ValueError(reason) from error
     return FoundCrystal("0", structure, {}, None, messages_of_warnings(caught))
 
 

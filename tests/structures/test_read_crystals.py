@@ -179,6 +179,12 @@ def test_what_is_no_structure(item, reason):
     assert reason in refused(item)
 
 
+def test_files_that_no_reader_knows(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("no structure")
+    assert "no reader knows a file of this name and content; pass a CIF" in refused(path)
+
+
 def test_a_folder_is_no_crystal(tmp_path):
     assert "is a folder; pass its files, or read them with load_structures" in refused(tmp_path)
 
