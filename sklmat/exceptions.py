@@ -55,4 +55,8 @@ class InvalidStructureWarning(UserWarning):
 
 
 class ExtrapolationWarning(UserWarning):
-    """Warning that compositions are far from the training compositions of a model."""
+    """Warning that rows differ from all training rows, so that predictions extrapolate.
+
+    They hold an element that no training row had, or their composition is far from the training
+    compositions.
+    """

@@ -32,6 +32,7 @@ MODULES = [
     "data_checks",
     "elements",
     "compositions",
+    "unseen_elements",
     "graphs",
     "features",
     "batches",

@@ -1,0 +1,116 @@
+"""Elements that no training row had: how rows with them are found, refused and warned of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from sklmat.elements import N_ROWS, element_symbols
+from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
+
+# Rows and elements that a warning names; of further ones it gives the number.
+_MAX_NAMED = 10
+
+
+def find_unseen_elements(
+    rows: np.ndarray, atomic_numbers: np.ndarray, seen: np.ndarray
+) -> dict[int, list[str]]:
+    """Find the rows with elements that are not among those seen in training.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (N,)
+        Row to which each atom, or each element of a composition, belongs.
+    atomic_numbers : ndarray of int, shape (N,)
+    seen : array-like of int
+        Atomic numbers of the elements in the training rows.
+
+    Returns
+    -------
+    unseen : dict of int to list of str
+        Row -> symbols of its unseen elements by atomic number; rows in ascending order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.unseen_elements import find_unseen_elements
+    >>> find_unseen_elements(np.array([0, 0, 1, 1]), np.array([11, 17, 19, 17]), [11, 17])
+    {1: ['K']}
+    """
+    known = np.zeros(N_ROWS, dtype=bool)
+    known[np.asarray(seen, dtype=int)] = True
+    at = np.flatnonzero(~known[np.asarray(atomic_numbers, dtype=int)])
+    unseen: dict[int, list[str]] = {}
+    if at.size:
+        pairs = np.unique(np.column_stack([rows[at], atomic_numbers[at]]), axis=0).astype(int)
+        for row, number in pairs.tolist():
+            unseen.setdefault(row, []).extend(element_symbols([number]))
+    return unseen
+
+
+def unseen_element_errors(
+    unseen: Mapping[int, Sequence[str]],
+    formula: Callable[[int], str],
+    seen: Sequence[str],
+    advice: str,
+) -> list[InvalidStructureError]:
+    """Build one error for each row with unseen elements.
+
+    Parameters
+    ----------
+    unseen : dict of int to list of str
+        Result of `find_unseen_elements`.
+    formula : callable
+        Gives the formula of a row.
+    seen : sequence of str
+        Symbols of the elements in the training rows.
+    advice : str
+        What to do, after "fit on rows that have it, ".
+    """
+    return [
+        InvalidStructureError(
+            row,
+            formula(row),
+            f"holds the element {', '.join(symbols)}, which no structure of fit had (seen: "
+            f"{', '.join(seen)}); fit on rows that have it, {advice}",
+        )
+        for row, symbols in unseen.items()
+    ]
+
+
+def warn_unseen_elements(
+    unseen: Mapping[int, Sequence[str]], consequence: str, stacklevel: int = 2
+) -> None:
+    """Give one `ExtrapolationWarning` that names the unseen elements and their rows.
+
+    Parameters
+    ----------
+    unseen : dict of int to list of str
+        Result of `find_unseen_elements`; nothing happens if it is empty.
+    consequence : str
+        What this means for the result; the end of the message.
+    stacklevel : int, default=2
+        As in `warnings.warn`, seen from the function that calls this one.
+    """
+    if not unseen:
+        return
+    rows_of: dict[str, list[int]] = {}
+    for row, symbols in unseen.items():
+        for symbol in symbols:
+            rows_of.setdefault(symbol, []).append(row)
+    named = [f"{symbol} ({_listed(rows)})" for symbol, rows in rows_of.items()]
+    more = f" and {len(named) - _MAX_NAMED} more elements" if len(named) > _MAX_NAMED else ""
+    count = "1 row holds" if len(unseen) == 1 else f"{len(unseen)} rows hold"
+    warnings.warn(
+        f"{count} elements that no row of fit had: {', '.join(named[:_MAX_NAMED])}{more}; "
+        f"{consequence}",
+        ExtrapolationWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def _listed(rows):
+    more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+    return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:_MAX_NAMED]))}{more}"
