@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -32,13 +32,69 @@ class Batch:
         -------
         batch : of this class
         """
-        values = {field.name: getattr(self, field.name) for field in fields(cast(Any, self))}
+        values = {
+            item.name: getattr(self, item.name)
+            for item in fields(cast(Any, self))
+            if item.name != "known_segments"
+        }
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and not (
                 isinstance(target, torch.dtype) and not value.is_floating_point()
             ):
                 values[name] = value.to(target)
         return type(self)(**values)
+
+
+class Segments(NamedTuple):
+    """Rows of an array in the order of what they are summed to.
+
+    Parameters
+    ----------
+    order : Tensor of int64
+        Rows, segment after segment.
+    pointer : Tensor of shape (S + 1,), int64
+        Segment s has the rows ``order[pointer[s]:pointer[s + 1]]``.
+    """
+
+    order: torch.Tensor
+    pointer: torch.Tensor
+
+
+class BatchSegments(NamedTuple):
+    """Segments of the sums over a `CrystalBatch`, and its numbers of atoms and edges.
+
+    Parameters
+    ----------
+    by_target, by_source : Segments
+        Edges of each atom as the target and as the source.
+    by_crystal : Segments
+        Atoms of each crystal.
+    n_atoms, n_edges : Tensor of shape (1,), int64
+        Numbers without the padding at the end, which belongs to no segment.
+    """
+
+    by_target: Segments
+    by_source: Segments
+    by_crystal: Segments
+    n_atoms: torch.Tensor
+    n_edges: torch.Tensor
+
+
+def _segments(index: torch.Tensor, n_segments: int) -> Segments:
+    order = torch.argsort(index, stable=True)
+    numbers = torch.arange(n_segments + 1, device=index.device)
+    return Segments(order, torch.searchsorted(index[order], numbers))
+
+
+def _batch_segments(batch: CrystalBatch | ElementBatch) -> BatchSegments:
+    n_atoms, device = len(batch.atomic_numbers), batch.source.device
+    return BatchSegments(
+        _segments(batch.target, n_atoms),
+        _segments(batch.source, n_atoms),
+        _segments(batch.crystal, len(batch)),
+        torch.tensor([n_atoms], device=device),
+        torch.tensor([len(batch.source)], device=device),
+    )
 
 
 @dataclass(eq=False)
@@ -72,9 +128,16 @@ class CrystalBatch(Batch):
     n_atoms: torch.Tensor
     n_dense: int
     edge_order: torch.Tensor | None = None
+    known_segments: BatchSegments | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.n_atoms)
+
+    def segments(self) -> BatchSegments:
+        """Segments of the sums, computed at the first call if they are not known."""
+        if self.known_segments is None:
+            self.known_segments = _batch_segments(self)
+        return self.known_segments
 
 
 @dataclass(eq=False)
@@ -103,9 +166,16 @@ class ElementBatch(Batch):
     target: torch.Tensor
     radial: torch.Tensor
     n_crystals: int
+    known_segments: BatchSegments | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.n_crystals
+
+    def segments(self) -> BatchSegments:
+        """Segments of the sums, computed at the first call if they are not known."""
+        if self.known_segments is None:
+            self.known_segments = _batch_segments(self)
+        return self.known_segments
 
 
 def make_batch(

@@ -9,6 +9,8 @@ from sklmat.layers._element_conv import (
     shifted_softplus,
 )
 from sklmat.layers._graph_conv import GatedGraphConv, GaussianExpansion, RowNorm, mean_pool
+from sklmat.layers._sums import look_up as look_up
+from sklmat.layers._sums import sum_atoms as sum_atoms
 
 __all__ = [
     "ElementConv",

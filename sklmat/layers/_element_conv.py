@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import ElementBatch
+from sklmat.layers._sums import gather_sources, sum_to_targets
 
 
 def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
@@ -215,6 +216,5 @@ class ElementConv(nn.Module):
         """
         filters = self.filters()
         pair_filters = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])
-        source = self.source_map(h).contiguous().index_select(0, batch.source)
-        total = source.new_zeros(len(h), *filters.shape[1:])
-        return total.index_add_(0, batch.target, pair_filters * source)
+        source = gather_sources(self.source_map(h).contiguous(), batch)
+        return sum_to_targets(pair_filters * source, batch)

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
+from sklmat.layers._sums import sum_atoms, uses_triton
 
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
 #: but most of them are denormal numbers, with which a CPU is many times slower.
@@ -48,7 +49,8 @@ class GaussianExpansion(nn.Module):
         columns : slice
             Indices of these among all G Gaussians; the others are zero for every edge.
         """
-        columns = self._touched(distance)
+        # Reading the smallest and largest distance would make the CPU wait for a GPU.
+        columns = slice(0, len(self.centers)) if distance.is_cuda else self._touched(distance)
         exponent = -(((distance[:, None] - self.centers[columns]) / self.width) ** 2)
         values = exponent.clamp_min(_SMALLEST_LOG).exp()
         return values.masked_fill(exponent < _SMALLEST_LOG, 0.0), columns
@@ -147,6 +149,23 @@ class GatedGraphConv(nn.Module):
         """
         source_terms, target_terms = self.source_map(h), self.target_map(h)
         weight = self.edge_map.weight[:, columns]
+        if uses_triton(h) and min(len(h), len(batch.source)) > 1:
+            from sklmat.layers._triton_conv import TritonConv
+
+            return TritonConv.apply(
+                h,
+                source_terms,
+                target_terms,
+                edge_features,
+                weight,
+                self.edge_norm.weight,
+                self.edge_norm.bias,
+                self.node_norm.weight,
+                self.node_norm.bias,
+                batch,
+                (self.edge_norm, self.node_norm),
+                self.training,
+            )
         if h.device.type == "cpu" and len(batch.source) > 1:
             messages = self._fused(source_terms, target_terms, edge_features, weight, batch)
         else:
@@ -195,8 +214,7 @@ def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
     -------
     Tensor of shape (C, F)
     """
-    total = h.new_zeros(len(batch.n_atoms), h.shape[1]).index_add_(0, batch.crystal, h)
-    return total / batch.n_atoms[:, None]
+    return sum_atoms(h, batch) / batch.n_atoms[:, None]
 
 
 class FusedMessages(torch.autograd.Function):

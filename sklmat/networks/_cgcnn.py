@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
-from sklmat.layers import GatedGraphConv, GaussianExpansion, mean_pool
+from sklmat.layers import GatedGraphConv, GaussianExpansion, look_up, mean_pool
 
 
 class CGCNN(nn.Module):
@@ -96,7 +96,7 @@ class CGCNN(nn.Module):
         -------
         Tensor of shape (C, F)
         """
-        h = self.embedding(self.element_vectors).index_select(0, batch.atomic_numbers)
+        h = look_up(self.embedding(self.element_vectors), batch.atomic_numbers)
         edge_features, columns = self.expansion(batch.distance)
         for convolution in self.convolutions:
             h = convolution(h, edge_features, columns, batch)

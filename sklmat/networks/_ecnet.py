@@ -19,6 +19,7 @@ from sklmat.layers import (
     MemberLinear,
     MemberNorm,
     shifted_softplus,
+    sum_atoms,
 )
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -191,7 +192,7 @@ class ECNet(nn.Module):
         -------
         Tensor of shape (C, M, F)
         """
-        return _sum_nodes(self.elements(batch) * batch.fraction[:, None, None], batch)
+        return sum_atoms(self.elements(batch) * batch.fraction[:, None, None], batch)
 
     def forward(self, batch: ElementBatch) -> torch.Tensor:
         """Compute the outputs for each crystal.
@@ -204,10 +205,4 @@ class ECNet(nn.Module):
         -------
         Tensor of shape (C, M, T)
         """
-        return _sum_nodes(self.contributions(batch), batch)
-
-
-def _sum_nodes(values, batch):
-    """Sum over the nodes of each crystal, Tensor of shape (C, ...)."""
-    total = values.new_zeros(batch.n_crystals, *values.shape[1:])
-    return total.index_add_(0, batch.crystal, values)
+        return sum_atoms(self.contributions(batch), batch)

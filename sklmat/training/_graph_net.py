@@ -197,6 +197,7 @@ class GraphNet(NeuralNet):
 
     interrupted_ = False
     callbacks_: list[Any]
+    captured_steps: Any = None
 
     @property
     def _default_callbacks(self):
@@ -229,6 +230,28 @@ class GraphNet(NeuralNet):
             running = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
             self.interrupted_ = NeuralNet.notify.__code__ not in running
             raise
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **fit_params: Any
+    ) -> None:
+        """Run one epoch; training steps on a GPU are replayed without waiting for their losses."""
+        if not training or self.captured_steps is None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        steps = self.captured_steps
+        self.module_.train()
+        losses, sizes = [], []
+        for rows in iterator.batch_sampler:
+            self.notify("on_batch_begin", batch=None, training=True)
+            steps.step(rows)
+            losses.append(steps.loss.clone())
+            sizes.append(len(rows))
+            self.notify("on_batch_end", batch=None, training=True)
+        # skorch has begun a record for each batch.
+        records = self.history[-1]["batches"][-len(losses) :]
+        for record, loss, size in zip(records, torch.stack(losses).tolist(), sizes):
+            record |= {f"{prefix}_loss": loss, f"{prefix}_batch_size": size}
+        self.history.record(f"{prefix}_batch_count", len(losses))
 
     @contextlib.contextmanager
     def added_callbacks(self, callbacks: Sequence[Any]) -> Iterator[None]:

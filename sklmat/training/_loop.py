@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.helper import predefined_split
 
 from sklmat.batches import EvenBatches, edges_per_batch, make_batch
+from sklmat.training._captured_steps import CapturedSteps
 from sklmat.training._checkpoint import Resume
 from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._threads import suitable_threads
@@ -83,6 +84,8 @@ def train_net(
     train_set.generator = generator
     if valid_set is not None:
         net.train_split = predefined_split(valid_set)
+    if torch.device(net.device).type == "cuda" and train_set.transform is None:
+        net.captured_steps = CapturedSteps(net, train_set)
     try:
         with (
             suitable_threads(net.module_, n_edges),
@@ -90,7 +93,7 @@ def train_net(
         ):
             net.partial_fit(train_set, epochs=max_epochs - done)
     finally:
-        net.train_split = None
+        net.train_split = net.captured_steps = None
     if net.interrupted_:
         if len(net.history) - first_epoch < 2:
             raise KeyboardInterrupt

@@ -1,0 +1,259 @@
+"""`CapturedSteps`: training steps on a GPU, each captured once as a CUDA graph and replayed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sklmat.batches import BatchSegments, CrystalBatch, ElementBatch, Segments
+from sklmat.graphs import ElementGraphs
+
+
+class _Rows(NamedTuple):
+    """Rows of some items, with padding at the end.
+
+    Parameters
+    ----------
+    item : Tensor of shape (capacity,)
+        Position among the items of each row; the last one for padding.
+    row : Tensor of shape (capacity,)
+        Row in the arrays; 0 for padding.
+    pointer : Tensor of shape (len(items) + 1,)
+        Where the rows of each item begin.
+    is_valid : Tensor of bool, shape (capacity,)
+        False for padding.
+    """
+
+    item: torch.Tensor
+    row: torch.Tensor
+    pointer: torch.Tensor
+    is_valid: torch.Tensor
+
+
+class _Ragged:
+    """Gathers rows of arrays whose items have different lengths into arrays of a fixed size.
+
+    Item i has the rows ``pointer[i]:pointer[i + 1]``. One item without rows is added at the end,
+    which fills a batch up.
+    """
+
+    def __init__(self, pointer, device):
+        counts = np.append(np.diff(pointer), 0)
+        self.counts = torch.as_tensor(counts, device=device)
+        self.start = torch.as_tensor(np.append(pointer[:-1], 0), device=device)
+
+    def gather(self, items, capacity):
+        """Rows of some items.
+
+        Returns
+        -------
+        _Rows
+        """
+        ends = torch.cumsum(self.counts[items], 0)
+        pointer = torch.nn.functional.pad(ends, (1, 0))
+        places = torch.arange(capacity, device=items.device)
+        item = torch.searchsorted(ends, places, right=True).clamp_max(len(items) - 1)
+        row = self.start[items][item] + places - pointer[item]
+        is_valid = places < pointer[-1]
+        return _Rows(item, torch.where(is_valid, row, 0), pointer, is_valid)
+
+
+class _DeviceCrystalGraphs:
+    """Crystal graphs on a device, from which batches of a fixed size are gathered there."""
+
+    def __init__(self, graphs, device):
+        self.atoms = _Ragged(graphs.atom_ptr, device)
+        self.edges = _Ragged(graphs.edge_ptr, device)
+        self.links = _Links(
+            graphs.flat_source, graphs.flat_target, graphs.atom_ptr, graphs.edge_ptr, device
+        )
+        self.atomic_numbers = _tensor(graphs.atomic_numbers, device)
+        self.distance = _tensor(graphs.edge_distance, device, torch.float32)
+
+    def batch(self, crystals, sizes):
+        """Make a batch of a fixed size.
+
+        Parameters
+        ----------
+        crystals : Tensor of shape (C,), int64
+            Rows; the number of crystals of the data set stands for padding. The last one is
+            padding, and padding atoms belong to it.
+        sizes : pair of int
+            Numbers of atoms and of edges, with padding.
+        """
+        atoms = self.atoms.gather(crystals, sizes[0])
+        edges = self.edges.gather(crystals, sizes[1])
+        source, target, segments = self.links.gather(atoms, edges)
+        return CrystalBatch(
+            atomic_numbers=self.atomic_numbers[atoms.row],
+            crystal=atoms.item,
+            source=source,
+            target=target,
+            distance=self.distance[edges.row],
+            n_atoms=self.atoms.counts[crystals].clamp_min(1).to(torch.float32),
+            n_dense=0,
+            known_segments=segments,
+        )
+
+
+class _DeviceElementGraphs:
+    """Graphs of elements on a device, from which batches of a fixed size are gathered there."""
+
+    def __init__(self, graphs, device):
+        self.nodes = _Ragged(graphs.node_ptr, device)
+        self.pairs = _Ragged(graphs.pair_ptr, device)
+        self.links = _Links(
+            graphs.flat_source, graphs.flat_target, graphs.node_ptr, graphs.pair_ptr, device
+        )
+        self.atomic_numbers = _tensor(graphs.atomic_numbers, device)
+        self.fraction = _tensor(graphs.fraction, device, torch.float32)
+        self.radial = _tensor(graphs.radial, device, torch.float32)
+
+    def batch(self, crystals, sizes):
+        """Make a batch of a fixed size, as `_DeviceCrystalGraphs.batch` does."""
+        nodes = self.nodes.gather(crystals, sizes[0])
+        pairs = self.pairs.gather(crystals, sizes[1])
+        source, target, segments = self.links.gather(nodes, pairs)
+        return ElementBatch(
+            atomic_numbers=self.atomic_numbers[nodes.row],
+            crystal=nodes.item,
+            fraction=self.fraction[nodes.row],
+            source=source,
+            target=target,
+            radial=self.radial[pairs.row],
+            n_crystals=len(crystals),
+            known_segments=segments,
+        )
+
+
+class _Links:
+    """Source and target of the edges (or pairs) of graphs, and their order by source."""
+
+    def __init__(self, source, target, node_ptr, edge_ptr, device):
+        first_node = np.repeat(node_ptr[:-1], np.diff(edge_ptr))
+        first_edge = np.repeat(edge_ptr[:-1], np.diff(edge_ptr))
+        self.source = _tensor(source - first_node, device)
+        self.target = _tensor(target - first_node, device)
+        self.by_source = _tensor(np.argsort(source, kind="stable") - first_edge, device)
+        n_nodes = int(node_ptr[-1])
+        self.n_in = _tensor(np.bincount(target, minlength=n_nodes), device)
+        self.n_out = _tensor(np.bincount(source, minlength=n_nodes), device)
+
+    def gather(self, nodes, edges):
+        """Sources and targets of a batch, and the segments of its sums."""
+        first_node = nodes.pointer[edges.item]
+        is_node = nodes.is_valid
+        in_order = torch.arange(len(edges.row), device=edges.row.device)
+        segments = BatchSegments(
+            by_target=Segments(in_order, _pointer(self.n_in[nodes.row] * is_node)),
+            by_source=Segments(
+                edges.pointer[edges.item] + self.by_source[edges.row],
+                _pointer(self.n_out[nodes.row] * is_node),
+            ),
+            by_crystal=Segments(
+                torch.arange(len(nodes.row), device=edges.row.device), nodes.pointer
+            ),
+            n_atoms=nodes.pointer[-1:],
+            n_edges=edges.pointer[-1:],
+        )
+        padding = len(nodes.row) - 1
+        source = torch.where(edges.is_valid, first_node + self.source[edges.row], padding)
+        target = torch.where(edges.is_valid, first_node + self.target[edges.row], padding)
+        return source, target, segments
+
+
+def _tensor(array, device, dtype=torch.int64):
+    return torch.as_tensor(np.ascontiguousarray(array)).to(device, dtype)
+
+
+def _pointer(counts):
+    return torch.nn.functional.pad(torch.cumsum(counts, 0), (1, 0))
+
+
+class CapturedSteps:
+    """Training steps of a net with batches of a few fixed sizes.
+
+    The first step of each size runs as usual and is a real step of the training; from the second
+    on, the step is a CUDA graph, which a single call starts.
+    """
+
+    def __init__(self, net, train_set):
+        device = torch.device(net.device)
+        graphs = train_set.graphs
+        self.net = net
+        if isinstance(graphs, ElementGraphs):
+            self.graphs, self.n_atoms = _DeviceElementGraphs(graphs, device), graphs.n_nodes
+        else:
+            self.graphs, self.n_atoms = _DeviceCrystalGraphs(graphs, device), graphs.n_atoms
+        self.n_rows, self.n_edges = len(graphs), graphs.n_edges
+        # One more than the largest batch of `EvenBatches`: the last row is padding.
+        self.batch_size = -(-self.n_rows // -(-self.n_rows // net.batch_size)) + 1
+        self.y = _with_padding(train_set.y, device)
+        self.weight = _with_padding(train_set.weight, device)
+        self.crystals = torch.empty(self.batch_size, dtype=torch.int64, device=device)
+        self.lr = torch.empty((), device=device)
+        self.loss = torch.zeros((), device=device)
+        self.n_valid = torch.zeros((), device=device)
+        self.steps = {}
+        self.pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        mean = self.n_edges.mean() * self.batch_size
+        self.edge_unit = max(128, int(mean / 8) // 128 * 128)
+        self.atom_unit = max(16, int(self.n_atoms.mean() * self.batch_size / 8) // 16 * 16)
+
+    def step(self, rows):
+        """Train on some rows; return the number of the step's size and leave the loss in `loss`."""
+        padded = np.full(self.batch_size, self.n_rows)
+        padded[: len(rows)] = rows
+        self.crystals.copy_(torch.from_numpy(padded), non_blocking=True)
+        self.n_valid.fill_(len(rows))
+        [group] = self.net.optimizer_.param_groups
+        rate = group["lr"]
+        self.lr.fill_(rate)
+        sizes = (
+            _rounded_up(self.n_atoms[rows].sum() + 1, self.atom_unit),
+            _rounded_up(self.n_edges[rows].sum(), self.edge_unit),
+        )
+        known = self.steps.get(sizes)
+        group["lr"] = self.lr
+        group["capturable"] = True
+        try:
+            if known is None:
+                self._run(sizes)
+                self.steps[sizes] = "seen"
+            elif known == "seen":
+                self.steps[sizes] = self._capture(sizes)
+                self.steps[sizes].replay()
+            else:
+                known.replay()
+        finally:
+            group["lr"] = rate
+            group["capturable"] = False
+
+    def _capture(self, sizes):
+        self.net.optimizer_.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            self._run(sizes)
+        return graph
+
+    def _run(self, sizes):
+        net = self.net
+        batch = self.graphs.batch(self.crystals, sizes)
+        net.optimizer_.zero_grad(set_to_none=True)
+        prediction = net.module_(batch)
+        loss = net.criterion_(prediction, self.y[self.crystals], self.weight[self.crystals])
+        # The loss is a mean over the rows with padding, whose weight is zero.
+        loss = loss * (self.batch_size / self.n_valid)
+        loss.backward()
+        net.optimizer_.step()
+        self.loss.copy_(loss.detach())
+
+
+def _with_padding(values, device):
+    return torch.cat([values, torch.zeros_like(values[:1])]).to(device)
+
+
+def _rounded_up(number, unit):
+    return int(-(-number // unit) * unit)
