@@ -200,6 +200,8 @@ def make_batch(
     """
     if rows is not None:
         graphs = graphs[rows]
+    if like is not None and like.is_cuda and isinstance(graphs, CrystalGraphs):
+        return _crystal_batch_on(like.device, like.dtype, graphs)
     if isinstance(graphs, ElementGraphs):
         batch: CrystalBatch | ElementBatch = _element_batch(graphs)
     else:
@@ -224,6 +226,27 @@ def make_batch(
     if like is not None and (like.dtype, like.device.type) != (torch.float32, "cpu"):
         batch = batch.to(like.dtype).to(like.device)
     return batch
+
+
+def _crystal_batch_on(device, dtype, graphs):
+    """Make a batch on a device from the arrays of the graphs, which are smaller than the batch."""
+
+    def moved(array, dtype=torch.int64):
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device).to(dtype)
+
+    n_atoms, n_edges = moved(graphs.n_atoms), moved(graphs.n_edges)
+    first_atom = torch.cumsum(n_atoms, 0) - n_atoms
+    numbers = torch.arange(len(graphs), device=device)
+    first_atom = torch.repeat_interleave(first_atom, n_edges, output_size=len(graphs.edge_source))
+    return CrystalBatch(
+        atomic_numbers=moved(graphs.atomic_numbers),
+        crystal=torch.repeat_interleave(numbers, n_atoms, output_size=len(graphs.atomic_numbers)),
+        source=first_atom + moved(graphs.edge_source),
+        target=first_atom + moved(graphs.edge_target),
+        distance=moved(graphs.edge_distance, dtype),
+        n_atoms=n_atoms.to(dtype),
+        n_dense=0,
+    )
 
 
 def _element_batch(graphs: ElementGraphs) -> ElementBatch:

@@ -13,11 +13,14 @@ import torch
 import triton
 import triton.language as tl
 
-# Rows per program of the kernels over edges or atoms, and of the sums over their partial results.
-_BLOCK_ROWS = 32
-_BLOCK_PARTIAL = 64
-# Columns per program of the kernels that combine partial sums.
-_BLOCK_COLUMNS = 16
+# Rows per program of the sums over the partial results of blocks, and their columns.
+_BLOCK_PARTIAL = 256
+_BLOCK_COLUMNS = 8
+
+
+def _block_rows(n_rows):
+    """Rows per program of the kernels over edges or atoms: about a thousand programs, or more."""
+    return 32 if n_rows < 2**15 else 128
 
 
 @triton.jit
@@ -225,41 +228,42 @@ def _norm_gradient_kernel(
 
 @triton.jit
 def _messages_gradient_kernel(
-    z, scale, shift, gradient, order, pointer, by_normalized, sums, sums_times,
-    WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    z, scale, shift, gradient, order, pointer, by_normalized, sums, sums_times, n_atoms,
+    ATOMS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient with respect to the normalised z of the edges of an atom, and their sums."""
-    atom = tl.program_id(0)
+    """Gradient with respect to the normalised z of the edges of some atoms, and its sums."""
+    block = tl.program_id(0)
     columns = tl.arange(0, COLUMNS)
     inside = columns < WIDTH
     gate_scale = tl.load(scale + columns, mask=inside, other=0.0)[None, :]
     gate_shift = tl.load(shift + columns, mask=inside, other=0.0)[None, :]
     core_scale = tl.load(scale + WIDTH + columns, mask=inside, other=0.0)[None, :]
     core_shift = tl.load(shift + WIDTH + columns, mask=inside, other=0.0)[None, :]
-    upstream = tl.load(gradient + atom * WIDTH + columns, mask=inside, other=0.0)[None, :]
-    first, last = tl.load(pointer + atom), tl.load(pointer + atom + 1)
     gate_sum = tl.zeros([COLUMNS], dtype=tl.float32)
     core_sum = tl.zeros([COLUMNS], dtype=tl.float32)
     gate_times = tl.zeros([COLUMNS], dtype=tl.float32)
     core_times = tl.zeros([COLUMNS], dtype=tl.float32)
-    for start in range(first, last, ROWS):
-        rows = start + tl.arange(0, ROWS)
-        edges = tl.load(order + rows, mask=rows < last, other=0)
-        mask = (rows < last)[:, None] & inside[None, :]
-        at = edges[:, None] * (2 * WIDTH) + columns[None, :]
-        z_gate = tl.load(z + at, mask=mask, other=0.0)
-        z_core = tl.load(z + at + WIDTH, mask=mask, other=0.0)
-        gate = tl.sigmoid(z_gate * gate_scale + gate_shift)
-        core_input = z_core * core_scale + core_shift
-        by_core = tl.where(mask, upstream * gate * tl.sigmoid(core_input), 0.0)
-        by_gate = tl.where(mask, upstream * gate * (1.0 - gate) * _softplus(core_input), 0.0)
-        tl.store(by_normalized + at, by_gate, mask=mask)
-        tl.store(by_normalized + at + WIDTH, by_core, mask=mask)
-        gate_sum += tl.sum(by_gate, axis=0)
-        core_sum += tl.sum(by_core, axis=0)
-        gate_times += tl.sum(by_gate * z_gate, axis=0)
-        core_times += tl.sum(by_core * z_core, axis=0)
-    place = atom * (2 * WIDTH) + columns
+    for atom in range(block * ATOMS, tl.minimum(block * ATOMS + ATOMS, n_atoms)):
+        upstream = tl.load(gradient + atom * WIDTH + columns, mask=inside, other=0.0)[None, :]
+        first, last = tl.load(pointer + atom), tl.load(pointer + atom + 1)
+        for start in range(first, last, ROWS):
+            rows = start + tl.arange(0, ROWS)
+            edges = tl.load(order + rows, mask=rows < last, other=0)
+            mask = (rows < last)[:, None] & inside[None, :]
+            at = edges[:, None] * (2 * WIDTH) + columns[None, :]
+            z_gate = tl.load(z + at, mask=mask, other=0.0)
+            z_core = tl.load(z + at + WIDTH, mask=mask, other=0.0)
+            gate = tl.sigmoid(z_gate * gate_scale + gate_shift)
+            core_input = z_core * core_scale + core_shift
+            by_core = tl.where(mask, upstream * gate * tl.sigmoid(core_input), 0.0)
+            by_gate = tl.where(mask, upstream * gate * (1.0 - gate) * _softplus(core_input), 0.0)
+            tl.store(by_normalized + at, by_gate, mask=mask)
+            tl.store(by_normalized + at + WIDTH, by_core, mask=mask)
+            gate_sum += tl.sum(by_gate, axis=0)
+            core_sum += tl.sum(by_core, axis=0)
+            gate_times += tl.sum(by_gate * z_gate, axis=0)
+            core_times += tl.sum(by_core * z_core, axis=0)
+    place = block * (2 * WIDTH) + columns
     tl.store(sums + place, gate_sum, mask=inside)
     tl.store(sums + place + WIDTH, core_sum, mask=inside)
     tl.store(sums_times + place, gate_times, mask=inside)
@@ -374,9 +378,9 @@ class TritonConv(torch.autograd.Function):
         )  # fmt: skip
         node_stats = _moments(total, segments.n_atoms, node_norm, training)
         out = torch.empty_like(h)
-        _update_atoms_kernel[(triton.cdiv(n_atoms, _BLOCK_ROWS),)](
+        _update_atoms_kernel[(triton.cdiv(n_atoms, 32),)](
             h, total, node_stats.scale, node_stats.shift, out, n_atoms,
-            WIDTH=width, ROWS=_BLOCK_ROWS, COLUMNS=columns,
+            WIDTH=width, ROWS=32, COLUMNS=columns,
         )  # fmt: skip
         ctx.save_for_backward(z, total, out, edge_features, weight, *edge_stats, *node_stats)
         ctx.batch, ctx.training = batch, training
@@ -388,12 +392,13 @@ class TritonConv(torch.autograd.Function):
         edge_stats, node_stats = _Statistics(*stats[:4]), _Statistics(*stats[4:])
         segments = ctx.batch.segments()
         n_atoms, width = total.shape
-        columns, blocks = triton.next_power_of_2(width), triton.cdiv(n_atoms, _BLOCK_ROWS)
+        columns, block_rows = triton.next_power_of_2(width), _block_rows(n_atoms)
+        blocks = triton.cdiv(n_atoms, block_rows)
         by_h = torch.empty_like(total)
         sums = total.new_empty(2, blocks, width)
         _update_gradient_kernel[(blocks,)](
             gradient.contiguous(), out, total, by_h, sums[0], sums[1], segments.n_atoms, n_atoms,
-            WIDTH=width, ROWS=_BLOCK_ROWS, COLUMNS=columns,
+            WIDTH=width, ROWS=block_rows, COLUMNS=columns,
         )  # fmt: skip
         by_node_gamma, by_node_beta, slope, constant = _norm_gradients(
             sums, segments.n_atoms, node_stats, ctx.training
@@ -401,14 +406,16 @@ class TritonConv(torch.autograd.Function):
         by_total = torch.empty_like(total)
         _norm_gradient_kernel[(blocks,)](
             by_h, total, node_stats.scale, slope, constant, by_total, segments.n_atoms, n_atoms,
-            WIDTH=width, ROWS=_BLOCK_ROWS, COLUMNS=columns,
+            WIDTH=width, ROWS=block_rows, COLUMNS=columns,
         )  # fmt: skip
         # Padding edges belong to no atom, so that no kernel writes their rows.
         by_z = torch.zeros_like(z)
-        sums = total.new_empty(2, n_atoms, 2 * width)
-        _messages_gradient_kernel[(n_atoms,)](
+        per_program = 1 if n_atoms < 2048 else 4
+        programs = triton.cdiv(n_atoms, per_program)
+        sums = total.new_empty(2, programs, 2 * width)
+        _messages_gradient_kernel[(programs,)](
             z, edge_stats.scale, edge_stats.shift, by_total, *segments.by_target, by_z,
-            sums[0], sums[1], WIDTH=width, ROWS=16, COLUMNS=columns,
+            sums[0], sums[1], n_atoms, ATOMS=per_program, WIDTH=width, ROWS=16, COLUMNS=columns,
         )  # fmt: skip
         by_gamma, by_beta, slope, constant = _norm_gradients(
             sums, segments.n_edges, edge_stats, ctx.training
@@ -439,14 +446,15 @@ class _Statistics(NamedTuple):
 def _moments(x, n_valid, norm, training, terms=None):
     """Statistics of a batch normalisation of x; with `terms`, they are added to x first."""
     n_rows, width = x.shape
-    blocks = triton.cdiv(n_rows, _BLOCK_ROWS)
+    block_rows = _block_rows(n_rows)
+    blocks = triton.cdiv(n_rows, block_rows)
     partial = x.new_empty(2, blocks, width)
     if terms is not None or training:
         a, b, batch = terms if terms is not None else (x, x, None)
         source, target = (batch.source, batch.target) if batch is not None else (n_valid, n_valid)
         _add_terms_kernel[(blocks,)](
             x, a, b, source, target, n_valid, partial[0], partial[1], n_rows,
-            WIDTH=width, ROWS=_BLOCK_ROWS, COLUMNS=triton.next_power_of_2(width),
+            WIDTH=width, ROWS=block_rows, COLUMNS=triton.next_power_of_2(width),
             TERMS=terms is not None,
         )  # fmt: skip
     if not training:
@@ -457,7 +465,7 @@ def _moments(x, n_valid, norm, training, terms=None):
     _combine_moments_kernel[(triton.cdiv(width, _BLOCK_COLUMNS),)](
         partial[0], partial[1], n_valid, blocks, norm.weight, norm.bias, norm.running_mean,
         norm.running_var, *out, norm.eps, norm.momentum,
-        WIDTH=width, ROWS=_BLOCK_ROWS, PARTIAL=_BLOCK_PARTIAL, COLUMNS=_BLOCK_COLUMNS,
+        WIDTH=width, ROWS=block_rows, PARTIAL=_BLOCK_PARTIAL, COLUMNS=_BLOCK_COLUMNS,
     )  # fmt: skip
     norm.num_batches_tracked += 1
     return _Statistics(*out)

@@ -195,19 +195,23 @@ class CapturedSteps:
         self.crystals = torch.empty(self.batch_size, dtype=torch.int64, device=device)
         self.lr = torch.empty((), device=device)
         self.loss = torch.zeros((), device=device)
-        self.n_valid = torch.zeros((), device=device)
         self.steps = {}
         self.pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
         mean = self.n_edges.mean() * self.batch_size
         self.edge_unit = max(128, int(mean / 8) // 128 * 128)
         self.atom_unit = max(16, int(self.n_atoms.mean() * self.batch_size / 8) // 16 * 16)
 
-    def step(self, rows):
-        """Train on some rows; return the number of the step's size and leave the loss in `loss`."""
-        padded = np.full(self.batch_size, self.n_rows)
-        padded[: len(rows)] = rows
-        self.crystals.copy_(torch.from_numpy(padded), non_blocking=True)
-        self.n_valid.fill_(len(rows))
+    def begin_epoch(self, batches):
+        """Send the rows of all batches of an epoch to the device."""
+        order = np.full((len(batches), self.batch_size), self.n_rows)
+        for padded, rows in zip(order, batches):
+            padded[: len(rows)] = rows
+        self.order = torch.from_numpy(order).to(self.crystals.device)
+        self.losses = torch.zeros(len(batches), device=self.crystals.device)
+
+    def step(self, number, rows):
+        """Train on the rows of a batch of this epoch, and store its loss in `losses`."""
+        self.crystals.copy_(self.order[number])
         [group] = self.net.optimizer_.param_groups
         rate = group["lr"]
         self.lr.fill_(rate)
@@ -230,6 +234,7 @@ class CapturedSteps:
         finally:
             group["lr"] = rate
             group["capturable"] = False
+        self.losses[number].copy_(self.loss)
 
     def _capture(self, sizes):
         self.net.optimizer_.zero_grad(set_to_none=True)
@@ -245,7 +250,7 @@ class CapturedSteps:
         prediction = net.module_(batch)
         loss = net.criterion_(prediction, self.y[self.crystals], self.weight[self.crystals])
         # The loss is a mean over the rows with padding, whose weight is zero.
-        loss = loss * (self.batch_size / self.n_valid)
+        loss = loss * (self.batch_size / (self.crystals < self.n_rows).sum())
         loss.backward()
         net.optimizer_.step()
         self.loss.copy_(loss.detach())

@@ -240,18 +240,17 @@ class GraphNet(NeuralNet):
             return
         steps = self.captured_steps
         self.module_.train()
-        losses, sizes = [], []
-        for rows in iterator.batch_sampler:
+        batches = list(iterator.batch_sampler)
+        steps.begin_epoch(batches)
+        for number, rows in enumerate(batches):
             self.notify("on_batch_begin", batch=None, training=True)
-            steps.step(rows)
-            losses.append(steps.loss.clone())
-            sizes.append(len(rows))
+            steps.step(number, rows)
             self.notify("on_batch_end", batch=None, training=True)
         # skorch has begun a record for each batch.
-        records = self.history[-1]["batches"][-len(losses) :]
-        for record, loss, size in zip(records, torch.stack(losses).tolist(), sizes):
-            record |= {f"{prefix}_loss": loss, f"{prefix}_batch_size": size}
-        self.history.record(f"{prefix}_batch_count", len(losses))
+        records = self.history[-1]["batches"][-len(batches) :]
+        for record, loss, rows in zip(records, steps.losses.tolist(), batches):
+            record |= {f"{prefix}_loss": loss, f"{prefix}_batch_size": len(rows)}
+        self.history.record(f"{prefix}_batch_count", len(batches))
 
     @contextlib.contextmanager
     def added_callbacks(self, callbacks: Sequence[Any]) -> Iterator[None]:

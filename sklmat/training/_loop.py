@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
 
+#: Edges in a batch of predictions on a GPU; the largest array has this times twice the width.
+_EDGES_ON_GPU = 2**20
+
+
 def train_net(
     net: GraphNet,
     train_set: GraphDataset,
@@ -130,10 +134,14 @@ def run_network(
     module = module.eval()
     parameter = next(module.parameters())
     run = getattr(module, method)
+    if parameter.is_cuda:
+        # A GPU is as fast for large batches only.
+        per_crystal = edges_per_batch(graphs, 1)
+        batch_size = max(batch_size, int(_EDGES_ON_GPU / max(per_crystal, 1)))
     threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
     with torch.inference_mode(), threads:
         parts = [
-            run(make_batch(graphs, rows, like=parameter)).cpu()
+            run(make_batch(graphs, slice(rows[0], rows[-1] + 1), like=parameter))
             for rows in EvenBatches(len(graphs), batch_size)
         ]
-    return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()
