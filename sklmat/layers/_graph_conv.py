@@ -147,15 +147,13 @@ class GatedGraphConv(nn.Module):
         -------
         Tensor of shape (N, F)
         """
-        source_terms, target_terms = self.source_map(h), self.target_map(h)
         weight = self.edge_map.weight[:, columns]
         if uses_triton(h) and min(len(h), len(batch.source)) > 1:
             from sklmat.layers._triton_conv import TritonConv
 
             return TritonConv.apply(
                 h,
-                source_terms,
-                target_terms,
+                F.linear(h, *_joined(self.target_map, self.source_map)),
                 edge_features,
                 weight,
                 self.edge_norm.weight,
@@ -166,6 +164,7 @@ class GatedGraphConv(nn.Module):
                 (self.edge_norm, self.node_norm),
                 self.training,
             )
+        source_terms, target_terms = self.source_map(h), self.target_map(h)
         if h.device.type == "cpu" and len(batch.source) > 1:
             messages = self._fused(source_terms, target_terms, edge_features, weight, batch)
         else:
@@ -200,6 +199,12 @@ class GatedGraphConv(nn.Module):
         if self.training:
             norm.update(mean, variance, len(batch.source))
         return total
+
+
+def _joined(target_map, source_map):
+    """Weight and bias of one map that computes the outputs of both."""
+    bias = F.pad(target_map.bias, (0, source_map.out_features))
+    return torch.cat([target_map.weight, source_map.weight]), bias
 
 
 def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:

@@ -33,7 +33,7 @@ def _softplus(x):
 
 @triton.jit
 def _add_terms_kernel(
-    z, source_terms, target_terms, source, target, n_valid, means, squares, n_rows,
+    z, terms, source, target, n_valid, means, squares, n_rows,
     WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, TERMS: tl.constexpr,
 ):  # fmt: skip
     """Add the terms of both atoms to each row of z; mean and squared deviations of the block."""
@@ -46,12 +46,11 @@ def _add_terms_kernel(
     if TERMS:
         i = tl.load(source + rows, mask=rows < n_rows, other=0)
         j = tl.load(target + rows, mask=rows < n_rows, other=0)
-        value += tl.load(
-            source_terms + i[:, None] * WIDTH + columns[None, :], mask=inside, other=0.0
-        )
-        value += tl.load(
-            target_terms + j[:, None] * WIDTH + columns[None, :], mask=inside, other=0.0
-        )
+        # A row of terms holds those of the atom as a target and then those as a source.
+        as_target = j[:, None] * (2 * WIDTH) + columns[None, :]
+        as_source = i[:, None] * (2 * WIDTH) + WIDTH + columns[None, :]
+        value += tl.load(terms + as_target, mask=inside, other=0.0)
+        value += tl.load(terms + as_source, mask=inside, other=0.0)
         tl.store(z + at, value, mask=inside)
     last = tl.load(n_valid)
     valid = (rows < last)[:, None]
@@ -273,7 +272,7 @@ def _messages_gradient_kernel(
 @triton.jit
 def _by_target_kernel(
     by_normalized, z, scale, coefficient, constant, order, pointer, total,
-    WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    STRIDE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Gradient with respect to z, in place, and its sum over the edges of an atom."""
     atom = tl.program_id(0)
@@ -294,13 +293,13 @@ def _by_target_kernel(
         value = tl.where(mask, value, 0.0)
         tl.store(by_normalized + at, value, mask=mask)
         result += tl.sum(value, axis=0)
-    tl.store(total + atom * WIDTH + columns, result, mask=inside)
+    tl.store(total + atom * STRIDE + columns, result, mask=inside)
 
 
 @triton.jit
 def _segment_sum_kernel(
     values, order, pointer, total,
-    WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    STRIDE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Sum of the rows ``order[pointer[s]:pointer[s + 1]]`` of values for each segment s."""
     segment = tl.program_id(0)
@@ -315,10 +314,15 @@ def _segment_sum_kernel(
         result += tl.sum(
             tl.load(values + at[:, None] * WIDTH + columns[None, :], mask=mask, other=0.0), axis=0
         )
-    tl.store(total + segment * WIDTH + columns, result, mask=inside)
+    tl.store(total + segment * STRIDE + columns, result, mask=inside)
 
 
-def segment_sum(values: torch.Tensor, order: torch.Tensor, pointer: torch.Tensor) -> torch.Tensor:
+def segment_sum(
+    values: torch.Tensor,
+    order: torch.Tensor,
+    pointer: torch.Tensor,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Sum the rows of each segment, in a fixed order.
 
     Parameters
@@ -328,33 +332,37 @@ def segment_sum(values: torch.Tensor, order: torch.Tensor, pointer: torch.Tensor
         Rows of `values`, segment after segment.
     pointer : Tensor of shape (S + 1,), int64
         Segment s has the rows ``order[pointer[s]:pointer[s + 1]]``.
+    out : Tensor of shape (S, F), default=None
+        Where the result is written; its rows may be further apart than F numbers.
 
     Returns
     -------
     Tensor of shape (S, F)
     """
     n_segments, width = len(pointer) - 1, values.shape[1]
-    total = values.new_empty(n_segments, width)
+    if out is None:
+        out = values.new_empty(n_segments, width)
     columns = min(triton.next_power_of_2(width), 256)
     _segment_sum_kernel[(n_segments, triton.cdiv(width, columns))](
-        values, order, pointer, total, WIDTH=width, ROWS=16, COLUMNS=columns
-    )
-    return total
+        values, order, pointer, out,
+        STRIDE=out.stride(0), WIDTH=width, ROWS=16, COLUMNS=columns,
+    )  # fmt: skip
+    return out
 
 
 class TritonConv(torch.autograd.Function):
     """``softplus(h + BN(sum over edges of sigmoid(BN(z)_gate) * softplus(BN(z)_core)))``.
 
-    For edge e, ``z_e = a[source_e] + b[target_e] + W g_e``. Rows beyond the valid ones, which fill
-    a batch up to a fixed size, do not enter the batch normalisations.
+    For edge e, ``z_e = a[target_e] + b[source_e] + W g_e``; the rows of the argument `terms`, of
+    shape (N, 4 F), are a and b side by side, as one matrix product gives them. Rows beyond the
+    valid ones, which fill a batch up to a fixed size, do not enter the batch normalisations.
     """
 
     @staticmethod
     def forward(
         ctx,
         h,
-        a,
-        b,
+        terms,
         edge_features,
         weight,
         gamma,
@@ -369,7 +377,7 @@ class TritonConv(torch.autograd.Function):
         n_atoms, width = h.shape
         segments = batch.segments()
         z = edge_features @ weight.T
-        edge_stats = _moments(z, segments.n_edges, edge_norm, training, (a, b, batch))
+        edge_stats = _moments(z, segments.n_edges, edge_norm, training, (terms, batch))
         total = torch.empty_like(h)
         columns = triton.next_power_of_2(width)
         _sum_messages_kernel[(n_atoms,)](
@@ -420,16 +428,16 @@ class TritonConv(torch.autograd.Function):
         by_gamma, by_beta, slope, constant = _norm_gradients(
             sums, segments.n_edges, edge_stats, ctx.training
         )
-        by_target = total.new_empty(n_atoms, 2 * width)
+        by_terms = total.new_empty(n_atoms, 4 * width)
         _by_target_kernel[(n_atoms,)](
-            by_z, z, edge_stats.scale, slope, constant, *segments.by_target, by_target,
-            WIDTH=2 * width, ROWS=16, COLUMNS=triton.next_power_of_2(2 * width),
+            by_z, z, edge_stats.scale, slope, constant, *segments.by_target, by_terms,
+            STRIDE=4 * width, WIDTH=2 * width, ROWS=16, COLUMNS=triton.next_power_of_2(2 * width),
         )  # fmt: skip
-        by_source = segment_sum(by_z, *segments.by_source)
-        by_weight = by_z.T @ edge_features if ctx.needs_input_grad[4] else None
-        by_edges = by_z @ weight if ctx.needs_input_grad[3] else None
+        segment_sum(by_z, *segments.by_source, out=by_terms[:, 2 * width :])
+        by_weight = by_z.T @ edge_features if ctx.needs_input_grad[3] else None
+        by_edges = by_z @ weight if ctx.needs_input_grad[2] else None
         return (
-            by_h, by_source, by_target, by_edges, by_weight, by_gamma, by_beta, by_node_gamma,
+            by_h,  by_terms, by_edges, by_weight, by_gamma, by_beta, by_node_gamma,
             by_node_beta, None, None, None,
         )  # fmt: skip
 
@@ -450,10 +458,10 @@ def _moments(x, n_valid, norm, training, terms=None):
     blocks = triton.cdiv(n_rows, block_rows)
     partial = x.new_empty(2, blocks, width)
     if terms is not None or training:
-        a, b, batch = terms if terms is not None else (x, x, None)
+        values, batch = terms if terms is not None else (x, None)
         source, target = (batch.source, batch.target) if batch is not None else (n_valid, n_valid)
         _add_terms_kernel[(blocks,)](
-            x, a, b, source, target, n_valid, partial[0], partial[1], n_rows,
+            x, values, source, target, n_valid, partial[0], partial[1], n_rows,
             WIDTH=width, ROWS=block_rows, COLUMNS=triton.next_power_of_2(width),
             TERMS=terms is not None,
         )  # fmt: skip

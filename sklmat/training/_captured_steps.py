@@ -134,42 +134,40 @@ class _Links:
     def __init__(self, source, target, node_ptr, edge_ptr, device):
         first_node = np.repeat(node_ptr[:-1], np.diff(edge_ptr))
         first_edge = np.repeat(edge_ptr[:-1], np.diff(edge_ptr))
-        self.source = _tensor(source - first_node, device)
-        self.target = _tensor(target - first_node, device)
-        self.by_source = _tensor(np.argsort(source, kind="stable") - first_edge, device)
+        by_source = np.argsort(source, kind="stable") - first_edge
+        # Side by side, so that one operation gathers them.
+        self.links = _tensor(
+            np.column_stack([source - first_node, target - first_node, by_source]), device
+        )
         n_nodes = int(node_ptr[-1])
-        self.n_in = _tensor(np.bincount(target, minlength=n_nodes), device)
-        self.n_out = _tensor(np.bincount(source, minlength=n_nodes), device)
+        counts = [np.bincount(index, minlength=n_nodes) for index in (target, source)]
+        self.counts = _tensor(np.column_stack(counts), device)
 
     def gather(self, nodes, edges):
         """Sources and targets of a batch, and the segments of its sums."""
-        first_node = nodes.pointer[edges.item]
-        is_node = nodes.is_valid
-        in_order = torch.arange(len(edges.row), device=edges.row.device)
+        first = torch.stack([nodes.pointer, nodes.pointer, edges.pointer], dim=1)[edges.item]
+        source, target, by_source = (first + self.links[edges.row]).T.contiguous()
+        pointers = torch.cumsum(self.counts[nodes.row] * nodes.is_valid[:, None], 0)
+        pointers = torch.nn.functional.pad(pointers.T, (1, 0))
+        in_order = torch.arange(max(len(edges.row), len(nodes.row)), device=source.device)
         segments = BatchSegments(
-            by_target=Segments(in_order, _pointer(self.n_in[nodes.row] * is_node)),
-            by_source=Segments(
-                edges.pointer[edges.item] + self.by_source[edges.row],
-                _pointer(self.n_out[nodes.row] * is_node),
-            ),
-            by_crystal=Segments(
-                torch.arange(len(nodes.row), device=edges.row.device), nodes.pointer
-            ),
+            by_target=Segments(in_order, pointers[0]),
+            by_source=Segments(by_source, pointers[1]),
+            by_crystal=Segments(in_order, nodes.pointer),
             n_atoms=nodes.pointer[-1:],
             n_edges=edges.pointer[-1:],
         )
-        padding = len(nodes.row) - 1
-        source = torch.where(edges.is_valid, first_node + self.source[edges.row], padding)
-        target = torch.where(edges.is_valid, first_node + self.target[edges.row], padding)
-        return source, target, segments
+        # Padding edges join the last atom, which is padding too.
+        last = len(nodes.row) - 1
+        return (
+            torch.where(edges.is_valid, source, last),
+            torch.where(edges.is_valid, target, last),
+            segments,
+        )
 
 
 def _tensor(array, device, dtype=torch.int64):
     return torch.as_tensor(np.ascontiguousarray(array)).to(device, dtype)
-
-
-def _pointer(counts):
-    return torch.nn.functional.pad(torch.cumsum(counts, 0), (1, 0))
 
 
 class CapturedSteps:
