@@ -67,9 +67,10 @@ class GaussianExpansion(nn.Module):
 
 
 class RowNorm(nn.BatchNorm1d):
-    """Batch normalisation over atoms or edges that also accepts batches with one row or none.
+    """Batch normalisation over atoms or edges, for batches with few rows and with padding.
 
-    Such a batch, for example one isolated atom, is normalised as in evaluation mode.
+    A batch with one row or none, for example one isolated atom, is normalised as in evaluation
+    mode.
     """
 
     # Batch normalisation has them unless it is told not to keep statistics.
@@ -78,13 +79,38 @@ class RowNorm(nn.BatchNorm1d):
     num_batches_tracked: torch.Tensor
     momentum: float
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise the rows of `x`, Tensor of shape (N or E, F)."""
+    def forward(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
+        """Normalise rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N or E, F)
+        n_valid : Tensor of shape (1,), default=None
+            Number of rows that are no padding and have a mean and a variance; all by default.
+
+        Returns
+        -------
+        Tensor of shape (N or E, F)
+        """
+        if self.training and n_valid is not None:
+            return self._normalize_valid(x, n_valid)
         if not self.training or len(x) > 1:
             return super().forward(x)
         return F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
+
+    def _normalize_valid(self, x, n_valid):
+        valid = torch.arange(len(x), device=x.device)[:, None] < n_valid
+        mean = torch.where(valid, x, 0).sum(0) / n_valid
+        centered = torch.where(valid, x - mean, 0)
+        variance = centered.square().sum(0) / n_valid
+        with torch.no_grad():
+            unbiased = variance * (n_valid / (n_valid - 1).clamp_min(1))
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+        return centered * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
     def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int) -> None:
         """Update the running statistics with those of a batch that `FusedMessages` normalised."""
@@ -165,18 +191,21 @@ class GatedGraphConv(nn.Module):
                 self.training,
             )
         source_terms, target_terms = self.source_map(h), self.target_map(h)
-        if h.device.type == "cpu" and len(batch.source) > 1:
+        padded = batch.known_segments
+        if h.device.type == "cpu" and len(batch.source) > 1 and padded is None:
             messages = self._fused(source_terms, target_terms, edge_features, weight, batch)
         else:
             messages = self._plain(source_terms, target_terms, edge_features, weight, batch)
-        return F.softplus(h + self.node_norm(messages))
+        n_atoms = None if padded is None else padded.n_atoms
+        return F.softplus(h + self.node_norm(messages, n_atoms))
 
     def _plain(self, source_terms, target_terms, edge_features, weight, batch):
         """Sum the messages to each atom with the operations of torch."""
         z = edge_features @ weight.T
         z = z + source_terms.index_select(0, batch.source)
         z = z + target_terms.index_select(0, batch.target)
-        gate, core = self.edge_norm(z).chunk(2, dim=1)
+        n_edges = None if batch.known_segments is None else batch.known_segments.n_edges
+        gate, core = self.edge_norm(z, n_edges).chunk(2, dim=1)
         messages = torch.sigmoid(gate) * F.softplus(core)
         total = messages.new_zeros(len(target_terms), messages.shape[1])
         return total.index_add_(0, batch.target, messages)

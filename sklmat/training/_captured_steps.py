@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -194,10 +196,13 @@ class CapturedSteps:
         self.lr = torch.empty((), device=device)
         self.loss = torch.zeros((), device=device)
         self.steps = {}
-        self.pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-        mean = self.n_edges.mean() * self.batch_size
-        self.edge_unit = max(128, int(mean / 8) // 128 * 128)
-        self.atom_unit = max(16, int(self.n_atoms.mean() * self.batch_size / 8) // 16 * 16)
+        self.on_gpu = device.type == "cuda"
+        self.pool = torch.cuda.graph_pool_handle() if self.on_gpu else None
+        # Batches are filled up to a multiple of an eighth of a mean batch, in atoms and in edges.
+        self.unit = [
+            _rounded_up(counts.mean() * self.batch_size / 8, multiple)
+            for counts, multiple in ((self.n_atoms, 16), (self.n_edges, 128))
+        ]
 
     def begin_epoch(self, batches):
         """Send the rows of all batches of an epoch to the device."""
@@ -210,40 +215,51 @@ class CapturedSteps:
     def step(self, number, rows):
         """Train on the rows of a batch of this epoch, and store its loss in `losses`."""
         self.crystals.copy_(self.order[number])
-        [group] = self.net.optimizer_.param_groups
-        rate = group["lr"]
-        self.lr.fill_(rate)
-        sizes = (
-            _rounded_up(self.n_atoms[rows].sum() + 1, self.atom_unit),
-            _rounded_up(self.n_edges[rows].sum(), self.edge_unit),
+        # There is room for one padding atom at least, which padding edges join.
+        size = max(
+            -(-(self.n_atoms[rows].sum() + 1) // self.unit[0]),
+            -(-self.n_edges[rows].sum() // self.unit[1]),
         )
-        known = self.steps.get(sizes)
-        group["lr"] = self.lr
-        group["capturable"] = True
-        try:
-            if known is None:
-                self._run(sizes)
-                self.steps[sizes] = "seen"
-            elif known == "seen":
-                self.steps[sizes] = self._capture(sizes)
-                self.steps[sizes].replay()
+        with self._learning_rate_on_device():
+            if size not in self.steps:
+                # Kernels are compiled and memory is taken here, which a graph cannot do.
+                self._run(size)
+                self.steps[size] = None
             else:
-                known.replay()
-        finally:
-            group["lr"] = rate
-            group["capturable"] = False
+                if self.steps[size] is None:
+                    self.steps[size] = self._captured(size)
+                self.steps[size]()
         self.losses[number].copy_(self.loss)
 
-    def _capture(self, sizes):
+    @contextlib.contextmanager
+    def _learning_rate_on_device(self):
+        """Let the optimizer read the learning rate on the device, where a graph finds it."""
+        groups = self.net.optimizer_.param_groups
+        rate = groups[0]["lr"]
+        self.lr.fill_(rate)
+        for group in groups:
+            group.update(lr=self.lr, capturable=self.on_gpu)
+        try:
+            yield
+        finally:
+            for group in groups:
+                group.update(lr=rate, capturable=False)
+
+    def _captured(self, size):
+        """Function that repeats the step; without a GPU, it computes it in the usual way."""
+        if not self.on_gpu:
+            return partial(self._run, size)
         self.net.optimizer_.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-            self._run(sizes)
-        return graph
+            self._run(size)
+        return graph.replay
 
-    def _run(self, sizes):
+    def _run(self, size):
+        """Take one optimizer step on the rows in `crystals`, with a batch of `size` units."""
         net = self.net
-        batch = self.graphs.batch(self.crystals, sizes)
+        n_atoms, n_edges = (size * unit for unit in self.unit)
+        batch = self.graphs.batch(self.crystals, (n_atoms, n_edges))
         net.optimizer_.zero_grad(set_to_none=True)
         prediction = net.module_(batch)
         loss = net.criterion_(prediction, self.y[self.crystals], self.weight[self.crystals])
@@ -259,4 +275,4 @@ def _with_padding(values, device):
 
 
 def _rounded_up(number, unit):
-    return int(-(-number // unit) * unit)
+    return max(int(-(-number // unit)), 1) * unit

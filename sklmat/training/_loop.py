@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from sklmat.batches import EvenBatches, edges_per_batch, make_batch
@@ -88,7 +89,7 @@ def train_net(
     train_set.generator = generator
     if valid_set is not None:
         net.train_split = predefined_split(valid_set)
-    if torch.device(net.device).type == "cuda" and train_set.transform is None:
+    if _captures_steps(net, train_set, callbacks):
         net.captured_steps = CapturedSteps(net, train_set)
     try:
         with (
@@ -108,6 +109,21 @@ def train_net(
             stacklevel=3,
         )
     return net
+
+
+def _captures_steps(net, train_set, callbacks):
+    """Whether all steps can be CUDA graphs: no Python code of the user runs within a step."""
+    callbacks = [entry[-1] if isinstance(entry, tuple) else entry for entry in callbacks]
+    within_step = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+    return (
+        torch.device(net.device).type == "cuda"
+        and train_set.transform is None
+        and not any(
+            getattr(type(callback), name) is not getattr(Callback, name)
+            for callback in callbacks
+            for name in within_step
+        )
+    )
 
 
 def run_network(
