@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import torch
 
 _INSTEAD = "pass 'auto' (CUDA if there is any, the CPU otherwise) or 'cpu'"
@@ -41,6 +44,12 @@ def check_device(device: str | torch.device) -> str | torch.device:
     elif found.type != "cpu" and not _computes(found):
         raise ValueError(f"{given} cannot be used on this computer; {_INSTEAD}")
     return device
+
+
+def on_device(device: str | torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Make a GPU the current one within a ``with`` block; kernels are started on it."""
+    found = torch.device(device)
+    return torch.cuda.device(found) if found.type == "cuda" else contextlib.nullcontext()
 
 
 def _computes(device):

@@ -284,8 +284,11 @@ def make_net(
     device: str | torch.device,
 ) -> GraphNet:
     """Wrap a module into an initialised `GraphNet`."""
-    # The fused Adam updates the weights in one pass.
-    own = {"optimizer__momentum": momentum} if optimizer == "sgd" else {"optimizer__fused": True}
+    device = check_device(device)
+    # The fused optimizers update the weights in one pass; on a CPU, this of SGD rounds differently.
+    own = {"optimizer__fused": optimizer == "adam" or torch.device(device).type == "cuda"}
+    if optimizer == "sgd":
+        own["optimizer__momentum"] = momentum
     net = GraphNet(
         module,
         criterion=WeightedLoss,
@@ -298,7 +301,7 @@ def make_net(
         iterator_train=even_loader,
         iterator_valid=even_loader,
         train_split=None,
-        device=check_device(device),
+        device=device,
         verbose=0,
     )
     return net.initialize()

@@ -14,6 +14,7 @@ from skorch.helper import predefined_split
 from sklmat.batches import EvenBatches, edges_per_batch, make_batch
 from sklmat.training._captured_steps import CapturedSteps
 from sklmat.training._checkpoint import Resume
+from sklmat.training._device import on_device
 from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._threads import suitable_threads
 
@@ -94,9 +95,15 @@ def train_net(
     try:
         with (
             suitable_threads(net.module_, n_edges),
+            on_device(net.device),
             net.added_callbacks([*added, *callbacks]),
         ):
             net.partial_fit(train_set, epochs=max_epochs - done)
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(
+            f"the GPU has not enough memory for batch_size={net.batch_size} "
+            f"({n_edges:.0f} edges): use batch_size={max(net.batch_size // 2, 1)} or less ({error})"
+        ) from error
     finally:
         net.train_split = net.captured_steps = None
     if net.interrupted_:
@@ -155,9 +162,15 @@ def run_network(
         per_crystal = edges_per_batch(graphs, 1)
         batch_size = max(batch_size, int(_EDGES_ON_GPU / max(per_crystal, 1)))
     threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
-    with torch.inference_mode(), threads:
-        parts = [
-            run(make_batch(graphs, slice(rows[0], rows[-1] + 1), like=parameter))
-            for rows in EvenBatches(len(graphs), batch_size)
-        ]
-        return torch.cat(parts).cpu().numpy()
+    with torch.inference_mode(), threads, on_device(parameter.device):
+        while True:
+            try:
+                parts = [
+                    run(make_batch(graphs, slice(rows[0], rows[-1] + 1), like=parameter))
+                    for rows in EvenBatches(len(graphs), batch_size)
+                ]
+                return torch.cat(parts).cpu().numpy()
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size = batch_size // 2
