@@ -11,6 +11,8 @@ from sklmat.structures import find_pairs
 
 #: Smallest number of neighbours that the neighbour list has for each atom.
 MIN_NEIGHBORS = 18
+# First radius (Å) of the search for nearest neighbours.
+_FIRST_RADIUS = 3.0
 # Neighbours up to this multiple of Hoppe's mean distance form a shell: in ideal bcc this limit lies
 # halfway between the first and the second shell.
 _SHELL_MARGIN = 1.05
@@ -31,7 +33,9 @@ class Neighbors:
     vector : ndarray of shape (N, M, 3)
         Vector from the atom to its neighbour, in Å; zero beyond the last neighbour.
     scale : float
-        Cube root of the volume per atom, in Å.
+        Length in Å: cube root of the volume per atom in a crystal that is periodic in three
+        directions; otherwise, where a volume is not defined, the mean distance to the nearest
+        neighbour.
     """
 
     distance: np.ndarray
@@ -50,12 +54,12 @@ def find_neighbors(
     positions, lattice, pbc
         As in `CrystalArrays`.
     radius : float, default=2.0
-        Radius of the search, in units of the cube root of the volume per atom. The default is at
-        least 12 % larger than the distance of the 18th neighbour in each ideal lattice. If an atom
-        has fewer neighbours, the radius is increased.
+        Radius of the search, in units of the length `Neighbors.scale`. The default is at least
+        12 % larger than the distance of the 18th neighbour in each ideal lattice. If an atom has
+        fewer neighbours, the radius is increased.
     """
     n_atoms = len(positions)
-    scale = (abs(np.linalg.det(lattice)) / n_atoms) ** (1 / 3)
+    scale = _length_scale(positions, lattice, np.asarray(pbc))
     center, other, image, pair_distance = _pairs(positions, lattice, pbc, radius * scale)
     order = np.lexsort((pair_distance, center))
     center, other = center[order], other[order]
@@ -71,13 +75,26 @@ def find_neighbors(
     return Neighbors(distance, index, vector, scale)
 
 
-def _pairs(positions, lattice, pbc, radius):
-    """All pairs within `radius`, or within a larger radius in which each atom has 18 neighbours."""
-    diameter = np.abs(lattice).sum() + np.ptp(positions, axis=0).sum()
+def _length_scale(positions, lattice, pbc):
+    """`Neighbors.scale`; 1 Å for an atom without neighbours."""
+    if pbc.all():
+        return (abs(np.linalg.det(lattice)) / len(positions)) ** (1 / 3)
+    center, _, _, distance = _pairs(positions, lattice, pbc, _FIRST_RADIUS, min_neighbors=1)
+    nearest = np.full(len(positions), np.inf)
+    np.minimum.at(nearest, center, distance)
+    return nearest.mean() if len(center) else 1.0
+
+
+def _pairs(positions, lattice, pbc, radius, min_neighbors=MIN_NEIGHBORS):
+    """All pairs within `radius`, or within a larger radius in which each atom has neighbours.
+
+    In a structure without periodicity, this radius is at most twice its extent.
+    """
+    extent = np.ptp(positions, axis=0).sum()
     while True:
         center, other, image, distance = find_pairs(positions, lattice, pbc, radius)
         counts = np.bincount(center, minlength=len(positions))
-        if counts.min() >= MIN_NEIGHBORS or (radius > diameter and not pbc.any()):
+        if counts.min() >= min_neighbors or (radius > extent and not np.any(pbc)):
             return center, other, image, distance
         radius *= 2
 
