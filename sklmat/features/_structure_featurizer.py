@@ -221,7 +221,7 @@ class StructureFeaturizer(TableFeaturizer):
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
         # All crystals have the same columns; the smallest crystal gives their names fastest.
-        [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
+        columns = self._describer()(crystal_arrays([min(structures, key=len)]))
         self.feature_names_ = list(columns)
         return read
 
