@@ -122,7 +122,9 @@ def recognize_lattices(neighbors: NeighborList) -> LatticeMatch:
 
 def recognize_lattice(neighbors: Neighbors) -> LatticeMatch:
     """Determine the lattice type of one crystal from the neighbours of all atoms."""
-    distance, vector = (found[:, :MIN_NEIGHBORS] for found in (neighbors.distance, neighbors.vector))
+    distance, vector = (
+        found[:, :MIN_NEIGHBORS] for found in (neighbors.distance, neighbors.vector)
+    )
     missing = MIN_NEIGHBORS - distance.shape[1]
     distance = np.pad(distance, [(0, 0), (0, missing)], constant_values=np.inf)
     names, deviations = _match(distance, vector, np.zeros(len(distance), dtype=np.intp))

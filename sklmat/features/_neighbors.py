@@ -155,9 +155,7 @@ def neighbor_shells(
     center, rank, distance = neighbors.center, neighbors.rank, neighbors.distance
     n_first, n_second = sizes[neighbors.crystal].T
     is_known = n_first[center] > 0
-    first = np.where(
-        is_known, rank < n_first[center], distance <= _SHELL_MARGIN * mean[center]
-    )
+    first = np.where(is_known, rank < n_first[center], distance <= _SHELL_MARGIN * mean[center])
     ends = np.bincount(center[first], minlength=len(mean))
     beyond = ~first & (rank >= ends[center])
     further = beyond & ~is_known

@@ -73,24 +73,26 @@ class StructureSchema:
     elements: list[str]
     lattices: list[str]
     symprec: float
-    pairs: bool = True
-    periodic_directions: Sequence[int] = (3,)
+    pairs: bool
+    periodic_directions: Sequence[int]
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Properties that are known for all elements, as arrays of shape (119,) by atomic number.
+        """Properties as arrays of shape (119,) by atomic number, without missing values.
 
-        Elements that are not in `elements` have their covalent radius as metallic radius, if the
-        latter is not known.
+        The metallic radius is left out if one of `elements` has none; other elements without it
+        have their covalent radius.
         """
-        table = element_table()
+        table = element_table().drop(columns="block")
+        metallic = table["metallic radius (Å)"]
         for name, values in _ESTIMATES.items():
             table[name] = table[name].fillna(pd.Series(values))
-        known = table.columns[table.loc[self.elements].notna().all()].drop("block")
-        table["metallic radius (Å)"] = table["metallic radius (Å)"].fillna(
-            table["covalent radius (Å)"]
-        )
-        return {name: np.append(np.nan, table[name].to_numpy(dtype=float)) for name in known}
+        # Beyond curium, missing values are those of the next lighter element.
+        table = table.ffill()
+        table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
+        if metallic[self.elements].isna().any():
+            table = table.drop(columns="metallic radius (Å)")
+        return {name: np.append(np.nan, values) for name, values in table.astype(float).items()}
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
@@ -211,9 +213,8 @@ def volume_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[
         columns["volume per atom (Å³)"] = volume
         columns["density (g/cm³)"] = mass / volume * _DENSITY
         columns["packing fraction"] = spheres / volume
-        if "molar volume (cm³/mol)" in schema.properties:
-            molar = _of_atoms(geometry, schema.properties["molar volume (cm³/mol)"][numbers]).mean
-            columns["volume relative to the elements"] = volume / (_CUBIC_ANGSTROM * molar)
+        molar = _of_atoms(geometry, schema.properties["molar volume (cm³/mol)"][numbers]).mean
+        columns["volume relative to the elements"] = volume / (_CUBIC_ANGSTROM * molar)
     for n_periodic, name in ((2, "area per atom (Å²)"), (1, "length per atom (Å)")):
         if n_periodic in schema.periodic_directions:
             columns[name] = np.full(len(volume), np.nan)
