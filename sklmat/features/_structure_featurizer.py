@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.docstrings import insert_paragraphs
+from sklmat.features._element_columns import MAX_ELEMENTS
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
@@ -29,6 +30,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.features._undefined_values import warn_of_undefined_values, warn_of_vacuum
 from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
@@ -144,7 +146,9 @@ class StructureFeaturizer(TableFeaturizer):
 
     _parameter_constraints = {
         "groups": ["array-like", None],
+        "pairs": ["boolean", StrOptions({"auto"})],
         "symprec": [Interval(Real, 0, None, closed="neither")],
+        "handle_unknown": [StrOptions({"error", "warn", "ignore"})],
         "n_jobs": N_JOBS,
         "on_invalid": [StrOptions({"raise", "warn"})],
         "verbose": ["boolean"],
@@ -154,13 +158,17 @@ class StructureFeaturizer(TableFeaturizer):
         self,
         *,
         groups: Sequence[str] | None = None,
+        pairs: bool | Literal["auto"] = "auto",
         symprec: float = 0.1,
+        handle_unknown: Literal["error", "warn", "ignore"] = "error",
         n_jobs: int | None = None,
         on_invalid: Literal["raise", "warn"] = "raise",
         verbose: bool = False,
     ) -> None:
         self.groups = groups
+        self.pairs = pairs
         self.symprec = symprec
+        self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
         self.on_invalid = on_invalid
         self.verbose = verbose
@@ -217,12 +225,19 @@ class StructureFeaturizer(TableFeaturizer):
             raise ValueError("no row of X can be used to fit on")
         self.groups_ = groups
         self.elements_ = elements_of(structures)
+        self.pairs_ = len(self.elements_) <= MAX_ELEMENTS if self.pairs == "auto" else self.pairs
+        self.periodic_directions_ = sorted({sum(s.lattice.pbc) for s in structures})
         self.lattices_ = []
         if "lattice" in self.groups_:
             self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
         # All crystals have the same columns; the smallest crystal gives their names fastest.
-        [columns] = self._describer()(crystal_arrays([min(structures, key=len)]))
+        columns = self._describer()(crystal_arrays([min(structures, key=len)]))
         self.feature_names_ = list(columns)
+        if not columns:
+            raise ValueError(
+                f"the groups {groups} have no column for structures without periodicity; add other "
+                "groups"
+            )
         return read
 
     def transform(self, X: Structures) -> pd.DataFrame:
@@ -247,7 +262,13 @@ class StructureFeaturizer(TableFeaturizer):
 
     def _describe(self, structures):
         """Values of shape (C, F); invalid rows are NaN."""
-        crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
+        crystals, errors = crystals_of_known_elements(
+            structures,
+            self.elements_,
+            self.on_invalid,
+            self.handle_unknown if self.pairs_ and "order" in self.groups_ else "ignore",
+            "their pairs have no columns of their own",
+        )
         values = np.full((len(structures), len(self.feature_names_)), np.nan)
         if crystals:
             _, rows = describe_crystals(
@@ -257,14 +278,25 @@ class StructureFeaturizer(TableFeaturizer):
         errors += self._errors_in_values(structures, list(crystals), values)
         values[[error.index for error in errors]] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
+        refused = {error.index for error in errors}
+        crystals = {row: crystal for row, crystal in crystals.items() if row not in refused}
+        warn_of_undefined_values(structures, list(crystals), values, self.feature_names_)
+        if {"volume", "distances"} & set(self.groups_):
+            warn_of_vacuum(structures, crystals)
         return values
 
     def _describer(self):
-        schema = StructureSchema(self.elements_, self.lattices_, self.symprec)
+        schema = StructureSchema(
+            elements=self.elements_,
+            lattices=self.lattices_,
+            symprec=self.symprec,
+            pairs=self.pairs_,
+            periodic_directions=self.periodic_directions_,
+        )
         return partial(describe_structures, groups=self.groups_, schema=schema)
 
     def _errors_in_values(self, structures, rows, values):
-        """Errors for rows with a lattice that no row of `fit` has, or for which spglib failed."""
+        """Errors for rows with a lattice that no row of `fit` has, or for which spglib fails."""
         errors = []
         if "lattice" in self.groups_:
             columns = [self.feature_names_.index(f"lattice_{name}") for name in self.lattices_]
@@ -272,7 +304,8 @@ class StructureFeaturizer(TableFeaturizer):
             names = {row: lattice_labels([structures[row]]).tolist() for row in unseen}
             errors += unseen_errors("lattice", names, structures, self.lattices_)
             rows = [row for row in rows if row not in names]
-        if "symmetry" in self.groups_:
+        if "symmetry" in self.groups_ and "space group number" in self.feature_names_:
+            rows = [row for row in rows if sum(structures[row].lattice.pbc) >= 2]
             reason = (
                 f"spglib finds no symmetry within symprec={self.symprec} Å; choose a smaller "
                 "symprec, or leave the group 'symmetry' out"

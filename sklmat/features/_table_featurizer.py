@@ -84,8 +84,9 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     Parameters
     ----------
     describe : callable
-        Takes a list of crystals and returns a dict of column names and values for each, with the
-        same names in the same order for every crystal.
+        Takes a list of n crystals and returns a dict of column names and values of shape (n,), or a
+        list of n dicts of column names and values. The names are the same, in the same order, for
+        all crystals.
     crystals : list of CrystalArrays
     n_jobs : int or None
     verbose : bool
@@ -109,5 +110,10 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
 
 
 def _describe_chunk(describe, crystals):
-    rows = describe(crystals)
-    return list(rows[0]), np.array([list(row.values()) for row in rows], dtype=float)
+    columns = describe(crystals)
+    if isinstance(columns, dict):
+        values = np.empty((len(crystals), len(columns)))
+        for place, column in enumerate(columns.values()):
+            values[:, place] = column
+        return list(columns), values
+    return list(columns[0]), np.array([list(row.values()) for row in columns], dtype=float)

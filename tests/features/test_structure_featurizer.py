@@ -209,16 +209,28 @@ def test_columns_come_from_fit_and_ignore_other_rows():
 def test_every_group_names_the_same_columns_for_every_crystal(group):
     box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
     lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
-    schema = StructureSchema(elements=["Al", "Ni"], lattices=["bcc", "other"], symprec=0.1)
-    rows = describe_structures(crystal_arrays([b2_nial(), lone]), [group], schema)
+    schema = StructureSchema(
+        elements=["Al", "Ni"],
+        lattices=["bcc", "other"],
+        symprec=0.1,
+        pairs=True,
+        periodic_directions=(0, 3),
+    )
+    described = [
+        describe_structures(crystal_arrays(crystals), [group], schema)
+        for crystals in ([b2_nial()], [lone], [b2_nial(), lone])
+    ]
     names = StructureFeaturizer(groups=[group]).fit([lone, b2_nial()]).get_feature_names_out()
-    assert list(rows[0]) == list(rows[1]) == names.tolist()
+    for columns in described:
+        assert list(columns) == names.tolist()
 
 
 def test_columns_of_a_lone_atom_are_missing():
     box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
     lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
-    table = StructureFeaturizer(groups=GROUPS[1:3]).fit([b2_nial()]).transform([lone])
+    featurizer = StructureFeaturizer(groups=GROUPS[1:3]).fit([b2_nial()])
+    with pytest.warns(InvalidStructureWarning, match=r"row 0 \(Ni1, periodic in 0 directions\)"):
+        table = featurizer.transform([lone])
     lengths = table.filter(regex="distance|displacement")
     assert lengths.shape[1] == 15
     assert lengths.isna().all(axis=None)
@@ -226,7 +238,7 @@ def test_columns_of_a_lone_atom_are_missing():
 
 
 def test_unseen_elements_and_lattices_are_refused():
-    featurizer = StructureFeaturizer(groups=["volume", "lattice"]).fit([bcc_fe(), fcc_cu()])
+    featurizer = StructureFeaturizer(groups=["order", "lattice"]).fit([bcc_fe(), fcc_cu()])
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* element Mg"):
         featurizer.transform([bcc_fe(), hcp_mg()])
     simple = Structure(Lattice.cubic(2.3), ["Fe"], [[0, 0, 0]])
@@ -294,6 +306,8 @@ def test_point_group_orders_against_the_database():
         ({"groups": []}, "groups must be"),
         ({"groups": ["volume", "volume"]}, "groups must be"),
         ({"symprec": 0}, "symprec"),
+        ({"pairs": "all"}, "pairs"),
+        ({"handle_unknown": "drop"}, "handle_unknown"),
         ({"n_jobs": 1.5}, "n_jobs"),
         ({"on_invalid": "ignore"}, "on_invalid"),
         ({"verbose": "loud"}, "verbose"),
