@@ -49,7 +49,7 @@ def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -
     transformer : TableFeaturizer
     values : ndarray of shape (C, F)
     X : sequence of C crystals
-        Input of the transformer; the index of a Series becomes the index of the DataFrame.
+        Input of the transformer; the index of a Series or DataFrame is that of the result.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -
     is_array = container == "default"
     if is_array or (container or sklearn.get_config()["transform_output"]) == "polars":
         return values
-    index = X.index if isinstance(X, pd.Series) else None
+    index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
     return pd.DataFrame(values, columns=transformer.get_feature_names_out(), index=index)
 
 
