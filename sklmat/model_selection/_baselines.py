@@ -115,6 +115,6 @@ def baselines(
     if X is None or not holds_compositions(X):
         both = make_union(composition(), StructureFeaturizer(handle_unknown="warn"))
         models["XGBoost, composition and structure"] = make_pipeline(
-            both.set_output(transform="pandas"), boosting(**_BOOSTING, **seed, **threads)
+            both, boosting(**_BOOSTING, **seed, **threads)
         )
     return models
