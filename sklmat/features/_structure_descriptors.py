@@ -35,7 +35,6 @@ _COMPACT_PROPERTIES = (
     "electronegativity (Pauling)",
     "covalent radius (Å)",
     "Mendeleev number",
-    "valence electrons",
 )
 # Values of elements that have none in `element_table`: electronegativities on Allen's scale, and
 # molar volumes from predicted densities.
@@ -92,7 +91,9 @@ class StructureSchema:
         table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
         if metallic[self.elements].isna().any():
             table = table.drop(columns="metallic radius (Å)")
-        return {name: np.append(np.nan, values) for name, values in table.astype(float).items()}
+        return {
+            str(name): np.append(np.nan, values) for name, values in table.astype(float).items()
+        }
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
@@ -217,14 +218,17 @@ def volume_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[
         columns["volume relative to the elements"] = volume / (_CUBIC_ANGSTROM * molar)
     for n_periodic, name in ((2, "area per atom (Å²)"), (1, "length per atom (Å)")):
         if n_periodic in schema.periodic_directions:
-            columns[name] = np.full(len(volume), np.nan)
-            for row in np.flatnonzero(geometry.n_periodic == n_periodic):
-                vectors = geometry.crystals[row].lattice[geometry.crystals[row].pbc]
-                size = np.sqrt(np.linalg.det(vectors @ vectors.T))
-                columns[name][row] = size / geometry.n_atoms[row]
+            size = np.array([_size(crystal) for crystal in geometry.crystals]) / geometry.n_atoms
+            columns[name] = np.where(geometry.n_periodic == n_periodic, size, np.nan)
     if len(schema.periodic_directions) > 1:
         columns["periodic directions"] = geometry.n_periodic
     return columns
+
+
+def _size(crystal):
+    """Volume, area or length that the vectors in the periodic directions span."""
+    vectors = crystal.lattice[crystal.pbc]
+    return np.sqrt(np.linalg.det(vectors @ vectors.T))
 
 
 def distances_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
