@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -77,23 +77,10 @@ class StructureSchema:
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Properties as arrays of shape (119,) by atomic number, without missing values.
-
-        The metallic radius is left out if one of `elements` has none; other elements without it
-        have their covalent radius.
-        """
-        table = element_table().drop(columns="block")
-        metallic = table["metallic radius (Å)"]
-        for name, values in _ESTIMATES.items():
-            table[name] = table[name].fillna(pd.Series(values))
-        # Beyond curium, missing values are those of the next lighter element.
-        table = table.ffill()
-        table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
-        if metallic[self.elements].isna().any():
-            table = table.drop(columns="metallic radius (Å)")
-        return {
-            str(name): np.append(np.nan, values) for name, values in table.astype(float).items()
-        }
+        """`_element_properties`, without the metallic radius if one of `elements` has none."""
+        radii = element_table(self.elements)["metallic radius (Å)"]
+        dropped = "metallic radius (Å)" if radii.isna().any() else None
+        return {name: values for name, values in _element_properties().items() if name != dropped}
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
@@ -101,6 +88,22 @@ class StructureSchema:
         species = np.full(119, -1, dtype=np.intp)
         species[element_table(self.elements)["atomic number"]] = np.arange(len(self.elements))
         return species
+
+
+@cache
+def _element_properties():
+    """Properties as arrays of shape (119,) by atomic number, without missing values.
+
+    Elements without metallic radius have their covalent radius.
+    """
+    table = element_table().drop(columns="block").astype(float)
+    metallic = table["metallic radius (Å)"]
+    for name, values in _ESTIMATES.items():
+        table[name] = table[name].fillna(pd.Series(values))
+    # Beyond curium, missing values are those of the next lighter element.
+    table = table.ffill()
+    table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
+    return {str(name): np.append(np.nan, values) for name, values in table.items()}
 
 
 class CrystalsGeometry:
