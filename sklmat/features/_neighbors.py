@@ -106,8 +106,10 @@ class NeighborList:
     vector: np.ndarray
 
     def nearest(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (N, n) and vectors (N, n, 3) of the first n neighbours; beyond the last, inf
-        and 0."""
+        """Distances (N, n) and vectors (N, n, 3) of the first n neighbours of each atom.
+
+        Beyond the last neighbour they are infinite and zero.
+        """
         first = self.rank < n
         at = self.center[first], self.rank[first]
         distance = np.full((len(self.crystal), n), np.inf)

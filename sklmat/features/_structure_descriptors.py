@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -35,7 +35,6 @@ _COMPACT_PROPERTIES = (
     "electronegativity (Pauling)",
     "covalent radius (Å)",
     "Mendeleev number",
-    "valence electrons",
 )
 # Values of elements that have none in `element_table`: electronegativities on Allen's scale, and
 # molar volumes from predicted densities.
@@ -78,21 +77,10 @@ class StructureSchema:
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Properties as arrays of shape (119,) by atomic number, without missing values.
-
-        The metallic radius is left out if one of `elements` has none; other elements without it
-        have their covalent radius.
-        """
-        table = element_table().drop(columns="block")
-        metallic = table["metallic radius (Å)"]
-        for name, values in _ESTIMATES.items():
-            table[name] = table[name].fillna(pd.Series(values))
-        # Beyond curium, missing values are those of the next lighter element.
-        table = table.ffill()
-        table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
-        if metallic[self.elements].isna().any():
-            table = table.drop(columns="metallic radius (Å)")
-        return {name: np.append(np.nan, values) for name, values in table.astype(float).items()}
+        """`_element_properties`, without the metallic radius if one of `elements` has none."""
+        radii = element_table(self.elements)["metallic radius (Å)"]
+        dropped = "metallic radius (Å)" if radii.isna().any() else None
+        return {name: values for name, values in _element_properties().items() if name != dropped}
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
@@ -100,6 +88,22 @@ class StructureSchema:
         species = np.full(119, -1, dtype=np.intp)
         species[element_table(self.elements)["atomic number"]] = np.arange(len(self.elements))
         return species
+
+
+@cache
+def _element_properties():
+    """Properties as arrays of shape (119,) by atomic number, without missing values.
+
+    Elements without metallic radius have their covalent radius.
+    """
+    table = element_table().drop(columns="block").astype(float)
+    metallic = table["metallic radius (Å)"]
+    for name, values in _ESTIMATES.items():
+        table[name] = table[name].fillna(pd.Series(values))
+    # Beyond curium, missing values are those of the next lighter element.
+    table = table.ffill()
+    table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
+    return {str(name): np.append(np.nan, values) for name, values in table.items()}
 
 
 class CrystalsGeometry:
@@ -217,14 +221,17 @@ def volume_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[
         columns["volume relative to the elements"] = volume / (_CUBIC_ANGSTROM * molar)
     for n_periodic, name in ((2, "area per atom (Å²)"), (1, "length per atom (Å)")):
         if n_periodic in schema.periodic_directions:
-            columns[name] = np.full(len(volume), np.nan)
-            for row in np.flatnonzero(geometry.n_periodic == n_periodic):
-                vectors = geometry.crystals[row].lattice[geometry.crystals[row].pbc]
-                size = np.sqrt(np.linalg.det(vectors @ vectors.T))
-                columns[name][row] = size / geometry.n_atoms[row]
+            size = np.array([_size(crystal) for crystal in geometry.crystals]) / geometry.n_atoms
+            columns[name] = np.where(geometry.n_periodic == n_periodic, size, np.nan)
     if len(schema.periodic_directions) > 1:
         columns["periodic directions"] = geometry.n_periodic
     return columns
+
+
+def _size(crystal):
+    """Volume, area or length that the vectors in the periodic directions span."""
+    vectors = crystal.lattice[crystal.pbc]
+    return np.sqrt(np.linalg.det(vectors @ vectors.T))
 
 
 def distances_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:

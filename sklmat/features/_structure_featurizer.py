@@ -52,7 +52,7 @@ class StructureFeaturizer(TableFeaturizer):
         - "volume": volume per atom (Å³); density (g/cm³); packing fraction (of spheres with half
           the distance to the nearest neighbour as radius: 0.740 for fcc, 0.680 for bcc); volume
           relative to the elements (divided by the mean atomic volume of the pure elements, weighted
-          by their fractions).
+          by their fractions). If `fit` has slabs, wires or molecules, see Notes.
         - "distances": mean, deviation (the standard deviation), min and max over the atoms of the
           distance to the nearest neighbour (Å); this mean divided by the cube root of the volume
           per atom; mean and deviation of all distances in the first and in the second shell (Å);
@@ -62,19 +62,26 @@ class StructureFeaturizer(TableFeaturizer):
           lattice (see `infer_lattice`).
         - "coordination": mean, deviation, min and max over the atoms of the coordination number
           (atoms in the first shell) and of Hoppe's effective coordination number [1]_.
-        - "order": for the first and the second shell, the fraction of the pairs of atoms and the
-          Warren-Cowley parameter α for each pair of elements seen in `fit`; the mean absolute value
-          of α; the excess of like pairs (two atoms of one element) over a random alloy. For the
-          first shell also the mean difference of electronegativity and of metallic radius over its
-          pairs.
+        - "order": for the first and the second shell, the mean absolute value of the Warren-Cowley
+          parameters α, and the excess of like pairs (two atoms of one element) over a random alloy.
+          With columns for pairs of elements (see `pairs`), also the fraction of the pairs of atoms
+          and α for each pair of elements seen in `fit`, and for the first shell the mean difference
+          of electronegativity and of metallic radius over its pairs. Without them, also the
+          fraction of unlike pairs; mean, deviation and max over the pairs of the difference of
+          electronegativity, covalent radius and Mendeleev number; for the first shell, mean,
+          deviation, min and max of the distance divided by the sum of the covalent radii.
         - "symmetry": space group number, crystal system (1 triclinic to 7 cubic), point group order
           (1 to 48).
         - "lattice": one 0/1 column for each lattice seen in `fit`, from `infer_lattice`. In
           `transform`, rows with another lattice are invalid. The group is not used by default,
           because ``CompositionFeaturizer(lattice=True)`` has the same columns.
+    pairs : bool or "auto", default="auto"
+        Whether the group "order" has four columns for each pair of elements. "auto" means up to 12
+        elements in `fit`; 80 elements would have 12,960 such columns.
     symprec : float, default=0.1
         Tolerance (Å) within which atoms are symmetry-equivalent. The default suits relaxed cells,
         whose atoms have small random displacements from their ideal sites.
+    {handle_unknown}
     {n_jobs}
     {on_invalid}
     {verbose}
@@ -83,6 +90,10 @@ class StructureFeaturizer(TableFeaturizer):
     ----------
     elements_ : list of str
         Symbols seen in `fit`, alphabetically.
+    pairs_ : bool
+        Whether pairs of elements have columns in the group "order".
+    periodic_directions_ : list of int
+        Numbers of periodic directions of the structures seen in `fit`: [3] for crystals only.
     lattices_ : list of str
         Lattices seen in `fit`, alphabetically; empty without the group "lattice".
     groups_ : list of str
@@ -112,15 +123,26 @@ class StructureFeaturizer(TableFeaturizer):
     is 0 by definition, so that the table has no NaN. Means over pairs of elements are weighted by
     p(A) p(B). The excess of like pairs is Σ p(A-A) - Σ p(A)²; it is 0 for a pure element.
 
-    In a structure without periodic boundary conditions and with very few atoms, a shell can be
-    empty. The columns of the distances in this shell, and the means over its pairs, are then NaN.
-    The deviations from ideal lattices are NaN if an atom has fewer than 18 neighbours. Columns that
-    need a property of the elements (the volume relative to the elements, the differences of
-    electronegativity and metallic radius) exist only if this property is known for every element
-    seen in `fit`; non-metals have no metallic radius.
+    Only the columns of pairs of elements belong to elements. The others need properties of the
+    elements, which all elements have: for elements without a value in `element_table`, the
+    electronegativity is that of Allen's scale [3]_ (He, Ne, Ar), the molar volume is that of a
+    predicted density (At, Fr), and elements beyond Cm have the values of the next lighter element.
+    The difference of metallic radius is left out if an element in `fit` is a non-metal without this
+    radius.
 
-    The group "order" has four columns for each pair of elements. For data with many elements this
-    is a very large number, and the group should be left out.
+    Slabs, wires and molecules (structures that are not periodic in three directions, from
+    ``lattice.pbc``) have no volume. If all structures in `fit` are of this kind, the columns that
+    need the volume are left out. If some are, these columns are NaN in their rows, and a warning
+    names rows and columns. The group "volume" then has the area per atom (Å², if `fit` has slabs),
+    the length per atom (Å, if `fit` has wires), and the number of periodic directions if it
+    differs. The space group of a slab is that of the slab between layers of vacuum; wires and
+    molecules have none. In a small molecule, the second shell can be empty, and the columns of its
+    distances, and the means over its pairs, are NaN; so are the deviations from ideal lattices if
+    an atom has fewer than 18 neighbours. No column depends on the thickness of the vacuum or on the
+    place of the atoms in it.
+
+    In a structure declared as periodic in three directions, vacuum counts as volume. A warning
+    names rows with more than 8 Å without atoms along a lattice vector.
 
     Rotation, translation, the order of the atoms and the choice of the cell do not change the
     columns, except for rounding and, if displacements are about as large as `symprec`, for the
@@ -131,6 +153,7 @@ class StructureFeaturizer(TableFeaturizer):
     ----------
     .. [1] R. Hoppe, Z. Kristallogr. 150, 23 (1979). :doi:`10.1524/zkri.1979.150.14.23`
     .. [2] J. M. Cowley, Phys. Rev. 77, 669 (1950). :doi:`10.1103/PhysRev.77.669`
+    .. [3] L. C. Allen, J. Am. Chem. Soc. 111, 9003 (1989). :doi:`10.1021/ja00207a003`
 
     Examples
     --------
@@ -192,7 +215,8 @@ class StructureFeaturizer(TableFeaturizer):
         InvalidStructureError
             When a row is not a valid crystal and `on_invalid` is "raise".
         ValueError
-            When a group is unknown or no row is valid.
+            When a group is unknown, no row is valid, or the groups have no column for structures
+            without periodicity.
         TypeError
             When `X` is a `CrystalGraphs`.
         """
@@ -254,8 +278,8 @@ class StructureFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is invalid, or has an element or lattice that no row of `fit` has, and
-            `on_invalid` is "raise".
+            When a row is invalid, has a lattice that no row of `fit` has, or has an element that no
+            row of `fit` has and `handle_unknown` is "error", and `on_invalid` is "raise".
         """
         check_is_fitted(self)
         return output_table(self, self._describe(read_structures(X, self.on_invalid)), X)

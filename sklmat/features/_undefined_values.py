@@ -41,8 +41,8 @@ def warn_of_undefined_values(
         ]
         _warn(
             f"{', '.join(columns)}: NaN, because not defined, for {_listed(named)}. A volume needs "
-            "three periodic directions and a space group two; a small molecule may have no second "
-            "shell, or fewer than 18 neighbours"
+            "three periodic directions, an area two, a length one, and a space group two or three; "
+            "a small molecule may have no second shell, or fewer than 18 neighbours"
         )
 
 
