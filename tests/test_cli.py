@@ -1,7 +1,7 @@
 """The command line: what it prints and its exit codes."""
 
-import argparse
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import skops.io
 from crystals import bcc_fe, fcc_cu, rocksalt_nacl
+from sklearn.preprocessing import FunctionTransformer
 
 from sklmat.cli import main
 from sklmat.cli._main import _make_parser
@@ -189,7 +190,7 @@ def test_classes_and_their_probabilities(alloys, capsys):
     run_cli(capsys, "predict", file, alloys / "alloys", "-o", table)
     predicted = pd.read_csv(table)
     assert set(predicted["target"]) <= {3, 4}
-    columns = ["probability of 3.0", "probability of 4.0"]
+    columns = ["probability of 3", "probability of 4"]
     np.testing.assert_allclose(predicted[columns].sum(axis=1), 1, rtol=1e-5)
 
 
@@ -203,12 +204,9 @@ def test_formulas_without_structures(alloys, capsys):
     run_cli(capsys, "fit", *source, "--target", "gap", "--model", "linear", "-o", file)
     run_cli(capsys, "predict", file, *source, "-o", table)
     assert pd.read_csv(table, keep_default_na=False)["formula"].tolist()[4] == "NaN"
-    _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", table, code=2)
+    other = alloys / "other.csv"
+    _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", other, code=2)
     assert "--formula" in err
-    _, err = run_cli(
-        capsys, "fit", *source, "--target", "gap", "--model", "cgcnn", "-o", table, code=2
-    )
-    assert "exists" in err
     _, err = run_cli(capsys, "compare", *source, "--target", "gap", "--models", "cgcnn", code=2)
     assert "needs structures" in err
 
@@ -253,9 +251,9 @@ def test_files_that_are_no_models_are_not_loaded(alloys, capsys):
     content = {"name": "mean", "target": "y", "classes": None, "of_formulas": False}
     with zipfile.ZipFile(hostile, "w") as archive:
         archive.writestr("content.json", json.dumps({"format": "sklmat-model-1", **content}))
-        archive.writestr("pipeline.skops", skops.io.dumps(argparse.ArgumentParser()))
+        archive.writestr("pipeline.skops", skops.io.dumps(FunctionTransformer(os.system)))
     _, err = run_cli(capsys, "predict", hostile, alloys / "alloys", "-o", table, code=2)
-    assert "argparse.ArgumentParser" in err
+    assert "posix.system" in err
     assert "was not loaded" in err
     assert not table.exists()
 

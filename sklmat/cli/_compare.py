@@ -20,6 +20,7 @@ from sklmat.cli._check import without_nan
 from sklmat.cli._models import DEFAULT_MODELS, DESCRIPTION, OF_FORMULAS, REGRESSORS, make_model
 
 _SPLITS = ("shuffled", "composition", "chemical-system", "prototype")
+_WIDTH = 80
 _METRICS = {
     "regression": ("MAE", "RMSE", "R2"),
     "classification": ("accuracy", "balanced accuracy", "ROC AUC"),
@@ -126,12 +127,15 @@ def _scoring(task, y, folds):
 
 
 def _as_text(table, task):
-    """Scores of at most 80 columns."""
-    summary = table.summary()
-    chosen = [name for name in _METRICS[task] if name in summary]
-    shown = summary[chosen]
-    shown["fit (s)"] = [f"{seconds:.2g}" for seconds in table["fit seconds mean"]]
-    return shown.to_string()
+    """Scores in as many digits as fit into 80 columns."""
+    for digits in (3, 2, 1):
+        summary = table.summary(digits)
+        shown = summary[[name for name in _METRICS[task] if name in summary]].copy()
+        shown["fit (s)"] = [f"{seconds:.1f}" for seconds in table["fit seconds mean"]]
+        text = shown.to_string()
+        if max(map(len, text.splitlines())) <= _WIDTH:
+            break
+    return text
 
 
 def _results_folder(options):

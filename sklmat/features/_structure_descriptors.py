@@ -14,7 +14,6 @@ from functools import cache, cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
-import pandas as pd
 
 from sklmat.elements import element_table
 from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattices
@@ -36,12 +35,6 @@ _COMPACT_PROPERTIES = (
     "covalent radius (Å)",
     "Mendeleev number",
 )
-# Values of elements that have none in `element_table`: electronegativities on Allen's scale, and
-# molar volumes from predicted densities.
-_ESTIMATES = {
-    "electronegativity (Pauling)": {"He": 4.16, "Ne": 4.79, "Ar": 3.24},
-    "molar volume (cm³/mol)": {"At": 33.0, "Fr": 90.0},
-}
 # Conversion from cm³/mol to Å³ per atom, and from u/Å³ to g/cm³.
 _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
@@ -96,10 +89,8 @@ def _element_properties():
 
     Elements without metallic radius have their covalent radius.
     """
-    table = element_table().drop(columns="block").astype(float)
+    table = element_table(estimates=True).drop(columns="block").astype(float)
     metallic = table["metallic radius (Å)"]
-    for name, values in _ESTIMATES.items():
-        table[name] = table[name].fillna(pd.Series(values))
     # Beyond curium, missing values are those of the next lighter element.
     table = table.ffill()
     table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
