@@ -376,8 +376,7 @@ class CompositionFeaturizer(TableFeaturizer):
         unseen = find_unseen_elements(valid[at], numbers, columns)
         if self.handle_unknown == "warn":
             consequence = "they have no column of fractions, so that x_* sum to less than one"
-            # The caller of `transform`, beyond scikit-learn's wrapper of it.
-            warn_unseen_elements(unseen, consequence, stacklevel=5)
+            warn_unseen_elements(unseen, consequence)
         if self.handle_unknown != "error":
             return []
         return unseen_element_errors(

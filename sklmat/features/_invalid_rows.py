@@ -73,8 +73,7 @@ def crystals_of_known_elements(
     row_of_atom = np.repeat(rows, [len(of_crystal) for of_crystal in numbers])
     unseen = find_unseen_elements(row_of_atom, np.concatenate(numbers), seen)
     if handle_unknown == "warn":
-        # The caller of `transform`, beyond scikit-learn's wrapper of it.
-        warn_unseen_elements(unseen, consequence, stacklevel=5)
+        warn_unseen_elements(unseen, consequence)
     if handle_unknown != "error":
         return crystals, []
     errors = unseen_element_errors(
