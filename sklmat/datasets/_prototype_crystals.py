@@ -159,8 +159,29 @@ def _probabilities(number, is_anion, allowed):
             -np.abs(data.mendeleev[allowed] - data.mendeleev[number]) / MENDELEEV_RANGE
             - np.abs(data.valence[allowed] - data.valence[number]) / VALENCE_RANGE
         )
-    else:  # a noble gas: its prototype is close-packed, and good for any element
+    else:  # a noble gas or californium: these prototypes are close-packed
         weights = np.ones(len(allowed))
     if is_anion:
         weights = weights * np.isin(allowed, nonmetal_numbers())
     return weights / weights.sum()
+
+
+def exchange_prototype(elements: np.ndarray, old: Prototype, new: Prototype) -> np.ndarray:
+    """Elements of `new` that give it the composition of `old` with `elements`.
+
+    Among species of equal numbers of atoms, the order of electronegativities in the prototype is
+    kept.
+
+    Parameters
+    ----------
+    elements : ndarray of shape (S,)
+        Atomic numbers of the species of `old`.
+    old, new : Prototype
+        Two prototypes of equal stoichiometry.
+    """
+    electronegativity = np.nan_to_num(element_data().electronegativity)
+    order_old = np.lexsort([electronegativity[elements], np.bincount(old.species)])
+    order_new = np.lexsort([electronegativity[new.elements], np.bincount(new.species)])
+    exchanged = np.empty(len(elements), dtype=int)
+    exchanged[order_new] = elements[order_old]
+    return exchanged

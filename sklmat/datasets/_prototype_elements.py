@@ -7,11 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.elements import element_table
+from sklmat.elements import N_ROWS, element_table
 
-#: Heaviest element of the model.
-MAX_NUMBER = 94
-NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
 
 #: Cohesive energy (eV/atom) and bulk modulus (GPa) of the elements, from Kittel, Introduction to
 #: Solid State Physics, 8th edition, chapter 3. NaN: not used, because the bonds of elements that
@@ -57,14 +54,14 @@ F_VALENCES = {"Eu": 2, "Yb": 2, **dict.fromkeys(("Th", "Pa", "U", "Np", "Pu"), 4
 
 #: Volume (Å³) that a mole of atoms in cm³ gives each of them.
 VOLUME_OF_MOLAR = 1 / 0.602214076
-#: Molar volume (cm³/mol) of francium, an estimate.
-MOLAR_VOLUMES = {"Fr": 75.0}
+#: Molar volume (cm³/mol) of astatine and francium, estimates.
+MOLAR_VOLUMES = {"At": 24.0, "Fr": 75.0}
 #: One eV/Å³ in GPa.
 GPA = 160.21766
 
 
 class Elements(NamedTuple):
-    """Properties of the elements 1 to 94, each an array of shape (95,); NaN for noble gases."""
+    """Properties by atomic number, arrays of shape (119,); NaN for elements outside the model."""
 
     #: Pauling electronegativity.
     electronegativity: np.ndarray
@@ -80,6 +77,8 @@ class Elements(NamedTuple):
     stiffness: np.ndarray
     #: Bonds per atom in the reference structure; 12 for metals.
     n_bonds: np.ndarray
+    #: Volume (Å³/atom) of the condensed element.
+    volume: np.ndarray
     #: Mendeleev number.
     mendeleev: np.ndarray
 
@@ -87,7 +86,7 @@ class Elements(NamedTuple):
 @cache
 def element_data(nonmetal_stiffness: float = 24.0) -> Elements:
     """Properties of the elements."""
-    columns = {name: np.full(MAX_NUMBER + 1, np.nan) for name in Elements._fields}
+    columns = {name: np.full(N_ROWS, np.nan) for name in Elements._fields}
     table = element_table()
     for symbol, (cohesion, modulus) in COHESION.items():
         row = table.loc[symbol]
@@ -110,6 +109,7 @@ def element_data(nonmetal_stiffness: float = 24.0) -> Elements:
             "length": length,
             "stiffness": stiffness,
             "n_bonds": NONMETALS.get(symbol, 12),
+            "volume": volume,
             "mendeleev": row["Mendeleev number"],
         }
         for name, value in values.items():

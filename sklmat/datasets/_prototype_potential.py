@@ -1,4 +1,5 @@
-"""Energy of a crystal as a function of its volume, in the model of `make_prototypes`."""
+"""`relax`: the energy of a crystal and its best volume, in the model of `make_prototypes`."""
+
 from __future__ import annotations
 
 from functools import cache
@@ -7,173 +8,206 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erfc
 
-from sklmat.datasets._prototype_elements import GPA, MAX_NUMBER, elements
+from sklmat.datasets._prototype_elements import GPA, element_data
+from sklmat.elements import N_ROWS
 from sklmat.structures import find_pairs
 
 COULOMB = 14.399645  # eV Å
-P = dict(chi=2.9, hard=4.0, sigma=0.6, metal=3.0, ratios={1: 1.6, 2: 1.7, 3: 1.8, 4: 1.9, 6: 2.2, 12: 3.0}, ion=2.0, rep=0.0, quart=4.0, sexp=0.5)
+P = dict(chi=3.0, sigma=1.0, quart=5.0, ion=0.5, ratios={1: 1.6, 2: 1.95, 3: 2.0, 4: 2.05, 6: 2.2, 12: 3.0})
+#: Bonds are cut off smoothly between these multiples of the length of a single bond.
 INNER, OUTER = 1.7, 2.6
-SHELLS = {12: [(12, 1.0), (6, 2**0.5), (24, 3**0.5), (12, 2.0)], 4: [(4, 1.0), (12, (8 / 3) ** 0.5)]}
+#: Logarithms of the lengths, relative to those at which no two atoms overlap, that are tried.
+SCAN = np.linspace(-0.25, 0.5, 16)
+#: Number and relative distance of the neighbours in the reference structures: fcc, and diamond.
+SHELLS = {
+    12: [(12, 1.0), (6, 2**0.5), (24, 3**0.5), (12, 2.0)],
+    4: [(4, 1.0), (12, (8 / 3) ** 0.5)],
+}
+ACCURACY = 3.4
+
+
+class Relaxed(NamedTuple):
+    """A crystal at its best volume."""
+
+    #: Factor on the lengths.
+    scale: float
+    #: eV/atom.
+    formation_energy: float
+    #: Å³/atom.
+    volume: float
+    #: GPa.
+    bulk_modulus: float
+    #: Smallest distance of two atoms in units of the sum of their covalent radii.
+    closest: float
+    #: Charge of each atom.
+    charges: np.ndarray
 
 
 class Bonds(NamedTuple):
-    length: np.ndarray
+    """Parameters of the bonds of each element, arrays of shape (119,)."""
+
+    #: Radius (Å): half the length of a single bond.
+    radius: np.ndarray
+    #: Repulsion and attraction (eV) of a bond of this length.
     repulsion: np.ndarray
     attraction: np.ndarray
-    alpha: np.ndarray
-    lam: np.ndarray
+    #: Decay constants (1/Å) of repulsion and attraction.
+    repulsion_decay: np.ndarray
+    attraction_decay: np.ndarray
 
 
-def switch(x):
+def _switch(x):
     t = np.clip((x - INNER) / (OUTER - INNER), 0, 1)
     return 1 - t * t * (3 - 2 * t)
 
 
 @cache
 def bonds():
-    """Fit each element."""
-    e = elements()
-    out = np.full((5, MAX_NUMBER + 1), np.nan)
-    for z in np.flatnonzero(np.isfinite(e.cohesion)):
-        n = int(e.n_bonds[z])
-        shells = SHELLS.get(n, [(n, 1.0)])
-        count, x = np.array(shells).T
-        q = np.sqrt(e.stiffness[z] / P["ratios"][n])
-        p = P["ratios"][n] * q
-        length = e.length[z]
-        alpha, lam = p / length, q / length
-        # ln of ratio of dimer length
-        d = length
-        for _ in range(50):
-            def R(s):
-                r = length * x * s
-                return 0.5 * (count * np.exp(-alpha * (r - d)) * switch(r / d)).sum()
-            def Q(s):
-                r = length * x * s
-                return np.sqrt((count * np.exp(-2 * lam * (r - d)) * switch(r / d)).sum())
-            h = 1e-4
-            m = np.array([[R(1), -Q(1)], [(R(1 + h) - R(1 - h)), -(Q(1 + h) - Q(1 - h))]])
-            a, b = np.linalg.solve(m, [-e.cohesion[z], 0])
-            # dimer: minimum of a/2 exp(-alpha(r-d)) - b exp(-lam(r-d)) at r = d
-            new = d + np.log(alpha * a / 2 / (lam * b)) / (alpha - lam)
-            if abs(new - d) < 1e-10:
-                break
-            d = 0.5 * (d + new)
-        out[:, z] = d, a, b, alpha, lam
-    return Bonds(*out)
+    """Parameters that give each element its cohesive energy and its bond length."""
+    data = element_data()
+    columns = np.full((len(Bonds._fields), N_ROWS), np.nan)
+    for number in np.flatnonzero(np.isfinite(data.cohesion)):
+        n_bonds, length = int(data.n_bonds[number]), data.length[number]
+        ratio = P["ratios"][n_bonds]
+        a_decay = np.sqrt(data.stiffness[number] / ratio) / length
+        r_decay = ratio * a_decay
+        count, distance = np.array(SHELLS.get(n_bonds, [(n_bonds, 1.0)])).T
+        # Lengths next to the equilibrium, for the derivatives.
+        r = length * distance * np.array([[1.0], [1 - 1e-4], [1 + 1e-4]])
+        single = length
+        for _ in range(60):
+            cut = count * _switch(r / single)
+            rep = (cut * np.exp(-r_decay * (r - single))).sum(axis=1) / 2
+            att = np.sqrt((cut * np.exp(-2 * a_decay * (r - single))).sum(axis=1))
+            equations = [[rep[0], -att[0]], [rep[2] - rep[1], att[1] - att[2]]]
+            repulsion, attraction = np.linalg.solve(equations, [-data.cohesion[number], 0])
+            # The energy of a molecule of two atoms has its minimum at this length.
+            balance = np.log(r_decay * repulsion / 2 / (a_decay * attraction))
+            single += 0.5 * balance / (r_decay - a_decay)
+        columns[:, number] = single / 2, repulsion, attraction, r_decay, a_decay
+    return Bonds(*columns)
 
 
-def madelung(positions, lattice):
-    """Interaction of unit charges and their images, shape (N, N), in 1/Å."""
+def madelung_matrix(positions, lattice):
     volume = abs(np.linalg.det(lattice))
     n = len(positions)
     eta = np.sqrt(np.pi) * (n / volume**2) ** (1 / 6)
-    accuracy = 3.4
-    i, j, _, r = find_pairs(positions, lattice, np.ones(3, bool), accuracy / eta)
-    m = np.zeros((n, n))
-    np.add.at(m, (i, j), erfc(eta * r) / r)
-    recip = 2 * np.pi * np.linalg.inv(lattice).T
-    kmax = 2 * accuracy * eta
-    size = np.floor(kmax * np.linalg.norm(lattice, axis=1) / 2 / np.pi).astype(int)
-    grid = np.stack(np.meshgrid(*(np.arange(-s, s + 1) for s in size), indexing="ij"), -1).reshape(-1, 3)
-    k = grid[len(grid) // 2 + 1 :] @ recip
-    k2 = (k**2).sum(1)
-    k, k2 = k[k2 <= kmax**2], k2[k2 <= kmax**2]
-    w = 8 * np.pi / volume * np.exp(-k2 / 4 / eta**2) / k2
+    i, j, _, r = find_pairs(positions, lattice, np.ones(3, bool), ACCURACY / eta)
+    matrix = np.bincount(i * n + j, erfc(eta * r) / r, n * n).reshape(n, n)
+    largest = 2 * ACCURACY * eta
+    size = np.floor(largest * np.linalg.norm(lattice, axis=1) / (2 * np.pi)).astype(int)
+    grid = np.stack(np.meshgrid(*(np.arange(-s, s + 1) for s in size), indexing="ij"), axis=-1)
+    # Of each k and -k, one.
+    k = grid.reshape(-1, 3)[grid.size // 6 + 1 :] @ (2 * np.pi * np.linalg.inv(lattice).T)
+    square = (k**2).sum(axis=1)
+    k, square = k[square <= largest**2], square[square <= largest**2]
+    weight = 8 * np.pi / volume * np.exp(-square / (4 * eta**2)) / square
     phase = k @ positions.T
-    c, s = np.cos(phase), np.sin(phase)
-    m += (c.T * w) @ c + (s.T * w) @ s
-    m -= np.pi / volume / eta**2
-    m[np.diag_indices(n)] -= 2 * eta / np.sqrt(np.pi)
-    return m
+    cos, sin = np.cos(phase), np.sin(phase)
+    matrix += (cos.T * weight) @ cos + (sin.T * weight) @ sin - np.pi / (volume * eta**2)
+    matrix[np.diag_indices(n)] -= 2 * eta / np.sqrt(np.pi)
+    return matrix
 
 
 class Crystal:
     def __init__(self, numbers, positions, lattice):
-        e, b = elements(), bonds()
-        self.numbers = numbers
-        n = self.n = len(numbers)
-        # scale with closest contact at the bond length
-        volume = abs(np.linalg.det(lattice))
-        radius = 1.6 * (volume / n) ** (1 / 3)
-        R = b.length / 2
-        i, j, _, r = find_pairs(positions, lattice, np.ones(3, bool), radius)
+        data, bond = element_data(), bonds()
+        self.n = n = len(numbers)
+        pbc = np.ones(3, dtype=bool)
+        radius = bond.radius
+        search = 1.6 * (abs(np.linalg.det(lattice)) / n) ** (1 / 3)
+        i, j, _, r = find_pairs(positions, lattice, pbc, search)
         while len(r) == 0:
-            radius *= 1.5
-            i, j, _, r = find_pairs(positions, lattice, np.ones(3, bool), radius)
-        self.s0 = 1.1 * ((R[numbers[i]] + R[numbers[j]]) / r).max()
-        lattice, positions = lattice * self.s0, positions * self.s0
-        self.volume = abs(np.linalg.det(lattice))
-        sig = P["sigma"] * 1.3 * (e.radius / 1.3) ** P["sexp"]
-        g = np.sqrt(2) * sig[numbers].max()
-        rmax = max(OUTER * 2 * R[numbers].max(), 2.9 * np.sqrt(2) * g) / 0.8
-        i, j, _, r = find_pairs(positions, lattice, np.ones(3, bool), rmax)
-        self.i, self.j, self.r = i, j, r
-        a, c = numbers[i], numbers[j]
-        self.d = R[a] + R[c]
-        self.alpha = (b.alpha[a] + b.alpha[c]) / 2
-        self.lam = (b.lam[a] + b.lam[c]) / 2
-        self.A = np.sqrt(b.repulsion[a] * b.repulsion[c])
-        self.B2 = b.attraction[a] * b.attraction[c]
-        self.gamma = np.sqrt(sig[a] ** 2 + sig[c] ** 2)
-        self.M = madelung(positions, lattice)
-        self.sig = sig[numbers]
-        self.v = e.valence[numbers]
-        self.chi = P["chi"] * e.electronegativity[numbers]
-        self.E0 = e.cohesion[numbers].mean()
+            search *= 1.5
+            i, j, _, r = find_pairs(positions, lattice, pbc, search)
+        self.scale = 1.1 * ((radius[numbers[i]] + radius[numbers[j]]) / r).max()
+        lattice, positions = lattice * self.scale, positions * self.scale
+        self.volume = abs(np.linalg.det(lattice)) / n
+        width = P["sigma"] * data.radius
+        smallest = np.exp(SCAN[0])
+        reach = max(2 * OUTER * radius[numbers].max(), 2.9 * 2 * width[numbers].max())
+        i, j, _, r = find_pairs(positions, lattice, pbc, reach / smallest)
+        a, b = numbers[i], numbers[j]
+        self.closest = (r / (data.radius[a] + data.radius[b])).min()
+        gamma = np.sqrt(2 * (width[a] ** 2 + width[b] ** 2))
+        near = r * smallest < 2.9 * gamma
+        self.q_index, self.q_r, self.gamma = (i * n + j)[near], r[near], gamma[near]
+        near = r * smallest < OUTER * (radius[a] + radius[b])
+        self.i, self.j, self.r, a, b = i[near], j[near], r[near], a[near], b[near]
+        self.single = radius[a] + radius[b]
+        self.repulsion = np.sqrt(bond.repulsion[a] * bond.repulsion[b])
+        self.attraction = bond.attraction[a] * bond.attraction[b]
+        self.repulsion_decay = (bond.repulsion_decay[a] + bond.repulsion_decay[b]) / 2
+        self.attraction_decay = (bond.attraction_decay[a] + bond.attraction_decay[b]) / 2
+        self.madelung = COULOMB * madelung_matrix(positions, lattice)
+        self.valence = data.valence[numbers]
+        self.hardness = COULOMB / (width[numbers] * np.sqrt(np.pi))
+        self.chi = P["chi"] * data.electronegativity[numbers]
+        self.cohesion = data.cohesion[numbers].mean()
 
     def charges(self, s):
-        n = self.n
-        r = self.r * s
-        A = np.zeros((n + 1, n + 1))
-        A[:n, :n] = COULOMB * self.M / s
-        idx = self.i * n + self.j
-        A[:n, :n] -= COULOMB * np.bincount(idx, erfc(r / (np.sqrt(2) * self.gamma)) / r, n * n).reshape(n, n)
+        n, T = self.n, len(s)
+        r = self.q_r * s[:, None]
+        index = self.q_index + n * n * np.arange(T)[:, None]
+        J = -np.bincount(index.ravel(), (COULOMB * erfc(r / self.gamma) / r).ravel(), T * n * n)
+        J = J.reshape(T, n, n) + self.madelung / s[:, None, None]
         d = np.arange(n)
-        A[d, d] += P["hard"] / self.v + COULOMB / (self.sig * np.sqrt(np.pi))
-        A[n, :n] = A[:n, n] = 1
+        J[:, d, d] += self.hardness
+        q = np.zeros((T, n))
+        kkt = np.ones((T, n + 1, n + 1))
+        kkt[:, n, n] = 0
         K = P["quart"]
-        q = getattr(self, "q", np.zeros(n))
-        for _ in range(50):
-            u = q / self.v
-            H = A.copy()
-            H[d, d] += 3 * K / self.v * u**2
-            g = self.chi + A[:n, :n] @ q + K * u**3
-            step = np.linalg.solve(H, np.append(-g, 0))[:n]
-            q = q + step
-            if abs(step).max() < 1e-8:
+        for _ in range(60):
+            u = q / self.valence
+            kkt[:, :n, :n] = J
+            kkt[:, d, d] += 3 * K / self.valence * u**2
+            g = self.chi + np.einsum("tij,tj->ti", J, q) + K * u**3
+            g = np.concatenate([g, np.zeros((T, 1))], axis=1)
+            step = np.linalg.solve(kkt, -g[..., None])[:, :n, 0]
+            q += step
+            if np.abs(step).max() < 1e-7:
                 break
-        self.q = q
-        return q, self.chi @ q + 0.5 * q @ A[:n, :n] @ q + K / 4 * (self.v * (q / self.v) ** 4).sum()
+        energy = q @ self.chi + 0.5 * np.einsum("ti,tij,tj->t", q, J, q)
+        return q, energy + K / 4 * (self.valence * (q / self.valence) ** 4).sum(axis=1)
 
     def energy(self, s):
-        r = self.r * s
         q, es = self.charges(s)
-        cut = switch(r / self.d)
-        g = np.exp(-P["rep"] * (q / self.v) ** 2)
-        rep = 0.5 * (self.A * np.exp(-self.alpha * (r - self.d)) * cut * g[self.i] * g[self.j]).sum()
-        f = np.exp(-P["ion"] * (q / self.v) ** 2)
-        w = f[self.i] * f[self.j]
-        h = self.B2 * np.exp(-2 * self.lam * (r - self.d)) * cut * w
-        att = np.sqrt(np.bincount(self.i, h, self.n)).sum()
-        return (es + rep - att) / self.n
+        r = self.r * s[:, None]
+        cut = _switch(r / self.single)
+        x = r - self.single
+        u2 = (q / self.valence) ** 2
+        u2 = u2[:, self.i] + u2[:, self.j]
+        rep = (self.repulsion * np.exp(-self.repulsion_decay * x - P["ion"] * u2) * cut).sum(axis=1) / 2
+        h = self.attraction * np.exp(-2 * self.attraction_decay * x - P["ion"] * u2) * cut
+        index = self.i + self.n * np.arange(len(s))[:, None]
+        att = np.sqrt(np.bincount(index.ravel(), h.ravel(), len(s) * self.n)).reshape(-1, self.n)
+        return (es + rep - att.sum(axis=1)) / self.n
 
-    def relax(self):
-        x = np.linspace(np.log(0.82), np.log(1.5), 22)
-        y = np.array([self.energy(np.exp(t)) for t in x])
-        k = y.argmin()
-        edge = k in (0, len(x) - 1)
-        t = x[k]
-        h = 0.01
-        for _ in range(8):
-            e = [self.energy(np.exp(t + m * h)) for m in (-1, 0, 1)]
-            g, c = (e[2] - e[0]) / 2 / h, (e[2] - 2 * e[1] + e[0]) / h**2
-            if c <= 0:
-                break
-            step = np.clip(-g / c, -0.05, 0.05)
-            t += step
-            if abs(step) < 1e-6:
-                break
-        s = np.exp(t)
-        v = self.volume * s**3 / self.n
-        return dict(s=s * self.s0, volume=v, B=c / 9 / v * GPA, E=e[1] + self.E0, q=self.charges(s)[0], edge=edge)
+
+def relax(numbers, frac_coords, lattice):
+    crystal = Crystal(numbers, frac_coords @ lattice, lattice)
+    energy = crystal.energy(np.exp(SCAN))
+    t = energy.argmin()
+    if t in (0, len(SCAN) - 1):
+        return None
+    t = SCAN[t]
+    h = 0.02
+    for _ in range(20):
+        e = crystal.energy(np.exp(t + h * np.array([-1, 0, 1])))
+        slope, curvature = (e[2] - e[0]) / (2 * h), (e[2] - 2 * e[1] + e[0]) / h**2
+        if curvature <= 0:
+            return None
+        step = np.clip(-slope / curvature, -0.05, 0.05)
+        t += step
+        if abs(step) < 1e-5:
+            break
+    s = np.exp(t)
+    volume = crystal.volume * s**3
+    return Relaxed(
+        scale=crystal.scale * s,
+        formation_energy=e[1] + crystal.cohesion,
+        volume=volume,
+        bulk_modulus=curvature / (9 * volume) * GPA,
+        closest=crystal.closest * s,
+        charges=crystal.charges(np.array([s]))[0][0],
+    )
