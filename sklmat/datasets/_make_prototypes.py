@@ -11,7 +11,8 @@ import numpy as np
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._generated_cache import cache_path, fixed_seed, read_cache, write_cache
 from sklmat.datasets._prototype_crystals import (
-    DEFAULT_ELEMENTS,
+    RARE_ELEMENTS,
+    REFUSED,
     draw_elements,
     exchange_prototype,
     usable_prototypes,
@@ -47,6 +48,40 @@ TARGETS = {
 }
 
 DESCR = """\
+Crystals of mixed chemistry
+---------------------------
+
+{n_samples} crystals of up to {max_atoms} atoms per cell. Each is one of the prototypes of the AFLOW
+library (measured crystals, as included in pymatgen) with other elements on its sites: an anion is
+replaced by another anion, any other element by one that is less electronegative than all anions of
+the crystal. Elements with similar Mendeleev number and valence are more likely. Of each three
+crystals, the second and third have the same composition in two prototypes, if there are two.
+
+The volume is that of lowest energy in the model of the labels. The shape of the cell and the
+fractional coordinates are those of the prototype. Crystals are drawn again if their formation energy
+is above {max_energy:g} eV/atom, if they are more than {max_volume:g} times as large as their elements,
+or if two atoms are closer than {min_distance:g} times the sum of their covalent radii. Two prototypes
+are left out because `check_structures` refuses them: {refused} (Cr8Fe8Ni8Pd2Rh4, with a Pd-Rh
+distance of 1.26 Å, and Ni4Sb4S4, with a Ni-Sb distance of 1.03 Å).
+
+Targets: formation_energy (eV/atom, relative to the elements in the same model), volume (Å³/atom)
+and bulk_modulus (GPa). They are computed with a simple model, not with quantum mechanics: bonds in
+the second-moment approximation with parameters from cohesive energy, bond length and bulk modulus
+of the elements, charges from equalised electronegativities, and their Coulomb energy. Two constants
+were fitted, to half of the prototypes and to 58 measured formation energies.
+
+What is realistic: volumes (of 112 prototypes that were not used in the fit, the median error is
+9 %, the rank correlation with experiment 0.89); which compounds are stable (mean absolute error of
+the 58 formation energies, which were used in the fit, 0.34 eV/atom, rank correlation 0.88); the
+order of bulk moduli.
+
+What is not: energy differences between polymorphs; alloys of transition metals, whose d bands are
+not described (NiAl and its relatives have formation energies near zero instead of -0.6 eV/atom);
+magnetism; forces between molecules and between layers (each crystal scales as a whole, and the bonds
+determine the scale); hydrides, which are too dense. Most crystals do not exist.
+
+References: Mehl et al., Comput. Mater. Sci. 136, S1 (2017), doi 10.1016/j.commatsci.2017.01.017;
+Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.10.043.
 """
 
 
@@ -63,7 +98,99 @@ def make_prototypes(
     verbose: bool = False,
     return_X_y: bool = False,
 ) -> Dataset:
-    """Generate crystals of mixed chemistry.
+    """Generate crystals of mixed chemistry, with other elements on the sites of known crystals.
+
+    Parameters
+    ----------
+    n_samples : int, default=400
+        Number of crystals. Twice as many take twice as long.
+    elements : sequence of str, default=None
+        Elements that are drawn. ``None`` means 82 elements, H to Pu without the noble gases, Po,
+        At, Fr, Ra, Ac and Pa. Any elements up to Pu except the noble gases can be given.
+    max_atoms : int, default=20
+        Largest number of atoms per primitive cell; 245 of the 286 prototypes have at most 20.
+    target : str or list of str, default="formation_energy"
+        "formation_energy" (eV/atom), "volume" (Å³/atom) or "bulk_modulus" (GPa). A list gives one
+        column for each target.
+    random_state : int, RandomState instance or None, default=0
+        The default is a fixed seed, because only results of integer seeds can be cached. Crystal i
+        does not depend on `n_samples` and `n_jobs`.
+    data_home : str or Path, default=None
+        Folder of the cached file. ``None`` takes the user's cache folder
+        (``pooch.os_cache("sklmat")``), even if ``SKLMAT_DATA`` is set, because that folder may be
+        shared or read-only.
+    cache : bool, default=True
+        Whether to store the crystals on disk and load them at the next call.
+    n_jobs : int, default=None
+        Number of processes (joblib); ``None`` means one, unless in a `joblib.parallel_config`.
+    verbose : bool, default=False
+        Show a progress bar.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    dataset : sklearn.utils.Bunch
+        data : list of `n_samples` pymatgen ``Structure``.
+        target : ndarray of shape (n_samples,), or (n_samples, n_targets) for a list.
+        frame : DataFrame with formula, number of elements, prototype (AFLOW label),
+        Strukturbericht, mineral (each an empty string if there is none), Pearson symbol and all
+        labels.
+        target_names : list of str
+        DESCR : str
+
+    Raises
+    ------
+    ValueError
+        When a parameter is outside the ranges above, or when no prototype can be made of
+        `elements`.
+
+    Warns
+    -----
+    UserWarning
+        When the result cannot be stored on disk, or when a stored result cannot be read.
+
+    Notes
+    -----
+    The prototypes [1]_ [2]_ are decorated with probabilities proportional to
+    ``exp(-ΔM / 15 - ΔV / 1)``, with the differences of the Mendeleev numbers [3]_ and of the valences
+    of the old and the new element. Prototypes of one element are drawn a third as often as others.
+
+    The energy of a crystal is
+
+    ``E = Σ_i (½ Σ_j φ_ij - √(Σ_j h_ij²)) + min_q [Σ_i (χ_i q_i + K v_i u_i⁴ / 4)
+    + ½ Σ_ij q_i J_ij q_j]``
+
+    - ``φ_ij = A exp(-α (r - d)) w`` is the repulsion of two atoms at distance r, and
+      ``h_ij² = ξ² exp(-2 β (r - d)) w`` their attraction in the second-moment approximation [4]_
+      [5]_. The parameters of an element follow from its cohesive energy, bond length and bulk
+      modulus [6]_, and from the number of bonds that it prefers. For two elements A and ξ are
+      geometric means, α and β arithmetic means, d the sum of the radii.
+    - χ is 3 eV times Pauling's electronegativity, J the Coulomb interaction of Gaussian charges as
+      wide as the covalent radius, as in charge equilibration [7]_. ``u = q / v`` is the charge
+      relative to the valence; K = 5 eV holds it near or below one.
+    - ``w = exp(-(u_i² + u_j²) / 2)``: electrons that moved to another atom form no bonds.
+
+    The formation energy is relative to the elements in the same model: metals in fcc, C, Si, Ge and
+    Sn in diamond, the other non-metals with 1 (H, N, O, halogens), 2 (S, Se, Te), 3 (P, As, Sb) or 6
+    (B) bonds. The bulk modulus is the second derivative of the energy by the volume, at fixed
+    fractional coordinates. ``DESCR`` states which of this is realistic.
+
+    References
+    ----------
+    .. [1] Mehl et al., Comput. Mater. Sci. 136, S1 (2017), :doi:`10.1016/j.commatsci.2017.01.017`
+    .. [2] Hicks et al., Comput. Mater. Sci. 161, S1 (2019), :doi:`10.1016/j.commatsci.2018.10.043`
+    .. [3] Pettifor, J. Phys. C 19, 285 (1986), :doi:`10.1088/0022-3719/19/3/002`
+    .. [4] Abell, Phys. Rev. B 31, 6184 (1985), :doi:`10.1103/PhysRevB.31.6184`
+    .. [5] Cleri, Rosato, Phys. Rev. B 48, 22 (1993), :doi:`10.1103/PhysRevB.48.22`
+    .. [6] Kittel, Introduction to Solid State Physics, 8th edition, Wiley (2005), chapter 3
+    .. [7] Rappé, Goddard, J. Phys. Chem. 95, 3358 (1991), :doi:`10.1021/j100161a070`
+
+    Examples
+    --------
+    >>> from sklmat.datasets import make_prototypes
+    >>> crystals = make_prototypes(3, cache=False)
+    >>> crystals.frame[["formula", "prototype", "Strukturbericht"]]
     """
     check_n_jobs(n_jobs, "make_prototypes")
     names = target_names(target, TARGETS)
@@ -82,7 +209,14 @@ def make_prototypes(
         frame,
         {name: TARGETS[name] for name in names},
         multi=not isinstance(target, str),
-        descr=DESCR,
+        descr=DESCR.format(
+            n_samples=n_samples,
+            max_atoms=max_atoms,
+            max_energy=MAX_FORMATION_ENERGY,
+            max_volume=MAX_RELATIVE_VOLUME,
+            min_distance=MIN_RELATIVE_DISTANCE,
+            refused=" and ".join(REFUSED),
+        ),
         return_X_y=return_X_y,
     )
 
@@ -92,7 +226,9 @@ def _check_parameters(n_samples, elements, max_atoms):
     for name, value in (("n_samples", n_samples), ("max_atoms", max_atoms)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
-    elements = DEFAULT_ELEMENTS if elements is None else tuple(elements)
+    if elements is None:
+        elements = [symbol for symbol in COHESION if symbol not in RARE_ELEMENTS]
+    elements = tuple(elements)
     unknown = [str(symbol) for symbol in elements if symbol not in COHESION]
     if unknown:
         raise ValueError(

@@ -14,13 +14,8 @@ import numpy as np
 from sklmat.datasets._prototype_elements import NONMETALS, element_data
 from sklmat.elements import element_table
 
-#: Elements that are drawn by default: those whose cohesive energy and bulk modulus are measured,
-#: without polonium and radium.
-DEFAULT_ELEMENTS = tuple(
-    "H Li Be B C N O F Na Mg Al Si P S Cl K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Rb Sr Y "
-    "Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu "
-    "Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Th U Np Pu".split()
-)
+#: Elements that are drawn only on request: short-lived, with estimated properties.
+RARE_ELEMENTS = ("Po", "At", "Fr", "Ra", "Ac", "Pa")
 #: Two atoms of these prototypes are closer than `check_structures` allows: Cr8Fe8Ni8Pd2Rh4 (Pd-Rh
 #: 1.26 Å) and Ni4Sb4S4 (Ni-Sb 1.03 Å).
 REFUSED = ("sigma_tP30_136_bf2ij", "ABC_cP12_198_a_a_a")

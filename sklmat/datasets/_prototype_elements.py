@@ -9,11 +9,10 @@ import numpy as np
 
 from sklmat.elements import N_ROWS, element_table
 
-
-#: Cohesive energy (eV/atom) and bulk modulus (GPa) of the elements, from Kittel, Introduction to
-#: Solid State Physics, 8th edition, chapter 3. NaN: not used, because the bonds of elements that
-#: are no metals get one common stiffness. H is half the dissociation energy of the molecule.
-#: Cohesive energies of Pm, At, Fr and Pa and moduli of Eu, Fr, Ra, Ac and Np are estimates.
+#: Cohesive energy (eV/atom) and bulk modulus (GPa) of the elements of the model (1 to 94 without
+#: noble gases), after Kittel, Introduction to Solid State Physics, chapter 3. Those of Pm, Po, At,
+#: Fr, Ra, Ac, Pa and Np are partly estimates. H is half the energy that separates the molecule. The
+#: modulus of non-metals is that of molecules or layers, not of bonds, and is not used (NaN).
 NAN = float("nan")
 COHESION = {
     "H": (2.24, NAN), "Li": (1.63, 11.6), "Be": (3.32, 100.3), "B": (5.81, NAN), "C": (7.37, NAN),
