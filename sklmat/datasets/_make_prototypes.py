@@ -58,11 +58,11 @@ the crystal. Elements with similar Mendeleev number and valence are more likely.
 crystals, the second and third have the same composition in two prototypes, if there are two.
 
 The volume is that of lowest energy in the model of the labels. The shape of the cell and the
-fractional coordinates are those of the prototype. Crystals are drawn again if their formation energy
-is above {max_energy:g} eV/atom, if they are more than {max_volume:g} times as large as their elements,
-or if two atoms are closer than {min_distance:g} times the sum of their covalent radii. Two prototypes
-are left out because `check_structures` refuses them: {refused} (Cr8Fe8Ni8Pd2Rh4, with a Pd-Rh
-distance of 1.26 Å, and Ni4Sb4S4, with a Ni-Sb distance of 1.03 Å).
+fractional coordinates are those of the prototype. Crystals are drawn again if their formation
+energy is above {max_energy:g} eV/atom, if they are more than {max_volume:g} times as large as their
+elements, or if two atoms are closer than {min_distance:g} times the sum of their covalent radii.
+Two prototypes are left out because `check_structures` refuses them: {refused}
+(Cr8Fe8Ni8Pd2Rh4, with a Pd-Rh distance of 1.26 Å, and Ni4Sb4S4, with a Ni-Sb distance of 1.03 Å).
 
 Targets: formation_energy (eV/atom, relative to the elements in the same model), volume (Å³/atom)
 and bulk_modulus (GPa). They are computed with a simple model, not with quantum mechanics: bonds in
@@ -77,8 +77,8 @@ order of bulk moduli.
 
 What is not: energy differences between polymorphs; alloys of transition metals, whose d bands are
 not described (NiAl and its relatives have formation energies near zero instead of -0.6 eV/atom);
-magnetism; forces between molecules and between layers (each crystal scales as a whole, and the bonds
-determine the scale); hydrides, which are too dense. Most crystals do not exist.
+magnetism; forces between molecules and between layers (each crystal scales as a whole, and its
+bonds determine the scale); hydrides, which are too dense. Most of the crystals do not exist.
 
 References: Mehl et al., Comput. Mater. Sci. 136, S1 (2017), doi 10.1016/j.commatsci.2017.01.017;
 Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.10.043.
@@ -108,7 +108,7 @@ def make_prototypes(
         Elements that are drawn. ``None`` means 82 elements, H to Pu without the noble gases, Po,
         At, Fr, Ra, Ac and Pa. Any elements up to Pu except the noble gases can be given.
     max_atoms : int, default=20
-        Largest number of atoms per primitive cell; 245 of the 286 prototypes have at most 20.
+        Largest number of atoms per primitive cell; 249 of the 286 prototypes have at most 20.
     target : str or list of str, default="formation_energy"
         "formation_energy" (eV/atom), "volume" (Å³/atom) or "bulk_modulus" (GPa). A list gives one
         column for each target.
@@ -153,7 +153,7 @@ def make_prototypes(
     Notes
     -----
     The prototypes [1]_ [2]_ are decorated with probabilities proportional to
-    ``exp(-ΔM / 15 - ΔV / 1)``, with the differences of the Mendeleev numbers [3]_ and of the valences
+    ``exp(-ΔM / 15 - Δv)``, with the differences of the Mendeleev numbers [3]_ and of the valences
     of the old and the new element. Prototypes of one element are drawn a third as often as others.
 
     The energy of a crystal is
@@ -172,8 +172,8 @@ def make_prototypes(
     - ``w = exp(-(u_i² + u_j²) / 2)``: electrons that moved to another atom form no bonds.
 
     The formation energy is relative to the elements in the same model: metals in fcc, C, Si, Ge and
-    Sn in diamond, the other non-metals with 1 (H, N, O, halogens), 2 (S, Se, Te), 3 (P, As, Sb) or 6
-    (B) bonds. The bulk modulus is the second derivative of the energy by the volume, at fixed
+    Sn in diamond, the other non-metals with 1 (H, N, O, halogens), 2 (S, Se, Te), 3 (P, As, Sb) or
+    6 (B) bonds. The bulk modulus is the second derivative of the energy by the volume, at fixed
     fractional coordinates. ``DESCR`` states which of this is realistic.
 
     References
@@ -190,7 +190,13 @@ def make_prototypes(
     --------
     >>> from sklmat.datasets import make_prototypes
     >>> crystals = make_prototypes(3, cache=False)
-    >>> crystals.frame[["formula", "prototype", "Strukturbericht"]]
+    >>> crystals.frame[["formula", "prototype"]]
+       formula            prototype
+    0     SbF3      AB3_hR8_148_c_f
+    1  CaTiAs3  ABC3_hR10_167_a_b_e
+    2  CaTiAs3  ABC3_hR10_161_a_a_b
+    >>> crystals.target.round(2)
+    array([-2.32, -1.28, -1.27])
     """
     check_n_jobs(n_jobs, "make_prototypes")
     names = target_names(target, TARGETS)

@@ -46,6 +46,9 @@ NONMETALS = {
     **dict.fromkeys(("C", "Si", "Ge", "Sn"), 4),
     "B": 6,
 }
+#: Product of the decay constants of their bonds, in units of the bond length: about that of the
+#: metals and of diamond and silicon.
+NONMETAL_STIFFNESS = 24.0
 #: Electrons that an atom gives or takes at most, by group of the periodic table (1 to 18).
 VALENCES = (1, 2, 3, 4, 4, 4, 3, 3, 3, 2, 1, 2, 3, 4, 3, 2, 1, 0)
 #: f elements with another valence than 3.
@@ -83,9 +86,9 @@ class Elements(NamedTuple):
 
 
 @cache
-def element_data(nonmetal_stiffness: float = 24.0) -> Elements:
+def element_data() -> Elements:
     """Properties of the elements."""
-    columns = {name: np.full(N_ROWS, np.nan) for name in Elements._fields}
+    columns: dict[str, np.ndarray] = {}
     table = element_table()
     for symbol, (cohesion, modulus) in COHESION.items():
         row = table.loc[symbol]
@@ -94,7 +97,7 @@ def element_data(nonmetal_stiffness: float = 24.0) -> Elements:
         volume = molar * VOLUME_OF_MOLAR
         if symbol in NONMETALS:
             # Their volumes are those of molecules and layers, not of bonds.
-            length, stiffness = 2 * row["covalent radius (Å)"], nonmetal_stiffness
+            length, stiffness = 2 * row["covalent radius (Å)"], NONMETAL_STIFFNESS
         else:
             # The nearest neighbours of a close-packed crystal.
             length = (np.sqrt(2) * volume) ** (1 / 3)
@@ -112,5 +115,5 @@ def element_data(nonmetal_stiffness: float = 24.0) -> Elements:
             "mendeleev": row["Mendeleev number"],
         }
         for name, value in values.items():
-            columns[name][number] = value
+            columns.setdefault(name, np.full(N_ROWS, np.nan))[number] = value
     return Elements(**columns)

@@ -56,7 +56,7 @@ SHELLS = {
 #: Logarithms of the lengths that are tried, relative to those at which no atoms overlap.
 SCAN = np.linspace(-0.25, 0.5, 16)
 #: Difference of the logarithms of the lengths for numerical derivatives.
-DIFFERENCE = 0.02
+DIFFERENCE = 0.005
 #: erfc(x) and exp(-x²) beyond this x are neglected: 4e-5 and 2e-4 (charges), 2e-6 (Ewald sum).
 CHARGE_RANGE, EWALD_RANGE = 2.9, 3.4
 
@@ -95,7 +95,7 @@ class Bonds(NamedTuple):
 def bond_parameters() -> Bonds:
     """Parameters that give each element its cohesive energy, bond length and bulk modulus."""
     data = element_data()
-    columns = np.full((len(Bonds._fields), N_ROWS), np.nan)
+    columns = np.full((5, N_ROWS), np.nan)
     for number in np.flatnonzero(np.isfinite(data.cohesion)):
         n_bonds, length = int(data.n_bonds[number]), data.length[number]
         ratio = DECAY_RATIOS[n_bonds]
