@@ -68,10 +68,10 @@ Two prototypes are left out because `check_structures` refuses them: {refused}
 
 Targets: formation_energy (eV/atom, relative to the elements in the same model), volume (Å³/atom)
 and bulk_modulus (GPa). The volume is that of the structure, so it is a target only for models that
-do not see the structure. The labels are computed with a simple model, not with quantum mechanics: bonds in
-the second-moment approximation with parameters from cohesive energy, bond length and bulk modulus
-of the elements, charges from equalised electronegativities, and their Coulomb energy. Two constants
-were fitted, to half of the prototypes and to 58 measured formation energies.
+do not see the structure. The labels are computed with a simple model, not with quantum mechanics:
+bonds in the second-moment approximation with parameters from cohesive energy, bond length and bulk
+modulus of the elements, charges from equalised electronegativities, and their Coulomb energy. Two
+constants were fitted, to half of the prototypes and to 58 measured formation energies.
 
 What is realistic: volumes (of 112 prototypes that were not used in the fit, the median error is
 9 %, the rank correlation with experiment 0.89); which compounds are stable (mean absolute error of
@@ -79,9 +79,10 @@ the 58 formation energies, which were used in the fit, 0.35 eV/atom, rank correl
 order of bulk moduli.
 
 What is not: energy differences between polymorphs; alloys of transition metals, whose d bands are
-not described (NiAl and its relatives have formation energies near zero instead of -0.6 eV/atom);
+not described (Al3Ni2 and Al3Ti have formation energies near zero instead of -0.6 and -0.4 eV/atom);
 magnetism; forces between molecules and between layers (each crystal scales as a whole, and its
-bonds determine the scale); hydrides, whose formation energies are too high. Most of the crystals do not exist.
+bonds determine the scale); hydrides, whose formation energies are too high. Most of the crystals do
+not exist.
 
 References: Mehl et al., Comput. Mater. Sci. 136, S1 (2017), doi 10.1016/j.commatsci.2017.01.017;
 Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.10.043.

@@ -46,7 +46,7 @@ NONMETALS = {
     **dict.fromkeys(("C", "Si", "Ge", "Sn"), 4),
     "B": 6,
 }
-#: Bond length (Å) of the molecules with a single bond. For other non-metals it is twice the covalent
+#: Bond length (Å) of molecules with a single bond. For other non-metals it is twice the covalent
 #: radius.
 MOLECULES = {"H": 0.74, "F": 1.41, "Cl": 1.99, "Br": 2.28, "I": 2.67}
 #: Product of the decay constants of their bonds, in units of the bond length: about that of the
