@@ -92,9 +92,9 @@ class Elements(NamedTuple):
 def element_data() -> Elements:
     """Properties of the elements."""
     columns: dict[str, np.ndarray] = {}
-    table = element_table()
+    table = element_table().to_dict("index")
     for symbol, (cohesion, modulus) in COHESION.items():
-        row = table.loc[symbol]
+        row = table[symbol]
         number = int(row["atomic number"])
         molar = MOLAR_VOLUMES.get(symbol, row["molar volume (cm³/mol)"])
         volume = molar * VOLUME_OF_MOLAR
@@ -104,7 +104,7 @@ def element_data() -> Elements:
             stiffness = NONMETAL_STIFFNESS
         else:
             # The nearest neighbours of a close-packed crystal.
-            length = (np.sqrt(2) * volume) ** (1 / 3)
+            length = (2**0.5 * volume) ** (1 / 3)
             stiffness = 9 * volume * modulus / GPA / cohesion
         valence = VALENCES[int(row["group"]) - 1]
         values = {
