@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--models", nargs="+", choices=list(models()), default=list(models()))
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", default="mixed_chemistry.json")
     arguments = parser.parse_args()
     structures, energies = make_prototypes(arguments.samples, verbose=True, return_X_y=True)
     folds = [
@@ -76,6 +77,7 @@ def main():
         verbose=True,
     )
     print(table.summary())
+    table.scores.to_json(arguments.out, orient="split")
 
 
 if __name__ == "__main__":
