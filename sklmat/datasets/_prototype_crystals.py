@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
@@ -53,9 +52,9 @@ class Prototype(NamedTuple):
 @cache
 def prototypes() -> tuple[Prototype, ...]:
     """Read the prototypes without importing what the file names."""
-    folder = Path(next(iter(find_spec("pymatgen.analysis").submodule_search_locations)))
+    folder = files("pymatgen.analysis")
     path = folder / "prototypes" / "aflow_prototypes.json.gz"
-    # Before version 2026 of pymatgen the file was neither compressed nor in a folder of its own.
+    # In older versions of pymatgen the file is neither compressed nor in a folder of its own.
     entries = json.loads(
         gzip.decompress(path.read_bytes())
         if path.is_file()

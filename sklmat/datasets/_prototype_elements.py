@@ -46,6 +46,9 @@ NONMETALS = {
     **dict.fromkeys(("C", "Si", "Ge", "Sn"), 4),
     "B": 6,
 }
+#: Bond length (Å) of molecules with a single bond. For other non-metals it is twice the covalent
+#: radius.
+MOLECULES = {"H": 0.74, "F": 1.41, "Cl": 1.99, "Br": 2.28, "I": 2.67}
 #: Product of the decay constants of their bonds, in units of the bond length: about that of the
 #: metals and of diamond and silicon.
 NONMETAL_STIFFNESS = 24.0
@@ -89,18 +92,19 @@ class Elements(NamedTuple):
 def element_data() -> Elements:
     """Properties of the elements."""
     columns: dict[str, np.ndarray] = {}
-    table = element_table()
+    table = element_table().to_dict("index")
     for symbol, (cohesion, modulus) in COHESION.items():
-        row = table.loc[symbol]
+        row = table[symbol]
         number = int(row["atomic number"])
         molar = MOLAR_VOLUMES.get(symbol, row["molar volume (cm³/mol)"])
         volume = molar * VOLUME_OF_MOLAR
         if symbol in NONMETALS:
             # Their volumes are those of molecules and layers, not of bonds.
-            length, stiffness = 2 * row["covalent radius (Å)"], NONMETAL_STIFFNESS
+            length = MOLECULES.get(symbol, 2 * row["covalent radius (Å)"])
+            stiffness = NONMETAL_STIFFNESS
         else:
             # The nearest neighbours of a close-packed crystal.
-            length = (np.sqrt(2) * volume) ** (1 / 3)
+            length = (2**0.5 * volume) ** (1 / 3)
             stiffness = 9 * volume * modulus / GPA / cohesion
         valence = VALENCES[int(row["group"]) - 1]
         values = {
