@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -75,7 +75,8 @@ def unseen_element_errors(
         InvalidStructureError(
             row,
             formula(row),
-            f"holds the element {', '.join(symbols)}, which no structure of fit had (seen: "
+            f"holds the element{'s' * (len(symbols) > 1)} {', '.join(symbols)}, which no structure "
+            "of fit had (seen: "
             f"{', '.join(seen)}); fit on rows that have it, {advice}",
         )
         for row, symbols in unseen.items()
@@ -112,9 +113,9 @@ def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) 
 
 
 def _frames_inside():
-    """Number of frames of sklmat and scikit-learn that called the function that asks, plus one."""
-    frame, count = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in _INSIDE:
+    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller."""
+    frame, count = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals["__name__"].split(".")[0] in _INSIDE:
         frame, count = frame.f_back, count + 1
     return count
 

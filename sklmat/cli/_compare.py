@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sklmat.cli._arguments import (
     add_model_settings,
@@ -127,15 +128,21 @@ def _scoring(task, y, folds):
 
 
 def _as_text(table, task):
-    """Scores in as many digits as fit into 80 columns."""
-    for digits in (3, 2, 1):
-        summary = table.summary(digits)
-        shown = summary[[name for name in _METRICS[task] if name in summary]].copy()
-        shown["fit (s)"] = [f"{seconds:.1f}" for seconds in table["fit seconds mean"]]
-        text = shown.to_string()
-        if max(map(len, text.splitlines())) <= _WIDTH:
-            break
-    return text
+    """Mean ± standard deviation of the scores; the times only where they fit into the width."""
+    names = [name for name in _METRICS[task] if f"{name} mean" in table]
+    shown = pd.DataFrame(
+        {
+            name: [
+                f"{mean:.3g} ± {deviation:.1g}"
+                for mean, deviation in zip(table[f"{name} mean"], table[f"{name} sd"])
+            ]
+            for name in names
+        },
+        index=table.index,
+    )
+    with_times = shown.assign(**{"fit (s)": table["fit seconds mean"].map("{:.1f}".format)})
+    text = with_times.to_string()
+    return text if max(map(len, text.splitlines())) <= _WIDTH else shown.to_string()
 
 
 def _results_folder(options):

@@ -59,8 +59,14 @@ def save_model(fitted: FittedModel, path: Path) -> None:
     """Write a model to a file."""
     from skops.io import dumps
 
-    content = {"format": _FORMAT, "sklmat": sklmat.__version__, **fitted._asdict()}
-    del content["model"]
+    content = {
+        "format": _FORMAT,
+        "sklmat": sklmat.__version__,
+        "name": fitted.name,
+        "target": fitted.target,
+        "classes": fitted.classes,
+        "of_formulas": fitted.of_formulas,
+    }
     with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_CONTENT, json.dumps(content))
         if hasattr(fitted.model, "nets_"):

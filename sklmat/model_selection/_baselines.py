@@ -34,7 +34,6 @@ def baselines(
     X: Structures | Compositions | None = None,
     *,
     random_state: int = 0,
-    n_jobs: int | None = None,
 ) -> dict[str, BaseEstimator]:
     """Make the models that a new one should be compared with.
 
@@ -45,8 +44,6 @@ def baselines(
         The data. If it holds compositions or formulas, models that need a structure are left out.
     random_state : int, default=0
         Seed of all models.
-    n_jobs : int or None, default=None
-        Number of threads of a forest or of XGBoost; None means one.
 
     Returns
     -------
@@ -87,7 +84,7 @@ def baselines(
     if not isinstance(random_state, Integral):
         raise ValueError(f"random_state must be an integer, got {random_state!r}")
     seed = {"random_state": int(random_state)}
-    threads = {"n_jobs": 1 if n_jobs is None else n_jobs}
+    threads = {"n_jobs": 1}
     is_regression = task == "regression"
     forest = RandomForestRegressor if is_regression else RandomForestClassifier
     boosting = XGBRegressor if is_regression else XGBClassifier
