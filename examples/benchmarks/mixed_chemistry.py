@@ -76,7 +76,7 @@ def main():
         n_jobs=arguments.jobs,
         verbose=True,
     )
-    print(table.summary())
+    print(table.summary().to_string())
     table.scores.to_json(arguments.out, orient="split")
 
 
