@@ -62,9 +62,9 @@ The volume is that of lowest energy in the model of the labels. The shape of the
 fractional coordinates are those of the prototype. Crystals are drawn again if their formation
 energy is above {max_energy:g} eV/atom, if their volume is below {min_volume:g} or above
 {max_volume:g} times that of their elements, or if two atoms are closer than {min_distance:g} times
-the sum of their covalent radii. Two prototypes are left out because `check_structures` refuses them: {refused[0]}
-(Cr8Fe8Ni8Pd2Rh4, with a Pd-Rh distance of 1.26 Å) and {refused[1]} (Ni4Sb4S4, with a
-Ni-Sb distance of 1.03 Å).
+the sum of their covalent radii. Two prototypes are left out because `check_structures` refuses
+them: {refused[0]} (Cr8Fe8Ni8Pd2Rh4, with a Pd-Rh distance of 1.26 Å) and
+{refused[1]} (Ni4Sb4S4, with a Ni-Sb distance of 1.03 Å).
 
 Targets: formation_energy (eV/atom, relative to the elements in the same model), volume (Å³/atom)
 and bulk_modulus (GPa). The volume is that of the structure, so it is a target only for models that
