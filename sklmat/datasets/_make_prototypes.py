@@ -304,12 +304,16 @@ def make_block(seed, allowed, max_atoms):
     -------
     crystals : list of three dicts
     """
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(seed)
     library = usable_prototypes(allowed, max_atoms)
-    first, _, _ = _draw_crystal(rng, library, allowed)
-    second, prototype, elements = _draw_crystal(rng, library, allowed)
-    third = _other_prototype(rng, library, prototype, elements)
-    return [first, second, third or _draw_crystal(rng, library, allowed)[0]]
+    # Several threads are no faster for these small matrices, and would round differently.
+    with threadpool_limits(1):
+        first, _, _ = _draw_crystal(rng, library, allowed)
+        second, prototype, elements = _draw_crystal(rng, library, allowed)
+        third = _other_prototype(rng, library, prototype, elements)
+        return [first, second, third or _draw_crystal(rng, library, allowed)[0]]
 
 
 def _draw_crystal(rng, library, allowed):
