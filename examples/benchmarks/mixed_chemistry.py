@@ -6,7 +6,19 @@ The crystals are those of `make_prototypes`. Five folds by composition, so that 
 test row is in the training rows, drawn with each seed. All models are fitted with the defaults of
 sklmat, and what they learn from the crystals is learned inside the fold.
 
-RESULTS
+Mean absolute error (eV/atom), mean and standard deviation over the folds of three seeds:
+
+====================================  =============
+model                                 error
+====================================  =============
+mean of the training rows             0.640 ± 0.092
+random forest, composition            0.356 ± 0.049
+XGBoost, composition                  0.329 ± 0.034
+XGBoost, composition and structure    0.304 ± 0.044
+CGCNN                                 0.300 ± 0.046
+====================================  =============
+
+The R2 of CGCNN is 0.72, those of the tables (first seed) 0.62, 0.71 and 0.73.
 """
 
 import argparse
@@ -76,7 +88,7 @@ def main():
         n_jobs=arguments.jobs,
         verbose=True,
     )
-    print(table.summary())
+    print(table.summary().to_string())
     table.scores.to_json(arguments.out, orient="split")
 
 

@@ -20,8 +20,8 @@ The energy of N atoms at distances r_ij (periodic images included) is
    The term with K keeps charges near the valence v.
 3. Electrons that have moved to another atom do not form bonds: w reduces bonds of charged atoms.
 
-c and K were fitted to experimental volumes and formation energies; everything else is taken from
-tables of the elements.
+Four numbers were adjusted to measured volumes and formation energies, and then rounded: c, K, the
+3 eV, and the ratio of the width of a charge to the covalent radius, which is 1.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from sklmat.structures import find_pairs
 COULOMB = 14.399645
 #: eV per unit of Pauling's scale.
 ELECTRONEGATIVITY = 3.0
-#: K (eV) and c, the fitted constants.
+#: K (eV) and c.
 SHELL_ENERGY = 5.0
 IONICITY = 0.5
 #: α / β by the number of bonds in the reference structure.
