@@ -31,7 +31,9 @@ class Rows(NamedTuple):
     rejected: list[str]
 
 
-def new_parser(commands: Any, name: str, help: str, description: str, example: str):
+def new_parser(
+    commands: Any, name: str, help: str, description: str, example: str
+) -> argparse.ArgumentParser:
     """Add the parser of a command, whose ``--help`` ends with an example."""
     return commands.add_parser(
         name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 #: Name -> name in `baselines`, or None for a model that is made here.
 REGRESSORS = {
@@ -32,7 +32,14 @@ models:
   ecnet             element-convolution network, for alloys"""
 
 
-def make_model(name: str, task: str, *, seed: int, epochs: int | None, of_formulas: bool) -> Any:
+def make_model(
+    name: str,
+    task: Literal["regression", "classification"],
+    *,
+    seed: int,
+    epochs: int | None,
+    of_formulas: bool,
+) -> Any:
     """Make an unfitted model.
 
     Parameters
@@ -57,7 +64,7 @@ def make_model(name: str, task: str, *, seed: int, epochs: int | None, of_formul
     if name == "gaussian-process":
         return _gaussian_process(task, seed, of_formulas)
     models = baselines(task, random_state=seed)
-    return models["most frequent" if REGRESSORS[name] not in models else REGRESSORS[name]]
+    return models.get(REGRESSORS[name] or "", models.get("most frequent"))
 
 
 def _network(name, task, seed, epochs):

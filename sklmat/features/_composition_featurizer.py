@@ -354,12 +354,9 @@ class CompositionFeaturizer(TableFeaturizer):
         valid = np.flatnonzero(~np.isnan(rows.fractions[:, 0]))
         errors = self._unseen_elements(rows, valid) + self._missing_properties(rows, valid)
         valid = np.setdiff1d(valid, [error.index for error in errors])
-        if self.lattices_:
-            unseen = {
-                row: [str(rows.lattices[row])]
-                for row in valid.tolist()
-                if rows.lattices[row] not in self.lattices_
-            }
+        if rows.lattices is not None:
+            lattices = rows.lattices.tolist()
+            unseen = {row: [lattices[row]] for row in valid if lattices[row] not in self.lattices_}
             errors += unseen_errors("lattice", unseen, rows.items, self.lattices_)
             valid = np.setdiff1d(valid, list(unseen))
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)

@@ -75,7 +75,7 @@ def read_compositions(X: Any, with_lattice: bool, on_invalid: str) -> Compositio
             notes += [(row, formula_of(items[row]), note) for note in said]
     refuse(errors, on_invalid)
     warn_of_notes(notes, stacklevel=6)
-    amounts = element_amounts(items)
+    amounts = element_amounts(list(items))
     lattices = _lattices(items, phases) if with_lattice else None
     return CompositionRows(items, amounts / amounts.sum(axis=1, keepdims=True), lattices)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from sklmat.exceptions import InvalidStructureError
 from sklmat.structures import convert_structures, is_graphs
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import Compositions, Structures
 
@@ -149,7 +151,8 @@ def prototype_labels(X: Structures | CrystalGraphs, *, symprec: float = 0.1) -> 
     """
     if not symprec > 0:  # spglib would crash
         raise ValueError(f"symprec must be a positive number of Å, got {symprec!r}")
-    structures = X.to_structures() if is_graphs(X) else convert_structures(X)
+    structures: Iterable[Structure]
+    structures = X.to_structures() if is_graphs(X) else convert_structures(cast("Structures", X))
     return np.array([_prototype(row, item, symprec) for row, item in enumerate(structures)])
 
 
