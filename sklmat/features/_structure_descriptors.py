@@ -24,7 +24,11 @@ from sklmat.features._neighbors import (
     neighbor_shells,
 )
 from sklmat.features._short_range_order import pair_orders
-from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
+from sklmat.features._symmetry import (
+    POINT_GROUP_ORDER,
+    lattice_of_symmetry,
+    symmetry_dataset,
+)
 from sklmat.structures import CrystalArrays
 
 # Properties whose difference is averaged over the pairs of the first shell.
@@ -40,8 +44,6 @@ _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
 # Last space-group number of each crystal system, triclinic to cubic.
 _LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
-# Height (Å) of the empty space that is added to a slab for spglib.
-_VACUUM = 10.0
 
 
 @dataclass(frozen=True)
@@ -368,31 +370,13 @@ def symmetry_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dic
     for row, crystal in enumerate(geometry.crystals):
         if crystal.pbc.sum() < 2:
             continue
-        lattice = _lattice_of_symmetry(crystal)
+        lattice = lattice_of_symmetry(crystal.positions, crystal.lattice, crystal.pbc)
         frac_coords = crystal.positions @ np.linalg.inv(lattice)
         found = symmetry_dataset(lattice, frac_coords, crystal.atomic_numbers, schema.symprec)
         if found is not None:
             system = 1 + np.searchsorted(_LAST_OF_SYSTEM, found.number)
             values[:, row] = found.number, system, POINT_GROUP_ORDER[found.pointgroup]
     return dict(zip(("space group number", "crystal system", "point group order"), values))
-
-
-def _lattice_of_symmetry(crystal):
-    """Lattice in which spglib finds the symmetry: a slab gets a layer of vacuum of its own.
-
-    The third vector is perpendicular to the slab and longer than the two others, so that none of
-    its symmetry depends on it.
-    """
-    if crystal.pbc.all():
-        return crystal.lattice
-    lattice = crystal.lattice.copy()
-    [across] = np.flatnonzero(~crystal.pbc)
-    a, b = lattice[crystal.pbc]
-    normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    normal *= np.sign(normal @ lattice[across])
-    thickness = np.ptp(crystal.positions @ normal)
-    lattice[across] = normal * (thickness + np.linalg.norm(a) + np.linalg.norm(b) + _VACUUM)
-    return lattice
 
 
 def lattice_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
