@@ -224,6 +224,22 @@ def is_formula(text: object) -> bool:
     return isinstance(text, str) and _FORMULA.fullmatch(text) is not None
 
 
+def holds_compositions(X: object) -> bool:
+    """Whether `X` is a sequence of compositions or formulas; the first item decides.
+
+    Examples
+    --------
+    >>> from sklmat.compositions import holds_compositions
+    >>> holds_compositions(["Fe2O3", "NaCl"]), holds_compositions(["crystals/1.cif"])
+    (True, False)
+    """
+    from pymatgen.core import Composition
+
+    items: Any = X.iloc[:, 0] if hasattr(X, "iloc") and hasattr(X, "columns") else X
+    first = next(iter(items), None)
+    return isinstance(first, Composition) or is_formula(first)
+
+
 def parse_composition(item: str | Mapping[str, float] | Composition) -> Composition:
     """Read one composition.
 

@@ -46,9 +46,10 @@ class InvalidRowsError(InvalidStructureError):
 
 
 class InvalidStructureWarning(UserWarning):
-    """Warning that rows are invalid, or that something was assumed to read a valid row.
+    """Warning that rows are invalid, that something was assumed, or that a value is not defined.
 
-    An assumption is, for example, the space group P 1 for a file without symmetry. With
+    An assumption is, for example, the space group P 1 for a file without symmetry. The volume of a
+    slab is not defined, and featurizers return NaN for it. With
     ``on_invalid="warn"``, `check_structures` returns None for each invalid row, and featurizers
     return a row of NaN.
     """

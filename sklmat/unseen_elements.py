@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +13,7 @@ from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 
 # Rows and elements that a warning names; of further ones it gives the number.
 _MAX_NAMED = 10
+_INSIDE = ("sklmat", "sklearn")
 
 
 def find_unseen_elements(
@@ -73,17 +75,18 @@ def unseen_element_errors(
         InvalidStructureError(
             row,
             formula(row),
-            f"holds the element {', '.join(symbols)}, which no structure of fit had (seen: "
+            f"holds the element{'s' * (len(symbols) > 1)} {', '.join(symbols)}, which no structure "
+            "of fit had (seen: "
             f"{', '.join(seen)}); fit on rows that have it, {advice}",
         )
         for row, symbols in unseen.items()
     ]
 
 
-def warn_unseen_elements(
-    unseen: Mapping[int, Sequence[str]], consequence: str, stacklevel: int = 2
-) -> None:
+def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) -> None:
     """Give one `ExtrapolationWarning` that names the unseen elements and their rows.
+
+    It points to the line outside of sklmat and scikit-learn that called them.
 
     Parameters
     ----------
@@ -91,8 +94,6 @@ def warn_unseen_elements(
         Result of `find_unseen_elements`; nothing happens if it is empty.
     consequence : str
         What this means for the result; the end of the message.
-    stacklevel : int, default=2
-        As in `warnings.warn`, seen from the function that calls this one.
     """
     if not unseen:
         return
@@ -107,8 +108,16 @@ def warn_unseen_elements(
         f"{count} elements that no row of fit had: {', '.join(named[:_MAX_NAMED])}{more}; "
         f"{consequence}",
         ExtrapolationWarning,
-        stacklevel=stacklevel + 1,
+        stacklevel=_frames_inside(),
     )
+
+
+def _frames_inside():
+    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller."""
+    frame, count = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals["__name__"].split(".")[0] in _INSIDE:
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _listed(rows):

@@ -1,13 +1,24 @@
 """The command line: what it prints and its exit codes."""
 
 import json
+import os
+import pickle
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
+import pandas as pd
 import pytest
+import skops.io
 from crystals import bcc_fe, fcc_cu, rocksalt_nacl
+from sklearn.preprocessing import FunctionTransformer
 
 from sklmat.cli import main
+from sklmat.cli._main import _make_parser
+from sklmat.cli._models import make_model
+from sklmat.datasets import make_alloys
+from sklmat.readers import load_structures
 
 
 @pytest.fixture
@@ -88,3 +99,179 @@ def test_the_module_is_the_program(folder):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
     assert "no problems found" in done.stdout
+
+
+# -- models
+
+
+@pytest.fixture
+def alloys(tmp_path):
+    """A folder of eight alloys in the layout of CGCNN, and a table of formulas."""
+    folder = tmp_path / "alloys"
+    folder.mkdir()
+    data = make_alloys(8, ("Ni", "Cu"), n_atoms=4)
+    lines = []
+    for row, (structure, energy) in enumerate(zip(data.data, data.target)):
+        structure.to(str(folder / f"alloy{row}.cif"))
+        lines.append(f"alloy{row},{energy:.6f}\n")
+    (folder / "id_prop.csv").write_text("".join(lines))
+    table = "name,formula,gap\na,NaCl,5.0\nb,MgO,7.6\nc,KCl,5.2\nd,Si,1.1\ne,NaN,1.4\nf,ZnS,3.6\n"
+    (tmp_path / "gaps.csv").write_text(table)
+    return tmp_path
+
+
+def run_cli(capsys, *arguments, code=0):
+    assert main([str(argument) for argument in arguments]) == code
+    return capsys.readouterr()
+
+
+def test_compare_writes_table_scores_predictions_and_picture(alloys, capsys):
+    out, _ = run_cli(
+        capsys,
+        *("compare", alloys / "alloys", "--models", "mean", "random-forest", "cgcnn"),
+        *("--epochs", 2, "--folds", 2, "--out", alloys / "results"),
+    )
+    assert "8 crystals, target: target; 2 folds, split: composition" in out
+    lines = out.splitlines()
+    assert all(len(line) <= 80 for line in lines[:5])
+    assert lines[1].split()[:3] == ["MAE", "RMSE", "R2"]
+    assert [line.split()[0] for line in lines[2:5]] == ["mean", "random-forest", "cgcnn"]
+    scores = json.loads((alloys / "results" / "scores.json").read_text())
+    assert set(scores["models"]) == {"mean", "random-forest", "cgcnn"}
+    predictions = pd.read_csv(alloys / "results" / "predictions.csv").set_index("id")
+    targets = pd.read_csv(alloys / "alloys" / "id_prop.csv", header=None, index_col=0)[1]
+    assert predictions["y_true"].to_dict() == targets.to_dict()
+    error = (predictions["mean"] - predictions["y_true"]).abs().groupby(predictions["fold"]).mean()
+    assert scores["models"]["mean"]["MAE mean"] == pytest.approx(error.mean())
+    assert (alloys / "results" / "parity.png").stat().st_size > 5_000
+    _, err = run_cli(capsys, "compare", alloys / "alloys", "--out", alloys / "results", code=2)
+    assert "use --overwrite" in err
+
+
+@pytest.mark.parametrize("model", ["cgcnn", "xgboost", "random-forest"])
+def test_predictions_of_a_file_are_those_of_the_model(alloys, capsys, model):
+    file, table = alloys / "model.sklmat", alloys / "out.csv"
+    run_cli(capsys, "fit", alloys / "alloys", "--model", model, "--epochs", 3, "-o", file)
+    out, _ = run_cli(capsys, "predict", file, alloys / "alloys", "-o", table)
+    assert "8 rows" in out
+    predicted = pd.read_csv(table)
+    assert predicted.columns.tolist() == ["id", "formula", "target"]
+    data = load_structures(alloys / "alloys")
+    assert predicted["id"].tolist() == data.ids.tolist()
+    expected = make_model(model, "regression", seed=0, epochs=3, of_formulas=False)
+    expected.fit(data.data, data.target)
+    np.testing.assert_allclose(predicted["target"], expected.predict(data.data), rtol=1e-5)
+    _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", table, code=2)
+    assert "exists" in err
+
+
+def test_classes_and_their_probabilities(alloys, capsys):
+    path = alloys / "alloys" / "id_prop.csv"
+    path.write_text("".join(f"alloy{row},{3 + row % 2}\n" for row in range(8)))
+    arguments = (alloys / "alloys", "--task", "classification")
+    out, _ = run_cli(
+        capsys,
+        "compare",
+        *arguments,
+        "--models",
+        "mean",
+        "xgboost",
+        "--folds",
+        2,
+        "--split",
+        "shuffled",
+        "-o",
+        alloys / "results",
+    )
+    assert "accuracy" in out
+    assert (alloys / "results" / "confusion.png").exists()
+    file, table = alloys / "model.sklmat", alloys / "out.csv"
+    run_cli(capsys, "fit", *arguments, "--model", "xgboost", "-o", file)
+    run_cli(capsys, "predict", file, alloys / "alloys", "-o", table)
+    predicted = pd.read_csv(table)
+    assert set(predicted["target"]) <= {3, 4}
+    columns = ["probability of 3", "probability of 4"]
+    np.testing.assert_allclose(predicted[columns].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_formulas_without_structures(alloys, capsys):
+    source = (alloys / "gaps.csv", "--formula", "formula", "--id", "name")
+    out, _ = run_cli(
+        capsys, "compare", *source, "--target", "gap", "--folds", 2, "--models", "mean", "linear"
+    )
+    assert "6 compositions, target: gap" in out
+    file, table = alloys / "model.sklmat", alloys / "out.csv"
+    run_cli(capsys, "fit", *source, "--target", "gap", "--model", "linear", "-o", file)
+    run_cli(capsys, "predict", file, *source, "-o", table)
+    assert pd.read_csv(table, keep_default_na=False)["formula"].tolist()[4] == "NaN"
+    other = alloys / "other.csv"
+    _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", other, code=2)
+    assert "--formula" in err
+    _, err = run_cli(capsys, "compare", *source, "--target", "gap", "--models", "cgcnn", code=2)
+    assert "needs structures" in err
+
+
+def test_rows_that_are_left_out_are_listed(alloys, capsys):
+    (alloys / "alloys" / "alloy3.cif").write_text("data_x\n")
+    arguments = ("fit", alloys / "alloys", "--model", "mean", "-o", alloys / "model.sklmat")
+    _, err = run_cli(capsys, *arguments, code=2)
+    assert "alloy3" in err
+    out, err = run_cli(capsys, *arguments, "--on-invalid", "drop", code=1)
+    assert "left out: alloy3, alloy3.cif" in err
+    assert "fitted on 7 rows" in out
+
+
+def test_screen_writes_the_best_compositions(alloys, capsys):
+    file = alloys / "model.sklmat"
+    run_cli(capsys, "fit", alloys / "alloys", "--model", "gaussian-process", "-o", file)
+    out, _ = run_cli(
+        capsys,
+        *("screen", file, "--elements", "Ni", "Cu", "--step", 0.25, "--keep", 3),
+        *("-o", alloys / "best.csv"),
+    )
+    assert "5 compositions in the grid" in out
+    best = pd.read_csv(alloys / "best.csv")
+    assert best.columns.tolist() == ["x_Ni", "x_Cu", "phase", "target"]
+    assert best["target"].is_monotonic_increasing
+    assert len(best) == 3
+    run_cli(capsys, "fit", alloys / "alloys", "--model", "mean", "-o", file, "--overwrite")
+    _, err = run_cli(
+        capsys, "screen", file, "--elements", "Ni", "Cu", "-o", alloys / "all.parquet", code=2
+    )
+    assert "gaussian-process" in err
+
+
+def test_files_that_are_no_models_are_not_loaded(alloys, capsys):
+    table = alloys / "out.csv"
+    for name, content in {"text": b"hello", "pickle": pickle.dumps({"a": 1})}.items():
+        (alloys / name).write_bytes(content)
+        _, err = run_cli(capsys, "predict", alloys / name, alloys / "alloys", "-o", table, code=2)
+        assert "holds no model of sklmat fit" in err
+    hostile = alloys / "hostile.sklmat"
+    content = {"name": "mean", "target": "y", "classes": None, "of_formulas": False}
+    with zipfile.ZipFile(hostile, "w") as archive:
+        archive.writestr("content.json", json.dumps({"format": "sklmat-model-1", **content}))
+        archive.writestr("pipeline.skops", skops.io.dumps(FunctionTransformer(os.system)))
+    _, err = run_cli(capsys, "predict", hostile, alloys / "alloys", "-o", table, code=2)
+    assert "posix.system" in err
+    assert "was not loaded" in err
+    assert not table.exists()
+
+
+def test_interruption_has_the_code_of_the_shell(folder, capsys, monkeypatch):
+    def interrupt(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklmat.readers.load_structures", interrupt)
+    _, err = run_cli(capsys, "compare", folder, code=130)
+    assert "interrupted" in err
+
+
+@pytest.mark.parametrize("command", ["check", "compare", "fit", "predict", "screen"])
+def test_help_shows_an_example_that_is_understood(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    example = capsys.readouterr().out.split("example:\n")[1].split()
+    assert example[:2] == ["sklmat", command]
+    assert _make_parser().parse_args(example[1:]).command == command

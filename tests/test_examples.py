@@ -162,3 +162,17 @@ def test_augmentation_in_cv(run_example, tmp_path, capsys):
     assert names["leaky"].mean() > 0.2 + names["honest"].mean()
     assert (tmp_path / "augmentation_in_cv.png").stat().st_size > 10_000
     assert "predict the same: True" in capsys.readouterr().out
+
+
+def test_from_a_folder_of_cifs(run_example, tmp_path, capsys):
+    shorter = {
+        "make_prototypes(200, random_state=0)": "make_prototypes(40, max_atoms=6, random_state=0)",
+        "compounds.data[:180], compounds.data[180:]": "compounds.data[:34], compounds.data[34:]",
+    }
+    names = run_example("plot_from_a_folder_of_cifs.py", shorter)
+    assert names["mine"].ids.tolist() == [f"crystal-{row}" for row in range(34)]
+    np.testing.assert_allclose(names["mine"].target, names["compounds"].target[:34], atol=1e-5)
+    assert sorted(names["table"].predictions["row"]) == list(range(34))
+    assert names["predicted"].shape == (6,)
+    assert (tmp_path / "from_a_folder_of_cifs.png").stat().st_size > 20_000
+    assert "34 crystals, target: target" in capsys.readouterr().out

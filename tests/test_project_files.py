@@ -58,7 +58,8 @@ def test_urls_name_one_repository():
     urls = read_project()["urls"]
     assert set(urls) == {"Documentation", "Source", "Issues", "Changelog"}
     assert all(url.startswith(urls["Source"]) for url in urls.values())
-    assert f"({urls['Source']})" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sklmat/**/*.py")]
+    assert [page.name for page in pages if urls["Source"] in page.read_text(encoding="utf-8")] == []
 
 
 def test_citation_names_the_papers_of_all_methods():

@@ -1,10 +1,14 @@
 """The example of the README runs, and its commands and links are right."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from sklmat.cli import main
+from sklmat.datasets import make_alloys
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +25,7 @@ def run_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(shorter):
-        (code,) = blocks("python")
+        _, code = blocks("python")
         for text, replacement in shorter.items():
             assert code.count(text) == 1, f"{text!r} is no longer in the README: change it here too"
             code = code.replace(text, replacement)
@@ -62,9 +66,73 @@ def test_winner_of_the_example_is_right_about_new_cells(run_example):
     assert error < 0.5 * np.abs(names["y"].mean() - new_energies).mean()
 
 
+def write_folder(name, n_samples):
+    """Alloys in the layout of CGCNN, of which some have one composition."""
+    Path(name).mkdir()
+    alloys = make_alloys(n_samples, ("Ni", "Cu"), n_atoms=4)
+    lines = []
+    for row, (structure, energy) in enumerate(zip(alloys.data, alloys.target)):
+        structure.to(f"{name}/{row}.cif")
+        lines.append(f"{row},{energy}\n")
+    Path(name, "id_prop.csv").write_text("".join(lines))
+
+
+def test_lines_for_own_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_folder("my_folder", 12)
+    code, _ = blocks("python")
+    for text, replacement in {
+        "CGCNNRegressor(random_state=0)": "CGCNNRegressor(max_epochs=1, random_state=0)",
+        "CompositionGroupKFold(5": "CompositionGroupKFold(3",
+    }.items():
+        assert code.count(text) == 1
+        code = code.replace(text, replacement)
+    exec(compile(code, "README.md", "exec"), {})
+    table = capsys.readouterr().out
+    for name in ("mean", "random forest, composition", "XGBoost, composition and structure"):
+        assert name in table
+    assert "CGCNN" in table
+
+
+def test_commands_for_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_folder("my_folder", 12)
+    write_folder("new_folder", 3)
+    *_, commands = blocks("bash")
+    codes = []
+    for line in commands.strip().splitlines():
+        program, *arguments = line.split()
+        assert program == ".venv/bin/sklmat"
+        if arguments[0] == "compare":
+            arguments += ["--epochs", "1", "--folds", "2"]
+        codes.append(main(arguments))
+    # Cells of one composition and energy occur twice, which check says.
+    assert codes in ([0, 0, 0, 0], [1, 0, 0, 0])
+    assert sorted(path.name for path in Path("results").iterdir()) == [
+        "parity.png",
+        "predictions.csv",
+        "scores.json",
+    ]
+    assert len(Path("predictions.csv").read_text().splitlines()) == 4
+
+
+def test_links_work_on_the_package_index():
+    """The description of the package has no relative links and pictures."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [substitution] = settings["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"][
+        "substitutions"
+    ]
+    text = re.sub(substitution["pattern"], substitution["replacement"], README)
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 20
+    assert [link for link in links if not link.startswith("https://")] == []
+    source = settings["project"]["urls"]["Source"]
+    assert f"]({source}/raw/HEAD/docs/_static/parity.png)" in text
+
+
 def test_commands_are_those_of_ci_and_of_the_examples():
     install = 'python -m venv .venv && .venv/bin/pip install "torch==2.13.0" -e '
-    first, second = (block.strip() for block in blocks("bash"))
+    first, second, _ = (block.strip() for block in blocks("bash"))
     assert first == install + ". && .venv/bin/python examples/plot_compare_with_xgboost.py"
     assert second == install + '".[test]" && .venv/bin/pytest'
     assert second in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

@@ -30,7 +30,7 @@ def test_errors_name_row_formula_and_elements():
 def test_one_warning_names_elements_and_rows():
     unseen = {row: ["K"] for row in range(12)} | {20: ["F", "K"]}
     with pytest.warns(ExtrapolationWarning) as caught:
-        warn_unseen_elements(unseen, "they are extrapolated", stacklevel=1)
+        warn_unseen_elements(unseen, "they are extrapolated")
     [message] = [str(warning.message) for warning in caught]
     assert message.startswith("13 rows hold elements that no row of fit had: K (rows 0, 1, 2, ")
     assert "9 and 3 more), F (row 20); they are extrapolated" in message

@@ -17,6 +17,7 @@ from sklmat.datasets._label_checks import (
 from sklmat.datasets._load_mixed_halides import load_mixed_halide_perovskites
 from sklmat.datasets._make_alloys import make_alloys
 from sklmat.datasets._make_mixed_halides import make_mixed_halide_perovskites
+from sklmat.datasets._make_prototypes import make_prototypes
 
 __all__ = [
     "check_compositions",
@@ -34,4 +35,5 @@ __all__ = [
     "load_mixed_halide_perovskites",
     "make_alloys",
     "make_mixed_halide_perovskites",
+    "make_prototypes",
 ]

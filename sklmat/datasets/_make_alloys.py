@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +18,9 @@ from sklmat.datasets._alloy_lattices import (
     template,
 )
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._download import get_data_home
 from sklmat.datasets._emt import METALS, elemental_references, relax
-from sklmat.files import replace_file
+from sklmat.datasets._generated_cache import cache_path, fixed_seed, read_cache, write_cache
 from sklmat.parallel import check_n_jobs
-from sklmat.random_state import draw_seed
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike, RandomState
@@ -194,14 +188,15 @@ def make_alloys(
     parameters = _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax)
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a finite number of eV/atom, 0 or more, got {noise!r}")
-    seed, is_fixed = _seed(random_state)
+    seed, is_fixed = fixed_seed(random_state)
     parameters["random_state"] = seed
-    path = _cache_path(parameters, data_home) if cache and is_fixed else None
-    arrays = _read_cache(path) if path else None
+    key = {**parameters, "version": VERSION}
+    path = cache_path("alloys", key, data_home) if cache and is_fixed else None
+    arrays = read_cache(path) if path else None
     if arrays is None:
         arrays = _generate(parameters, n_jobs, verbose)
         if path:
-            _write_cache(arrays, path)
+            write_cache(arrays, path, "alloys")
     frame, relaxed, ideal = _tables(arrays, parameters["elements"])
     frame[TARGETS["formation_energy"]] += noise * arrays["noise"]
     return make_bunch(
@@ -243,13 +238,6 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
         "n_atoms": int(n_atoms),
         "fmax": float(fmax),
     }
-
-
-def _seed(random_state):
-    """Return an integer seed, and whether the next call with `random_state` gives the same seed."""
-    if isinstance(random_state, Integral) and random_state >= 0:
-        return int(random_state), True
-    return draw_seed(random_state), False
 
 
 def _generate(parameters, n_jobs, verbose):
@@ -323,40 +311,6 @@ def make_alloy(seed, elements, lattice, n_atoms, order, fmax, references):
         "force": relaxed["force"],
         "noise": rng.standard_normal(),
     }
-
-
-def _cache_path(parameters, data_home):
-    """Path of the cached file: not in SKLMAT_DATA, which holds downloads and may be shared."""
-    import pooch
-
-    home = Path(pooch.os_cache("sklmat")) if data_home is None else get_data_home(data_home)
-    key = json.dumps({**parameters, "version": VERSION}, sort_keys=True)
-    return home / "alloys" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-
-
-def _read_cache(path):
-    """Return the arrays of a cached file, or None."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except Exception as error:  # a damaged archive can raise any exception
-        warnings.warn(f"{path} cannot be read and is made anew: {error}", stacklevel=3)
-        return None
-
-
-def _write_cache(arrays, path):
-    """Write the arrays to a cached file; warn when that is not possible."""
-    try:
-        with replace_file(path, make_folder=True) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        warnings.warn(
-            f"the alloys are made, but cannot be kept for the next time ({error}): give a "
-            "data_home that can be written to, or cache=False",
-            stacklevel=3,
-        )
 
 
 def _tables(arrays, elements):

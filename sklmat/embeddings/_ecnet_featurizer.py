@@ -253,7 +253,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self._validate_params()
         network = self._network(y)
         structures = X.to_structures() if is_graphs(X) else check_structures(X)
-        composition = CompositionFeaturizer(lattice=self.lattice, properties=())
+        composition = CompositionFeaturizer(lattice=self.lattice, fractions=True, properties=())
         leading = composition.fit_transform(structures)
         items = X if is_graphs(X) else structures
         if is_fitted_source(self.estimator):

@@ -119,7 +119,11 @@ def _broken_crystals(good):
 def check_invalid_crystals(estimator):
     """Invalid crystals raise an error with their row; after a failed fit no attributes are set."""
     model, X, y = fitted(estimator)
-    for name, broken in _broken_crystals(X[0]).items():
+    broken_crystals = _broken_crystals(X[0])
+    if raised(lambda: output(model, [crystal.composition for crystal in X]), Exception) is None:
+        # Their composition is known, and the model needs no more.
+        del broken_crystals["partial occupancy"]
+    for name, broken in broken_crystals.items():
         crystals = [*X[:2], broken, *X[3:]]
         error = raised(lambda crystals=crystals: output(model, crystals), InvalidStructureError)
         assert error is not None, f"{name} is accepted"

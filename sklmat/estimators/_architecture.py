@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sklmat.elements import element_vectors
+from sklmat.estimators._graph_input import is_one_hot
 from sklmat.graphs import CrystalGraphs, ElementGraphs
 
 if TYPE_CHECKING:
@@ -122,5 +123,8 @@ class Architecture(ABC):
         return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
     def learns_element_vectors(self, estimator: GraphEstimator) -> bool:
-        """Whether the vector of an element is learned, so that unseen elements are an error."""
-        return False
+        """Whether the vector of an element is learned, so that unseen elements are an error.
+
+        By default, it is if each element has a column of its own in the table `atom_init`.
+        """
+        return hasattr(estimator, "atom_init") and is_one_hot(estimator.atom_init)

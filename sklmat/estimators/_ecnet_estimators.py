@@ -106,10 +106,6 @@ class ECNetArchitecture(Architecture):
         spread = estimator.radial_spread
         return ElementGraphs.from_graphs(graphs, step=step, order=order, spread=spread)
 
-    def learns_element_vectors(self, estimator):
-        """True for one-hot vectors; the network can extrapolate to elements by physical ones."""
-        return isinstance(estimator.atom_init, str) and estimator.atom_init == "onehot"
-
 
 _CONSTRAINTS = {
     **GraphEstimator._parameter_constraints,

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.compositions import fraction_column
 from sklmat.deprecation import REMOVED_IN
 from sklmat.elements import element_symbols
-from sklmat.estimators._graph_input import check_trained_elements
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.features import output_table
+from sklmat.unseen_elements import find_unseen_elements
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs, ElementGraphs
@@ -95,7 +95,13 @@ class ElementalVectors(TransformerMixin):
             stacklevel=3,
         )
         vectors, crystal, numbers, fraction = self.elemental_vectors(X)
-        check_trained_elements(crystal, numbers, self.elements_)
+        unseen = find_unseen_elements(crystal, numbers, self.elements_)
+        if unseen:
+            row = next(iter(unseen))
+            raise ValueError(
+                f"structure {row} holds {', '.join(unseen[row])}, which no training row had, so "
+                "that there is no column for it"
+            )
         column = np.searchsorted(self.elements_, numbers)
         n_crystals, n_elements = crystal[-1] + 1, len(self.elements_)
         fractions = np.zeros((n_crystals, n_elements))

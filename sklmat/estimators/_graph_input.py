@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklmat.elements import element_symbols
+from sklmat.elements import element_symbols, element_vectors
 from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.unseen_elements import (
+    find_unseen_elements,
+    unseen_element_errors,
+    warn_unseen_elements,
+)
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
-    from sklmat.typing import Structures
+    from sklmat.typing import ElementFeatures, Structures
 
 
 def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
@@ -96,23 +101,44 @@ def check_elements(graphs: CrystalGraphs, known: np.ndarray) -> None:
         )
 
 
-def check_trained_elements(crystal, atomic_numbers, trained):
-    """Raise an error for the first element that no training row had.
+def check_seen_elements(estimator: GraphEstimator, graphs: CrystalGraphs) -> None:
+    """Refuse, or warn of, crystals with elements that no training row had.
 
     Parameters
     ----------
-    crystal : ndarray of int, shape (N,)
-        Row to which each atom, or each element of a crystal, belongs.
-    atomic_numbers : ndarray of shape (N,)
-    trained : ndarray of int
-        Atomic numbers of the elements in the training rows.
+    estimator : fitted graph estimator
+        One without the attribute ``elements_``, from `load_cgcnn_checkpoint`, was trained on rows
+        that are not known.
+    graphs : CrystalGraphs
+
+    Raises
+    ------
+    InvalidStructureError
+        When the network learns the vector of each element, for the first such crystal.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        When the vectors are properties of the elements.
     """
-    untrained = ~np.isin(atomic_numbers, trained)
-    if untrained.any():
-        first = int(np.argmax(untrained))
-        symbol = element_symbols(atomic_numbers[first : first + 1])[0]
-        raise ValueError(
-            f"structure {crystal[first]} contains {symbol}, which no training row had "
-            f"({', '.join(element_symbols(trained))}), so its vector is not trained. Fit on rows "
-            "that cover all elements"
-        )
+    seen = getattr(estimator, "elements_", None)
+    if seen is None:
+        return
+    unseen = find_unseen_elements(graphs.crystal_of_atom, graphs.atomic_numbers, seen)
+    if unseen and estimator.architecture.learns_element_vectors(estimator):
+        raise unseen_element_errors(
+            unseen,
+            graphs.formula,
+            element_symbols(seen),
+            "as the vector of an element is learned, or use atom_init='physical'",
+        )[0]
+    warn_unseen_elements(unseen, "the network knows them by their properties only and extrapolates")
+
+
+def is_one_hot(atom_init: ElementFeatures) -> bool:
+    """Whether each element has a column of its own, so that nothing says what elements share."""
+    if isinstance(atom_init, str) and atom_init in ("physical", "onehot", "cgcnn"):
+        return atom_init == "onehot"
+    vectors, _ = element_vectors(atom_init)
+    rows = vectors[~np.isnan(vectors).any(axis=1)]
+    return bool(((rows != 0).sum(axis=1) == 1).all() and ((rows != 0).sum(axis=0) <= 1).all())

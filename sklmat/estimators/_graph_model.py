@@ -16,7 +16,7 @@ from torch import nn
 
 from sklmat.batches import EvenBatches, pad_neighbors
 from sklmat.estimators._architecture import Architecture
-from sklmat.estimators._graph_input import check_trained_elements, graphs_like_fit
+from sklmat.estimators._graph_input import check_seen_elements, graphs_like_fit
 from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
 from sklmat.estimators._warm_start import thawed
 from sklmat.graphs import CrystalGraphs, ElementGraphs
@@ -110,10 +110,7 @@ class GraphModel:
         X : sequence of C structures, or CrystalGraphs
         """
         graphs = graphs_like_fit(self.estimator, X)
-        if self.estimator.architecture.learns_element_vectors(self.estimator):
-            check_trained_elements(
-                graphs.crystal_of_atom, graphs.atomic_numbers, self.estimator.elements_
-            )
+        check_seen_elements(self.estimator, graphs)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
         return graphs

@@ -1,9 +1,12 @@
 """`save_estimator` and `load_estimator`: files of estimators, which contain no executable code."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,10 @@ import torch
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
 from sklmat.training import check_device, make_net, single_precision
+
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
+    from sklmat.typing import PathLike
 
 _FORMAT = "sklmat-estimator-1"
 
@@ -59,7 +66,7 @@ def save_estimator(estimator, path):
     save_file(tensors, expand_path(path), {"format": _FORMAT, "content": json.dumps(content)})
 
 
-def load_estimator(path, expected=None):
+def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimator:
     """Read an estimator that `save_estimator` wrote.
 
     Parameters

@@ -9,28 +9,35 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.compositions import (
-    MIXING_ENTROPY,
-    element_amounts,
-    fraction_column,
-    mixing_entropy,
-)
+from sklmat.compositions import MIXING_ENTROPY, fraction_column, is_element, mixing_entropy
 from sklmat.docstrings import insert_paragraphs
-from sklmat.elements import element_table
+from sklmat.elements import element_symbols, element_table
 from sklmat.exceptions import InvalidStructureError
-from sklmat.features._infer_lattice import lattice_labels
-from sklmat.features._invalid_rows import read_structures, refuse, unseen_errors
+from sklmat.features._composition_rows import CompositionRows, formula_of, read_compositions
+from sklmat.features._composition_statistics import (
+    NORMS,
+    STATISTICS,
+    fraction_norms,
+    present_elements,
+    property_statistics,
+)
+from sklmat.features._element_columns import MAX_ELEMENTS
+from sklmat.features._invalid_rows import refuse, unseen_errors
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
-from sklmat.structures import is_graphs
+from sklmat.unseen_elements import (
+    find_unseen_elements,
+    unseen_element_errors,
+    warn_unseen_elements,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sklmat.typing import Compositions, Structures
 
-#: Properties that `CompositionFeaturizer` uses by default.
-DEFAULT_PROPERTIES = (
+#: Properties beside fractions of elements; of metals, in the first place.
+FEW_PROPERTIES = (
     "group",
     "period",
     "Mendeleev number",
@@ -45,7 +52,37 @@ DEFAULT_PROPERTIES = (
     "molar volume (cm³/mol)",
     "melting point (K)",
 )
-STATISTICS = ("mean", "deviation", "min", "max", "range")
+FEW_STATISTICS = ("mean", "deviation", "min", "max", "range")
+#: Properties without fractions, for any chemistry: all are known or estimated from H to Pu.
+MANY_PROPERTIES = (
+    "atomic number",
+    "group",
+    "period",
+    "Mendeleev number",
+    "Glawe number",
+    "atomic mass (u)",
+    "valence electrons",
+    "s valence electrons",
+    "p valence electrons",
+    "d valence electrons",
+    "f valence electrons",
+    "unfilled valence states",
+    "electronegativity (Pauling)",
+    "atomic radius (Å)",
+    "covalent radius (Å)",
+    "single-bond radius (Å)",
+    "isodensity radius (Å)",
+    "van der Waals radius (Å)",
+    "first ionisation energy (eV)",
+    "electron affinity (eV)",
+    "polarizability (Å³)",
+    "atomisation enthalpy (eV)",
+    "molar volume (cm³/mol)",
+    "melting point (K)",
+    "boiling point (K)",
+)
+MANY_STATISTICS = ("mean", "average deviation", "range", "min", "max", "mode")
+_ORBITALS = ("s", "p", "d", "f")
 
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
@@ -54,34 +91,50 @@ class CompositionFeaturizer(TableFeaturizer):
 
     The columns are, in this order:
 
-    - the atomic fraction of each element seen in `fit` (``x_Cr``, ``x_Fe``, ... by atomic number);
+    - with `fractions`, the atomic fraction of each element (``x_Cr``, ``x_Fe``, ... by atomic
+      number);
     - with `lattice`, one 0/1 column for each lattice seen in `fit` (``lattice_bcc``,
       ``lattice_fcc``, ...);
     - statistics of element properties (``mean electronegativity (Pauling)``, ...);
+    - without `fractions`, norms of the fractions and the fractions of s, p, d and f electrons among
+      the valence electrons;
     - ``mixing entropy (kB per atom)``, the configurational entropy -Σ c ln c of the random solution
       with fractions c.
 
     Parameters
     ----------
     lattice : bool, default=False
-        Whether to add the lattice type of the crystal, from `infer_lattice`. With True, `X` must
-        hold structures, and in `transform` rows with a lattice that no row of `fit` has are
-        invalid; with False, `X` may also hold compositions.
+        Whether to add the lattice type of the crystal, from `infer_lattice` or from a column
+        ``phase`` of `X`. In `transform`, rows with a lattice that no row of `fit` has are invalid.
+    fractions : {"auto", True, False}, default="auto"
+        Whether to add a column with the fraction of each element. "auto" adds them if `elements` is
+        given or `fit` sees at most 12 elements: each fraction then has many rows to learn from.
+        With more elements, properties let a model transfer what it learns from one to another.
+    elements : list of str, "all" or None, default=None
+        Elements with a column of fractions: those seen in `fit` by default, or all 118.
+    {handle_unknown}
+        If `elements` is given, the elements outside this list are the unseen ones, in `fit` too.
     properties : sequence of str, default=None
-        Names of numeric columns of `element_table`. The default is group, period, Mendeleev number,
-        mass, valence electrons, electronegativity, atomic, covalent and metallic radius, first
-        ionisation energy, electron affinity, molar volume and melting point, without those that are
-        unknown for an element seen in `fit`. An empty sequence gives no columns of properties.
-    statistics : sequence of {"mean", "deviation", "min", "max", "range"}, default=None
-        Statistics of each property; by default all five. "mean" and "deviation" (the standard
-        deviation) are weighted by the fractions; "min", "max" and "range" are taken over the
-        elements in the crystal.
+        Names of numeric columns of `element_table`. By default, beside fractions: group, period,
+        Mendeleev number, mass, valence electrons, electronegativity, atomic, covalent and metallic
+        radius (this only if every element has one), first ionisation energy, electron affinity,
+        molar volume and melting point. Without fractions, 25 properties that are known or
+        estimated for every element from H to Pu. An empty sequence gives no columns of properties.
+    statistics : sequence of str, default=None
+        Statistics of each property, from "mean" and "deviation" (the standard deviation), "average
+        deviation" (the mean absolute deviation), all three weighted by the fractions, "min", "max"
+        and "range" over the elements in the crystal, and "mode", the value of the most abundant
+        element (the smallest value if there are several). By default, mean, deviation, min, max and
+        range beside fractions; without fractions mean, average deviation, range, min, max and mode.
     {on_invalid}
 
     Attributes
     ----------
     elements_ : list of str
-        Symbols seen in `fit`, by atomic number.
+        Elements with a column of fractions; without such columns, those seen in `fit`. By atomic
+        number.
+    fractions_ : bool
+        Whether the table has columns of fractions.
     lattices_ : list of str
         Lattices seen in `fit`, alphabetically; empty without `lattice`.
     properties_ : list of str
@@ -95,6 +148,7 @@ class CompositionFeaturizer(TableFeaturizer):
     See Also
     --------
     StructureFeaturizer : Describes the geometry of the crystals.
+    element_table : The properties, with units, sources and estimates.
 
     Notes
     -----
@@ -102,8 +156,16 @@ class CompositionFeaturizer(TableFeaturizer):
     after ``set_output(transform="default")``. ``FeatureUnion`` and ``ColumnTransformer`` return
     arrays unless their own ``set_output(transform="pandas")`` was called.
 
-    "deviation" is the standard deviation, as in the size mismatch δ of alloy theory; Ward et
-    al. [1]_ use the mean absolute deviation.
+    The table without fractions follows Ward et al. [1]_, whose set is known as Magpie: their
+    statistics, norms (Σ xᵖ)^(1/p) of the fractions for p = 2, 3, 5, 7 and 10, the number of
+    elements (p = 0), and valence orbitals. Differences: properties of the elements that Ward et al.
+    took from DFT (volume, band gap and magnetic moment of the ground state) are replaced by radii,
+    polarizability, ionisation energy, electron affinity and atomisation enthalpy, so that nothing
+    depends on the settings of a calculation. "deviation", as in the size mismatch δ of alloy
+    theory, is the standard deviation.
+
+    Partially occupied sites are allowed if `lattice` is False or the phase is given, because the
+    composition is known.
 
     References
     ----------
@@ -111,22 +173,38 @@ class CompositionFeaturizer(TableFeaturizer):
 
     Examples
     --------
-    >>> from pymatgen.core import Composition
     >>> from sklmat import CompositionFeaturizer
     >>> featurizer = CompositionFeaturizer(
     ...     properties=["electronegativity (Pauling)"], statistics=["mean", "range"]
     ... )
-    >>> featurizer.fit_transform([Composition("Ni3Fe"), Composition("Ni")]).T.round(3)
+    >>> featurizer.fit_transform(["Ni3Fe", "Ni"]).T.round(3)
                                            0     1
     x_Fe                               0.250  0.00
     x_Ni                               0.750  1.00
     mean electronegativity (Pauling)   1.890  1.91
     range electronegativity (Pauling)  0.080  0.00
     mixing entropy (kB per atom)       0.562  0.00
+
+    Any chemistry, also of elements that `fit` has not seen:
+
+    >>> featurizer = CompositionFeaturizer(fractions=False).fit(["NaCl", "MgO"])
+    >>> featurizer.transform(["KBr"]).shape
+    (1, 161)
+
+    Compositions with their phase:
+
+    >>> import pandas as pd
+    >>> alloys = pd.DataFrame({"composition": ["FeNi3", "FeCr"], "phase": ["fcc", "bcc"]})
+    >>> table = CompositionFeaturizer(lattice=True, properties=[]).fit_transform(alloys)
+    >>> table.columns.tolist()[:5]
+    ['x_Cr', 'x_Fe', 'x_Ni', 'lattice_bcc', 'lattice_fcc']
     """
 
     _parameter_constraints = {
         "lattice": ["boolean"],
+        "fractions": [StrOptions({"auto"}), "boolean"],
+        "elements": ["array-like", StrOptions({"all"}), None],
+        "handle_unknown": [StrOptions({"error", "warn", "ignore"})],
         "properties": ["array-like", None],
         "statistics": ["array-like", None],
         "on_invalid": [StrOptions({"raise", "warn"})],
@@ -136,11 +214,17 @@ class CompositionFeaturizer(TableFeaturizer):
         self,
         *,
         lattice: bool = False,
+        fractions: Literal["auto"] | bool = "auto",
+        elements: Sequence[str] | Literal["all"] | None = None,
+        handle_unknown: Literal["error", "warn", "ignore"] = "error",
         properties: Sequence[str] | None = None,
         statistics: Sequence[str] | None = None,
         on_invalid: Literal["raise", "warn"] = "raise",
     ) -> None:
         self.lattice = lattice
+        self.fractions = fractions
+        self.elements = elements
+        self.handle_unknown = handle_unknown
         self.properties = properties
         self.statistics = statistics
         self.on_invalid = on_invalid
@@ -150,9 +234,11 @@ class CompositionFeaturizer(TableFeaturizer):
 
         Parameters
         ----------
-        X : sequence of C crystals, or of C pymatgen Composition
-            Crystals in any form that `check_structures` takes; compositions are allowed only if
-            `lattice` is False.
+        X : sequence of C crystals, compositions or formulas, or DataFrame
+            Crystals in any form that `check_structures` takes, pymatgen ``Composition``, formulas
+            such as ``"Fe2O3"`` and dicts such as ``{"Fe": 2, "O": 3}``. A DataFrame has one column
+            of them and may have a column ``phase`` with the lattice. Compositions without a phase
+            are allowed only if `lattice` is False.
         y : None
             Ignored.
 
@@ -165,10 +251,11 @@ class CompositionFeaturizer(TableFeaturizer):
         InvalidStructureError
             When a row is not a valid crystal or composition and `on_invalid` is "raise".
         ValueError
-            When a property or statistic is unknown, a property in `properties` has no value for one
-            of the elements, or no row is valid.
+            When a property, statistic or element is unknown, a property in `properties` has no
+            value for one of the elements, or no row is valid.
         TypeError
-            When `X` is `CrystalGraphs`, or holds compositions although `lattice` is True.
+            When `X` is `CrystalGraphs`, or holds compositions without a phase although `lattice` is
+            True.
         """
         self._fit(X)
         return self
@@ -178,7 +265,7 @@ class CompositionFeaturizer(TableFeaturizer):
 
         Parameters
         ----------
-        X : sequence of C crystals, or of C pymatgen Composition
+        X : sequence of C crystals, compositions or formulas, or DataFrame
         y : None
             Ignored.
 
@@ -186,37 +273,66 @@ class CompositionFeaturizer(TableFeaturizer):
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
         """
-        return output_table(self, self._table(*self._fit(X)), X)
+        return output_table(self, self._table(self._fit(X)), X)
 
     def _fit(self, X):
-        """Fit, and return the result of `_read`."""
+        """Fit, and return the rows of `X`."""
         self._validate_params()
-        items, amounts = self._read(X)
-        total = np.nansum(amounts, axis=0)
+        rows = read_compositions(X, self.lattice, self.on_invalid)
+        total = np.nansum(rows.fractions, axis=0)
         if not total.any():
             raise ValueError("no row of X can be used to fit on")
-        symbols = element_table().index
-        self.elements_ = [symbols[z - 1] for z in np.flatnonzero(total).tolist()]
+        seen = element_symbols(np.flatnonzero(total))
+        self.fractions_ = self._has_fractions(seen)
+        self.elements_ = self._checked_elements() or seen
         self.lattices_ = []
-        if self.lattice:
-            structures = [structure for structure in items if structure is not None]
-            self.lattices_ = sorted(set(lattice_labels(structures).tolist()))
+        if rows.lattices is not None:
+            valid = ~np.isnan(rows.fractions[:, 0])
+            self.lattices_ = sorted(set(rows.lattices[valid].tolist()))
         self.statistics_ = self._checked_statistics()
-        self._fit_properties()
+        self.properties_ = self._checked_properties(seen)
+        numbers = element_table(self.elements_)["atomic number"]
+        self.property_values_ = self._property_values()[numbers]
         self.feature_names_ = [
-            *(fraction_column(symbol) for symbol in self.elements_),
+            *(fraction_column(symbol) for symbol in self.elements_ if self.fractions_),
             *(f"lattice_{name}" for name in self.lattices_),
             *(f"{statistic} {name}" for name in self.properties_ for statistic in self.statistics_),
-            MIXING_ENTROPY,
         ]
-        return items, amounts
+        if not self.fractions_:
+            self.feature_names_ += ["number of elements"]
+            self.feature_names_ += [f"norm of order {order}" for order in NORMS[1:]]
+            self.feature_names_ += [f"fraction of {kind} electrons" for kind in _ORBITALS]
+        self.feature_names_.append(MIXING_ENTROPY)
+        return rows
+
+    def _has_fractions(self, seen):
+        if self.fractions is False and self.elements is not None:
+            raise ValueError(
+                "elements names the columns of fractions; leave it None with fractions=False"
+            )
+        if self.fractions == "auto":
+            return self.elements is not None or len(seen) <= MAX_ELEMENTS
+        return self.fractions
+
+    def _checked_elements(self):
+        """Elements of the parameter, by atomic number; None if it is None."""
+        if self.elements is None:
+            return None
+        if isinstance(self.elements, str):
+            return list(element_table().index)
+        unknown = [symbol for symbol in self.elements if not is_element(symbol)]
+        if unknown or not len(self.elements) or len(set(self.elements)) < len(self.elements):
+            raise ValueError(
+                f"elements must be 'all' or symbols, each once, got {list(self.elements)}"
+            )
+        return [symbol for symbol in element_table().index if symbol in set(self.elements)]
 
     def transform(self, X: Structures | Compositions) -> pd.DataFrame:
         """Compute the table.
 
         Parameters
         ----------
-        X : sequence of C crystals, or of C pymatgen Composition
+        X : sequence of C crystals, compositions or formulas, or DataFrame
 
         Returns
         -------
@@ -225,134 +341,116 @@ class CompositionFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is invalid, or has an element or lattice that no row of `fit` has, and
-            `on_invalid` is "raise".
+            When a row is invalid, or has a lattice or, with `handle_unknown` "error" and columns of
+            fractions, an element that no row of `fit` has, and `on_invalid` is "raise".
         """
         check_is_fitted(self)
-        return output_table(self, self._table(*self._read(X)), X)
+        rows = read_compositions(X, self.lattice, self.on_invalid)
+        return output_table(self, self._table(rows), X)
 
-    def _table(self, items, amounts):
+    def _table(self, rows: CompositionRows) -> np.ndarray:
         """Values of shape (C, F); invalid rows are NaN."""
-        values = np.full((len(items), len(self.feature_names_)), np.nan)
-        rows = np.flatnonzero(~np.isnan(amounts[:, 0]))
-        numbers = element_table(self.elements_)["atomic number"].to_numpy(dtype=int)
-        errors = self._unseen_elements(items, amounts, rows, numbers)
-        rows = np.setdiff1d(rows, [error.index for error in errors])
-        lattices = lattice_labels(items[rows]) if self.lattices_ and len(rows) else None
-        if lattices is not None:
-            unseen = {
-                row: [name] for row, name in zip(rows, lattices) if name not in self.lattices_
-            }
-            errors += unseen_errors("lattice", unseen, items, self.lattices_)
-            usable = ~np.isin(rows, list(unseen))
-            rows, lattices = rows[usable], lattices[usable]
+        values = np.full((len(rows.items), len(self.feature_names_)), np.nan)
+        valid = np.flatnonzero(~np.isnan(rows.fractions[:, 0]))
+        errors = self._unseen_elements(rows, valid) + self._missing_properties(rows, valid)
+        valid = np.setdiff1d(valid, [error.index for error in errors])
+        if rows.lattices is not None:
+            lattices = rows.lattices.tolist()
+            unseen = {row: [lattices[row]] for row in valid if lattices[row] not in self.lattices_}
+            errors += unseen_errors("lattice", unseen, rows.items, self.lattices_)
+            valid = np.setdiff1d(valid, list(unseen))
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)
-        if len(rows):
-            values[rows] = self._describe(amounts[np.ix_(rows, numbers)], lattices)
+        if len(valid):
+            values[valid] = self._describe(rows, valid)
         return values
 
-    def _read(self, X):
-        """Structures or compositions of the rows, and atomic fractions by atomic number.
+    def _unseen_elements(self, rows, valid):
+        """Errors of the rows with an element that has no column of fractions."""
+        if not self.fractions_:
+            return []
+        at, numbers = np.nonzero(rows.fractions[valid] > 0)
+        columns = element_table(self.elements_)["atomic number"]
+        unseen = find_unseen_elements(valid[at], numbers, columns)
+        if self.handle_unknown == "warn":
+            consequence = "they have no column of fractions, so that x_* sum to less than one"
+            warn_unseen_elements(unseen, consequence)
+        if self.handle_unknown != "error":
+            return []
+        return unseen_element_errors(
+            unseen,
+            lambda row: formula_of(rows.items[row]),
+            self.elements_,
+            "use fractions=False, elements or handle_unknown, or leave this row out",
+        )
 
-        An invalid row has None as its structure and NaN as its fractions.
-        """
-        items = _compositions(X, self.lattice, self.on_invalid)
-        if items is None:
-            items = read_structures(X, self.on_invalid)
-        amounts = element_amounts(items)
-        return items, amounts / amounts.sum(axis=1, keepdims=True)
+    def _missing_properties(self, rows, valid):
+        """Errors of the rows with an element that lacks a property."""
+        lacking = np.isnan(self._property_values())
+        errors = []
+        for row, number in np.argwhere(rows.fractions[valid][:, lacking.any(axis=1)] > 0):
+            number = int(np.flatnonzero(lacking.any(axis=1))[number])
+            names = [name for name, lacks in zip(self.properties_, lacking[number]) if lacks]
+            index = int(valid[row])
+            errors.append(
+                InvalidStructureError(
+                    index,
+                    formula_of(rows.items[index]),
+                    f"{names[0]} is not known for {element_symbols([number])[0]}; leave it out of "
+                    "properties, or leave this row out",
+                )
+            )
+        return list({error.index: error for error in reversed(errors)}.values())
+
+    def _property_values(self):
+        """Values of `properties_` by atomic number, shape (119, P)."""
+        table = element_table(estimates=True)[self.properties_]
+        return np.vstack([np.zeros(len(self.properties_)), table.to_numpy(dtype=float)])
 
     def _checked_statistics(self):
-        statistics = list(STATISTICS if self.statistics is None else self.statistics)
+        default = FEW_STATISTICS if self.fractions_ else MANY_STATISTICS
+        statistics = list(default if self.statistics is None else self.statistics)
         unknown = [statistic for statistic in statistics if statistic not in STATISTICS]
         if unknown:
             raise ValueError(f"unknown statistics {unknown}; choose from {list(STATISTICS)}")
         return statistics
 
-    def _fit_properties(self):
-        table = element_table(self.elements_).drop(columns="block")
-        names = list(DEFAULT_PROPERTIES if self.properties is None else self.properties)
+    def _checked_properties(self, seen):
+        table = element_table(estimates=True).drop(columns="block")
+        if self.properties is None:
+            if not self.fractions_:
+                return list(MANY_PROPERTIES)
+            # Rows with other elements may follow unless they are errors.
+            needed = table.iloc[:94] if self.handle_unknown != "error" else table.loc[seen]
+            return [name for name in FEW_PROPERTIES if needed[name].notna().all()]
+        names = list(self.properties)
         unknown = [name for name in names if name not in table]
         if unknown:
             raise ValueError(f"unknown properties {unknown}; choose from {list(table.columns)}")
-        if self.properties is None:
-            names = [name for name in names if table[name].notna().all()]
         for name in names:
-            missing = table.index[table[name].isna()]
-            if len(missing):
+            missing = [symbol for symbol in seen if np.isnan(table.at[symbol, name])]
+            if missing:
                 raise ValueError(
                     f"{name} is not known for {', '.join(missing)}; leave it out of properties"
                 )
-        self.properties_ = names
-        self.property_values_ = table[names].to_numpy(dtype=float)
+        return names
 
-    def _unseen_elements(self, items, amounts, rows, numbers):
-        other = np.setdiff1d(np.arange(amounts.shape[1]), numbers)
-        symbols = element_table().index
-        unseen = {
-            row: [symbols[z - 1] for z in other[amounts[row, other] > 0]]
-            for row in rows[(amounts[np.ix_(rows, other)] > 0).any(axis=1)]
-        }
-        return unseen_errors("element", unseen, items, self.elements_)
-
-    def _describe(self, fractions, lattices):
-        columns = [fractions]
-        if lattices is not None:
-            columns.append(lattices[:, None] == np.array(self.lattices_))
-        present = fractions > 0
-        for values in self.property_values_.T:
-            statistics = _weighted_statistics(fractions, present, values)
-            columns += [statistics[name][:, None] for name in self.statistics_]
-        columns.append(mixing_entropy(fractions)[:, None])
+    def _describe(self, rows, valid):
+        fractions = rows.fractions[valid]
+        columns = []
+        if self.fractions_:
+            columns.append(fractions[:, element_table(self.elements_)["atomic number"]])
+        if self.lattices_:
+            columns.append(rows.lattices[valid][:, None] == np.array(self.lattices_))
+        columns.append(property_statistics(fractions, self._property_values(), self.statistics_))
+        if not self.fractions_:
+            columns += [fraction_norms(fractions), _orbital_fractions(fractions)]
+        columns.append(mixing_entropy(present_elements(fractions)[0])[:, None])
         return np.hstack(columns)
 
 
-def _weighted_statistics(fractions, present, values):
-    mean = (fractions * values).sum(axis=1)
-    variance = (fractions * (values - mean[:, None]) ** 2).sum(axis=1)
-    smallest = np.where(present, values, np.inf).min(axis=1)
-    largest = np.where(present, values, -np.inf).max(axis=1)
-    return {
-        "mean": mean,
-        "deviation": np.sqrt(variance),
-        "min": smallest,
-        "max": largest,
-        "range": largest - smallest,
-    }
-
-
-def _compositions(X, lattice, on_invalid):
-    """Return the compositions in `X` as an object array, or None if `X` holds structures."""
-    from pymatgen.core import Composition
-
-    if isinstance(X, Composition):
-        raise TypeError("expected a sequence of compositions, got a single one; put it in a list")
-    if is_graphs(X) or isinstance(X, str | dict) or not hasattr(X, "__len__"):
-        return None
-    if getattr(X, "ndim", 1) != 1 or not any(isinstance(item, Composition) for item in X):
-        return None
-    if lattice:
-        raise TypeError("a Composition has no lattice: pass structures, or set lattice=False")
-    items = np.empty(len(X), dtype=object)
-    errors = []
-    for row, item in enumerate(X):
-        reason = _unusable(item)
-        if reason is None:
-            items[row] = item
-        else:
-            formula = item.formula if isinstance(item, Composition) else type(item).__name__
-            errors.append(InvalidStructureError(row, formula or "empty", reason))
-    refuse(errors, on_invalid)
-    return items
-
-
-def _unusable(item):
-    from pymatgen.core import Composition, DummySpecies
-
-    if not isinstance(item, Composition):
-        return "is no Composition like other rows; pass compositions only or structures only"
-    if not item.num_atoms > 0 or not np.isfinite(item.num_atoms):
-        return "has no atoms; give each element a positive amount"
-    if any(isinstance(specie, DummySpecies) for specie in item):
-        return "holds a dummy species; name chemical elements"
-    return None
+def _orbital_fractions(fractions):
+    """Fractions of s, p, d and f electrons among the valence electrons, shape (C, 4)."""
+    names = [f"{kind} valence electrons" for kind in _ORBITALS]
+    electrons = np.vstack([np.zeros(4), element_table()[names].fillna(0).to_numpy()])
+    counts = fractions @ electrons
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)

@@ -35,8 +35,12 @@ from sklmat.features._polyhedra import (
     voronoi_volumes,
 )
 from sklmat.features._short_range_order import ligand_order, sublattice_pair_orders
-from sklmat.features._sublattices import is_anion
-from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
+from sklmat.features._sublattices import is_anion, sublattices_of_numbers
+from sklmat.features._symmetry import (
+    POINT_GROUP_ORDER,
+    lattice_of_symmetry,
+    symmetry_dataset,
+)
 from sklmat.structures import CrystalArrays
 
 ON_PARENT = "on the parent lattice"
@@ -56,8 +60,12 @@ class DisorderSchema:
         Symbols seen in `fit`, alphabetically.
     sublattices : list of list of str
         Species of each sublattice.
+    names : list of str
+        Names of the sublattices, such as "Br/I".
     mixed : list of str
         Names of the sublattices that hold several species in some crystal of `fit`.
+    pairs : bool
+        Whether there are columns of pairs of species and of species.
     symprec : list of float
     parent_symprec : float or None
     n_shells : int
@@ -67,16 +75,13 @@ class DisorderSchema:
 
     elements: list[str]
     sublattices: list[list[str]]
+    names: list[str]
     mixed: list[str]
+    pairs: bool
     symprec: list[float]
     parent_symprec: float | None
     n_shells: int
     voronoi: bool
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Names of the sublattices, such as "Br/I"."""
-        return ["/".join(species) for species in self.sublattices]
 
     @cached_property
     def mixed_sublattices(self) -> list[int]:
@@ -102,10 +107,7 @@ class DisorderSchema:
     @cached_property
     def sublattice_of_number(self) -> np.ndarray:
         """Index of the sublattice of each atomic number."""
-        sublattice = np.zeros(119, dtype=np.intp)
-        for k, numbers in enumerate(self.species):
-            sublattice[numbers] = k
-        return sublattice
+        return sublattices_of_numbers(self.sublattices)
 
     @cached_property
     def symbols(self) -> np.ndarray:
@@ -120,8 +122,14 @@ class DisorderSchema:
 
     @cached_property
     def element_of_number(self) -> np.ndarray:
-        """Index in `elements` of each atomic number."""
-        return np.searchsorted(self.elements, self.symbols.astype(str))
+        """Index in `elements` of each atomic number; -1 for other elements."""
+        place = {symbol: k for k, symbol in enumerate(self.elements)}
+        return np.array([place.get(symbol, -1) for symbol in self.symbols])
+
+    @cached_property
+    def radius_of_number(self) -> np.ndarray:
+        """Covalent radius (Å) of each atomic number; beyond curium, that of curium."""
+        return np.append(np.nan, element_table()["covalent radius (Å)"].ffill().to_numpy())
 
 
 class DisorderedCrystal:
@@ -190,7 +198,7 @@ class DisorderedCrystal:
     @cached_property
     def tetrahedra(self) -> Polyhedra:
         """Tetrahedra of anions."""
-        centre, rank = find_tetrahedra(self._bonded_anions)
+        centre, rank = find_tetrahedra(self.neighbors.vector, self._bonded_anions)
         return self._polyhedra(centre, rank, None)
 
     @cached_property
@@ -204,15 +212,24 @@ class DisorderedCrystal:
 
 def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     columns = {}
-    frac_coords = crystal.positions @ np.linalg.inv(crystal.lattice)
+    is_described = crystal.pbc.sum() >= 2
+    if is_described:
+        lattice = lattice_of_symmetry(crystal.positions, crystal.lattice, crystal.pbc)
+        frac_coords = crystal.positions @ np.linalg.inv(lattice)
     for symprec in schema.symprec:
-        dataset = symmetry_dataset(crystal.lattice, frac_coords, crystal.atomic_numbers, symprec)
+        dataset = None
+        if is_described:
+            dataset = symmetry_dataset(lattice, frac_coords, crystal.atomic_numbers, symprec)
         columns.update(_site_columns(dataset, at_symprec(symprec), crystal, schema))
     if schema.parent_symprec is not None:
         parent = crystal.parent
-        dataset = symmetry_dataset(
-            parent.lattice, parent.frac_coords, crystal.atomic_numbers, IDEAL_SYMPREC
-        )
+        dataset = None
+        if is_described:
+            lattice = lattice_of_symmetry(parent.positions, parent.lattice, crystal.pbc)
+            sites = parent.positions @ np.linalg.inv(lattice)
+            if crystal.pbc.all():
+                sites = parent.frac_coords
+            dataset = symmetry_dataset(lattice, sites, crystal.atomic_numbers, IDEAL_SYMPREC)
         columns.update(_site_columns(dataset, ON_PARENT, crystal, schema))
         index = np.nan
         if dataset is not None and parent.symmetry is not None:
@@ -259,8 +276,10 @@ def _operations_per_atom(dataset):
 
 
 def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    element = schema.element_of_number[crystal.atomic_numbers]
     atom, rank = np.nonzero(crystal.bonded)
+    if not schema.pairs:
+        return _relative_bonds(crystal, schema, atom, rank)
+    element = schema.element_of_number[crystal.atomic_numbers]
     first, second = element[atom], element[crystal.neighbors.index[atom, rank]]
     bond = np.minimum(first, second) * len(schema.elements) + np.maximum(first, second)
     lengths = crystal.distance[atom, rank]
@@ -277,6 +296,18 @@ def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[st
     return columns
 
 
+def _relative_bonds(crystal, schema, atom, rank):
+    """Columns of all bonds, whatever their species."""
+    radius = schema.radius_of_number[crystal.atomic_numbers]
+    sums = radius[atom] + radius[crystal.neighbors.index[atom, rank]]
+    mean, variance, skew = _moments(crystal.distance[atom, rank] / sums, _LENGTH_NOISE)
+    return {
+        "mean relative bond length": mean,
+        "variance relative bond length": variance,
+        "skew relative bond length": skew,
+    }
+
+
 def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
     bridging, ligand = bridging_angles([crystal.octahedra, crystal.tetrahedra])
     all_angles, atoms = [bridging], [ligand]
@@ -285,13 +316,18 @@ def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[s
         all_angles.append(between_ligands.ravel())
         atoms.append(np.repeat(polyhedra.centre, between_ligands.shape[1]))
     angles = np.concatenate(all_angles)
-    element = schema.element_of_number[crystal.atomic_numbers[np.concatenate(atoms)]]
+    atoms_of_angles = np.concatenate(atoms)
+    if schema.pairs:
+        kind, names = schema.element_of_number[crystal.atomic_numbers], schema.elements
+    else:
+        kind, names = crystal.is_anion.astype(int), ["cations", "anions"]
     columns = {}
-    for k, symbol in enumerate(schema.elements):
-        mean, variance, skew = _moments(angles[element == k], _ANGLE_NOISE)
-        columns[f"mean angle at {symbol} (°)"] = mean
-        columns[f"variance angle at {symbol} (°²)"] = variance
-        columns[f"skew angle at {symbol}"] = skew
+    for k, name in enumerate(names):
+        of_kind = angles[kind[atoms_of_angles] == k]
+        mean, variance, skew = _moments(of_kind, _ANGLE_NOISE)
+        columns[f"mean angle at {name} (°)"] = mean
+        columns[f"variance angle at {name} (°²)"] = variance
+        columns[f"skew angle at {name}"] = skew
     return columns
 
 
@@ -355,7 +391,7 @@ def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[st
     columns = {}
     for mixed in schema.mixed_sublattices:
         columns.update(_shell_columns(crystal, schema, mixed))
-        on_sublattice = crystal.sublattice == mixed
+        on_sublattice = _known_species(crystal, schema, mixed)
         bonded = first_coordination(
             crystal.neighbors.distance, on_sublattice[crystal.neighbors.index]
         )
@@ -368,9 +404,20 @@ def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[st
     return columns
 
 
+def _known_species(crystal, schema, mixed):
+    """Mask of the atoms on a mixed sublattice; columns of species do not count unseen ones."""
+    on_sublattice = crystal.sublattice == mixed
+    if schema.pairs:
+        on_sublattice &= np.isin(crystal.atomic_numbers, schema.species[mixed])
+    return on_sublattice
+
+
 def _shell_columns(crystal, schema, mixed):
     """Columns with the order of the species of one sublattice in its neighbour shells."""
-    on_sublattice, species = crystal.sublattice == mixed, schema.species[mixed]
+    on_sublattice = _known_species(crystal, schema, mixed)
+    species = schema.species[mixed]
+    if not schema.pairs:
+        species = np.unique(crystal.atomic_numbers[on_sublattice])
     orders = sublattice_pair_orders(
         crystal.parent.positions[on_sublattice],
         crystal.parent.lattice,
@@ -382,7 +429,7 @@ def _shell_columns(crystal, schema, mixed):
     columns = {}
     for k in range(1, schema.n_shells + 1):
         order = orders[k - 1] if k <= len(orders) else None
-        for i, j, pair in schema.species_pairs[mixed]:
+        for i, j, pair in schema.species_pairs[mixed] if schema.pairs else ():
             occurs = order is not None and order.random[i, j] > 0
             alpha = order.alpha[i, j] if occurs else np.nan
             columns[f"Warren-Cowley α({pair}) sublattice shell {k}"] = alpha

@@ -19,6 +19,7 @@ from sklmat.features._disorder_descriptors import (
     at_symprec,
     describe_disorder,
 )
+from sklmat.features._element_columns import MAX_ELEMENTS
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
     missing_value_errors,
@@ -30,6 +31,7 @@ from sklmat.features._sublattices import (
     learn_sublattices,
     mixed_sublattices,
     named_sublattices,
+    sublattice_names,
 )
 from sklmat.features._table_featurizer import (
     TableFeaturizer,
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sklmat.typing import Structures
+
+#: Groups with columns that belong to elements.
+_OF_ELEMENTS = {"symmetry", "bonds", "angles", "order", "entropy"}
 
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
@@ -136,6 +141,13 @@ class DisorderFeaturizer(TableFeaturizer):
         sublattice. By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share a sublattice, and so
         do cations whose median number of anion neighbours in `fit` is in the same range (up to 4; 5
         or 6; more). In data without anions, or without cations, all species share one sublattice.
+    pairs : {"auto", True, False}, default="auto"
+        Whether columns belong to pairs of species, to species, and to sublattices named after their
+        species. "auto" means True if `fit` sees at most 12 elements. Otherwise, "bonds" describes
+        the lengths of all bonds together, divided by the sum of the covalent radii; "angles" the
+        angles at cations and those at anions; "order" has no columns of pairs; and sublattices are
+        called ``anions``, ``cations 1``, ...
+    {handle_unknown}
     n_shells : int, default=4
         Number of shells of a sublattice in the group "order", 1 to 4.
     voronoi : bool, default=False
@@ -193,6 +205,10 @@ class DisorderFeaturizer(TableFeaturizer):
     in tree models and in tests of distributions. Distributions of bond lengths or angles with a
     standard deviation below 10⁻⁴ Å or 10⁻³ ° have skew 0.
 
+    Elements that `fit` has not seen are anions if they are in the list of anions above. Otherwise
+    they share the only sublattice, or are on none of the sublattices. Groups other than "symmetry",
+    "bonds", "angles", "order" and "entropy" have no columns of elements.
+
     Shells: the distances from each atom of a sublattice to its neighbours on this sublattice are
     sorted, and the k-th distances of all atoms are averaged. If the mean of the (k + 1)-th
     distances is more than 3 % larger than the mean of the k-th distances, a shell ends with the
@@ -236,6 +252,8 @@ class DisorderFeaturizer(TableFeaturizer):
         "symprec": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "parent_symprec": [Interval(Real, 0, None, closed="neither"), None],
         "sublattices": ["array-like", None],
+        "pairs": [StrOptions({"auto"}), "boolean"],
+        "handle_unknown": [StrOptions({"error", "warn", "ignore"})],
         "n_shells": [Interval(Integral, 1, 4, closed="both")],
         "voronoi": ["boolean"],
         "n_jobs": N_JOBS,
@@ -250,6 +268,8 @@ class DisorderFeaturizer(TableFeaturizer):
         symprec: float | Sequence[float] = 0.1,
         parent_symprec: float | None = 1.0,
         sublattices: Sequence[Sequence[str]] | None = None,
+        pairs: Literal["auto"] | bool = "auto",
+        handle_unknown: Literal["error", "warn", "ignore"] = "error",
         n_shells: int = 4,
         voronoi: bool = False,
         n_jobs: int | None = None,
@@ -260,6 +280,8 @@ class DisorderFeaturizer(TableFeaturizer):
         self.symprec = symprec
         self.parent_symprec = parent_symprec
         self.sublattices = sublattices
+        self.pairs = pairs
+        self.handle_unknown = handle_unknown
         self.n_shells = n_shells
         self.voronoi = voronoi
         self.n_jobs = n_jobs
@@ -323,8 +345,8 @@ class DisorderFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is invalid or has an element that no row of `fit` has, or spglib fails for
-            it, and `on_invalid` is "raise".
+            When a row is invalid, spglib fails for it, or it has an element that no row of `fit`
+            has, with `handle_unknown` "error" and columns of elements, and `on_invalid` is "raise".
         """
         check_is_fitted(self)
         structures = read_structures(X, self.on_invalid)
@@ -345,11 +367,17 @@ class DisorderFeaturizer(TableFeaturizer):
             self.sublattices_ = learn_sublattices(crystals)
         else:
             self.sublattices_ = named_sublattices(self.sublattices, self.elements_)
-        self.mixed_ = mixed_sublattices(self.sublattices_, usable)
+        pairs = self.pairs
+        if pairs == "auto":
+            pairs = len(self.elements_) <= MAX_ELEMENTS
+        names_of_sublattices = sublattice_names(self.sublattices_, by_species=pairs)
+        self.mixed_ = mixed_sublattices(self.sublattices_, names_of_sublattices, usable)
         self._schema = DisorderSchema(
             elements=self.elements_,
             sublattices=self.sublattices_,
+            names=names_of_sublattices,
             mixed=self.mixed_,
+            pairs=pairs,
             symprec=symprec,
             parent_symprec=self.parent_symprec,
             n_shells=self.n_shells,
@@ -388,7 +416,14 @@ class DisorderFeaturizer(TableFeaturizer):
         described : ndarray of bool, shape (C,)
             Mask of the valid rows; the others are NaN.
         """
-        crystals, errors = crystals_of_known_elements(structures, self.elements_, self.on_invalid)
+        owns_elements = self._schema.pairs and not _OF_ELEMENTS.isdisjoint(self.groups_)
+        crystals, errors = crystals_of_known_elements(
+            structures,
+            self.elements_,
+            self.on_invalid,
+            self.handle_unknown if owns_elements else "ignore",
+            "their bonds and pairs have no columns of their own",
+        )
         rows = list(crystals)
         describe = partial(describe_disorder, groups=self.groups_, schema=self._schema)
         names, row_values = describe_crystals(
@@ -398,7 +433,9 @@ class DisorderFeaturizer(TableFeaturizer):
         values[rows] = row_values
         if names:
             reasons = self._symmetry_reasons()
-            errors += missing_value_errors(structures, rows, values, names, reasons)
+            # Wires and molecules have no space group; the others must have one.
+            with_group = [row for row in rows if sum(structures[row].lattice.pbc) >= 2]
+            errors += missing_value_errors(structures, with_group, values, names, reasons)
         refused = [error.index for error in errors]
         values[refused] = np.nan
         refuse(sorted(errors, key=lambda error: error.index), self.on_invalid)

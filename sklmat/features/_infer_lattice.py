@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.features._invalid_rows import read_structures
-from sklmat.features._neighbors import MIN_NEIGHBORS, Neighbors, find_neighbors
+from sklmat.features._neighbors import MIN_NEIGHBORS, NeighborList, Neighbors, list_neighbors
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -26,9 +26,16 @@ _IDEAL_DISTANCES = {
 # Largest relative root-mean-square deviation from the ideal distances of a lattice. The largest
 # value of 364 relaxed high-entropy alloy cells is 0.0747, and the A15 structure is 0.077 from bcc.
 _MAX_DEVIATION = 0.075
+# Lattice, ranks of the twelve neighbours whose angles distinguish two stackings, and their names.
+_STACKINGS = (
+    ("close-packed", slice(12), "fcc", "hcp"),
+    ("diamond", slice(4, 16), "diamond", "other"),
+)
 # In fcc every neighbour has another one opposite to it (cosine -1); in hcp this holds for half of
 # the neighbours, and the smallest cosine of the others is -5/6. The mean is -1 or -11/12.
 _FCC_HCP_BOUNDARY = -23 / 24
+# Crystals whose neighbours are held in memory at once.
+_CHUNK = 50
 
 
 @renamed_parameters(structures="X")
@@ -85,61 +92,71 @@ def infer_lattice(X: Structures) -> np.ndarray:
 
 def lattice_labels(structures):
     """Lattice types as in `infer_lattice`, for pymatgen structures that are validated already."""
-    labels = [
-        recognize_lattice(find_neighbors(positions, lattice, pbc)).name
-        for _, positions, lattice, pbc in crystal_arrays(structures)
-    ]
-    return np.array(labels, dtype="U7")
+    crystals = crystal_arrays(structures)
+    chunks = [crystals[start : start + _CHUNK] for start in range(0, len(crystals), _CHUNK)]
+    names = [recognize_lattices(list_neighbors(chunk)).name for chunk in chunks]
+    return np.concatenate([np.array([], dtype="U7"), *names])
 
 
 class LatticeMatch(NamedTuple):
-    """Lattice type of a crystal, and its deviations from the ideal lattices.
+    """Lattice type of a crystal, or of C crystals, and the deviations from the ideal lattices.
 
     Attributes
     ----------
-    name : str
+    name : str or ndarray of str, shape (C,)
         Result of `infer_lattice`.
-    deviations : dict of float
+    deviations : dict of float or of ndarray of shape (C,)
         Relative deviation of the 18 nearest distances from those of each ideal lattice:
         root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
         mean distance; NaN when an atom has fewer than 18 neighbours.
     """
 
-    name: str
-    deviations: dict[str, float]
+    name: Any
+    deviations: dict[str, Any]
+
+
+def recognize_lattices(neighbors: NeighborList) -> LatticeMatch:
+    """Determine the lattice types of several crystals from the neighbours of their atoms."""
+    return _match(*neighbors.nearest(MIN_NEIGHBORS), neighbors.crystal)
 
 
 def recognize_lattice(neighbors: Neighbors) -> LatticeMatch:
-    """Determine the lattice type from the neighbours of all atoms."""
-    deviations = _deviations(neighbors)
-    return LatticeMatch(_lattice_name(neighbors, deviations), deviations)
+    """Determine the lattice type of one crystal from the neighbours of all atoms."""
+    distance, vector = (
+        found[:, :MIN_NEIGHBORS] for found in (neighbors.distance, neighbors.vector)
+    )
+    missing = MIN_NEIGHBORS - distance.shape[1]
+    distance = np.pad(distance, [(0, 0), (0, missing)], constant_values=np.inf)
+    names, deviations = _match(distance, vector, np.zeros(len(distance), dtype=np.intp))
+    return LatticeMatch(str(names[0]), {name: found[0] for name, found in deviations.items()})
 
 
-def _lattice_name(neighbors, deviations):
-    best = min(deviations, key=deviations.get)
-    if not deviations[best] <= _MAX_DEVIATION:
-        return "other"
-    if best == "close-packed":
-        return "fcc" if _is_cubic_stacking(neighbors, slice(12)) else "hcp"
-    if best == "diamond" and not _is_cubic_stacking(neighbors, slice(4, 16)):
-        return "other"
-    return best
+def _match(distance, vector, crystal):
+    """Matches of crystals with these distances and vectors to the 18 nearest atoms."""
+    n_atoms = np.bincount(crystal)
+    is_complete = np.bincount(crystal, np.isinf(distance[:, -1])) == 0
+    distance = np.where(is_complete[crystal, None], distance, np.nan)
+    deviations = {
+        name: _deviations(distance, ideal, crystal, n_atoms)
+        for name, ideal in _IDEAL_DISTANCES.items()
+    }
+    of_lattice = np.where(is_complete, np.stack(list(deviations.values())), np.inf)
+    best = np.array(list(deviations), dtype="U12")[of_lattice.argmin(axis=0)]
+    best[~(of_lattice.min(axis=0) <= _MAX_DEVIATION)] = "other"
+    names = best.astype("U7")
+    for name, ranks, cubic, hexagonal in _STACKINGS:
+        crystals = np.flatnonzero(best == name)
+        atoms = np.isin(crystal, crystals)
+        direction = vector[atoms, ranks] / distance[atoms, ranks, None]
+        cosines = np.einsum("njx,nkx->njk", direction, direction).min(axis=2).mean(axis=1)
+        mean = np.bincount(crystal[atoms], cosines, minlength=len(names))[crystals]
+        is_cubic = mean < _FCC_HCP_BOUNDARY * n_atoms[crystals]
+        names[crystals] = np.where(is_cubic, cubic, hexagonal)
+    return LatticeMatch(names, deviations)
 
 
-def _deviations(neighbors):
-    nearest = neighbors.distance[:, :MIN_NEIGHBORS]
-    if nearest.shape[1] < MIN_NEIGHBORS or not np.isfinite(nearest).all():
-        return dict.fromkeys(_IDEAL_DISTANCES, np.nan)
-    return {name: _deviation(nearest, ideal) for name, ideal in _IDEAL_DISTANCES.items()}
-
-
-def _deviation(distances, ideal):
-    scale = (distances * ideal).sum() / (len(distances) * (ideal**2).sum())
-    return np.sqrt(np.mean((distances / scale - ideal) ** 2)) / ideal.mean()
-
-
-def _is_cubic_stacking(neighbors, ranks):
-    """Distinguish fcc from hcp by the angles between the twelve neighbours at `ranks`."""
-    direction = neighbors.vector[:, ranks] / neighbors.distance[:, ranks, None]
-    cosines = np.einsum("njx,nkx->njk", direction, direction)
-    return cosines.min(axis=2).mean() < _FCC_HCP_BOUNDARY
+def _deviations(distance, ideal, crystal, n_atoms):
+    n_atoms = n_atoms * len(ideal)
+    scale = np.bincount(crystal, (distance * ideal).sum(axis=1)) / (n_atoms * (ideal**2).mean())
+    squares = ((distance / scale[crystal, None] - ideal) ** 2).sum(axis=1)
+    return np.sqrt(np.bincount(crystal, squares) / n_atoms) / ideal.mean()

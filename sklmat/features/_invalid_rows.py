@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.structures import CrystalArrays, check_structures, crystal_arrays, is_graphs
+from sklmat.unseen_elements import (
+    find_unseen_elements,
+    unseen_element_errors,
+    warn_unseen_elements,
+)
 
 
 def read_structures(X, on_invalid):
@@ -37,23 +42,46 @@ def refuse(errors, on_invalid):
 
 
 def crystals_of_known_elements(
-    structures: np.ndarray, elements: list[str], on_invalid: str
+    structures: np.ndarray,
+    elements: list[str],
+    on_invalid: str,
+    handle_unknown: Literal["error", "warn", "ignore"] = "error",
+    consequence: str = "they have no columns of their own",
 ) -> tuple[dict[int, CrystalArrays], list[InvalidStructureError]]:
-    """Return arrays of the rows whose elements are all in `elements`, and errors for the others.
+    """Return arrays of the rows that can be described, and errors for the others.
 
-    Rows of `structures` that are None are skipped. If `on_invalid` is "raise", the first error is
-    raised.
+    Parameters
+    ----------
+    structures : ndarray of shape (C,)
+        Rows that are None are skipped.
+    elements : list of str
+        Symbols seen in `fit`.
+    on_invalid : {"raise", "warn"}
+        If "raise", the first error is raised.
+    handle_unknown : {"error", "warn", "ignore"}
+        "error" makes errors of the rows with other elements; "warn" and "ignore" keep these rows,
+        "warn" with one `ExtrapolationWarning`.
+    consequence : str
+        End of this warning.
     """
     rows = [row for row, structure in enumerate(structures) if structure is not None]
     crystals = dict(zip(rows, crystal_arrays(structures[rows])))
-    table = element_table()
-    known = set(table.loc[elements, "atomic number"])
-    unseen = {}
-    for row, crystal in crystals.items():
-        others = [table.index[z - 1] for z in np.unique(crystal.atomic_numbers) if z not in known]
-        if others:
-            unseen[row] = others
-    errors = unseen_errors("element", unseen, structures, elements)
+    if not crystals:
+        return crystals, []
+    numbers = [crystal.atomic_numbers for crystal in crystals.values()]
+    seen = element_table(elements)["atomic number"].to_numpy()
+    row_of_atom = np.repeat(rows, [len(of_crystal) for of_crystal in numbers])
+    unseen = find_unseen_elements(row_of_atom, np.concatenate(numbers), seen)
+    if handle_unknown == "warn":
+        warn_unseen_elements(unseen, consequence)
+    if handle_unknown != "error":
+        return crystals, []
+    errors = unseen_element_errors(
+        unseen,
+        lambda row: formula(structures[row]),
+        elements,
+        "set handle_unknown='warn', or leave this row out",
+    )
     if on_invalid == "raise":
         refuse(errors, on_invalid)
     return {row: crystal for row, crystal in crystals.items() if row not in unseen}, errors

@@ -173,6 +173,8 @@ def _primitive_vectors(neighbors, lattice, lattice_name, n_atoms):
     triples = means[list(combinations(range(n_first), 3))]
     volume = abs(np.linalg.det(lattice)) / n_atoms
     basis = triples[np.abs(np.linalg.det(triples) - volume).argmin()]
+    if abs(np.linalg.det(basis) - volume) > volume / 2:
+        return None
     repeats = np.round(lattice @ np.linalg.inv(basis))
     if abs(round(np.linalg.det(repeats))) != n_atoms:
         return None

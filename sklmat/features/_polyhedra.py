@@ -7,6 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
+# Polyhedra with a smaller ratio of height to width are planes, such as a square of ligands.
+_SMALLEST_EXTENT = 0.2
 # Angles (°) between the ligands of a regular tetrahedron, and between neighbouring ligands of a
 # regular octahedron.
 _REGULAR_ANGLE = {4: np.degrees(np.arccos(-1 / 3)), 6: 90.0}
@@ -58,13 +60,29 @@ def find_octahedra(vector, bonded):
     direction = direction / np.linalg.norm(direction, axis=2, keepdims=True)
     partner = np.einsum("oix,ojx->oij", direction, direction).argmin(axis=2)
     mutual = (np.take_along_axis(partner, partner, axis=1) == np.arange(6)).all(axis=1)
+    mutual &= _has_volume(vector[centre[:, None], rank])
     opposite = partner[:, :, None] == np.arange(6)
     return centre[mutual], rank[mutual], opposite[mutual]
 
 
-def find_tetrahedra(bonded):
-    """Find the atoms with four ligands; return `centre` and `rank` as `find_octahedra`."""
-    return _with_ligands(bonded, 4)
+def find_tetrahedra(vector, bonded):
+    """Find the atoms with four ligands that are not in one plane, as `find_octahedra` does.
+
+    Returns
+    -------
+    centre, rank : ndarray
+        See `find_octahedra`.
+    """
+    centre, rank = _with_ligands(bonded, 4)
+    solid = _has_volume(vector[centre[:, None], rank])
+    return centre[solid], rank[solid]
+
+
+def _has_volume(vector):
+    """Mask of the polyhedra, shape (P,), whose vertices are not nearly in one plane."""
+    centered = vector - vector.mean(axis=1, keepdims=True)
+    extents = np.linalg.eigvalsh(np.swapaxes(centered, 1, 2) @ centered)
+    return extents[:, 0] > _SMALLEST_EXTENT**2 * extents[:, 2]
 
 
 def _with_ligands(bonded, n_ligands):

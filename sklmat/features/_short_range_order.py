@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,19 +34,21 @@ class PairOrder(NamedTuple):
         Mean magnitude of the Warren-Cowley parameters, weighted by `random`.
     excess_of_like_pairs : float
         Fraction of pairs of the same species, minus this fraction in a random crystal.
+
+    The arrays of several crystals have one more axis of length C at the front.
     """
 
     fraction: np.ndarray
     random: np.ndarray
     alpha: np.ndarray
-    mean_magnitude: float
-    excess_of_like_pairs: float
+    mean_magnitude: Any
+    excess_of_like_pairs: Any
 
 
 def pair_order(
     neighbors: Neighbors, shell: np.ndarray, species: np.ndarray, n_species: int
 ) -> PairOrder:
-    """Count the pairs of species in one shell.
+    """Count the pairs of species in one shell of one crystal.
 
     Parameters
     ----------
@@ -58,14 +60,38 @@ def pair_order(
     n_species : int
     """
     atom, rank = np.nonzero(shell)
-    pair = species[atom] * n_species + species[neighbors.index[atom, rank]]
-    counts = np.bincount(pair, minlength=n_species * n_species).reshape(n_species, n_species)
-    fraction = (counts + counts.T) / max(2 * counts.sum(), 1)
-    ends = fraction.sum(axis=0)
-    random = np.outer(ends, ends)
+    crystal = np.zeros(len(atom), dtype=np.intp)
+    ends = species[atom], species[neighbors.index[atom, rank]]
+    return PairOrder(*(found[0] for found in pair_orders(crystal, *ends, 1, n_species)))
+
+
+def pair_orders(
+    crystal: np.ndarray, first: np.ndarray, second: np.ndarray, n_crystals: int, n_species: int
+) -> PairOrder:
+    """Count the pairs of species in one shell of several crystals.
+
+    Parameters
+    ----------
+    crystal : ndarray of int, shape (P,)
+        Crystal of each pair of atoms.
+    first, second : ndarray of int, shape (P,)
+        Species of the two atoms, numbered from 0.
+    n_crystals, n_species : int
+    """
+    pair = (crystal * n_species + first) * n_species + second
+    counts = np.bincount(pair, minlength=n_crystals * n_species**2)
+    counts = counts.reshape(n_crystals, n_species, n_species)
+    counts = counts + counts.swapaxes(1, 2)
+    total = np.maximum(counts.sum(axis=(1, 2)), 1)[:, None, None]
+    fraction = counts / total
+    ends = counts.sum(axis=1) / total[:, 0]
+    random = ends[:, :, None] * ends[:, None, :]
     alpha = np.where(random > 0, 1 - fraction / np.where(random > 0, random, 1), 0)
-    mean_magnitude = (random * np.abs(alpha)).sum()
-    return PairOrder(fraction, random, alpha, mean_magnitude, np.trace(fraction - random))
+    # Sums in the order of the species, so that absent ones do not change the rounding.
+    crystals = np.repeat(np.arange(n_crystals), n_species**2)
+    magnitude = np.bincount(crystals, (random * np.abs(alpha)).ravel())
+    like = np.bincount(crystals, ((fraction - random) * np.eye(n_species)).ravel())
+    return PairOrder(fraction, random, alpha, magnitude, like)
 
 
 def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells):

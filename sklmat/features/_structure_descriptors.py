@@ -1,34 +1,44 @@
-"""`CrystalGeometry`, and a function for each group of columns of `StructureFeaturizer`.
+"""`CrystalsGeometry`, and a function for each group of columns of `StructureFeaturizer`.
 
-Each function takes the geometry of a crystal and the schema of the table, and returns a dict of
-column names and values. The names are the same for every crystal; a value that a crystal does not
-have is NaN.
+Each function takes the geometry of several crystals and the schema of the table, and returns a dict
+of column names and values of shape (C,). The names are the same for all crystals; a value that a
+crystal does not have is NaN. A value does not depend on the other crystals, to the last bit: sums
+over atoms are taken one atom after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattice
+from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattices
 from sklmat.features._neighbors import (
-    Neighbors,
-    effective_coordination,
-    find_neighbors,
+    NeighborList,
+    hoppe_averages,
+    list_neighbors,
     neighbor_shells,
 )
-from sklmat.features._short_range_order import pair_order
-from sklmat.features._symmetry import POINT_GROUP_ORDER, symmetry_dataset
+from sklmat.features._short_range_order import pair_orders
+from sklmat.features._symmetry import (
+    POINT_GROUP_ORDER,
+    lattice_of_symmetry,
+    symmetry_dataset,
+)
 from sklmat.structures import CrystalArrays
 
 # Properties whose difference is averaged over the pairs of the first shell.
 _PAIR_PROPERTIES = ("electronegativity (Pauling)", "metallic radius (Å)")
+# Properties whose differences describe the pairs of both shells where pairs have no columns.
+_COMPACT_PROPERTIES = (
+    "electronegativity (Pauling)",
+    "covalent radius (Å)",
+    "Mendeleev number",
+)
 # Conversion from cm³/mol to Å³ per atom, and from u/Å³ to g/cm³.
 _CUBIC_ANGSTROM = 1e24 / 6.02214076e23
 _DENSITY = 1.66053906660
@@ -48,76 +58,188 @@ class StructureSchema:
         Lattices seen in `fit`.
     symprec : float
         Distance in Å within which atoms count as symmetry-equivalent.
+    pairs : bool
+        Whether each pair of elements has columns.
+    periodic_directions : list of int
+        Numbers of periodic directions of the crystals seen in `fit`.
     """
 
     elements: list[str]
     lattices: list[str]
     symprec: float
+    pairs: bool
+    periodic_directions: Sequence[int]
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Properties that are known for all elements, as arrays in the order of `elements`."""
-        table = element_table(self.elements)
-        names = ("atomic mass (u)", "molar volume (cm³/mol)", *_PAIR_PROPERTIES)
-        return {name: table[name].to_numpy() for name in names if table[name].notna().all()}
+        """`_element_properties`, without the metallic radius if one of `elements` has none."""
+        radii = element_table(self.elements)["metallic radius (Å)"]
+        dropped = "metallic radius (Å)" if radii.isna().any() else None
+        return {name: values for name, values in _element_properties().items() if name != dropped}
 
     @cached_property
     def species_of_number(self) -> np.ndarray:
-        """Index in `elements` of each atomic number."""
-        species = np.zeros(119, dtype=np.intp)
+        """Index in `elements` of each atomic number; -1 for other elements."""
+        species = np.full(119, -1, dtype=np.intp)
         species[element_table(self.elements)["atomic number"]] = np.arange(len(self.elements))
         return species
 
 
-class CrystalGeometry:
-    """Neighbours, lattice type and shells of one crystal, each computed at its first use."""
+@cache
+def _element_properties():
+    """Properties as arrays of shape (119,) by atomic number, without missing values.
 
-    def __init__(self, crystal: CrystalArrays):
-        self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
+    Elements without metallic radius have their covalent radius.
+    """
+    table = element_table(estimates=True).drop(columns="block").astype(float)
+    metallic = table["metallic radius (Å)"]
+    # Beyond curium, missing values are those of the next lighter element.
+    table = table.ffill()
+    table["metallic radius (Å)"] = metallic.fillna(table["covalent radius (Å)"])
+    return {str(name): np.append(np.nan, values) for name, values in table.items()}
+
+
+class CrystalsGeometry:
+    """Neighbours, lattice types and shells of C crystals, each computed at its first use.
+
+    N is the number of all atoms, P that of all pairs of neighbours.
+    """
+
+    def __init__(self, crystals: Sequence[CrystalArrays]):
+        self.crystals = crystals
+        self.n_atoms = np.array([len(crystal.atomic_numbers) for crystal in crystals])
+        self.crystal = np.repeat(np.arange(len(crystals)), self.n_atoms)
+        self.atomic_numbers = np.concatenate([crystal.atomic_numbers for crystal in crystals])
+        self.n_periodic = np.array([int(crystal.pbc.sum()) for crystal in crystals])
 
     @cached_property
-    def neighbors(self) -> Neighbors:
-        return find_neighbors(self.positions, self.lattice, self.pbc)
+    def neighbors(self) -> NeighborList:
+        return list_neighbors(self.crystals)
+
+    @cached_property
+    def nearest(self) -> np.ndarray:
+        """Distance of each atom to its nearest neighbour, shape (N,); NaN if it has none."""
+        distance, _ = self.neighbors.nearest(1)
+        return np.where(np.isfinite(distance[:, 0]), distance[:, 0], np.nan)
+
+    @cached_property
+    def volume(self) -> np.ndarray:
+        """Volume per atom, shape (C,); NaN unless the crystal is periodic in three directions."""
+        return np.where(self.n_periodic == 3, self.neighbors.scale**3, np.nan)
 
     @cached_property
     def lattice_match(self) -> LatticeMatch:
-        return recognize_lattice(self.neighbors)
+        return recognize_lattices(self.neighbors)
 
     @cached_property
-    def shells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of the first and the second neighbour shell, of shape (N, M)."""
-        return neighbor_shells(self.neighbors, SHELL_SIZES.get(self.lattice_match.name))
+    def hoppe(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hoppe's mean distance and effective coordination number of each atom, shape (N,)."""
+        return hoppe_averages(self.neighbors.center, self.neighbors.distance, self.crystal)
+
+    @cached_property
+    def shells(self) -> list[np.ndarray]:
+        """Pairs in the first and in the second neighbour shell, as indices."""
+        sizes = [SHELL_SIZES.get(name, (0, 0)) for name in self.lattice_match.name.tolist()]
+        masks = neighbor_shells(self.neighbors, self.hoppe[0], np.array(sizes))
+        return [np.flatnonzero(mask) for mask in masks]
+
+    @cached_property
+    def coordination(self) -> np.ndarray:
+        """Number of atoms in the first shell of each atom, shape (N,)."""
+        return np.bincount(
+            self.neighbors.center[self.shells[0]], minlength=len(self.atomic_numbers)
+        )
+
+    def crystal_of_pairs(self, pairs: np.ndarray) -> np.ndarray:
+        return self.crystal[self.neighbors.center[pairs]]
 
 
-def volume_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
-    volume = geometry.neighbors.scale**3
-    nearest = geometry.neighbors.distance[:, 0]
-    spheres = np.pi / 6 * np.mean(np.where(np.isfinite(nearest), nearest, np.nan) ** 3)
-    species = schema.species_of_number[geometry.atomic_numbers]
-    columns = {
-        "volume per atom (Å³)": volume,
-        "density (g/cm³)": schema.properties["atomic mass (u)"][species].mean() / volume * _DENSITY,
-        "packing fraction": spheres / volume,
-    }
-    if "molar volume (cm³/mol)" in schema.properties:
-        of_elements = _CUBIC_ANGSTROM * schema.properties["molar volume (cm³/mol)"][species].mean()
-        columns["volume relative to the elements"] = volume / of_elements
+class Summary:
+    """Statistics of values over the atoms, or the pairs of atoms, of each of C crystals.
+
+    Parameters
+    ----------
+    values : ndarray of shape (K,)
+    crystal : ndarray of int, shape (K,)
+        Crystal of each value. The statistics of a crystal without values are NaN.
+    n_crystals : int
+    """
+
+    def __init__(self, values, crystal, n_crystals):
+        self.values, self.crystal, self.n_crystals = values, crystal, n_crystals
+        self.count = np.bincount(crystal, minlength=n_crystals)
+
+    def _mean(self, values):
+        total = np.bincount(self.crystal, values, minlength=self.n_crystals)
+        return np.where(self.count, total, np.nan) / np.maximum(self.count, 1)
+
+    def _extreme(self, extreme):
+        result = np.full(self.n_crystals, np.nan)
+        # `fmax` and `fmin` pass over the initial NaN; NaN among the values is in the mean.
+        extreme.at(result, self.crystal, self.values)
+        return np.where(np.isnan(self.mean), np.nan, result)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        return self._mean(self.values)
+
+    @cached_property
+    def deviation(self) -> np.ndarray:
+        return np.sqrt(self._mean((self.values - self.mean[self.crystal]) ** 2))
+
+    @property
+    def min(self) -> np.ndarray:
+        return self._extreme(np.fmin)
+
+    @property
+    def max(self) -> np.ndarray:
+        return self._extreme(np.fmax)
+
+    def columns(
+        self, name: str, statistics: Sequence[str] = ("mean", "deviation", "min", "max")
+    ) -> dict[str, np.ndarray]:
+        return {f"{statistic} {name}": getattr(self, statistic) for statistic in statistics}
+
+
+def volume_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
+    numbers, volume = geometry.atomic_numbers, geometry.volume
+    columns = {}
+    if 3 in schema.periodic_directions:
+        spheres = np.pi / 6 * _of_atoms(geometry, geometry.nearest**3).mean
+        mass = _of_atoms(geometry, schema.properties["atomic mass (u)"][numbers]).mean
+        columns["volume per atom (Å³)"] = volume
+        columns["density (g/cm³)"] = mass / volume * _DENSITY
+        columns["packing fraction"] = spheres / volume
+        molar = _of_atoms(geometry, schema.properties["molar volume (cm³/mol)"][numbers]).mean
+        columns["volume relative to the elements"] = volume / (_CUBIC_ANGSTROM * molar)
+    for n_periodic, name in ((2, "area per atom (Å²)"), (1, "length per atom (Å)")):
+        if n_periodic in schema.periodic_directions:
+            size = np.array([_size(crystal) for crystal in geometry.crystals]) / geometry.n_atoms
+            columns[name] = np.where(geometry.n_periodic == n_periodic, size, np.nan)
+    if len(schema.periodic_directions) > 1:
+        columns["periodic directions"] = geometry.n_periodic
     return columns
 
 
-def distances_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
-    neighbors = geometry.neighbors
-    nearest = np.where(np.isfinite(neighbors.distance[:, 0]), neighbors.distance[:, 0], np.nan)
-    first, second = (neighbors.distance[shell] for shell in geometry.shells)
-    mean_first, mean_second = _mean(first), _mean(second)
+def _size(crystal):
+    """Volume, area or length that the vectors in the periodic directions span."""
+    vectors = crystal.lattice[crystal.pbc]
+    return np.sqrt(np.linalg.det(vectors @ vectors.T))
+
+
+def distances_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
+    nearest = _of_atoms(geometry, geometry.nearest)
+    first, second = (
+        _of_pairs(geometry, shell, geometry.neighbors.distance[shell]) for shell in geometry.shells
+    )
+    columns = nearest.columns("nearest-neighbour distance (Å)")
+    if 3 in schema.periodic_directions:
+        columns["relative nearest-neighbour distance"] = nearest.mean / np.cbrt(geometry.volume)
     return {
-        **_summary("nearest-neighbour distance (Å)", nearest),
-        "relative nearest-neighbour distance": nearest.mean() / neighbors.scale,
-        "mean shell 1 distance (Å)": mean_first,
-        "deviation shell 1 distance (Å)": first.std() if len(first) else np.nan,
-        "mean shell 2 distance (Å)": mean_second,
-        "deviation shell 2 distance (Å)": second.std() if len(second) else np.nan,
-        "ratio of shell 2 to shell 1 distance": mean_second / mean_first,
+        **columns,
+        **first.columns("shell 1 distance (Å)", ["mean", "deviation"]),
+        **second.columns("shell 2 distance (Å)", ["mean", "deviation"]),
+        "ratio of shell 2 to shell 1 distance": second.mean / first.mean,
         "off-centre displacement (Å)": _off_centre_displacement(geometry),
         **{
             f"deviation from {lattice} distances": deviation
@@ -127,71 +249,137 @@ def distances_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dic
 
 
 def _off_centre_displacement(geometry):
-    first, _ = geometry.shells
-    counts = first.sum(axis=1)
-    if not counts.all():
-        return np.nan
-    centre = (geometry.neighbors.vector * first[..., None]).sum(axis=1)
-    return np.linalg.norm(centre / np.maximum(counts, 1)[:, None], axis=1).mean()
+    shell, counts = geometry.shells[0], geometry.coordination
+    center, vector = geometry.neighbors.center[shell], geometry.neighbors.vector[shell]
+    sums = [np.bincount(center, component, minlength=len(counts)) for component in vector.T]
+    displacement = np.sqrt(sum(component**2 for component in sums)) / np.maximum(counts, 1)
+    return _of_atoms(geometry, np.where(counts, displacement, np.nan)).mean
 
 
-def coordination_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
-    first, _ = geometry.shells
-    _, effective = effective_coordination(geometry.neighbors.distance)
+def coordination_columns(
+    geometry: CrystalsGeometry, schema: StructureSchema
+) -> dict[str, np.ndarray]:
+    _, effective = geometry.hoppe
     return {
-        **_summary("coordination number", first.sum(axis=1)),
-        **_summary("effective coordination number", effective),
+        **_of_atoms(geometry, geometry.coordination).columns("coordination number"),
+        **_of_atoms(geometry, effective).columns("effective coordination number"),
     }
 
 
-def order_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
-    species = schema.species_of_number[geometry.atomic_numbers]
-    n_species = len(schema.elements)
-    upper = np.triu_indices(n_species)
-    columns: dict[str, float] = {}
+def order_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
+    columns: dict[str, np.ndarray] = {}
+    numbers, species, n_species = _species_of_atoms(geometry)
     for k, shell in enumerate(geometry.shells, start=1):
-        order = pair_order(geometry.neighbors, shell, species, n_species)
-        unordered = order.fraction + order.fraction.T - np.diag(order.fraction.diagonal())
-        fraction = _of_pairs(f"fraction of {{}} pairs shell {k}", tuple(schema.elements))
-        columns.update(zip(fraction, unordered[upper].tolist()))
-        alpha = _of_pairs(f"Warren-Cowley α({{}}) shell {k}", tuple(schema.elements))
-        columns.update(zip(alpha, order.alpha[upper].tolist()))
+        order = pair_orders(
+            geometry.crystal_of_pairs(shell),
+            species[geometry.neighbors.center[shell]],
+            species[geometry.neighbors.other[shell]],
+            len(geometry.crystals),
+            n_species,
+        )
+        if schema.pairs:
+            columns.update(_pair_columns(order, schema.species_of_number[numbers], k, schema))
         columns[f"mean |Warren-Cowley α| shell {k}"] = order.mean_magnitude
         columns[f"excess of like pairs shell {k}"] = order.excess_of_like_pairs
-    atom, rank = np.nonzero(geometry.shells[0])
-    first, second = species[atom], species[geometry.neighbors.index[atom, rank]]
-    for name in _PAIR_PROPERTIES:
-        if name in schema.properties:
-            values = schema.properties[name]
-            difference = np.abs(values[first] - values[second])
-            columns[f"mean shell 1 difference of {name}"] = _mean(difference)
+        if not schema.pairs:
+            columns.update(_compact_columns(geometry, shell, k, schema))
+    if schema.pairs:
+        for name in _PAIR_PROPERTIES:
+            if name in schema.properties:
+                values = schema.properties[name]
+                difference = _difference(geometry, geometry.shells[0], values)
+                columns.update(difference.columns(f"shell 1 difference of {name}", ["mean"]))
     return columns
 
 
-@lru_cache(maxsize=100)
-def _of_pairs(name, elements):
-    """Insert the names of all pairs of elements, such as "Al-Ni", into the name of a column."""
-    return [name.format(f"{a}-{b}") for a, b in combinations_with_replacement(elements, 2)]
+def _species_of_atoms(geometry):
+    """Number the elements within each crystal.
 
-
-def symmetry_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
-    frac_coords = geometry.positions @ np.linalg.inv(geometry.lattice)
-    dataset = symmetry_dataset(
-        geometry.lattice, frac_coords, geometry.atomic_numbers, schema.symprec
+    Returns
+    -------
+    numbers : ndarray of shape (C, S)
+        Atomic numbers of the elements of each crystal, ascending, then zeros.
+    species : ndarray of shape (N,)
+        Column of `numbers` for each atom.
+    n_species : int
+        The largest number of elements, S.
+    """
+    codes, inverse = np.unique(
+        geometry.crystal * 119 + geometry.atomic_numbers, return_inverse=True
     )
-    found = dataset is not None
+    crystal = codes // 119
+    counts = np.bincount(crystal)
+    place = np.arange(len(codes)) - (np.cumsum(counts) - counts)[crystal]
+    numbers = np.zeros((len(counts), counts.max()), dtype=np.intp)
+    numbers[crystal, place] = codes % 119
+    return numbers, place[inverse], numbers.shape[1]
+
+
+def _pair_columns(order, species, k, schema):
+    """Fraction and α of each pair of elements that `fit` has seen, in shell k.
+
+    `species` is the index in `schema.elements` of each of the S species of the C crystals.
+    """
+    n_elements = len(schema.elements)
+    first, second = np.triu_indices(n_elements)
+    column = np.zeros((n_elements, n_elements), dtype=np.intp)
+    column[first, second] = column[second, first] = np.arange(len(first))
+    n_crystals, n_species = species.shape
+    alpha = np.zeros((n_crystals, len(first)))
+    fraction = np.zeros((n_crystals, len(first)))
+    rows = np.arange(n_crystals)
+    for i, j in combinations_with_replacement(range(n_species), 2):
+        known = (species[:, i] >= 0) & (species[:, j] >= 0)
+        at = rows[known], column[species[known, i], species[known, j]]
+        alpha[at] = order.alpha[known, i, j]
+        fraction[at] = order.fraction[known, i, j] * (1 if i == j else 2)
+    names = _names_of_pairs(tuple(schema.elements))
     return {
-        "space group number": dataset.number if found else np.nan,
-        "crystal system": _crystal_system(dataset.number) if found else np.nan,
-        "point group order": POINT_GROUP_ORDER[dataset.pointgroup] if found else np.nan,
+        **{f"fraction of {pair} pairs shell {k}": v for pair, v in zip(names, fraction.T)},
+        **{f"Warren-Cowley α({pair}) shell {k}": v for pair, v in zip(names, alpha.T)},
     }
 
 
-def _crystal_system(space_group_number):
-    return 1 + int(np.searchsorted(_LAST_OF_SYSTEM, space_group_number))
+@lru_cache(maxsize=100)
+def _names_of_pairs(elements):
+    return [f"{a}-{b}" for a, b in combinations_with_replacement(elements, 2)]
 
 
-def lattice_columns(geometry: CrystalGeometry, schema: StructureSchema) -> dict[str, Any]:
+def _compact_columns(geometry, shell, k, schema):
+    """Statistics over the pairs of shell k that need no column for a pair of elements."""
+    ends = _ends(geometry, shell)
+    unlike = _of_pairs(geometry, shell, ends[0] != ends[1])
+    columns = {f"fraction of unlike pairs shell {k}": unlike.mean}
+    for name in _COMPACT_PROPERTIES:
+        difference = _difference(geometry, shell, schema.properties[name])
+        columns.update(
+            difference.columns(f"shell {k} difference of {name}", ["mean", "deviation", "max"])
+        )
+    if k == 1:
+        radius = schema.properties["covalent radius (Å)"]
+        relative = geometry.neighbors.distance[shell] / (radius[ends[0]] + radius[ends[1]])
+        relative = _of_pairs(geometry, shell, relative)
+        columns.update(relative.columns("shell 1 distance relative to the covalent radii"))
+    return columns
+
+
+def symmetry_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
+    if max(schema.periodic_directions) < 2:
+        return {}
+    values = np.full((3, len(geometry.crystals)), np.nan)
+    for row, crystal in enumerate(geometry.crystals):
+        if crystal.pbc.sum() < 2:
+            continue
+        lattice = lattice_of_symmetry(crystal.positions, crystal.lattice, crystal.pbc)
+        frac_coords = crystal.positions @ np.linalg.inv(lattice)
+        found = symmetry_dataset(lattice, frac_coords, crystal.atomic_numbers, schema.symprec)
+        if found is not None:
+            system = 1 + np.searchsorted(_LAST_OF_SYSTEM, found.number)
+            values[:, row] = found.number, system, POINT_GROUP_ORDER[found.pointgroup]
+    return dict(zip(("space group number", "crystal system", "point group order"), values))
+
+
+def lattice_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
     return {f"lattice_{name}": geometry.lattice_match.name == name for name in schema.lattices}
 
 
@@ -208,26 +396,32 @@ GROUPS = {
 
 def describe_structures(
     crystals: list[CrystalArrays], groups: Sequence[str], schema: StructureSchema
-) -> list[dict[str, Any]]:
-    """Column names and values of each crystal."""
-    rows = []
-    for crystal in crystals:
-        geometry, columns = CrystalGeometry(crystal), {}
-        for group in groups:
-            columns.update(GROUPS[group](geometry, schema))
-        rows.append(columns)
-    return rows
+) -> dict[str, np.ndarray]:
+    """Columns of the table: names, and values of shape (C,)."""
+    geometry, columns = CrystalsGeometry(crystals), {}
+    for group in groups:
+        columns.update(GROUPS[group](geometry, schema))
+    return columns
 
 
-def _mean(values):
-    return values.mean() if len(values) else np.nan
+def _of_atoms(geometry, values):
+    return Summary(values, geometry.crystal, len(geometry.crystals))
 
 
-def _summary(name, values):
-    """Mean, standard deviation, minimum and maximum over the atoms."""
-    return {
-        f"mean {name}": values.mean(),
-        f"deviation {name}": values.std(),
-        f"min {name}": values.min(),
-        f"max {name}": values.max(),
-    }
+def _of_pairs(geometry, pairs, values):
+    return Summary(values, geometry.crystal_of_pairs(pairs), len(geometry.crystals))
+
+
+def _ends(geometry, pairs):
+    """Atomic numbers of the two atoms of each pair."""
+    neighbors = geometry.neighbors
+    return (
+        geometry.atomic_numbers[neighbors.center[pairs]],
+        geometry.atomic_numbers[neighbors.other[pairs]],
+    )
+
+
+def _difference(geometry, pairs, values):
+    """Absolute difference of a property, given by atomic number, over pairs of atoms."""
+    first, second = _ends(geometry, pairs)
+    return _of_pairs(geometry, pairs, np.abs(values[first] - values[second]))

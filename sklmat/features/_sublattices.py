@@ -71,12 +71,42 @@ def named_sublattices(
 
 
 def mixed_sublattices(
-    sublattices: Sequence[Sequence[str]], structures: Iterable[IStructure]
+    sublattices: Sequence[Sequence[str]], names: Sequence[str], structures: Iterable[IStructure]
 ) -> list[str]:
-    """Names, such as "Br/I", of the sublattices that hold several species in some structure."""
+    """Names of the sublattices that hold several species in some structure."""
     species_of_rows = [set(structure.symbol_set) for structure in structures]
     return [
-        "/".join(species)
-        for species in sublattices
+        name
+        for name, species in zip(names, sublattices)
         if any(len(present.intersection(species)) > 1 for present in species_of_rows)
     ]
+
+
+def sublattice_names(sublattices: Sequence[Sequence[str]], *, by_species: bool) -> list[str]:
+    """Names of the sublattices: their species, such as "Br/I", or what these are, with a number."""
+    if by_species:
+        return ["/".join(species) for species in sublattices]
+    kinds = ["anions" if set(species) <= set(ANIONS) else "cations" for species in sublattices]
+    if "anions" not in kinds or "cations" not in kinds:
+        kinds = ["atoms"] * len(kinds)
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind} {1 + kinds[:place].count(kind)}"
+        for place, kind in enumerate(kinds)
+    ]
+
+
+def sublattices_of_numbers(sublattices: Sequence[Sequence[str]]) -> np.ndarray:
+    """Index of the sublattice of each atomic number, shape (119,).
+
+    An element of no sublattice, which no row of `fit` has, is an anion like the others if it is in
+    the list of anions. Otherwise it shares the only sublattice, or has one of its own, whose
+    index is the number of sublattices.
+    """
+    numbers = element_table()["atomic number"]
+    found = np.full(119, 0 if len(sublattices) == 1 else len(sublattices), dtype=np.intp)
+    for k, species in enumerate(sublattices):
+        if len(sublattices) > 1 and set(species) <= set(ANIONS):
+            found[_ANION_NUMBERS] = k
+    for k, species in enumerate(sublattices):
+        found[numbers[list(species)]] = k
+    return found

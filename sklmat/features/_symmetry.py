@@ -4,6 +4,10 @@ import os
 import warnings
 from contextlib import contextmanager
 
+import numpy as np
+
+# Height (Å) of the empty space that is added to a slab for spglib.
+_SLAB_VACUUM = 10.0
 #: Order of each crystallographic point group: its number of symmetry operations.
 POINT_GROUP_ORDER = {
     **dict.fromkeys(["1"], 1),
@@ -18,6 +22,24 @@ POINT_GROUP_ORDER = {
     **dict.fromkeys(["6/mmm", "m-3", "432", "-43m"], 24),
     "m-3m": 48,
 }
+
+
+def lattice_of_symmetry(positions, lattice, pbc):
+    """Lattice in which spglib finds the symmetry: a slab gets a layer of vacuum of its own.
+
+    The third vector is perpendicular to the slab and longer than the two others, so that none of
+    its symmetry depends on it.
+    """
+    if pbc.all():
+        return lattice
+    lattice = lattice.copy()
+    [across] = np.flatnonzero(~pbc)
+    a, b = lattice[pbc]
+    normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
+    normal *= np.sign(normal @ lattice[across])
+    thickness = np.ptp(positions @ normal)
+    lattice[across] = normal * (thickness + np.linalg.norm(a) + np.linalg.norm(b) + _SLAB_VACUUM)
+    return lattice
 
 
 def symmetry_dataset(lattice, frac_coords, types, symprec):

@@ -49,7 +49,7 @@ def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -
     transformer : TableFeaturizer
     values : ndarray of shape (C, F)
     X : sequence of C crystals
-        Input of the transformer; the index of a Series becomes the index of the DataFrame.
+        Input of the transformer; the index of a Series or DataFrame is that of the result.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def output_table(transformer: TransformerMixin, values: np.ndarray, X: object) -
     is_array = container == "default"
     if is_array or (container or sklearn.get_config()["transform_output"]) == "polars":
         return values
-    index = X.index if isinstance(X, pd.Series) else None
+    index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
     return pd.DataFrame(values, columns=transformer.get_feature_names_out(), index=index)
 
 
@@ -84,8 +84,9 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     Parameters
     ----------
     describe : callable
-        Takes a list of crystals and returns a dict of column names and values for each, with the
-        same names in the same order for every crystal.
+        Takes a list of n crystals and returns a dict of column names and values of shape (n,), or a
+        list of n dicts of column names and values. The names are the same, in the same order, for
+        all crystals.
     crystals : list of CrystalArrays
     n_jobs : int or None
     verbose : bool
@@ -109,5 +110,10 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
 
 
 def _describe_chunk(describe, crystals):
-    rows = describe(crystals)
-    return list(rows[0]), np.array([list(row.values()) for row in rows], dtype=float)
+    columns = describe(crystals)
+    if isinstance(columns, dict):
+        values = np.empty((len(crystals), len(columns)))
+        for place, column in enumerate(columns.values()):
+            values[:, place] = column
+        return list(columns), values
+    return list(columns[0]), np.array([list(row.values()) for row in columns], dtype=float)

@@ -1,21 +1,35 @@
-"""Splits by composition and those of matbench, and the comparison of estimators on one split."""
+"""Splitters, baselines, and the comparison of estimators on one split."""
 
+from sklmat.model_selection._baselines import baselines
 from sklmat.model_selection._compare_estimators import compare_estimators
 from sklmat.model_selection._comparison_table import Comparison
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
+from sklmat.model_selection._group_labels import (
+    chemical_systems,
+    composition_groups,
+    prototype_labels,
+)
 from sklmat.model_selection._matbench_split import MatbenchSplit
 from sklmat.model_selection._splitters import (
+    ChemicalSystemGroupKFold,
     ComponentSplit,
     CompositionGroupKFold,
-    composition_groups,
+    LeaveOneElementOut,
+    PrototypeGroupKFold,
 )
 
 __all__ = [
+    "ChemicalSystemGroupKFold",
     "Comparison",
     "ComponentSplit",
     "CompositionGroupKFold",
+    "LeaveOneElementOut",
     "MatbenchSplit",
+    "PrototypeGroupKFold",
+    "baselines",
+    "chemical_systems",
     "compare_estimators",
     "composition_groups",
     "corrected_resampled_ttest",
+    "prototype_labels",
 ]

@@ -1,152 +1,78 @@
-"""`CompositionGroupKFold`, `ComponentSplit`: splitters by composition; `composition_groups`."""
+"""Splitters by composition, chemical system, prototype, element and number of elements."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
 
-from sklmat.compositions import (
-    element_amounts,
-    element_of_column,
-    is_element,
-    is_formula,
-    parse_composition,
+from sklmat.elements import element_symbols, element_table
+from sklmat.model_selection._group_labels import (
+    amounts_of_elements,
+    chemical_systems,
+    composition_groups,
+    prototype_labels,
 )
-from sklmat.elements import N_ROWS
-from sklmat.exceptions import InvalidStructureError
-from sklmat.structures import convert_structures, is_graphs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Compositions, RandomState, Structures
 
 
-def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
-    """Label every crystal by its reduced composition.
+class _LabelGroupKFold(BaseCrossValidator):
+    """K-fold cross-validation in which no label of `_labels` is on both sides of a split."""
 
-    Cells of the same composition get the same label: an alloy as fcc and as bcc, a supercell, or
-    another ordering of the same atoms. A test score is valid for *new* compositions only if all
-    rows of a composition are on the same side of a split.
+    def __init__(
+        self, n_splits: int = 5, *, shuffle: bool = True, random_state: RandomState = None
+    ) -> None:
+        self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
 
-    Parameters
-    ----------
-    X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
-        Crystals that `check_structures` accepts, pymatgen ``Composition`` objects, or chemical
-        formulas such as "Fe2O3"; or a table with the columns ``x_Fe``, ``x_Ni``, ... of element
-        fractions. A string that consists only of element symbols, numbers and brackets is read as a
-        formula, and any other string as for `check_structures`; a file with a name such as "POSCAR"
-        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored.
+    def _labels(self, X):
+        raise NotImplementedError
 
-    Returns
-    -------
-    groups : ndarray of shape (C,), dtype int
-        0 for the first composition, 1 for the next new composition, and so on.
+    def split(
+        self,
+        X: Structures | Compositions | CrystalGraphs | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: object = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Generate the row numbers of each split.
 
-    Raises
-    ------
-    InvalidStructureError
-        When an item is neither a crystal nor a composition.
+        Parameters
+        ----------
+        X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+            As for `composition_groups`.
+        y : array-like of shape (C,), default=None
+            Not used.
+        groups : None
+            Must be None, because the splitter finds the groups in `X`.
 
-    Notes
-    -----
-    Fractions are compared after rounding to 1e-6, so "Fe0.333Ni0.667" and "FeNi2" are different
-    compositions.
-
-    Examples
-    --------
-    >>> from sklmat.model_selection import composition_groups
-    >>> composition_groups(["NiCo", "Ni3Co", "Co8Ni8", "CoNi3"])
-    array([0, 1, 0, 1])
-    """
-    amounts = _amounts(X)
-    fractions = np.round(amounts / amounts.sum(axis=1, keepdims=True), 6)
-    _, first, labels = np.unique(fractions, axis=0, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=int)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[labels.reshape(-1)]
-
-
-def _amounts(X):
-    """Amount of each element, shape (C, 119); columns are atomic numbers."""
-    if is_graphs(X):
-        return _amounts_of_graphs(X)
-    if isinstance(X, pd.DataFrame):
-        return _amounts_of_table(X)
-    if isinstance(X, str | Path | Mapping) or hasattr(X, "composition"):
-        raise TypeError(f"expected a sequence of crystals, got one {type(X).__name__}; use a list")
-    items = X if hasattr(X, "ndim") else list(X)
-    if getattr(items, "ndim", 1) != 1:
-        raise ValueError(
-            f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "
-            "their compositions, or a DataFrame with columns x_Fe, x_Ni, ... of element fractions"
+        Yields
+        ------
+        train, test : ndarray of int
+            Numbers of the training and of the test rows.
+        """
+        _refuse_groups(self, groups)
+        folds = GroupKFold(
+            self.n_splits,
+            shuffle=self.shuffle,
+            random_state=self.random_state if self.shuffle else None,
         )
-    return element_amounts([_composition(index, item) for index, item in enumerate(items)])
+        labels = self._labels(X)
+        yield from folds.split(labels, groups=labels)
+
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+        """Return the number of folds; the arguments exist for compatibility."""
+        return self.n_splits
 
 
-def _amounts_of_graphs(graphs):
-    numbers = np.asarray(graphs.atomic_numbers, dtype=np.int64)
-    n_crystals = len(graphs)
-    counts = np.bincount(graphs.crystal_of_atom * N_ROWS + numbers, minlength=n_crystals * N_ROWS)
-    return counts.reshape(n_crystals, N_ROWS).astype(float)
-
-
-def _amounts_of_table(table):
-    from pymatgen.core import Element
-
-    symbols = {name: element_of_column(name) for name in table.columns}
-    columns = {name: Element(symbol).Z for name, symbol in symbols.items() if is_element(symbol)}
-    if not columns:
-        raise ValueError(
-            "the table has no element fractions: expected columns x_Fe, x_Ni, ... as "
-            "CompositionFeaturizer makes them; pass groups=composition_groups(structures) to a "
-            "GroupKFold instead"
-        )
-    amounts = np.zeros((len(table), N_ROWS))
-    amounts[:, list(columns.values())] = table[list(columns)].to_numpy(dtype=float)
-    wrong = ~(np.isfinite(amounts).all(axis=1) & (amounts >= 0).all(axis=1) & amounts.any(axis=1))
-    if wrong.any():
-        raise ValueError(f"row {np.argmax(wrong)} has missing, negative or only zero fractions")
-    return amounts
-
-
-def _composition(index, item):
-    """The composition of one crystal, composition or formula, without oxidation states."""
-    from pymatgen.core import Composition, Element
-
-    if is_formula(item) or _holds_amounts(item):
-        try:
-            item = parse_composition(item)
-        except ValueError as error:
-            raise InvalidStructureError(index, str(item), f"not a formula ({error})") from error
-    if not isinstance(item, Composition):
-        try:
-            item = convert_structures([item])[0].composition
-        except InvalidStructureError as error:
-            raise InvalidStructureError(index, error.formula, error.reason) from error
-    composition = item.element_composition
-    if not composition:
-        raise InvalidStructureError(index, "no elements", "is an empty composition")
-    for element in composition:
-        if not isinstance(element, Element):
-            raise InvalidStructureError(index, item.formula, f"{element} is not an element")
-    return composition
-
-
-def _holds_amounts(item):
-    """Whether `item` is a composition or a dict of amounts, not the dict of a structure."""
-    from pymatgen.core import Composition
-
-    if isinstance(item, Composition):
-        return True
-    return isinstance(item, Mapping) and "sites" not in item
-
-
-class CompositionGroupKFold(BaseCrossValidator):
+class CompositionGroupKFold(_LabelGroupKFold):
     """K-fold cross-validation in which no reduced composition is on both sides of a split.
 
     This is scikit-learn's `GroupKFold`, with the groups that `composition_groups` finds in `X`. It
@@ -174,12 +100,117 @@ class CompositionGroupKFold(BaseCrossValidator):
     [0 2 3] [1]
     """
 
+    def _labels(self, X):
+        return composition_groups(X)
+
+
+class ChemicalSystemGroupKFold(_LabelGroupKFold):
+    """K-fold cross-validation in which no chemical system is on both sides of a split.
+
+    The score is then valid for combinations of elements that the training rows do not have; Fe2O3
+    is not predicted from FeO.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2 and at most the number of distinct systems.
+    shuffle : bool, default=True
+        Whether to distribute the systems over the folds at random. False assigns them in the
+        order of their frequency, the most frequent first, which gives folds of nearly equal size.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffle. With None every call to `split` draws new folds.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import ChemicalSystemGroupKFold
+    >>> X = ["Fe2O3", "NiO", "FeO", "FeNi"]
+    >>> for train, test in ChemicalSystemGroupKFold(n_splits=3, shuffle=False).split(X):
+    ...     print(train, test)
+    [1 3] [0 2]
+    [0 2 3] [1]
+    [0 1 2] [3]
+    """
+
+    def _labels(self, X):
+        return chemical_systems(X)
+
+
+class PrototypeGroupKFold(_LabelGroupKFold):
+    """K-fold cross-validation in which no prototype is on both sides of a split.
+
+    The score is then valid for arrangements of atoms that the training rows do not have, see
+    `prototype_labels`.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2 and at most the number of distinct prototypes.
+    shuffle : bool, default=True
+        Whether to distribute the prototypes over the folds at random. False assigns them in the
+        order of their frequency, the most frequent first, which gives folds of nearly equal size.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffle. With None every call to `split` draws new folds.
+    symprec : float, default=0.1
+        Tolerance (Å) within which atoms are symmetry-equivalent.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat.model_selection import PrototypeGroupKFold
+    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
+    >>> oxide = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], sites)
+    >>> other = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], sites)
+    >>> cv = PrototypeGroupKFold(n_splits=2, shuffle=False)
+    >>> for train, test in cv.split([salt, other, oxide]):
+    ...     print(train, test)
+    [1] [0 2]
+    [0 2] [1]
+    """
+
     def __init__(
-        self, n_splits: int = 5, *, shuffle: bool = True, random_state: RandomState = None
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        symprec: float = 0.1,
     ) -> None:
-        self.n_splits = n_splits
-        self.shuffle = shuffle
-        self.random_state = random_state
+        super().__init__(n_splits, shuffle=shuffle, random_state=random_state)
+        self.symprec = symprec
+
+    def _labels(self, X):
+        return prototype_labels(X, symprec=self.symprec)
+
+
+class LeaveOneElementOut(BaseCrossValidator):
+    """Test on all crystals that hold one element, train on those without it; one split per element.
+
+    The score tells how well a model predicts an element that no training row has.
+
+    Parameters
+    ----------
+    elements : sequence of str or None, default=None
+        Symbols of the elements to leave out, in this order; None takes every element of `X`, by
+        atomic number, that leaves enough rows.
+    min_test : int, default=1
+        With `elements` None, elements in fewer rows are not left out. An element that is in all
+        rows cannot be left out either, because no training row would remain.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import LeaveOneElementOut
+    >>> for train, test in LeaveOneElementOut().split(["NaCl", "KCl", "NaBr"]):
+    ...     print(train, test)
+    [1] [0 2]
+    [2] [0 1]
+    [0 2] [1]
+    [0 1] [2]
+    """
+
+    def __init__(self, elements: Sequence[str] | None = None, *, min_test: int = 1) -> None:
+        self.elements = elements
+        self.min_test = min_test
 
     def split(
         self,
@@ -196,25 +227,59 @@ class CompositionGroupKFold(BaseCrossValidator):
         y : array-like of shape (C,), default=None
             Not used.
         groups : None
-            Must be None, because the compositions are the groups.
+            Must be None, because the elements define the split.
 
         Yields
         ------
         train, test : ndarray of int
             Numbers of the training and of the test rows.
+
+        Raises
+        ------
+        ValueError
+            When no row, or no row without it, holds one of `elements`, or no element is left.
         """
         _refuse_groups(self, groups)
-        folds = GroupKFold(
-            self.n_splits,
-            shuffle=self.shuffle,
-            random_state=self.random_state if self.shuffle else None,
-        )
-        labels = composition_groups(X)
-        yield from folds.split(labels, groups=labels)
+        holds = amounts_of_elements(X) > 0
+        for number in self._numbers(holds):
+            yield np.flatnonzero(~holds[:, number]), np.flatnonzero(holds[:, number])
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds; the arguments exist for compatibility."""
-        return self.n_splits
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X : as for `split`
+            Needed if `elements` is None.
+        y, groups : object
+            Not used.
+        """
+        if self.elements is not None:
+            return len(list(self.elements))
+        if X is None:
+            raise ValueError("the number of splits depends on the elements of X; pass X")
+        return len(self._numbers(amounts_of_elements(X) > 0))
+
+    def _numbers(self, holds):
+        """Atomic numbers of the elements to leave out."""
+        counts = holds.sum(axis=0)
+        if self.elements is None:
+            numbers = np.flatnonzero((counts >= max(self.min_test, 1)) & (counts < len(holds)))
+            if not len(numbers):
+                raise ValueError(
+                    f"no element is in at least {self.min_test} of the {len(holds)} rows and not "
+                    "in all of them"
+                )
+            return numbers.tolist()
+        numbers = element_table(list(self.elements))["atomic number"].tolist()
+        for number in numbers:
+            if counts[number] in (0, len(holds)):
+                which = "no row" if counts[number] == 0 else "every row"
+                raise ValueError(
+                    f"{which} holds {element_symbols([number])[0]}, so that there are no rows to "
+                    f"{'test on' if counts[number] == 0 else 'train on'}"
+                )
+        return numbers
 
 
 class ComponentSplit(BaseCrossValidator):
@@ -275,7 +340,7 @@ class ComponentSplit(BaseCrossValidator):
             crystals have each number of elements.
         """
         _refuse_groups(self, groups)
-        n_components = np.count_nonzero(_amounts(X), axis=1)
+        n_components = np.count_nonzero(amounts_of_elements(X), axis=1)
         max_test = np.inf if self.max_test is None else self.max_test
         splits = []
         for max_train in np.atleast_1d(self.max_train):
@@ -301,6 +366,6 @@ def _refuse_groups(splitter, groups):
     """Raise a ValueError if groups are given to a splitter that computes its own."""
     if groups is not None:
         raise ValueError(
-            f"{type(splitter).__name__} takes its groups from the compositions in X; leave out "
+            f"{type(splitter).__name__} finds its groups in X; leave out "
             "groups, or use scikit-learn's GroupKFold"
         )

@@ -98,8 +98,9 @@ def screen(
         - a regressor or pipeline of scikit-learn that was fitted on a DataFrame with the fractions
           ``x_Fe``, ... as columns. A model that distinguishes phases also has the 0/1 columns
           ``lattice_bcc``, ..., of which the column of the predicted phase is set to 1. The column
-          ``mixing entropy (kB per atom)`` is optional. ``CompositionFeaturizer(properties=[])``
-          makes such a table, with ``lattice=True`` for phases.
+          ``mixing entropy (kB per atom)`` is optional.
+          ``CompositionFeaturizer(fractions=True, properties=[])`` makes such a table, with
+          ``lattice=True`` for phases.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
         ... . An element of `estimator` that has no column in the table has the fraction zero.

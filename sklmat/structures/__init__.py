@@ -17,6 +17,9 @@ from sklmat.structures._distances import find_pairs as find_pairs
 from sklmat.structures._distances import largest_smallest_distance as largest_smallest_distance
 from sklmat.structures._distances import smallest_distances as smallest_distances
 from sklmat.structures._found_crystal import FoundCrystal as FoundCrystal
+from sklmat.structures._partial_occupancy import (
+    composition_of_partial as composition_of_partial,
+)
 from sklmat.structures._read_crystals import crystals_of_document as crystals_of_document
 from sklmat.structures._read_crystals import crystals_of_text as crystals_of_text
 from sklmat.structures._read_crystals import read_crystals as read_crystals

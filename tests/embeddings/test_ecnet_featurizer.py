@@ -216,7 +216,7 @@ def test_unseen_elements_and_lattices(structures, graphs, y):
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* the element Pd"):
         binary.transform(graphs[[0, 7]])
     trained = FrozenEstimator(binary.estimator_)
-    with pytest.raises(ValueError, match=r"structure 2 contains Pd, .*\(Ni, Cu\)"):
+    with pytest.raises(ValueError, match=r"structure 2 .* element Pd, .*\(seen: Ni, Cu\)"):
         ECNetFeaturizer(trained).fit(structures[3:9])
     body_centred = made_of(b2_cscl(), ["Ni", "Cu"])
     with pytest.raises(InvalidStructureError, match=r"structure 0 .* the lattice bcc"):

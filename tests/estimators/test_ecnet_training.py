@@ -105,7 +105,7 @@ def test_elements_are_those_that_were_learned_from(structures, y):
     _, watched = stopping._split(y, draw_seed(stopping.random_state))
     order = np.r_[watched[0], np.delete(np.arange(len(y)), watched[0])]
     stopping.fit([gold[k] for k in np.argsort(order)], y)
-    with pytest.raises(ValueError, match="contains Au"):
+    with pytest.raises(ValueError, match="the element Au"):
         stopping.predict(gold[:1])
 
 

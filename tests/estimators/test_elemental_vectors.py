@@ -99,7 +99,7 @@ def test_tables_follow_rows_and_keep_their_columns(graphs, structures, y):
     copper = model.transform([fcc_cu()])
     assert copper.shape == (1, 51)
     assert copper.iloc[0, :3].tolist() == [0, 1, 0]
-    with pytest.raises(ValueError, match=r"structure 1 contains Fe, .* had \(Ni, Cu, Pd\)"):
+    with pytest.raises(ValueError, match=r"structure 1 .* element Fe, .* \(seen: Ni, Cu, Pd\)"):
         model.transform([fcc_cu(), bcc_fe()])
     with pytest.raises(NotFittedError):
         ECNetRegressor(**TINY).transform(graphs)

@@ -201,7 +201,9 @@ def test_every_group_names_the_same_columns_for_every_crystal():
     schema = DisorderSchema(
         elements=["Br", "Cs", "I", "Sn"],
         sublattices=[["Br", "I"], ["Cs"], ["Sn"]],
+        names=["Br/I", "Cs", "Sn"],
         mixed=["Br/I"],
+        pairs=True,
         symprec=[0.1],
         parent_symprec=1.0,
         n_shells=4,
@@ -251,7 +253,7 @@ def test_n_jobs_gives_the_same_bits():
 
 
 def test_unseen_elements_are_refused():
-    featurizer = DisorderFeaturizer(groups=["tilts"]).fit([halide(), tilted(5.0)])
+    featurizer = DisorderFeaturizer(groups=["bonds"]).fit([halide(), tilted(5.0)])
     rows = [halide(), halide(iodine=[0])]
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* element I"):
         featurizer.transform(rows)

@@ -18,6 +18,7 @@ from crystals import (
 from pymatgen.core import Composition, Lattice, Structure
 
 from sklmat import StructureFeaturizer, infer_lattice
+from sklmat.exceptions import InvalidStructureWarning
 
 
 def row(structure, groups=None):
@@ -67,7 +68,8 @@ def test_small_molecule_without_images_is_other():
     box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
     molecule = Structure(box, ["O", "O"], [[0.5, 0.5, 0.5], [0.5, 0.5, 0.62]])
     assert infer_lattice([molecule]).tolist() == ["other"]
-    values = row(molecule)
+    with pytest.warns(InvalidStructureWarning, match="shell 2 distance"):
+        values = row(molecule)
     assert values["mean nearest-neighbour distance (Å)"] == pytest.approx(1.2)
     assert values["mean coordination number"] == 1
     assert np.isnan(values["mean shell 2 distance (Å)"])

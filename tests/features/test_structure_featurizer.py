@@ -22,6 +22,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from sklmat import CompositionFeaturizer, StructureFeaturizer
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.features._neighbors import find_neighbors, list_neighbors
 from sklmat.features._structure_descriptors import StructureSchema, describe_structures
 from sklmat.structures import crystal_arrays
 
@@ -163,8 +164,9 @@ def test_order_against_a_naive_loop():
     assert values["fraction of Ni-Pt pairs shell 1"] == pytest.approx(2 * share, abs=1e-12)
 
 
+@pytest.mark.parametrize("pairs", [True, False])
 @pytest.mark.parametrize("build", [displaced_alloy, perovskite, hcp_mg])
-def test_invariance(build):
+def test_invariance(build, pairs):
     structure = build()
     rng = np.random.default_rng(5)
     permuted = Structure.from_sites([structure[i] for i in rng.permutation(len(structure))])
@@ -175,7 +177,7 @@ def test_invariance(build):
         structure.lattice.matrix @ rotation, structure.species, structure.frac_coords
     )
     larger = structure * (2, 1, 1)
-    table = StructureFeaturizer(groups=GROUPS).fit_transform(
+    table = StructureFeaturizer(groups=GROUPS, pairs=pairs).fit_transform(
         [structure, permuted, moved, turned, larger]
     )
     for i in range(1, 5):
@@ -209,16 +211,28 @@ def test_columns_come_from_fit_and_ignore_other_rows():
 def test_every_group_names_the_same_columns_for_every_crystal(group):
     box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
     lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
-    schema = StructureSchema(elements=["Al", "Ni"], lattices=["bcc", "other"], symprec=0.1)
-    rows = describe_structures(crystal_arrays([b2_nial(), lone]), [group], schema)
+    schema = StructureSchema(
+        elements=["Al", "Ni"],
+        lattices=["bcc", "other"],
+        symprec=0.1,
+        pairs=True,
+        periodic_directions=(0, 3),
+    )
+    described = [
+        describe_structures(crystal_arrays(crystals), [group], schema)
+        for crystals in ([b2_nial()], [lone], [b2_nial(), lone])
+    ]
     names = StructureFeaturizer(groups=[group]).fit([lone, b2_nial()]).get_feature_names_out()
-    assert list(rows[0]) == list(rows[1]) == names.tolist()
+    for columns in described:
+        assert list(columns) == names.tolist()
 
 
 def test_columns_of_a_lone_atom_are_missing():
     box = Lattice(np.eye(3) * 10, pbc=(False, False, False))
     lone = Structure(box, ["Ni"], [[0.5, 0.5, 0.5]])
-    table = StructureFeaturizer(groups=GROUPS[1:3]).fit([b2_nial()]).transform([lone])
+    featurizer = StructureFeaturizer(groups=GROUPS[1:3]).fit([b2_nial()])
+    with pytest.warns(InvalidStructureWarning, match=r"row 0 \(Ni1, periodic in 0 directions\)"):
+        table = featurizer.transform([lone])
     lengths = table.filter(regex="distance|displacement")
     assert lengths.shape[1] == 15
     assert lengths.isna().all(axis=None)
@@ -226,7 +240,7 @@ def test_columns_of_a_lone_atom_are_missing():
 
 
 def test_unseen_elements_and_lattices_are_refused():
-    featurizer = StructureFeaturizer(groups=["volume", "lattice"]).fit([bcc_fe(), fcc_cu()])
+    featurizer = StructureFeaturizer(groups=["order", "lattice"]).fit([bcc_fe(), fcc_cu()])
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* element Mg"):
         featurizer.transform([bcc_fe(), hcp_mg()])
     simple = Structure(Lattice.cubic(2.3), ["Fe"], [[0, 0, 0]])
@@ -294,6 +308,8 @@ def test_point_group_orders_against_the_database():
         ({"groups": []}, "groups must be"),
         ({"groups": ["volume", "volume"]}, "groups must be"),
         ({"symprec": 0}, "symprec"),
+        ({"pairs": "all"}, "pairs"),
+        ({"handle_unknown": "drop"}, "handle_unknown"),
         ({"n_jobs": 1.5}, "n_jobs"),
         ({"on_invalid": "ignore"}, "on_invalid"),
         ({"verbose": "loud"}, "verbose"),
@@ -302,6 +318,22 @@ def test_point_group_orders_against_the_database():
 def test_structure_parameters_are_checked_in_fit(parameters, message):
     with pytest.raises(ValueError, match=message):
         StructureFeaturizer(**parameters).fit([bcc_fe()])
+
+
+def test_neighbours_of_several_crystals_are_those_of_each():
+    crystals = crystal_arrays([perovskite(), hcp_mg(), displaced_alloy()])
+    together, start = list_neighbors(crystals), 0
+    for number, crystal in enumerate(crystals):
+        alone = find_neighbors(*crystal[1:])
+        atom, rank = np.nonzero(np.isfinite(alone.distance))
+        of_crystal = together.crystal[together.center] == number
+        np.testing.assert_array_equal(together.center[of_crystal], atom + start)
+        np.testing.assert_array_equal(together.rank[of_crystal], rank)
+        np.testing.assert_array_equal(together.distance[of_crystal], alone.distance[atom, rank])
+        np.testing.assert_array_equal(together.other[of_crystal], alone.index[atom, rank] + start)
+        np.testing.assert_array_equal(together.vector[of_crystal], alone.vector[atom, rank])
+        assert together.scale[number] == alone.scale
+        start += len(crystal.atomic_numbers)
 
 
 def test_n_jobs_gives_the_same_bits():

@@ -1,4 +1,4 @@
-"""Splits by composition and by number of elements."""
+"""Splits by composition, chemical system, prototype, element and number of elements."""
 
 from itertools import pairwise
 
@@ -11,7 +11,16 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import StructureToGraph
-from sklmat.model_selection import ComponentSplit, CompositionGroupKFold, composition_groups
+from sklmat.model_selection import (
+    ChemicalSystemGroupKFold,
+    ComponentSplit,
+    CompositionGroupKFold,
+    LeaveOneElementOut,
+    PrototypeGroupKFold,
+    chemical_systems,
+    composition_groups,
+    prototype_labels,
+)
 
 
 def cell(species, a=3.0):
@@ -180,7 +189,16 @@ def test_component_split_says_which_side_is_empty():
         next(ComponentSplit(max_train=1).split(["FeNi", "FeCo"]))
 
 
-@pytest.mark.parametrize("splitter", [CompositionGroupKFold(), ComponentSplit(1)])
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        CompositionGroupKFold(),
+        ComponentSplit(1),
+        ChemicalSystemGroupKFold(),
+        LeaveOneElementOut(),
+        PrototypeGroupKFold(),
+    ],
+)
 def test_splitters_refuse_groups(splitter):
     with pytest.raises(ValueError, match="leave out groups"):
         next(splitter.split(["Fe", "FeNi"] * 5, groups=[0, 1] * 5))
@@ -197,7 +215,12 @@ def test_splitters_show_their_settings():
 
 
 @pytest.mark.parametrize(
-    "splitter", [CompositionGroupKFold(3, random_state=0), ComponentSplit((1, 2, 3))]
+    "splitter",
+    [
+        CompositionGroupKFold(3, random_state=0),
+        ChemicalSystemGroupKFold(3, random_state=0),
+        ComponentSplit((1, 2, 3)),
+    ],
 )
 def test_splitters_work_inside_scikit_learn(splitter):
     X = [cell(list(Composition(name).as_dict())) for name in alloys()]
@@ -225,3 +248,113 @@ def test_compositions_are_compared_to_a_millionth():
 
     X = [iron(0.5), iron(0.5 + 2e-7), iron(0.5 + 2e-6), iron(0.5 - 2e-7)]
     np.testing.assert_array_equal(composition_groups(X), [0, 0, 1, 0])
+
+
+# -- chemical systems, elements and prototypes
+
+
+def test_chemical_systems_ignore_amounts_and_order():
+    names = ["Fe2O3", Composition("OFe"), cell(["O", "Fe", "Fe"]), "NiO", "Fe"]
+    assert chemical_systems(names).tolist() == ["Fe-O", "Fe-O", "Fe-O", "Ni-O", "Fe"]
+    graphs = StructureToGraph(cutoff=4.0).fit_transform([cell(["O", "Fe"]), cell(["Ni"])])
+    assert chemical_systems(graphs).tolist() == ["Fe-O", "Ni"]
+    frame = pd.DataFrame({"formula": ["FeO", "NiO"], "phase": ["a", "b"]})
+    assert chemical_systems(frame).tolist() == ["Fe-O", "Ni-O"]
+
+
+def test_no_chemical_system_is_on_both_sides():
+    X = [f"{a}{k}O{n}" for a in ("Fe", "Ni", "Co", "Cr", "Mn") for k in (1, 2) for n in (1, 3)]
+    systems = chemical_systems(X)
+    tested = []
+    for train, test in ChemicalSystemGroupKFold(3, random_state=1).split(X):
+        assert not set(systems[train]) & set(systems[test])
+        tested += test.tolist()
+    assert sorted(tested) == list(range(len(X)))
+
+
+def test_every_element_is_left_out_once():
+    X = ["NaCl", "KCl", "NaBr", "KBr", "KCl2"]
+    splits = list(LeaveOneElementOut().split(X))
+    assert LeaveOneElementOut().get_n_splits(X) == len(splits) == 4
+    for symbol, (train, test) in zip(["Na", "Cl", "K", "Br"], splits):
+        assert test.tolist() == [row for row, name in enumerate(X) if symbol in name]
+        assert sorted([*train, *test]) == list(range(5))
+    [(train, test)] = LeaveOneElementOut(["Br"]).split(X)
+    assert (train.tolist(), test.tolist()) == ([0, 1, 4], [2, 3])
+    assert LeaveOneElementOut(min_test=3).get_n_splits(X) == 2  # Cl and K
+    with pytest.raises(ValueError, match="pass X"):
+        LeaveOneElementOut().get_n_splits()
+
+
+@pytest.mark.parametrize(
+    ("splitter", "X", "message"),
+    [
+        (LeaveOneElementOut(["Li"]), ["NaCl", "KCl"], "no row holds Li.*test on"),
+        (LeaveOneElementOut(["Cl"]), ["NaCl", "KCl"], "every row holds Cl.*train on"),
+        (LeaveOneElementOut(["Xx"]), ["NaCl"], "not chemical symbols: Xx"),
+        (LeaveOneElementOut(), ["NaCl", "NaCl2"], "no element"),
+    ],
+)
+def test_elements_that_cannot_be_left_out(splitter, X, message):
+    with pytest.raises(ValueError, match=message):
+        next(splitter.split(X))
+
+
+def prototypes():
+    """NaCl, CsCl, zincblende and wurtzite: four arrangements of two elements."""
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    quarter = [[0, 0, 0], [0.25, 0.25, 0.25]]
+    hexagonal = [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.375]]
+    return {
+        "AB_cF8_225_a_b": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], sites
+        ),
+        "AB_cP2_221_a_b": Structure(Lattice.cubic(4.1), ["Cs", "Cl"], sites),
+        "AB_cF8_216_a_c": Structure.from_spacegroup(
+            "F-43m", Lattice.cubic(5.4), ["Zn", "S"], quarter
+        ),
+        "AB_hP4_186_b_b": Structure.from_spacegroup(
+            "P6_3mc", Lattice.hexagonal(3.8, 6.2), ["Zn", "S"], hexagonal
+        ),
+    }
+
+
+def test_prototypes_of_textbook_crystals():
+    assert prototype_labels(list(prototypes().values())).tolist() == list(prototypes())
+
+
+def test_prototype_does_not_depend_on_elements_cell_origin_order_and_noise():
+    for label, crystal in prototypes().items():
+        swapped = crystal.copy()
+        first, second = (element.symbol for element in crystal.elements)
+        swapped.replace_species({first: "Au", second: "Cu"})
+        moved = crystal.copy().translate_sites(range(len(crystal)), [0.13, 0.27, 0.4])
+        noisy = crystal.copy().perturb(0.01)
+        backwards = Structure.from_sites(crystal.sites[::-1])
+        cells = [swapped, moved, noisy, backwards, crystal * [1, 2, 1]]
+        cells.append(crystal.get_primitive_structure())
+        assert set(prototype_labels(cells)) == {label}
+        graphs = StructureToGraph(cutoff=4.0).fit_transform([crystal])
+        assert prototype_labels(graphs).tolist() == [label]
+
+
+def test_no_prototype_is_on_both_sides():
+    X = [crystal for crystal in prototypes().values() for _ in range(2)]
+    labels = prototype_labels(X)
+    for train, test in PrototypeGroupKFold(4, random_state=0).split(X):
+        assert not set(labels[train]) & set(labels[test])
+        assert len(test) == 2
+
+
+def test_crystal_without_prototype_names_its_row(monkeypatch):
+    def fail_for_chlorine(structure, **settings):
+        if "Cl" in structure.composition:
+            raise ValueError("no symmetry")
+        return "A_cP1_221_a:Na"
+
+    name = "pymatgen.analysis.prototypes.get_protostructure_label_from_spglib"
+    monkeypatch.setattr(name, fail_for_chlorine)
+    with pytest.raises(InvalidStructureError, match=r"structure 1 .*no symmetry.*another symprec"):
+        prototype_labels([cell(["Na"]), cell(["Na", "Cl"])])
+    with pytest.raises(ValueError, match="positive number"):
+        prototype_labels([cell(["Na", "Cl"])], symprec=-1.0)

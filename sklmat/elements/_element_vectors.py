@@ -1,12 +1,9 @@
-"""`element_table`: properties of the elements; `element_vectors`: their vectors for networks."""
+"""`element_vectors`: vectors of the elements, the input of the networks' embeddings."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import warnings
-from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,53 +11,17 @@ import numpy as np
 import pandas as pd
 
 from sklmat.deprecation import renamed_parameters
+from sklmat.elements._element_table import (
+    BLOCKS,
+    MAX_PHYSICAL,
+    N_ROWS,
+    element_symbols,
+    measured_properties,
+)
 from sklmat.files import expand_path
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, ElementFeatures
-
-#: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
-N_ROWS = 119
-#: The heaviest element in "physical" and "cgcnn" (Lr): hardly any property of heavier ones is
-#: measured.
-MAX_PHYSICAL = 103
-
-#: Column of `element_table` -> attribute of pymatgen's ``Element``.
-_ATTRIBUTES = {
-    "group": "group",
-    "period": "row",
-    "Mendeleev number": "mendeleev_no",
-    "atomic mass (u)": "atomic_mass",
-    "electronegativity (Pauling)": "X",
-    "atomic radius (Å)": "atomic_radius",
-    "metallic radius (Å)": "metallic_radius",
-    "van der Waals radius (Å)": "van_der_waals_radius",
-    "first ionisation energy (eV)": "ionization_energy",
-    "electron affinity (eV)": "electron_affinity",
-    "molar volume (cm³/mol)": "molar_volume",
-    "melting point (K)": "melting_point",
-    "boiling point (K)": "boiling_point",
-}
-_COLUMNS = [
-    "atomic number",
-    "group",
-    "period",
-    "block",
-    "Mendeleev number",
-    "atomic mass (u)",
-    "valence electrons",
-    "electronegativity (Pauling)",
-    "atomic radius (Å)",
-    "covalent radius (Å)",
-    "metallic radius (Å)",
-    "van der Waals radius (Å)",
-    "first ionisation energy (eV)",
-    "electron affinity (eV)",
-    "molar volume (cm³/mol)",
-    "melting point (K)",
-    "boiling point (K)",
-]
-_BLOCKS = ("s", "p", "d", "f")
 
 #: Columns of the vectors "physical".
 _PHYSICAL = [
@@ -91,134 +52,6 @@ _CGCNN_BINS = [
     ("block", None, False, None, None, 4),
     ("molar volume (cm³/mol)", 1.0, True, 1.5, 4.3, 10),
 ]
-
-
-def element_table(elements: Sequence[str] | None = None) -> pd.DataFrame:
-    """Physical properties of the elements, from the data in pymatgen.
-
-    Parameters
-    ----------
-    elements : sequence of str, default=None
-        Chemical symbols of the rows to return, in this order; by default all 118 elements.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        One row per element, indexed by symbol. A number that pymatgen does not have is NaN. The
-        columns, with the attribute of ``pymatgen.core.Element`` they come from:
-
-        - ``atomic number`` (``Z``).
-        - ``group`` (``group``): 1 to 18. All lanthanides and actinides are in group 3.
-        - ``period`` (``row``): 1 to 7. Lanthanides 6, actinides 7.
-        - ``block`` (``block``): "s", "p", "d" or "f". La to Yb and Ac to No are "f", Lu and Lr "d".
-          Helium is "s" because of its electron configuration; in pymatgen it is "p" because of its
-          group.
-        - ``Mendeleev number`` (``mendeleev_no``): Pettifor's chemical scale; NaN beyond Lr.
-        - ``atomic mass (u)`` (``atomic_mass``).
-        - ``valence electrons``: counted from ``electronic_structure``, see Notes.
-        - ``electronegativity (Pauling)`` (``X``): NaN for He, Ne, Ar and beyond Lr.
-        - ``atomic radius (Å)`` (``atomic_radius``): Slater's empirical radii.
-        - ``covalent radius (Å)``: ``radius`` of
-          ``pymatgen.analysis.molecule_structure_comparator.CovalentRadius``, Cordero et al. [1]_
-          (for Mn, Fe and Co the mean of their low- and high-spin values); NaN beyond Cm.
-        - ``metallic radius (Å)`` (``metallic_radius``): for coordination number 12; NaN for
-          non-metals.
-        - ``van der Waals radius (Å)`` (``van_der_waals_radius``).
-        - ``first ionisation energy (eV)`` (``ionization_energy``).
-        - ``electron affinity (eV)`` (``electron_affinity``): negative where the anion is unbound.
-        - ``molar volume (cm³/mol)`` (``molar_volume``): volume of the condensed element.
-        - ``melting point (K)`` (``melting_point``), ``boiling point (K)`` (``boiling_point``).
-
-    Raises
-    ------
-    ValueError
-        When one of `elements` is not a chemical symbol.
-
-    Notes
-    -----
-    Valence electrons are the electrons outside the noble-gas core. A filled f shell is not counted,
-    nor is a filled d shell if the atom has p electrons outside the core: Al 3, Fe 8, Cu 11, Zn 12,
-    Ga 3, Ce 4, Yb 2, Hf 4, Pb 4, Xe 8. Alloy theory uses this number as the valence electron
-    concentration. An open f shell is counted (Tm 15). Elements beyond Lr have NaN, because their
-    configurations are only predicted.
-
-    References
-    ----------
-    .. [1] B. Cordero et al., "Covalent radii revisited", Dalton Trans. 2832 (2008).
-       :doi:`10.1039/b801115j`
-
-    Examples
-    --------
-    >>> from sklmat import element_table
-    >>> element_table(["Fe", "Pd"])[["group", "valence electrons", "electronegativity (Pauling)"]]
-        group  valence electrons  electronegativity (Pauling)
-    Fe      8                8.0                         1.83
-    Pd     10               10.0                         2.20
-    """
-    table = _full_table()
-    if elements is None:
-        return table.copy()
-    elements = list(elements)
-    unknown = [str(symbol) for symbol in elements if symbol not in table.index]
-    if unknown:
-        raise ValueError(
-            f"not chemical symbols: {', '.join(unknown)}; write symbols such as 'Fe', one per item"
-        )
-    return table.loc[elements].copy()
-
-
-@cache
-def _full_table():
-    from pymatgen.core import Element
-
-    rows = {}
-    with warnings.catch_warnings():
-        # pymatgen warns of every number that it does not have, which is NaN in the table.
-        warnings.simplefilter("ignore")
-        for number in range(1, N_ROWS):
-            element = Element.from_Z(number)
-            rows[element.symbol] = _properties(element)
-    return pd.DataFrame.from_dict(rows, orient="index")[_COLUMNS]
-
-
-def _properties(element):
-    """One row of the table."""
-    # Imported here because it takes more time than the rest of this module.
-    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
-
-    row = {name: _read(element, attribute) for name, attribute in _ATTRIBUTES.items()}
-    row["group"], row["period"] = int(row["group"]), int(row["period"])
-    row["atomic number"] = int(element.Z)
-    row["block"] = "s" if element.Z == 2 else element.block
-    row["covalent radius (Å)"] = _number(CovalentRadius.radius.get(element.symbol))
-    row["valence electrons"] = (
-        float(_valence_electrons(element.electronic_structure))
-        if element.Z <= MAX_PHYSICAL
-        else float("nan")
-    )
-    return row
-
-
-def _read(element, attribute):
-    try:
-        return _number(getattr(element, attribute))
-    except KeyError:  # raised by some attributes of superheavy elements without a number
-        return float("nan")
-
-
-def _number(value):
-    return float("nan") if value is None else float(value)
-
-
-def _valence_electrons(structure):
-    """Count the valence electrons of a configuration such as "[Ar].3d10.4s2.4p1"."""
-    shells = re.findall(r"(?<![\w\[])\d([spdf])(\d+)", structure)
-    counts = {orbital: int(count) for orbital, count in shells}
-    if counts.get("f") == 14:
-        counts["f"] = 0
-    if counts.get("d") == 10 and "p" in counts:
-        counts["d"] = 0
-    return sum(counts.values())
 
 
 @renamed_parameters(element_features="atom_init")
@@ -303,27 +136,6 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
     )
 
 
-def element_symbols(numbers: Iterable[int] | np.ndarray) -> list[str]:
-    """Chemical symbols of atomic numbers.
-
-    Parameters
-    ----------
-    numbers : array-like of int
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> from sklmat.elements import element_symbols
-    >>> element_symbols([29, 28])
-    ['Cu', 'Ni']
-    """
-    symbols = _full_table().index
-    return [symbols[int(number) - 1] for number in numbers]
-
-
 def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
     """Take the vectors of given atomic numbers; elements without a vector are an error.
 
@@ -373,7 +185,7 @@ def _named_vectors(name):
 
 
 def _physical():
-    table = _full_table().iloc[:MAX_PHYSICAL]
+    table = measured_properties().iloc[:MAX_PHYSICAL]
     columns, names, missing = [], [], {}
     for name in _PHYSICAL:
         values = table[name].to_numpy(dtype=float)
@@ -385,26 +197,26 @@ def _physical():
             missing[f"missing {name}"] = np.isnan(values)
         columns.append(np.nan_to_num(values))
         names.append(feature)
-    for block in _BLOCKS:
+    for block in BLOCKS:
         columns.append(table["block"] == block)
         names.append(f"block {block}")
     return np.column_stack([*columns, *missing.values()]), [*names, *missing]
 
 
 def _onehot():
-    return np.eye(N_ROWS - 1), list(_full_table().index)
+    return np.eye(N_ROWS - 1), list(measured_properties().index)
 
 
 def _cgcnn():
-    table = _full_table().iloc[:MAX_PHYSICAL]
+    table = measured_properties().iloc[:MAX_PHYSICAL]
     group = np.where(table["block"] == "f", 0, table["group"])
     columns = [_bins(group, 0, 19, 19), _bins(table["period"].to_numpy(), 1, 8, 7)]
     names = ["group f block", *(f"group {number}" for number in range(1, 19))]
     names += [f"period {number}" for number in range(1, 8)]
     for column, factor, logarithm, low, high, n_bins in _CGCNN_BINS:
         if column == "block":
-            columns.append(table["block"].to_numpy()[:, None] == np.array(_BLOCKS))
-            names += [f"block {block}" for block in _BLOCKS]
+            columns.append(table["block"].to_numpy()[:, None] == np.array(BLOCKS))
+            names += [f"block {block}" for block in BLOCKS]
             continue
         values = table[column].to_numpy() * factor
         columns.append(_bins(np.log(values) if logarithm else values, low, high, n_bins))
@@ -445,7 +257,7 @@ def _from_rows(rows, source, names=None):
     for key, vector in rows:
         number = _atomic_number(key, source)
         if number in filled:
-            raise ValueError(f"{source} has two rows for {_full_table().index[number - 1]}")
+            raise ValueError(f"{source} has two rows for {measured_properties().index[number - 1]}")
         filled[number] = _vector(key, vector, source)
     lengths = {len(vector) for vector in filled.values()}
     if len(lengths) != 1 or lengths == {0}:
@@ -472,7 +284,7 @@ def _vector(key, vector, source):
 
 
 def _atomic_number(key, source):
-    symbols = _full_table().index
+    symbols = measured_properties().index
     if isinstance(key, str) and key in symbols:
         return int(symbols.get_loc(key)) + 1
     text = str(getattr(key, "Z", key))

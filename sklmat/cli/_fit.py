@@ -1,0 +1,67 @@
+"""``sklmat fit``: fit one model and write it to a file."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from sklmat.cli._arguments import (
+    add_model_settings,
+    add_out,
+    add_source,
+    needed_target,
+    new_parser,
+    read_rows,
+    refuse_existing,
+)
+from sklmat.cli._model_file import FittedModel, save_model
+from sklmat.cli._models import DESCRIPTION, NETWORKS, REGRESSORS, make_model
+
+
+def add_parser(commands):
+    """Add the command to the parser."""
+    parser = new_parser(
+        commands,
+        "fit",
+        "fit a model and write it to a file",
+        "Fit one model on all rows and write it to a file for sklmat predict or sklmat screen.\n"
+        "Loading such a file executes nothing that it holds.\n\n" + DESCRIPTION,
+        "sklmat fit my_folder --target energy --model cgcnn --out energy.sklmat",
+    )
+    add_source(parser)
+    parser.add_argument(
+        "--model", required=True, choices=list(REGRESSORS), metavar="MODEL", help="see above"
+    )
+    add_model_settings(parser)
+    add_out(parser, "file of the model")
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    """Fit and save the model."""
+    path = refuse_existing(options.out, options.overwrite)
+    rows = read_rows(options)
+    y = needed_target(rows)
+    classes = None
+    if options.task == "classification":
+        values, y = np.unique(y, return_inverse=True)
+        classes = values.tolist()
+    of_formulas = options.formula is not None
+    model = make_model(
+        options.model,
+        options.task,
+        seed=options.seed,
+        epochs=options.epochs,
+        of_formulas=of_formulas,
+    )
+    if options.model in NETWORKS:
+        model.set_params(verbose=sys.stderr.isatty(), n_jobs=options.n_jobs)
+    model.fit(rows.X, y)
+    if options.model in NETWORKS:
+        model.set_params(verbose=False, n_jobs=None)
+    save_model(
+        FittedModel(model, options.model, rows.target or "target", classes, of_formulas), path
+    )
+    print(f"written: {path} ({options.model}, fitted on {len(y)} rows)")
+    return 1 if rows.rejected else 0

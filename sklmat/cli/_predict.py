@@ -1,0 +1,52 @@
+"""``sklmat predict``: predictions of a saved model as a CSV file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklmat.cli._arguments import add_out, add_source, new_parser, read_rows, refuse_existing
+from sklmat.cli._model_file import load_model
+
+
+def add_parser(commands):
+    """Add the command to the parser."""
+    parser = new_parser(
+        commands,
+        "predict",
+        "predict with a model of sklmat fit",
+        "Write a CSV file with id, formula and prediction of each row; for classes also their\n"
+        "probabilities. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
+        "sklmat predict energy.sklmat new_folder --out predictions.csv",
+    )
+    parser.add_argument("model", help="file that sklmat fit has written")
+    add_source(parser, target=False)
+    add_out(parser, "CSV file of the predictions")
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    """Predict all rows and write them."""
+    import pandas as pd
+
+    path = refuse_existing(options.out, options.overwrite)
+    fitted = load_model(options.model)
+    if fitted.of_formulas and not options.formula:
+        raise ValueError("the model was fitted on formulas; name their column with --formula")
+    rows = read_rows(options)
+    table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
+    predicted = fitted.model.predict(rows.X)
+    if fitted.classes is None:
+        table[fitted.target] = predicted
+    else:
+        classes = np.asarray(fitted.classes)
+        table[fitted.target] = classes[np.asarray(predicted, dtype=int)]
+        probabilities = fitted.model.predict_proba(rows.X)
+        for label, column in zip(fitted.classes, probabilities.T):
+            table[f"probability of {label}"] = column
+    table.to_csv(path, index=False)
+    print(f"written: {path} ({len(table)} rows)")
+    return 1 if rows.rejected else 0
+
+
+def _formula(item):
+    return item if isinstance(item, str) else item.composition.reduced_formula

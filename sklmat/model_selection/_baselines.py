@@ -1,0 +1,117 @@
+"""`baselines`: the simple models that a new one should be compared with."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
+
+from sklearn.base import BaseEstimator
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
+
+from sklmat.compositions import holds_compositions
+from sklmat.features import CompositionFeaturizer, StructureFeaturizer
+
+if TYPE_CHECKING:
+    from sklmat.typing import Compositions, Structures
+
+# Chosen once on generated alloys: slow learning with sampled columns suits few rows and many
+# columns.
+_BOOSTING: dict[str, Any] = {
+    "n_estimators": 500,
+    "learning_rate": 0.05,
+    "max_depth": 6,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+}
+
+
+def baselines(
+    task: Literal["regression", "classification"],
+    X: Structures | Compositions | None = None,
+    *,
+    random_state: int = 0,
+) -> dict[str, BaseEstimator]:
+    """Make the models that a new one should be compared with.
+
+    Parameters
+    ----------
+    task : {"regression", "classification"}
+    X : sequence of structures or compositions, default=None
+        The data. If it holds compositions or formulas, models that need a structure are left out.
+    random_state : int, default=0
+        Seed of all models.
+
+    Returns
+    -------
+    models : dict of str to estimator
+        Unfitted pipelines that take structures, or compositions for those on the composition:
+
+        - "mean", or "most frequent": ignores the input.
+        - "linear, composition": ridge regression, or logistic regression, on the standardised table
+          of `CompositionFeaturizer`.
+        - "random forest, composition": the usual baseline in materials science [1]_.
+        - "XGBoost, composition".
+        - "XGBoost, composition and structure": with the columns of `StructureFeaturizer` too.
+
+    Raises
+    ------
+    ValueError
+        When `task` is neither of the two.
+
+    Notes
+    -----
+    Elements that no training row has do not stop a model: if the table has columns of elements,
+    there is an `ExtrapolationWarning`.
+
+    References
+    ----------
+    .. [1] A. Dunn et al., npj Comput. Mater. 6, 138 (2020). :doi:`10.1038/s41524-020-00406-3`
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import baselines
+    >>> list(baselines("regression", ["NaCl", "MgO"]))
+    ['mean', 'linear, composition', 'random forest, composition', 'XGBoost, composition']
+    """
+    from xgboost import XGBClassifier, XGBRegressor
+
+    if task not in ("regression", "classification"):
+        raise ValueError(f"task must be 'regression' or 'classification', got {task!r}")
+    if not isinstance(random_state, Integral):
+        raise ValueError(f"random_state must be an integer, got {random_state!r}")
+    seed = {"random_state": int(random_state)}
+    threads = {"n_jobs": 1}
+    is_regression = task == "regression"
+    forest = RandomForestRegressor if is_regression else RandomForestClassifier
+    boosting = XGBRegressor if is_regression else XGBClassifier
+
+    def composition():
+        return CompositionFeaturizer(handle_unknown="warn")
+
+    linear = (
+        RidgeCV([10.0**power for power in range(-3, 4)])
+        if is_regression
+        else LogisticRegression(max_iter=1000)
+    )
+    models: dict[str, BaseEstimator] = {
+        "mean" if is_regression else "most frequent": (
+            DummyRegressor() if is_regression else DummyClassifier()
+        ),
+        "linear, composition": make_pipeline(composition(), StandardScaler(), linear),
+        "random forest, composition": make_pipeline(
+            composition(), forest(n_estimators=300, max_features=1 / 3, **seed, **threads)
+        ),
+        "XGBoost, composition": make_pipeline(
+            composition(), boosting(**_BOOSTING, **seed, **threads)
+        ),
+    }
+    if X is None or not holds_compositions(X):
+        both = make_union(composition(), StructureFeaturizer(handle_unknown="warn"))
+        models["XGBoost, composition and structure"] = make_pipeline(
+            both, boosting(**_BOOSTING, **seed, **threads)
+        )
+    return models

@@ -1,0 +1,252 @@
+"""Labels of crystals that belong together: composition, chemical system, prototype."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from sklmat.compositions import (
+    element_amounts,
+    element_of_column,
+    is_element,
+    is_formula,
+    parse_composition,
+)
+from sklmat.elements import N_ROWS, element_symbols
+from sklmat.exceptions import InvalidStructureError
+from sklmat.structures import convert_structures, is_graphs
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import Compositions, Structures
+
+
+def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
+    """Label every crystal by its reduced composition.
+
+    Cells of the same composition get the same label: an alloy as fcc and as bcc, a supercell, or
+    another ordering of the same atoms. A test score is valid for *new* compositions only if all
+    rows of a composition are on the same side of a split.
+
+    Parameters
+    ----------
+    X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+        Crystals that `check_structures` accepts, pymatgen ``Composition`` objects, or chemical
+        formulas such as "Fe2O3"; or a table with the columns ``x_Fe``, ``x_Ni``, ... of element
+        fractions. A string that consists only of element symbols, numbers and brackets is read as a
+        formula, and any other string as for `check_structures`; a file with a name such as "POSCAR"
+        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored.
+
+    Returns
+    -------
+    groups : ndarray of shape (C,), dtype int
+        0 for the first composition, 1 for the next new composition, and so on.
+
+    Raises
+    ------
+    InvalidStructureError
+        When an item is neither a crystal nor a composition.
+
+    Notes
+    -----
+    Fractions are compared after rounding to 1e-6, so "Fe0.333Ni0.667" and "FeNi2" are different
+    compositions.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import composition_groups
+    >>> composition_groups(["NiCo", "Ni3Co", "Co8Ni8", "CoNi3"])
+    array([0, 1, 0, 1])
+    """
+    amounts = amounts_of_elements(X)
+    fractions = np.round(amounts / amounts.sum(axis=1, keepdims=True), 6)
+    _, first, labels = np.unique(fractions, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=int)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[labels.reshape(-1)]
+
+
+def chemical_systems(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
+    """Name the chemical system of every crystal: its elements, whatever their amounts.
+
+    Parameters
+    ----------
+    X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
+        As for `composition_groups`.
+
+    Returns
+    -------
+    systems : ndarray of shape (C,), dtype str
+        Symbols in alphabetical order, such as "Fe-O".
+
+    Raises
+    ------
+    InvalidStructureError
+        When an item is neither a crystal nor a composition.
+
+    Examples
+    --------
+    >>> from sklmat.model_selection import chemical_systems
+    >>> chemical_systems(["Fe2O3", "FeO", "NiO"])
+    array(['Fe-O', 'Fe-O', 'Ni-O'], dtype='<U4')
+    """
+    present = amounts_of_elements(X) > 0
+    return np.array(["-".join(sorted(element_symbols(np.flatnonzero(row)))) for row in present])
+
+
+def prototype_labels(X: Structures | CrystalGraphs, *, symprec: float = 0.1) -> np.ndarray:
+    """Name the prototype of every crystal: the arrangement of its sites, whatever their elements.
+
+    Parameters
+    ----------
+    X : sequence of C crystals, or CrystalGraphs
+        In any form that `check_structures` takes.
+    symprec : float, default=0.1
+        Tolerance (Å) within which atoms are symmetry-equivalent. The default suits relaxed cells.
+
+    Returns
+    -------
+    labels : ndarray of shape (C,), dtype str
+        Labels as in the AFLOW library of prototypes [1]_: stoichiometry, Pearson symbol, space
+        group number, and Wyckoff positions of each element. NaCl and MgO are "AB_cF8_225_a_b".
+
+    Raises
+    ------
+    InvalidStructureError
+        When a crystal is invalid, or has no symmetry within `symprec`.
+    ValueError
+        When `symprec` is not positive.
+
+    Notes
+    -----
+    The labels come from pymatgen's ``get_protostructure_label_from_spglib``, without the elements.
+    They do not depend on the cell, the origin or the order of the atoms. Of pymatgen's 288 AFLOW
+    prototypes, with 273 labels, 269 are distinguished. 209 labels are written as in AFLOW; in the
+    others, equivalent Wyckoff positions have other letters, or rhombohedral cells are counted in
+    the hexagonal setting. Coordinates and the ratios of axes are not part of a label, so that
+    crystals with one label may still differ: fcc and the arrangement of rock salt do not, but the
+    many ways to fill free positions do.
+
+    References
+    ----------
+    .. [1] M. J. Mehl et al., Comput. Mater. Sci. 136, S1 (2017).
+       :doi:`10.1016/j.commatsci.2017.01.017`
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from sklmat.model_selection import prototype_labels
+    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
+    >>> cscl = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], sites)
+    >>> prototype_labels([salt, salt * [2, 1, 1], cscl]).tolist()
+    ['AB_cF8_225_a_b', 'AB_cF8_225_a_b', 'AB_cP2_221_a_b']
+    """
+    if not symprec > 0:  # spglib would crash
+        raise ValueError(f"symprec must be a positive number of Å, got {symprec!r}")
+    structures: Iterable[Structure]
+    structures = X.to_structures() if is_graphs(X) else convert_structures(cast("Structures", X))
+    return np.array([_prototype(row, item, symprec) for row, item in enumerate(structures)])
+
+
+def _prototype(row, structure, symprec):
+    from pymatgen.analysis.prototypes import get_protostructure_label_from_spglib
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            label = get_protostructure_label_from_spglib(
+                structure, raise_errors=True, init_symprec=symprec
+            )
+        except Exception as error:  # spglib and pymatgen raise several kinds
+            raise InvalidStructureError(
+                row,
+                structure.formula.replace(" ", ""),
+                f"has no prototype within symprec={symprec} Å ({error}); choose another symprec",
+            ) from error
+    return label.split(":")[0]
+
+
+def amounts_of_elements(X):
+    """Amount of each element, shape (C, 119); columns are atomic numbers."""
+    if is_graphs(X):
+        return _amounts_of_graphs(X)
+    if isinstance(X, pd.DataFrame):
+        return _amounts_of_table(X)
+    if isinstance(X, str | Path | Mapping) or hasattr(X, "composition"):
+        raise TypeError(f"expected a sequence of crystals, got one {type(X).__name__}; use a list")
+    items = X if hasattr(X, "ndim") else list(X)
+    if getattr(items, "ndim", 1) != 1:
+        raise ValueError(
+            f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "
+            "their compositions, or a DataFrame with columns x_Fe, x_Ni, ... of element fractions"
+        )
+    return element_amounts([_composition(index, item) for index, item in enumerate(items)])
+
+
+def _amounts_of_graphs(graphs):
+    numbers = np.asarray(graphs.atomic_numbers, dtype=np.int64)
+    n_crystals = len(graphs)
+    counts = np.bincount(graphs.crystal_of_atom * N_ROWS + numbers, minlength=n_crystals * N_ROWS)
+    return counts.reshape(n_crystals, N_ROWS).astype(float)
+
+
+def _amounts_of_table(table):
+    from pymatgen.core import Element
+
+    symbols = {name: element_of_column(name) for name in table.columns}
+    columns = {name: Element(symbol).Z for name, symbol in symbols.items() if is_element(symbol)}
+    if not columns:
+        others = [name for name in table.columns if name not in ("phase", "lattice")]
+        if len(others) == 1 and not pd.api.types.is_numeric_dtype(table[others[0]]):
+            return amounts_of_elements(table[others[0]])
+        raise ValueError(
+            "the table has no element fractions: expected columns x_Fe, x_Ni, ... as "
+            "CompositionFeaturizer makes them; pass groups=composition_groups(structures) to a "
+            "GroupKFold instead"
+        )
+    amounts = np.zeros((len(table), N_ROWS))
+    amounts[:, list(columns.values())] = table[list(columns)].to_numpy(dtype=float)
+    wrong = ~(np.isfinite(amounts).all(axis=1) & (amounts >= 0).all(axis=1) & amounts.any(axis=1))
+    if wrong.any():
+        raise ValueError(f"row {np.argmax(wrong)} has missing, negative or only zero fractions")
+    return amounts
+
+
+def _composition(index, item):
+    """The composition of one crystal, composition or formula, without oxidation states."""
+    from pymatgen.core import Composition, Element
+
+    if is_formula(item) or _holds_amounts(item):
+        try:
+            item = parse_composition(item)
+        except ValueError as error:
+            raise InvalidStructureError(index, str(item), f"not a formula ({error})") from error
+    if not isinstance(item, Composition):
+        try:
+            item = convert_structures([item])[0].composition
+        except InvalidStructureError as error:
+            raise InvalidStructureError(index, error.formula, error.reason) from error
+    composition = item.element_composition
+    if not composition:
+        raise InvalidStructureError(index, "no elements", "is an empty composition")
+    for element in composition:
+        if not isinstance(element, Element):
+            raise InvalidStructureError(index, item.formula, f"{element} is not an element")
+    return composition
+
+
+def _holds_amounts(item):
+    """Whether `item` is a composition or a dict of amounts, not the dict of a structure."""
+    from pymatgen.core import Composition
+
+    if isinstance(item, Composition):
+        return True
+    return isinstance(item, Mapping) and "sites" not in item

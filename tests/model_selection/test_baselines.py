@@ -1,0 +1,64 @@
+"""The baselines run on mixed chemistry, with elements that no training row has."""
+
+import warnings
+
+import numpy as np
+import pytest
+from crystals import b2_nial, bcc_fe, fcc_cu, l12_cu3au, rocksalt_nacl
+from pymatgen.core import Composition
+from sklearn.base import is_classifier, is_regressor
+from sklearn.model_selection import KFold, cross_val_predict
+
+from sklmat.exceptions import ExtrapolationWarning
+from sklmat.model_selection import baselines, compare_estimators
+
+
+def test_names_and_tasks():
+    regressors = baselines("regression")
+    assert list(regressors) == [
+        "mean",
+        "linear, composition",
+        "random forest, composition",
+        "XGBoost, composition",
+        "XGBoost, composition and structure",
+    ]
+    assert all(is_regressor(model) for model in regressors.values())
+    classifiers = baselines("classification", [bcc_fe()])
+    assert next(iter(classifiers)) == "most frequent"
+    assert all(is_classifier(model) for model in classifiers.values())
+    assert len(baselines("regression", ["NaCl", "Fe"])) == 4
+    with pytest.raises(ValueError, match="'regression' or 'classification'"):
+        baselines("ranking")
+
+
+def test_elements_of_test_rows_only_do_not_stop_a_comparison():
+    X = [bcc_fe(), fcc_cu(), rocksalt_nacl(), b2_nial(), l12_cu3au(), fcc_cu()]
+    y = np.arange(6.0)
+    models = baselines("regression", X)
+    for model in models.values():
+        for step in getattr(model, "named_steps", {}).values():
+            if "n_estimators" in step.get_params():
+                step.set_params(n_estimators=5)
+    with pytest.warns(ExtrapolationWarning, match="Na"):
+        table = compare_estimators(models, X, y, cv=3)
+    assert np.isfinite(table["MAE mean"]).all()
+
+
+def test_baselines_learn_from_formulas_and_repeat_themselves():
+    X = [
+        f"{a}{n}{b}"
+        for a in ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr")
+        for b in ("F", "Cl", "Br", "I")
+        for n in (1, 2)
+    ]
+    y = np.array([Composition(name).weight for name in X])
+    cv = KFold(4, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        for name, model in baselines("regression", X, random_state=3).items():
+            first = cross_val_predict(model, X, y, cv=cv)
+            assert np.isfinite(first).all()
+            if name != "mean":
+                assert np.abs(first - y).mean() < 0.5 * np.abs(y - y.mean()).mean(), name
+            if "forest" in name:
+                assert np.array_equal(first, cross_val_predict(model, X, y, cv=cv))
