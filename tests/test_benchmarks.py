@@ -25,6 +25,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
         "cgcnn_speed",
         "ecnet_speed",
         "eftgan_hea",
+        "gpu",
         "mixed_chemistry",
         "reading_speed",
     ],

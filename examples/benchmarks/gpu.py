@@ -2,7 +2,19 @@
 
 ``python examples/benchmarks/gpu.py [GRAPHS TARGETS]`` takes a file of `CrystalGraphs.save` and a
 ``.npy`` file with one number for each crystal; without them it generates cells of 20 atoms. The
-last columns are PyTorch Geometric's ``CGConv`` on the same batches, which it has ready beforehand.
+table compares with PyTorch Geometric's ``CGConv`` on the same batches, which it has ready
+beforehand.
+
+Measured on one H200, three times on two machines, with 2,211 halide perovskites of 20 atoms, 12
+neighbours, 64 features and three convolutions (PyTorch 2.11):
+
+| batch | epoch (ms) | CGConv (ms) | ratio |
+| --- | --- | --- | --- |
+| 32 | 40 to 41 | 321 to 354 | 7.9 to 8.8 |
+| 256 | 10 to 13 | 37 to 59 | 3.0 to 6.1 |
+
+Two trainings with one seed give the same bits; with SGD, three epochs on GPU and CPU differ by 4e-7
+of the spread of the targets. 690,000 crystals of 20 atoms are predicted per second, from graphs.
 """
 
 import sys
@@ -10,7 +22,8 @@ import time
 
 import numpy as np
 import torch
-from sklmat import CGCNNRegressor, ECNetRegressor
+
+from sklmat import CGCNNRegressor
 from sklmat.batches import EvenBatches, make_batch
 from sklmat.graphs import CrystalGraphs, StructureToGraph
 

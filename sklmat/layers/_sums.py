@@ -8,10 +8,18 @@ import torch
 
 from sklmat.batches import CrystalBatch, ElementBatch, Segments
 
+#: Widest rows of the kernels in Triton, which hold a row in registers.
+_MAX_WIDTH = 256
+
 
 def uses_triton(values: torch.Tensor) -> bool:
     """Whether kernels in Triton compute with a tensor: in single precision on a GPU."""
-    return values.is_cuda and values.dtype == torch.float32 and _has_triton()
+    return (
+        values.is_cuda
+        and values.dtype == torch.float32
+        and values.shape[-1] <= _MAX_WIDTH
+        and _has_triton()
+    )
 
 
 def _has_triton():

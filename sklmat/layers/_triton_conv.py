@@ -64,8 +64,8 @@ def _add_terms_kernel(
 
 @triton.jit
 def _combine_moments_kernel(
-    means, squares, n_valid, n_blocks, gamma, beta, running_mean, running_var, mean_out, inverse_out,
-    scale_out, shift_out, eps, momentum,
+    means, squares, n_valid, n_blocks, gamma, beta, running_mean, running_var, mean_out,
+    inverse_out, scale_out, shift_out, eps, momentum,
     WIDTH: tl.constexpr, ROWS: tl.constexpr, PARTIAL: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Mean and variance of all valid rows from those of the blocks (Chan's formula)."""
@@ -174,7 +174,8 @@ def _update_gradient_kernel(
 
 @triton.jit
 def _combine_gradients_kernel(
-    sums, sums_times, n_valid, n_blocks, mean, inverse, scale, by_gamma, by_beta, coefficient, constant,
+    sums, sums_times, n_valid, n_blocks, mean, inverse, scale, by_gamma, by_beta, coefficient,
+    constant,
     TRAINING: tl.constexpr, WIDTH: tl.constexpr, PARTIAL: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Gradients of scale and shift, and the terms that mean and variance of the batch add."""

@@ -203,6 +203,16 @@ class GraphNet(NeuralNet):
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
 
+    def __getstate__(self):
+        # It is the same object as `module_`, which skorch loads without a GPU too.
+        state = super().__getstate__()
+        del state["module"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.module = self.module_
+
     def infer(self, x: CrystalBatch | ElementBatch, **fit_params: Any) -> torch.Tensor:
         """Run the module on one batch; batches are made on the CPU and moved to the device."""
         batch = x if self.device == "cpu" else x.to(self.device)
@@ -286,7 +296,9 @@ def make_net(
     """Wrap a module into an initialised `GraphNet`."""
     device = check_device(device)
     # The fused optimizers update the weights in one pass; on a CPU, this of SGD rounds differently.
-    own = {"optimizer__fused": optimizer == "adam" or torch.device(device).type == "cuda"}
+    own: dict[str, Any] = {
+        "optimizer__fused": optimizer == "adam" or torch.device(device).type == "cuda"
+    }
     if optimizer == "sgd":
         own["optimizer__momentum"] = momentum
     net = GraphNet(

@@ -1,5 +1,7 @@
 """Training steps with batches of a fixed size, which a GPU repeats as one CUDA graph."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,8 @@ def test_batch_of_element_graphs_is_the_batch_with_padding(data):
         assert torch.equal(getattr(batch, name)[:n_pairs], getattr(expected, name))
     for name in ("atomic_numbers", "crystal", "fraction"):
         assert torch.equal(getattr(batch, name)[:n_nodes], getattr(expected, name))
-    assert len(batch) == 4 and batch.crystal[n_nodes:].tolist() == [3] * 3
+    assert len(batch) == 4
+    assert batch.crystal[n_nodes:].tolist() == [3] * 3
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,8 @@ def test_padding_does_not_change_the_training(data, make, monkeypatch):
         steps, "_run", lambda self, size, run=steps._run: (sizes.append(size), run(self, size))
     )
     padded = make().fit(graphs, y, sample_weight=weight)
-    assert len(sizes) == 4 * 3 and len(set(sizes)) > 1
+    assert len(sizes) == 4 * 3
+    assert len(set(sizes)) > 1
     np.testing.assert_allclose(padded.predict(graphs), usual.predict(graphs), atol=1e-5 * y.std())
     for one, other in zip(padded.history_, usual.history_):
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
@@ -109,6 +113,15 @@ def test_callbacks_within_a_step_prevent_capturing():
     assert not _loop._captures_steps(Net, Rows, [("clip", GradientNormClipping())])
     Rows.transform = object()
     assert not _loop._captures_steps(Net, Rows, [])
+
+
+def test_pickled_net_holds_its_network_once(data):
+    graphs, y = data
+    net = CGCNNRegressor(max_epochs=1, hidden_dim=8, random_state=0).fit(graphs, y).net_
+    assert net.module is net.module_
+    assert "module" not in net.__getstate__()
+    loaded = pickle.loads(pickle.dumps(net))
+    assert loaded.module is loaded.module_
 
 
 @needs_gpu
