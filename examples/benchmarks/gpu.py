@@ -5,7 +5,7 @@
 table compares with PyTorch Geometric's ``CGConv`` on the same batches, which it has ready
 beforehand.
 
-Measured on one H200, three times on two machines, with 2,211 halide perovskites of 20 atoms, 12
+Measured on an H200, four times on three machines, with 2,211 halide perovskites of 20 atoms, 12
 neighbours, 64 features and three convolutions (PyTorch 2.11):
 
 | batch | epoch (ms) | CGConv (ms) | ratio |
