@@ -5,12 +5,12 @@
 table compares with PyTorch Geometric's ``CGConv`` on the same batches, which it has ready
 beforehand.
 
-Measured on an H200, four times on three machines, with 2,211 halide perovskites of 20 atoms, 12
+Measured on an H200, five times on four machines, with 2,211 halide perovskites of 20 atoms, 12
 neighbours, 64 features and three convolutions (PyTorch 2.11):
 
 | batch | epoch (ms) | CGConv (ms) | ratio |
 | --- | --- | --- | --- |
-| 32 | 40 to 41 | 321 to 354 | 7.9 to 8.8 |
+| 32 | 40 to 43 | 301 to 354 | 7.1 to 8.8 |
 | 256 | 10 to 13 | 37 to 59 | 3.0 to 6.1 |
 
 Two trainings with one seed give the same bits; with SGD, three epochs on GPU and CPU differ by 4e-7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -240,7 +241,10 @@ class CapturedSteps:
         for group in groups:
             group.update(lr=self.lr, capturable=self.on_gpu)
         try:
-            yield
+            with warnings.catch_warnings():
+                # The first step of a size is not captured, which torch takes for a mistake.
+                warnings.filterwarnings("ignore", "This instance was constructed with capturable")
+                yield
         finally:
             for group in groups:
                 group.update(lr=rate, capturable=False)
