@@ -221,7 +221,7 @@ def _mean_at_angles(values, direction, bonded):
     """Mean of values of pairs of ligands, shape (P, M, M), over the pairs at each angle."""
     first, second = np.triu_indices(bonded.shape[1], 1)
     pair = bonded[:, first] & bonded[:, second]
-    angles = angle(direction[:, first], direction[:, second])[pair]
+    angles = angle(direction[:, first][pair], direction[:, second][pair])
     values = values[:, first, second][pair]
     means = {}
     for ligand_angle in LIGAND_ANGLES:

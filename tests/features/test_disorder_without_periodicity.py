@@ -47,7 +47,9 @@ def test_data_of_many_elements_has_few_columns():
     ]
     featurizer = DisorderFeaturizer().fit(salts)
     assert len(featurizer.elements_) > 12
-    table = featurizer.transform([*salts, rocksalt_nacl(), l12_cu3au()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = featurizer.transform([*salts, rocksalt_nacl(), l12_cu3au()])
     assert np.isfinite(table.to_numpy()).all()
     assert len(table.columns) < 60
     columns = " ".join(table.columns)
