@@ -57,6 +57,7 @@ def unseen_element_errors(
     formula: Callable[[int], str],
     seen: Sequence[str],
     advice: str,
+    why: str = "which no structure of fit had",
 ) -> list[InvalidStructureError]:
     """Build one error for each row with unseen elements.
 
@@ -70,13 +71,14 @@ def unseen_element_errors(
         Symbols of the elements in the training rows.
     advice : str
         What to do, after "fit on rows that have it, ".
+    why : str, default="which no structure of fit had"
+        What is wrong with the elements.
     """
     return [
         InvalidStructureError(
             row,
             formula(row),
-            f"holds the element{'s' * (len(symbols) > 1)} {', '.join(symbols)}, which no structure "
-            "of fit had (seen: "
+            f"holds the element{'s' * (len(symbols) > 1)} {', '.join(symbols)}, {why} (seen: "
             f"{', '.join(seen)}); fit on rows that have it, {advice}",
         )
         for row, symbols in unseen.items()

@@ -217,3 +217,40 @@ def test_vectors_are_cached_and_not_shared():
     assert np.isfinite(again[26]).all()
     assert again[26].any()
     assert names
+
+
+def test_properties_are_complete_with_estimates():
+    table = element_table(estimates=True).iloc[:94]
+    numbers = table.drop(columns=["block", "metallic radius (Å)"])
+    assert np.isfinite(numbers.to_numpy(dtype=float)).all()
+    assert (numbers.drop(columns="electron affinity (eV)").to_numpy(dtype=float) >= 0).all()
+    estimates = table.attrs["estimates"]
+    assert estimates["electronegativity (Pauling)"] == ["He", "Ne", "Ar"]
+    assert estimates["boiling point (K)"] == ["At", "Fr", "Pa"]
+    measured = element_table().iloc[:94]
+    assert "estimates" not in measured.attrs
+    for name in numbers:
+        missing = measured.index[measured[name].isna()].tolist()
+        assert sorted(estimates.get(name, [])) == sorted(missing)
+        known = measured[name].notna()
+        assert (measured[name][known] == table[name][known]).all()
+
+
+def test_further_properties_by_hand():
+    table = element_table(["H", "Fe", "Cs", "Pu", "As"])
+    # Polarizability of hydrogen: 4.5 atomic units of 0.14818 Å³.
+    assert table["polarizability (Å³)"]["H"] == pytest.approx(4.5 * 0.14818, rel=2e-3)
+    # Enthalpy of formation of H atoms: 218.0 kJ/mol; of Fe atoms: 415.5 kJ/mol.
+    assert table["atomisation enthalpy (eV)"]["H"] == pytest.approx(218.0 / 96.485, rel=1e-3)
+    assert table["atomisation enthalpy (eV)"]["Fe"] == pytest.approx(415.5 / 96.485, rel=1e-3)
+    assert table["single-bond radius (Å)"].loc[["H", "Fe", "Cs"]].tolist() == [0.32, 1.16, 2.32]
+    assert table["isodensity radius (Å)"]["H"] == 1.54
+    electrons = table[[f"{kind} valence electrons" for kind in "spdf"]]
+    # Fe [Ar] 3d6 4s2, Pu [Rn] 5f6 7s2, As [Ar] 3d10 4s2 4p3.
+    assert electrons.loc["Fe"].tolist() == [2, 0, 6, 0]
+    assert electrons.loc["Pu"].tolist() == [2, 0, 0, 6]
+    assert electrons.loc["As"].tolist() == [2, 3, 10, 0]
+    assert table["unfilled valence states"].loc[["H", "Fe", "As"]].tolist() == [1, 4, 3]
+    assert sorted(element_table()["Glawe number"].dropna()) == sorted(
+        set(element_table()["Glawe number"].dropna())
+    )

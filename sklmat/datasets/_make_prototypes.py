@@ -240,6 +240,8 @@ def _check_parameters(n_samples, elements, max_atoms):
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
     if elements is None:
         elements = [symbol for symbol in COHESION if symbol not in RARE_ELEMENTS]
+    if isinstance(elements, str):
+        raise ValueError(f"elements must be a list of symbols, got the string {elements!r}")
     elements = tuple(elements)
     unknown = [str(symbol) for symbol in elements if symbol not in COHESION]
     if unknown:

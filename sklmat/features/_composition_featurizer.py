@@ -381,6 +381,9 @@ class CompositionFeaturizer(TableFeaturizer):
             lambda row: formula_of(rows.items[row]),
             self.elements_,
             "use fractions=False, elements or handle_unknown, or leave this row out",
+            "which no structure of fit had"
+            if self.elements is None
+            else "which is not in elements",
         )
 
     def _missing_properties(self, rows, valid):
@@ -420,7 +423,9 @@ class CompositionFeaturizer(TableFeaturizer):
             if not self.fractions_:
                 return list(MANY_PROPERTIES)
             # Rows with other elements may follow unless they are errors.
-            needed = table.iloc[:94] if self.handle_unknown != "error" else table.loc[seen]
+            needed = table.loc[sorted({*seen, *self.elements_} & {*table.index[:94]})]
+            if self.handle_unknown != "error":
+                needed = table.iloc[:94]
             return [name for name in FEW_PROPERTIES if needed[name].notna().all()]
         names = list(self.properties)
         unknown = [name for name in names if name not in table]

@@ -126,6 +126,9 @@ def _composition_types():
 def _read_item(row, item, needs_structure):
     """Structure or composition of one row, and what was assumed in reading it."""
     Composition, _ = _composition_types()
+    if isinstance(item, str) and is_formula(item.replace(" ", "")):
+        # As pymatgen writes them: "Fe2 O3".
+        item = item.replace(" ", "")
     if isinstance(item, Composition) or is_formula(item) or _holds_amounts(item):
         if needs_structure:
             raise TypeError(

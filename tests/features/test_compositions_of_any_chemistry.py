@@ -92,8 +92,10 @@ def test_elements_with_columns_can_be_chosen():
     featurizer = CompositionFeaturizer(elements=["Cl", "Na", "Li"], properties=[])
     table = featurizer.fit(["NaCl"]).transform(["LiCl"])
     assert table.columns.tolist()[:3] == ["x_Li", "x_Na", "x_Cl"]
-    with pytest.raises(InvalidStructureError, match=r"structure 1 .* K, which no"):
+    with pytest.raises(InvalidStructureError, match=r"structure 1 .* K, which is not in"):
         featurizer.fit_transform(["NaCl", "KCl"])
+    metals = CompositionFeaturizer(elements=["Fe", "Ni", "O"]).fit(["FeNi"])
+    assert np.isfinite(metals.transform(["FeO"]).to_numpy()).all()
     everything = CompositionFeaturizer(elements="all", properties=[]).fit(["NaCl"])
     assert everything.transform(["UO2"])["x_U"].tolist() == [pytest.approx(1 / 3)]
     with pytest.raises(ValueError, match="symbols, each once"):
@@ -113,14 +115,14 @@ def test_all_forms_of_compositions_agree():
     oxide = Structure.from_spacegroup(
         "R-3c", Lattice.hexagonal(5.04, 13.75), ["Fe", "O"], [[0, 0, 0.355], [0.306, 0, 0.25]]
     )
-    forms = ["Fe2O3", Composition("Fe4O6"), {"Fe": 0.4, "O": 0.6}, oxide, oxide.as_dict()]
+    forms = ["Fe2O3", "Fe4 O6", Composition("Fe4O6"), {"Fe": 0.4, "O": 0.6}, oxide, oxide.as_dict()]
     table = CompositionFeaturizer().fit_transform(forms)
     for row in range(1, len(forms)):
         np.testing.assert_allclose(table.iloc[row], table.iloc[0], rtol=1e-12)
-    series = pd.Series(forms, index=list("abcde"))
-    assert CompositionFeaturizer().fit_transform(series).index.tolist() == list("abcde")
-    frame = pd.DataFrame({"formula": forms}, index=list("abcde"))
-    assert CompositionFeaturizer().fit_transform(frame).index.tolist() == list("abcde")
+    series = pd.Series(forms, index=list("abcdef"))
+    assert CompositionFeaturizer().fit_transform(series).index.tolist() == list("abcdef")
+    frame = pd.DataFrame({"formula": forms}, index=list("abcdef"))
+    assert CompositionFeaturizer().fit_transform(frame).index.tolist() == list("abcdef")
     assert (CompositionFeaturizer().fit_transform(np.array(["Fe2O3", "FeO"])).x_Fe > 0).all()
 
 
