@@ -6,7 +6,8 @@ describe them in a table?
 The crystals have 20 atoms of four elements in triclinic cells. load_structures also checks the
 sites against the formula that the file states, and the distances between the atoms; gemmi only
 reads the values of the coordinates. StructureFeaturizer describes the crystals in memory, on one
-core, and validates them once more. The last column is the time relative to pymatgen's parser:
+core, and validates them once more; so does DisorderFeaturizer. CompositionFeaturizer describes as
+many compounds of two to five of 94 elements. The last column is the time relative to pymatgen's parser:
 compare these, because the times depend on the machine.
 """
 
@@ -20,10 +21,17 @@ from pathlib import Path
 
 import numpy as np
 from gemmi import cif
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.io.cif import CifParser
 
-from sklmat import StructureFeaturizer, load_structures, save_structures
+from sklmat import (
+    CompositionFeaturizer,
+    DisorderFeaturizer,
+    StructureFeaturizer,
+    element_table,
+    load_structures,
+    save_structures,
+)
 
 
 def make_files(folder, n, seed=0):
@@ -38,6 +46,21 @@ def make_files(folder, n, seed=0):
     values = rng.normal(size=n)
     lines = [f"{number},{value}" for number, value in enumerate(values)]
     (folder / "id_prop.csv").write_text("\n".join(lines))
+
+
+def make_formulas(n, seed=0):
+    """Formulas of two to five of the elements up to Pu."""
+    rng = np.random.default_rng(seed)
+    symbols = element_table().index[:94]
+    return [
+        "".join(
+            f"{symbol}{amount}"
+            for symbol, amount in zip(
+                rng.choice(symbols, number, replace=False), rng.integers(1, 9, number)
+            )
+        )
+        for number in rng.integers(2, 6, n)
+    ]
 
 
 def read_with_pymatgen(folder):
@@ -79,7 +102,13 @@ def main():
             "gemmi, values only": lambda: read_with_gemmi(folder),
             "load_structures of one Parquet file": lambda: load_structures(saved),
             "StructureFeaturizer": lambda: StructureFeaturizer().fit_transform(structures.data),
+            "DisorderFeaturizer": lambda: DisorderFeaturizer().fit_transform(structures.data),
+            "CompositionFeaturizer, compositions": lambda: table.transform(compositions),
+            "CompositionFeaturizer, formulas": lambda: table.transform(formulas),
         }
+        formulas = make_formulas(options.n)
+        compositions = [Composition(formula) for formula in formulas]
+        table = CompositionFeaturizer(fractions=False).fit(compositions)
         times = {name: [] for name in readers}
         for _ in range(options.repeats):
             for name, read in readers.items():
