@@ -7,8 +7,8 @@ The crystals have 20 atoms of four elements in triclinic cells. load_structures 
 sites against the formula that the file states, and the distances between the atoms; gemmi only
 reads the values of the coordinates. StructureFeaturizer describes the crystals in memory, on one
 core, and validates them once more; so does DisorderFeaturizer. CompositionFeaturizer describes as
-many compounds of two to five of 94 elements. The last column is the time relative to pymatgen's parser:
-compare these, because the times depend on the machine.
+many compounds of two to five of 94 elements. The last column is the time relative to pymatgen's
+parser: compare these, because the times depend on the machine.
 """
 
 import argparse
