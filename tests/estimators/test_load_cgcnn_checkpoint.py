@@ -2,15 +2,17 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from crystals import random_alloys, sparse_cell
+from crystals import bcc_fe, fcc_cu, random_alloys, sparse_cell
 from pymatgen.core import Structure
 
 from sklmat import load_cgcnn_checkpoint
 from sklmat.estimators._load_cgcnn_checkpoint import _read
+from sklmat.exceptions import ExtrapolationWarning
 
 NAMES = [
     "band-gap",
@@ -114,6 +116,20 @@ def test_loaded_network_survives_its_own_format(cgcnn_home, atom_init, tmp_path)
     again = type(model).load(tmp_path / "m.safetensors")
     structures = [sparse_cell(), random_alloys(1)[0]]
     np.testing.assert_array_equal(again.predict(structures), model.predict(structures))
+
+
+def test_elements_are_unknown_until_the_network_is_trained_further(cgcnn_home, atom_init):
+    path = cgcnn_home / "pre-trained" / "band-gap.pth.tar"
+    model = load_cgcnn_checkpoint(path, atom_init=atom_init)
+    assert not hasattr(model, "elements_")
+    crystals = [bcc_fe(), fcc_cu()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExtrapolationWarning)
+        model.predict(crystals)
+    model.set_params(warm_start=True, max_epochs=1, random_state=0).fit([fcc_cu()] * 2, [1.0, 2.0])
+    assert model.elements_.tolist() == [29]
+    with pytest.warns(ExtrapolationWarning, match=r"Fe \(row 0\)"):
+        model.predict(crystals)
 
 
 def test_wrong_table_and_wrong_file_are_refused(cgcnn_home, tmp_path):
