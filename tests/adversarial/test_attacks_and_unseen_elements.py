@@ -30,7 +30,7 @@ def model():
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(
-    "X, named", [(KNOWN, []), (WITH_GOLD, ["Au (row 1)"])], ids=["known", "gold"]
+    ("X", "named"), [(KNOWN, []), (WITH_GOLD, ["Au (row 1)"])], ids=["known", "gold"]
 )
 def test_one_warning_for_new_elements_and_none_for_moved_atoms(model, call, X, named):
     with warnings.catch_warnings(record=True) as found:
