@@ -6,18 +6,21 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
 from crystals import bcc_fe, fcc_cu, rocksalt_nacl
+from sklearn.dummy import DummyRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 from sklmat.cli import main
 from sklmat.cli._main import _make_parser
 from sklmat.cli._models import make_model
 from sklmat.datasets import make_alloys
+from sklmat.estimators import CGCNNRegressor
 from sklmat.readers import load_structures
 
 
@@ -94,8 +97,14 @@ def test_json_has_no_nan(folder, capsys):
 
 
 @pytest.mark.slow
-def test_the_module_is_the_program(folder):
-    command = [sys.executable, "-m", "sklmat", "check", str(folder)]
+@pytest.mark.parametrize("program", [[sys.executable, "-m", "sklmat"], ["sklmat"]])
+def test_module_and_installed_script_are_the_program(folder, program):
+    script = Path(sys.executable).with_name("sklmat")
+    if program == ["sklmat"]:
+        if not script.exists():
+            pytest.skip("sklmat is not installed")
+        program = [str(script)]
+    command = [*program, "check", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
     assert "no problems found" in done.stdout
@@ -163,6 +172,45 @@ def test_predictions_of_a_file_are_those_of_the_model(alloys, capsys, model):
     np.testing.assert_allclose(predicted["target"], expected.predict(data.data), rtol=1e-5)
     _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", table, code=2)
     assert "exists" in err
+
+
+def test_ensembles_give_a_standard_deviation_and_units_are_kept(alloys, capsys):
+    file, table = alloys / "model.sklmat", alloys / "out.csv"
+    arguments = ("fit", alloys / "alloys", "--unit", "eV/atom", "-o", file)
+    run_cli(capsys, *arguments, "--model", "cgcnn", "--epochs", 1, "--ensemble", 2)
+    run_cli(capsys, "predict", file, alloys / "alloys", "-o", table)
+    data = load_structures(alloys / "alloys")
+    network = CGCNNRegressor(max_epochs=1, n_ensemble=2, random_state=0)
+    network.fit(data.data, data.target)
+    mean, deviation = network.predict(data.data, return_std=True)
+    predicted = pd.read_csv(table)
+    column = "target (eV/atom)"
+    assert predicted.columns.tolist()[2:] == [column, f"standard deviation of {column}"]
+    np.testing.assert_allclose(predicted[column], mean, rtol=1e-5)
+    np.testing.assert_allclose(predicted.iloc[:, 3], deviation, rtol=1e-4)
+    run_cli(capsys, *arguments, "--model", "gaussian-process", "--overwrite")
+    run_cli(capsys, "predict", file, alloys / "alloys", "-o", table, "--overwrite")
+    assert (pd.read_csv(table).iloc[:, 3] > 0).all()
+    _, err = run_cli(capsys, *arguments, "--overwrite", "--model", "mean", "--ensemble", 2, code=2)
+    assert "--ensemble is for cgcnn and ecnet" in err
+
+
+def test_unseen_elements_are_named_once_by_id(alloys, capsys):
+    """Each of these compounds has an element that no other has."""
+    folder = alloys / "salts"
+    folder.mkdir()
+    for name, structure in {"iron": bcc_fe(), "copper": fcc_cu(), "salt": rocksalt_nacl()}.items():
+        structure.to(str(folder / f"{name}.cif"))
+    (folder / "id_prop.csv").write_text("iron,1\ncopper,2\nsalt,3\n")
+    _, err = run_cli(
+        capsys, "compare", folder, "--folds", 3, "--models", "linear", "cgcnn",
+        "--epochs", 1,
+    )  # fmt: skip
+    lines = [line for line in err.splitlines() if "elements" in line]
+    assert lines == [
+        "warning: 3 of 3 rows hold elements that no training row of their fold has, so that the "
+        "models extrapolate: iron (Fe), copper (Cu), salt (Cl, Na)"
+    ]
 
 
 def test_classes_and_their_probabilities(alloys, capsys):
@@ -256,6 +304,27 @@ def test_files_that_are_no_models_are_not_loaded(alloys, capsys):
     assert "posix.system" in err
     assert "was not loaded" in err
     assert not table.exists()
+
+
+def test_broken_files_of_models_are_one_error(alloys, capsys):
+    content = {"name": "mean", "target": "y", "classes": None, "of_formulas": False}
+    content["format"] = "sklmat-model-1"
+    mean = skops.io.dumps(DummyRegressor().fit([[0]], [1.0]))
+    for entries in (
+        {"content.json": json.dumps(content), "pipeline.skops": b"junk"},
+        {"content.json": json.dumps(content), "network.safetensors": b"junk"},
+        {"content.json": json.dumps(content), "pipeline.skops": skops.io.dumps([1, 2])},
+        {"content.json": json.dumps({**content, "classes": [0, 1]}), "pipeline.skops": mean},
+        {"content.json": json.dumps({**content, "target": ["y"]}), "pipeline.skops": mean},
+        {"content.json": "[1]", "pipeline.skops": mean},
+    ):
+        with zipfile.ZipFile(alloys / "broken", "w") as archive:
+            for name, entry in entries.items():
+                archive.writestr(name, entry)
+        arguments = ("predict", alloys / "broken", alloys / "alloys", "-o", alloys / "out.csv")
+        _, err = run_cli(capsys, *arguments, code=2)
+        assert "holds no model of sklmat fit" in err
+        assert len(err.splitlines()) == 1
 
 
 def test_interruption_has_the_code_of_the_shell(folder, capsys, monkeypatch):

@@ -1,7 +1,6 @@
 """The example of the README runs, and its commands and links are right."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -118,16 +117,19 @@ def test_commands_for_own_data(tmp_path, monkeypatch):
 
 def test_links_work_on_the_package_index():
     """The description of the package has no relative links and pictures."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    [substitution] = settings["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"][
-        "substitutions"
-    ]
-    text = re.sub(substitution["pattern"], substitution["replacement"], README)
+    metadata = pytest.importorskip("hatchling.metadata.core")
+    plugins = pytest.importorskip("hatchling.plugin.manager")
+    pytest.importorskip("hatch_fancy_pypi_readme")
+    # What hatchling writes into the wheel and the source archive.
+    core = metadata.ProjectMetadata(str(ROOT), plugins.PluginManager()).core
+    text = core.readme
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) > 20
     assert [link for link in links if not link.startswith("https://")] == []
-    source = settings["project"]["urls"]["Source"]
+    source = core.urls["Source"]
     assert f"]({source}/raw/HEAD/docs/_static/parity.png)" in text
+    assert f"]({source}/blob/HEAD/docs/user_guide/install.md)" in text
+    assert len(links) == len(re.findall(r"\]\(([^)]+)\)", README))
 
 
 def test_commands_are_those_of_ci_and_of_the_examples():

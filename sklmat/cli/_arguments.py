@@ -135,7 +135,10 @@ def _read_formulas(options):
 def needed_target(rows: Rows) -> np.ndarray:
     """Target of the rows; an error if there is none, or if there are several."""
     if rows.y is None:
-        raise ValueError("the source has no target; name its column with --target")
+        raise ValueError(
+            "the source has no column of numbers as target; name one with --target (classes are "
+            "numbers here too, such as 0 and 1)"
+        )
     y = np.asarray(rows.y)
     if y.ndim != 1:
         raise ValueError("the source has several targets; name one with --target")
@@ -150,6 +153,7 @@ def add_model_settings(parser: argparse.ArgumentParser) -> None:
         default="regression",
         help="whether the target is a number (default) or a class",
     )
+    parser.add_argument("--unit", metavar="UNIT", help="unit of the target, such as eV/atom")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the networks")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed (default: 0)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ from sklmat.cli._arguments import (
 )
 from sklmat.cli._check import without_nan
 from sklmat.cli._models import DEFAULT_MODELS, DESCRIPTION, OF_FORMULAS, REGRESSORS, make_model
+from sklmat.exceptions import ExtrapolationWarning
 
 _SPLITS = ("shuffled", "composition", "chemical-system", "prototype")
 _WIDTH = 80
+# Rows that a warning names.
+_MAX_NAMED = 10
 _METRICS = {
     "regression": ("MAE", "RMSE", "R2"),
     "classification": ("accuracy", "balanced accuracy", "ROC AUC"),
@@ -78,15 +82,19 @@ def run(options):
         flush=True,
     )
     folds = list(_splitter(options).split(rows.X, y))
-    table = compare_estimators(
-        models,
-        rows.X,
-        y,
-        cv=folds,
-        scoring=_scoring(options.task, y, folds),
-        n_jobs=options.n_jobs,
-        verbose=sys.stderr.isatty(),
-    )
+    _print_unseen_elements(rows, folds)
+    with warnings.catch_warnings():
+        # The models count rows within a fold; the lines above name ids instead.
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        table = compare_estimators(
+            models,
+            rows.X,
+            y,
+            cv=folds,
+            scoring=_scoring(options.task, y, folds),
+            n_jobs=options.n_jobs,
+            verbose=sys.stderr.isatty(),
+        )
     print(_as_text(table, options.task))
     if folder is not None:
         _write_results(folder, table, rows, classes, options)
@@ -117,6 +125,26 @@ def _splitter(options):
         "prototype": model_selection.PrototypeGroupKFold,
     }[options.split]
     return splitter(**settings)
+
+
+def _print_unseen_elements(rows, folds):
+    """Warn of rows with elements that no training row of their fold has."""
+    from sklmat.model_selection import chemical_systems
+
+    elements = [set(system.split("-")) for system in chemical_systems(rows.X)]
+    found = {}
+    for train, test in folds:
+        seen = set().union(*(elements[row] for row in train))
+        found.update({row: elements[row] - seen for row in test if elements[row] - seen})
+    if found:
+        named = [f"{rows.ids[row]} ({', '.join(sorted(found[row]))})" for row in sorted(found)]
+        more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+        print(
+            f"warning: {len(found)} of {len(elements)} rows hold elements that no training row of "
+            "their fold has, so that the models extrapolate: "
+            f"{', '.join(named[:_MAX_NAMED])}{more}",
+            file=sys.stderr,
+        )
 
 
 def _scoring(task, y, folds):
@@ -165,6 +193,7 @@ def _write_results(folder, table, rows, classes, options):
     document = {
         "source": str(options.source),
         "target": rows.target,
+        "unit": options.unit,
         "task": options.task,
         "split": options.split,
         "folds": options.folds,
@@ -177,18 +206,18 @@ def _write_results(folder, table, rows, classes, options):
     }
     (folder / "scores.json").write_text(json.dumps(without_nan(document), indent=2, default=float))
     name = "parity.png" if options.task == "regression" else "confusion.png"
-    _draw(table, options.task, classes, rows.target, folder / name)
+    _draw(table, options.task, classes, rows.target, options.unit, folder / name)
     print(f"written: {folder / 'scores.json'}, {folder / 'predictions.csv'}, {folder / name}")
 
 
-def _draw(table, task, classes, target, path):
+def _draw(table, task, classes, target, unit, path):
     import matplotlib.pyplot as plt
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from sklmat.plotting import ParityDisplay
 
     if task == "regression":
-        figure = ParityDisplay.from_comparison(table, quantity=target).figure_
+        figure = ParityDisplay.from_comparison(table, quantity=target, unit=unit).figure_
     else:
         names = list(table.index)
         figure, axes = plt.subplots(1, len(names), figsize=(3.3 * len(names), 3.3), squeeze=False)

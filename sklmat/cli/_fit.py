@@ -34,6 +34,14 @@ def add_parser(commands):
         "--model", required=True, choices=list(REGRESSORS), metavar="MODEL", help="see above"
     )
     add_model_settings(parser)
+    parser.add_argument(
+        "--ensemble",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of networks that are averaged (default: 1); with two or more, sklmat predict "
+        "also writes their standard deviation",
+    )
     add_out(parser, "file of the model")
     parser.set_defaults(run=run)
 
@@ -56,12 +64,19 @@ def run(options):
         of_formulas=of_formulas,
     )
     if options.model in NETWORKS:
-        model.set_params(verbose=sys.stderr.isatty(), n_jobs=options.n_jobs)
+        model.set_params(
+            n_ensemble=options.ensemble, verbose=sys.stderr.isatty(), n_jobs=options.n_jobs
+        )
+    elif options.ensemble != 1:
+        raise ValueError(f"--ensemble is for {' and '.join(NETWORKS)}, not for {options.model}")
     model.fit(rows.X, y)
     if options.model in NETWORKS:
         model.set_params(verbose=False, n_jobs=None)
     save_model(
-        FittedModel(model, options.model, rows.target or "target", classes, of_formulas), path
+        FittedModel(
+            model, options.model, rows.target or "target", classes, of_formulas, options.unit
+        ),
+        path,
     )
     print(f"written: {path} ({options.model}, fitted on {len(y)} rows)")
     return 1 if rows.rejected else 0

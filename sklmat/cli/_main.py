@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+import sklmat
 from sklmat.cli import _check, _compare, _fit, _predict, _screen
 
 _COMMANDS = (_check, _compare, _fit, _predict, _screen)
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make_parser():
     parser = argparse.ArgumentParser(prog="sklmat", description="Machine learning on crystals.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {sklmat.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in _COMMANDS:
         module.add_parser(commands)

@@ -46,6 +46,8 @@ class FittedModel(NamedTuple):
         Classes by number, for a classifier.
     of_formulas : bool
         Whether the model takes formulas.
+    unit : str or None
+        Unit of the target.
     """
 
     model: Any
@@ -53,6 +55,19 @@ class FittedModel(NamedTuple):
     target: str
     classes: list | None
     of_formulas: bool
+    unit: str | None = None
+
+    @property
+    def column(self) -> str:
+        """Name of the target with its unit, for a table of predictions."""
+        return self.target if self.unit is None else f"{self.target} ({self.unit})"
+
+    @property
+    def has_deviation(self) -> bool:
+        """Whether the model also predicts a standard deviation."""
+        if self.classes is not None:
+            return False
+        return self.name == "gaussian-process" or len(getattr(self.model, "nets_", ())) > 1
 
 
 def save_model(fitted: FittedModel, path: Path) -> None:
@@ -66,6 +81,7 @@ def save_model(fitted: FittedModel, path: Path) -> None:
         "target": fitted.target,
         "classes": fitted.classes,
         "of_formulas": fitted.of_formulas,
+        "unit": fitted.unit,
     }
     with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_CONTENT, json.dumps(content))
@@ -79,33 +95,62 @@ def save_model(fitted: FittedModel, path: Path) -> None:
 
 def load_model(path: str) -> FittedModel:
     """Read a model; a file that holds anything else than a model of sklmat is an error."""
-    from skops.io import get_untrusted_types, loads
-
-    from sklmat.estimators import load_estimator
+    from sklearn.base import is_classifier
 
     found = Path(path).expanduser()
     if not found.is_file():
         raise FileNotFoundError(f"there is no file {found}")
     try:
         with zipfile.ZipFile(found) as archive:
-            content = json.loads(archive.read(_CONTENT))
-            if content.pop("format", None) != _FORMAT:
-                raise ValueError("another format")
-            content.pop("sklmat", None)
-            if _NETWORK in archive.namelist():
-                with tempfile.TemporaryDirectory() as folder:
-                    archive.extract(_NETWORK, folder)
-                    model = load_estimator(Path(folder) / _NETWORK)
-                return FittedModel(model, **content)
-            data = archive.read(_PIPELINE)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+            content = _check_content(json.loads(archive.read(_CONTENT)))
+            is_network = _NETWORK in archive.namelist()
+            data = archive.read(_NETWORK if is_network else _PIPELINE)
+        model = _load_network(data) if is_network else _load_pipeline(data)
+        n_classes = len(model.classes_) if is_classifier(model) else 0
+        if n_classes != len(content["classes"] or []):
+            raise ValueError(f"its model has {n_classes} classes, but it names others")
+    # Libraries report broken files by errors of many kinds.
+    except Exception as error:
         raise ValueError(
-            f"{found} holds no model of sklmat fit ({describe_file(found)}): {error}"
+            f"{found} holds no model of sklmat fit ({describe_file(found)}), and was not loaded: "
+            f"{error}"
         ) from error
+    return FittedModel(model, **content)
+
+
+def _check_content(content):
+    """Validate what the file says of its model."""
+    kinds = {
+        "name": str,
+        "target": str,
+        "classes": (list, type(None)),
+        "of_formulas": bool,
+        "unit": (str, type(None)),
+    }
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"it is not in the format {_FORMAT!r}")
+    for name, kind in kinds.items():
+        if not isinstance(content.get(name), kind):
+            raise ValueError(f"its entry {name!r} is {content.get(name)!r}")
+    return {name: content.get(name) for name in kinds}
+
+
+def _load_network(data):
+    from sklmat.estimators import load_estimator
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _NETWORK
+        path.write_bytes(data)
+        return load_estimator(path)
+
+
+def _load_pipeline(data):
+    from skops.io import get_untrusted_types, loads
+
     refused = sorted(set(get_untrusted_types(data=data)) - set(_TRUSTED))
     if refused:
-        raise ValueError(
-            f"{found} holds {', '.join(refused)}, which no model of sklmat fit has; it was not "
-            "loaded"
-        )
-    return FittedModel(loads(data, trusted=list(_TRUSTED)), **content)
+        raise ValueError(f"it holds {', '.join(refused)}, which no model of sklmat fit has")
+    model = loads(data, trusted=list(_TRUSTED))
+    if not hasattr(model, "predict"):
+        raise ValueError(f"it holds {type(model).__name__}, not an estimator")
+    return model

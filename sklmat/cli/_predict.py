@@ -15,7 +15,8 @@ def add_parser(commands):
         "predict",
         "predict with a model of sklmat fit",
         "Write a CSV file with id, formula and prediction of each row; for classes also their\n"
-        "probabilities. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
+        "probabilities, for ensembles and Gaussian processes of numbers also the standard\n"
+        "deviation. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
         "sklmat predict energy.sklmat new_folder --out predictions.csv",
     )
     parser.add_argument("model", help="file that sklmat fit has written")
@@ -34,12 +35,15 @@ def run(options):
         raise ValueError("the model was fitted on formulas; name their column with --formula")
     rows = read_rows(options)
     table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
-    predicted = fitted.model.predict(rows.X)
-    if fitted.classes is None:
-        table[fitted.target] = predicted
+    if fitted.has_deviation:
+        table[fitted.column], deviation = fitted.model.predict(rows.X, return_std=True)
+        table[f"standard deviation of {fitted.column}"] = deviation
+    elif fitted.classes is None:
+        table[fitted.column] = fitted.model.predict(rows.X)
     else:
         classes = np.asarray(fitted.classes)
-        table[fitted.target] = classes[np.asarray(predicted, dtype=int)]
+        predicted = np.asarray(fitted.model.predict(rows.X), dtype=int)
+        table[fitted.column] = classes[predicted]
         probabilities = fitted.model.predict_proba(rows.X)
         for label, column in zip(fitted.classes, probabilities.T):
             table[f"probability of {label}"] = column

@@ -44,9 +44,9 @@ def run(options):
         )
     settings = {
         "phases": options.phases,
-        "targets": fitted.target,
+        "targets": fitted.column,
         "keep": options.keep or "all",
-        "by": fitted.target,
+        "by": fitted.column,
         "largest": options.largest,
         "n_jobs": options.n_jobs,
         "verbose": sys.stderr.isatty(),
