@@ -304,7 +304,7 @@ def test_elements_without_a_vector_are_refused(cells, a):
         StructureAttack(model).generate([cells[0], b2_cscl()])
     model = ECNetRegressor(**ECNET, atom_init="onehot", max_epochs=1).fit(cells, a)
     for attack in (StructureAttack(model).generate, lambda X: model.predict(X)):
-        with pytest.raises(ValueError, match="structure 1 .* elements Cl, Cs"):
+        with pytest.raises(ValueError, match=r"structure 1 .* elements Cl, Cs"):
             attack([cells[0], b2_cscl()])
 
 
