@@ -225,7 +225,7 @@ def is_formula(text: object) -> bool:
 
 
 def holds_compositions(X: object) -> bool:
-    """Whether `X` is a sequence of compositions or formulas; the first item decides.
+    """Whether `X` is a sequence of compositions, formulas or dicts of amounts; see its first item.
 
     Examples
     --------
@@ -237,7 +237,8 @@ def holds_compositions(X: object) -> bool:
 
     items: Any = X.iloc[:, 0] if hasattr(X, "iloc") and hasattr(X, "columns") else X
     first = next(iter(items), None)
-    return isinstance(first, Composition) or is_formula(first)
+    of_amounts = isinstance(first, Mapping) and bool(first) and all(map(is_element, first))
+    return of_amounts or isinstance(first, Composition) or is_formula(first)
 
 
 def parse_composition(item: str | Mapping[str, float] | Composition) -> Composition:

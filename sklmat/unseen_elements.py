@@ -13,7 +13,8 @@ from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 
 # Rows and elements that a warning names; of further ones it gives the number.
 _MAX_NAMED = 10
-_INSIDE = ("sklmat", "sklearn")
+# Packages whose lines a warning does not point to; joblib runs the folds of scikit-learn.
+_INSIDE = ("sklmat", "sklearn", "imblearn", "joblib")
 
 
 def find_unseen_elements(
@@ -88,7 +89,7 @@ def unseen_element_errors(
 def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) -> None:
     """Give one `ExtrapolationWarning` that names the unseen elements and their rows.
 
-    It points to the line outside of sklmat and scikit-learn that called them.
+    It points to the line of the caller, outside of sklmat, scikit-learn and the packages between.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) 
 def _frames_inside():
     """Level of the first frame outside of sklmat and scikit-learn, seen from the caller."""
     frame, count = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals["__name__"].split(".")[0] in _INSIDE:
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
         frame, count = frame.f_back, count + 1
     return count
 

@@ -41,3 +41,8 @@ def test_nothing_unseen_gives_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_unseen_elements({}, "nothing")
+
+
+def test_warning_of_code_without_a_name():
+    with pytest.warns(ExtrapolationWarning, match="K"):
+        exec("warn({0: ['K']}, 'nothing')", {"warn": warn_unseen_elements})

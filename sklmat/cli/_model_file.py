@@ -17,6 +17,7 @@ _CONTENT, _NETWORK, _PIPELINE = "content.json", "network.safetensors", "pipeline
 _TRUSTED = (
     "sklmat.features._composition_featurizer.CompositionFeaturizer",
     "sklmat.features._structure_featurizer.StructureFeaturizer",
+    "sklearn.utils._bunch.Bunch",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRegressor",

@@ -23,6 +23,7 @@ from sklmat.estimators import (
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
 from sklmat.parallel import N_JOBS
 from sklmat.structures import check_structures, is_graphs
+from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,6 +243,7 @@ class ECNetFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         structures = X.to_structures() if is_graphs(X) else check_structures(X)
+        self._refuse_unseen_elements(structures)
         composition = self.composition_.transform(structures)
         vectors, crystal, numbers, _ = self.estimator_.elemental_vectors(
             X if is_graphs(X) else structures
@@ -265,6 +267,20 @@ class ECNetFeaturizer(TableFeaturizer):
         self.estimator_, self.composition_ = network, composition
         self._fit_components(vectors, numbers)
         return self._assemble(leading, vectors, crystal, numbers)
+
+    def _refuse_unseen_elements(self, structures):
+        """Raise for the first crystal with an element that has no block of columns."""
+        rows = np.repeat(np.arange(len(structures)), [len(crystal) for crystal in structures])
+        numbers = np.concatenate([crystal.atomic_numbers for crystal in structures])
+        unseen = find_unseen_elements(rows, numbers, _atomic_numbers(self.elements_))
+        if unseen:
+            raise unseen_element_errors(
+                unseen,
+                lambda row: structures[row].formula.replace(" ", ""),
+                self.elements_,
+                "because each element has columns of its own, or use GraphEmbedding with "
+                "atom_init='physical'",
+            )[0]
 
     def _network(self, y):
         """Return the fitted network, or the one to train."""

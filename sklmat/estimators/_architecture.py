@@ -125,6 +125,7 @@ class Architecture(ABC):
     def learns_element_vectors(self, estimator: GraphEstimator) -> bool:
         """Whether the vector of an element is learned, so that unseen elements are an error.
 
-        By default, it is if each element has a column of its own in the table `atom_init`.
+        By default, it is if each element had a column of its own in the table `atom_init` of `fit`.
         """
-        return hasattr(estimator, "atom_init") and is_one_hot(estimator.atom_init)
+        module = estimator.nets_[0].module_
+        return is_one_hot(module.element_vectors[module.known_elements].cpu().numpy())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklmat.elements import element_symbols, element_vectors
+from sklmat.elements import element_symbols
 from sklmat.graphs import CrystalGraphs, StructureToGraph
 from sklmat.unseen_elements import (
     find_unseen_elements,
@@ -16,7 +16,7 @@ from sklmat.unseen_elements import (
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
-    from sklmat.typing import ElementFeatures, Structures
+    from sklmat.typing import Structures
 
 
 def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
@@ -135,10 +135,12 @@ def check_seen_elements(estimator: GraphEstimator, graphs: CrystalGraphs) -> Non
     warn_unseen_elements(unseen, "the network knows them by their properties only and extrapolates")
 
 
-def is_one_hot(atom_init: ElementFeatures) -> bool:
-    """Whether each element has a column of its own, so that nothing says what elements share."""
-    if isinstance(atom_init, str) and atom_init in ("physical", "onehot", "cgcnn"):
-        return atom_init == "onehot"
-    vectors, _ = element_vectors(atom_init)
-    rows = vectors[~np.isnan(vectors).any(axis=1)]
-    return bool(((rows != 0).sum(axis=1) == 1).all() and ((rows != 0).sum(axis=0) <= 1).all())
+def is_one_hot(vectors: np.ndarray) -> bool:
+    """Whether each element has a column of its own, so that nothing says what elements share.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_elements, V)
+    """
+    filled = vectors != 0
+    return bool((filled.sum(axis=1) == 1).all() and (filled.sum(axis=0) <= 1).all())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
@@ -87,10 +87,16 @@ def baselines(
     threads = {"n_jobs": 1}
     is_regression = task == "regression"
     forest = RandomForestRegressor if is_regression else RandomForestClassifier
-    boosting = XGBRegressor if is_regression else XGBClassifier
 
     def composition():
         return CompositionFeaturizer(handle_unknown="warn")
+
+    def boosting():
+        if is_regression:
+            return XGBRegressor(**_BOOSTING, **seed, **threads)
+        # XGBoost takes the classes 0, 1, ... only; a vote numbers any labels.
+        trees = XGBClassifier(**_BOOSTING, **seed, **threads)
+        return VotingClassifier([("trees", trees)], voting="soft")
 
     linear = (
         RidgeCV([10.0**power for power in range(-3, 4)])
@@ -105,13 +111,9 @@ def baselines(
         "random forest, composition": make_pipeline(
             composition(), forest(n_estimators=300, max_features=1 / 3, **seed, **threads)
         ),
-        "XGBoost, composition": make_pipeline(
-            composition(), boosting(**_BOOSTING, **seed, **threads)
-        ),
+        "XGBoost, composition": make_pipeline(composition(), boosting()),
     }
     if X is None or not holds_compositions(X):
         both = make_union(composition(), StructureFeaturizer(handle_unknown="warn"))
-        models["XGBoost, composition and structure"] = make_pipeline(
-            both, boosting(**_BOOSTING, **seed, **threads)
-        )
+        models["XGBoost, composition and structure"] = make_pipeline(both, boosting())
     return models

@@ -1,11 +1,10 @@
-"""Labels of crystals that belong together: composition, chemical system, prototype."""
+"""Labels of crystals that belong together by their elements: composition, chemical system."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,6 @@ from sklmat.exceptions import InvalidStructureError
 from sklmat.structures import convert_structures, is_graphs
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import Compositions, Structures
 
@@ -99,79 +96,6 @@ def chemical_systems(X: Structures | Compositions | CrystalGraphs | pd.DataFrame
     """
     present = amounts_of_elements(X) > 0
     return np.array(["-".join(sorted(element_symbols(np.flatnonzero(row)))) for row in present])
-
-
-def prototype_labels(X: Structures | CrystalGraphs, *, symprec: float = 0.1) -> np.ndarray:
-    """Name the prototype of every crystal: the arrangement of its sites, whatever their elements.
-
-    Parameters
-    ----------
-    X : sequence of C crystals, or CrystalGraphs
-        In any form that `check_structures` takes.
-    symprec : float, default=0.1
-        Tolerance (Å) within which atoms are symmetry-equivalent. The default suits relaxed cells.
-
-    Returns
-    -------
-    labels : ndarray of shape (C,), dtype str
-        Labels as in the AFLOW library of prototypes [1]_: stoichiometry, Pearson symbol, space
-        group number, and Wyckoff positions of each element. NaCl and MgO are "AB_cF8_225_a_b".
-
-    Raises
-    ------
-    InvalidStructureError
-        When a crystal is invalid, or has no symmetry within `symprec`.
-    ValueError
-        When `symprec` is not positive.
-
-    Notes
-    -----
-    The labels come from pymatgen's ``get_protostructure_label_from_spglib``, without the elements.
-    They do not depend on the cell, the origin or the order of the atoms. Of pymatgen's 288 AFLOW
-    prototypes, with 273 labels, 269 are distinguished. 209 labels are written as in AFLOW; in the
-    others, equivalent Wyckoff positions have other letters, or rhombohedral cells are counted in
-    the hexagonal setting. Coordinates and the ratios of axes are not part of a label, so that
-    crystals with one label may still differ: fcc and the arrangement of rock salt do not, but the
-    many ways to fill free positions do.
-
-    References
-    ----------
-    .. [1] M. J. Mehl et al., Comput. Mater. Sci. 136, S1 (2017).
-       :doi:`10.1016/j.commatsci.2017.01.017`
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> from sklmat.model_selection import prototype_labels
-    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
-    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
-    >>> cscl = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], sites)
-    >>> prototype_labels([salt, salt * [2, 1, 1], cscl]).tolist()
-    ['AB_cF8_225_a_b', 'AB_cF8_225_a_b', 'AB_cP2_221_a_b']
-    """
-    if not symprec > 0:  # spglib would crash
-        raise ValueError(f"symprec must be a positive number of Å, got {symprec!r}")
-    structures: Iterable[Structure]
-    structures = X.to_structures() if is_graphs(X) else convert_structures(cast("Structures", X))
-    return np.array([_prototype(row, item, symprec) for row, item in enumerate(structures)])
-
-
-def _prototype(row, structure, symprec):
-    from pymatgen.analysis.prototypes import get_protostructure_label_from_spglib
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            label = get_protostructure_label_from_spglib(
-                structure, raise_errors=True, init_symprec=symprec
-            )
-        except Exception as error:  # spglib and pymatgen raise several kinds
-            raise InvalidStructureError(
-                row,
-                structure.formula.replace(" ", ""),
-                f"has no prototype within symprec={symprec} Å ({error}); choose another symprec",
-            ) from error
-    return label.split(":")[0]
 
 
 def amounts_of_elements(X):

@@ -13,8 +13,8 @@ from sklmat.model_selection._group_labels import (
     amounts_of_elements,
     chemical_systems,
     composition_groups,
-    prototype_labels,
 )
+from sklmat.model_selection._prototype_labels import prototype_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,6 +262,8 @@ class LeaveOneElementOut(BaseCrossValidator):
 
     def _numbers(self, holds):
         """Atomic numbers of the elements to leave out."""
+        if isinstance(self.elements, str):
+            raise ValueError(f"elements must be a list of symbols, got {self.elements!r}")
         counts = holds.sum(axis=0)
         if self.elements is None:
             numbers = np.flatnonzero((counts >= max(self.min_test, 1)) & (counts < len(holds)))

@@ -1,11 +1,15 @@
 """The checks are run over all estimators of sklmat."""
 
+import warnings
+
 import pytest
 from sklearn.linear_model import Ridge
 
 import sklmat
 from sklmat.estimator_checks import all_structure_estimators, parametrize_with_structure_checks
 from sklmat.estimator_checks._crystal_checks import check_n_jobs
+from sklmat.estimator_checks._fit_and_compare import fitted, output
+from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 
 NETWORK = {"cutoff": 4.0, "hidden_dim": 8, "n_conv": 1, "max_epochs": 2, "batch_size": 4}
 ELEMENTS = {"hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 2, "cutoff": 4.0}
@@ -52,9 +56,47 @@ def small_instances():
 
 def test_every_estimator_has_small_instances():
     table = small_instances()
-    assert {name for name, _ in all_structure_estimators()} == set(table)
+    assert {name for name, _ in all_structure_estimators()} == set(table) == set(POLICIES)
     for name, instances in table.items():
         assert all(type(instance).__name__ == name for instance in instances)
+
+
+#: What an estimator does with a crystal that holds an element which no training row has.
+POLICIES = {
+    "StructureToGraph": "takes it",  # learns nothing from the elements
+    "CompositionFeaturizer": "refuses",  # columns of the few elements of the toy crystals
+    "StructureFeaturizer": "refuses",
+    "DisorderFeaturizer": "refuses",
+    "CGCNNRegressor": "warns once",  # physical vectors by default
+    "CGCNNClassifier": "warns once",
+    "GraphEmbedding": "warns once",
+    "AdversarialFeatureBuilder": "warns once",
+    "ECNetRegressor": "refuses",  # learned vectors by default
+    "ECNetClassifier": "refuses",
+    "ECNetFeaturizer": "refuses",
+    "EFTGANRegressor": "refuses",
+}
+
+
+@pytest.mark.parametrize(
+    "estimator", [group[0] for group in small_instances().values()], ids=lambda e: type(e).__name__
+)
+def test_elements_that_no_training_row_has(estimator, few_trees):
+    model, X, _ = fitted(estimator)
+    gold = X[1].copy()
+    gold.replace(0, "Au")
+    policy = POLICIES[type(estimator).__name__]
+    if policy == "refuses":
+        with pytest.raises(InvalidStructureError, match="element Au") as refused:
+            output(model, [X[0], gold])
+        assert refused.value.index == 1
+        return
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        output(model, [X[0], gold])
+    warned = [str(each.message) for each in found if each.category is ExtrapolationWarning]
+    assert len(warned) == (policy == "warns once")
+    assert all("Au (row 1)" in message for message in warned)
 
 
 def on_purpose(estimator):

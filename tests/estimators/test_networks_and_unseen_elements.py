@@ -1,12 +1,15 @@
 """Networks and elements that no training row had."""
 
+import json
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from crystals import b2_nial, bcc_fe, fcc_cu, l12_cu3au
+from pymatgen.core import Element
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_predict
 
 from sklmat import (
     CGCNNClassifier,
@@ -18,6 +21,7 @@ from sklmat import (
     site_attribution,
 )
 from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
+from sklmat.random_state import draw_seed
 
 TRAINING = [bcc_fe(), fcc_cu(), b2_nial(), bcc_fe()]
 NEW = [fcc_cu(), l12_cu3au(), b2_nial()]
@@ -77,6 +81,38 @@ def test_other_results_of_a_network_warn_once():
         lambda: GraphEmbedding(FrozenEstimator(model)).fit(TRAINING, TARGETS).transform(NEW),
     ):
         assert len(caught(call)) == 1
+
+
+def test_policy_is_that_of_the_vectors_in_fit(tmp_path):
+    path = tmp_path / "atom_init.json"
+    vectors = {Element(symbol).Z: vector.tolist() for symbol, vector in UNIT_VECTORS.items()}
+    path.write_text(json.dumps(vectors))
+    model = fitted(CGCNNRegressor, atom_init=path)
+    path.unlink()
+    with pytest.raises(InvalidStructureError, match="element Au"):
+        model.predict(NEW)
+    with pytest.raises(InvalidStructureError, match="element Au"):
+        model.set_params(atom_init="physical").predict(NEW)
+
+
+def test_each_fold_warns_once_at_the_line_of_the_caller():
+    X, y = [*TRAINING, *NEW[:2]], np.arange(6.0)
+    model = CGCNNRegressor(max_epochs=1, n_ensemble=2, random_state=0)
+    warned = caught(lambda: cross_val_predict(model, X, y, cv=6))
+    assert [str(warning.message).split(";")[0] for warning in warned] == [
+        "1 row holds elements that no row of fit had: Al (row 0), Ni (row 0)",
+        "1 row holds elements that no row of fit had: Au (row 0)",
+    ]
+    assert {warning.filename for warning in warned} == {__file__}
+
+
+def test_validation_rows_of_early_stopping_do_not_warn():
+    y = np.arange(6.0)
+    model = CGCNNRegressor(max_epochs=1, early_stopping=True, random_state=0)
+    [row] = model._split(y, draw_seed(0))[1]
+    X = [l12_cu3au() if k == row else TRAINING[k % 4] for k in range(6)]
+    assert caught(lambda: model.fit(X, y)) == []
+    assert len(caught(lambda: model.predict(X))) == 1
 
 
 def test_elements_accumulate_and_are_saved(tmp_path):

@@ -27,6 +27,8 @@ def test_names_and_tasks():
     assert next(iter(classifiers)) == "most frequent"
     assert all(is_classifier(model) for model in classifiers.values())
     assert len(baselines("regression", ["NaCl", "Fe"])) == 4
+    assert len(baselines("regression", [{"Na": 1, "Cl": 1}])) == 4
+    assert len(baselines("regression", [bcc_fe().as_dict()])) == 5
     with pytest.raises(ValueError, match="'regression' or 'classification'"):
         baselines("ranking")
 
@@ -42,6 +44,17 @@ def test_elements_of_test_rows_only_do_not_stop_a_comparison():
     with pytest.warns(ExtrapolationWarning, match="Na"):
         table = compare_estimators(models, X, y, cv=3)
     assert np.isfinite(table["MAE mean"]).all()
+
+
+@pytest.mark.parametrize("labels", [["metal", "salt"], [1, 3], [False, True]], ids=str)
+def test_classes_may_be_any_labels(labels):
+    X = ["NaCl", "KCl", "NaBr", "KBr", "LiCl", "LiBr", "FeNi", "Cu3Au", "Fe", "Cu", "NiAl", "Au"]
+    y = np.repeat(labels[::-1], 6)
+    for name, model in baselines("classification", X).items():
+        if name != "most frequent":
+            model.fit(X, y)
+            assert model.predict(["RbCl", "CoNi"]).tolist() == labels[::-1], name
+            assert model.classes_.tolist() == labels
 
 
 def test_baselines_learn_from_formulas_and_repeat_themselves():

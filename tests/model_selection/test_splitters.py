@@ -1,6 +1,6 @@
 """Splits by composition, chemical system, prototype, element and number of elements."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pandas as pd
@@ -292,6 +292,7 @@ def test_every_element_is_left_out_once():
         (LeaveOneElementOut(["Li"]), ["NaCl", "KCl"], "no row holds Li.*test on"),
         (LeaveOneElementOut(["Cl"]), ["NaCl", "KCl"], "every row holds Cl.*train on"),
         (LeaveOneElementOut(["Xx"]), ["NaCl"], "not chemical symbols: Xx"),
+        (LeaveOneElementOut("CO"), ["CO", "NaCl"], "list of symbols, got 'CO'"),
         (LeaveOneElementOut(), ["NaCl", "NaCl2"], "no element"),
     ],
 )
@@ -338,6 +339,34 @@ def test_prototype_does_not_depend_on_elements_cell_origin_order_and_noise():
         assert prototype_labels(graphs).tolist() == [label]
 
 
+def test_prototype_does_not_depend_on_which_element_comes_first():
+    corner, center, faces = [0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]
+    perovskites = [
+        Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.9), species, [corner, center, faces])
+        for species in permutations(["Sr", "Ti", "O"])
+    ]
+    assert set(prototype_labels(perovskites)) == {"ABC3_cP5_221_a_b_c"}
+    fluorites = [
+        Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.0), species, [corner, [0.25] * 3])
+        for species in (["Ca", "F"], ["O", "Li"])
+    ]
+    assert set(prototype_labels(fluorites)) == {"AB2_cF12_225_a_c"}
+
+
+def test_mirror_images_have_one_prototype():
+    quartz = Structure.from_spacegroup(
+        "P3_121",
+        Lattice.hexagonal(4.91, 5.40),
+        ["Si", "O"],
+        [[0.470, 0, 1 / 3], [0.413, 0.267, 0.119 + 1 / 3]],
+    )
+    mirrored = Structure(
+        Lattice(quartz.lattice.matrix * [1, 1, -1]), quartz.species, quartz.frac_coords
+    )
+    assert [item.get_space_group_info()[1] for item in (quartz, mirrored)] == [152, 154]
+    assert prototype_labels([quartz, mirrored]).tolist() == ["AB2_hP9_152_a_c"] * 2
+
+
 def test_no_prototype_is_on_both_sides():
     X = [crystal for crystal in prototypes().values() for _ in range(2)]
     labels = prototype_labels(X)
@@ -346,15 +375,26 @@ def test_no_prototype_is_on_both_sides():
         assert len(test) == 2
 
 
-def test_crystal_without_prototype_names_its_row(monkeypatch):
-    def fail_for_chlorine(structure, **settings):
-        if "Cl" in structure.composition:
-            raise ValueError("no symmetry")
-        return "A_cP1_221_a:Na"
+def test_charges_do_not_change_a_prototype():
+    magnetite = Structure.from_spacegroup(
+        "Fd-3m",
+        Lattice.cubic(8.39),
+        ["Fe3+", "Fe2+", "O2-"],
+        [[0.125, 0.125, 0.125], [0.5, 0.5, 0.5], [0.255, 0.255, 0.255]],
+    )
+    plain = magnetite.copy().remove_oxidation_states()
+    assert prototype_labels([magnetite, plain]).tolist() == ["A3B4_cF56_227_ad_e"] * 2
 
-    name = "pymatgen.analysis.prototypes.get_protostructure_label_from_spglib"
-    monkeypatch.setattr(name, fail_for_chlorine)
-    with pytest.raises(InvalidStructureError, match=r"structure 1 .*no symmetry.*another symprec"):
-        prototype_labels([cell(["Na"]), cell(["Na", "Cl"])])
+
+def test_crystal_without_prototype_names_its_row(monkeypatch):
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+    def without_symmetry(analyzer):
+        raise ValueError("no symmetry")
+
+    X = [cell(["Na"]), cell(["Na", "Cl"])]
     with pytest.raises(ValueError, match="positive number"):
-        prototype_labels([cell(["Na", "Cl"])], symprec=-1.0)
+        prototype_labels(X, symprec=-1.0)
+    monkeypatch.setattr(SpacegroupAnalyzer, "get_pearson_symbol", without_symmetry)
+    with pytest.raises(InvalidStructureError, match=r"structure 0 .*no symmetry.*another symprec"):
+        prototype_labels(X)
