@@ -135,10 +135,7 @@ def _read_formulas(options):
 def needed_target(rows: Rows) -> np.ndarray:
     """Target of the rows; an error if there is none, or if there are several."""
     if rows.y is None:
-        raise ValueError(
-            "the source has no column of numbers as target; name one with --target (classes are "
-            "numbers here too, such as 0 and 1)"
-        )
+        raise ValueError("no column of the source was taken as the target; name one with --target")
     y = np.asarray(rows.y)
     if y.ndim != 1:
         raise ValueError("the source has several targets; name one with --target")

@@ -108,16 +108,18 @@ class CompositionFeaturizer(TableFeaturizer):
         ``phase`` of `X`. In `transform`, rows with a lattice that no row of `fit` has are invalid.
     fractions : {"auto", True, False}, default="auto"
         Whether to add a column with the fraction of each element. "auto" adds them if `elements` is
-        given or `fit` sees at most 12 elements: each fraction then has many rows to learn from.
-        With more elements, properties let a model transfer what it learns from one to another.
+        given or `fit` sees at most 12 elements. With more, most fractions are zero in most rows;
+        properties then let a model apply what it learns about one element to another.
     elements : list of str, "all" or None, default=None
         Elements with a column of fractions: those seen in `fit` by default, or all 118.
     {handle_unknown}
-        If `elements` is given, the elements outside this list are the unseen ones, in `fit` too.
+        If `elements` is given, the elements outside this list count as unseen, also in the rows of
+        `fit_transform`.
     properties : sequence of str, default=None
         Names of numeric columns of `element_table`. By default, beside fractions: group, period,
         Mendeleev number, mass, valence electrons, electronegativity, atomic, covalent and metallic
-        radius (this only if every element has one), first ionisation energy, electron affinity,
+        radius (the last only if every element of `fit` and `elements` has one and `handle_unknown`
+        is "error"), first ionisation energy, electron affinity,
         molar volume and melting point. Without fractions, 25 properties that are known or
         estimated for every element from H to Pu. An empty sequence gives no columns of properties.
     statistics : sequence of str, default=None
@@ -161,8 +163,8 @@ class CompositionFeaturizer(TableFeaturizer):
     elements (p = 0), and valence orbitals. Differences: properties of the elements that Ward et al.
     took from DFT (volume, band gap and magnetic moment of the ground state) are replaced by radii,
     polarizability, ionisation energy, electron affinity and atomisation enthalpy, so that nothing
-    depends on the settings of a calculation. "deviation", as in the size mismatch δ of alloy
-    theory, is the standard deviation.
+    depends on the settings of a calculation. "deviation" is the standard deviation; it is
+    not divided by the mean, unlike the size mismatch δ of alloy theory.
 
     Partially occupied sites are allowed if `lattice` is False or the phase is given, because the
     composition is known.
@@ -341,8 +343,9 @@ class CompositionFeaturizer(TableFeaturizer):
         Raises
         ------
         InvalidStructureError
-            When a row is invalid, or has a lattice or, with `handle_unknown` "error" and columns of
-            fractions, an element that no row of `fit` has, and `on_invalid` is "raise".
+            With `on_invalid` "raise": when a row is invalid, when no row of `fit` has its lattice,
+            or, with `handle_unknown` "error" and columns of fractions, when it has an unseen
+            element.
         """
         check_is_fitted(self)
         rows = read_compositions(X, self.lattice, self.on_invalid)

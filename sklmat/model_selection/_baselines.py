@@ -35,7 +35,7 @@ def baselines(
     *,
     random_state: int = 0,
 ) -> dict[str, BaseEstimator]:
-    """Make the models that a new one should be compared with.
+    """Make simple models with which to compare your own.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def baselines(
     Returns
     -------
     models : dict of str to estimator
-        Unfitted pipelines that take structures, or compositions for those on the composition:
+        Unfitted estimators. All take structures; those on the composition also take formulas:
 
         - "mean", or "most frequent": ignores the input.
         - "linear, composition": ridge regression, or logistic regression, on the standardised table
@@ -60,7 +60,7 @@ def baselines(
     Raises
     ------
     ValueError
-        When `task` is neither of the two.
+        When `task` is neither of the two, or `random_state` is no integer.
 
     Notes
     -----

@@ -191,11 +191,11 @@ class LeaveOneElementOut(BaseCrossValidator):
     Parameters
     ----------
     elements : sequence of str or None, default=None
-        Symbols of the elements to leave out, in this order; None takes every element of `X`, by
-        atomic number, that leaves enough rows.
+        Symbols of the elements to leave out, in this order; None takes every element that is in at
+        least `min_test` rows and not in all rows, by atomic number.
     min_test : int, default=1
-        With `elements` None, elements in fewer rows are not left out. An element that is in all
-        rows cannot be left out either, because no training row would remain.
+        Used if `elements` is None: the smallest number of rows with an element for which a split
+        is made.
 
     Examples
     --------
@@ -237,7 +237,8 @@ class LeaveOneElementOut(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When no row, or no row without it, holds one of `elements`, or no element is left.
+            When an element of `elements` is in no row or in every row, or when no element can be
+            left out.
         """
         _refuse_groups(self, groups)
         holds = amounts_of_elements(X) > 0
