@@ -118,6 +118,8 @@ class CrystalBatch(Batch):
         edges, sorted by target, need a scatter.
     edge_order : Tensor of shape (E,), int64, or None
         Position in the graphs of each edge of the batch; None if the order is the same.
+    known_segments : BatchSegments or None
+        Result of `segments`, if it is known.
     """
 
     atomic_numbers: torch.Tensor
@@ -134,7 +136,12 @@ class CrystalBatch(Batch):
         return len(self.n_atoms)
 
     def segments(self) -> BatchSegments:
-        """Segments of the sums, computed at the first call if they are not known."""
+        """Rows of the sums over the batch, computed at the first call if they are not known.
+
+        Returns
+        -------
+        BatchSegments
+        """
         if self.known_segments is None:
             self.known_segments = _batch_segments(self)
         return self.known_segments
@@ -157,6 +164,8 @@ class ElementBatch(Batch):
     radial : Tensor of shape (Q, K) or (Q, 2 K)
         Partial radial distribution of each pair, on K grid points.
     n_crystals : int
+    known_segments : BatchSegments or None
+        Result of `segments`, if it is known.
     """
 
     atomic_numbers: torch.Tensor
@@ -172,7 +181,12 @@ class ElementBatch(Batch):
         return self.n_crystals
 
     def segments(self) -> BatchSegments:
-        """Segments of the sums, computed at the first call if they are not known."""
+        """Rows of the sums over the batch, computed at the first call if they are not known.
+
+        Returns
+        -------
+        BatchSegments
+        """
         if self.known_segments is None:
             self.known_segments = _batch_segments(self)
         return self.known_segments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,9 @@ class _LabelGroupKFold(BaseCrossValidator):
         self.shuffle = shuffle
         self.random_state = random_state
 
+    @abstractmethod
     def _labels(self, X):
-        raise NotImplementedError
+        """Label of each row of `X`, shape (C,)."""
 
     def split(
         self,

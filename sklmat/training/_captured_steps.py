@@ -216,7 +216,7 @@ class CapturedSteps:
     def step(self, number, rows):
         """Train on the rows of a batch of this epoch, and store its loss in `losses`."""
         self.crystals.copy_(self.order[number])
-        # There is room for one padding atom at least, which padding edges join.
+        # At least one padding atom is added, which padding edges join.
         size = max(
             -(-(self.n_atoms[rows].sum() + 1) // self.unit[0]),
             -(-self.n_edges[rows].sum() // self.unit[1]),
