@@ -264,6 +264,7 @@ def test_rows_that_are_left_out_are_listed(alloys, capsys):
     arguments = ("fit", alloys / "alloys", "--model", "mean", "-o", alloys / "model.sklmat")
     _, err = run_cli(capsys, *arguments, code=2)
     assert "alloy3" in err
+    assert "use --on-invalid drop" in err
     out, err = run_cli(capsys, *arguments, "--on-invalid", "drop", code=1)
     assert "left out: alloy3, alloy3.cif" in err
     assert "fitted on 7 rows" in out

@@ -73,16 +73,22 @@ def read_rows(options: argparse.Namespace) -> Rows:
 
 
 def _read_structures(options):
+    from sklmat.exceptions import InvalidRowsError
     from sklmat.readers import load_structures
 
-    data = load_structures(
-        options.source,
-        target=getattr(options, "target", None),
-        id=options.id,
-        on_invalid=options.on_invalid,
-        n_jobs=options.n_jobs,
-        verbose=sys.stderr.isatty(),
-    )
+    try:
+        data = load_structures(
+            options.source,
+            target=getattr(options, "target", None),
+            id=options.id,
+            on_invalid=options.on_invalid,
+            n_jobs=options.n_jobs,
+            verbose=sys.stderr.isatty(),
+        )
+    except InvalidRowsError as error:
+        # The advice for Python, in the words of the command line.
+        reason = str(error).replace("pass on_invalid='drop'", "use --on-invalid drop")
+        raise ValueError(reason.replace(" and list them in `rejected`", "")) from error
     rejected = [
         ", ".join(str(value) for value in row if value == value and value is not None)
         for row in data.rejected[["id", "file", "reason"]].itertuples(index=False)
