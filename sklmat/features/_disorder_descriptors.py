@@ -1,241 +1,89 @@
-"""`DisorderedCrystal`, and a function for each group of columns of `DisorderFeaturizer`.
+"""A function for each group of columns of `DisorderFeaturizer`.
 
-Each function takes a crystal and the schema of the table, and returns a dict of column names and
-values. The names are the same for every crystal; a value that a crystal does not have is NaN.
+Each function takes several crystals and the schema of the table, and returns a dict of column names
+and values of shape (C,). The names are the same for all crystals; a value that a crystal does not
+have is NaN. A value does not depend on the other crystals, to the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations, combinations_with_replacement
-from typing import Any
 
 import numpy as np
 
-from sklmat.elements import element_table
-from sklmat.features._neighbors import (
-    Neighbors,
-    effective_coordination,
-    find_neighbors,
-    first_coordination,
-)
-from sklmat.features._parent_lattice import IDEAL_SYMPREC, Parent, find_parent
+from sklmat.features._disorder_schema import DisorderSchema
+from sklmat.features._disordered_crystals import DisorderedCrystals
+from sklmat.features._grouped_statistics import Summary
+from sklmat.features._ideal_sites import symmetry_of_species
+from sklmat.features._neighbors import first_coordination, hoppe_averages
+from sklmat.features._parent_lattice import IDEAL_SYMPREC
 from sklmat.features._polyhedra import (
-    Polyhedra,
     bond_angle_variance,
     bond_length_distortion,
     bridging_angles,
-    find_octahedra,
-    find_tetrahedra,
     ligand_angles,
     off_centring,
     quadratic_elongation,
     voronoi_volumes,
 )
-from sklmat.features._short_range_order import ligand_order, sublattice_pair_orders
-from sklmat.features._sublattices import is_anion, sublattices_of_numbers
-from sklmat.features._symmetry import (
-    POINT_GROUP_ORDER,
-    lattice_of_symmetry,
-    symmetry_dataset,
+from sklmat.features._short_range_order import (
+    LIGAND_ANGLE_WINDOW,
+    LIGAND_ANGLES,
+    ligand_order,
+    species_of_crystals,
+    sublattice_pair_orders,
 )
+from sklmat.features._symmetry import Symmetry, lattice_of_symmetry, symmetry_dataset
 from sklmat.structures import CrystalArrays
 
+#: Names of columns, and values of shape (C,).
+Columns = dict[str, np.ndarray]
 ON_PARENT = "on the parent lattice"
 # Standard deviations of bond lengths (Å) and angles (°) up to these values are rounding errors, and
 # the skew is then 0.
 _LENGTH_NOISE, _ANGLE_NOISE = 1e-4, 1e-3
-_NO_MOMENTS = (np.nan, np.nan, np.nan)
 
 
-@dataclass(frozen=True)
-class DisorderSchema:
-    """Schema of the table: fitted attributes and parameters that determine its columns.
-
-    Attributes
-    ----------
-    elements : list of str
-        Symbols seen in `fit`, alphabetically.
-    sublattices : list of list of str
-        Species of each sublattice.
-    names : list of str
-        Names of the sublattices, such as "Br/I".
-    mixed : list of str
-        Names of the sublattices that hold several species in some crystal of `fit`.
-    pairs : bool
-        Whether there are columns of pairs of species and of species.
-    symprec : list of float
-    parent_symprec : float or None
-    n_shells : int
-    voronoi : bool
-        As in `DisorderFeaturizer`.
-    """
-
-    elements: list[str]
-    sublattices: list[list[str]]
-    names: list[str]
-    mixed: list[str]
-    pairs: bool
-    symprec: list[float]
-    parent_symprec: float | None
-    n_shells: int
-    voronoi: bool
-
-    @cached_property
-    def mixed_sublattices(self) -> list[int]:
-        return [self.names.index(name) for name in self.mixed]
-
-    @cached_property
-    def species(self) -> list[np.ndarray]:
-        """Atomic numbers of each sublattice, ascending."""
-        numbers = element_table()["atomic number"]
-        return [np.sort(numbers[species].to_numpy()) for species in self.sublattices]
-
-    @cached_property
-    def species_pairs(self) -> list[list[tuple[int, int, str]]]:
-        """Pairs of species of each sublattice: their indices in `species`, and a name."""
-        return [
-            [
-                (i, j, "-".join(sorted(self.symbols[[numbers[i], numbers[j]]])))
-                for i, j in combinations(range(len(numbers)), 2)
-            ]
-            for numbers in self.species
-        ]
-
-    @cached_property
-    def sublattice_of_number(self) -> np.ndarray:
-        """Index of the sublattice of each atomic number."""
-        return sublattices_of_numbers(self.sublattices)
-
-    @cached_property
-    def symbols(self) -> np.ndarray:
-        """Symbols of the elements by atomic number."""
-        return np.array(["", *element_table().index], dtype=object)
-
-    @cached_property
-    def element_pairs(self) -> list[tuple[int, str]]:
-        """Index, i n + j, and name of each pair i ≤ j of the n elements."""
-        pairs = combinations_with_replacement(enumerate(self.elements), 2)
-        return [(i * len(self.elements) + j, f"{a}-{b}") for (i, a), (j, b) in pairs]
-
-    @cached_property
-    def element_of_number(self) -> np.ndarray:
-        """Index in `elements` of each atomic number; -1 for other elements."""
-        place = {symbol: k for k, symbol in enumerate(self.elements)}
-        return np.array([place.get(symbol, -1) for symbol in self.symbols])
-
-    @cached_property
-    def radius_of_number(self) -> np.ndarray:
-        """Covalent radius (Å) of each atomic number; beyond curium, that of curium."""
-        return np.append(np.nan, element_table()["covalent radius (Å)"].ffill().to_numpy())
-
-
-class DisorderedCrystal:
-    """A crystal with its parent, bonds and polyhedra, each computed at its first use."""
-
-    def __init__(self, crystal: CrystalArrays, schema: DisorderSchema):
-        self.atomic_numbers, self.positions, self.lattice, self.pbc = crystal
-        self.sublattice = schema.sublattice_of_number[self.atomic_numbers]
-        self.parent_symprec = schema.parent_symprec
-
-    @cached_property
-    def parent(self) -> Parent:
-        return find_parent(
-            self.positions, self.lattice, self.pbc, self.sublattice, self.parent_symprec
-        )
-
-    @cached_property
-    def neighbors(self) -> Neighbors:
-        """Neighbours on the parent lattice, so that displacements do not change the shells."""
-        return find_neighbors(self.parent.positions, self.parent.lattice, self.pbc)
-
-    @cached_property
-    def is_listed(self) -> np.ndarray:
-        """Mask of the entries of the neighbour list that are not padding, shape (N, M)."""
-        return np.isfinite(self.neighbors.distance)
-
-    @cached_property
-    def vector(self) -> np.ndarray:
-        """Vectors from each atom to its neighbours in the crystal, in Å; shape (N, M, 3)."""
-        displacement = self.parent.displacement
-        difference = displacement[self.neighbors.index] - displacement[:, None]
-        ideal = self.neighbors.vector @ np.linalg.inv(self.parent.lattice)
-        return np.where(self.is_listed[..., None], (ideal + difference) @ self.lattice, 0)
-
-    @cached_property
-    def distance(self) -> np.ndarray:
-        return np.where(self.is_listed, np.linalg.norm(self.vector, axis=2), np.inf)
-
-    @cached_property
-    def is_anion(self) -> np.ndarray:
-        return is_anion(self.atomic_numbers)
-
-    @cached_property
-    def bonded(self) -> np.ndarray:
-        """Mask of the bonds: from cations to anions, or between all atoms without anions."""
-        ligand = np.ones_like(self.neighbors.index, dtype=bool)
-        if self.is_anion.any():
-            ligand = self.is_anion[self.neighbors.index] & ~self.is_anion[:, None]
-        return first_coordination(self.neighbors.distance, ligand)
-
-    @cached_property
-    def has_polyhedron(self) -> np.ndarray:
-        """Atoms at the centre of a polyhedron, shape (N,)."""
-        counts = self.bonded.sum(axis=1)
-        if not self.is_anion.any():
-            return counts > 0
-        small = (counts == 4) | (counts == 6)
-        return small if small.any() else counts > 0
-
-    @cached_property
-    def octahedra(self) -> Polyhedra:
-        """Octahedra of anions."""
-        centre, rank, opposite = find_octahedra(self.neighbors.vector, self._bonded_anions)
-        return self._polyhedra(centre, rank, opposite)
-
-    @cached_property
-    def tetrahedra(self) -> Polyhedra:
-        """Tetrahedra of anions."""
-        centre, rank = find_tetrahedra(self.neighbors.vector, self._bonded_anions)
-        return self._polyhedra(centre, rank, None)
-
-    @cached_property
-    def _bonded_anions(self):
-        return self.bonded & self.is_anion[self.neighbors.index]
-
-    def _polyhedra(self, centre, rank, opposite):
-        ligand = self.neighbors.index[centre[:, None], rank]
-        return Polyhedra(centre, ligand, self.vector[centre[:, None], rank], opposite)
-
-
-def symmetry_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
+def symmetry_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
     columns = {}
-    is_described = crystal.pbc.sum() >= 2
-    if is_described:
-        lattice = lattice_of_symmetry(crystal.positions, crystal.lattice, crystal.pbc)
-        frac_coords = crystal.positions @ np.linalg.inv(lattice)
     for symprec in schema.symprec:
-        dataset = None
-        if is_described:
-            dataset = symmetry_dataset(lattice, frac_coords, crystal.atomic_numbers, symprec)
-        columns.update(_site_columns(dataset, at_symprec(symprec), crystal, schema))
+        found = [_symmetry(crystal, symprec) for crystal in crystals.crystals]
+        columns.update(_site_columns(found, at_symprec(symprec), crystals, schema))
     if schema.parent_symprec is not None:
-        parent = crystal.parent
-        dataset = None
-        if is_described:
-            lattice = lattice_of_symmetry(parent.positions, parent.lattice, crystal.pbc)
-            sites = parent.positions @ np.linalg.inv(lattice)
-            if crystal.pbc.all():
-                sites = parent.frac_coords
-            dataset = symmetry_dataset(lattice, sites, crystal.atomic_numbers, IDEAL_SYMPREC)
-        columns.update(_site_columns(dataset, ON_PARENT, crystal, schema))
-        index = np.nan
-        if dataset is not None and parent.symmetry is not None:
-            index = np.log(_operations_per_atom(parent.symmetry) / _operations_per_atom(dataset))
-        columns["log of the index in the parent's space group"] = index
+        found = _symmetries_on_parents(crystals)
+        columns.update(_site_columns(found, ON_PARENT, crystals, schema))
+        columns["log of the index in the parent's space group"] = np.array(
+            [
+                np.nan
+                if own is None or parent is None
+                else np.log(parent.operations_per_atom / own.operations_per_atom)
+                for own, parent in zip(found, crystals.parents.symmetry)
+            ]
+        )
     return columns
+
+
+def _symmetry(crystal, symprec):
+    """Symmetry that spglib finds; None for wires and molecules, and if spglib fails."""
+    types, positions, lattice, pbc = crystal
+    if pbc.sum() < 2:
+        return None
+    lattice = lattice_of_symmetry(positions, lattice, pbc)
+    dataset = symmetry_dataset(lattice, positions @ np.linalg.inv(lattice), types, symprec)
+    return None if dataset is None else Symmetry.from_dataset(dataset)
+
+
+def _symmetries_on_parents(crystals):
+    """Symmetries of the crystals with their species on the ideal sites."""
+    found = []
+    for crystal, sites in zip(crystals.on_parents, crystals.parents.sites):
+        symmetry = None
+        if sites is not None:
+            symmetry = symmetry_of_species(sites, crystal.atomic_numbers, IDEAL_SYMPREC)
+        if symmetry is None:
+            symmetry = _symmetry(crystal, IDEAL_SYMPREC)
+        found.append(symmetry)
+    return found
 
 
 def at_symprec(symprec):
@@ -243,244 +91,265 @@ def at_symprec(symprec):
     return f"at {symprec:g} Å"
 
 
-def _site_columns(dataset, place, crystal, schema):
-    """Columns with inequivalent sites and symmetry operations of a spglib dataset."""
-    n_sublattices = len(schema.names)
-    if dataset is None:
-        n_sites, n_atoms, order, number = [np.nan] * n_sublattices, np.nan, np.nan, np.nan
-    else:
-        orbits = dataset.crystallographic_orbits
-        n_sites = [len(np.unique(orbits[crystal.sublattice == k])) for k in range(n_sublattices)]
-        n_atoms = _primitive_atoms(dataset)
-        order, number = POINT_GROUP_ORDER[dataset.pointgroup], dataset.number
+def _site_columns(symmetries, place, crystals, schema):
+    """Columns with inequivalent sites and symmetry operations; NaN where there is no symmetry."""
+    is_known = np.array([symmetry is not None for symmetry in symmetries])
+    n_atoms, order, number = np.full((3, len(symmetries)), np.nan)
+    n_sites = np.full((len(symmetries), len(schema.names)), np.nan)
+    known = [symmetry for symmetry in symmetries if symmetry is not None]
+    if known:
+        n_atoms[is_known] = [symmetry.n_primitive for symmetry in known]
+        order[is_known] = [symmetry.order for symmetry in known]
+        number[is_known] = [symmetry.number for symmetry in known]
+        atoms = is_known[crystals.crystal]
+        codes = crystals.crystal[atoms] * (len(schema.names) + 1) + crystals.sublattice[atoms]
+        orbits = np.concatenate([symmetry.orbits for symmetry in known])
+        distinct = np.unique(codes * len(crystals.crystal) + orbits) // len(crystals.crystal)
+        counts = np.bincount(distinct, minlength=len(symmetries) * (len(schema.names) + 1))
+        n_sites[is_known] = counts.reshape(len(symmetries), -1)[is_known, :-1]
     columns = {
-        f"inequivalent sites {place}": sum(n_sites),
-        f"fraction of inequivalent sites {place}": sum(n_sites) / n_atoms,
+        f"inequivalent sites {place}": n_sites.sum(axis=1),
+        f"fraction of inequivalent sites {place}": n_sites.sum(axis=1) / n_atoms,
         f"atoms in the primitive cell {place}": n_atoms,
         f"symmetry operations {place}": order,
         f"space group number {place}": number,
     }
-    if n_sublattices > 1:
-        for name, n_own_sites in zip(schema.names, n_sites):
+    if len(schema.names) > 1:
+        for name, n_own_sites in zip(schema.names, n_sites.T):
             columns[f"inequivalent {name} sites {place}"] = n_own_sites
     return columns
 
 
-def _primitive_atoms(dataset):
-    return dataset.mapping_to_primitive.max() + 1
-
-
-def _operations_per_atom(dataset):
-    """Symmetry operations of the space group per atom, which do not depend on the cell."""
-    return POINT_GROUP_ORDER[dataset.pointgroup] / _primitive_atoms(dataset)
-
-
-def bonds_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    atom, rank = np.nonzero(crystal.bonded)
+def bonds_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    center = crystals.neighbors.center[crystals.bonded]
+    other = crystals.neighbors.other[crystals.bonded]
+    lengths = crystals.distance[crystals.bonded]
     if not schema.pairs:
-        return _relative_bonds(crystal, schema, atom, rank)
-    element = schema.element_of_number[crystal.atomic_numbers]
-    first, second = element[atom], element[crystal.neighbors.index[atom, rank]]
-    bond = np.minimum(first, second) * len(schema.elements) + np.maximum(first, second)
-    lengths = crystal.distance[atom, rank]
-    moments = {
-        number: _moments(lengths[bond == number], _LENGTH_NOISE)
-        for number in np.unique(bond).tolist()
-    }
-    columns = {}
-    for number, pair in schema.element_pairs:
-        mean, variance, skew = moments.get(number, _NO_MOMENTS)
-        columns[f"mean {pair} bond (Å)"] = mean
-        columns[f"variance {pair} bond (Å²)"] = variance
-        columns[f"skew {pair} bond"] = skew
-    return columns
-
-
-def _relative_bonds(crystal, schema, atom, rank):
-    """Columns of all bonds, whatever their species."""
-    radius = schema.radius_of_number[crystal.atomic_numbers]
-    sums = radius[atom] + radius[crystal.neighbors.index[atom, rank]]
-    mean, variance, skew = _moments(crystal.distance[atom, rank] / sums, _LENGTH_NOISE)
-    return {
-        "mean relative bond length": mean,
-        "variance relative bond length": variance,
-        "skew relative bond length": skew,
-    }
-
-
-def angles_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    bridging, ligand = bridging_angles([crystal.octahedra, crystal.tetrahedra])
-    all_angles, atoms = [bridging], [ligand]
-    for polyhedra in (crystal.octahedra, crystal.tetrahedra):
-        between_ligands = ligand_angles(polyhedra)
-        all_angles.append(between_ligands.ravel())
-        atoms.append(np.repeat(polyhedra.centre, between_ligands.shape[1]))
-    angles = np.concatenate(all_angles)
-    atoms_of_angles = np.concatenate(atoms)
-    if schema.pairs:
-        kind, names = schema.element_of_number[crystal.atomic_numbers], schema.elements
-    else:
-        kind, names = crystal.is_anion.astype(int), ["cations", "anions"]
-    columns = {}
-    for k, name in enumerate(names):
-        of_kind = angles[kind[atoms_of_angles] == k]
-        mean, variance, skew = _moments(of_kind, _ANGLE_NOISE)
-        columns[f"mean angle at {name} (°)"] = mean
-        columns[f"variance angle at {name} (°²)"] = variance
-        columns[f"skew angle at {name}"] = skew
-    return columns
-
-
-def _moments(values, noise):
-    """Mean, variance and skew; the skew is 0 if the standard deviation is at most `noise`."""
-    if not len(values):
-        return _NO_MOMENTS
-    deviation = values - values.mean()
-    variance = np.mean(deviation**2)
-    skew = np.mean(deviation**3) / variance**1.5 if variance > noise**2 else 0.0
-    return values.mean(), variance, skew
-
-
-def polyhedra_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    both = crystal.octahedra, crystal.tetrahedra
-    centres = crystal.has_polyhedron
-    bonded = crystal.bonded[centres]
-    measures = {
-        "quadratic elongation": np.concatenate([quadratic_elongation(p) for p in both]),
-        "bond angle variance (°²)": np.concatenate([bond_angle_variance(p) for p in both]),
-        "bond length distortion": bond_length_distortion(crystal.distance[centres], bonded),
-        "off-centring (Å)": off_centring(crystal.vector[centres], bonded),
-    }
-    columns = {}
-    for name, values in measures.items():
-        columns[f"mean {name}"] = values.mean() if len(values) else np.nan
-        columns[f"deviation {name}"] = values.std() if len(values) else np.nan
-    return columns
-
-
-def tilts_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    angles, _ = bridging_angles([crystal.octahedra], two_centres=True)
-    tilts = (180 - angles) / 2
-    return {
-        "mean tilt (°)": tilts.mean() if len(tilts) else np.nan,
-        "deviation tilt (°)": tilts.std() if len(tilts) else np.nan,
-    }
-
-
-def volume_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    local = voronoi = np.nan
-    if np.isfinite(crystal.distance).any(axis=1).all():
-        mean_distance, _ = effective_coordination(crystal.distance)
-        local = _deviation_within(np.pi / 6 * mean_distance**3, crystal.sublattice)
-    if schema.voronoi:
-        volumes = voronoi_volumes(crystal.positions, crystal.lattice, crystal.pbc)
-        voronoi = _deviation_within(volumes, crystal.sublattice)
-    return {
-        "deviation of local volume (Å³)": local,
-        "deviation of Voronoi volume (Å³)": voronoi,
-    }
-
-
-def _deviation_within(values, sublattice):
-    """Root-mean-square deviation of values from the mean of their sublattice."""
-    means = np.bincount(sublattice, values) / np.maximum(np.bincount(sublattice), 1)
-    return np.sqrt(np.mean((values - means[sublattice]) ** 2))
-
-
-def order_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    columns = {}
-    for mixed in schema.mixed_sublattices:
-        columns.update(_shell_columns(crystal, schema, mixed))
-        on_sublattice = _known_species(crystal, schema, mixed)
-        bonded = first_coordination(
-            crystal.neighbors.distance, on_sublattice[crystal.neighbors.index]
-        )
-        for k, centre_name in enumerate(schema.names):
-            centres = np.flatnonzero(crystal.sublattice == k)
-            order = ligand_order(
-                crystal.neighbors, bonded, crystal.atomic_numbers, centres, on_sublattice
-            )
-            columns.update(_ligand_columns(order, schema.names[mixed], centre_name))
-    return columns
-
-
-def _known_species(crystal, schema, mixed):
-    """Mask of the atoms on a mixed sublattice; columns of species do not count unseen ones."""
-    on_sublattice = crystal.sublattice == mixed
-    if schema.pairs:
-        on_sublattice &= np.isin(crystal.atomic_numbers, schema.species[mixed])
-    return on_sublattice
-
-
-def _shell_columns(crystal, schema, mixed):
-    """Columns with the order of the species of one sublattice in its neighbour shells."""
-    on_sublattice = _known_species(crystal, schema, mixed)
-    species = schema.species[mixed]
-    if not schema.pairs:
-        species = np.unique(crystal.atomic_numbers[on_sublattice])
-    orders = sublattice_pair_orders(
-        crystal.parent.positions[on_sublattice],
-        crystal.parent.lattice,
-        crystal.pbc,
-        np.searchsorted(species, crystal.atomic_numbers[on_sublattice]),
-        len(species),
-        schema.n_shells,
+        radius = schema.radius_of_number[crystals.atomic_numbers]
+        relative = crystals.summary(lengths / (radius[center] + radius[other]), center)
+        return {
+            "mean relative bond length": relative.mean,
+            "variance relative bond length": relative.deviation**2,
+            "skew relative bond length": relative.skew(_LENGTH_NOISE),
+        }
+    element, n_elements = schema.element_of_number[crystals.atomic_numbers], len(schema.elements)
+    first, second = np.sort([element[center], element[other]], axis=0)
+    known = first >= 0
+    pair = first * n_elements + second
+    mean, variance, skew = _moments(
+        crystals, lengths[known], center[known], pair[known], n_elements**2, _LENGTH_NOISE
     )
     columns = {}
-    for k in range(1, schema.n_shells + 1):
-        order = orders[k - 1] if k <= len(orders) else None
-        for i, j, pair in schema.species_pairs[mixed] if schema.pairs else ():
-            occurs = order is not None and order.random[i, j] > 0
-            alpha = order.alpha[i, j] if occurs else np.nan
-            columns[f"Warren-Cowley α({pair}) sublattice shell {k}"] = alpha
-        of_shell, found = f"of {schema.names[mixed]} shell {k}", order is not None
-        columns |= {
-            f"mean |Warren-Cowley α| {of_shell}": order.mean_magnitude if found else np.nan,
-            f"excess of like pairs {of_shell}": order.excess_of_like_pairs if found else np.nan,
-            f"fraction of like pairs {of_shell}": np.trace(order.fraction) if found else np.nan,
-        }
+    for number, name in schema.element_pairs:
+        columns[f"mean {name} bond (Å)"] = mean[number]
+        columns[f"variance {name} bond (Å²)"] = variance[number]
+        columns[f"skew {name} bond"] = skew[number]
     return columns
 
 
-def _ligand_columns(order, name, centre_name):
-    """Columns with the order of the species of sublattice `name` around atoms of a sublattice."""
-    around = f"of {name} around {centre_name}"
+def angles_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    bridging, ligand = bridging_angles([crystals.octahedra, crystals.tetrahedra])
+    all_angles, all_atoms = [bridging], [ligand]
+    for polyhedra in (crystals.octahedra, crystals.tetrahedra):
+        between_ligands = ligand_angles(polyhedra)
+        all_angles.append(between_ligands.ravel())
+        all_atoms.append(np.repeat(polyhedra.centre, between_ligands.shape[1]))
+    angles, atoms = np.concatenate(all_angles), np.concatenate(all_atoms)
+    if schema.pairs:
+        kind, names = schema.element_of_number[crystals.atomic_numbers], schema.elements
+    else:
+        kind, names = crystals.is_anion.astype(int), ["cations", "anions"]
+    known = kind[atoms] >= 0
+    angles, atoms = angles[known], atoms[known]
+    mean, variance, skew = _moments(crystals, angles, atoms, kind[atoms], len(names), _ANGLE_NOISE)
+    columns = {}
+    for k, name in enumerate(names):
+        columns[f"mean angle at {name} (°)"] = mean[k]
+        columns[f"variance angle at {name} (°²)"] = variance[k]
+        columns[f"skew angle at {name}"] = skew[k]
+    return columns
+
+
+def _moments(crystals, values, atom, kind, n_kinds, noise):
+    """Mean, variance and skew of the values of each kind, three arrays of shape (n_kinds, C)."""
+    group = crystals.crystal[atom] * n_kinds + kind
+    found = Summary(values, group, len(crystals.crystals) * n_kinds)
+    moments = found.mean, found.deviation**2, found.skew(noise)
+    return [moment.reshape(-1, n_kinds).T for moment in moments]
+
+
+def polyhedra_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    both = crystals.octahedra, crystals.tetrahedra
+    centres = np.concatenate([polyhedra.centre for polyhedra in both])
+    n_atoms, own = len(crystals.crystal), np.flatnonzero(crystals.has_polyhedron)
+    center = crystals.neighbors.center[crystals.bonded]
+    distortion = bond_length_distortion(center, crystals.distance[crystals.bonded], n_atoms)
+    displacement = off_centring(center, crystals.vector[crystals.bonded], n_atoms)
+    elongation = np.concatenate([quadratic_elongation(polyhedra) for polyhedra in both])
+    variance = np.concatenate([bond_angle_variance(polyhedra) for polyhedra in both])
+    measures = {
+        "quadratic elongation": crystals.summary(elongation, centres),
+        "bond angle variance (°²)": crystals.summary(variance, centres),
+        "bond length distortion": crystals.summary(distortion[own], own),
+        "off-centring (Å)": crystals.summary(displacement[own], own),
+    }
+    columns = {}
+    for name, of_crystals in measures.items():
+        columns.update(of_crystals.columns(name, ["mean", "deviation"]))
+    return columns
+
+
+def tilts_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    angles, ligand = bridging_angles([crystals.octahedra], two_centres=True)
+    return crystals.summary((180 - angles) / 2, ligand).columns("tilt (°)", ["mean", "deviation"])
+
+
+def volume_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    mean_distance, _ = hoppe_averages(
+        crystals.neighbors.center, crystals.distance, crystals.crystal
+    )
+    volumes = np.pi / 6 * mean_distance**3
+    columns = {"deviation of local volume (Å³)": _deviation_within(crystals, volumes)}
+    voronoi = np.full(len(volumes), np.nan)
+    if schema.voronoi:
+        voronoi = np.concatenate([voronoi_volumes(*crystal[1:]) for crystal in crystals.crystals])
+    return {**columns, "deviation of Voronoi volume (Å³)": _deviation_within(crystals, voronoi)}
+
+
+def _deviation_within(crystals, values):
+    """Root-mean-square deviation of values of atoms from the mean of their sublattice.
+
+    NaN in a crystal where an atom has no finite value.
+    """
+    values = np.where(np.isfinite(values), values, np.nan)
+    group = crystals.crystal * (crystals.sublattice.max() + 1) + crystals.sublattice
+    mean = Summary(values, group, group.max() + 1).mean[group]
+    atoms = np.arange(len(values))
+    return np.sqrt(crystals.summary((values - mean) ** 2, atoms).mean)
+
+
+def order_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    columns = {}
+    for mixed in schema.mixed_sublattices:
+        on_sublattice = crystals.sublattice == mixed
+        if schema.pairs:
+            # Columns of species do not count unseen ones.
+            on_sublattice &= np.isin(crystals.atomic_numbers, schema.species[mixed])
+        columns.update(_shell_columns(crystals, schema, mixed, on_sublattice))
+        columns.update(_ligand_columns(crystals, schema, mixed, on_sublattice))
+    return columns
+
+
+def _shell_columns(crystals, schema, mixed, on_sublattice):
+    """Columns with the order of the species of one sublattice in its neighbour shells."""
+    rows, crystal = np.unique(crystals.crystal[on_sublattice], return_inverse=True)
+    numbers = crystals.atomic_numbers[on_sublattice]
+    if schema.pairs:
+        species = np.searchsorted(schema.species[mixed], numbers)
+        n_species = len(schema.species[mixed])
+    else:
+        _, species, n_species = species_of_crystals(crystal, numbers)
+    of_crystals = np.split(on_sublattice, crystals.bounds)
+    pieces = [
+        crystals.on_parents[row]._replace(
+            atomic_numbers=crystals.on_parents[row].atomic_numbers[of_crystals[row]],
+            positions=crystals.on_parents[row].positions[of_crystals[row]],
+        )
+        for row in rows
+    ]
+    orders = []
+    if pieces:
+        orders = sublattice_pair_orders(pieces, species, n_species, schema.n_shells)
+
+    def column(values=None, where=None):
+        result = np.full(len(crystals.crystals), np.nan)
+        if values is not None:
+            result[rows] = np.where(where, values, np.nan)
+        return result
+
+    columns = {}
+    for k in range(1, schema.n_shells + 1):
+        exists, order = orders[k - 1] if orders else (None, None)
+        for i, j, pair in schema.species_pairs[mixed] if schema.pairs else ():
+            name = f"Warren-Cowley α({pair}) sublattice shell {k}"
+            columns[name] = column()
+            if orders:
+                occurs = exists & (order.random[:, i, j] > 0)
+                columns[name] = column(order.alpha[:, i, j], occurs)
+        of_shell = f"of {schema.names[mixed]} shell {k}"
+        measures = [None] * 3
+        if orders:
+            like = np.trace(order.fraction, axis1=1, axis2=2)
+            measures = [order.mean_magnitude, order.excess_of_like_pairs, like]
+        columns[f"mean |Warren-Cowley α| {of_shell}"] = column(measures[0], exists)
+        columns[f"excess of like pairs {of_shell}"] = column(measures[1], exists)
+        columns[f"fraction of like pairs {of_shell}"] = column(measures[2], exists)
+    return columns
+
+
+def _ligand_columns(crystals, schema, mixed, on_sublattice):
+    """Columns with the order of the species of one sublattice around the atoms of each."""
+    neighbors, n_kinds = crystals.neighbors, len(schema.names) + 1
+    bonded = first_coordination(neighbors, on_sublattice[neighbors.other])
+    order = ligand_order(neighbors, bonded, crystals.atomic_numbers, on_sublattice)
+    group = crystals.crystal * n_kinds + crystals.sublattice
+    n_groups = len(crystals.crystals) * n_kinds
+    has_ligands = np.bincount(group, order.n_ligands, minlength=n_groups) > 0
+
+    def means(values, atoms=slice(None)):
+        return Summary(values, group[atoms], n_groups).mean
+
+    count, dipole, quadrupole = order.multipoles
+    of_groups = {
+        "count variance": means(count),
+        "mean dipole": means(np.sqrt(dipole)),
+        "squared dipole": means(dipole),
+        "squared quadrupole": means(quadrupole),
+    }
+    of_groups = {name: np.where(has_ligands, mean, np.nan) for name, mean in of_groups.items()}
+    for angle in LIGAND_ANGLES:
+        near = np.abs(order.pair_angle - angle) < LIGAND_ANGLE_WINDOW
+        excess = means(order.pair_excess[near], order.pair_centre[near])
+        of_groups[f"excess of like pairs at {angle}°"] = excess
     return {
-        f"count variance {around}": order.multipoles.count_variance,
-        f"mean dipole {around}": order.multipoles.mean_dipole,
-        f"squared dipole {around}": order.multipoles.squared_dipole,
-        f"squared quadrupole {around}": order.multipoles.squared_quadrupole,
-        **{
-            f"excess of like pairs at {ligand_angle}° {around}": excess
-            for ligand_angle, excess in order.like_excess.items()
-        },
+        f"{name} of {schema.names[mixed]} around {centre}": mean.reshape(-1, n_kinds)[:, k]
+        for k, centre in enumerate(schema.names)
+        for name, mean in of_groups.items()
     }
 
 
-def entropy_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    columns, total = {}, 0.0
-    for k, name in enumerate(schema.names):
-        on_sublattice = crystal.atomic_numbers[crystal.sublattice == k]
-        _, counts = np.unique(on_sublattice, return_counts=True)
-        fraction = counts / max(len(on_sublattice), 1)
-        entropy = -(fraction * np.log(fraction)).sum() + 0.0
-        total += entropy * len(on_sublattice) / len(crystal.atomic_numbers)
-        if k in schema.mixed_sublattices:
-            columns[f"configurational entropy of {name} (kB per site)"] = entropy
+def entropy_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    n_crystals, n_kinds = len(crystals.crystals), len(schema.names) + 1
+    group = crystals.crystal * n_kinds + crystals.sublattice
+    codes, counts = np.unique(group * 119 + crystals.atomic_numbers, return_counts=True)
+    n_sites = np.bincount(group, minlength=n_crystals * n_kinds)
+    fraction = counts / n_sites[codes // 119]
+    entropy = np.bincount(codes // 119, -fraction * np.log(fraction), minlength=len(n_sites)) + 0.0
+    entropy, n_sites = entropy.reshape(-1, n_kinds)[:, :-1], n_sites.reshape(-1, n_kinds)
+    columns = {
+        f"configurational entropy of {schema.names[mixed]} (kB per site)": entropy[:, mixed]
+        for mixed in sorted(schema.mixed_sublattices)
+    }
+    total = (entropy * n_sites[:, :-1]).sum(axis=1) / n_sites.sum(axis=1)
     return {**columns, "configurational entropy (kB per atom)": total}
 
 
-def prototype_columns(crystal: DisorderedCrystal, schema: DisorderSchema) -> dict[str, Any]:
-    root_mean_square = largest = strain = space_group = np.nan
+def prototype_columns(crystals: DisorderedCrystals, schema: DisorderSchema) -> Columns:
+    squared, largest, strain, space_group = np.full((4, len(crystals.crystals)), np.nan)
     if schema.parent_symprec is not None:
-        parent = crystal.parent
-        displacement = np.linalg.norm(parent.displacement @ crystal.lattice, axis=1)
-        root_mean_square, largest = np.sqrt(np.mean(displacement**2)), displacement.max()
-        deformation = np.linalg.inv(parent.lattice) @ crystal.lattice
-        strain = float(np.linalg.norm((deformation @ deformation.T - np.eye(3)) / 2))
-        space_group = np.nan if parent.symmetry is None else parent.symmetry.number
+        parents = crystals.parents
+        length = np.linalg.norm(parents.displacement, axis=1)
+        atoms = np.arange(len(length))
+        squared = crystals.summary(length**2, atoms).mean
+        largest = crystals.summary(length, atoms).max
+        deformation = np.linalg.inv(parents.lattice) @ crystals.lattice
+        green = (deformation @ np.swapaxes(deformation, 1, 2) - np.eye(3)) / 2
+        strain = np.linalg.norm(green, axis=(1, 2))
+        space_group = np.array(
+            [np.nan if found is None else found.number for found in parents.symmetry]
+        )
     return {
-        "root-mean-square displacement from the parent (Å)": root_mean_square,
+        "root-mean-square displacement from the parent (Å)": np.sqrt(squared),
         "max displacement from the parent (Å)": largest,
         "strain from the parent": strain,
         "space group number of the parent": space_group,
@@ -503,12 +372,9 @@ GROUPS = {
 
 def describe_disorder(
     crystals: list[CrystalArrays], groups: Sequence[str], schema: DisorderSchema
-) -> list[dict[str, Any]]:
-    """Column names and values of each crystal."""
-    rows = []
-    for crystal in crystals:
-        disordered, columns = DisorderedCrystal(crystal, schema), {}
-        for group in groups:
-            columns.update(GROUPS[group](disordered, schema))
-        rows.append(columns)
-    return rows
+) -> Columns:
+    """Columns of the table: names, and values of shape (C,)."""
+    disordered, columns = DisorderedCrystals(crystals, schema), {}
+    for group in groups:
+        columns.update(GROUPS[group](disordered, schema))
+    return columns

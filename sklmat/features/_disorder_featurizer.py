@@ -15,10 +15,10 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.features._disorder_descriptors import (
     GROUPS,
     ON_PARENT,
-    DisorderSchema,
     at_symprec,
     describe_disorder,
 )
+from sklmat.features._disorder_schema import DisorderSchema
 from sklmat.features._element_columns import MAX_ELEMENTS
 from sklmat.features._invalid_rows import (
     crystals_of_known_elements,
@@ -386,7 +386,7 @@ class DisorderFeaturizer(TableFeaturizer):
         names, values, described = self._describe(structures)
         order_columns = []
         if "order" in groups:
-            [order_columns] = describe_disorder(crystals[:1], ["order"], self._schema)
+            order_columns = describe_disorder(crystals[:1], ["order"], self._schema)
         self._learn_columns(names, values, list(order_columns))
         return names, values, described
 

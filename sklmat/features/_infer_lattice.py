@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.features._invalid_rows import read_structures
-from sklmat.features._neighbors import MIN_NEIGHBORS, NeighborList, Neighbors, list_neighbors
+from sklmat.features._neighbors import MIN_NEIGHBORS, NeighborList, list_neighbors
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:
@@ -99,40 +99,26 @@ def lattice_labels(structures):
 
 
 class LatticeMatch(NamedTuple):
-    """Lattice type of a crystal, or of C crystals, and the deviations from the ideal lattices.
+    """Lattice types of C crystals, and the deviations from the ideal lattices.
 
     Attributes
     ----------
-    name : str or ndarray of str, shape (C,)
+    name : ndarray of str, shape (C,)
         Result of `infer_lattice`.
-    deviations : dict of float or of ndarray of shape (C,)
+    deviations : dict of ndarray of shape (C,)
         Relative deviation of the 18 nearest distances from those of each ideal lattice:
         root-mean-square over all atoms, at the lattice parameter that fits best, in units of the
         mean distance; NaN when an atom has fewer than 18 neighbours.
     """
 
-    name: Any
-    deviations: dict[str, Any]
+    name: np.ndarray
+    deviations: dict[str, np.ndarray]
 
 
 def recognize_lattices(neighbors: NeighborList) -> LatticeMatch:
     """Determine the lattice types of several crystals from the neighbours of their atoms."""
-    return _match(*neighbors.nearest(MIN_NEIGHBORS), neighbors.crystal)
-
-
-def recognize_lattice(neighbors: Neighbors) -> LatticeMatch:
-    """Determine the lattice type of one crystal from the neighbours of all atoms."""
-    distance, vector = (
-        found[:, :MIN_NEIGHBORS] for found in (neighbors.distance, neighbors.vector)
-    )
-    missing = MIN_NEIGHBORS - distance.shape[1]
-    distance = np.pad(distance, [(0, 0), (0, missing)], constant_values=np.inf)
-    names, deviations = _match(distance, vector, np.zeros(len(distance), dtype=np.intp))
-    return LatticeMatch(str(names[0]), {name: found[0] for name, found in deviations.items()})
-
-
-def _match(distance, vector, crystal):
-    """Matches of crystals with these distances and vectors to the 18 nearest atoms."""
+    distance, vector = neighbors.nearest(MIN_NEIGHBORS)
+    crystal = neighbors.crystal
     n_atoms = np.bincount(crystal)
     is_complete = np.bincount(crystal, np.isinf(distance[:, -1])) == 0
     distance = np.where(is_complete[crystal, None], distance, np.nan)

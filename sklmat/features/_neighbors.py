@@ -1,4 +1,4 @@
-"""`find_neighbors`, `list_neighbors`: neighbours of atoms, and Hoppe's coordination number."""
+"""`list_neighbors`: the neighbours of atoms, their bonds, and Hoppe's coordination number."""
 
 from __future__ import annotations
 
@@ -24,60 +24,6 @@ _MAX_COORDINATION = 16
 
 
 @dataclass(frozen=True)
-class Neighbors:
-    """The neighbours of each atom of one crystal, sorted by distance.
-
-    Attributes
-    ----------
-    distance : ndarray of shape (N, M)
-        Distances in Å, ascending in each row, infinite beyond the atom's last neighbour.
-    index : ndarray of shape (N, M)
-        Index of the atom of which the neighbour is a periodic image.
-    vector : ndarray of shape (N, M, 3)
-        Vector from the atom to its neighbour, in Å; zero beyond the last neighbour.
-    scale : float
-        Length in Å: cube root of the volume per atom in a crystal that is periodic in three
-        directions; otherwise, where a volume is not defined, the mean distance to the nearest
-        neighbour.
-    """
-
-    distance: np.ndarray
-    index: np.ndarray
-    vector: np.ndarray
-    scale: float
-
-
-def find_neighbors(
-    positions: np.ndarray, lattice: np.ndarray, pbc: np.ndarray, radius: float = 2.0
-) -> Neighbors:
-    """List the neighbours of each atom.
-
-    Parameters
-    ----------
-    positions, lattice, pbc
-        As in `CrystalArrays`.
-    radius : float, default=2.0
-        Radius of the search, in units of the length `Neighbors.scale`. The default is at least
-        12 % larger than the distance of the 18th neighbour in each ideal lattice. If an atom has
-        fewer neighbours, the radius is increased.
-    """
-    scale, center, other, distances, vectors = _search(positions, lattice, pbc, radius)
-    n_atoms = len(positions)
-    order = np.lexsort((distances, center))
-    center = center[order]
-    counts = np.bincount(center, minlength=n_atoms)
-    rank = rank_within_group(counts)
-    shape = (n_atoms, max(int(counts.max()), 1))
-    distance = np.full(shape, np.inf)
-    distance[center, rank] = distances[order]
-    index = np.zeros(shape, dtype=np.intp)
-    index[center, rank] = other[order]
-    vector = np.zeros((*shape, 3))
-    vector[center, rank] = vectors[order]
-    return Neighbors(distance, index, vector, scale)
-
-
-@dataclass(frozen=True)
 class NeighborList:
     """The neighbours of the N atoms of C crystals as P pairs, sorted by atom and distance.
 
@@ -86,7 +32,9 @@ class NeighborList:
     crystal : ndarray of int, shape (N,)
         Crystal of each atom.
     scale : ndarray of shape (C,)
-        As in `Neighbors`.
+        Length in Å: cube root of the volume per atom in a crystal that is periodic in three
+        directions; otherwise, where a volume is not defined, the mean distance to the nearest
+        neighbour.
     center, other : ndarray of int, shape (P,)
         The atom, and the atom of which its neighbour is a periodic image.
     rank : ndarray of int, shape (P,)
@@ -118,9 +66,35 @@ class NeighborList:
         vector[at] = self.vector[first]
         return distance, vector
 
+    def of_crystals(self, chosen: np.ndarray) -> NeighborList:
+        """Neighbours in some of the crystals, whose positions in the list are ascending."""
+        place = np.full(len(self.scale), -1)
+        place[chosen] = np.arange(len(chosen))
+        is_atom = place[self.crystal] >= 0
+        number = np.cumsum(is_atom) - 1
+        is_pair = is_atom[self.center]
+        return NeighborList(
+            crystal=place[self.crystal[is_atom]],
+            scale=self.scale[chosen],
+            center=number[self.center[is_pair]],
+            other=number[self.other[is_pair]],
+            rank=self.rank[is_pair],
+            distance=self.distance[is_pair],
+            vector=self.vector[is_pair],
+        )
+
 
 def list_neighbors(crystals: Sequence[CrystalArrays], radius: float = 2.0) -> NeighborList:
-    """List the neighbours of the atoms of several crystals; the same pairs as `find_neighbors`."""
+    """List the neighbours of the atoms of several crystals.
+
+    Parameters
+    ----------
+    crystals : sequence of C CrystalArrays
+    radius : float, default=2.0
+        Radius of the search, in units of the length `NeighborList.scale`. The default is at least
+        12 % larger than the distance of the 18th neighbour in each ideal lattice. If an atom has
+        fewer neighbours, the radius is increased.
+    """
     sizes = [len(crystal.atomic_numbers) for crystal in crystals]
     starts = np.cumsum([0, *sizes[:-1]])
     found = [_search(*crystal[1:], radius) for crystal in crystals]
@@ -175,7 +149,7 @@ def _search(positions, lattice, pbc, radius):
 
 
 def _length_scale(positions, lattice, pbc):
-    """`Neighbors.scale`; 1 Å for an atom without neighbours."""
+    """`NeighborList.scale`; 1 Å for an atom without neighbours."""
     if pbc.all():
         return (abs(np.linalg.det(lattice)) / len(positions)) ** (1 / 3)
     center, _, _, distance = _pairs(positions, lattice, pbc, _FIRST_RADIUS, min_neighbors=1)
@@ -196,17 +170,6 @@ def _pairs(positions, lattice, pbc, radius, min_neighbors=MIN_NEIGHBORS):
         if counts.min() >= min_neighbors or (radius > extent and not np.any(pbc)):
             return center, other, image, distance
         radius *= 2
-
-
-def effective_coordination(distance):
-    """Hoppe's mean distance (Å) and effective coordination number of each atom of one crystal.
-
-    `distance` is that of `Neighbors`. An atom without neighbours has an infinite distance and the
-    number 0.
-    """
-    listed = np.isfinite(distance)
-    atom, _ = np.nonzero(listed)
-    return hoppe_averages(atom, distance[listed], np.zeros(len(distance), dtype=np.intp))
 
 
 def hoppe_averages(
@@ -253,20 +216,30 @@ def hoppe_averages(
     return mean, number
 
 
-def first_coordination(distance, ligand):
-    """Mask of the bonded neighbours, of shape (N, M), for neighbours sorted by distance.
+def first_coordination(neighbors: NeighborList, ligand: np.ndarray) -> np.ndarray:
+    """Mask of the bonded neighbours, shape (P,), among the neighbours in the mask `ligand`.
 
-    The bonded neighbours are those in the mask `ligand` before the largest relative step from one
-    distance to the next. The step after the last neighbour of the list is computed with the largest
-    distance in the list.
+    The bonded neighbours of an atom are its ligands before the largest relative step from one
+    distance to the next. The step after the last ligand in the list is computed with the largest
+    distance in the list of the crystal.
     """
-    ranked = np.sort(np.where(ligand, distance, np.inf), axis=1)[:, : _MAX_COORDINATION + 1]
-    known = np.isfinite(ranked)
-    largest = distance[np.isfinite(distance)].max(initial=1.0)
-    ranked = np.where(known, ranked, np.maximum(largest, 1.0))
-    following = np.column_stack([ranked[:, 1:], np.full(len(ranked), largest)])
-    step = np.where(known, following / ranked, 0)[:, :_MAX_COORDINATION]
+    center, distance = neighbors.center[ligand], neighbors.distance[ligand]
+    n_atoms = len(neighbors.crystal)
+    largest = np.ones(len(neighbors.scale))
+    np.maximum.at(largest, neighbors.crystal[neighbors.center], neighbors.distance)
+    counts = np.bincount(center, minlength=n_atoms)
+    rank = rank_within_group(counts)
+    following = np.append(distance[1:], 0.0)
+    is_last = rank == counts[center] - 1
+    following[is_last] = largest[neighbors.crystal[center[is_last]]]
     # Steps are rounded, so that of equal ones the first is found for any order of the atoms.
-    last = np.argmax(np.round(step, 6), axis=1)
-    bond = ranked[np.arange(len(ranked)), last] * (1 + 1e-9)
-    return ligand & np.isfinite(distance) & (distance <= bond[:, None])
+    step = np.where(rank < _MAX_COORDINATION, np.round(following / distance, 6), 0)
+    largest_step = np.zeros(n_atoms)
+    np.maximum.at(largest_step, center, step)
+    # Beyond the first of the largest steps, a neighbour is not bonded.
+    is_largest = step == largest_step[center]
+    bond = np.full(n_atoms, np.inf)
+    np.minimum.at(bond, center[is_largest], distance[is_largest] * (1 + 1e-9))
+    bonded = ligand.copy()
+    bonded[ligand] = distance <= bond[center]
+    return bonded

@@ -7,6 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
+from sklmat.features._grouped_statistics import Summary
+from sklmat.features._neighbors import NeighborList
+
 # Polyhedra with a smaller ratio of height to width are planes, such as a square of ligands.
 _SMALLEST_EXTENT = 0.2
 # Angles (°) between the ligands of a regular tetrahedron, and between neighbouring ligands of a
@@ -16,7 +19,7 @@ _REGULAR_ANGLE = {4: np.degrees(np.arccos(-1 / 3)), 6: 90.0}
 
 @dataclass(frozen=True)
 class Polyhedra:
-    """All octahedra, or all tetrahedra, of one crystal: P polyhedra with K ligands each.
+    """All octahedra, or all tetrahedra, of several crystals: P polyhedra with K ligands each.
 
     Attributes
     ----------
@@ -36,58 +39,54 @@ class Polyhedra:
     opposite: np.ndarray | None
 
 
-def find_octahedra(vector, bonded):
+def find_octahedra(neighbors: NeighborList, bonded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the atoms with six ligands that form three opposite pairs.
 
     Parameters
     ----------
-    vector : ndarray of shape (N, M, 3)
-        Vectors from atoms to neighbours.
-    bonded : ndarray of bool, shape (N, M)
+    neighbors : NeighborList
+    bonded : ndarray of bool, shape (P,)
         Mask of the neighbours that are ligands.
 
     Returns
     -------
-    centre : ndarray of shape (P,)
-        Atoms at the centres.
-    rank : ndarray of shape (P, 6)
-        Index of each ligand in the neighbour list of the centre.
-    opposite : ndarray of bool, shape (P, 6, 6)
+    pairs : ndarray of int, shape (Q, 6)
+        Positions of the six ligands of each octahedron in the list of neighbours.
+    opposite : ndarray of bool, shape (Q, 6, 6)
         Mask of the pairs of opposite ligands.
     """
-    centre, rank = _with_ligands(bonded, 6)
-    direction = vector[centre[:, None], rank]
-    direction = direction / np.linalg.norm(direction, axis=2, keepdims=True)
+    pairs = _with_ligands(neighbors, bonded, 6)
+    direction = neighbors.vector[pairs] / neighbors.distance[pairs, None]
     partner = np.einsum("oix,ojx->oij", direction, direction).argmin(axis=2)
     mutual = (np.take_along_axis(partner, partner, axis=1) == np.arange(6)).all(axis=1)
-    mutual &= _has_volume(vector[centre[:, None], rank])
+    mutual &= _has_volume(neighbors.vector[pairs])
     opposite = partner[:, :, None] == np.arange(6)
-    return centre[mutual], rank[mutual], opposite[mutual]
+    return pairs[mutual], opposite[mutual]
 
 
-def find_tetrahedra(vector, bonded):
+def find_tetrahedra(neighbors: NeighborList, bonded: np.ndarray) -> np.ndarray:
     """Find the atoms with four ligands that are not in one plane, as `find_octahedra` does.
 
     Returns
     -------
-    centre, rank : ndarray
-        See `find_octahedra`.
+    pairs : ndarray of int, shape (Q, 4)
     """
-    centre, rank = _with_ligands(bonded, 4)
-    solid = _has_volume(vector[centre[:, None], rank])
-    return centre[solid], rank[solid]
+    pairs = _with_ligands(neighbors, bonded, 4)
+    return pairs[_has_volume(neighbors.vector[pairs])]
 
 
 def _has_volume(vector):
-    """Mask of the polyhedra, shape (P,), whose vertices are not nearly in one plane."""
+    """Mask of the polyhedra, shape (Q,), whose vertices are not nearly in one plane."""
     centered = vector - vector.mean(axis=1, keepdims=True)
     extents = np.linalg.eigvalsh(np.swapaxes(centered, 1, 2) @ centered)
     return extents[:, 0] > _SMALLEST_EXTENT**2 * extents[:, 2]
 
 
-def _with_ligands(bonded, n_ligands):
-    centre = np.flatnonzero(bonded.sum(axis=1) == n_ligands)
-    return centre, np.nonzero(bonded[centre])[1].reshape(-1, n_ligands)
+def _with_ligands(neighbors, bonded, n_ligands):
+    pairs = np.flatnonzero(bonded)
+    center = neighbors.center[pairs]
+    counts = np.bincount(center, minlength=len(neighbors.crystal))
+    return pairs[counts[center] == n_ligands].reshape(-1, n_ligands)
 
 
 def ligand_angles(polyhedra: Polyhedra) -> np.ndarray:
@@ -159,27 +158,30 @@ def _regular_length(polyhedra):
     return np.cbrt(3 / 4 * volume)
 
 
-def bond_length_distortion(distance, bonded):
-    """Mean absolute deviation of the bond lengths of each centre, relative to their mean.
+def bond_length_distortion(center, distance, n_atoms):
+    """Mean absolute deviation of the bond lengths of each atom, relative to their mean.
 
     Parameters
     ----------
-    distance : ndarray of shape (P, M)
-        Distances from the centres to their neighbours.
-    bonded : ndarray of bool, shape (P, M)
-        Mask of the neighbours that are ligands; each centre has at least one.
+    center : ndarray of int, shape (B,)
+        Atom to which each bond belongs.
+    distance : ndarray of shape (B,)
+        Bond lengths.
+    n_atoms : int
+
+    Returns
+    -------
+    distortion : ndarray of shape (N,)
+        NaN for an atom without bonds.
     """
-    counts = bonded.sum(axis=1)
-    mean = np.where(bonded, distance, 0).sum(axis=1) / counts
-    deviation = np.where(bonded, np.abs(distance - mean[:, None]), 0).sum(axis=1) / counts
-    return deviation / mean
+    mean = Summary(distance, center, n_atoms).mean
+    return Summary(np.abs(distance - mean[center]), center, n_atoms).mean / mean
 
 
-def off_centring(vector, bonded):
-    """Distance (Å) of each centre from the mean position of its ligands."""
-    counts = bonded.sum(axis=1)
-    mean = np.where(bonded[..., None], vector, 0).sum(axis=1) / counts[:, None]
-    return np.linalg.norm(mean, axis=1)
+def off_centring(center, vector, n_atoms):
+    """Distance (Å) of each atom from the mean position of its ligands at `vector`, shape (B, 3)."""
+    mean = [Summary(component, center, n_atoms).mean for component in vector.T]
+    return np.linalg.norm(np.stack(mean, axis=1), axis=1)
 
 
 def voronoi_volumes(positions, lattice, pbc):

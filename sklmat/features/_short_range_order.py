@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from sklmat.features._neighbors import Neighbors, find_neighbors
+from sklmat.features._neighbors import NeighborList, list_neighbors
 from sklmat.features._polyhedra import angle
+from sklmat.graphs import rank_within_group
+from sklmat.structures import CrystalArrays
 
 #: Angles (°) at the centre between ligands of octahedra, tetrahedra and cages.
 LIGAND_ANGLES = (60, 90, 109, 120, 180)
-_ANGLE_WINDOW = 5
+#: Half the width (°) of the range around each of these angles.
+LIGAND_ANGLE_WINDOW = 5
 # Radius of the neighbour list of a sublattice, in units of the cube root of its volume per atom; it
 # contains four shells of each lattice.
 _SHELL_RADIUS = 2.5
@@ -20,49 +24,56 @@ _SHELL_STEP = 0.03
 
 
 class PairOrder(NamedTuple):
-    """Order of S species in one neighbour shell, from its pairs of atoms.
+    """Order of S species in one neighbour shell of C crystals, from its pairs of atoms.
 
     Attributes
     ----------
-    fraction : ndarray of shape (S, S)
+    fraction : ndarray of shape (C, S, S)
         Fraction of the ordered pairs of atoms in the shell that have these two species.
-    random : ndarray of shape (S, S)
+    random : ndarray of shape (C, S, S)
         This fraction in a random crystal.
-    alpha : ndarray of shape (S, S)
+    alpha : ndarray of shape (C, S, S)
         Warren-Cowley parameter, 0 if a species is absent.
-    mean_magnitude : float
+    mean_magnitude : ndarray of shape (C,)
         Mean magnitude of the Warren-Cowley parameters, weighted by `random`.
-    excess_of_like_pairs : float
+    excess_of_like_pairs : ndarray of shape (C,)
         Fraction of pairs of the same species, minus this fraction in a random crystal.
-
-    The arrays of several crystals have one more axis of length C at the front.
     """
 
     fraction: np.ndarray
     random: np.ndarray
     alpha: np.ndarray
-    mean_magnitude: Any
-    excess_of_like_pairs: Any
+    mean_magnitude: np.ndarray
+    excess_of_like_pairs: np.ndarray
 
 
-def pair_order(
-    neighbors: Neighbors, shell: np.ndarray, species: np.ndarray, n_species: int
-) -> PairOrder:
-    """Count the pairs of species in one shell of one crystal.
+def species_of_crystals(
+    crystal: np.ndarray, atomic_numbers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Number the elements within each of C crystals, which all have atoms.
 
     Parameters
     ----------
-    neighbors : Neighbors
-    shell : ndarray of bool, shape (N, M)
-        Mask of the neighbours in the shell.
-    species : ndarray of int, shape (N,)
-        Species of each atom, numbered from 0.
+    crystal : ndarray of int, shape (N,)
+        Crystal of each atom.
+    atomic_numbers : ndarray of int, shape (N,)
+
+    Returns
+    -------
+    numbers : ndarray of shape (C, S)
+        Atomic numbers of the elements of each crystal, ascending, then zeros.
+    species : ndarray of shape (N,)
+        Column of `numbers` for each atom.
     n_species : int
+        The largest number of elements, S.
     """
-    atom, rank = np.nonzero(shell)
-    crystal = np.zeros(len(atom), dtype=np.intp)
-    ends = species[atom], species[neighbors.index[atom, rank]]
-    return PairOrder(*(found[0] for found in pair_orders(crystal, *ends, 1, n_species)))
+    codes, inverse = np.unique(crystal * 119 + atomic_numbers, return_inverse=True)
+    crystal_of_code = codes // 119
+    counts = np.bincount(crystal_of_code)
+    place = rank_within_group(counts)
+    numbers = np.zeros((len(counts), counts.max(initial=0)), dtype=np.intp)
+    numbers[crystal_of_code, place] = codes % 119
+    return numbers, place[inverse], numbers.shape[1]
 
 
 def pair_orders(
@@ -94,137 +105,187 @@ def pair_orders(
     return PairOrder(fraction, random, alpha, magnitude, like)
 
 
-def sublattice_pair_orders(positions, lattice, pbc, species, n_species, n_shells):
-    """Return the `PairOrder` of the first shells of one sublattice; an empty list without atoms.
+def sublattice_pair_orders(
+    crystals: Sequence[CrystalArrays], species: np.ndarray, n_species: int, n_shells: int
+) -> list[tuple[np.ndarray, PairOrder]]:
+    """Pairs of species in the first shells of one sublattice.
 
     Parameters
     ----------
-    positions, lattice, pbc
-        Ideal sites of the atoms on the sublattice, as in `CrystalArrays`.
-    species, n_species
-        As in `pair_order`.
+    crystals : sequence of C CrystalArrays
+        Atoms of the sublattice on their ideal sites; each crystal has at least one.
+    species : ndarray of int, shape (N,)
+        Species of each of these atoms, numbered from 0.
+    n_species : int
     n_shells : int
         Largest number of shells.
+
+    Returns
+    -------
+    shells : list of (exists, order)
+        For each shell, nearest first: whether the crystals have it, shape (C,), and its order.
     """
-    if not len(positions):
-        return []
-    neighbors = find_neighbors(positions, lattice, pbc, _SHELL_RADIUS)
-    shells = _shells_of_ranks(neighbors.distance, _SHELL_RADIUS * neighbors.scale)
-    return [pair_order(neighbors, shell, species, n_species) for shell in shells[:n_shells]]
+    neighbors = list_neighbors(crystals, _SHELL_RADIUS)
+    shell, shells_of_crystal = _shells_of_ranks(neighbors)
+    crystal = neighbors.crystal[neighbors.center]
+    first, second = species[neighbors.center], species[neighbors.other]
+    orders = []
+    for k in range(n_shells):
+        own = shell == k
+        order = pair_orders(crystal[own], first[own], second[own], len(crystals), n_species)
+        orders.append((shells_of_crystal > k, order))
+    return orders
 
 
-def _shells_of_ranks(distance, list_end):
-    """Masks of the shells, nearest first. A shell ends where the mean distance of a rank increases.
+def _shells_of_ranks(neighbors):
+    """Shell of each pair, 0 for the nearest, and the number of complete shells of each crystal.
 
-    `distance` contains all neighbours up to the distance `list_end`.
+    A shell ends where the mean distance of a rank increases. The list of neighbours contains all up
+    to the distance `_SHELL_RADIUS`.
     """
-    complete = np.isfinite(distance).all(axis=0)
-    mean = distance[:, complete].mean(axis=0)
-    following = np.append(mean[1:], list_end if complete.all() else 0)
-    ends = np.flatnonzero(following > mean * (1 + _SHELL_STEP)) + 1
-    starts = np.concatenate([[0], ends])
-    rank = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
-    return [(rank >= start) & (rank < end) for start, end in zip(starts, ends)]
+    n_atoms = np.bincount(neighbors.crystal)
+    counts = np.bincount(neighbors.center, minlength=len(neighbors.crystal))
+    # Ranks that all atoms of a crystal have.
+    n_ranks = np.full(len(n_atoms), np.iinfo(np.intp).max)
+    np.minimum.at(n_ranks, neighbors.crystal, counts)
+    all_ranks = np.zeros(len(n_atoms), dtype=np.intp)
+    np.maximum.at(all_ranks, neighbors.crystal, counts)
+    width = int(n_ranks.max()) + 1
+    crystal = neighbors.crystal[neighbors.center]
+    complete = neighbors.rank < n_ranks[crystal]
+    place = crystal[complete] * width + neighbors.rank[complete]
+    total = np.bincount(place, neighbors.distance[complete], minlength=len(n_atoms) * width)
+    mean = total.reshape(-1, width) / n_atoms[:, None]
+    end_of_list = np.where(n_ranks == all_ranks, _SHELL_RADIUS * neighbors.scale, 0)
+    following = np.append(mean[:, 1:], np.zeros((len(mean), 1)), axis=1)
+    rows = np.flatnonzero(n_ranks)
+    following[rows, n_ranks[rows] - 1] = end_of_list[rows]
+    is_end = following > mean * (1 + _SHELL_STEP)
+    is_end &= np.arange(width) < n_ranks[:, None]
+    # A pair is in the shell whose number is that of the ends before its rank.
+    ends_before = np.cumsum(is_end, axis=1) - is_end
+    rank = np.minimum(neighbors.rank, width - 1)
+    shell = np.where(complete, ends_before[crystal, rank], -1)
+    return shell, is_end.sum(axis=1)
 
 
 class Multipoles(NamedTuple):
-    """Means over polyhedra of the multipoles of their ligands; see `DisorderFeaturizer`."""
+    """Multipoles of the ligands of N polyhedra, each of shape (N,); see `DisorderFeaturizer`."""
 
-    count_variance: float
-    mean_dipole: float
-    squared_dipole: float
-    squared_quadrupole: float
+    count_variance: np.ndarray
+    squared_dipole: np.ndarray
+    squared_quadrupole: np.ndarray
 
 
 class LigandOrder(NamedTuple):
-    """Order of species on the ligands of polyhedra; NaN if there are no polyhedra.
+    """Order of the species of one sublattice on the ligands of polyhedra around N atoms.
 
     Attributes
     ----------
     multipoles : Multipoles
-    like_excess : dict of float
-        For each of `LIGAND_ANGLES`, the fraction of like pairs among ligands at this angle, minus
-        this fraction in a random crystal; NaN if no ligands have this angle.
+        Zero for atoms without ligands.
+    n_ligands : ndarray of int, shape (N,)
+    pair_centre : ndarray of int, shape (L,)
+        Atom at the centre of each pair of ligands of one polyhedron.
+    pair_angle : ndarray of shape (L,)
+        Angle of the two ligands at the centre (°).
+    pair_excess : ndarray of shape (L,)
+        1 if the ligands are of the same species, otherwise 0, minus the probability of this in a
+        random crystal.
     """
 
     multipoles: Multipoles
-    like_excess: dict[int, float]
+    n_ligands: np.ndarray
+    pair_centre: np.ndarray
+    pair_angle: np.ndarray
+    pair_excess: np.ndarray
 
 
 def ligand_order(
-    neighbors: Neighbors,
+    neighbors: NeighborList,
     bonded: np.ndarray,
     atomic_numbers: np.ndarray,
-    centres: np.ndarray,
     on_sublattice: np.ndarray,
 ) -> LigandOrder:
-    """Compute the order of the species of one sublattice on the ligands of given atoms.
+    """Compute the order of the species of one sublattice on the ligands of all atoms.
 
     Parameters
     ----------
-    neighbors : Neighbors
-    bonded : ndarray of bool, shape (N, M)
+    neighbors : NeighborList
+    bonded : ndarray of bool, shape (P,)
         Mask of the neighbours on the sublattice that are ligands.
-    atomic_numbers : ndarray of shape (N,)
-    centres : ndarray of int, shape (P,)
-        Atoms at the centres of the P polyhedra.
+    atomic_numbers : ndarray of int, shape (N,)
     on_sublattice : ndarray of bool, shape (N,)
-
-    Returns
-    -------
-    LigandOrder
     """
-    bonded = bonded[centres]
-    width = np.flatnonzero(bonded.any(axis=0)).max(initial=-1) + 1
-    if not width:
-        return LigandOrder(Multipoles(*[np.nan] * 4), dict.fromkeys(LIGAND_ANGLES, np.nan))
-    bonded, index = bonded[:, :width], neighbors.index[centres, :width]
-    direction = neighbors.vector[centres, :width] / neighbors.distance[centres, :width, None]
-    own_numbers, ligands = atomic_numbers[on_sublattice], atomic_numbers[index]
-    species = np.unique(own_numbers)
-    fraction = np.mean(own_numbers == species[:, None], axis=1)
-    excess = ((ligands == species[:, None, None]) - fraction[:, None, None]) * bonded
-    like = (ligands[:, :, None] == ligands[:, None]) - (fraction**2).sum()
+    n_atoms, n_crystals = len(neighbors.crystal), len(neighbors.scale)
+    center, other = neighbors.center[bonded], neighbors.other[bonded]
+    direction = neighbors.vector[bonded] / neighbors.distance[bonded, None]
+    present, of_present = np.unique(neighbors.crystal[on_sublattice], return_inverse=True)
+    numbers = atomic_numbers[on_sublattice]
+    _, own_species, n_species = species_of_crystals(of_present, numbers)
+    species = np.full(n_atoms, -1)
+    species[on_sublattice] = own_species
+    counts = np.bincount(
+        present[of_present] * n_species + own_species, minlength=n_crystals * n_species
+    ).reshape(n_crystals, n_species)
+    fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    excess = species[other] == np.arange(n_species)[:, None]
+    excess = excess - fraction[neighbors.crystal[center]].T
+    pair_centre, first, second = _ligand_pairs(center, n_atoms)
+    random = np.zeros(n_crystals)
+    for of_species in fraction.T:
+        random += of_species**2
+    like = species[other[first]] == species[other[second]]
     return LigandOrder(
-        multipoles(excess, direction, bonded), _mean_at_angles(like, direction, bonded)
+        multipoles=multipoles(excess, direction, center, n_atoms),
+        n_ligands=np.bincount(center, minlength=n_atoms),
+        pair_centre=pair_centre,
+        pair_angle=angle(direction[first], direction[second]),
+        pair_excess=like - random[neighbors.crystal[pair_centre]],
     )
 
 
-def multipoles(excess: np.ndarray, direction: np.ndarray, bonded: np.ndarray) -> Multipoles:
-    """Compute the multipoles of S species on M ligands of P polyhedra.
+def multipoles(
+    excess: np.ndarray, direction: np.ndarray, center: np.ndarray, n_atoms: int
+) -> Multipoles:
+    """Compute the multipoles of S species on the ligands of polyhedra.
 
     Parameters
     ----------
-    excess : ndarray of shape (S, P, M)
-        1 - c if the ligand is of the species, otherwise -c, with the fraction c of the species on
-        the sublattice; 0 if there is no ligand.
-    direction : ndarray of shape (P, M, 3)
+    excess : ndarray of shape (S, L)
+        1 - c if a ligand is of the species, otherwise -c, with the fraction c of the species on
+        the sublattice.
+    direction : ndarray of shape (L, 3)
         Unit vectors to the ligands.
-    bonded : ndarray of bool, shape (P, M)
-
-    Returns
-    -------
-    Multipoles
+    center : ndarray of int, shape (L,)
+        Atom at the centre.
+    n_atoms : int
     """
-    n_ligands = np.maximum(bonded.sum(axis=1), 1)
-    count = excess.sum(axis=2) ** 2 / n_ligands
-    dipole = (np.einsum("spm,pmx->spx", excess, direction) ** 2).sum(axis=2) / n_ligands
-    tensor = direction[..., :, None] * direction[..., None, :] - np.eye(3) / 3
-    quadrupole = np.einsum("spm,pmxy->spxy", excess, tensor)
-    quadrupole = (quadrupole**2).sum(axis=(2, 3)) / (2 / 3 * n_ligands)
-    squares = (moment.sum(axis=0) / 2 for moment in (count, dipole, quadrupole))
-    count, dipole, quadrupole = squares
-    return Multipoles(count.mean(), np.sqrt(dipole).mean(), dipole.mean(), quadrupole.mean())
+    x, y, z = direction.T
+    # Components of the moments, each with its weight in the sum of squares.
+    vector = [(x, 1), (y, 1), (z, 1)]
+    tensor = [(u * u - 1 / 3, 1) for u in (x, y, z)] + [(x * y, 2), (y * z, 2), (z * x, 2)]
+    count, dipole, quadrupole = np.zeros((3, n_atoms))
+    for of_species in excess:
+        count += np.bincount(center, of_species, n_atoms) ** 2
+        for squares, components in ((dipole, vector), (quadrupole, tensor)):
+            for component, weight in components:
+                squares += weight * np.bincount(center, of_species * component, n_atoms) ** 2
+    n_ligands = np.maximum(np.bincount(center, minlength=n_atoms), 1)
+    return Multipoles(
+        count / 2 / n_ligands, dipole / 2 / n_ligands, quadrupole / 2 / (2 / 3 * n_ligands)
+    )
 
 
-def _mean_at_angles(values, direction, bonded):
-    """Mean of values of pairs of ligands, shape (P, M, M), over the pairs at each angle."""
-    first, second = np.triu_indices(bonded.shape[1], 1)
-    pair = bonded[:, first] & bonded[:, second]
-    angles = angle(direction[:, first][pair], direction[:, second][pair])
-    values = values[:, first, second][pair]
-    means = {}
-    for ligand_angle in LIGAND_ANGLES:
-        at_angle = values[np.abs(angles - ligand_angle) < _ANGLE_WINDOW]
-        means[ligand_angle] = at_angle.mean() if len(at_angle) else np.nan
-    return means
+def _ligand_pairs(center, n_atoms):
+    """All pairs of ligands of one polyhedron: the centre, and the places of the two ligands."""
+    counts = np.bincount(center, minlength=n_atoms)
+    start = np.cumsum(counts) - counts
+    centres, firsts, seconds = [], [], []
+    for n_ligands in np.unique(counts):
+        first, second = np.triu_indices(n_ligands, 1)
+        atoms = np.flatnonzero(counts == n_ligands)
+        centres.append(np.repeat(atoms, len(first)))
+        firsts.append((start[atoms, None] + first).ravel())
+        seconds.append((start[atoms, None] + second).ravel())
+    return np.concatenate(centres), np.concatenate(firsts), np.concatenate(seconds)

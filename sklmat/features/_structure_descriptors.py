@@ -16,6 +16,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from sklmat.elements import element_table
+from sklmat.features._grouped_statistics import Summary
 from sklmat.features._infer_lattice import SHELL_SIZES, LatticeMatch, recognize_lattices
 from sklmat.features._neighbors import (
     NeighborList,
@@ -23,7 +24,7 @@ from sklmat.features._neighbors import (
     list_neighbors,
     neighbor_shells,
 )
-from sklmat.features._short_range_order import pair_orders
+from sklmat.features._short_range_order import pair_orders, species_of_crystals
 from sklmat.features._symmetry import (
     POINT_GROUP_ORDER,
     lattice_of_symmetry,
@@ -154,53 +155,6 @@ class CrystalsGeometry:
         return self.crystal[self.neighbors.center[pairs]]
 
 
-class Summary:
-    """Statistics of values over the atoms, or the pairs of atoms, of each of C crystals.
-
-    Parameters
-    ----------
-    values : ndarray of shape (K,)
-    crystal : ndarray of int, shape (K,)
-        Crystal of each value. The statistics of a crystal without values are NaN.
-    n_crystals : int
-    """
-
-    def __init__(self, values, crystal, n_crystals):
-        self.values, self.crystal, self.n_crystals = values, crystal, n_crystals
-        self.count = np.bincount(crystal, minlength=n_crystals)
-
-    def _mean(self, values):
-        total = np.bincount(self.crystal, values, minlength=self.n_crystals)
-        return np.where(self.count, total, np.nan) / np.maximum(self.count, 1)
-
-    def _extreme(self, extreme):
-        result = np.full(self.n_crystals, np.nan)
-        # `fmax` and `fmin` pass over the initial NaN; NaN among the values is in the mean.
-        extreme.at(result, self.crystal, self.values)
-        return np.where(np.isnan(self.mean), np.nan, result)
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        return self._mean(self.values)
-
-    @cached_property
-    def deviation(self) -> np.ndarray:
-        return np.sqrt(self._mean((self.values - self.mean[self.crystal]) ** 2))
-
-    @property
-    def min(self) -> np.ndarray:
-        return self._extreme(np.fmin)
-
-    @property
-    def max(self) -> np.ndarray:
-        return self._extreme(np.fmax)
-
-    def columns(
-        self, name: str, statistics: Sequence[str] = ("mean", "deviation", "min", "max")
-    ) -> dict[str, np.ndarray]:
-        return {f"{statistic} {name}": getattr(self, statistic) for statistic in statistics}
-
-
 def volume_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
     numbers, volume = geometry.atomic_numbers, geometry.volume
     columns = {}
@@ -268,7 +222,7 @@ def coordination_columns(
 
 def order_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
-    numbers, species, n_species = _species_of_atoms(geometry)
+    numbers, species, n_species = species_of_crystals(geometry.crystal, geometry.atomic_numbers)
     for k, shell in enumerate(geometry.shells, start=1):
         order = pair_orders(
             geometry.crystal_of_pairs(shell),
@@ -290,29 +244,6 @@ def order_columns(geometry: CrystalsGeometry, schema: StructureSchema) -> dict[s
                 difference = _difference(geometry, geometry.shells[0], values)
                 columns.update(difference.columns(f"shell 1 difference of {name}", ["mean"]))
     return columns
-
-
-def _species_of_atoms(geometry):
-    """Number the elements within each crystal.
-
-    Returns
-    -------
-    numbers : ndarray of shape (C, S)
-        Atomic numbers of the elements of each crystal, ascending, then zeros.
-    species : ndarray of shape (N,)
-        Column of `numbers` for each atom.
-    n_species : int
-        The largest number of elements, S.
-    """
-    codes, inverse = np.unique(
-        geometry.crystal * 119 + geometry.atomic_numbers, return_inverse=True
-    )
-    crystal = codes // 119
-    counts = np.bincount(crystal)
-    place = np.arange(len(codes)) - (np.cumsum(counts) - counts)[crystal]
-    numbers = np.zeros((len(counts), counts.max()), dtype=np.intp)
-    numbers[crystal, place] = codes % 119
-    return numbers, place[inverse], numbers.shape[1]
 
 
 def _pair_columns(order, species, k, schema):

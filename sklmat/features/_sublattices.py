@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklmat.elements import element_table
-from sklmat.features._neighbors import find_neighbors, first_coordination
+from sklmat.features._neighbors import first_coordination, list_neighbors
 from sklmat.structures import CrystalArrays
 
 if TYPE_CHECKING:
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 #: Elements that are anions in crystals that also contain other elements.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
 _ANION_NUMBERS = element_table(ANIONS)["atomic number"].to_numpy()
+# Crystals whose neighbours are held in memory at once.
+_CHUNK = 50
 
 
-def is_anion(atomic_numbers):
-    """Mask of the anions, shape (N,); all False in a crystal without cations."""
+def is_anion(crystal: np.ndarray, atomic_numbers: np.ndarray) -> np.ndarray:
+    """Mask of the anions among the atoms of several crystals; all False in one without cations.
+
+    Parameters
+    ----------
+    crystal : ndarray of int, shape (N,)
+        Crystal of each atom.
+    atomic_numbers : ndarray of int, shape (N,)
+    """
     anion = np.isin(atomic_numbers, _ANION_NUMBERS)
-    return anion & ~anion.all()
+    has_cations = np.bincount(crystal, ~anion) > 0
+    return anion & has_cations[crystal]
 
 
 def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
@@ -41,16 +51,19 @@ def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
 
 def _anion_coordination(crystals):
     """Number of anion neighbours of each cation: atomic number -> array over all its atoms."""
-    coordination = {}
-    for atomic_numbers, positions, lattice, pbc in crystals:
-        anion = is_anion(atomic_numbers)
-        if not anion.any():
-            continue
-        neighbors = find_neighbors(positions, lattice, pbc)
-        counts = first_coordination(neighbors.distance, anion[neighbors.index]).sum(axis=1)
-        for number in np.unique(atomic_numbers[~anion]):
-            coordination.setdefault(number, []).append(counts[atomic_numbers == number])
-    return {number: np.concatenate(counts) for number, counts in coordination.items()}
+    numbers, counts = [], []
+    for start in range(0, len(crystals), _CHUNK):
+        neighbors = list_neighbors(crystals[start : start + _CHUNK])
+        of_chunk = np.concatenate([c.atomic_numbers for c in crystals[start : start + _CHUNK]])
+        anion = is_anion(neighbors.crystal, of_chunk)
+        has_anions = np.bincount(neighbors.crystal, anion) > 0
+        bonded = first_coordination(neighbors, anion[neighbors.other])
+        is_cation = has_anions[neighbors.crystal] & ~anion
+        n_bonds = np.bincount(neighbors.center[bonded], minlength=len(anion))
+        numbers.append(of_chunk[is_cation])
+        counts.append(n_bonds[is_cation])
+    numbers, counts = np.concatenate(numbers), np.concatenate(counts)
+    return {number: counts[numbers == number] for number in np.unique(numbers)}
 
 
 def named_sublattices(

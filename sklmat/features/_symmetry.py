@@ -1,8 +1,9 @@
-"""`symmetry_dataset`: space group and equivalent sites from spglib; orders of point groups."""
+"""`Symmetry`: space group and equivalent sites from spglib; orders of point groups."""
 
 import os
 import warnings
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,42 @@ POINT_GROUP_ORDER = {
     **dict.fromkeys(["6/mmm", "m-3", "432", "-43m"], 24),
     "m-3m": 48,
 }
+
+
+class Symmetry(NamedTuple):
+    """Symmetry of a crystal.
+
+    Attributes
+    ----------
+    number : int
+        Number of the space group, 1 to 230.
+    order : int
+        Order of the point group.
+    n_primitive : int
+        Atoms in the primitive cell.
+    orbits : ndarray of int, shape (N,)
+        The same number for atoms that are equivalent.
+    """
+
+    number: int
+    order: int
+    n_primitive: int
+    orbits: np.ndarray
+
+    @classmethod
+    def from_dataset(cls, dataset):
+        """Make it from a spglib dataset."""
+        return cls(
+            number=dataset.number,
+            order=POINT_GROUP_ORDER[dataset.pointgroup],
+            n_primitive=int(dataset.mapping_to_primitive.max()) + 1,
+            orbits=np.asarray(dataset.crystallographic_orbits),
+        )
+
+    @property
+    def operations_per_atom(self):
+        """Symmetry operations of the space group per atom, which do not depend on the cell."""
+        return self.order / self.n_primitive
 
 
 def lattice_of_symmetry(positions, lattice, pbc):

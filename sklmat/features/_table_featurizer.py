@@ -84,9 +84,8 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     Parameters
     ----------
     describe : callable
-        Takes a list of n crystals and returns a dict of column names and values of shape (n,), or a
-        list of n dicts of column names and values. The names are the same, in the same order, for
-        all crystals.
+        Takes a list of n crystals and returns a dict of column names and values of shape (n,). The
+        names are the same, in the same order, for all crystals.
     crystals : list of CrystalArrays
     n_jobs : int or None
     verbose : bool
@@ -96,7 +95,9 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     from tqdm.auto import tqdm
 
     largest_first = sorted(range(len(crystals)), key=lambda row: -len(crystals[row].atomic_numbers))
-    size = min(_CHUNK, max(1, len(crystals) // (4 * effective_n_jobs(n_jobs))))
+    n_processes, size = effective_n_jobs(n_jobs), _CHUNK
+    if n_processes > 1:
+        size = min(_CHUNK, max(1, len(crystals) // (4 * n_processes)))
     chunks = [largest_first[start : start + size] for start in range(0, len(crystals), size)]
     bar = tqdm(chunks, desc="structures to table", disable=not verbose)
     tables = Parallel(n_jobs=n_jobs)(
@@ -111,9 +112,7 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
 
 def _describe_chunk(describe, crystals):
     columns = describe(crystals)
-    if isinstance(columns, dict):
-        values = np.empty((len(crystals), len(columns)))
-        for place, column in enumerate(columns.values()):
-            values[:, place] = column
-        return list(columns), values
-    return list(columns[0]), np.array([list(row.values()) for row in columns], dtype=float)
+    values = np.empty((len(crystals), len(columns)))
+    for place, column in enumerate(columns.values()):
+        values[:, place] = column
+    return list(columns), values

@@ -25,7 +25,8 @@ from sklearn.base import clone
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.features import DisorderFeaturizer
 from sklmat.features._disorder_descriptors import GROUPS as DISORDER_GROUPS
-from sklmat.features._disorder_descriptors import DisorderSchema, describe_disorder
+from sklmat.features._disorder_descriptors import describe_disorder
+from sklmat.features._disorder_schema import DisorderSchema
 from sklmat.structures import crystal_arrays
 
 GROUPS = [
@@ -217,14 +218,17 @@ def test_every_group_names_the_same_columns_for_every_crystal():
     ]
     assert list(DISORDER_GROUPS) == GROUPS
     for group in GROUPS:
-        rows = describe_disorder(crystal_arrays(structures), [group], schema)
-        assert len(rows[0]) > 0
-        assert [list(row) for row in rows] == [list(rows[0])] * 3
+        table = describe_disorder(crystal_arrays(structures), [group], schema)
+        assert len(table) > 0
+        assert {values.shape for values in table.values()} == {(3,)}
+        for structure in structures:
+            alone = describe_disorder(crystal_arrays([structure]), [group], schema)
+            assert list(alone) == list(table)
     # Both names of a pair are in alphabetical order, and an absent pair has no value.
     bonds = describe_disorder(crystal_arrays(structures), ["bonds"], schema)
-    assert bonds[0]["mean Br-Sn bond (Å)"] == pytest.approx(2.9)
-    assert bonds[1]["mean Cs-I bond (Å)"] == pytest.approx(6.2 * np.sqrt(3) / 2)
-    assert np.isnan(bonds[1]["mean Br-Sn bond (Å)"])
+    assert bonds["mean Br-Sn bond (Å)"][0] == pytest.approx(2.9)
+    assert bonds["mean Cs-I bond (Å)"][1] == pytest.approx(6.2 * np.sqrt(3) / 2)
+    assert np.isnan(bonds["mean Br-Sn bond (Å)"][1])
 
 
 def test_symprec_and_shells_choose_columns():

@@ -74,16 +74,17 @@ OCTAHEDRON = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [0, -1, 0], 
 @pytest.mark.parametrize(
     ("iodine", "expected"),
     [
-        ([0, 1, 2], [0, np.sqrt(1 / 2), 1 / 2, 0]),  # facial: dipole (1, 1, 1)
-        ([0, 1, 4], [0, np.sqrt(1 / 6), 1 / 6, 1 / 2]),  # meridional: dipole (1, 0, 0)
-        (range(6), [3 / 2, 0, 0, 0]),
+        ([0, 1, 2], [0, 1 / 2, 0]),  # facial: dipole (1, 1, 1)
+        ([0, 1, 4], [0, 1 / 6, 1 / 2]),  # meridional: dipole (1, 0, 0)
+        (range(6), [3 / 2, 0, 0]),
     ],
 )
 def test_multipoles_of_octahedra_by_hand(iodine, expected):
     excess = np.full(6, -0.5)
     excess[list(iodine)] = 0.5
-    found = multipoles(np.array([[excess], [-excess]]), OCTAHEDRON[None], np.ones((1, 6), bool))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    # The second of three atoms is the centre; the others have no ligands.
+    found = multipoles(np.array([excess, -excess]), OCTAHEDRON, np.ones(6, dtype=int), 3)
+    np.testing.assert_allclose(found, [[0, value, 0] for value in expected], atol=1e-12)
 
 
 def test_random_halide_has_the_multipoles_of_chance():

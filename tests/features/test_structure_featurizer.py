@@ -22,7 +22,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from sklmat import CompositionFeaturizer, StructureFeaturizer
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
-from sklmat.features._neighbors import find_neighbors, list_neighbors
+from sklmat.features._neighbors import list_neighbors
 from sklmat.features._structure_descriptors import StructureSchema, describe_structures
 from sklmat.structures import crystal_arrays
 
@@ -320,20 +320,28 @@ def test_structure_parameters_are_checked_in_fit(parameters, message):
         StructureFeaturizer(**parameters).fit([bcc_fe()])
 
 
-def test_neighbours_of_several_crystals_are_those_of_each():
-    crystals = crystal_arrays([perovskite(), hcp_mg(), displaced_alloy()])
-    together, start = list_neighbors(crystals), 0
-    for number, crystal in enumerate(crystals):
-        alone = find_neighbors(*crystal[1:])
-        atom, rank = np.nonzero(np.isfinite(alone.distance))
+def test_neighbours_of_several_crystals_are_those_of_pymatgen():
+    structures = [perovskite(), hcp_mg(), displaced_alloy()]
+    together, start = list_neighbors(crystal_arrays(structures)), 0
+    for number, structure in enumerate(structures):
+        scale = (structure.volume / len(structure)) ** (1 / 3)
+        assert together.scale[number] == pytest.approx(scale)
+        center, other, _, distance = structure.get_neighbor_list(2 * scale)
+        order = np.lexsort((distance, center))
         of_crystal = together.crystal[together.center] == number
-        np.testing.assert_array_equal(together.center[of_crystal], atom + start)
+        np.testing.assert_array_equal(together.center[of_crystal], center[order] + start)
+        np.testing.assert_allclose(together.distance[of_crystal], distance[order], atol=1e-9)
+        counts = np.bincount(center)
+        rank = np.concatenate([np.arange(count) for count in counts])
         np.testing.assert_array_equal(together.rank[of_crystal], rank)
-        np.testing.assert_array_equal(together.distance[of_crystal], alone.distance[atom, rank])
-        np.testing.assert_array_equal(together.other[of_crystal], alone.index[atom, rank] + start)
-        np.testing.assert_array_equal(together.vector[of_crystal], alone.vector[atom, rank])
-        assert together.scale[number] == alone.scale
-        start += len(crystal.atomic_numbers)
+        assert set(together.other[of_crystal] - start) == set(other.tolist())
+        start += len(structure)
+    lengths = np.linalg.norm(together.vector, axis=1)
+    np.testing.assert_allclose(lengths, together.distance, atol=1e-9)
+    # Some of the crystals have the neighbours that they have alone.
+    chosen, alone = together.of_crystals(np.array([0, 2])), crystal_arrays(structures[::2])
+    for found, expected in zip(vars(chosen).values(), vars(list_neighbors(alone)).values()):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_n_jobs_gives_the_same_bits():
