@@ -14,7 +14,6 @@ from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
     pointer_from_counts,
-    rank_within_group,
 )
 
 
@@ -107,17 +106,12 @@ class CrystalBatch(Batch):
     crystal : Tensor of shape (N,), int64
         Index in the batch of the crystal to which each atom belongs.
     source, target : Tensor of shape (E,), int64
-        Indices of the neighbour and the central atom of each edge among the N atoms.
+        Indices of the neighbour and the central atom of each edge among the N atoms; sorted by
+        target.
     distance : Tensor of shape (E,)
         Length of each edge (Å).
     n_atoms : Tensor of shape (C,)
         Atoms per crystal, as floating-point numbers.
-    n_dense : int
-        Smallest number of neighbours of an atom. The first ``N * n_dense`` edges are those of the
-        `n_dense` nearest neighbours of each atom, in order; a reshape sums them. Only the other
-        edges, sorted by target, need a scatter.
-    edge_order : Tensor of shape (E,), int64, or None
-        Position in the graphs of each edge of the batch; None if the order is the same.
     known_segments : BatchSegments or None
         Result of `segments`, if it is known.
     """
@@ -128,8 +122,6 @@ class CrystalBatch(Batch):
     target: torch.Tensor
     distance: torch.Tensor
     n_atoms: torch.Tensor
-    n_dense: int
-    edge_order: torch.Tensor | None = None
     known_segments: BatchSegments | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -219,23 +211,13 @@ def make_batch(
     if isinstance(graphs, ElementGraphs):
         batch: CrystalBatch | ElementBatch = _element_batch(graphs)
     else:
-        target, source = graphs.flat_target, graphs.flat_source
-        crystal, n_atoms = graphs.crystal_of_atom, graphs.n_atoms
-        distance, order = np.array(graphs.edge_distance), None
-        counts = np.bincount(target, minlength=len(graphs.atomic_numbers))
-        n_dense = int(counts.min()) if len(counts) else 0
-        if 0 < n_dense < counts.max():
-            order = np.argsort(rank_within_group(counts) >= n_dense, kind="stable")
-            target, source, distance = target[order], source[order], distance[order]
         batch = CrystalBatch(
             atomic_numbers=torch.from_numpy(graphs.atomic_numbers.astype(np.int64)),
-            crystal=torch.from_numpy(crystal),
-            source=torch.from_numpy(source),
-            target=torch.from_numpy(target),
-            distance=torch.from_numpy(distance),
-            n_atoms=torch.from_numpy(n_atoms.astype(np.float32)),
-            n_dense=n_dense,
-            edge_order=None if order is None else torch.from_numpy(order),
+            crystal=torch.from_numpy(graphs.crystal_of_atom),
+            source=torch.from_numpy(graphs.flat_source),
+            target=torch.from_numpy(graphs.flat_target),
+            distance=torch.from_numpy(np.array(graphs.edge_distance)),
+            n_atoms=torch.from_numpy(graphs.n_atoms.astype(np.float32)),
         )
     if like is not None and (like.dtype, like.device.type) != (torch.float32, "cpu"):
         batch = batch.to(like.dtype).to(like.device)
@@ -259,7 +241,6 @@ def _crystal_batch_on(device, dtype, graphs):
         target=first_atom + moved(graphs.edge_target),
         distance=moved(graphs.edge_distance, dtype),
         n_atoms=n_atoms.to(dtype),
-        n_dense=0,
     )
 
 

@@ -17,13 +17,14 @@ def graphs():
     )
 
 
-def test_batch_puts_the_shared_neighbours_first(graphs):
+def test_edges_of_a_batch_are_sorted_by_target(graphs):
     batch = make_batch(graphs[[0, 4, 1, 6]])
-    assert batch.n_dense == 12
-    n = len(batch.atomic_numbers)
-    assert torch.equal(batch.target[: 12 * n], torch.arange(n).repeat_interleave(12))
-    assert len(batch.target) - 12 * n == graphs[[0, 4, 1, 6]].n_edges.sum() - 12 * n
     assert len(batch) == 4
+    assert (torch.diff(batch.target) >= 0).all()
+    n_edges = graphs[[0, 4, 1, 6]].n_edges
+    crystal_of_edge = batch.crystal[batch.target]
+    assert torch.equal(crystal_of_edge, batch.crystal[batch.source])
+    assert torch.bincount(crystal_of_edge).tolist() == n_edges.tolist()
 
 
 def test_dataset_fetches_whole_batches(graphs):

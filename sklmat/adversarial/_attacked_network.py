@@ -133,8 +133,6 @@ class AttackedNetwork:
                     part.append(prediction_error(part[0], reference.select(rows)))
                 if with_gradient:
                     (gradient,) = torch.autograd.grad(part[1].sum(), variable)
-                    if not is_elements and batch.edge_order is not None:
-                        gradient = gradient[batch.edge_order.argsort()]
                     part.append(gradient.cpu())
                 parts.append(part)
             arrays = [torch.cat(part).detach().numpy() for part in zip(*parts)]

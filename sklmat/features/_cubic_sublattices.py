@@ -83,13 +83,7 @@ def _cubic_sublattices(crystals, sublattices, rows):
     while candidates:
         pieces = []
         for k, numbers in candidates.items():
-            own = sublattices[k] == numbers.pop(0)
-            crystal = crystals[k]
-            pieces.append(
-                crystal._replace(
-                    atomic_numbers=crystal.atomic_numbers[own], positions=crystal.positions[own]
-                )
-            )
+            pieces.append(crystals[k].select(sublattices[k] == numbers.pop(0)))
         neighbors, tried = list_neighbors(pieces), list(candidates)
         names = recognize_lattices(neighbors).name
         for lattice_name in _BRAVAIS:

@@ -250,13 +250,7 @@ def _shell_columns(crystals, schema, mixed, on_sublattice):
     else:
         _, species, n_species = species_of_crystals(crystal, numbers)
     of_crystals = np.split(on_sublattice, crystals.bounds)
-    pieces = [
-        crystals.on_parents[row]._replace(
-            atomic_numbers=crystals.on_parents[row].atomic_numbers[of_crystals[row]],
-            positions=crystals.on_parents[row].positions[of_crystals[row]],
-        )
-        for row in rows
-    ]
+    pieces = [crystals.on_parents[row].select(of_crystals[row]) for row in rows]
     orders = []
     if pieces:
         orders = sublattice_pair_orders(pieces, species, n_species, schema.n_shells)

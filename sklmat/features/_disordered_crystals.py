@@ -51,7 +51,7 @@ class DisorderedCrystals:
         """The crystals with their atoms on the ideal sites."""
         parents = zip(self.crystals, self.parents.positions, self.parents.lattice)
         return [
-            crystal._replace(positions=positions, lattice=lattice)
+            CrystalArrays(crystal.atomic_numbers, positions, lattice, crystal.pbc)
             for crystal, positions, lattice in parents
         ]
 

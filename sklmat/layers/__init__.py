@@ -1,5 +1,6 @@
 """Layers of the networks: graph convolutions, element convolutions, filters and pooling."""
 
+from sklmat.layers._edge_blocks import block_threads as block_threads
 from sklmat.layers._element_conv import (
     ElementConv,
     GaussianFilter,
@@ -9,6 +10,8 @@ from sklmat.layers._element_conv import (
     shifted_softplus,
 )
 from sklmat.layers._graph_conv import GatedGraphConv, GaussianExpansion, RowNorm, mean_pool
+from sklmat.layers._graph_conv import computes_bands as computes_bands
+from sklmat.layers._reused_arrays import reused_arrays as reused_arrays
 from sklmat.layers._sums import look_up as look_up
 from sklmat.layers._sums import sum_atoms as sum_atoms
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,8 +14,21 @@ from sklmat.layers._sums import sum_atoms, uses_triton
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
 #: but most of them are denormal numbers, with which a CPU is many times slower.
 _SMALLEST_LOG = -27.6  # log(1e-12)
-#: Numbers per chunk of edges and thread: 1 MB, for example 2,048 edges with 2 x 64 features.
-_CHUNK_NUMBERS = 2**18
+
+
+class GaussianBand(NamedTuple):
+    """Values of the few Gaussians that are not zero for an edge.
+
+    Parameters
+    ----------
+    values : Tensor of shape (E, 11)
+        Consecutive Gaussians; 0 beyond the last one.
+    first : Tensor of shape (E,), int64
+        Index of the first of them.
+    """
+
+    values: torch.Tensor
+    first: torch.Tensor
 
 
 class GaussianExpansion(nn.Module):
@@ -35,8 +50,8 @@ class GaussianExpansion(nn.Module):
         centers = torch.arange(0, cutoff + step / 2, step, dtype=torch.float64)
         self.register_buffer("centers", centers.to(torch.get_default_dtype()), persistent=False)
 
-    def forward(self, distance: torch.Tensor) -> tuple[torch.Tensor, slice]:
-        """Expand distances in the Gaussians that are not zero for all of them.
+    def forward(self, distance: torch.Tensor) -> torch.Tensor:
+        """Expand distances in all Gaussians.
 
         Parameters
         ----------
@@ -44,26 +59,41 @@ class GaussianExpansion(nn.Module):
 
         Returns
         -------
-        values : Tensor of shape (E, G')
-            Values of G' consecutive Gaussians.
-        columns : slice
-            Indices of these among all G Gaussians; the others are zero for every edge.
+        Tensor of shape (E, G)
         """
-        # Reading the smallest and largest distance would make the CPU wait for a GPU.
-        columns = slice(0, len(self.centers)) if distance.is_cuda else self._touched(distance)
-        exponent = -(((distance[:, None] - self.centers[columns]) / self.width) ** 2)
-        values = exponent.clamp_min(_SMALLEST_LOG).exp()
-        return values.masked_fill(exponent < _SMALLEST_LOG, 0.0), columns
+        return self._gaussians(distance, self.centers)
 
-    def _touched(self, distance):
-        """Columns of the Gaussians that are not zero for all distances."""
-        if len(distance) == 0:
-            return slice(0, 1)
-        radius = self.width * (-_SMALLEST_LOG) ** 0.5
-        smallest, largest = distance.detach().aminmax()
-        bounds = torch.stack([smallest - radius, largest + radius])
-        first, last = torch.searchsorted(self.centers, bounds).tolist()
-        return slice(min(first, len(self.centers) - 1), max(last, first + 1))
+    def band(self, distance: torch.Tensor) -> GaussianBand:
+        """Expand distances in the Gaussians that are not zero for them.
+
+        Parameters
+        ----------
+        distance : Tensor of shape (E,)
+
+        Returns
+        -------
+        GaussianBand
+        """
+        from sklmat.layers import _compiled_kernels as kernels
+
+        n_band, n_centers = kernels.N_GAUSSIANS, len(self.centers)
+        first = torch.empty(len(distance), dtype=torch.int64)
+        values = torch.zeros(len(distance), n_band)
+        arrays = (x.numpy() for x in (distance.detach(), first, values))
+        length, *results = arrays
+        kernels.expand(length, self.width, n_centers, _SMALLEST_LOG, *results)
+        if distance.requires_grad:
+            # Beyond the last centre the Gaussians of all distances are zero.
+            beyond = self.centers.new_full((max(n_band - n_centers, 0),), torch.inf)
+            index = (first[:, None] + torch.arange(n_band)).view(-1)
+            centers = torch.cat([self.centers, beyond]).index_select(0, index)
+            values = self._gaussians(distance, centers.view(-1, n_band))
+        return GaussianBand(values, first)
+
+    def _gaussians(self, distance, centers):
+        exponent = -(((distance[:, None] - centers) / self.width) ** 2)
+        values = exponent.clamp_min(_SMALLEST_LOG).exp()
+        return values.masked_fill(exponent < _SMALLEST_LOG, 0.0)
 
 
 class RowNorm(nn.BatchNorm1d):
@@ -113,7 +143,7 @@ class RowNorm(nn.BatchNorm1d):
         return centered * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
     def update(self, mean: torch.Tensor, variance: torch.Tensor, n_rows: int) -> None:
-        """Update the running statistics with those of a batch that `FusedMessages` normalised."""
+        """Update the running statistics with those of a batch normalised elsewhere."""
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (n_rows / (n_rows - 1)), self.momentum)
@@ -154,8 +184,7 @@ class GatedGraphConv(nn.Module):
     def forward(
         self,
         h: torch.Tensor,
-        edge_features: torch.Tensor,
-        columns: slice,
+        edge_features: torch.Tensor | GaussianBand,
         batch: CrystalBatch,
     ) -> torch.Tensor:
         """Update the atom vectors by the messages of their neighbours.
@@ -164,24 +193,28 @@ class GatedGraphConv(nn.Module):
         ----------
         h : Tensor of shape (N, F)
             Atom vectors.
-        edge_features : Tensor of shape (E, G')
-        columns : slice
-            Indices of these G' among all G edge features; the others are zero.
+        edge_features : Tensor of shape (E, G), or GaussianBand
+            A band is faster; it is possible where `computes_bands` says so.
         batch : CrystalBatch
 
         Returns
         -------
         Tensor of shape (N, F)
         """
-        weight = self.edge_map.weight[:, columns]
+        # The batch normalisation subtracts what a bias adds; its gradient would only be rounding.
+        bias: torch.Tensor = self.target_map.bias
+        if self.training and len(batch.source) > 1:
+            bias = bias.detach()
+        bias = F.pad(bias, (0, self.source_map.out_features))
+        terms = F.linear(h, torch.cat([self.target_map.weight, self.source_map.weight]), bias)
         if uses_triton(h) and min(len(h), len(batch.source)) > 1:
             from sklmat.layers._triton_conv import TritonConv
 
             return TritonConv.apply(
                 h,
-                F.linear(h, *_joined(self.target_map, self.source_map)),
+                terms,
                 edge_features,
-                weight,
+                self.edge_map.weight,
                 self.edge_norm.weight,
                 self.edge_norm.bias,
                 self.node_norm.weight,
@@ -190,18 +223,17 @@ class GatedGraphConv(nn.Module):
                 (self.edge_norm, self.node_norm),
                 self.training,
             )
-        source_terms, target_terms = self.source_map(h), self.target_map(h)
-        padded = batch.known_segments
-        if h.device.type == "cpu" and len(batch.source) > 1 and padded is None:
-            messages = self._fused(source_terms, target_terms, edge_features, weight, batch)
+        if isinstance(edge_features, GaussianBand):
+            messages = self._compiled(terms, edge_features, batch)
         else:
-            messages = self._plain(source_terms, target_terms, edge_features, weight, batch)
-        n_atoms = None if padded is None else padded.n_atoms
+            messages = self._plain(terms, edge_features, batch)
+        n_atoms = None if batch.known_segments is None else batch.known_segments.n_atoms
         return F.softplus(h + self.node_norm(messages, n_atoms))
 
-    def _plain(self, source_terms, target_terms, edge_features, weight, batch):
+    def _plain(self, terms, edge_features, batch):
         """Sum the messages to each atom with the operations of torch."""
-        z = edge_features @ weight.T
+        target_terms, source_terms = terms.chunk(2, dim=1)
+        z = self.edge_map(edge_features)
         z = z + source_terms.index_select(0, batch.source)
         z = z + target_terms.index_select(0, batch.target)
         n_edges = None if batch.known_segments is None else batch.known_segments.n_edges
@@ -210,19 +242,21 @@ class GatedGraphConv(nn.Module):
         total = messages.new_zeros(len(target_terms), messages.shape[1])
         return total.index_add_(0, batch.target, messages)
 
-    def _fused(self, source_terms, target_terms, edge_features, weight, batch):
-        """Sum the messages to each atom with `FusedMessages`, which is faster on a CPU."""
+    def _compiled(self, terms, band, batch):
+        """Sum the messages to each atom with `CompiledMessages`, which is faster on a CPU."""
+        # Compilers are imported only where a network runs.
+        from sklmat.layers._compiled_conv import CompiledMessages
+
         norm = self.edge_norm
-        statistics = None if self.training else (norm.running_mean, norm.running_var)
-        total, mean, variance = FusedMessages.apply(
-            source_terms,
-            target_terms,
-            edge_features,
-            weight,
+        total, mean, variance = CompiledMessages.apply(
+            terms,
+            band.values,
+            self.edge_map.weight,
             norm.weight,
             norm.bias,
+            band.first,
             batch,
-            statistics,
+            None if self.training else (norm.running_mean, norm.running_var),
             norm.eps,
         )
         if self.training:
@@ -230,10 +264,14 @@ class GatedGraphConv(nn.Module):
         return total
 
 
-def _joined(target_map, source_map):
-    """Weight and bias of one map that computes the outputs of both."""
-    bias = F.pad(target_map.bias, (0, source_map.out_features))
-    return torch.cat([target_map.weight, source_map.weight]), bias
+def computes_bands(batch: CrystalBatch) -> bool:
+    """Whether convolutions take a `GaussianBand`: in single precision on a CPU, without padding."""
+    return (
+        batch.distance.dtype == torch.float32
+        and batch.distance.device.type == "cpu"
+        and len(batch.source) > 1
+        and batch.known_segments is None
+    )
 
 
 def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
@@ -249,160 +287,3 @@ def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
     Tensor of shape (C, F)
     """
     return sum_atoms(h, batch) / batch.n_atoms[:, None]
-
-
-class FusedMessages(torch.autograd.Function):
-    """Sum over the edges of each atom of ``sigmoid(BN(z)_gate) * softplus(BN(z)_core)``.
-
-    For edge e, ``z_e = a[source_e] + b[target_e] + W g_e``. The operations of torch would need
-    about thirty passes over arrays of E x 2F numbers, which do not fit into the cache, so that the
-    time is limited by memory access. Here all steps are done for one chunk of edges after the
-    other. Only the array z is kept for `backward`, which computes the gates again.
-
-    The first ``N * n_dense`` edges are those of the atoms in order, `n_dense` for each atom, so
-    that gathering from and adding to the central atoms needs no index (see `CrystalBatch`).
-    """
-
-    @staticmethod
-    def forward(
-        ctx, source_terms, target_terms, edge_features, weight, gamma, beta, batch, statistics, eps
-    ):
-        """Sum the messages.
-
-        Parameters
-        ----------
-        source_terms, target_terms : Tensor of shape (N, 2 F)
-            Terms a and b of z: contribution of each atom as the source and the target of an edge.
-        edge_features : Tensor of shape (E, G)
-            Edge vectors g.
-        weight : Tensor of shape (2 F, G)
-            Linear map W.
-        gamma, beta : Tensor of shape (2 F,)
-            Scale and shift of the batch normalisation.
-        batch : CrystalBatch
-        statistics : tuple of Tensor or None
-            Mean and variance for the normalisation; with None, those of the edges of the batch.
-        eps : float
-            Added to the variance.
-
-        Returns
-        -------
-        total : Tensor of shape (N, F)
-        mean, variance : Tensor of shape (2 F,)
-            Mean and variance that were used; not differentiable.
-        """
-        z = source_terms.new_empty(len(batch.source), source_terms.shape[1])
-        width = z.shape[1] // 2
-        mean, squares = z.new_zeros(2 * width), z.new_zeros(2 * width)
-        chunks = _chunks(batch, 2 * width)
-        for atoms, edges in chunks:
-            rows = z[edges]
-            torch.index_select(source_terms, 0, batch.source[edges], out=rows)
-            rows.addmm_(edge_features[edges], weight.T)
-            _add_target_terms(rows, target_terms, batch, atoms, edges)
-            if statistics is None:
-                _update_moments(mean, squares, rows, edges.start)
-        mean, variance = (mean, squares / len(z)) if statistics is None else statistics
-        scale = gamma * torch.rsqrt(variance + eps)
-        shift = beta - mean * scale
-        total = z.new_zeros(len(target_terms), width)
-        for atoms, edges in chunks:
-            normalized = torch.addcmul(shift, z[edges], scale)
-            gate, core = normalized[:, :width], normalized[:, width:]
-            messages = torch.sigmoid(gate).mul_(F.softplus(core))
-            _add_to_targets(total, messages, batch, atoms, edges)
-        ctx.save_for_backward(z, edge_features, weight, scale, shift, mean, variance)
-        ctx.batch, ctx.eps, ctx.is_training = batch, eps, statistics is None
-        ctx.mark_non_differentiable(mean, variance)
-        return total, mean, variance
-
-    @staticmethod
-    def backward(ctx, gradient, _mean, _variance):
-        """Gradients with respect to the first six arguments of `forward`."""
-        z, edge_features, weight, scale, shift, mean, variance = ctx.saved_tensors
-        batch, width = ctx.batch, z.shape[1] // 2
-        chunks = _chunks(batch, 2 * width)
-        by_normalized = torch.empty_like(z)
-        by_beta, by_normalized_times_z = torch.zeros_like(mean), torch.zeros_like(mean)
-        for atoms, edges in chunks:
-            rows = by_normalized[edges]
-            _gradient_of_gates(z[edges], rows, scale, shift, gradient, batch, atoms, edges)
-            by_beta += rows.sum(dim=0)
-            by_normalized_times_z += (rows * z[edges]).sum(dim=0)
-        inverse = torch.rsqrt(variance + ctx.eps)
-        by_gamma = inverse * (by_normalized_times_z - mean * by_beta)
-        # In training, mean and variance of the batch depend on z; this adds a term linear in z.
-        coefficient, constant = torch.zeros_like(mean), torch.zeros_like(mean)
-        if ctx.is_training:
-            coefficient = -scale * inverse * by_gamma / len(z)
-            constant = -scale * by_beta / len(z) - mean * coefficient
-        by_source = z.new_zeros(len(gradient), 2 * width)
-        by_target = z.new_zeros(len(gradient), 2 * width)
-        by_weight = torch.zeros_like(weight) if ctx.needs_input_grad[3] else None
-        by_edges = torch.empty_like(edge_features) if ctx.needs_input_grad[2] else None
-        for atoms, edges in chunks:
-            by_z = by_normalized[edges].mul_(scale).addcmul_(z[edges], coefficient).add_(constant)
-            by_source.index_add_(0, batch.source[edges], by_z)
-            _add_to_targets(by_target, by_z, batch, atoms, edges)
-            if by_weight is not None:
-                by_weight.addmm_(by_z.T, edge_features[edges])
-            if by_edges is not None:
-                torch.mm(by_z, weight, out=by_edges[edges])
-        return by_source, by_target, by_edges, by_weight, by_gamma, by_beta, None, None, None
-
-
-def _chunks(batch, width):
-    """Atoms and edges of each chunk; atoms are None for edges after the first ``N * n_dense``."""
-    n_atoms, n_dense, n_edges = len(batch.atomic_numbers), batch.n_dense, len(batch.source)
-    n_dense_edges = n_atoms * n_dense
-    edge_step = max(1, _CHUNK_NUMBERS * torch.get_num_threads() // width)
-    atom_step = max(1, edge_step // max(n_dense, 1))
-    chunks = []
-    for start in range(0, n_atoms if n_dense else 0, atom_step):
-        stop = min(start + atom_step, n_atoms)
-        chunks.append((slice(start, stop), slice(start * n_dense, stop * n_dense)))
-    for start in range(n_dense_edges, n_edges, edge_step):
-        chunks.append((None, slice(start, min(start + edge_step, n_edges))))
-    return chunks
-
-
-def _add_target_terms(rows, target_terms, batch, atoms, edges):
-    """Add the term of its target to the row of each edge, in place."""
-    if atoms is None:
-        rows += target_terms.index_select(0, batch.target[edges])
-    else:
-        rows.view(-1, batch.n_dense, rows.shape[1]).add_(target_terms[atoms, None])
-
-
-def _add_to_targets(total, rows, batch, atoms, edges):
-    """Add the row of each edge to the row of its target in `total`, in place."""
-    if atoms is None:
-        total.index_add_(0, batch.target[edges], rows)
-    else:
-        total[atoms] += rows.view(-1, batch.n_dense, rows.shape[1]).sum(dim=1)
-
-
-def _update_moments(mean, squares, rows, n_before):
-    """Update a running mean and sum of squared deviations by new rows (Chan's formula)."""
-    n_rows = len(rows)
-    row_mean = rows.mean(dim=0)
-    centered = rows - row_mean
-    difference = row_mean - mean
-    squares += centered.mul_(centered).sum(dim=0)
-    squares += difference**2 * (n_before * n_rows / (n_before + n_rows))
-    mean += difference * (n_rows / (n_before + n_rows))
-
-
-def _gradient_of_gates(z, out, scale, shift, gradient, batch, atoms, edges):
-    """Write the gradient with respect to the normalised z into `out`, from that of the sums."""
-    width = z.shape[1] // 2
-    normalized = torch.addcmul(shift, z, scale)
-    gate, core = torch.sigmoid(normalized[:, :width]), F.softplus(normalized[:, width:])
-    if atoms is None:
-        by_core = gradient.index_select(0, batch.target[edges]).mul_(gate)
-    else:
-        by_core = gradient[atoms, None] * gate.view(-1, batch.n_dense, width)
-        by_core = by_core.view(-1, width)
-    # The derivative of softplus is the sigmoid of its argument, 1 - exp(-softplus).
-    torch.mul(by_core, torch.neg(core).expm1_().neg_(), out=out[:, width:])
-    torch.mul(by_core.mul_(core), gate.neg_().add_(1), out=out[:, :width])

@@ -1,6 +1,6 @@
 """`triton_conv`: the gated graph convolution on a GPU, as a few kernels written in Triton.
 
-The steps are those of `FusedMessages`, followed by the batch normalisation of the sums and the
+The steps are those of `CompiledMessages`, followed by the batch normalisation of the sums and the
 softplus. All sums run in a fixed order, so that two runs give the same bits; torch's ``index_add_``
 adds in any order.
 """

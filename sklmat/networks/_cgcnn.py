@@ -10,7 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
-from sklmat.layers import GatedGraphConv, GaussianExpansion, look_up, mean_pool
+from sklmat.layers import (
+    GatedGraphConv,
+    GaussianExpansion,
+    computes_bands,
+    look_up,
+    mean_pool,
+)
 
 
 class CGCNN(nn.Module):
@@ -97,9 +103,10 @@ class CGCNN(nn.Module):
         Tensor of shape (C, F)
         """
         h = look_up(self.embedding(self.element_vectors), batch.atomic_numbers)
-        edge_features, columns = self.expansion(batch.distance)
+        expand = self.expansion.band if computes_bands(batch) else self.expansion
+        edge_features = expand(batch.distance)
         for convolution in self.convolutions:
-            h = convolution(h, edge_features, columns, batch)
+            h = convolution(h, edge_features, batch)
         return mean_pool(h, batch)
 
     def forward(self, batch: CrystalBatch) -> torch.Tensor:

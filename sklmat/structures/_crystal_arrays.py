@@ -33,6 +33,12 @@ class CrystalArrays(NamedTuple):
     lattice: np.ndarray
     pbc: np.ndarray
 
+    def select(self, atoms: np.ndarray) -> CrystalArrays:
+        """Keep some atoms, given by a mask or by their positions."""
+        return CrystalArrays(
+            self.atomic_numbers[atoms], self.positions[atoms], self.lattice, self.pbc
+        )
+
     def to_structure(self) -> Structure:
         """Make the pymatgen ``Structure`` of these arrays."""
         from pymatgen.core import Lattice, Structure

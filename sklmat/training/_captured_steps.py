@@ -96,7 +96,6 @@ class _DeviceCrystalGraphs:
             target=target,
             distance=self.distance[edges.row],
             n_atoms=self.atoms.counts[crystals].clamp_min(1).to(torch.float32),
-            n_dense=0,
             known_segments=segments,
         )
 

@@ -1,4 +1,4 @@
-"""`suitable_threads`, `one_thread`: set the number of torch threads for a training."""
+"""`suitable_threads`, `one_thread`: set the number of threads for a training."""
 
 from __future__ import annotations
 
@@ -8,33 +8,49 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sklmat.layers import GatedGraphConv, block_threads, reused_arrays
+
 if TYPE_CHECKING:
     from torch import nn
 
-#: Size of the edge array of a batch (numbers) above which another thread saves time.
-_NUMBERS_PER_THREAD = 2**22
+#: Size of the edge array of a batch (numbers) above which another thread of torch saves time.
+_NUMBERS_PER_TORCH_THREAD = 2**22
+#: The same for the threads of graph convolutions, which wait for each other four times per layer.
+_NUMBERS_PER_BLOCK_THREAD = 2**18
 
 
 @contextlib.contextmanager
 def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
-    """Set the number of torch threads for a batch size within a ``with`` block, and restore it.
+    """Set the number of threads for a batch size within a ``with`` block, and restore it.
 
-    For the few ten thousand edges of a typical batch, several threads mostly wait for each other;
-    on a machine with other load they made training a hundred times slower.
+    For the few ten thousand edges of a typical batch, several threads of torch mostly wait for each
+    other; on a machine with other load they made training a hundred times slower. Graph
+    convolutions divide their edges among threads of their own instead. Their number follows from
+    the size of a batch; ``torch.get_num_threads()``, and the cores that the process may use, are
+    upper bounds. It does not change the results.
 
     Parameters
     ----------
-    module : CGCNN or ECNet
+    module : torch module
     n_edges : float
         Number of edges in a batch.
     """
     before = torch.get_num_threads()
     config: Any = module.config
-    width = 2 * config["hidden_dim"] * config.get("n_members", 1)
-    useful = int(n_edges * width // _NUMBERS_PER_THREAD)
-    torch.set_num_threads(min(before, max(1, useful)))
+    numbers = n_edges * 2 * config["hidden_dim"] * config.get("n_members", 1)
+    n_torch = min(before, max(1, int(numbers // _NUMBERS_PER_TORCH_THREAD)))
+    n_blocks = 1
+    if any(isinstance(part, GatedGraphConv) for part in module.modules()):
+        n_torch, n_blocks = 1, min(before, max(1, int(numbers // _NUMBERS_PER_BLOCK_THREAD)))
+    if n_blocks > 1:
+        # Processes may be bound to some cores, or limited by a quota of their container.
+        from joblib import cpu_count
+
+        n_blocks = min(n_blocks, cpu_count())
+    torch.set_num_threads(n_torch)
     try:
-        yield
+        with block_threads(n_blocks), reused_arrays():
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -10,7 +10,16 @@ from torch.nn import functional as F
 
 from sklmat import StructureToGraph
 from sklmat.batches import make_batch
-from sklmat.layers import GatedGraphConv, GaussianExpansion, _graph_conv, mean_pool
+from sklmat.layers import (
+    GatedGraphConv,
+    GaussianExpansion,
+    _edge_blocks,
+    _reused_arrays,
+    block_threads,
+    mean_pool,
+    reused_arrays,
+)
+from sklmat.layers._reused_arrays import ReusedArray
 
 
 @pytest.fixture(scope="module")
@@ -24,38 +33,46 @@ def graphs():
 @pytest.fixture(params=["equal", "nearly equal", "isolated"])
 def batch(request, graphs):
     rows = {"equal": slice(0, 4), "nearly equal": [0, 4, 1, 6], "isolated": slice(None)}
-    batch = make_batch(graphs[rows[request.param]]).to(torch.float64)
-    assert (batch.n_dense > 0) == (request.param != "isolated")
-    return batch
+    return make_batch(graphs[rows[request.param]])
+
+
+DISTANCES = [0.0, 0.7, 2.48, 2.55, 6.9, 7.99, 8.0, 9.0]
 
 
 def test_gaussians_are_the_formula_where_it_matters():
-    distance = torch.tensor([0.7, 2.48, 2.55, 7.99, 8.0, 9.0], dtype=torch.float64)
+    distance = torch.tensor(DISTANCES, dtype=torch.float64)
     expansion = GaussianExpansion(8.0).double()
-    values, columns = expansion(distance)
-    full = torch.zeros(len(distance), 41, dtype=torch.float64)
-    full[:, columns] = values
+    values = expansion(distance)
     assert torch.allclose(expansion.centers, 0.2 * torch.arange(41, dtype=torch.float64), atol=1e-6)
     expected = torch.exp(-(((distance[:, None] - expansion.centers) / 0.2) ** 2))
-    assert (full - expected).abs().max() < 1.1e-12
-    assert full[0, 4] == pytest.approx(np.exp(-(0.1**2) / 0.04), rel=1e-6)
+    assert (values - expected).abs().max() < 1.1e-12
+    assert values[1, 4] == pytest.approx(np.exp(-(0.1**2) / 0.04), rel=1e-6)
+
+
+@pytest.mark.parametrize(("cutoff", "step"), [(8.0, 0.2), (8.0, 0.05), (1.0, 0.2), (5.0, 1.0)])
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_a_band_is_the_gaussians_that_are_not_zero(cutoff, step, requires_grad):
+    expansion = GaussianExpansion(cutoff, step)
+    values, first = expansion.band(torch.tensor(DISTANCES, requires_grad=requires_grad))
+    full = expansion(torch.tensor(DISTANCES))
+    assert values.requires_grad == requires_grad
+    assert values.shape == (len(DISTANCES), 11)
+    found = torch.zeros(len(DISTANCES), full.shape[1] + 11)
+    found.scatter_(1, first[:, None] + torch.arange(11), values.detach())
+    torch.testing.assert_close(found[:, : full.shape[1]], full, rtol=2e-5, atol=1e-12)
+    assert not found[:, full.shape[1] :].any()
 
 
 def test_gaussians_hold_no_denormal_numbers():
-    values, _ = GaussianExpansion(8.0)(torch.linspace(0.5, 9.0, 500))
-    positive = values[values > 0]
+    distance = torch.linspace(0.5, 9.0, 500)
+    expansion = GaussianExpansion(8.0)
+    both = torch.cat([expansion(distance), expansion.band(distance).values], dim=1)
+    positive = both[both > 0]
     assert positive.min() > 5e-13
     naive = torch.exp(
         -(((torch.linspace(0.5, 9, 500)[:, None] - 0.2 * torch.arange(41)) / 0.2) ** 2)
     )
     assert ((naive > 0) & (naive < torch.finfo(torch.float32).tiny)).any()
-
-
-def test_only_touched_gaussians_are_computed():
-    _, columns = GaussianExpansion(8.0)(torch.tensor([2.4, 2.6]))
-    assert columns.stop - columns.start <= 13
-    _, columns = GaussianExpansion(8.0)(torch.zeros(0))
-    assert columns.stop > columns.start
 
 
 def naive_convolution(layer, h, g, batch):
@@ -78,58 +95,129 @@ def naive_convolution(layer, h, g, batch):
     return F.softplus(h + total * layer.node_norm.weight + layer.node_norm.bias)
 
 
-def test_convolution_equals_the_naive_loop(batch):
+def random_layer(n_features, batch):
+    """A convolution with random weights, and random vectors of the atoms."""
     torch.manual_seed(0)
-    layer = GatedGraphConv(5, 41).double()
+    layer = GatedGraphConv(n_features, 41)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    h = torch.randn(len(batch.atomic_numbers), 5, dtype=torch.float64)
-    values, columns = GaussianExpansion(8.0).double()(batch.distance)
-    g = torch.zeros(len(values), 41, dtype=torch.float64)
-    g[:, columns] = values
-    expected = naive_convolution(layer, h, g, batch)
-    assert torch.allclose(layer(h, values, columns, batch), expected, atol=1e-10)
+    return layer, torch.randn(len(batch.atomic_numbers), n_features)
 
 
-@pytest.mark.parametrize("chunk", [20, 10**6])
+def test_convolution_equals_the_naive_loop(batch):
+    layer, h = random_layer(5, batch)
+    expansion = GaussianExpansion(8.0)
+    band = expansion.band(batch.distance)
+    double, g = copy.deepcopy(layer).double(), expansion(batch.distance).double()
+    expected = naive_convolution(double, h.double(), g, batch)
+    torch.testing.assert_close(double(h.double(), g, batch), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(layer(h, band, batch).double(), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("block", [400, 10**6])
 @pytest.mark.parametrize("training", [True, False])
-def test_fused_convolution_equals_the_plain_one(batch, chunk, training, monkeypatch):
-    monkeypatch.setattr(_graph_conv, "_CHUNK_NUMBERS", chunk)
-    torch.manual_seed(0)
-    layer = GatedGraphConv(3, 4).double().train(training)
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
-    other = copy.deepcopy(layer)
+def test_compiled_convolution_equals_the_plain_one(batch, block, training, monkeypatch):
+    monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", block)
+    layer, h = random_layer(7, batch)
+    layer.train(training)
+    double, double_batch = copy.deepcopy(layer).double(), batch.to(torch.float64)
+    expansion, results = GaussianExpansion(8.0), []
+    for convolution, own_batch, vectors in (
+        (layer, batch, h),
+        (double, double_batch, h.double()),
+    ):
+        vectors.requires_grad_()
+        distance = own_batch.distance.clone().requires_grad_()
+        if convolution is layer:
+            features = expansion.band(distance)
+        else:
+            features = GaussianExpansion(8.0).double()(distance)
+        total = convolution(vectors, features, own_batch)
+        inputs = [vectors, distance, *convolution.parameters()]
+        gradients = torch.autograd.grad(total.pow(2).sum(), inputs, allow_unused=training)
+        statistics = convolution.edge_norm.running_mean, convolution.edge_norm.running_var
+        results.append([total, *gradients, *statistics])
+    without = [name for name, _ in layer.named_parameters()].index("target_map.bias") + 3
+    # In training, the batch normalisation removes what this bias adds.
+    assert (results[0][without] is None) == training
+    for found, expected in zip(*results):
+        if found is not None:
+            scale = expected.abs().max().item()
+            torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4 * scale + 1e-6)
 
-    def draw(*shape):
-        return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
-    n_atoms, n_edges = len(batch.atomic_numbers), len(batch.source)
-    inputs = (draw(n_atoms, 6), draw(n_atoms, 6), draw(n_edges, 4), draw(6, 4))
-    ours, theirs = layer._fused(*inputs, batch), other._plain(*inputs, batch)
-    assert torch.allclose(ours, theirs, atol=1e-12)
-    assert torch.allclose(layer.edge_norm.running_mean, other.edge_norm.running_mean)
-    assert torch.allclose(layer.edge_norm.running_var, other.edge_norm.running_var)
-    gradients = [
-        torch.autograd.grad(
-            total.pow(2).sum(), [*inputs, conv.edge_norm.weight, conv.edge_norm.bias]
-        )
-        for total, conv in ((ours, layer), (theirs, other))
-    ]
-    for a, b in zip(*gradients):
-        assert torch.allclose(a, b, atol=1e-9)
+def test_without_gradients_the_messages_are_the_same(batch):
+    layer, h = random_layer(7, batch)
+    layer.eval()
+    band = GaussianExpansion(8.0).band(batch.distance)
+    expected = layer(h.requires_grad_(), band, batch)
+    with torch.inference_mode():
+        found = layer(h, band, batch)
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.nan, torch.inf])
+def test_messages_of_a_network_that_diverged_are_not_finite(batch, kind):
+    layer, h = random_layer(5, batch)
+    h[0, 0] = kind
+    total = layer(h, GaussianExpansion(8.0).band(batch.distance), batch)
+    assert not torch.isfinite(total).all()
+
+
+def test_blocks_are_whole_crystals(graphs, monkeypatch):
+    batch = make_batch(graphs)
+    monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)
+    bounds = _edge_blocks.EdgeBlocks(batch, 4).bounds
+    starts = np.append(0, np.cumsum(graphs.n_edges))
+    assert len(bounds) > 3
+    assert set(bounds.tolist()) <= set(starts.tolist())
+    assert (bounds[0], bounds[-1]) == (0, starts[-1])
+    assert (np.diff(bounds) > 0).all()
+
+
+def test_number_of_threads_does_not_change_a_bit(graphs, monkeypatch):
+    monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)
+    batch, results = make_batch(graphs), []
+    for n_threads in (1, 2, 5):
+        layer, h = random_layer(6, batch)
+        with block_threads(n_threads):
+            total = layer(h, GaussianExpansion(8.0).band(batch.distance), batch)
+            total.pow(2).sum().backward()
+        gradients = [p.grad for p in layer.parameters() if p.grad is not None]
+        results.append([total, *gradients])
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_memory_of_arrays_is_used_again_after_they_are_deleted():
+    with reused_arrays():
+        first, second = ReusedArray(30, 4), ReusedArray(30, 4)
+        place = first.array.ctypes.data
+        assert second.array.ctypes.data != place
+        del first
+        again = ReusedArray(25, 4)
+        assert again.array.ctypes.data == place
+        assert again.array.shape == (25, 4)
+        assert ReusedArray(3, 4).array.ctypes.data != place
+    del again
+    assert _reused_arrays._free is None
 
 
 def test_atoms_without_neighbours_receive_nothing():
-    graphs = StructureToGraph().fit_transform([isolated_ne(), fcc_cu()])
-    batch = make_batch(graphs)
+    batch = make_batch(StructureToGraph().fit_transform([isolated_ne(), fcc_cu()]))
     layer = GatedGraphConv(3, 41).eval()
-    inputs = [torch.ones(5, 6), torch.ones(5, 6), torch.zeros(48, 4), torch.zeros(6, 4)]
     layer.edge_norm.eps = 0.0
-    one_message = torch.sigmoid(torch.tensor(2.0)) * F.softplus(torch.tensor(2.0))
-    for total in (layer._fused(*inputs, batch), layer._plain(*inputs, batch)):
-        assert (total[0] == 0).all()
-        assert torch.allclose(total[1:], 12 * one_message.expand(4, 3))
+    for parameter in (*layer.target_map.parameters(), layer.source_map.weight):
+        torch.nn.init.zeros_(parameter)
+    torch.nn.init.ones_(layer.target_map.bias)
+    torch.nn.init.zeros_(layer.edge_map.weight)
+    layer.node_norm.eps = 0.0
+    one_message = torch.sigmoid(torch.tensor(1.0)) * F.softplus(torch.tensor(1.0))
+    expansion = GaussianExpansion(8.0)
+    for features in (expansion(batch.distance), expansion.band(batch.distance)):
+        h = layer(torch.zeros(5, 3), features, batch)
+        torch.testing.assert_close(h[0], F.softplus(torch.zeros(3)))
+        torch.testing.assert_close(h[1:], F.softplus(12 * one_message).expand(4, 3))
 
 
 def test_mean_pool_counts_the_crystals_given(graphs):

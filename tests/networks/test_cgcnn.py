@@ -100,7 +100,7 @@ def naive_cgcnn(network, graph):
 
 
 def test_cgcnn_equals_loops_over_the_graphs():
-    """Shells are complete, so atoms have 12 to 14 neighbours and a batch reorders the edges."""
+    """Shells are complete, so atoms have 12 to 14 neighbours, and one has none."""
     structures = [bcc_fe(), *random_alloys(2), fcc_cu(), isolated_ne()]
     graphs = StructureToGraph(cutoff=6.0).fit_transform(structures)
     assert set(graphs.neighbor_counts) == {0, 12, 14}
