@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +18,31 @@ from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 _MAX_NAMED = 10
 # Packages whose lines a warning does not point to; joblib runs the folds of scikit-learn.
 _INSIDE = ("sklmat", "sklearn", "imblearn", "joblib")
+
+
+@dataclass
+class UnseenElements:
+    """Rows with elements that no training row had, from several predictions.
+
+    Attributes
+    ----------
+    symbols : dict of int to list of str
+        Row -> symbols of its unseen elements.
+    consequences : list of str
+        What this means for the results, each text once.
+    """
+
+    symbols: dict[int, list[str]] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+
+    def add(self, symbols: Mapping[int, Sequence[str]], consequences: Sequence[str]) -> None:
+        """Add the rows of one prediction."""
+        for row, of_row in symbols.items():
+            self.symbols[row] = list(dict.fromkeys([*self.symbols.get(row, []), *of_row]))
+        self.consequences = list(dict.fromkeys([*self.consequences, *consequences]))
+
+
+_gathered: ContextVar[UnseenElements | None] = ContextVar("gathered", default=None)
 
 
 def find_unseen_elements(
@@ -86,7 +114,9 @@ def unseen_element_errors(
     ]
 
 
-def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) -> None:
+def warn_unseen_elements(
+    unseen: Mapping[int, Sequence[str]], consequence: str, training_rows: str = "no row of fit"
+) -> None:
     """Give one `ExtrapolationWarning` that names the unseen elements and their rows.
 
     It points to the line of the caller, outside of sklmat, scikit-learn and the packages between.
@@ -97,8 +127,14 @@ def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) 
         Result of `find_unseen_elements`; nothing happens if it is empty.
     consequence : str
         What this means for the result; the end of the message.
+    training_rows : str, default="no row of fit"
+        Subject of "had".
     """
     if not unseen:
+        return
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.add(unseen, [consequence])
         return
     rows_of: dict[str, list[int]] = {}
     for row, symbols in unseen.items():
@@ -108,11 +144,27 @@ def warn_unseen_elements(unseen: Mapping[int, Sequence[str]], consequence: str) 
     more = f" and {len(named) - _MAX_NAMED} more elements" if len(named) > _MAX_NAMED else ""
     count = "1 row holds" if len(unseen) == 1 else f"{len(unseen)} rows hold"
     warnings.warn(
-        f"{count} elements that no row of fit had: {', '.join(named[:_MAX_NAMED])}{more}; "
+        f"{count} elements that {training_rows} had: {', '.join(named[:_MAX_NAMED])}{more}; "
         f"{consequence}",
         ExtrapolationWarning,
         stacklevel=_frames_inside(),
     )
+
+
+@contextlib.contextmanager
+def gather_unseen_elements() -> Iterator[UnseenElements]:
+    """Collect what `warn_unseen_elements` would warn of, to name the rows in another way.
+
+    Yields
+    ------
+    gathered : UnseenElements
+    """
+    gathered = UnseenElements()
+    token = _gathered.set(gathered)
+    try:
+        yield gathered
+    finally:
+        _gathered.reset(token)
 
 
 def _frames_inside():

@@ -242,6 +242,100 @@ def test_classes_and_their_probabilities(alloys, capsys):
     np.testing.assert_allclose(predicted[columns].sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("column", "task", "line"),
+    [
+        (["1.5", "2", "3", "4"], "regression", "holds numbers; if they stand for classes"),
+        (["0", "1", "1", "0"], "classification", "holds only 0 and 1; if they are amounts, use"),
+        (["2", "3", "3", "2"], "regression", "holds only 2 different whole numbers; if they"),
+        (["metal", "salt", "salt", "metal"], "classification", "holds texts"),
+        (["true", "false", "false", "true"], "classification", "holds texts"),
+    ],
+)
+def test_task_is_chosen_from_the_target(alloys, capsys, column, task, line):
+    table, file = alloys / "four.csv", alloys / "model.sklmat"
+    formulas = ["NaCl", "Ni", "NiCu", "KCl"]
+    lines = [f"{formula},{value}" for formula, value in zip(formulas, column)]
+    table.write_text("formula,kind\n" + "\n".join(lines))
+    arguments = ("fit", table, "--formula", "formula", "--target", "kind", "--model", "linear")
+    _, err = run_cli(capsys, *arguments, "-o", file)
+    assert err.startswith(f"task: {task}, since the target {line}")
+    assert len(err.splitlines()) == 1
+    with zipfile.ZipFile(file) as archive:
+        classes = json.loads(archive.read("content.json"))["classes"]
+    assert (classes is None) == (task == "regression")
+    other = {"regression": "classification", "classification": "regression"}[task]
+    if column[0] not in ("metal", "true"):
+        _, err = run_cli(capsys, *arguments, "-o", file, "--overwrite", "--task", other)
+        assert err == ""
+        return
+    _, err = run_cli(capsys, *arguments, "-o", file, "--overwrite", "--task", "regression", code=2)
+    assert "the target holds texts, not numbers; use --task classification" in err
+
+
+def test_truth_values_are_classes(alloys, capsys):
+    table, file = alloys / "truth.parquet", alloys / "model.sklmat"
+    frame = pd.DataFrame({"formula": ["NaCl", "Ni", "NiCu"], "is_metal": [False, True, True]})
+    frame.to_parquet(table)
+    source = (table, "--formula", "formula")
+    _, err = run_cli(
+        capsys, "fit", *source, "--target", "is_metal", "--model", "linear", "-o", file
+    )
+    assert err.startswith("task: classification, since the target holds true and false")
+    run_cli(capsys, "predict", file, *source, "-o", alloys / "out.csv")
+    predicted = pd.read_csv(alloys / "out.csv")
+    assert predicted["is_metal"].tolist() == [False, True, True]
+    assert predicted.columns.tolist()[3:] == ["probability of False", "probability of True"]
+
+
+@pytest.mark.parametrize("of_formulas", [False, True])
+def test_predict_takes_the_ids_of_fit(alloys, capsys, of_formulas):
+    """The column of ids is named once; a source without it is reported."""
+    folder, file, out = alloys / "alloys", alloys / "model.sklmat", alloys / "out.csv"
+    rows = "".join(f"{row},alloy{row}.cif,NiCu,00{row},{row}.5\n" for row in range(8))
+    (folder / "table.csv").write_text("id,file,formula,sample name,energy\n" + rows)
+    (folder / "other.csv").write_text("id,file,formula\nα 1,alloy1.cif,NiCu\n")
+    formula = ("--formula", "formula") if of_formulas else ()
+    fit = ("fit", folder / "table.csv", *formula, "--target", "energy", "--model", "linear")
+    run_cli(capsys, *fit, "--id", "sample name", "-o", file)
+    run_cli(capsys, "predict", file, folder / "table.csv", *formula, "-o", out)
+    predicted = pd.read_csv(out, dtype=str)
+    assert predicted["id"].tolist() == [f"00{row}" for row in range(8)]
+    arguments = ("predict", file, folder / "table.csv", *formula, "-o", out, "--overwrite")
+    run_cli(capsys, *arguments, "--id", "file")
+    assert pd.read_csv(out)["id"][0] == "alloy0.cif"
+    _, err = run_cli(
+        capsys, "predict", file, folder / "other.csv", *formula, "-o", out, "--overwrite"
+    )
+    assert "no column 'sample name', which held the ids in sklmat fit" in err
+    assert "ids are now α 1, ...;" in err
+    assert pd.read_csv(out)["id"].tolist() == ["α 1"]
+    _, err = run_cli(capsys, *arguments, "--id", "gone", code=2)
+    assert "there is no column 'gone' of ids" in err
+
+
+def test_unseen_elements_of_predictions_are_named_by_id(alloys, capsys):
+    file, out = alloys / "model.sklmat", alloys / "out.csv"
+    fcc = {"old": "Cu", "new": "Au"}
+    for name, symbol in fcc.items():
+        structure = fcc_cu().replace_species({"Cu": symbol}, in_place=False)
+        structure.to(str(alloys / f"{name}.cif"))
+    (alloys / "new.csv").write_text("id,file\none,old.cif\ntwo,new.cif\n")
+    run_cli(capsys, "fit", alloys / "alloys", "--model", "cgcnn", "--epochs", 1, "-o", file)
+    _, err = run_cli(capsys, "predict", file, alloys / "new.csv", "-o", out)
+    assert err == (
+        "warning: 1 of 2 rows hold elements that no row of sklmat fit has, so that the models "
+        "extrapolate: two (Au)\n"
+    )
+    run_cli(
+        capsys, "fit", alloys / "alloys", "--model", "ecnet", "--epochs", 1, "-o", file,
+        "--overwrite",
+    )  # fmt: skip
+    _, err = run_cli(capsys, "predict", file, alloys / "new.csv", "-o", out, "--overwrite", code=2)
+    assert "sklmat predict: two (Au4): holds the element Au, which" in err
+    assert err.endswith("or use the model cgcnn\n")
+
+
 def test_formulas_without_structures(alloys, capsys):
     source = (alloys / "gaps.csv", "--formula", "formula", "--id", "name")
     out, _ = run_cli(

@@ -8,6 +8,7 @@ import pytest
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.unseen_elements import (
     find_unseen_elements,
+    gather_unseen_elements,
     unseen_element_errors,
     warn_unseen_elements,
 )
@@ -35,6 +36,18 @@ def test_one_warning_names_elements_and_rows():
     assert message.startswith("13 rows hold elements that no row of fit had: K (rows 0, 1, 2, ")
     assert "9 and 3 more), F (row 20); they are extrapolated" in message
     assert caught[0].filename == __file__
+
+
+def test_gathered_elements_are_not_warned_of():
+    with warnings.catch_warnings(), gather_unseen_elements() as gathered:
+        warnings.simplefilter("error")
+        warn_unseen_elements({3: ["K"]}, "first")
+        warn_unseen_elements({3: ["Na", "K"], 1: ["F"]}, "second")
+        warn_unseen_elements({3: ["K"]}, "first")
+    assert gathered.symbols == {3: ["K", "Na"], 1: ["F"]}
+    assert gathered.consequences == ["first", "second"]
+    with pytest.warns(ExtrapolationWarning):
+        warn_unseen_elements({3: ["K"]}, "first")
 
 
 def test_nothing_unseen_gives_no_warning():

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# Rows that a warning names.
+_MAX_NAMED = 10
 
 
 class Rows(NamedTuple):
@@ -64,15 +69,35 @@ def add_source(parser: argparse.ArgumentParser, *, target: bool = True) -> None:
     parser.add_argument("--n-jobs", type=int, metavar="N", help="number of processes")
 
 
-def read_rows(options: argparse.Namespace) -> Rows:
-    """Read the rows of a source; rows that are left out are printed."""
-    rows = _read_formulas(options) if options.formula else _read_structures(options)
+def read_rows(options: argparse.Namespace, id_of_fit: str | None = None) -> Rows:
+    """Read the rows of a source; rows that are left out are printed.
+
+    Parameters
+    ----------
+    options : Namespace
+    id_of_fit : str or None, default=None
+        Column of ids to take if the options name none and the source has it.
+    """
+    from sklmat.readers import NoIdColumnError
+
+    read = _read_formulas if options.formula else _read_structures
+    try:
+        rows = read(options, options.id or id_of_fit)
+    except NoIdColumnError:
+        if options.id or not id_of_fit:
+            raise
+        rows = read(options, None)
+        print(
+            f"note: the source has no column {id_of_fit!r}, which held the ids in sklmat fit; the "
+            f"ids are now {rows.ids[0]}, ...; name another column with --id",
+            file=sys.stderr,
+        )
     for line in rows.rejected:
         print(f"left out: {line}", file=sys.stderr)
     return rows
 
 
-def _read_structures(options):
+def _read_structures(options, id):
     from sklmat.exceptions import InvalidRowsError
     from sklmat.readers import load_structures
 
@@ -80,7 +105,7 @@ def _read_structures(options):
         data = load_structures(
             options.source,
             target=getattr(options, "target", None),
-            id=options.id,
+            id=id,
             on_invalid=options.on_invalid,
             n_jobs=options.n_jobs,
             verbose=sys.stderr.isatty(),
@@ -97,45 +122,67 @@ def _read_structures(options):
     return Rows(data.data, data.target, data.ids, name, rejected)
 
 
-def _read_formulas(options):
+def _read_formulas(options, id):
     """Read a CSV, TSV, Excel or Parquet table with a column of formulas."""
-    import pandas as pd
+    from sklmat.readers import find_id_column, is_missing, read_table, read_target, target_array
 
     path = Path(options.source).expanduser()
-    readers = {
-        ".csv": pd.read_csv,
-        ".tsv": lambda path, **settings: pd.read_csv(path, sep="\t", **settings),
-        ".xlsx": pd.read_excel,
-        ".parquet": lambda path, **settings: pd.read_parquet(path),
-    }
-    if path.suffix.lower() not in readers:
-        raise ValueError(f"{path} is no table of formulas; give one of {', '.join(readers)}")
-    # "NaN" is no missing value in a column of formulas: nitrogen and sodium make a formula.
-    table = readers[path.suffix.lower()](path, keep_default_na=False, na_values=[""])
+    table = read_table(path)
     target = getattr(options, "target", None)
-    for name in filter(None, (options.formula, options.id, target)):
+    for name in filter(None, (options.formula, target)):
         if name not in table:
             raise ValueError(f"{path} has no column {name!r}, but {list(table.columns)}")
-    ids = table[options.id].astype(str) if options.id else table.index.astype(str)
+    id_column = find_id_column(table, id)
+    ids = table.index if id_column is None else table[id_column]
+    formulas = table[options.formula]
+    reasons = dict.fromkeys(np.flatnonzero(formulas.map(is_missing)), "it has no formula")
     y = None
-    valid = table[options.formula].notna().to_numpy()
-    reasons = {int(row): "has no formula" for row in np.flatnonzero(~valid)}
     if target is not None:
-        values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
-        for row in np.flatnonzero(~np.isfinite(values)):
-            reasons.setdefault(int(row), f"{target} is {table[target].iloc[row]!r}, not a number")
-        y = values
+        values, wrong = read_target(table[target])
+        for row, (value, reason) in enumerate(zip(values, wrong)):
+            if value is None:
+                reasons.setdefault(row, reason or f"the target {target!r} is missing")
     if reasons and options.on_invalid == "raise":
         row, reason = next(iter(sorted(reasons.items())))
-        raise ValueError(f"row {row} of {path} {reason}; correct it, or use --on-invalid drop")
+        raise ValueError(f"row {row} of {path}: {reason}; correct it, or use --on-invalid drop")
     keep = np.setdiff1d(np.arange(len(table)), list(reasons))
+    if not len(keep):
+        raise ValueError(f"no row of {path} can be used")
+    if target is not None:
+        y = target_array([[values[row] for row in keep]], False)
     return Rows(
-        table[options.formula].to_numpy(dtype=object)[keep],
-        None if y is None else y[keep],
-        np.asarray(ids, dtype=object)[keep],
+        formulas.to_numpy(dtype=object)[keep],
+        y,
+        np.array([str(cell) for cell in ids], dtype=object)[keep],
         target,
         [f"row {row}: {reason}" for row, reason in sorted(reasons.items())],
     )
+
+
+@contextlib.contextmanager
+def rows_by_id(rows: Rows, training_rows: str = "no row of sklmat fit has") -> Iterator[None]:
+    """Name rows by their ids, in errors and where they hold elements not seen in training."""
+    from sklmat.exceptions import InvalidStructureError
+    from sklmat.unseen_elements import gather_unseen_elements
+
+    try:
+        with gather_unseen_elements() as gathered:
+            yield
+    except InvalidStructureError as error:
+        # The advice for Python, in the words of the command line.
+        reason = error.reason.replace("use atom_init='physical'", "use the model cgcnn")
+        raise ValueError(f"{rows.ids[error.index]} ({error.formula}): {reason}") from error
+    if gathered.symbols:
+        named = [
+            f"{rows.ids[row]} ({', '.join(sorted(symbols))})"
+            for row, symbols in sorted(gathered.symbols.items())
+        ]
+        more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+        print(
+            f"warning: {len(named)} of {len(rows.X)} rows hold elements that {training_rows}, so "
+            f"that the models extrapolate: {', '.join(named[:_MAX_NAMED])}{more}",
+            file=sys.stderr,
+        )
 
 
 def needed_target(rows: Rows) -> np.ndarray:
@@ -152,9 +199,10 @@ def add_model_settings(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that all models share."""
     parser.add_argument(
         "--task",
-        choices=["regression", "classification"],
-        default="regression",
-        help="whether the target is a number (default) or a class",
+        choices=["auto", "regression", "classification"],
+        default="auto",
+        help="whether the target is a number or a class; by default, texts, truth values and "
+        "numbers that are all 0 or 1 are classes",
     )
     parser.add_argument("--unit", metavar="UNIT", help="unit of the target, such as eV/atom")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the networks")

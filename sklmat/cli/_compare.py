@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,14 @@ from sklmat.cli._arguments import (
     needed_target,
     new_parser,
     read_rows,
+    rows_by_id,
 )
 from sklmat.cli._check import without_nan
 from sklmat.cli._models import DEFAULT_MODELS, DESCRIPTION, OF_FORMULAS, REGRESSORS, make_model
-from sklmat.exceptions import ExtrapolationWarning
+from sklmat.cli._task import choose_task
 
 _SPLITS = ("shuffled", "composition", "chemical-system", "prototype")
 _WIDTH = 80
-# Rows that a warning names.
-_MAX_NAMED = 10
 _METRICS = {
     "regression": ("MAE", "RMSE", "R2"),
     "classification": ("accuracy", "balanced accuracy", "ROC AUC"),
@@ -70,54 +68,49 @@ def run(options):
 
     folder = _results_folder(options)
     rows = read_rows(options)
-    y = needed_target(rows)
-    classes = None
-    if options.task == "classification":
-        classes, y = np.unique(y, return_inverse=True)
+    target = choose_task(options.task, needed_target(rows))
+    y = target.y
     names = options.models or (OF_FORMULAS if options.formula else DEFAULT_MODELS)
-    models = {name: _model(name, options) for name in names}
+    models = {name: _model(name, target.task, options) for name in names}
     print(
         f"{len(y)} {'compositions' if options.formula else 'crystals'}, target: {rows.target}; "
         f"{options.folds} folds, split: {options.split}",
         flush=True,
     )
-    folds = list(_splitter(options).split(rows.X, y))
-    _print_unseen_elements(rows, folds)
-    with warnings.catch_warnings():
-        # The models count rows within a fold; the lines above name ids instead.
-        warnings.simplefilter("ignore", ExtrapolationWarning)
+    folds = list(_splitter(target.task, options).split(rows.X, y))
+    with rows_by_id(rows, "no training row of their fold has"):
         table = compare_estimators(
             models,
             rows.X,
             y,
             cv=folds,
-            scoring=_scoring(options.task, y, folds),
+            scoring=_scoring(target.task, y, folds),
             n_jobs=options.n_jobs,
             verbose=sys.stderr.isatty(),
         )
-    print(_as_text(table, options.task))
+    print(_as_text(table, target.task))
     if folder is not None:
-        _write_results(folder, table, rows, classes, options)
+        _write_results(folder, table, rows, target, options)
     return 1 if rows.rejected else 0
 
 
-def _model(name, options):
+def _model(name, task, options):
     return make_model(
         name,
-        options.task,
+        task,
         seed=options.seed,
         epochs=options.epochs,
         of_formulas=options.formula is not None,
     )
 
 
-def _splitter(options):
+def _splitter(task, options):
     from sklearn.model_selection import KFold, StratifiedKFold
 
     from sklmat import model_selection
 
     settings = {"n_splits": options.folds, "shuffle": True, "random_state": options.seed}
-    shuffled = StratifiedKFold if options.task == "classification" else KFold
+    shuffled = StratifiedKFold if task == "classification" else KFold
     splitter = {
         "shuffled": shuffled,
         "composition": model_selection.CompositionGroupKFold,
@@ -125,26 +118,6 @@ def _splitter(options):
         "prototype": model_selection.PrototypeGroupKFold,
     }[options.split]
     return splitter(**settings)
-
-
-def _print_unseen_elements(rows, folds):
-    """Warn of rows with elements that no training row of their fold has."""
-    from sklmat.model_selection import chemical_systems
-
-    elements = [set(system.split("-")) for system in chemical_systems(rows.X)]
-    found = {}
-    for train, test in folds:
-        seen = set().union(*(elements[row] for row in train))
-        found.update({row: elements[row] - seen for row in test if elements[row] - seen})
-    if found:
-        named = [f"{rows.ids[row]} ({', '.join(sorted(found[row]))})" for row in sorted(found)]
-        more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
-        print(
-            f"warning: {len(found)} of {len(elements)} rows hold elements that no training row of "
-            "their fold has, so that the models extrapolate: "
-            f"{', '.join(named[:_MAX_NAMED])}{more}",
-            file=sys.stderr,
-        )
 
 
 def _scoring(task, y, folds):
@@ -183,7 +156,7 @@ def _results_folder(options):
     return folder
 
 
-def _write_results(folder, table, rows, classes, options):
+def _write_results(folder, table, rows, target, options):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -194,30 +167,30 @@ def _write_results(folder, table, rows, classes, options):
         "source": str(options.source),
         "target": rows.target,
         "unit": options.unit,
-        "task": options.task,
+        "task": target.task,
         "split": options.split,
         "folds": options.folds,
         "seed": options.seed,
         "n_rows": len(rows.X),
         "left_out": rows.rejected,
-        "classes": None if classes is None else classes.tolist(),
+        "classes": target.classes,
         "models": table.to_dict(orient="index"),
         "scores": table.scores.to_dict(orient="records"),
     }
     (folder / "scores.json").write_text(json.dumps(without_nan(document), indent=2, default=float))
-    name = "parity.png" if options.task == "regression" else "confusion.png"
-    _draw(table, options.task, classes, rows.target, options.unit, folder / name)
+    name = "parity.png" if target.task == "regression" else "confusion.png"
+    _draw(table, target, rows.target, options.unit, folder / name)
     print(f"written: {folder / 'scores.json'}, {folder / 'predictions.csv'}, {folder / name}")
 
 
-def _draw(table, task, classes, target, unit, path):
+def _draw(table, target, quantity, unit, path):
     import matplotlib.pyplot as plt
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from sklmat.plotting import ParityDisplay
 
-    if task == "regression":
-        figure = ParityDisplay.from_comparison(table, quantity=target, unit=unit).figure_
+    if target.task == "regression":
+        figure = ParityDisplay.from_comparison(table, quantity=quantity, unit=unit).figure_
     else:
         names = list(table.index)
         figure, axes = plt.subplots(1, len(names), figsize=(3.3 * len(names), 3.3), squeeze=False)
@@ -225,7 +198,7 @@ def _draw(table, task, classes, target, unit, path):
             ConfusionMatrixDisplay.from_predictions(
                 table.predictions["y_true"],
                 table.predictions[name],
-                display_labels=classes,
+                display_labels=target.classes,
                 ax=ax,
                 colorbar=False,
             )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 from sklmat.cli._arguments import (
     add_model_settings,
     add_out,
@@ -14,9 +12,11 @@ from sklmat.cli._arguments import (
     new_parser,
     read_rows,
     refuse_existing,
+    rows_by_id,
 )
 from sklmat.cli._model_file import FittedModel, save_model
 from sklmat.cli._models import DESCRIPTION, NETWORKS, REGRESSORS, make_model
+from sklmat.cli._task import choose_task
 
 
 def add_parser(commands):
@@ -50,15 +50,11 @@ def run(options):
     """Fit and save the model."""
     path = refuse_existing(options.out, options.overwrite)
     rows = read_rows(options)
-    y = needed_target(rows)
-    classes = None
-    if options.task == "classification":
-        values, y = np.unique(y, return_inverse=True)
-        classes = values.tolist()
+    task, y, classes = choose_task(options.task, needed_target(rows))
     of_formulas = options.formula is not None
     model = make_model(
         options.model,
-        options.task,
+        task,
         seed=options.seed,
         epochs=options.epochs,
         of_formulas=of_formulas,
@@ -69,12 +65,19 @@ def run(options):
         )
     elif options.ensemble != 1:
         raise ValueError(f"--ensemble is for {' and '.join(NETWORKS)}, not for {options.model}")
-    model.fit(rows.X, y)
+    with rows_by_id(rows):
+        model.fit(rows.X, y)
     if options.model in NETWORKS:
         model.set_params(verbose=False, n_jobs=None)
     save_model(
         FittedModel(
-            model, options.model, rows.target or "target", classes, of_formulas, options.unit
+            model,
+            options.model,
+            rows.target or "target",
+            classes,
+            of_formulas,
+            options.unit,
+            options.id,
         ),
         path,
     )

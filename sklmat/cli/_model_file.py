@@ -49,6 +49,8 @@ class FittedModel(NamedTuple):
         Whether the model takes formulas.
     unit : str or None
         Unit of the target.
+    id : str or None
+        Name of the column of ids, if the user named one.
     """
 
     model: Any
@@ -57,6 +59,7 @@ class FittedModel(NamedTuple):
     classes: list | None
     of_formulas: bool
     unit: str | None = None
+    id: str | None = None
 
     @property
     def column(self) -> str:
@@ -83,6 +86,7 @@ def save_model(fitted: FittedModel, path: Path) -> None:
         "classes": fitted.classes,
         "of_formulas": fitted.of_formulas,
         "unit": fitted.unit,
+        "id": fitted.id,
     }
     with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_CONTENT, json.dumps(content))
@@ -127,6 +131,7 @@ def _check_content(content):
         "classes": (list, type(None)),
         "of_formulas": bool,
         "unit": (str, type(None)),
+        "id": (str, type(None)),
     }
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"it is not in the format {_FORMAT!r}")

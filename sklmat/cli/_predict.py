@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklmat.cli._arguments import add_out, add_source, new_parser, read_rows, refuse_existing
+from sklmat.cli._arguments import (
+    add_out,
+    add_source,
+    new_parser,
+    read_rows,
+    refuse_existing,
+    rows_by_id,
+)
 from sklmat.cli._model_file import load_model
 
 
@@ -16,7 +23,8 @@ def add_parser(commands):
         "predict with a model of sklmat fit",
         "Write a CSV file with id, formula and prediction of each row; for classes also their\n"
         "probabilities, for ensembles and Gaussian processes of numbers also the standard\n"
-        "deviation. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
+        "deviation. The ids are those of --id, else of the column that sklmat fit was given, if\n"
+        "the new table has it. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
         "sklmat predict energy.sklmat new_folder --out predictions.csv",
     )
     parser.add_argument("model", help="file that sklmat fit has written")
@@ -33,23 +41,29 @@ def run(options):
     fitted = load_model(options.model)
     if fitted.of_formulas and not options.formula:
         raise ValueError("the model was fitted on formulas; name their column with --formula")
-    rows = read_rows(options)
+    rows = read_rows(options, fitted.id)
     table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
-    if fitted.has_deviation:
-        table[fitted.column], deviation = fitted.model.predict(rows.X, return_std=True)
-        table[f"standard deviation of {fitted.column}"] = deviation
-    elif fitted.classes is None:
-        table[fitted.column] = fitted.model.predict(rows.X)
-    else:
-        classes = np.asarray(fitted.classes)
-        predicted = np.asarray(fitted.model.predict(rows.X), dtype=int)
-        table[fitted.column] = classes[predicted]
-        probabilities = fitted.model.predict_proba(rows.X)
-        for label, column in zip(fitted.classes, probabilities.T):
-            table[f"probability of {label}"] = column
+    with rows_by_id(rows):
+        _add_predictions(table, fitted, rows.X)
     table.to_csv(path, index=False)
     print(f"written: {path} ({len(table)} rows)")
     return 1 if rows.rejected else 0
+
+
+def _add_predictions(table, fitted, X):
+    """Add the columns of the predictions to the table."""
+    if fitted.has_deviation:
+        table[fitted.column], deviation = fitted.model.predict(X, return_std=True)
+        table[f"standard deviation of {fitted.column}"] = deviation
+    elif fitted.classes is None:
+        table[fitted.column] = fitted.model.predict(X)
+    else:
+        classes = np.asarray(fitted.classes)
+        predicted = np.asarray(fitted.model.predict(X), dtype=int)
+        table[fitted.column] = classes[predicted]
+        probabilities = fitted.model.predict_proba(X)
+        for label, column in zip(fitted.classes, probabilities.T):
+            table[f"probability of {label}"] = column
 
 
 def _formula(item):

@@ -24,6 +24,7 @@ from sklmat.model_selection._comparison_table import (
     make_comparison,
 )
 from sklmat.parallel import check_n_jobs
+from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sklmat.model_selection import Comparison
     from sklmat.typing import ArrayLike, Structures, Table
 
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
 #: Name of a scorer -> name of the metric in the table.
 _METRIC_NAMES = {
     "neg_mean_absolute_error": "MAE",
@@ -98,7 +100,8 @@ def compare_estimators(
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.
     verbose : bool, default=False
-        Show a progress bar of (estimator, fold) pairs.
+        Show a progress bar of (estimator, fold) pairs. After the first fold, it shows the
+        expected time of the others.
 
     Returns
     -------
@@ -118,6 +121,12 @@ def compare_estimators(
         an estimator have another shape than `y`.
     TypeError
         When an estimator is a class, or cannot fit and predict.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        Once for each estimator, when it warns of elements that no training row of a fold had; the
+        warning names rows of `X`.
 
     Notes
     -----
@@ -169,7 +178,9 @@ def compare_estimators(
         for fold in range(len(splits))
         for name, estimator in estimators.items()
     ]
-    results = _run(tasks, n_jobs, verbose)
+    results = _run(tasks, len(estimators), n_jobs, verbose)
+    for name in estimators:
+        _warn_unseen([result for result in results if result.estimator == name])
     return make_comparison(
         results, splits, y, list(estimators), list(signs), reference, confidence_level
     )
@@ -227,14 +238,40 @@ def _default_scoring(estimators, y, are_classifiers):
     return scoring
 
 
-def _run(tasks, n_jobs, verbose):
+def _run(tasks, n_estimators, n_jobs, verbose):
     """Run tasks of joblib; return their results in order."""
     if not verbose:
         return Parallel(n_jobs=n_jobs)(tasks)
     from tqdm.auto import tqdm
 
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    return list(tqdm(results, total=len(tasks), desc="compare", unit="fit"))
+    bar = tqdm(
+        Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
+        total=len(tasks),
+        desc="compare",
+        unit="fit",
+        # The mean over all fits so far, as those of one estimator take longer than of another.
+        smoothing=0,
+        bar_format=_BAR + "]",
+    )
+    results = []
+    for result in bar:
+        results.append(result)
+        if len(results) == n_estimators:
+            # Only now is it known how long a fold takes.
+            bar.bar_format = _BAR + "<{remaining}]"
+    return results
+
+
+def _warn_unseen(results):
+    """Give one warning for all folds of an estimator."""
+    unseen = UnseenElements()
+    for result in results:
+        unseen.add(result.unseen.symbols, result.unseen.consequences)
+    warn_unseen_elements(
+        dict(sorted(unseen.symbols.items())),
+        f"{'; '.join(unseen.consequences)} (estimator {results[0].estimator!r})",
+        "no training row of their fold",
+    )
 
 
 def _fit_and_score(name, estimator, X, y, fold, splits, scorers, signs, error_score):
@@ -248,11 +285,12 @@ def _fit_and_score(name, estimator, X, y, fold, splits, scorers, signs, error_sc
         model = clone(estimator).fit(X_train, y_train)
         end_of_fit = time.perf_counter()
         rows = test
-        predictions = np.asarray(model.predict(X_test))
-        end_of_predict = time.perf_counter()
-        if predictions.shape != np.shape(y_test):
-            raise ValueError(f"predicted {predictions.shape} for y of shape {np.shape(y_test)}")
-        scores = check_scoring(model, scorers)(model, X_test, y_test)
+        with gather_unseen_elements() as gathered:
+            predictions = np.asarray(model.predict(X_test))
+            end_of_predict = time.perf_counter()
+            if predictions.shape != np.shape(y_test):
+                raise ValueError(f"predicted {predictions.shape} for y of shape {np.shape(y_test)}")
+            scores = check_scoring(model, scorers)(model, X_test, y_test)
     except Exception as error:
         context = f"estimator {name!r}, fold {fold} of 0-{len(splits) - 1}"
         if error_score == "raise":
@@ -263,7 +301,10 @@ def _fit_and_score(name, estimator, X, y, fold, splits, scorers, signs, error_sc
         return FoldResult(name, fold, dict.fromkeys(scorers, error_score))
     natural = {metric: sign * scores[metric] for metric, sign in signs.items()}
     times = end_of_fit - start, end_of_predict - end_of_fit
-    return FoldResult(name, fold, natural, *times, predictions)
+    # The estimator has counted the rows of this fold.
+    by_row = {int(test[row]): symbols for row, symbols in gathered.symbols.items()}
+    unseen = UnseenElements(by_row, gathered.consequences)
+    return FoldResult(name, fold, natural, *times, predictions, unseen)
 
 
 def _raise_with_context(error, context, rows):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
+from sklmat.unseen_elements import UnseenElements
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -88,6 +89,8 @@ class FoldResult:
         Seconds; NaN when the fit failed.
     predictions : ndarray or None
         Predictions for the test rows; None when the fit failed.
+    unseen : UnseenElements
+        By row of `X`.
     """
 
     estimator: str
@@ -96,6 +99,7 @@ class FoldResult:
     fit_time: float = np.nan
     predict_time: float = np.nan
     predictions: np.ndarray | None = None
+    unseen: UnseenElements = field(default_factory=UnseenElements)
 
 
 def make_comparison(

@@ -151,11 +151,15 @@ def _names_of_files(column):
 # -- ids
 
 
+class NoIdColumnError(ValueError):
+    """Error for a table without the column of ids that was named."""
+
+
 def find_id_column(table: pd.DataFrame, id: Any) -> Any:
     """The column of ids that was named, or the first with a usual name; None if there is none."""
     if id is not None:
         if id not in table.columns:
-            raise ValueError(f"there is no column {id!r} of ids; {_columns_are(table)}")
+            raise NoIdColumnError(f"there is no column {id!r} of ids; {_columns_are(table)}")
         return id
     by_name: dict[str, Any] = {}
     for column in table.columns:

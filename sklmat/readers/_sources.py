@@ -20,6 +20,7 @@ from sklmat.readers._rows import Problem, Rows, rows_of_files
 from sklmat.readers._save_structures import read_saved
 from sklmat.readers._tables import (
     JSON_SUFFIXES,
+    PARQUET,
     is_text_table,
     read_json,
     read_parquet,
@@ -84,7 +85,7 @@ def _rows_of_path(path):
         raise FileNotFoundError(f"no file or folder {path}{hint}")
     if is_text_table(path):
         return _rows_of_text_table(path, Folder(path.parent))
-    if suffix(path) in (".parquet", ".pq"):
+    if suffix(path) in PARQUET:
         return _rows_of_parquet(path)
     if suffix(path) in JSON_SUFFIXES:
         table, ids = table_of_document(read_json(path), str(path))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TEXT_TABLES = (".csv", ".tsv")
 _EXCEL = (".xlsx", ".xlsm")
+PARQUET = (".parquet", ".pq")
 #: Names of columns that are taken first where several hold structures.
 STRUCTURE_NAMES = ("structure", "structures", "cif", "atoms", "file", "filename", "path")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jl")
@@ -125,6 +126,16 @@ def table_of_records(records: list[list[Any]], columns: list[Any]) -> pd.DataFra
         },
         index=range(len(records)),
     )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Table of a CSV, TSV, Excel or Parquet file whose first line is a header."""
+    if suffix(path) in PARQUET:
+        return read_parquet(path)
+    if not is_text_table(path):
+        raise ValueError(f"{path} is no table; give one of .csv, .tsv, .xlsx, .parquet")
+    header, *records = read_records(path)
+    return table_of_records(records, header)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, make_scorer, mean_absolute_error, median_absolute_error
 from sklearn.model_selection import KFold, RepeatedKFold, cross_validate
 
-from sklmat.exceptions import InvalidStructureError
+from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 from sklmat.graphs import StructureToGraph
-from sklmat.model_selection import ComponentSplit, compare_estimators
+from sklmat.model_selection import ComponentSplit, baselines, compare_estimators
 
 
 def cell(species, a=3.0):
@@ -273,6 +273,34 @@ class Sideways(MeanRegressor):
 
     def predict(self, X):
         return super().predict(X)[:, None]
+
+
+def test_expected_time_is_shown_after_the_first_fold(capsys):
+    X, y = linear_data()
+    compare_estimators(MODELS, X, y, cv=4, verbose=True)
+    states = [state for state in capsys.readouterr().err.split("\r") if "/" in state]
+    n_fits = [int(state.split("|")[2].split("/")[0]) for state in states]
+    assert all("<" not in state for state, n in zip(states, n_fits) if n < len(MODELS))
+    assert "<" in states[-1]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_unseen_elements_are_named_once_per_estimator_by_rows_of_the_input(n_jobs):
+    formulas = ["NaCl", "NaF", "LiCl", "LiF", "KF", "KI"]
+    targets = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    cv = [([0, 1, 2, 3], [5, 4]), ([0, 1, 4], [3, 2]), ([0, 1, 2, 3, 4, 5], [0])]
+    models = baselines("regression", formulas)
+    models = {name: models[name] for name in ("mean", "linear, composition")}
+    with pytest.warns(ExtrapolationWarning) as caught:
+        compare_estimators(
+            models, formulas, targets, cv=cv, scoring="neg_mean_absolute_error", n_jobs=n_jobs
+        )
+    assert [str(warning.message) for warning in caught] == [
+        "4 rows hold elements that no training row of their fold had: Li (rows 2, 3), K (rows 4, "
+        "5), I (row 5); they have no column of fractions, so that x_* sum to less than one "
+        "(estimator 'linear, composition')"
+    ]
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(
