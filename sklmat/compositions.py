@@ -401,7 +401,8 @@ def _fractions_of_items(items, elements):
         unknown = sorted(set(fractions) - set(elements))
         if unknown or not fractions:
             raise ValueError(
-                f"row {row} ({item}) holds {unknown or 'nothing'}; the model knows {elements} only"
+                f"row {row} ({item}) holds {unknown or 'nothing'}; the model knows {elements} "
+                "only, so leave the row out, or fit on rows that have its elements"
             )
         table[row, [elements.index(symbol) for symbol in fractions]] = list(fractions.values())
     return table
@@ -434,7 +435,7 @@ def _order_columns(values, symbols, elements):
             row = f"row {int(np.argmax(used))} of " if used.any() else ""
             raise ValueError(
                 f"{row}the table has a column {symbol!r}; the model knows fractions of {elements} "
-                "only"
+                "only, so leave it out, or fit on rows that have the element"
             )
     check_fractions(values)
     ordered = np.zeros((len(values), len(elements)))

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from sklmat.compositions import holds_compositions
 from sklmat.features import CompositionFeaturizer, StructureFeaturizer
+from sklmat.structures import is_graphs
 
 if TYPE_CHECKING:
     from sklmat.typing import Compositions, Structures
@@ -27,6 +30,8 @@ _BOOSTING: dict[str, Any] = {
     "subsample": 0.8,
     "colsample_bytree": 0.5,
 }
+# The time of a Gaussian process grows with the cube of the number of rows.
+_MAX_PROCESS_ROWS = 2000
 
 
 def baselines(
@@ -42,6 +47,7 @@ def baselines(
     task : {"regression", "classification"}
     X : sequence of structures or compositions, default=None
         The data. If it holds compositions or formulas, models that need a structure are left out.
+        If it has at most 2000 rows, a Gaussian process is among the regressors.
     random_state : int, default=0
         Seed of all models.
 
@@ -53,6 +59,8 @@ def baselines(
         - "mean", or "most frequent": ignores the input.
         - "linear, composition": ridge regression, or logistic regression, on the standardised table
           of `CompositionFeaturizer`.
+        - "Gaussian process, composition": Matérn kernel with noise, on the same table; only
+          for regression, and if `X` is given and has at most 2000 rows.
         - "random forest, composition": the usual baseline in materials science [1]_.
         - "XGBoost, composition".
         - "XGBoost, composition and structure": with the columns of `StructureFeaturizer` too.
@@ -61,6 +69,8 @@ def baselines(
     ------
     ValueError
         When `task` is neither of the two, or `random_state` is no integer.
+    TypeError
+        When `X` is a `CrystalGraphs`: the models need the structures.
 
     Notes
     -----
@@ -74,8 +84,13 @@ def baselines(
     Examples
     --------
     >>> from sklmat.model_selection import baselines
-    >>> list(baselines("regression", ["NaCl", "MgO"]))
-    ['mean', 'linear, composition', 'random forest, composition', 'XGBoost, composition']
+    >>> for name in baselines("regression", ["NaCl", "MgO"]):
+    ...     print(name)
+    mean
+    linear, composition
+    Gaussian process, composition
+    random forest, composition
+    XGBoost, composition
     """
     from xgboost import XGBClassifier, XGBRegressor
 
@@ -83,6 +98,11 @@ def baselines(
         raise ValueError(f"task must be 'regression' or 'classification', got {task!r}")
     if not isinstance(random_state, Integral):
         raise ValueError(f"random_state must be an integer, got {random_state!r}")
+    if is_graphs(X):
+        raise TypeError(
+            "the baselines need structures or compositions, not CrystalGraphs; pass them, and "
+            "compare on the structures from which the graphs were built, which networks take too"
+        )
     seed = {"random_state": int(random_state)}
     threads = {"n_jobs": 1}
     is_regression = task == "regression"
@@ -108,11 +128,19 @@ def baselines(
             DummyRegressor() if is_regression else DummyClassifier()
         ),
         "linear, composition": make_pipeline(composition(), StandardScaler(), linear),
-        "random forest, composition": make_pipeline(
-            composition(), forest(n_estimators=300, max_features=1 / 3, **seed, **threads)
-        ),
-        "XGBoost, composition": make_pipeline(composition(), boosting()),
     }
+    if is_regression and X is not None and len(X) <= _MAX_PROCESS_ROWS:
+        kernel = ConstantKernel(1.0, (1e-3, 1e6)) * Matern(10.0, (1e-1, 1e4), nu=2.5)
+        process = GaussianProcessRegressor(
+            kernel + WhiteKernel(0.1, (1e-4, 10.0)), normalize_y=True, **seed
+        )
+        models["Gaussian process, composition"] = make_pipeline(
+            composition(), StandardScaler(), process
+        )
+    models["random forest, composition"] = make_pipeline(
+        composition(), forest(n_estimators=300, max_features=1 / 3, **seed, **threads)
+    )
+    models["XGBoost, composition"] = make_pipeline(composition(), boosting())
     if X is None or not holds_compositions(X):
         both = make_union(composition(), StructureFeaturizer(handle_unknown="warn"))
         models["XGBoost, composition and structure"] = make_pipeline(both, boosting())

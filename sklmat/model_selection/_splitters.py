@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sklmat.elements import element_symbols, element_table
 from sklmat.model_selection._group_labels import (
@@ -186,7 +188,7 @@ class PrototypeGroupKFold(_LabelGroupKFold):
 
 
 class LeaveOneElementOut(BaseCrossValidator):
-    """Test on all crystals that hold one element, train on those without it; one split per element.
+    """Leave out one element after the other: test on all rows that hold it, train on the others.
 
     The score tells how well a model predicts an element that no training row has.
 
@@ -196,8 +198,7 @@ class LeaveOneElementOut(BaseCrossValidator):
         Symbols of the elements to leave out, in this order; None takes every element that is in at
         least `min_test` rows and not in all rows, by atomic number.
     min_test : int, default=1
-        Used if `elements` is None: the smallest number of rows with an element for which a split
-        is made.
+        Used if `elements` is None: an element is left out if at least so many rows hold it.
 
     Examples
     --------
@@ -239,8 +240,8 @@ class LeaveOneElementOut(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When an element of `elements` is in no row or in every row, or when no element can be
-            left out.
+            When an element of `elements` is in no row or in every row, when no element can be
+            left out, or when `min_test` is no positive integer.
         """
         _refuse_groups(self, groups)
         holds = amounts_of_elements(X) > 0
@@ -265,11 +266,14 @@ class LeaveOneElementOut(BaseCrossValidator):
 
     def _numbers(self, holds):
         """Atomic numbers of the elements to leave out."""
+        constraints = {"min_test": [Interval(Integral, 1, None, closed="left")]}
+        name = type(self).__name__
+        validate_parameter_constraints(constraints, {"min_test": self.min_test}, name)
         if isinstance(self.elements, str):
             raise ValueError(f"elements must be a list of symbols, got {self.elements!r}")
         counts = holds.sum(axis=0)
         if self.elements is None:
-            numbers = np.flatnonzero((counts >= max(self.min_test, 1)) & (counts < len(holds)))
+            numbers = np.flatnonzero((counts >= self.min_test) & (counts < len(holds)))
             if not len(numbers):
                 raise ValueError(
                     f"no element is in at least {self.min_test} of the {len(holds)} rows and not "

@@ -7,9 +7,11 @@ import pytest
 from crystals import b2_nial, bcc_fe, fcc_cu, l12_cu3au, rocksalt_nacl
 from pymatgen.core import Composition
 from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, cross_val_predict
 
 from sklmat.exceptions import ExtrapolationWarning
+from sklmat.graphs import StructureToGraph
 from sklmat.model_selection import baselines, compare_estimators
 
 
@@ -26,13 +28,32 @@ def test_names_and_tasks():
     classifiers = baselines("classification", [bcc_fe()])
     assert next(iter(classifiers)) == "most frequent"
     assert all(is_classifier(model) for model in classifiers.values())
-    assert len(baselines("regression", ["NaCl", "Fe"])) == 4
-    assert len(baselines("regression", [{"Na": 1, "Cl": 1}])) == 4
-    assert len(baselines("regression", [bcc_fe().as_dict()])) == 5
+    assert len(baselines("regression", ["NaCl", "Fe"])) == 5
+    assert len(baselines("regression", [{"Na": 1, "Cl": 1}])) == 5
+    assert len(baselines("regression", [bcc_fe().as_dict()])) == 6
     with pytest.raises(ValueError, match="'regression' or 'classification'"):
         baselines("ranking")
+    with pytest.raises(TypeError, match="need structures or compositions, not CrystalGraphs"):
+        baselines("regression", StructureToGraph().fit_transform([bcc_fe()]))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_gaussian_process_on_few_rows():
+    """It is left out where it would take too long, and where the number of rows is not known."""
+    name = "Gaussian process, composition"
+    assert name not in baselines("regression")
+    assert name not in baselines("regression", ["Fe"] * 2001)
+    assert name not in baselines("classification", ["Fe"] * 2000)
+    model = baselines("regression", ["Fe"] * 2000)[name]
+    X = ["NaCl", "KCl", "NaBr", "KBr", "Fe", "Ni"]
+    y = [7.0, 7.0, 6.0, 6.0, 0.0, 0.0]
+    mean, deviation = model.fit(X, y).predict([*X, "LiF"], return_std=True)
+    np.testing.assert_allclose(mean[:6], y, atol=0.2)
+    # Far from the training rows, the deviation is larger.
+    assert deviation[6] > 3 * deviation[:6].max()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_elements_of_test_rows_only_do_not_stop_a_comparison():
     X = [bcc_fe(), fcc_cu(), rocksalt_nacl(), b2_nial(), l12_cu3au(), fcc_cu()]
     y = np.arange(6.0)
@@ -68,6 +89,8 @@ def test_baselines_learn_from_formulas_and_repeat_themselves():
     cv = KFold(4, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)
+        # The weight has no noise, so that the noise of the Gaussian process is at its bound.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         for name, model in baselines("regression", X, random_state=3).items():
             first = cross_val_predict(model, X, y, cv=cv)
             assert np.isfinite(first).all()

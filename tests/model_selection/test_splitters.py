@@ -294,6 +294,9 @@ def test_every_element_is_left_out_once():
         (LeaveOneElementOut(["Xx"]), ["NaCl"], "not chemical symbols: Xx"),
         (LeaveOneElementOut("CO"), ["CO", "NaCl"], "list of symbols, got 'CO'"),
         (LeaveOneElementOut(), ["NaCl", "NaCl2"], "no element"),
+        (LeaveOneElementOut(min_test=0), ["NaCl", "KCl"], r"int in the range \[1, inf\). Got 0"),
+        (LeaveOneElementOut(min_test=1.5), ["NaCl", "KCl"], "'min_test' .* Got 1.5 instead"),
+        (LeaveOneElementOut(["Na"], min_test=-1), ["NaCl", "KCl"], "Got -1 instead"),
     ],
 )
 def test_elements_that_cannot_be_left_out(splitter, X, message):
