@@ -58,28 +58,29 @@ class DisorderFeaturizer(TableFeaturizer):
 
     The parent is the ideal crystal with one kind of atom per sublattice, such as the cubic
     perovskite of a tilted mixed-halide perovskite. The columns describe the remaining symmetry, the
-    distortion of bonds, angles and polyhedra, and the arrangement of species on shared sublattices.
+    distortion of bonds, angles and polyhedra, and the arrangement of elements on shared
+    sublattices.
 
     Parameters
     ----------
     groups : sequence of str, default=None
         Groups of columns, in the order of the table; by default all. The name of a sublattice lists
-        its species, such as ``Br/I``.
+        its elements, such as ``Br/I``.
 
         - "symmetry": number of symmetry-inequivalent sites; this number divided by the number of
           atoms in the primitive cell; atoms in the primitive cell; symmetry operations (the order
           of the point group, 1 to 48, which does not count lattice translations and so does not
           depend on the cell); space group number; and, with several sublattices, inequivalent sites
           of each. These columns are computed for the crystal at each `symprec` [1]_, and "on the
-          parent lattice", that is, for a crystal with the species on the ideal sites of the parent.
-          The last column is the logarithm of the number of equivalent arrangements of the species,
-          that is, of the different arrangements into which the symmetry operations of the parent
-          transform the given one. It is ln[(n_parent / a_parent) / (n / a)], with n symmetry
+          parent lattice", that is, for a crystal with the elements on the ideal sites of the
+          parent. The last column is the logarithm of the number of equivalent arrangements of the
+          elements, that is, of the different arrangements into which the symmetry operations of the
+          parent transform the given one. It is ln[(n_parent / a_parent) / (n / a)], with n symmetry
           operations and a atoms in the primitive cell "on the parent lattice", and n_parent and
           a_parent for the parent.
         - "bonds": mean (Å), variance (Å²) and skew (m₃ / m₂^1.5, with the central moments m) of the
-          bond lengths of each pair of species.
-        - "angles": mean (°), variance (°²) and skew of the bond angles at each species. These are
+          bond lengths of each pair of elements.
+        - "angles": mean (°), variance (°²) and skew of the bond angles at each element. These are
           the angles at the centre of an octahedron between ligands that are not opposite (12 of 15
           pairs, about 90°), at the centre of a tetrahedron between all ligands (6 pairs), and at an
           anion between the centres of the polyhedra that it joins.
@@ -98,21 +99,21 @@ class DisorderFeaturizer(TableFeaturizer):
           root-mean-square deviation of these volumes from the mean volume of the atoms of the same
           sublattice. With `voronoi`, a further column is the same deviation for the volumes of
           Voronoi cells.
-        - "order": columns for each mixed sublattice (one with several species in some crystal of
-          `fit`). A like pair is a pair of atoms of one species; the excess of like pairs is their
+        - "order": columns for each mixed sublattice (one with several elements in some crystal of
+          `fit`). A like pair is a pair of atoms of one element; the excess of like pairs is their
           fraction minus their fraction in a random crystal. The first columns describe each
-          neighbour shell of the sublattice: Warren-Cowley α [6]_ of each pair of species, mean of
+          neighbour shell of the sublattice: Warren-Cowley α [6]_ of each pair of elements, mean of
           abs(α), excess of like pairs Σ p(A-A) - Σ p(A)², and fraction of like pairs Σ p(A-A);
-          `StructureFeaturizer` defines α and p. The next columns describe how the species A of the
+          `StructureFeaturizer` defines α and p. The next columns describe how the elements A of the
           mixed sublattice are distributed around the atoms of each sublattice. Each such atom is
           the centre of a polyhedron, whose n ligands are its nearest neighbours on the mixed
           sublattice. Let c(A) be the concentration of A on the sublattice, u the unit vector to a
-          ligand, and s = 1 - c(A) for ligands of species A and s = -c(A) for the others; Σ is the
+          ligand, and s = 1 - c(A) for ligands of element A and s = -c(A) for the others; Σ is the
           sum over the ligands. Three columns are the count variance (Σ s)² / n, the squared dipole
           ``|Σ s u|² / n`` and the squared quadrupole ``|Σ s (u uᵀ - I/3)|² / (2n / 3)``. For each
-          polyhedron these quantities are summed over the species A and divided by two; each column
+          polyhedron these quantities are summed over the elements A and divided by two; each column
           is the mean over the polyhedra. One more column, the mean dipole, is the mean over the
-          polyhedra of the square root of the squared dipole. In a random crystal of two species
+          polyhedra of the square root of the squared dipole. In a random crystal of two elements
           with the concentrations c and 1 - c, the count variance, the squared dipole and the
           squared quadrupole are c (1 - c) on average. The dipole is large if opposite ligands are
           different, which displaces the centre; the quadrupole is large if opposite ligands are
@@ -137,16 +138,17 @@ class DisorderFeaturizer(TableFeaturizer):
         finds 26. With None, no parent is used: the columns that need it are left out, and
         neighbours are found at the displaced positions.
     sublattices : sequence of sequences of str, default=None
-        Species that share a sublattice, such as ``(("Br", "I"),)``; each other species has its own
+        Elements that share a sublattice, such as ``(("Br", "I"),)``; each other element has its own
         sublattice. By default, anions (N, O, F, P, S, Cl, Se, Br, Te, I) share a sublattice, and so
         do cations whose median number of anion neighbours in `fit` is in the same range (up to 4; 5
-        or 6; more). In data without anions, or without cations, all species share one sublattice.
+        or 6; more). In data without anions, or without cations, all elements share one sublattice.
     pairs : {"auto", True, False}, default="auto"
-        Whether columns belong to pairs of species, to species, and to sublattices named after their
-        species. "auto" means True if `fit` sees at most 12 elements. Otherwise, "bonds" describes
-        the lengths of all bonds together, divided by the sum of the covalent radii; "angles" the
-        angles at cations and those at anions; "order" has no columns of pairs; and sublattices are
-        called ``anions``, ``cations 1``, ...
+        Whether columns belong to elements. "auto" means True if `fit` sees at most 12 elements. If
+        True, "bonds" has columns for each pair of elements, "angles" for each element, "order" also
+        for each pair of elements on one sublattice, and the names of sublattices list their
+        elements. If False, "bonds" describes all bonds together, their lengths divided by the sum
+        of the covalent radii; "angles" the angles at cations and those at anions; "order" has no
+        columns of pairs; and sublattices are called ``anions``, ``cations 1``, ...
     {handle_unknown}
     n_shells : int, default=4
         Number of shells of a sublattice in the group "order", 1 to 4.
@@ -161,9 +163,9 @@ class DisorderFeaturizer(TableFeaturizer):
     elements_ : list of str
         Symbols seen in `fit`, alphabetically.
     sublattices_ : list of list of str
-        Species of each sublattice.
+        Elements of each sublattice.
     mixed_ : list of str
-        Names of the sublattices that hold several species in some crystal of `fit`.
+        Names of the sublattices that hold several elements in some crystal of `fit`.
     groups_ : list of str
         The groups in use.
     {feature_names_}
@@ -205,9 +207,15 @@ class DisorderFeaturizer(TableFeaturizer):
     in tree models and in tests of distributions. Distributions of bond lengths or angles with a
     standard deviation below 10⁻⁴ Å or 10⁻³ ° have skew 0.
 
-    Elements that `fit` has not seen are anions if they are in the list of anions above. Otherwise
-    they share the only sublattice, or are on none of the sublattices. Groups other than "symmetry",
-    "bonds", "angles", "order" and "entropy" have no columns of elements.
+    Elements that `fit` has not seen: `handle_unknown` has an effect only if the table has columns
+    of elements, that is, if `pairs` is True, or "auto" with at most 12 elements, and `groups` has
+    "symmetry", "bonds", "angles", "order" or "entropy". In all other tables, crystals with any
+    elements are described. An unseen element is on the sublattice of the anions if it is in the
+    list of anions above; otherwise it is on the only sublattice or, if there are several, on none.
+    Where crystals with unseen elements are described in a table with columns of elements, "bonds"
+    leaves out the bonds of the unseen element and "angles" the angles at its atoms, and for "order"
+    its sites are empty. "symmetry" counts only sites on sublattices. In all other columns, an
+    unseen element counts like any other.
 
     Shells: the distances from each atom of a sublattice to its neighbours on this sublattice are
     sorted, and the k-th distances of all atoms are averaged. If the mean of the (k + 1)-th
@@ -307,7 +315,7 @@ class DisorderFeaturizer(TableFeaturizer):
         InvalidStructureError
             When a row is not a valid crystal, or spglib fails for it, and `on_invalid` is "raise".
         ValueError
-            When a group is unknown, a tolerance is not positive, `sublattices` holds a species
+            When a group is unknown, a tolerance is not positive, `sublattices` holds an element
             twice or something that is not an element, no row is valid, or no crystal has a
             value in any column of the groups.
         TypeError
