@@ -245,7 +245,7 @@ def test_classes_and_their_probabilities(alloys, capsys):
 @pytest.mark.parametrize(
     ("column", "task", "line"),
     [
-        (["1.5", "2", "3", "4"], "regression", "holds numbers; if they stand for classes"),
+        (["1.5", "2", "2", "4"], "regression", "holds numbers; if they stand for classes"),
         (["0", "1", "1", "0"], "classification", "holds only 0 and 1; if they are amounts, use"),
         (["2", "3", "3", "2"], "regression", "holds only 2 different whole numbers; if they"),
         (["metal", "salt", "salt", "metal"], "classification", "holds texts"),
@@ -351,6 +351,47 @@ def test_formulas_without_structures(alloys, capsys):
     assert "--formula" in err
     _, err = run_cli(capsys, "compare", *source, "--target", "gap", "--models", "cgcnn", code=2)
     assert "needs structures" in err
+
+
+def test_what_formulas_cannot_do(alloys, capsys):
+    table, file = alloys / "table.csv", alloys / "model.sklmat"
+    table.write_text("formula;y\nNaCl;1,5\nMgO;2,5\nKCl;3,5\n")
+    source = (table, "--formula", "formula", "--target")
+    fit = ("fit", *source, "y", "--model", "linear", "-o", file)
+    _, err = run_cli(capsys, *fit, code=2)
+    assert "the column 'y' holds numbers with a decimal comma" in err
+    _, err = run_cli(capsys, "compare", *source, "formula", code=2)
+    assert "all differ, so that they are no classes" in err
+    _, err = run_cli(capsys, "compare", *source, "y", "--split", "prototype", code=2)
+    assert "--split prototype needs structures" in err
+    table.write_text("formula,y\nNaCl,1.5\n,2.5\nKCl,x\nSi,\n")
+    _, err = run_cli(capsys, *fit, code=2)
+    assert "row 1 of" in err
+    assert "it has no formula; correct it, or use --on-invalid drop" in err
+    _, err = run_cli(capsys, *fit, "--on-invalid", "drop", code=1)
+    assert err.splitlines()[:3] == [
+        "left out: row 1: it has no formula",
+        "left out: row 2: the target 'y' is 'x', which is not a number",
+        "left out: row 3: the target 'y' is missing",
+    ]
+    _, err = run_cli(capsys, "compare", *source, "y", "--on-invalid", "drop", code=2)
+    assert "use another number of --folds" in err
+    for model in ("cgcnn", "gaussian-process"):
+        run_cli(
+            capsys,
+            "fit",
+            alloys / "alloys",
+            "--model",
+            model,
+            "--epochs",
+            1,
+            "-o",
+            file,
+            "--overwrite",
+        )
+        arguments = ("predict", file, table, "--formula", "formula", "-o", alloys / "out.csv")
+        _, err = run_cli(capsys, *arguments, "--on-invalid", "drop", code=2)
+        assert f"the model {model} needs structures; leave out --formula" in err
 
 
 def test_rows_that_are_left_out_are_listed(alloys, capsys):

@@ -66,6 +66,8 @@ def run(options):
     """Print the table, and write the results."""
     from sklmat.model_selection import compare_estimators
 
+    if options.formula and options.split == "prototype":
+        raise ValueError("--split prototype needs structures, and a formula has none")
     folder = _results_folder(options)
     rows = read_rows(options)
     target = choose_task(options.task, needed_target(rows))
@@ -77,7 +79,7 @@ def run(options):
         f"{options.folds} folds, split: {options.split}",
         flush=True,
     )
-    folds = list(_splitter(target.task, options).split(rows.X, y))
+    folds = _folds(target, rows, options)
     with rows_by_id(rows, "no training row of their fold has"):
         table = compare_estimators(
             models,
@@ -102,6 +104,14 @@ def _model(name, task, options):
         epochs=options.epochs,
         of_formulas=options.formula is not None,
     )
+
+
+def _folds(target, rows, options):
+    try:
+        return list(_splitter(target.task, options).split(rows.X, target.y))
+    except ValueError as error:
+        advice = "use another number of --folds, or another --split"
+        raise ValueError(f"{str(error).rstrip('.')}; {advice}") from error
 
 
 def _splitter(task, options):

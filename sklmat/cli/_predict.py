@@ -13,6 +13,7 @@ from sklmat.cli._arguments import (
     rows_by_id,
 )
 from sklmat.cli._model_file import load_model
+from sklmat.cli._models import OF_FORMULAS
 
 
 def add_parser(commands):
@@ -41,6 +42,10 @@ def run(options):
     fitted = load_model(options.model)
     if fitted.of_formulas and not options.formula:
         raise ValueError("the model was fitted on formulas; name their column with --formula")
+    # A Gaussian process that was fitted on structures needs their lattice.
+    of_lattice = fitted.name == "gaussian-process" and not fitted.of_formulas
+    if options.formula and (of_lattice or fitted.name not in OF_FORMULAS):
+        raise ValueError(f"the model {fitted.name} needs structures; leave out --formula")
     rows = read_rows(options, fitted.id)
     table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
     with rows_by_id(rows):

@@ -44,6 +44,11 @@ def choose_task(task: Literal["auto", "regression", "classification"], y: np.nda
         print(line, file=sys.stderr)
     if task == "classification":
         classes, numbers = np.unique(y, return_inverse=True)
+        if 2 < len(y) == len(classes):
+            raise ValueError(
+                "the values of the target all differ, so that they are no classes; name another "
+                "column with --target"
+            )
         return Target("classification", numbers, classes.tolist())
     if not is_number:
         raise ValueError("the target holds texts, not numbers; use --task classification")

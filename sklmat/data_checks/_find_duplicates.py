@@ -93,12 +93,17 @@ def _same_crystals(rows, structures):
 
 
 def _primitive(structure):
-    """The primitive cell of neutral elements, or the structure itself if spglib finds none."""
+    """The primitive cell of neutral elements, or the structure itself if spglib finds none.
+
+    Slabs, wires and molecules are returned in their cell, with its vacuum, as a periodic crystal:
+    pymatgen cannot reduce other cells.
+    """
     import spglib
     from pymatgen.core import Lattice, Structure
 
     if not all(structure.lattice.pbc):
-        return structure
+        lattice = Lattice(structure.lattice.matrix)
+        return Structure(lattice, structure.atomic_numbers, structure.frac_coords)
     cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
     with warnings.catch_warnings():
         # Depending on its version, spglib returns None or raises if it finds no symmetry.

@@ -208,12 +208,8 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
             "them with target=, or several in a list"
         )
     if not numeric:
-        with_commas = [name for name in table.columns if _has_decimal_commas(table[name])]
-        if with_commas:
-            raise ValueError(
-                f"the column {with_commas[0]!r} holds numbers with a decimal comma; decimals need "
-                "a point"
-            )
+        for name in table.columns:
+            _refuse_decimal_commas(table[name])
         return None
     return energies[0] if len(energies) == 1 else numeric[0]
 
@@ -242,6 +238,11 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
         Numbers, truth values, or labels as they are; None where a value is missing or wrong.
     reasons : list of str or None
         What is wrong; None for missing values, too.
+
+    Raises
+    ------
+    ValueError
+        When all values have a decimal comma.
     """
     cells = column.tolist()
     parsed = [parse(cell) for cell in cells]
@@ -252,6 +253,7 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
         values = [value if good else None for good, (_, value) in zip(right, parsed)]
         expected = "a number" if wanted == "number" else "true or false"
     else:
+        _refuse_decimal_commas(column)
         # A label such as "1" beside others is a text like them.
         right = [
             isinstance(cell, str | bool) or (isinstance(cell, int) and kind == "number")
@@ -269,10 +271,13 @@ def read_target(column: pd.Series) -> tuple[list[Any], list[str | None]]:
     return values, reasons
 
 
-def _has_decimal_commas(column):
-    """Whether all values of a column that are there are numbers with a decimal comma."""
+def _refuse_decimal_commas(column):
+    """Raise a ValueError if all values of a column that are there have a decimal comma."""
     values = [cell for cell in column.tolist() if not is_missing(cell)]
-    return bool(values) and all(map(_is_decimal_comma, values))
+    if values and all(map(_is_decimal_comma, values)):
+        raise ValueError(
+            f"the column {column.name!r} holds numbers with a decimal comma; decimals need a point"
+        )
 
 
 def _is_decimal_comma(cell):

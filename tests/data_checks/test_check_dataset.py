@@ -57,6 +57,17 @@ def test_other_crystals_are_no_duplicates():
     assert find_duplicates(random_alloys(12)) == []
 
 
+def test_slabs_wires_and_molecules():
+    """The vacuum belongs to the cell, and a shift within it changes nothing."""
+    for pbc in [(True, True, False), (True, False, False), (False, False, False)]:
+        lattice = Lattice(np.diag([3.0, 4.0, 20.0]), pbc=pbc)
+        sites = np.array([[0, 0, 0.2], [0.5, 0.5, 0.3]])
+        first = Structure(lattice, ["Al", "Al"], sites)
+        shifted = Structure(lattice, ["Al", "Al"], sites + np.array([0, 0, 0.25]))
+        wider = Structure(lattice, ["Al", "Al"], [[0, 0, 0.2], [0.5, 0.5, 0.4]])
+        assert find_duplicates([first, shifted, wider]) == [[0, 1]]
+
+
 def test_arrangements_of_one_alloy():
     """Cu3Au in its ordered cell, doubled, and with one pair exchanged."""
     ordered = Structure(Lattice.cubic(3.75), ["Au", "Cu", "Cu", "Cu"], fcc_cu().frac_coords)
