@@ -237,6 +237,9 @@ def holds_compositions(X: object) -> bool:
 
     items: Any = X.iloc[:, 0] if hasattr(X, "iloc") and hasattr(X, "columns") else X
     first = next(iter(items), None)
+    if isinstance(first, str):
+        # As pymatgen writes formulas: "Fe2 O3".
+        first = first.replace(" ", "")
     of_amounts = isinstance(first, Mapping) and bool(first) and all(map(is_element, first))
     return of_amounts or isinstance(first, Composition) or is_formula(first)
 

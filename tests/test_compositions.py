@@ -16,6 +16,7 @@ from sklmat.compositions import (
     fraction_column,
     fraction_columns,
     fraction_table,
+    holds_compositions,
     is_element,
     is_formula,
     mixing_entropy,
@@ -127,6 +128,7 @@ def test_entropy_of_equal_parts_is_the_logarithm_of_their_number():
 def test_elements_and_formulas_are_recognised():
     assert all(map(is_element, ["H", "Fe", "Og"]))
     assert not any(map(is_element, ["fe", "Xx", "Fe2", "", None, 26]))
+    assert holds_compositions(["Fe2 O3"])
     assert all(map(is_formula, ["Fe", "Fe2O3", "Ni0.5Cu0.5", "Ca(OH)2"]))
     assert not any(map(is_formula, ["", "a.cif", "Fe O", "POSCAR_1", "fcc", None]))
 

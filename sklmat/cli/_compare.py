@@ -110,6 +110,8 @@ def _folds(target, rows, options):
     try:
         return list(_splitter(target.task, options).split(rows.X, target.y))
     except ValueError as error:
+        if "n_splits" not in str(error):
+            raise
         advice = "use another number of --folds, or another --split"
         raise ValueError(f"{str(error).rstrip('.')}; {advice}") from error
 

@@ -18,7 +18,7 @@ from sklmat.compositions import (
 )
 from sklmat.elements import N_ROWS, element_symbols
 from sklmat.exceptions import InvalidStructureError
-from sklmat.structures import convert_structures, is_graphs
+from sklmat.structures import composition_of_partial, convert_structures, is_graphs
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -39,7 +39,8 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
         formulas such as "Fe2O3"; or a table with the columns ``x_Fe``, ``x_Ni``, ... of element
         fractions. A string that consists only of element symbols, numbers and brackets is read as a
         formula, and any other string as for `check_structures`; a file with a name such as "POSCAR"
-        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored.
+        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored. Sites may be
+        partially occupied.
 
     Returns
     -------
@@ -148,7 +149,8 @@ def _composition(index, item):
     """The composition of one crystal, composition or formula, without oxidation states."""
     from pymatgen.core import Composition, Element
 
-    if is_formula(item) or _holds_amounts(item):
+    # pymatgen writes formulas with spaces: "Fe2 O3".
+    if _holds_amounts(item) or (isinstance(item, str) and is_formula(item.replace(" ", ""))):
         try:
             item = parse_composition(item)
         except ValueError as error:
@@ -157,7 +159,10 @@ def _composition(index, item):
         try:
             item = convert_structures([item])[0].composition
         except InvalidStructureError as error:
-            raise InvalidStructureError(index, error.formula, error.reason) from error
+            composition = composition_of_partial(item, error)
+            if composition is None:
+                raise InvalidStructureError(index, error.formula, error.reason) from error
+            item = composition
     composition = item.element_composition
     if not composition:
         raise InvalidStructureError(index, "no elements", "is an empty composition")

@@ -271,6 +271,8 @@ class LeaveOneElementOut(BaseCrossValidator):
         validate_parameter_constraints(constraints, {"min_test": self.min_test}, name)
         if isinstance(self.elements, str):
             raise ValueError(f"elements must be a list of symbols, got {self.elements!r}")
+        if self.elements is not None and not len(self.elements):
+            raise ValueError("elements is empty; name elements, or pass None to take all")
         counts = holds.sum(axis=0)
         if self.elements is None:
             numbers = np.flatnonzero((counts >= self.min_test) & (counts < len(holds)))

@@ -272,6 +272,18 @@ def test_no_chemical_system_is_on_both_sides():
     assert sorted(tested) == list(range(len(X)))
 
 
+def test_partial_occupancy_and_spaces_in_formulas(tmp_path):
+    """The composition of a site with several elements is known, also if its file is read."""
+    lattice, sites = Lattice.cubic(3.6), [[0, 0, 0], [0.5, 0.5, 0.5]]
+    partial = Structure(lattice, [{"Cu": 0.25, "Au": 0.75}] * 2, sites)
+    partial.to(str(tmp_path / "partial.cif"))
+    X = [partial, "Cu1 Au3", cell(["Cu", "Au"]), tmp_path / "partial.cif", partial.as_dict()]
+    assert composition_groups(X).tolist() == [0, 0, 1, 0, 0]
+    assert chemical_systems(X).tolist() == ["Au-Cu"] * 5
+    with pytest.raises(InvalidStructureError, match=r"structure 1 .*no such file"):
+        composition_groups([partial, tmp_path / "Cu Au.cif"])
+
+
 def test_every_element_is_left_out_once():
     X = ["NaCl", "KCl", "NaBr", "KBr", "KCl2"]
     splits = list(LeaveOneElementOut().split(X))
@@ -294,6 +306,7 @@ def test_every_element_is_left_out_once():
         (LeaveOneElementOut(["Xx"]), ["NaCl"], "not chemical symbols: Xx"),
         (LeaveOneElementOut("CO"), ["CO", "NaCl"], "list of symbols, got 'CO'"),
         (LeaveOneElementOut(), ["NaCl", "NaCl2"], "no element"),
+        (LeaveOneElementOut([]), ["NaCl", "KCl"], "elements is empty"),
         (LeaveOneElementOut(min_test=0), ["NaCl", "KCl"], r"int in the range \[1, inf\). Got 0"),
         (LeaveOneElementOut(min_test=1.5), ["NaCl", "KCl"], "'min_test' .* Got 1.5 instead"),
         (LeaveOneElementOut(["Na"], min_test=-1), ["NaCl", "KCl"], "Got -1 instead"),
