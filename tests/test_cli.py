@@ -232,6 +232,9 @@ def test_classes_and_their_probabilities(alloys, capsys):
         alloys / "results",
     )
     assert "accuracy" in out
+    predictions = pd.read_csv(alloys / "results" / "predictions.csv").sort_values("row")
+    assert predictions["y_true"].tolist() == [3, 4] * 4
+    assert set(predictions["xgboost"]) <= {3, 4}
     assert (alloys / "results" / "confusion.png").exists()
     file, table = alloys / "model.sklmat", alloys / "out.csv"
     run_cli(capsys, "fit", *arguments, "--model", "xgboost", "-o", file)
@@ -312,6 +315,23 @@ def test_predict_takes_the_ids_of_fit(alloys, capsys, of_formulas):
     assert pd.read_csv(out)["id"].tolist() == ["α 1"]
     _, err = run_cli(capsys, *arguments, "--id", "gone", code=2)
     assert "there is no column 'gone' of ids" in err
+
+
+def test_rows_to_predict_need_no_target(alloys, capsys):
+    folder, file, out = alloys / "alloys", alloys / "model.sklmat", alloys / "out.csv"
+    run_cli(capsys, "fit", folder, "--model", "mean", "-o", file)
+    two = "".join(f"{row},alloy{row}.cif,{row},1.5\n" for row in range(8))
+    (folder / "two.csv").write_text("id,file,mass,gap\n" + two)
+    _, err = run_cli(capsys, "compare", folder / "two.csv", code=2)
+    assert err.endswith(
+        "several columns can be the target: 'mass', 'gap'; name one of them with --target\n"
+    )
+    run_cli(capsys, "predict", file, folder / "two.csv", "-o", out)
+    assert pd.read_csv(out)["id"].tolist() == list(range(8))
+    for line in ("alloy{},\n", "alloy{}\n"):
+        (folder / "id_prop.csv").write_text("".join(line.format(row) for row in range(8)))
+        run_cli(capsys, "predict", file, folder, "-o", out, "--overwrite")
+        assert len(pd.read_csv(out)) == 8
 
 
 def test_unseen_elements_of_predictions_are_named_by_id(alloys, capsys):
@@ -418,6 +438,11 @@ def test_screen_writes_the_best_compositions(alloys, capsys):
     assert best.columns.tolist() == ["x_Ni", "x_Cu", "phase", "target"]
     assert best["target"].is_monotonic_increasing
     assert len(best) == 3
+    arguments = ("screen", file, "--elements", "Ni", "Cu", "--step", 0.25)
+    run_cli(capsys, *arguments, "-o", alloys / "whole.csv")
+    assert pd.read_csv(alloys / "whole.csv")["x_Ni"].nunique() == 5
+    _, err = run_cli(capsys, *arguments, "--largest", "-o", alloys / "none.csv", code=2)
+    assert "say how many with --keep" in err
     run_cli(capsys, "fit", alloys / "alloys", "--model", "mean", "-o", file, "--overwrite")
     _, err = run_cli(
         capsys, "screen", file, "--elements", "Ni", "Cu", "-o", alloys / "all.parquet", code=2

@@ -98,22 +98,17 @@ def read_rows(options: argparse.Namespace, id_of_fit: str | None = None) -> Rows
 
 
 def _read_structures(options, id):
-    from sklmat.exceptions import InvalidRowsError
     from sklmat.readers import load_structures
 
-    try:
-        data = load_structures(
-            options.source,
-            target=getattr(options, "target", None),
-            id=id,
-            on_invalid=options.on_invalid,
-            n_jobs=options.n_jobs,
-            verbose=sys.stderr.isatty(),
-        )
-    except InvalidRowsError as error:
-        # The advice for Python, in the words of the command line.
-        reason = str(error).replace("pass on_invalid='drop'", "use --on-invalid drop")
-        raise ValueError(reason.replace(" and list them in `rejected`", "")) from error
+    data = load_structures(
+        options.source,
+        # Rows to predict need no target.
+        target=getattr(options, "target", []),
+        id=id,
+        on_invalid=options.on_invalid,
+        n_jobs=options.n_jobs,
+        verbose=sys.stderr.isatty(),
+    )
     rejected = [
         ", ".join(str(value) for value in row if value == value and value is not None)
         for row in data.rejected[["id", "file", "reason"]].itertuples(index=False)
@@ -169,9 +164,7 @@ def rows_by_id(rows: Rows, training_rows: str = "no row of sklmat fit has") -> I
         with gather_unseen_elements() as gathered:
             yield
     except InvalidStructureError as error:
-        # The advice for Python, in the words of the command line.
-        reason = error.reason.replace("use atom_init='physical'", "use the model cgcnn")
-        raise ValueError(f"{rows.ids[error.index]} ({error.formula}): {reason}") from error
+        raise ValueError(f"{rows.ids[error.index]} ({error.formula}): {error.reason}") from error
     if gathered.symbols:
         named = [
             f"{rows.ids[row]} ({', '.join(sorted(symbols))})"

@@ -173,6 +173,9 @@ def _write_results(folder, table, rows, target, options):
 
     matplotlib.use("Agg")
     predictions = table.predictions.copy()
+    if target.classes is not None:
+        columns = ["y_true", *table.index]
+        predictions[columns] = np.array(target.classes, dtype=object)[predictions[columns]]
     predictions.insert(0, "id", rows.ids[predictions["row"].to_numpy(dtype=int)])
     predictions.to_csv(folder / "predictions.csv", index=False)
     document = {

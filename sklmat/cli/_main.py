@@ -13,6 +13,14 @@ from sklmat.cli import _check, _compare, _fit, _predict, _screen
 _COMMANDS = (_check, _compare, _fit, _predict, _screen)
 #: What shells report of a program that Ctrl-C has stopped.
 _INTERRUPTED = 130
+#: Advice for Python -> advice for the command line.
+_ADVICE = {
+    "pass on_invalid='drop' to leave them out and list them in `rejected`": (
+        "use --on-invalid drop to leave them out"
+    ),
+    "with target=, or several in a list": "with --target",
+    "use atom_init='physical'": "use the model cgcnn",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return options.run(options)
         except (ValueError, OSError, TypeError, ImportError) as error:
-            print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+            print(f"{parser.prog} {options.command}: {_in_own_words(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print(f"{parser.prog} {options.command}: interrupted", file=sys.stderr)
@@ -50,6 +58,14 @@ def _make_parser():
     for module in _COMMANDS:
         module.add_parser(commands)
     return parser
+
+
+def _in_own_words(error):
+    """The message of an error, without what only Python users can do."""
+    message = str(error)
+    for for_python, for_command_line in _ADVICE.items():
+        message = message.replace(for_python, for_command_line)
+    return message
 
 
 def _print_once(shown):

@@ -42,11 +42,13 @@ def run(options):
             f"{options.model} holds the model {fitted.name}; screen needs one of sklmat fit "
             "--model gaussian-process on a number"
         )
+    if options.largest and options.keep is None:
+        raise ValueError("--largest chooses the best rows; say how many with --keep")
     settings = {
         "phases": options.phases,
         "targets": fitted.column,
-        "keep": options.keep or "all",
-        "by": fitted.column,
+        "keep": "all" if options.keep is None else options.keep,
+        "by": None if options.keep is None else fitted.column,
         "largest": options.largest,
         "n_jobs": options.n_jobs,
         "verbose": sys.stderr.isatty(),

@@ -223,9 +223,8 @@ def check_target(table: pd.DataFrame, target: Any) -> list[Any]:
     """The names of the columns of the target; raises if there is no such column."""
     names = list(target) if isinstance(target, list | tuple) else [target]
     unknown = [name for name in names if name not in table.columns]
-    if unknown or not names:
-        problem = f"there is no column {unknown[0]!r}" if unknown else "target is an empty list"
-        raise ValueError(f"{problem}; {_columns_are(table)}")
+    if unknown:
+        raise ValueError(f"there is no column {unknown[0]!r}; {_columns_are(table)}")
     return names
 
 

@@ -79,7 +79,8 @@ def load_structures(
         Column of the target, or several columns of numbers. None takes the only numeric column, or
         the one called "energy"; without a numeric column there is no target. Numbers that less than
         half of the files give are not taken; an energy that is missing in some frames or files of
-        one format is. A file of `save_structures` has the target it was saved with, or none.
+        one format is. A file of `save_structures` has the target it was saved with, or none. An
+        empty list means no target, for rows to predict.
     id : str or None, default=None
         Column of the ids. None takes the first with a usual name ("id", "material_id", "jid",
         ...), else the index of the DataFrame if it is not just numbered, else the stem of the file
@@ -192,7 +193,7 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
     problems += rows.problems
     kept = [k for k in range(len(crystals)) if not reasons[k]]
     if problems and (on_invalid == "raise" or not kept):
-        raise _error(rows.name, problems, len(crystals))
+        raise _error(rows.name, problems, len(crystals), some_remain=bool(kept))
     notes = [(at[k], crystals[k].formula, note) for k in kept for note in crystals[k].notes]
     warn_of_notes(notes, stacklevel=4)
     ids = [ids[k] for k in kept]
@@ -269,7 +270,7 @@ def _reasons(crystals, ids, missing, names, targets):
     return reasons
 
 
-def _error(name, problems, n_rows):
+def _error(name, problems, n_rows, some_remain):
     """One error for all problems."""
     n_files = sum(problem.row is None for problem in problems)
     counts = []
@@ -280,7 +281,9 @@ def _error(name, problems, n_rows):
     lines = [f"  {problem}" for problem in problems[:_MAX_LINES]]
     if len(problems) > _MAX_LINES:
         lines.append(f"  ... and {len(problems) - _MAX_LINES} more")
-    advice = "correct them, or pass on_invalid='drop' to leave them out and list them in `rejected`"
+    advice = "correct them"
+    if some_remain:
+        advice += ", or pass on_invalid='drop' to leave them out and list them in `rejected`"
     first = problems[0]
     return InvalidRowsError(
         -1 if first.row is None else first.row,

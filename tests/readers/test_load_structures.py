@@ -523,6 +523,14 @@ def test_which_column_is_the_target():
         load_structures(rows_with(moment=[2.0]), id="mpid")
 
 
+def test_rows_without_a_target():
+    """To predict rows, their columns of numbers need not be complete."""
+    rows = rows_with(gap=[1.0, None], moment=["x", 2.0])
+    bunch = load_structures(rows, target=[])
+    assert (bunch.target, bunch.target_names, len(bunch.data)) == (None, [], 2)
+    assert bunch.frame.columns.tolist() == ["gap", "moment"]
+
+
 def test_values_that_are_not_numbers_are_listed():
     cells = ["1", "1e-3", "-.5", "1,5", "", "NaN", "inf", "n/a", None, "1_0", " 7 "]
     bunch = load_structures(rows_with(gap=cells), target="gap", on_invalid="drop")
@@ -534,6 +542,11 @@ def test_values_that_are_not_numbers_are_listed():
     assert reasons[1] == reasons[2] == reasons[5] == "the target 'gap' is missing"
     assert reasons[3] == "the target 'gap' is 'inf', which is not a number"
     assert reasons[4] == "the target 'gap' is 'n/a', which is not a number"
+
+
+def test_numbers_with_decimal_commas_are_no_labels():
+    with pytest.raises(ValueError, match="'gap' holds numbers with a decimal comma"):
+        load_structures(rows_with(gap=["1,5", None, "2,5"]), target="gap")
 
 
 def test_class_labels():
