@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from sklmat.structures import (
     check_distances,
     close_atoms_error,
     convert_items,
-    convert_structures,
     crystal_arrays,
     largest_smallest_distance,
     smallest_distances,
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 #: and few enough to show progress and to limit memory.
 _CHUNK_ATOMS = 20_000
 _CHUNK_FILES = 200
+#: To build the graphs of fewer atoms takes less time than to start processes.
+_ATOMS_FOR_PROCESSES = 40_000
+#: The strategies of pymatgen take at least this many times longer.
+_SLOWNESS_OF_STRATEGIES = 100
 
 
 def build_graphs(
@@ -60,24 +64,30 @@ def build_graphs(
         "neighbors": describe_strategy(neighbors),
     }
     items = as_items(X)
+    n_jobs = effective_n_jobs(n_jobs)
     crystals = _read_crystals(items, n_jobs, verbose)
 
-    def build(rows):
-        chunks = _chunks(rows, crystals, _chunk_atoms(crystals, n_jobs, neighbors))
-        args = neighbors, settings, description
-        try:
-            yield from _run(_build_chunk, chunks, crystals, n_jobs, verbose, args)
-        except InvalidStructureError as error:
-            raise with_file(error, items[error.index]) from error
+    def build(numbered, total):
+        chunks, processes = _divide(numbered, total, n_jobs, neighbors)
+        results = _run(_build_chunk, chunks, processes, neighbors, settings, description)
+        for rows, graphs in _show_progress(results, total, verbose):
+            if isinstance(graphs, InvalidStructureError):
+                raise with_file(graphs, items[graphs.index])
+            yield rows, graphs
 
     if cache is None:
-        parts = [part for _, part in build(range(len(crystals)))]
+        parts = [part for _, part in build(enumerate(crystals), len(items))]
+        # Most crystals come in one chunk, and this one belongs to nobody else.
+        if len(parts) == 1:
+            return parts[0]
     else:
         opened = open_cache(cache)
         key_settings = (repr(sorted(settings.items())), description["neighbors"])
+        crystals = list(crystals)
         keys = [content_key(crystal, key_settings) for crystal in crystals]
         parts = [opened.get(key) for key in keys]
-        for rows, graphs in build([row for row, graph in enumerate(parts) if graph is None]):
+        missing = [(row, crystals[row]) for row, graph in enumerate(parts) if graph is None]
+        for rows, graphs in build(missing, len(missing)):
             for row, graph in zip(rows, graphs):
                 parts[row] = opened[keys[row]] = graph
     if not parts:
@@ -86,23 +96,29 @@ def build_graphs(
 
 
 def _read_crystals(items, n_jobs, verbose):
-    """Return each crystal as `CrystalArrays`; files are read in parallel."""
-    if effective_n_jobs(n_jobs) == 1:
-        return crystal_arrays(convert_structures(items))
+    """Yield each crystal as `CrystalArrays`; files are read in parallel."""
     paths = [row for row, item in enumerate(items) if isinstance(item, str | bytes | PathLike)]
-    if len(paths) < 2:
-        return crystal_arrays(convert_structures(items))
+    if n_jobs == 1 or len(paths) < 2:
+        notes = []
+        for row, item in enumerate(items):
+            structures, said = convert_items([row], [item])
+            notes += said
+            yield from crystal_arrays(structures)
+        warn_of_notes(notes)
+        return
     crystals = [None] * len(items)
     others = sorted(set(range(len(items))) - set(paths))
     chunks = [paths[start : start + _CHUNK_FILES] for start in range(0, len(paths), _CHUNK_FILES)]
     chunks += [[row] for row in others]
+    with_items = ((rows, [items[row] for row in rows]) for rows in chunks)
     notes = []
-    for rows, (read, said) in _run(_read_chunk, chunks, items, n_jobs, verbose, ()):
+    results = _run(_read_chunk, with_items, min(n_jobs, len(chunks)))
+    for rows, (read, said) in _show_progress(results, len(items), verbose):
         notes += said
         for row, crystal in zip(rows, read):
             crystals[row] = crystal
     warn_of_notes(notes)
-    return crystals
+    yield from crystals
 
 
 def _read_chunk(rows, items):
@@ -111,66 +127,127 @@ def _read_chunk(rows, items):
     return crystal_arrays(structures), notes
 
 
-def _chunk_atoms(crystals, n_jobs, neighbors):
-    """Atoms per chunk: few for slow pymatgen strategies, and so few that every process has work."""
-    if neighbors is not None:
-        return _CHUNK_ATOMS // 100
-    n_jobs = effective_n_jobs(n_jobs)
+def _divide(numbered, total, n_jobs, neighbors):
+    """Divide pairs of a row and its crystal into chunks, and choose the number of processes.
+
+    One process reads all crystals before it builds graphs, so that an error in reading comes first.
+    Several are given the first chunks while the other crystals are still being read.
+
+    Parameters
+    ----------
+    numbered : iterable of (row, CrystalArrays)
+    total : int
+        Number of pairs.
+    n_jobs : int
+    neighbors : NearNeighbors or None
+
+    Returns
+    -------
+    chunks : iterator of (list of rows, list of CrystalArrays)
+    n_jobs : int
+        1 if there is too little work for several processes.
+    """
+    slowness = 1 if neighbors is None else _SLOWNESS_OF_STRATEGIES
+    enough = np.inf if n_jobs == 1 else _ATOMS_FOR_PROCESSES // slowness
+    chunk_atoms = _CHUNK_ATOMS // slowness
+    numbered = iter(numbered)
+    first, n_atoms = [], 0
+    for row, crystal in numbered:
+        first.append((row, crystal))
+        n_atoms += len(crystal.atomic_numbers)
+        if n_atoms >= enough:
+            # Every process gets about four chunks, or more.
+            chunk_atoms = min(chunk_atoms, n_atoms * total // (4 * n_jobs * len(first)) + 1)
+            return _chunks(chain(first, numbered), chunk_atoms), n_jobs
+    return _chunks(first, chunk_atoms), 1
+
+
+def _chunks(numbered, chunk_atoms):
+    """Yield the rows and the crystals of chunks with about equal numbers of atoms."""
+    rows, crystals, n_atoms = [], [], 0
+    for row, crystal in numbered:
+        rows.append(row)
+        crystals.append(crystal)
+        n_atoms += len(crystal.atomic_numbers)
+        if n_atoms >= chunk_atoms:
+            yield rows, crystals
+            rows, crystals, n_atoms = [], [], 0
+    if rows:
+        yield rows, crystals
+
+
+def _run(function, chunks, n_jobs, *args):
+    """Yield the rows of each chunk and the result of `function` for it, in order."""
     if n_jobs == 1:
-        return _CHUNK_ATOMS
-    n_atoms = sum(len(crystal.atomic_numbers) for crystal in crystals)
-    return min(_CHUNK_ATOMS, n_atoms // (4 * n_jobs) + 1)
+        for rows, items in chunks:
+            yield rows, function(rows, items, *args)
+        return
+    sent = []
+
+    def tasks():
+        for rows, items in chunks:
+            sent.append(rows)
+            yield delayed(function)(rows, items, *args)
+
+    # The progress bar needs results one by one, which not every joblib backend supports.
+    in_order = getattr(get_active_backend()[0], "supports_return_generator", False)
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        return_as="generator" if in_order else "list",
+        # Chunks are sent at once, by this thread, which may have to read their crystals first.
+        pre_dispatch="all",
+        batch_size=1,
+    )
+    results = parallel(tasks())
+    yield from zip(sent, results)
 
 
-def _chunks(rows, crystals, chunk_atoms):
-    """Divide rows, in their order, into lists of about equal numbers of atoms."""
-    if not rows:
-        return []
-    n_atoms = np.cumsum([len(crystals[row].atomic_numbers) for row in rows])
-    ends = np.flatnonzero(np.diff(n_atoms // chunk_atoms)) + 1
-    return [chunk.tolist() for chunk in np.split(np.array(rows), ends)]
-
-
-def _run(function, chunks, items, n_jobs, verbose, args):
-    """Yield each chunk and the result of `function` for it, in order, with a progress bar."""
+def _show_progress(results, total, verbose):
+    """Yield pairs of rows and a result, with a progress bar."""
+    if not verbose:
+        yield from results
+        return
     from tqdm.auto import tqdm
 
-    n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
-    # The progress bar needs results one by one, which not every joblib backend supports.
-    backend = get_active_backend()[0]
-    in_order = n_jobs == 1 or getattr(backend, "supports_return_generator", False)
-    results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
-        delayed(function)(rows, [items[row] for row in rows], *args) for rows in chunks
-    )
-    total = sum(map(len, chunks))
-    with tqdm(total=total, unit="crystal", desc="graphs", disable=not verbose) as bar:
-        for rows, result in zip(chunks, results):
+    with tqdm(total=total, unit="crystal", desc="graphs") as bar:
+        for rows, result in results:
             bar.update(len(rows))
             yield rows, result
 
 
 def _build_chunk(rows, crystals, neighbors, settings, description):
-    """Graphs of some crystals; errors name their rows in the whole input."""
-    for row, crystal in zip(rows, crystals):
-        # A strategy may omit neighbours, and a small cutoff may leave out two atoms that are too
-        # close; otherwise such atoms are among the edges.
-        if (
-            neighbors is not None
-            or largest_smallest_distance(crystal.atomic_numbers) > settings["cutoff"]
-        ):
-            check_distances(row, crystal.to_structure())
-    edges = find_edges(crystals, neighbors, **settings)
-    for row, crystal, (target, source, _, distance) in zip(rows, crystals, edges):
-        numbers = crystal.atomic_numbers
-        if len(distance) == 0 or distance.min() >= largest_smallest_distance(numbers):
-            continue
+    """Graphs of some crystals, or the error for the first that is invalid.
+
+    The error is returned, since joblib ends its processes when a task raises one.
+    """
+    try:
+        edges = [
+            _checked_edges(row, crystal, neighbors, settings)
+            for row, crystal in zip(rows, crystals)
+        ]
+    except InvalidStructureError as error:
+        return error
+    return CrystalGraphs.from_edges(crystals, edges, **description)
+
+
+def _checked_edges(row, crystal, neighbors, settings):
+    """Edges of a crystal; raise if two atoms are too close."""
+    numbers = crystal.atomic_numbers
+    largest = largest_smallest_distance(numbers)
+    # A strategy may omit neighbours, and a small cutoff may leave out two atoms that are too
+    # close; otherwise such atoms are among the edges.
+    if neighbors is not None or largest > settings["cutoff"]:
+        check_distances(row, crystal.to_structure())
+    (edges,) = find_edges([crystal], neighbors, **settings)
+    target, source, _, distance = edges
+    if len(distance) > 0 and distance.min() < largest:
         ratio = distance / smallest_distances(numbers[target], numbers[source])
         if ratio.min() < 1:
             pair = int(ratio.argmin())
             raise close_atoms_error(
                 row, crystal.to_structure(), target[pair], source[pair], float(distance[pair])
             )
-    return CrystalGraphs.from_edges(crystals, edges, **description)
+    return edges
 
 
 def describe_strategy(neighbors: NearNeighbors | None) -> str | None:

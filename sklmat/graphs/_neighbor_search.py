@@ -40,7 +40,9 @@ class Edges(NamedTuple):
 
     def select(self, index: np.ndarray) -> Edges:
         """Select edges by a mask or by their positions."""
-        return Edges(*(array[index] for array in self))
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        return Edges(*(array.take(index, axis=0) for array in self))
 
 
 def find_edges(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sklmat.structures._distances import outside_shifts
+from sklmat.structures._distances import outside_shifts, site_numbers
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -64,4 +64,4 @@ def _arrays(structure):
     shift = outside_shifts(positions, matrix, pbc)
     if shift is not None:
         positions = positions - shift @ matrix
-    return CrystalArrays(np.array(structure.atomic_numbers, dtype=np.uint8), positions, matrix, pbc)
+    return CrystalArrays(np.array(site_numbers(structure), dtype=np.uint8), positions, matrix, pbc)

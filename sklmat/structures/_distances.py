@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 _MIN_RELATIVE_DISTANCE = 0.5
 #: Two atoms are always too close below this distance (Å): the shortest bond, H-H, has 0.74 Å.
 MIN_DISTANCE = 0.5
+#: Covalent radii (Å) of the elements from hydrogen to curium: B. Cordero et al., Dalton Trans.
+#: 2008, 2832, https://doi.org/10.1039/b801115j. They are those of pymatgen, whose module with them
+#: takes long to be imported.
+# fmt: off
+_RADII = (
+    0.31, 0.28, 1.28, 0.96, 0.84, 0.73, 0.71, 0.66, 0.57, 0.58, 1.66, 1.41,
+    1.21, 1.11, 1.07, 1.05, 1.02, 1.06, 2.03, 1.76, 1.70, 1.60, 1.53, 1.39,
+    1.50, 1.42, 1.38, 1.24, 1.32, 1.22, 1.22, 1.20, 1.19, 1.20, 1.20, 1.16,
+    2.20, 1.95, 1.90, 1.75, 1.64, 1.54, 1.47, 1.46, 1.42, 1.39, 1.45, 1.44,
+    1.42, 1.39, 1.39, 1.38, 1.39, 1.40, 2.44, 2.15, 2.07, 2.04, 2.03, 2.01,
+    1.99, 1.98, 1.98, 1.96, 1.94, 1.92, 1.92, 1.89, 1.90, 1.87, 1.87, 1.75,
+    1.70, 1.62, 1.51, 1.44, 1.41, 1.36, 1.36, 1.32, 1.45, 1.46, 1.48, 1.40,
+    1.50, 1.50, 2.60, 2.21, 2.15, 2.06, 2.00, 1.96, 1.90, 1.87, 1.80, 1.69,
+)
+# fmt: on
 #: Covalent radius (Å) of the elements beyond curium, for which none is known.
 _HEAVY_RADIUS = 1.7
 #: Atoms beyond the neighbouring cells are moved back, by whole lattice vectors.
@@ -26,15 +41,19 @@ _OUTSIDE = (-1.0, 2.0)
 @cache
 def covalent_radii() -> np.ndarray:
     """Covalent radius (Å) by atomic number, shape (119,); zero for the number 0."""
-    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
-    from pymatgen.core import Element
+    return np.array([0.0, *_RADII, *[_HEAVY_RADIUS] * (118 - len(_RADII))])
 
-    radii = np.full(119, _HEAVY_RADIUS)
-    radii[0] = 0.0
-    for symbol, radius in CovalentRadius.radius.items():
-        if Element.is_valid_symbol(symbol):
-            radii[Element(symbol).Z] = radius
-    return radii
+
+def site_numbers(structure: IStructure) -> list[int]:
+    """Atomic number of each site of a structure without partial occupancy.
+
+    It is faster than ``structure.atomic_numbers``, which looks at the occupancy of each site twice.
+    """
+    numbers = []
+    for site in structure:
+        (species,) = site.species
+        numbers.append(species.Z)
+    return numbers
 
 
 def smallest_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -45,7 +64,8 @@ def smallest_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def largest_smallest_distance(atomic_numbers: np.ndarray) -> float:
     """Largest of the smallest allowed distances (Å) of all pairs of these elements."""
-    return float(smallest_distances(atomic_numbers, atomic_numbers).max(initial=MIN_DISTANCE))
+    largest = covalent_radii()[atomic_numbers].max(initial=0.0)
+    return max(2 * _MIN_RELATIVE_DISTANCE * float(largest), MIN_DISTANCE)
 
 
 def find_pairs(
@@ -85,8 +105,9 @@ def find_pairs(
         lattice=np.ascontiguousarray(lattice, dtype=float),
         tol=1e-8,
     )
-    pair = (target != source) | image.any(axis=1)
-    target, source, image, distance = target[pair], source[pair], image[pair], distance[pair]
+    pair = np.flatnonzero((target != source) | image.any(axis=1))
+    target, source = target.take(pair), source.take(pair)
+    image, distance = image.take(pair, axis=0), distance.take(pair)
     if shift is not None:
         image = image + (shift[target] - shift[source])
     return target, source, image, distance
@@ -102,6 +123,8 @@ def outside_shifts(
     """
     frac_coords = positions @ np.linalg.inv(lattice)
     low, high = _OUTSIDE
+    if low <= frac_coords.min(initial=low) and frac_coords.max(initial=low) < high:
+        return None
     outside = ((frac_coords < low) | (frac_coords >= high)) & pbc
     if not outside.any():
         return None
@@ -113,7 +136,7 @@ def closest_pair(structure: IStructure) -> tuple[int, int, float] | None:
 
     Of several such pairs it is the one whose distance is the smallest fraction of the radii.
     """
-    numbers = np.array(structure.atomic_numbers)
+    numbers = np.array(site_numbers(structure))
     lattice = structure.lattice
     # In directions without periodicity the atoms may lie far outside the cell.
     extent = np.where(lattice.pbc, 1.0, np.maximum(1.0, np.ptp(structure.frac_coords, axis=0)))
