@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Self
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from sklmat.estimators import CGCNNRegressor, fitted_source, is_fitted_source, unfitted_clone
+from sklmat.estimators import (
+    CGCNNRegressor,
+    fitted_source,
+    is_fitted_source,
+    is_graph_estimator,
+    training_graphs,
+    unfitted_clone,
+)
 from sklmat.features import TableFeaturizer, output_table
 
 if TYPE_CHECKING:
@@ -77,6 +84,30 @@ class GraphEmbedding(TableFeaturizer):
         -------
         self
         """
+        self._fit(X, y)
+        return self
+
+    def fit_transform(
+        self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Fit, and compute the vectors of the training rows.
+
+        Parameters
+        ----------
+        X : sequence of C structures, or CrystalGraphs
+        y : array-like of shape (C,) or (C, n_targets), default=None
+            Targets; needed unless the network is fitted already.
+
+        Returns
+        -------
+        table : pandas.DataFrame or ndarray of shape (C, F)
+            F is ``n_features_out_``.
+        """
+        crystals = self._fit(X, y)
+        return output_table(self, self.estimator_.embed(crystals), X)
+
+    def _fit(self, X, y):
+        """Fit; return the graphs of the training rows, or `X` if no network was trained."""
         # The parameter constraints require the method embed; a FrozenEstimator has the methods of
         # the estimator that it holds.
         self._validate_params()
@@ -84,12 +115,15 @@ class GraphEmbedding(TableFeaturizer):
             self.estimator_ = fitted_source(self.estimator)
         else:
             estimator = CGCNNRegressor() if self.estimator is None else self.estimator
-            self.estimator_ = unfitted_clone(estimator, y, "GraphEmbedding").fit(X, y)
+            network = unfitted_clone(estimator, y, "GraphEmbedding")
+            if is_graph_estimator(network):
+                X = training_graphs(network, X)
+            self.estimator_ = network.fit(X, y)
         configs = [net.module_.config for net in self.estimator_.nets_]
         self.n_features_out_ = sum(c["hidden_dim"] * c.get("n_members", 1) for c in configs)
         prefix = type(self.estimator_).__name__.removesuffix("Regressor").removesuffix("Classifier")
         self.feature_names_ = [f"{prefix}_{k}" for k in range(self.n_features_out_)]
-        return self
+        return X
 
     def transform(self, X: Structures | CrystalGraphs) -> np.ndarray:
         """Compute the vectors of crystals.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklmat.elements import element_symbols
-from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.graphs import CrystalGraphs, StructureToGraph, build_graphs
 from sklmat.unseen_elements import (
     find_unseen_elements,
     unseen_element_errors,
@@ -78,7 +78,7 @@ def graphs_like_fit(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
             "same StructureToGraph instead of structures"
         )
     else:
-        graphs = StructureToGraph(**settings, n_jobs=estimator.n_jobs).transform(X)
+        graphs = build_graphs(X, **settings, n_jobs=estimator.n_jobs)
     check_elements(graphs, estimator.nets_[0].module_.known_elements.cpu().numpy())
     return graphs
 

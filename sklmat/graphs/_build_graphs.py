@@ -12,7 +12,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.graphs._cache import content_key, open_cache
+from sklmat.graphs._cache import content_key, file_state, open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
 from sklmat.structures import (
@@ -65,10 +65,15 @@ def build_graphs(
     }
     items = as_items(X)
     n_jobs = effective_n_jobs(n_jobs)
-    crystals = _read_crystals(items, n_jobs, verbose)
 
     def build(numbered, total):
         chunks, processes = _divide(numbered, total, n_jobs, neighbors)
+        if processes > 1:
+            # A few arrays are sent faster than many small ones.
+            chunks = (
+                (rows, CrystalGraphs.from_edges(crystals, [], **description))
+                for rows, crystals in chunks
+            )
         results = _run(_build_chunk, chunks, processes, neighbors, settings, description)
         for rows, graphs in _show_progress(results, total, verbose):
             if isinstance(graphs, InvalidStructureError):
@@ -76,6 +81,7 @@ def build_graphs(
             yield rows, graphs
 
     if cache is None:
+        crystals = _warned(_read(range(len(items)), items, n_jobs, verbose))
         parts = [part for _, part in build(enumerate(crystals), len(items))]
         # Most crystals come in one chunk, and this one belongs to nobody else.
         if len(parts) == 1:
@@ -83,7 +89,7 @@ def build_graphs(
     else:
         opened = open_cache(cache)
         key_settings = (repr(sorted(settings.items())), description["neighbors"])
-        crystals = list(crystals)
+        crystals = list(_warned(_read_changed(items, opened.files, n_jobs, verbose)))
         keys = [content_key(crystal, key_settings) for crystal in crystals]
         parts = [opened.get(key) for key in keys]
         missing = [(row, crystals[row]) for row, graph in enumerate(parts) if graph is None]
@@ -95,36 +101,54 @@ def build_graphs(
     return CrystalGraphs.concatenate(parts)
 
 
-def _read_crystals(items, n_jobs, verbose):
-    """Yield each crystal as `CrystalArrays`; files are read in parallel."""
-    paths = [row for row, item in enumerate(items) if isinstance(item, str | bytes | PathLike)]
+def _read_changed(items, files, n_jobs, verbose):
+    """Yield what `_read` yields; files that did not change since are taken from a cache."""
+    states = [file_state(item) for item in items]
+    known = [None if state is None else files.get(state) for state in states]
+    unread = [row for row, found in enumerate(known) if found is None]
+    read = _read(unread, [items[row] for row in unread], n_jobs, verbose)
+    for row, (crystal, notes) in zip(unread, list(read)):
+        known[row] = crystal, notes
+        if states[row] is not None:
+            files[states[row]] = known[row]
+    for row, (crystal, notes) in enumerate(known):
+        yield crystal, [(row, *said) for _, *said in notes]
+
+
+def _read(rows, items, n_jobs, verbose):
+    """Yield the `CrystalArrays` of each item and what was assumed; files are read in parallel."""
+    paths = [k for k, item in enumerate(items) if isinstance(item, str | bytes | PathLike)]
     if n_jobs == 1 or len(paths) < 2:
-        notes = []
-        for row, item in enumerate(items):
-            structures, said = convert_items([row], [item])
-            notes += said
-            yield from crystal_arrays(structures)
-        warn_of_notes(notes)
+        for row, item in zip(rows, items):
+            yield from _read_chunk([row], [item])
         return
-    crystals = [None] * len(items)
     others = sorted(set(range(len(items))) - set(paths))
     chunks = [paths[start : start + _CHUNK_FILES] for start in range(0, len(paths), _CHUNK_FILES)]
-    chunks += [[row] for row in others]
-    with_items = ((rows, [items[row] for row in rows]) for rows in chunks)
-    notes = []
+    chunks += [[k] for k in others]
+    with_items = (([rows[k] for k in chunk], [items[k] for k in chunk]) for chunk in chunks)
     results = _run(_read_chunk, with_items, min(n_jobs, len(chunks)))
-    for rows, (read, said) in _show_progress(results, len(items), verbose):
-        notes += said
-        for row, crystal in zip(rows, read):
-            crystals[row] = crystal
-    warn_of_notes(notes)
-    yield from crystals
+    read = {}
+    for chunk, (_, found) in zip(chunks, _show_progress(results, len(items), verbose)):
+        read |= zip(chunk, found)
+    yield from (read[k] for k in range(len(items)))
 
 
 def _read_chunk(rows, items):
-    """Read some of the items; errors and notes name the row in the whole input."""
-    structures, notes = convert_items(rows, items)
-    return crystal_arrays(structures), notes
+    """Read some items; errors and notes name the row in the whole input."""
+    read = []
+    for row, item in zip(rows, items):
+        structures, notes = convert_items([row], [item])
+        read += [(crystal, notes) for crystal in crystal_arrays(structures)]
+    return read
+
+
+def _warned(read):
+    """Yield the crystals, and warn at the end of all that was assumed."""
+    notes = []
+    for crystal, said in read:
+        notes += said
+        yield crystal
+    warn_of_notes(notes)
 
 
 def _divide(numbered, total, n_jobs, neighbors):
@@ -220,6 +244,8 @@ def _build_chunk(rows, crystals, neighbors, settings, description):
 
     The error is returned, since joblib ends its processes when a task raises one.
     """
+    if isinstance(crystals, CrystalGraphs):
+        crystals = crystals.to_arrays()
     try:
         edges = [
             _checked_edges(row, crystal, neighbors, settings)

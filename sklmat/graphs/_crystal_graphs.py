@@ -514,7 +514,9 @@ def _read_safetensors(path, header, first, mmap):
 
 def pointer_from_counts(counts: ArrayLike) -> np.ndarray:
     """Start of each of G groups, and the end of the last one: shape (G + 1,), int64."""
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    pointer = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, dtype=np.int64, out=pointer[1:])
+    return pointer
 
 
 def gather_ranges(pointer: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

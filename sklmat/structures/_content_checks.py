@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, sqrt
 from operator import mul
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,7 @@ def _problem_of_lattice(structure):
     # Spheres of the smallest allowed distance cannot be packed more densely.
     numbers = list(set(site_numbers(structure)))
     closest = smallest_distances(numbers, numbers).min()
-    if all(pbc) and volume / n_atoms < closest**3 / np.sqrt(2):
+    if all(pbc) and volume / n_atoms < closest**3 / sqrt(2):
         return (
             f"the cell has {volume / n_atoms:.3g} Å³ per atom, too little for these elements; "
             "check the lattice and the units of the coordinates"

@@ -154,7 +154,9 @@ def run_network(
     -------
     ndarray of shape (C, ...), or (P, ...) for the methods with a row for each of P elements
     """
-    module = module.eval()
+    # To set the mode of all parts anew takes a tenth of the prediction of one crystal.
+    if any(part.training for part in module.modules()):
+        module.eval()
     parameter = next(module.parameters())
     run = getattr(module, method)
     if parameter.is_cuda:

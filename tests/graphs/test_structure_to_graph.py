@@ -114,7 +114,7 @@ def test_memory_cache_drops_the_least_recently_used(alloys, monkeypatch):
 
     monkeypatch.setattr(_cache, "_MEMORY", {})
     StructureToGraph(cache=3).transform(alloys)
-    assert len(_cache._MEMORY[3].graphs) == 3
+    assert len(_cache._MEMORY[3].values) == 3
 
 
 def test_repeated_calls_and_pickle(alloys):
