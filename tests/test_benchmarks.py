@@ -28,6 +28,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
         "gpu",
         "mixed_chemistry",
         "reading_speed",
+        "small_things",
     ],
 )
 def test_script_can_be_loaded(name, monkeypatch):

@@ -218,6 +218,14 @@ def test_import_of_the_package_takes_no_third_party_module():
     assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"sklmat"}
 
 
+def test_processes_that_build_graphs_load_little():
+    """They start in the time of one or two imports; scikit-learn would take many times as long."""
+    code = "import sys, sklmat.graphs._build_graphs\nprint(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"sklearn", "scipy", "pandas", "torch", "pymatgen.core"} & set(loaded)
+
+
 def imported_modules(tree):
     """Modules named by any import of a file, however deep inside a function it stands.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ _CHUNK_ATOMS = 20_000
 _CHUNK_FILES = 200
 #: To build the graphs of fewer atoms takes less time than to start processes.
 _ATOMS_FOR_PROCESSES = 40_000
+#: Crystals from which the number of atoms of all is estimated.
+_N_FIRST = 100
 #: The strategies of pymatgen take at least this many times longer.
 _SLOWNESS_OF_STRATEGIES = 100
 
@@ -172,18 +174,17 @@ def _divide(numbered, total, n_jobs, neighbors):
         1 if there is too little work for several processes.
     """
     slowness = 1 if neighbors is None else _SLOWNESS_OF_STRATEGIES
-    enough = np.inf if n_jobs == 1 else _ATOMS_FOR_PROCESSES // slowness
     chunk_atoms = _CHUNK_ATOMS // slowness
     numbered = iter(numbered)
-    first, n_atoms = [], 0
-    for row, crystal in numbered:
-        first.append((row, crystal))
-        n_atoms += len(crystal.atomic_numbers)
-        if n_atoms >= enough:
+    if n_jobs > 1:
+        first = list(islice(numbered, _N_FIRST))
+        n_atoms = sum(len(crystal.atomic_numbers) for _, crystal in first)
+        n_atoms = n_atoms * total // max(len(first), 1)
+        numbered = chain(first, numbered)
+        if n_atoms * slowness >= _ATOMS_FOR_PROCESSES:
             # Every process gets about four chunks, or more.
-            chunk_atoms = min(chunk_atoms, n_atoms * total // (4 * n_jobs * len(first)) + 1)
-            return _chunks(chain(first, numbered), chunk_atoms), n_jobs
-    return _chunks(first, chunk_atoms), 1
+            return _chunks(numbered, min(chunk_atoms, n_atoms // (4 * n_jobs) + 1)), n_jobs
+    return _chunks(list(numbered), chunk_atoms), 1
 
 
 def _chunks(numbered, chunk_atoms):

@@ -10,7 +10,11 @@ import numpy as np
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._cif_sites import OCCUPANCY_TOLERANCE
-from sklmat.structures._distances import site_numbers, smallest_distances
+from sklmat.structures._distances import (
+    largest_smallest_distance,
+    site_numbers,
+    smallest_distances,
+)
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
@@ -122,14 +126,15 @@ def _problem_of_lattice(structure):
     heights = [volume / hypot(*normal) for normal in normals]
     if any(periodic and height < _MIN_HEIGHT for periodic, height in zip(pbc, heights)):
         return _problem_of_thin_cell(structure, np.array(heights), np.array(pbc))
-    # Spheres of the smallest allowed distance cannot be packed more densely.
-    numbers = list(set(site_numbers(structure)))
-    closest = smallest_distances(numbers, numbers).min()
-    if all(pbc) and volume / n_atoms < closest**3 / sqrt(2):
-        return (
-            f"the cell has {volume / n_atoms:.3g} Å³ per atom, too little for these elements; "
-            "check the lattice and the units of the coordinates"
-        )
+    # The distance between spheres that are packed as densely as possible.
+    distance = (sqrt(2) * volume / n_atoms) ** (1 / 3)
+    if all(pbc) and distance < largest_smallest_distance(np.arange(119)):
+        numbers = list(set(site_numbers(structure)))
+        if distance < smallest_distances(numbers, numbers).min():
+            return (
+                f"the cell has {volume / n_atoms:.3g} Å³ per atom, too little for these elements; "
+                "check the lattice and the units of the coordinates"
+            )
     return None
 
 

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklmat import CGCNNRegressor, ECNetRegressor, GraphEmbedding, StructureToGraph
+from sklmat.graphs import _neighbor_search
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "readout_dim": 8, "max_epochs": 3, "random_state": 0}
 ELEMENTS = {
@@ -43,6 +44,18 @@ def test_embeddings(graphs, structures, y):
     np.testing.assert_allclose(
         frame, CGCNNRegressor(**TINY).fit(graphs, y).embed(graphs), rtol=1e-6
     )
+
+
+def test_fit_transform_builds_each_graph_once(structures, y, monkeypatch):
+    built = []
+    original = _neighbor_search.build_edges
+    monkeypatch.setattr(
+        _neighbor_search, "build_edges", lambda *a, **k: built.append(1) or original(*a, **k)
+    )
+    embedding = GraphEmbedding(CGCNNRegressor(**TINY)).set_output(transform="default")
+    table = embedding.fit_transform(structures, y)
+    assert len(built) == len(structures)
+    np.testing.assert_array_equal(embedding.transform(structures), table)
 
 
 def test_embedding_with_a_trained_network(graphs, structures, y, tmp_path):

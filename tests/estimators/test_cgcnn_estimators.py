@@ -182,9 +182,25 @@ def test_grid_search_builds_each_graph_once(structures, y, monkeypatch):
     pipeline = Pipeline(
         [("graphs", StructureToGraph(cache=211)), ("cgcnn", CGCNNRegressor(**TINY))]
     )
-    search = GridSearchCV(pipeline, {"cgcnn__hidden_dim": [4, 8]}, cv=3).fit(structures, y)
-    assert len(built) == len(structures)
+    grid = {"cgcnn__hidden_dim": [4, 8], "graphs__cutoff": [4.0, 6.0]}
+    search = GridSearchCV(pipeline, grid, cv=3).fit(structures, y)
+    assert len(built) == 2 * len(structures)
     assert search.predict(structures[:2]).shape == (2,)
+
+
+def test_a_prediction_checks_no_parameters_and_sets_no_mode_again(structures, y, monkeypatch):
+    model = CGCNNRegressor(**TINY).fit(structures, y)
+    before = model.predict(structures[:1])
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("this takes longer than the graph of a small crystal")
+
+    monkeypatch.setattr(StructureToGraph, "_validate_params", refuse)
+    monkeypatch.setattr(torch.nn.Module, "train", refuse)
+    np.testing.assert_array_equal(model.predict(structures[:1]), before)
+    monkeypatch.undo()
+    model.net_.module_.convolutions[0].train()
+    np.testing.assert_array_equal(model.predict(structures[:1]), before)
 
 
 def test_model_selection_on_graphs_and_structures(graphs, structures, y):

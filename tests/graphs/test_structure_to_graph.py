@@ -1,18 +1,26 @@
 """The transformer from structures to graphs: errors, caches and processes."""
 
 import copy
+import os
 import pickle
 
 import numpy as np
 import pytest
+from cif_text import cif
 from crystals import random_alloys
 from joblib import parallel_config
+from pymatgen.analysis.local_env import MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
 from same_graphs import assert_same
 from sklearn.base import clone
 
-from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
-from sklmat.graphs import _build_graphs, _neighbor_search
+from sklmat import (
+    CrystalGraphs,
+    InvalidStructureError,
+    InvalidStructureWarning,
+    StructureToGraph,
+)
+from sklmat.graphs import _build_graphs, _cache, _neighbor_search
 
 
 def build(structures, **params):
@@ -24,10 +32,110 @@ def alloys():
     return random_alloys(12)
 
 
+def use_several_chunks(monkeypatch):
+    """A dozen crystals are divided and given to several processes, as thousands are."""
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_ATOMS_FOR_PROCESSES", 40)
+    monkeypatch.setattr(_build_graphs, "_N_FIRST", 3)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Where joblib would start processes, tasks run here; a list of what was sent and read."""
+    events = []
+    read_chunk = _build_graphs._read_chunk
+
+    class Here:
+        def __init__(self, **params):
+            assert params["pre_dispatch"] == "all", "joblib's thread would read the others"
+
+        def __call__(self, tasks):
+            results = []
+            for function, args, kwargs in tasks:
+                events.append(args[1])
+                results.append(function(*args, **kwargs))
+            return results
+
+    def reading(rows, items):
+        events.append("read")
+        return read_chunk(rows, items)
+
+    monkeypatch.setattr(_build_graphs, "Parallel", Here)
+    monkeypatch.setattr(_build_graphs, "_read_chunk", reading)
+    return events
+
+
+def test_processes_start_while_crystals_are_read_and_get_arrays(alloys, monkeypatch, sent):
+    expected = build(alloys)
+    sent.clear()
+    use_several_chunks(monkeypatch)
+    assert_same(build(alloys, n_jobs=2), expected)
+    chunks = [event for event in sent if event != "read"]
+    assert len(chunks) > 2
+    assert {type(chunk) for chunk in chunks} == {CrystalGraphs}
+    assert sum(map(len, chunks)) == sent.count("read") == 12
+    assert sent.index(chunks[0]) < 11, "the first chunk waited for the last crystal"
+
+
+def test_little_work_starts_no_process(alloys, monkeypatch, sent):
+    build(alloys, n_jobs=2)
+    assert sent == ["read"] * 12
+    # The strategies of pymatgen are slow enough for processes.
+    monkeypatch.setattr(_build_graphs, "_ATOMS_FOR_PROCESSES", 100 * 40)
+    build(alloys[:4], n_jobs=2, neighbors=MinimumDistanceNN(), cutoff=4.0)
+    assert len(sent) > 12 + 4
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_in_reading_comes_before_those_in_building(alloys, monkeypatch, n_jobs):
+    use_several_chunks(monkeypatch)
+    clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
+    mixed = Structure(Lattice.cubic(3), [{"Fe": 0.5, "Ni": 0.5}], [[0, 0, 0]])
+    with pytest.raises(InvalidStructureError, match=r"structure 13 .*partial occupancy"):
+        StructureToGraph(n_jobs=n_jobs).transform([clash, *alloys, mixed])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("folder", [False, True])
+def test_cache_reads_each_file_once(tmp_path, monkeypatch, n_jobs, folder):
+    read, convert = [], _build_graphs.convert_items
+
+    def counting(rows, items):
+        read.extend(items)
+        return convert(rows, items)
+
+    monkeypatch.setattr(_build_graphs, "convert_items", counting)
+    monkeypatch.setattr(_cache, "_MEMORY", {})
+    monkeypatch.setattr(_cache, "_FOLDERS", {})
+    paths = [tmp_path / f"{k}.cif" for k in range(3)]
+    for k, path in enumerate(paths):
+        path.write_text(cif(cell=(4.1 + 0.1 * k,) * 3 + (90,) * 3))
+    paths[1].write_text(cif(sites=("Cs Cs1 0 0 0 0.9995", "Cl Cl1 0.5 0.5 0.5 1")))
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    transformer = StructureToGraph(cache=tmp_path / "cache" if folder else 193, n_jobs=n_jobs)
+    first = []
+    for rows in ([0, 1, 2], [2, 1]):
+        message = rf"structure {rows.index(1)} \(Cs1Cl1\): the occupancy 0.9995 of site Cs1"
+        with pytest.warns(InvalidStructureWarning, match=message):
+            first.append(clone(transformer).transform([str(paths[row]) for row in rows]))
+    assert_same(first[0][[2, 1]], first[1])
+    assert sorted(read) == sorted(map(str, paths))
+    # A file that was changed is read again, and often as long as it is so new.
+    paths[0].write_text(cif(cell=(5.0,) * 3 + (90,) * 3))
+    for _ in range(2):
+        graphs = transformer.transform(paths[:1])
+        assert graphs.lattices[0, 0, 0] == pytest.approx(5.0)
+    assert read[3:] == [paths[0]] * 2
+    paths[0].unlink()
+    with pytest.raises(InvalidStructureError, match="no such file"):
+        transformer.transform(paths)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("cache", [None, 191])
 def test_errors_name_the_row(alloys, tmp_path, monkeypatch, n_jobs, cache):
-    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    use_several_chunks(monkeypatch)
     monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
     clash = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0, 0, 0.05]])
     transformer = StructureToGraph(n_jobs=n_jobs, cache=cache)
@@ -64,7 +172,7 @@ def test_numpy_integers_and_other_backends(alloys, tmp_path, monkeypatch):
     graphs = build(alloys, max_neighbors=np.int64(12), cache=tmp_path / "cache")
     graphs.save(tmp_path / "graphs.safetensors")
     assert_same(CrystalGraphs.load(tmp_path / "graphs.safetensors"), plain)
-    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    use_several_chunks(monkeypatch)
     with parallel_config(backend="threading", n_jobs=2):
         assert_same(build(alloys), plain)
 
@@ -82,7 +190,7 @@ def test_parallel_equals_serial(alloys, tmp_path, monkeypatch, processes):
         s.to(filename=str(paths[-1]), fmt="poscar")
     items = [*paths, *alloys]
     serial = build(items)
-    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 40)
+    use_several_chunks(monkeypatch)
     monkeypatch.setattr(_build_graphs, "_CHUNK_FILES", 2)
     assert_same(build(items, n_jobs=2), serial)
     assert_same(build(items), serial)
@@ -110,8 +218,6 @@ def test_cache_builds_each_crystal_once(alloys, tmp_path, monkeypatch):
 
 
 def test_memory_cache_drops_the_least_recently_used(alloys, monkeypatch):
-    from sklmat.graphs import _cache
-
     monkeypatch.setattr(_cache, "_MEMORY", {})
     StructureToGraph(cache=3).transform(alloys)
     assert len(_cache._MEMORY[3].values) == 3

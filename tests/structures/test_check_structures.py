@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from crystals import b2_cscl, bcc_fe, fcc_cu, isolated_ne, rocksalt_nacl
-from pymatgen.core import Composition, DummySpecies, Lattice, Structure
+from pymatgen.core import Composition, DummySpecies, Lattice, Site, Structure
 
 from sklmat import InvalidStructureError, InvalidStructureWarning, check_structures
+from sklmat.structures import convert_structures, crystal_arrays
 
 
 def containers():
@@ -43,6 +44,20 @@ def test_equal_sized_cells_stay_one_dimensional():
 def test_structures_are_passed_on_and_not_copied():
     s = bcc_fe()
     assert check_structures([s])[0] is s
+
+
+def test_sites_of_valid_crystals_are_looked_at_once(monkeypatch):
+    """The attributes of pymatgen are slow; the formula is needed for messages only."""
+    read = []
+    species = Site.species
+    counting = property(lambda site: read.append(site) or species.fget(site))
+    monkeypatch.setattr(Site, "species", counting)
+    crystal = rocksalt_nacl()
+    read.clear()
+    convert_structures([crystal])
+    assert len(read) == len(crystal) == 8
+    crystal_arrays([crystal])
+    assert len(read) == 16
 
 
 def test_ase_dict_and_path_agree_with_the_structure(tmp_path):

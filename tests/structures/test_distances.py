@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from crystals import bcc_fe, rocksalt_nacl
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Element, Lattice, Structure
 
 from sklmat import (
     DisorderFeaturizer,
@@ -31,6 +31,14 @@ def test_the_limit_is_half_the_sum_of_the_covalent_radii(first, second, radii):
     check_structures([pair(first, second, 0.5 * radii + 0.01)])
     with pytest.raises(InvalidStructureError, match=f"closer than {0.5 * radii:.2f} Å"):
         check_structures([pair(first, second, 0.5 * radii - 0.01)])
+
+
+def test_covalent_radii_are_those_of_pymatgen():
+    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
+
+    numbers = np.array([Element(symbol).Z for symbol in CovalentRadius.radius])
+    radii = np.array(list(CovalentRadius.radius.values()))
+    np.testing.assert_array_equal(smallest_distances(numbers, numbers), np.maximum(radii, 0.5))
 
 
 def test_no_limit_is_below_half_an_angstrom():
