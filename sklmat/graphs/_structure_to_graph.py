@@ -45,9 +45,11 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Cache of built graphs. An int is the number of crystals that are kept in the memory of this
         process; the least recently used are removed first. A path is a folder that processes and
         sessions can share. The key is the content of a crystal and the settings above, so clones,
-        folds and candidates of a grid search use the same cached graphs.
+        folds and candidates of a grid search use the same cached graphs. Files are read again only
+        if they were changed.
     n_jobs : int, default=None
-        Number of joblib processes; ``joblib.parallel_config(backend=...)`` selects the backend.
+        Number of joblib processes; ``joblib.parallel_config(backend=...)`` selects the backend. The
+        graphs of fewer than 40,000 atoms are built by one process, as to start others takes longer.
     verbose : bool, default=False
         Show a progress bar.
 
