@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _CHUNK_ATOMS = 20_000
 _CHUNK_FILES = 200
 #: To build the graphs of fewer atoms takes less time than to start processes.
-_ATOMS_FOR_PROCESSES = 40_000
+_ATOMS_FOR_PROCESSES = 50_000
 #: Crystals from which the number of atoms of all is estimated.
 _N_FIRST = 100
 #: The strategies of pymatgen take at least this many times longer.

@@ -49,7 +49,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         if they were changed.
     n_jobs : int, default=None
         Number of joblib processes; ``joblib.parallel_config(backend=...)`` selects the backend. The
-        graphs of fewer than 40,000 atoms are built by one process, as to start others takes longer.
+        graphs of fewer than 50,000 atoms are built by one process, as to start others takes longer.
     verbose : bool, default=False
         Show a progress bar.
 
