@@ -182,8 +182,9 @@ def _divide(numbered, total, n_jobs, neighbors):
         n_atoms = n_atoms * total // max(len(first), 1)
         numbered = chain(first, numbered)
         if n_atoms * slowness >= _ATOMS_FOR_PROCESSES:
-            # Every process gets about four chunks, or more.
-            return _chunks(numbered, min(chunk_atoms, n_atoms // (4 * n_jobs) + 1)), n_jobs
+            # Every process gets about eight chunks, or more: the first are sent early, and at the
+            # end no process waits long for another.
+            return _chunks(numbered, min(chunk_atoms, n_atoms // (8 * n_jobs) + 1)), n_jobs
     return _chunks(list(numbered), chunk_atoms), 1
 
 
