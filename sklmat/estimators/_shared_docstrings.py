@@ -33,7 +33,7 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
         The random state of torch is not changed. An integer gives the same network in every run on
-        the same machine with the same number of threads.
+        the same machine.
     callbacks : list of skorch callbacks, default=None
         Called while training. Those that score or save the net, such as `EpochScoring`, are
         refused; one that monitors the validation loss needs ``early_stopping=True``.

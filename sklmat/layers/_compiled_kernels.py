@@ -30,6 +30,8 @@ import numpy as np
 #: Number of consecutive Gaussians of an edge, K. If their width is the distance between centres, at
 #: most 11 are above 1e-12.
 N_GAUSSIANS = 11
+# Edges whose products are added to the gradient of the weight at once.
+_N_WAITING = 4
 # Rows whose sum is taken in single precision, before it is added in double precision.
 _N_ROWS = 128
 # Exponents are limited to this magnitude, so that no product is a denormal number or infinite.
@@ -227,6 +229,15 @@ def sum_gradients(block, bounds, z, slopes, mean, target, gradient, sums):
 
 
 @_compiled
+def _add_products(rows, values, total):
+    """Add the matrix product of values (K, 4) and rows (4, 2 F) to `total` of shape (K, 2 F)."""
+    for i in range(N_GAUSSIANS):
+        a, b, c, d = values[i, 0], values[i, 1], values[i, 2], values[i, 3]
+        for j in range(rows.shape[1]):
+            total[i, j] += (a * rows[0, j] + b * rows[1, j]) + (c * rows[2, j] + d * rows[3, j])
+
+
+@_compiled
 def gradient_of_linear_map(
     block,
     bounds,
@@ -248,33 +259,42 @@ def gradient_of_linear_map(
     """Gradients with respect to the terms of the atoms, the Gaussians and the weight.
 
     That with respect to z is ``scale * slopes * gradient + coefficient * z + constant``.
-    `by_weight` has the shape (B, G, 2 F). `by_gaussians` is not computed where a Gaussian is zero;
-    it is empty if it is not needed.
+    `by_weight` has the shape (B, G, 2 F). `by_gaussians` is empty if it is not needed.
     """
-    width = z.shape[1]
-    row = np.empty(width, np.float32)
+    width, n_first = z.shape[1], weight.shape[0] - N_GAUSSIANS + 1
+    # Edges with the same first Gaussian wait until there are `_N_WAITING` of them, because adding
+    # to the rows of `by_weight` would otherwise take most of the time.
+    waiting = np.zeros((n_first, _N_WAITING, width), np.float32)
+    values = np.zeros((n_first, N_GAUSSIANS, _N_WAITING), np.float32)
+    counts = np.zeros(n_first, np.int64)
     for e in range(bounds[block], bounds[block + 1]):
-        outer = gradient[target[e]]
+        k, outer = first[e], gradient[target[e]]
+        place = counts[k]
+        counts[k] = (place + 1) % _N_WAITING
+        row = waiting[k, place]
         at_source, at_target = by_terms[source[e], width:], by_terms[target[e], :width]
         for half in range(2):
             own = slice(half * len(outer), half * len(outer) + len(outer))
-            values, own_slopes, own_row = z[e, own], slopes[e, own], row[own]
+            own_z, own_slopes, own_row = z[e, own], slopes[e, own], row[own]
             factor, slope, offset = scale[own], coefficient[own], constant[own]
             for j in range(len(outer)):
                 by_normalized = outer[j] * own_slopes[j]
-                own_row[j] = by_normalized * factor[j] + values[j] * slope[j] + offset[j]
+                own_row[j] = by_normalized * factor[j] + own_z[j] * slope[j] + offset[j]
         for j in range(width):
             at_target[j] += row[j]
         for j in range(width):
             at_source[j] += row[j]
         for i in range(N_GAUSSIANS):
-            value = gaussians[e, i]
-            if value != _ZERO:
-                of_gaussian = by_weight[block, first[e] + i]
+            values[k, i, place] = gaussians[e, i]
+        if len(by_gaussians):
+            for i in range(N_GAUSSIANS):
+                weights, product = weight[k + i], _ZERO
                 for j in range(width):
-                    of_gaussian[j] += value * row[j]
-                if len(by_gaussians):
-                    weights, product = weight[first[e] + i], _ZERO
-                    for j in range(width):
-                        product += row[j] * weights[j]
-                    by_gaussians[e, i] = product
+                    product += row[j] * weights[j]
+                by_gaussians[e, i] = product
+        if counts[k] == 0:
+            _add_products(waiting[k], values[k], by_weight[block, k : k + N_GAUSSIANS])
+    for k in range(n_first):
+        if counts[k] > 0:
+            values[k, :, counts[k] :] = _ZERO
+            _add_products(waiting[k], values[k], by_weight[block, k : k + N_GAUSSIANS])
