@@ -55,12 +55,21 @@ def _inlined(function: Any) -> Any:
 
 # Polynomials for 2^x from -1/2 to 1/2, and for artanh(s) / s in s² from 0 to 1/9, from a fit at
 # Chebyshev points; the relative errors are below 2e-8, less than the rounding.
-_POWER_OF_TWO = np.float32(
-    [1.0, 0.693147207, 0.240226512, 0.0555032721, 0.0096180256, 0.00134004322, 0.00015469732]
+_P0, _P1, _P2, _P3, _P4, _P5, _P6 = (
+    np.float32(number)
+    for number in (
+        1,
+        0.693147207,
+        0.240226512,
+        0.0555032721,
+        0.0096180256,
+        1.34004322e-3,
+        1.5469732e-4,
+    )
 )
-_ARTANH = np.float32([1.0, 0.33333158, 0.20012427, 0.13980709, 0.14087329])
-_P0, _P1, _P2, _P3, _P4, _P5, _P6 = _POWER_OF_TWO
-_A0, _A1, _A2, _A3, _A4 = _ARTANH
+_A0, _A1, _A2, _A3, _A4 = (
+    np.float32(number) for number in (1, 0.33333158, 0.20012427, 0.13980709, 0.14087329)
+)
 _LOG2_E = np.float32(np.log2(np.e))
 _HALF, _BIAS, _MANTISSA = np.float32(0.5), np.int32(127), np.int32(23)
 
