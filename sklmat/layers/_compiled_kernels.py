@@ -128,7 +128,7 @@ def expand(distance, width, n_centers, smallest, first, gaussians):
     values = gaussians.reshape(-1)
     for place in range(len(values)):
         exponent = values[place]
-        values[place] = _exp(exponent) if exponent >= smallest else _ZERO
+        values[place] = _ZERO if exponent < smallest else _exp(exponent)  # NaN stays NaN
     # Beyond the last centre the Gaussians of all distances are zero.
     gaussians[:, n_centers:] = _ZERO
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -16,18 +17,25 @@ from sklmat.batches import CrystalBatch
 
 #: Numbers (edges times columns) in a block: 1 MB, for example 2,048 edges with 2 x 64 features.
 _BLOCK_NUMBERS = 2**18
-_max_threads = 1
+
+
+class _Settings(threading.local):
+    """Settings of each thread of Python: models may be fitted in several threads at once."""
+
+    max_threads = 1
+
+
+_settings = _Settings()
 
 
 @contextmanager
 def block_threads(n_threads: int) -> Iterator[None]:
     """Set the largest number of threads that work on blocks within a ``with`` block."""
-    global _max_threads
-    before, _max_threads = _max_threads, n_threads
+    before, _settings.max_threads = _settings.max_threads, n_threads
     try:
         yield
     finally:
-        _max_threads = before
+        _settings.max_threads = before
 
 
 class EdgeBlocks:
@@ -75,8 +83,13 @@ class EdgeBlocks:
                     return
                 kernel(block, self.bounds, *arguments)
 
-        helpers = [_pool().submit(work) for _ in range(min(_max_threads, len(self)) - 1)]
-        work()
+        n_helpers = min(_settings.max_threads, len(self)) - 1
+        helpers = [_pool().submit(work) for _ in range(n_helpers)]
+        try:
+            work()
+        finally:
+            # Also after Ctrl-C, no thread writes into arrays whose memory is used again.
+            wait(helpers)
         for helper in helpers:
             helper.result()
 

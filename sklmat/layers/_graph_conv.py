@@ -14,6 +14,8 @@ from sklmat.layers._sums import sum_atoms, uses_triton
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
 #: but most of them are denormal numbers, with which a CPU is many times slower.
 _SMALLEST_LOG = -27.6  # log(1e-12)
+# Centre (Å) of a Gaussian that is zero for all distances; with infinity, derivatives would be NaN.
+_FAR = 1e6
 
 
 class GaussianBand(NamedTuple):
@@ -78,13 +80,11 @@ class GaussianExpansion(nn.Module):
 
         n_band, n_centers = kernels.N_GAUSSIANS, len(self.centers)
         first = torch.empty(len(distance), dtype=torch.int64)
-        values = torch.zeros(len(distance), n_band)
-        arrays = (x.numpy() for x in (distance.detach(), first, values))
-        length, *results = arrays
-        kernels.expand(length, self.width, n_centers, _SMALLEST_LOG, *results)
+        values = distance.new_empty(len(distance), n_band)
+        arrays = first.numpy(), values.numpy()
+        kernels.expand(distance.detach().numpy(), self.width, n_centers, _SMALLEST_LOG, *arrays)
         if distance.requires_grad:
-            # Beyond the last centre the Gaussians of all distances are zero.
-            beyond = self.centers.new_full((max(n_band - n_centers, 0),), torch.inf)
+            beyond = self.centers.new_full((max(n_band - n_centers, 0),), _FAR)
             index = (first[:, None] + torch.arange(n_band)).view(-1)
             centers = torch.cat([self.centers, beyond]).index_select(0, index)
             values = self._gaussians(distance, centers.view(-1, n_band))

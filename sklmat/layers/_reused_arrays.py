@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-# Arrays that are not in use, or None outside of `reused_arrays`. Taking fresh memory from the
-# system for each batch costs as much time as the computations on it.
-_free: list[np.ndarray] | None = None
+
+class _Memory(threading.local):
+    """Memory of each thread of Python: models may be fitted in several threads at once."""
+
+    # Arrays that are not in use, or None outside of `reused_arrays`. Taking fresh memory from the
+    # system for each batch costs as much time as the computations on it.
+    free: list[np.ndarray] | None = None
+
+
+_memory = _Memory()
 
 
 @contextmanager
 def reused_arrays() -> Iterator[None]:
     """Keep the memory of arrays for later ones within a ``with`` block."""
-    global _free
-    before, _free = _free, []
+    before, _memory.free = _memory.free, []
     try:
         yield
     finally:
-        _free = before
+        _memory.free = before
 
 
 class ReusedArray:
@@ -36,17 +43,20 @@ class ReusedArray:
         Its values are not set.
     """
 
+    _free: list[np.ndarray] | None = None
+
     def __init__(self, n_rows: int, n_columns: int) -> None:
-        size, self._memory = n_rows * n_columns, np.empty(0, np.float32)
-        fitting = [memory for memory in _free or () if size <= memory.size <= 2 * size]
-        if fitting and _free is not None:
-            self._memory = fitting[0]
-            _free[:] = [memory for memory in _free if memory is not fitting[0]]
+        size, free = n_rows * n_columns, _memory.free
+        fitting = [k for k, array in enumerate(free or ()) if size <= array.size <= 2 * size]
+        if free and fitting:
+            self._memory = free.pop(fitting[0])
         else:
             # Batches differ a little in their numbers of edges.
             self._memory = np.empty(size + size // 4, np.float32)
+        # The list of the thread that makes the array, whichever thread deletes it.
+        self._free = free
         self.array = self._memory[:size].reshape(n_rows, n_columns)
 
     def __del__(self) -> None:
-        if _free is not None:
-            _free.append(self._memory)
+        if self._free is not None:
+            self._free.append(self._memory)

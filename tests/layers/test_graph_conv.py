@@ -1,6 +1,9 @@
 """Graph convolution and pooling against naive loops."""
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -164,6 +167,67 @@ def test_messages_of_a_network_that_diverged_are_not_finite(batch, kind):
     assert not torch.isfinite(total).all()
 
 
+def test_distances_that_are_not_numbers_give_no_numbers(batch):
+    layer, h = random_layer(5, batch)
+    batch.distance = batch.distance.clone()
+    batch.distance[0] = torch.nan
+    expansion = GaussianExpansion(8.0)
+    assert expansion.band(batch.distance).values[0].isnan().all()
+    assert layer(h, expansion.band(batch.distance), batch).isnan().any()
+
+
+def test_derivatives_by_distance_with_few_gaussians():
+    # Six Gaussians: fewer than the values in a band.
+    distance = torch.tensor([0.5, 1.0, 1.3], requires_grad=True)
+    expansion = GaussianExpansion(1.0)
+    (found,) = torch.autograd.grad(expansion.band(distance).values.sum(), distance)
+    (expected,) = torch.autograd.grad(expansion(distance).sum(), distance)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_default_dtype_does_not_change_a_band():
+    distance, before = torch.tensor(DISTANCES), torch.get_default_dtype()
+    expansion = GaussianExpansion(8.0)
+    expected = expansion.band(distance).values
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = expansion.band(distance).values
+    finally:
+        torch.set_default_dtype(before)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
+def test_threads_of_python_have_settings_and_memory_of_their_own():
+    with block_threads(3), reused_arrays():
+        array = ReusedArray(30, 4)
+        place = array.array.ctypes.data
+        del array
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(lambda: (_edge_blocks._settings.max_threads, ReusedArray(30, 4)))
+            n_threads, of_other = other.result()
+        assert n_threads == 1
+        assert of_other.array.ctypes.data != place
+        assert _edge_blocks._settings.max_threads == 3
+
+
+def test_an_error_in_one_thread_waits_for_the_others(graphs, monkeypatch):
+    monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)
+    blocks, started, finished = _edge_blocks.EdgeBlocks(make_batch(graphs), 4), Event(), []
+
+    def kernel(block, bounds):
+        if main_thread() is current_thread():
+            started.wait()
+            raise KeyboardInterrupt
+        started.set()
+        time.sleep(0.02)
+        finished.append(block)
+
+    with block_threads(2), pytest.raises(KeyboardInterrupt):
+        blocks.run(kernel)
+    assert len(finished) == len(blocks) - 1
+
+
 def test_blocks_are_whole_crystals(graphs, monkeypatch):
     batch = make_batch(graphs)
     monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)
@@ -200,7 +264,7 @@ def test_memory_of_arrays_is_used_again_after_they_are_deleted():
         assert again.array.shape == (25, 4)
         assert ReusedArray(3, 4).array.ctypes.data != place
     del again
-    assert _reused_arrays._free is None
+    assert _reused_arrays._memory.free is None
 
 
 def test_atoms_without_neighbours_receive_nothing():
