@@ -11,6 +11,8 @@ from sklmat.features._symmetry import Symmetry
 
 # Operations are compared on this number of atoms first; few of those that fail pass it.
 _FIRST_ATOMS = 16
+# Largest number of images of atoms that are held in memory at once.
+_MAX_IMAGES = 200_000
 # Tolerance for numbers that are integers except for rounding.
 _ROUNDING = 1e-4
 
@@ -139,8 +141,12 @@ def _translations(sites, species):
     atoms = _AtomsOfSites(sites.site, sites.cell, sites.repeats)
     ranked = species[atoms.primitive]
     for some in (slice(_FIRST_ATOMS), slice(None)):
-        image = atoms.find(sites.site[some], sites.cell[some] + shifts[:, None])
-        shifts = shifts[(ranked[image] == species[some]).all(axis=1)]
+        site, cell, own_species = sites.site[some], sites.cell[some], species[some]
+        size, keeps = max(1, _MAX_IMAGES // len(site)), []
+        for start in range(0, len(shifts), size):
+            image = atoms.find(site, cell + shifts[start : start + size, None])
+            keeps.append((ranked[image] == own_species).all(axis=1))
+        shifts = shifts[np.concatenate(keeps)]
     return shifts
 
 

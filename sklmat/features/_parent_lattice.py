@@ -313,6 +313,9 @@ def _ideal_crystal(primitive, averaged, operations, symmetric, symmetry):
     ideal_sites = None
     moved = sites @ np.swapaxes(rotations, 1, 2) + translations[:, None]
     is_exact = np.abs(moved - sites[image] - image_cell).max() < 1e-6
+    # In a strongly sheared basis, `_lattice_rotations` finds some of the operations only.
+    n_operations = symmetry.order * len(sites) // symmetry.n_primitive
+    is_exact &= len(rotations) == n_operations
     if is_exact and (np.sort(image, axis=1) == np.arange(len(sites))).all():
         ideal_sites = IdealSites(
             basis=primitive.ideal,

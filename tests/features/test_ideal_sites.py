@@ -5,8 +5,15 @@ import pytest
 from crystals import displaced, fcc_cu, halide, perovskite
 from pymatgen.core import Structure
 
+from sklmat.features import _ideal_sites
+from sklmat.features._cubic_sublattices import PrimitiveVectors
 from sklmat.features._ideal_sites import _basis_of_integer_vectors, symmetry_of_species
-from sklmat.features._parent_lattice import IDEAL_SYMPREC, find_parents
+from sklmat.features._parent_lattice import (
+    IDEAL_SYMPREC,
+    _AveragedSites,
+    _symmetric_crystals,
+    find_parents,
+)
 from sklmat.features._symmetry import Symmetry, symmetry_dataset
 from sklmat.structures import crystal_arrays
 
@@ -63,7 +70,9 @@ def test_alloys_against_spglib(supercell, n_nickel):
     assert_same(found, expected)
 
 
-def test_translations_inside_the_cell():
+@pytest.mark.parametrize("max_images", [1, 200_000])
+def test_translations_inside_the_cell(max_images, monkeypatch):
+    monkeypatch.setattr(_ideal_sites, "_MAX_IMAGES", max_images)
     # One iodine in two cells of CsSnBr3, and this crystal twice along the two other vectors.
     once = halide((2, 1, 1), [0])
     twice = once * (1, 2, 2)
@@ -92,3 +101,16 @@ def test_sites_of_other_parents_are_not_known():
     parents = find_parents(crystal_arrays([hexagonal]), [np.zeros(2, dtype=int)], 1.0)
     assert parents.sites == [None]
     assert parents.symmetry[0].number == 194
+
+
+@pytest.mark.parametrize(("shear", "is_found"), [(0, True), (2, False)])
+def test_a_parent_of_which_not_all_operations_are_found_has_no_ideal_sites(shear, is_found):
+    # In a strongly sheared basis of the simple cubic lattice, some of the 48 operations have
+    # entries that are not -1, 0 or 1.
+    basis = 3.0 * np.array([[1.0, 0, 0], [shear, 1, 0], [0, 0, 1]])
+    primitive = PrimitiveVectors(basis, basis, np.eye(3), 1)
+    site = np.zeros(1, dtype=int)
+    averaged = _AveragedSites(site, np.zeros((1, 3)), np.zeros((1, 3)), site)
+    ideal = _symmetric_crystals([site], {0: primitive}, {0: averaged}, 1.0)[0]
+    assert (ideal.symmetry.number, ideal.symmetry.order) == (221, 48)
+    assert (ideal.sites is not None) == is_found
