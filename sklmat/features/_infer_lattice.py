@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sklmat.deprecation import renamed_parameters
+from sklmat.features._chunks import split_into_chunks
 from sklmat.features._invalid_rows import read_structures
 from sklmat.features._neighbors import MIN_NEIGHBORS, NeighborList, list_neighbors
 from sklmat.structures import crystal_arrays
@@ -34,8 +35,6 @@ _STACKINGS = (
 # In fcc every neighbour has another one opposite to it (cosine -1); in hcp this holds for half of
 # the neighbours, and the smallest cosine of the others is -5/6. The mean is -1 or -11/12.
 _FCC_HCP_BOUNDARY = -23 / 24
-# Crystals whose neighbours are held in memory at once.
-_CHUNK = 50
 
 
 @renamed_parameters(structures="X")
@@ -93,8 +92,8 @@ def infer_lattice(X: Structures) -> np.ndarray:
 def lattice_labels(structures):
     """Lattice types as in `infer_lattice`, for pymatgen structures that are validated already."""
     crystals = crystal_arrays(structures)
-    chunks = [crystals[start : start + _CHUNK] for start in range(0, len(crystals), _CHUNK)]
-    names = [recognize_lattices(list_neighbors(chunk)).name for chunk in chunks]
+    chunks = split_into_chunks([len(crystal.atomic_numbers) for crystal in crystals])
+    names = [recognize_lattices(list_neighbors(crystals[rows])).name for rows in chunks]
     return np.concatenate([np.array([], dtype="U7"), *names])
 
 

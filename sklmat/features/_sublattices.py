@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklmat.elements import element_table
+from sklmat.features._chunks import split_into_chunks
 from sklmat.features._neighbors import first_coordination, list_neighbors
 from sklmat.structures import CrystalArrays
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 #: Elements that are anions in crystals that also contain other elements.
 ANIONS = ("N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I")
 _ANION_NUMBERS = element_table(ANIONS)["atomic number"].to_numpy()
-# Crystals whose neighbours are held in memory at once.
-_CHUNK = 50
 
 
 def is_anion(crystal: np.ndarray, atomic_numbers: np.ndarray) -> np.ndarray:
@@ -52,9 +51,10 @@ def learn_sublattices(crystals: list[CrystalArrays]) -> list[list[str]]:
 def _anion_coordination(crystals):
     """Number of anion neighbours of each cation: atomic number -> array over all its atoms."""
     numbers, counts = [], []
-    for start in range(0, len(crystals), _CHUNK):
-        neighbors = list_neighbors(crystals[start : start + _CHUNK])
-        of_chunk = np.concatenate([c.atomic_numbers for c in crystals[start : start + _CHUNK]])
+    sizes = [len(crystal.atomic_numbers) for crystal in crystals]
+    for rows in split_into_chunks(sizes):
+        neighbors = list_neighbors(crystals[rows])
+        of_chunk = np.concatenate([crystal.atomic_numbers for crystal in crystals[rows]])
         anion = is_anion(neighbors.crystal, of_chunk)
         has_anions = np.bincount(neighbors.crystal, anion) > 0
         bonded = first_coordination(neighbors, anion[neighbors.other])

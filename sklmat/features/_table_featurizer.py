@@ -12,9 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
-
-# Largest number of crystals that are sent to a process at once: about 0.1 s of work.
-_CHUNK = 50
+from sklmat.features._chunks import MAX_CRYSTALS, split_into_chunks
 
 
 class TableFeaturizer(TransformerMixin, BaseEstimator):
@@ -95,10 +93,11 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     from tqdm.auto import tqdm
 
     largest_first = sorted(range(len(crystals)), key=lambda row: -len(crystals[row].atomic_numbers))
-    n_processes, size = effective_n_jobs(n_jobs), _CHUNK
+    n_processes, max_crystals = effective_n_jobs(n_jobs), MAX_CRYSTALS
     if n_processes > 1:
-        size = min(_CHUNK, max(1, len(crystals) // (4 * n_processes)))
-    chunks = [largest_first[start : start + size] for start in range(0, len(crystals), size)]
+        max_crystals = min(MAX_CRYSTALS, max(1, len(crystals) // (4 * n_processes)))
+    sizes = [len(crystals[row].atomic_numbers) for row in largest_first]
+    chunks = [largest_first[rows] for rows in split_into_chunks(sizes, max_crystals)]
     bar = tqdm(chunks, desc="structures to table", disable=not verbose)
     tables = Parallel(n_jobs=n_jobs)(
         delayed(_describe_chunk)(describe, [crystals[row] for row in chunk]) for chunk in bar
