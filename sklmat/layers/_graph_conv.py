@@ -264,11 +264,11 @@ class GatedGraphConv(nn.Module):
         return total
 
 
-def computes_bands(batch: CrystalBatch) -> bool:
+def computes_bands(h: torch.Tensor, batch: CrystalBatch) -> bool:
     """Whether convolutions take a `GaussianBand`: in single precision on a CPU, without padding."""
     return (
-        batch.distance.dtype == torch.float32
-        and batch.distance.device.type == "cpu"
+        h.dtype == batch.distance.dtype == torch.float32
+        and h.device.type == "cpu"
         and len(batch.source) > 1
         and batch.known_segments is None
     )

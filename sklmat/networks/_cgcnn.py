@@ -103,7 +103,7 @@ class CGCNN(nn.Module):
         Tensor of shape (C, F)
         """
         h = look_up(self.embedding(self.element_vectors), batch.atomic_numbers)
-        expand = self.expansion.band if computes_bands(batch) else self.expansion
+        expand = self.expansion.band if computes_bands(h, batch) else self.expansion
         edge_features = expand(batch.distance)
         for convolution in self.convolutions:
             h = convolution(h, edge_features, batch)

@@ -54,6 +54,11 @@ def test_crystals_of_a_batch_do_not_see_each_other(graphs):
     assert torch.allclose(together, alone, atol=1e-10)
 
 
+def test_a_network_in_double_precision_takes_a_batch_in_single_precision(graphs):
+    network, batch = double_network().eval(), make_batch(graphs)
+    torch.testing.assert_close(network(batch), network(batch.to(torch.float64)))
+
+
 def test_a_lone_isolated_atom_can_be_trained_on():
     network = double_network().train()
     graphs = StructureToGraph().fit_transform([isolated_ne()])
