@@ -251,33 +251,24 @@ def _shell_columns(crystals, schema, mixed, on_sublattice):
         _, species, n_species = species_of_crystals(crystal, numbers)
     of_crystals = np.split(on_sublattice, crystals.bounds)
     pieces = [crystals.on_parents[row].select(of_crystals[row]) for row in rows]
-    orders = []
-    if pieces:
-        orders = sublattice_pair_orders(pieces, species, n_species, schema.n_shells)
+    shells = sublattice_pair_orders(pieces, species, n_species, schema.n_shells)
 
-    def column(values=None, where=None):
+    def column(values, where):
         result = np.full(len(crystals.crystals), np.nan)
-        if values is not None:
-            result[rows] = np.where(where, values, np.nan)
+        result[rows] = np.where(where, values, np.nan)
         return result
 
     columns = {}
-    for k in range(1, schema.n_shells + 1):
-        exists, order = orders[k - 1] if orders else (None, None)
+    for k, (exists, order) in enumerate(shells, start=1):
         for i, j, pair in schema.species_pairs[mixed] if schema.pairs else ():
+            occurs = exists & (order.random[:, i, j] > 0)
             name = f"Warren-Cowley α({pair}) sublattice shell {k}"
-            columns[name] = column()
-            if orders:
-                occurs = exists & (order.random[:, i, j] > 0)
-                columns[name] = column(order.alpha[:, i, j], occurs)
+            columns[name] = column(order.alpha[:, i, j], occurs)
         of_shell = f"of {schema.names[mixed]} shell {k}"
-        measures = [None] * 3
-        if orders:
-            like = np.trace(order.fraction, axis1=1, axis2=2)
-            measures = [order.mean_magnitude, order.excess_of_like_pairs, like]
-        columns[f"mean |Warren-Cowley α| {of_shell}"] = column(measures[0], exists)
-        columns[f"excess of like pairs {of_shell}"] = column(measures[1], exists)
-        columns[f"fraction of like pairs {of_shell}"] = column(measures[2], exists)
+        like = np.trace(order.fraction, axis1=1, axis2=2)
+        columns[f"mean |Warren-Cowley α| {of_shell}"] = column(order.mean_magnitude, exists)
+        columns[f"excess of like pairs {of_shell}"] = column(order.excess_of_like_pairs, exists)
+        columns[f"fraction of like pairs {of_shell}"] = column(like, exists)
     return columns
 
 

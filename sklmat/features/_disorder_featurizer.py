@@ -197,8 +197,7 @@ class DisorderFeaturizer(TableFeaturizer):
     cations, and in an alloy on all atoms. A tetrahedron is a centre with four ligands, and an
     octahedron a centre with six ligands that form three opposite pairs. Quadratic elongation, bond
     angle variance and the group "angles" use only octahedra and tetrahedra of anions, and the group
-    "tilts" only octahedra of
-    anions.
+    "tilts" only octahedra of anions.
 
     The table has the columns that have a value for at least one crystal of `fit`. A crystal without
     a value, such as CsSnBr₃ in the columns of Sn-I bonds, gets a neutral value: 0 (no order) in the

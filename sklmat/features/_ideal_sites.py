@@ -56,9 +56,9 @@ class IdealSites(NamedTuple):
 def symmetry_of_species(sites: IdealSites, species: np.ndarray, symprec: float) -> Symmetry | None:
     """Symmetry of a crystal whose atoms, with these species, are on ideal sites.
 
-    Each species must be on sites that no operation of the parent exchanges with those of other
-    species' sublattices. The operations are then those of the parent that move each atom to an atom
-    of its species, which are found by comparing integers.
+    Each species must be on one sublattice of the parent only. Every operation of the crystal is
+    then one of the parent that moves each atom to an atom of its species; these are found by
+    comparing integers.
 
     Parameters
     ----------

@@ -125,6 +125,9 @@ def sublattice_pair_orders(
     shells : list of (exists, order)
         For each shell, nearest first: whether the crystals have it, shape (C,), and its order.
     """
+    if not crystals:
+        nothing = np.zeros(0, dtype=np.intp)
+        return [(nothing > 0, pair_orders(nothing, nothing, nothing, 0, n_species))] * n_shells
     neighbors = list_neighbors(crystals, _SHELL_RADIUS)
     shell, shells_of_crystal = _shells_of_ranks(neighbors)
     crystal = neighbors.crystal[neighbors.center]

@@ -194,7 +194,7 @@ class GatedGraphConv(nn.Module):
         h : Tensor of shape (N, F)
             Atom vectors.
         edge_features : Tensor of shape (E, G), or GaussianBand
-            A band is faster; it is possible where `computes_bands` says so.
+            A band is faster. It is possible in single precision on a CPU, without padding.
         batch : CrystalBatch
 
         Returns

@@ -27,7 +27,7 @@ def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
     other; on a machine with other load they made training a hundred times slower. Graph
     convolutions divide their edges among threads of their own instead. Their number follows from
     the size of a batch; ``torch.get_num_threads()``, and the cores that the process may use, are
-    upper bounds. It does not change the results.
+    upper bounds. The number of these threads does not change the results.
 
     Parameters
     ----------
