@@ -95,7 +95,8 @@ class CompiledMessages(torch.autograd.Function):
             constant = -scale * by_beta / len(z) - mean * coefficient
         rows = _rows(weight)
         by_terms = np.zeros((len(gradient), 2 * z.shape[1]), np.float32)
-        by_weight = np.zeros((len(blocks), *rows.shape), np.float32)
+        n_blocks = len(blocks) if ctx.needs_input_grad[2] else 0
+        by_weight = np.zeros((n_blocks, *rows.shape), np.float32)
         shape = gaussians.shape if ctx.needs_input_grad[1] else (0, 0)
         by_gaussians = np.zeros(shape, np.float32)
         blocks.run(

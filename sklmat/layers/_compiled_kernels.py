@@ -268,7 +268,7 @@ def gradient_of_linear_map(
     """Gradients with respect to the terms of the atoms, the Gaussians and the weight.
 
     That with respect to z is ``scale * slopes * gradient + coefficient * z + constant``.
-    `by_weight` has the shape (B, G, 2 F). `by_gaussians` is empty if it is not needed.
+    `by_weight` has the shape (B, G, 2 F). It and `by_gaussians` are empty if they are not needed.
     """
     width, n_first = z.shape[1], weight.shape[0] - N_GAUSSIANS + 1
     # Edges with the same first Gaussian wait until there are `_N_WAITING` of them, because adding
@@ -301,9 +301,9 @@ def gradient_of_linear_map(
                 for j in range(width):
                     product += row[j] * weights[j]
                 by_gaussians[e, i] = product
-        if counts[k] == 0:
+        if len(by_weight) and counts[k] == 0:
             _add_products(waiting[k], values[k], by_weight[block, k : k + N_GAUSSIANS])
     for k in range(n_first):
-        if counts[k] > 0:
+        if len(by_weight) and counts[k] > 0:
             values[k, :, counts[k] :] = _ZERO
             _add_products(waiting[k], values[k], by_weight[block, k : k + N_GAUSSIANS])
