@@ -82,7 +82,8 @@ def test_for_regressors_the_error_grows_past_the_threshold(regressor, cells, a):
     np.testing.assert_allclose(table["perturbed prediction"], after, rtol=1e-5)
     default = find_adversarial_examples(regressor, cells, a, budget=0.1)
     error = np.abs(regressor.predict(cells) - a)
-    assert default.attrs["threshold"] == pytest.approx([2 * np.median(error)], rel=1e-5)
+    # Predictions of about 3 are rounded to 2e-7.
+    assert default.attrs["threshold"] == pytest.approx([2 * np.median(error)], abs=2e-6)
     with pytest.raises(ValueError, match="threshold must be above 0"):
         find_adversarial_examples(regressor, cells, a, threshold=0.0)
 
