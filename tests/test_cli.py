@@ -291,6 +291,21 @@ def test_truth_values_are_classes(alloys, capsys):
     assert predicted.columns.tolist()[3:] == ["probability of False", "probability of True"]
 
 
+def test_every_model_warns_of_elements_that_no_training_row_had(tmp_path, capsys):
+    """The columns of this model belong to no element, since there are more than twelve."""
+    symbols = ["Li", "Be", "Na", "Mg", "Al", "Si", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe"]
+    rows = "".join(f"{row},{symbol}O,{row}.5\n" for row, symbol in enumerate(symbols))
+    (tmp_path / "oxides.csv").write_text("id,formula,energy\n" + rows)
+    (tmp_path / "new.csv").write_text("id,formula\nlime,CaO\nurania,UO2\n")
+    file, out = tmp_path / "model.sklmat", tmp_path / "out.csv"
+    fit = ("fit", tmp_path / "oxides.csv", "--formula", "formula", "--target", "energy")
+    run_cli(capsys, *fit, "--model", "linear", "-o", file)
+    arguments = ("predict", file, tmp_path / "new.csv", "--formula", "formula", "-o", out)
+    _, err = run_cli(capsys, *arguments)
+    assert "1 of 2 rows hold elements that no row of sklmat fit has" in err
+    assert "urania (U)" in err
+
+
 @pytest.mark.parametrize("of_formulas", [False, True])
 def test_predict_takes_the_ids_of_fit(alloys, capsys, of_formulas):
     """The column of ids is named once; a source without it is reported."""

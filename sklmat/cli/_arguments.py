@@ -178,10 +178,21 @@ def rows_by_id(rows: Rows, training_rows: str = "no row of sklmat fit has") -> I
         )
 
 
+def atomic_numbers(item: Any) -> list[int]:
+    """Atomic numbers of the elements of a structure or of a formula."""
+    from pymatgen.core import Composition
+
+    composition = Composition(item) if isinstance(item, str) else item.composition
+    return [element.Z for element in composition.elements]
+
+
 def needed_target(rows: Rows) -> np.ndarray:
     """Target of the rows; an error if there is none, or if there are several."""
     if rows.y is None:
-        raise ValueError("no column of the source was taken as the target; name one with --target")
+        raise ValueError(
+            "no column of the source was taken as the target; name one with --target (texts in an "
+            "id_prop.csv without header: --target target)"
+        )
     y = np.asarray(rows.y)
     if y.ndim != 1:
         raise ValueError("the source has several targets; name one with --target")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from sklmat.cli._arguments import (
     add_model_settings,
     add_out,
     add_source,
+    atomic_numbers,
     needed_target,
     new_parser,
     read_rows,
@@ -78,6 +81,7 @@ def run(options):
             of_formulas,
             options.unit,
             options.id,
+            np.unique(np.concatenate([atomic_numbers(item) for item in rows.X])).tolist(),
         ),
         path,
     )

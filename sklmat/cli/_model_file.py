@@ -51,6 +51,8 @@ class FittedModel(NamedTuple):
         Unit of the target.
     id : str or None
         Name of the column of ids, if the user named one.
+    elements : list of int or None
+        Atomic numbers of the elements in the training rows; None in files of earlier versions.
     """
 
     model: Any
@@ -60,6 +62,7 @@ class FittedModel(NamedTuple):
     of_formulas: bool
     unit: str | None = None
     id: str | None = None
+    elements: list[int] | None = None
 
     @property
     def column(self) -> str:
@@ -87,6 +90,7 @@ def save_model(fitted: FittedModel, path: Path) -> None:
         "of_formulas": fitted.of_formulas,
         "unit": fitted.unit,
         "id": fitted.id,
+        "elements": fitted.elements,
     }
     with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_CONTENT, json.dumps(content))
@@ -132,6 +136,7 @@ def _check_content(content):
         "of_formulas": bool,
         "unit": (str, type(None)),
         "id": (str, type(None)),
+        "elements": (list, type(None)),
     }
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"it is not in the format {_FORMAT!r}")

@@ -7,6 +7,7 @@ import numpy as np
 from sklmat.cli._arguments import (
     add_out,
     add_source,
+    atomic_numbers,
     new_parser,
     read_rows,
     refuse_existing,
@@ -14,6 +15,7 @@ from sklmat.cli._arguments import (
 )
 from sklmat.cli._model_file import load_model
 from sklmat.cli._models import OF_FORMULAS
+from sklmat.unseen_elements import find_unseen_elements, warn_unseen_elements
 
 
 def add_parser(commands):
@@ -50,6 +52,11 @@ def run(options):
     table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
     with rows_by_id(rows):
         _add_predictions(table, fitted, rows.X)
+        if fitted.elements is not None:
+            numbers = [atomic_numbers(item) for item in rows.X]
+            places = np.repeat(np.arange(len(numbers)), [len(of_row) for of_row in numbers])
+            unseen = find_unseen_elements(places, np.concatenate(numbers), fitted.elements)
+            warn_unseen_elements(unseen, "the model extrapolates")
     table.to_csv(path, index=False)
     print(f"written: {path} ({len(table)} rows)")
     return 1 if rows.rejected else 0

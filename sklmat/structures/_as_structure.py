@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sklmat.exceptions import InvalidStructureError
 from sklmat.structures._content_checks import check_content
 from sklmat.structures._from_ase import structure_from_ase
@@ -69,6 +71,13 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
             "a Molecule has no lattice; use get_boxed_structure",
         )
     else:
+        if isinstance(item, float) and np.isnan(item):
+            raise InvalidStructureError(
+                index,
+                "NaN",
+                "missing; leave this row out. pandas also reads the formula NaN of sodium nitride "
+                "as missing: use read_csv(..., keep_default_na=False)",
+            )
         atoms: Any = item.toatoms() if hasattr(item, "toatoms") else item
         if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
             raise InvalidStructureError(
