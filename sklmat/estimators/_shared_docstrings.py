@@ -200,7 +200,7 @@ _CGCNN_DIFFERENCES = """
       such an atom has fewer neighbours.
     - If `max_neighbors` is reached within a shell of equal distances, the whole shell is kept, so
       an atom can have more neighbours than `max_neighbors` (see `StructureToGraph`).
-    - Values of the Gaussian basis functions below 1e-12 are set to zero, because denormal numbers
+    - Values of the Gaussian basis functions below 1e-8 are set to zero, because denormal numbers
       are slow on many CPUs.
     - Validation rows come only from the rows that are given to `fit`.
 """

@@ -1,4 +1,4 @@
-"""`CompiledMessages`: the sums of the messages of a graph convolution on a CPU, fast."""
+"""`CompiledMessages`, `CompiledUpdate`: the steps of a graph convolution on a CPU, fast."""
 
 from __future__ import annotations
 
@@ -65,10 +65,16 @@ class CompiledMessages(torch.autograd.Function):
         shift = beta - mean * scale
         norm = _array(scale), _array(shift)
         if z is None:
-            blocks.run(kernels.add_messages_at_once, *linear_map, *norm, total)
+            blocks.run(kernels.add_messages_at_once, *linear_map, *norm, kernels.CONSTANTS, total)
         else:
             slopes = ReusedArray(len(batch.source), columns)
-            blocks.run(kernels.add_messages, z.array, *norm, edges[1], total, slopes.array)
+            slope_sums = np.zeros((n_atoms, 2, columns), np.float32)
+            blocks.run(
+                kernels.add_messages,
+                *(z.array, *norm, _array(mean), edges[1], kernels.CONSTANTS),
+                *(total, slopes.array, slope_sums),
+            )
+            ctx.slope_sums = slope_sums
         ctx.save_for_backward(gaussians, weight, scale, mean, variance)
         ctx.z, ctx.slopes, ctx.first, ctx.batch, ctx.blocks = z, slopes, first, batch, blocks
         ctx.uses_batch, ctx.eps = uses_batch, eps
@@ -82,27 +88,27 @@ class CompiledMessages(torch.autograd.Function):
         gaussians, weight, scale, mean, variance = ctx.saved_tensors
         z, slopes, blocks = ctx.z.array, ctx.slopes.array, ctx.blocks
         source, target = _array(ctx.batch.source), _array(ctx.batch.target)
-        gradient = _array(gradient)
-        sums = np.zeros((len(blocks), 2, z.shape[1]))
-        blocks.run(kernels.sum_gradients, z, slopes, _array(mean), target, gradient, sums)
-        by_beta, by_deviation = torch.from_numpy(sums.sum(axis=0)).to(mean.dtype)
+        n_atoms, columns = len(gradient), z.shape[1]
+        sums, scaled = np.zeros((2, columns)), np.empty((n_atoms, columns), np.float32)
+        kernels.add_up_gradients(_array(gradient), ctx.slope_sums, _array(scale), sums, scaled)
+        by_beta, by_deviation = torch.from_numpy(sums).to(mean.dtype)
         inverse = torch.rsqrt(variance + ctx.eps)
         by_gamma = inverse * by_deviation
-        # In training, mean and variance of the batch depend on z; this adds a term linear in z.
         coefficient, constant = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.uses_batch:
-            coefficient = -scale * inverse * by_gamma / len(z)
-            constant = -scale * by_beta / len(z) - mean * coefficient
+            coefficient, constant = _through_statistics(
+                scale, inverse, mean, by_gamma, by_beta, len(z)
+            )
         rows = _rows(weight)
-        by_terms = np.zeros((len(gradient), 2 * z.shape[1]), np.float32)
+        by_terms = np.zeros((n_atoms, 2 * columns), np.float32)
         n_blocks = len(blocks) if ctx.needs_input_grad[2] else 0
         by_weight = np.zeros((n_blocks, *rows.shape), np.float32)
         shape = gaussians.shape if ctx.needs_input_grad[1] else (0, 0)
         by_gaussians = np.zeros(shape, np.float32)
         blocks.run(
             kernels.gradient_of_linear_map,
-            *(z, slopes, _array(scale), _array(coefficient), _array(constant)),
-            *(source, target, gradient, _array(ctx.first), _array(gaussians), rows),
+            *(z, slopes, _array(coefficient), _array(constant), source, target),
+            *(scaled, _array(ctx.first), _array(gaussians), rows),
             *(by_terms, by_gaussians, by_weight),
         )
         by_weight = by_weight.sum(axis=0)[: weight.shape[1]].T
@@ -114,6 +120,77 @@ class CompiledMessages(torch.autograd.Function):
             by_beta,
             *[None] * 4,
         )
+
+
+class CompiledUpdate(torch.autograd.Function):
+    """``softplus(h + BN(total))``, the atom vectors after a graph convolution."""
+
+    @staticmethod
+    def forward(ctx, h, total, gamma, beta, statistics, eps):
+        """Update the atom vectors.
+
+        Parameters
+        ----------
+        h, total : Tensor of shape (N, F)
+            Atom vectors, and sums of their messages.
+        gamma, beta : Tensor of shape (F,)
+        statistics : tuple of Tensor or None
+            Mean and variance for the normalisation; with None, those of `total`.
+        eps : float
+
+        Returns
+        -------
+        updated : Tensor of shape (N, F)
+        mean, variance : Tensor of shape (F,)
+            Mean and variance that were used; not differentiable.
+        """
+        rows = _array(total)
+        ctx.uses_batch, ctx.eps = statistics is None, eps
+        if statistics is None:
+            moments = np.empty((2, rows.shape[1]))
+            kernels.take_moments(rows, moments)
+            statistics = torch.from_numpy(moments).to(total.dtype)
+        mean, variance = statistics
+        scale = gamma * torch.rsqrt(variance + eps)
+        shift = beta - mean * scale
+        updated, slopes = np.empty_like(rows), np.empty_like(rows)
+        norm = _array(scale), _array(shift)
+        kernels.update_atoms(_array(h), rows, *norm, kernels.CONSTANTS, updated, slopes)
+        ctx.save_for_backward(total, scale, mean, variance)
+        ctx.slopes = slopes
+        ctx.mark_non_differentiable(mean, variance)
+        return torch.from_numpy(updated), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient, _mean, _variance):
+        """Gradients with respect to the first four arguments of `forward`."""
+        total, scale, mean, variance = ctx.saved_tensors
+        rows = _array(total)
+        sums, by_h = np.zeros((2, rows.shape[1])), np.empty_like(rows)
+        kernels.gradient_of_update(_array(gradient), ctx.slopes, rows, _array(mean), by_h, sums)
+        by_beta, by_deviation = torch.from_numpy(sums).to(mean.dtype)
+        inverse = torch.rsqrt(variance + ctx.eps)
+        by_gamma = inverse * by_deviation
+        by_h = torch.from_numpy(by_h)
+        if not ctx.uses_batch:
+            return by_h, by_h * scale, by_gamma, by_beta, None, None
+        coefficient, constant = _through_statistics(
+            scale, inverse, mean, by_gamma, by_beta, len(rows)
+        )
+        by_total = np.empty_like(rows)
+        arrays = (_array(scale), _array(coefficient), _array(constant))
+        kernels.combine(by_h.numpy(), rows, *arrays, by_total)
+        return by_h, torch.from_numpy(by_total), by_gamma, by_beta, None, None
+
+
+def _through_statistics(scale, inverse, mean, by_gamma, by_beta, n_rows):
+    """Slope and constant of the gradient's part that is linear in the normalised rows.
+
+    Mean and variance of the rows depend on the rows too.
+    """
+    coefficient = -scale * inverse * by_gamma / n_rows
+    return coefficient, -scale * by_beta / n_rows - mean * coefficient
 
 
 def _array(tensor):

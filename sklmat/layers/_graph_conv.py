@@ -13,7 +13,7 @@ from sklmat.layers._sums import sum_atoms, uses_triton
 
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
 #: but most of them are denormal numbers, with which a CPU is many times slower.
-_SMALLEST_LOG = -27.6  # log(1e-12)
+_SMALLEST_LOG = -18.42  # log(1e-8)
 # Centre (Å) of a Gaussian that is zero for all distances; with infinity, derivatives would be NaN.
 _FAR = 1e6
 
@@ -23,7 +23,7 @@ class GaussianBand(NamedTuple):
 
     Parameters
     ----------
-    values : Tensor of shape (E, 11)
+    values : Tensor of shape (E, 9)
         Consecutive Gaussians; 0 beyond the last one.
     first : Tensor of shape (E,), int64
         Index of the first of them.
@@ -82,7 +82,10 @@ class GaussianExpansion(nn.Module):
         first = torch.empty(len(distance), dtype=torch.int64)
         values = distance.new_empty(len(distance), n_band)
         arrays = first.numpy(), values.numpy()
-        kernels.expand(distance.detach().numpy(), self.width, n_centers, _SMALLEST_LOG, *arrays)
+        kernels.expand(
+            *(distance.detach().numpy(), self.width, n_centers, _SMALLEST_LOG),
+            *(kernels.CONSTANTS, *arrays),
+        )
         if distance.requires_grad:
             beyond = self.centers.new_full((max(n_band - n_centers, 0),), _FAR)
             index = (first[:, None] + torch.arange(n_band)).view(-1)
@@ -224,9 +227,8 @@ class GatedGraphConv(nn.Module):
                 self.training,
             )
         if isinstance(edge_features, GaussianBand):
-            messages = self._compiled(terms, edge_features, batch)
-        else:
-            messages = self._plain(terms, edge_features, batch)
+            return self._compiled(h, terms, edge_features, batch)
+        messages = self._plain(terms, edge_features, batch)
         n_atoms = None if batch.known_segments is None else batch.known_segments.n_atoms
         return F.softplus(h + self.node_norm(messages, n_atoms))
 
@@ -242,26 +244,31 @@ class GatedGraphConv(nn.Module):
         total = messages.new_zeros(len(target_terms), messages.shape[1])
         return total.index_add_(0, batch.target, messages)
 
-    def _compiled(self, terms, band, batch):
-        """Sum the messages to each atom with `CompiledMessages`, which is faster on a CPU."""
+    def _compiled(self, h, terms, band, batch):
+        """Update the atom vectors with loops compiled for the processor, faster on a CPU."""
         # Compilers are imported only where a network runs.
-        from sklmat.layers._compiled_conv import CompiledMessages
+        from sklmat.layers._compiled_conv import CompiledMessages, CompiledUpdate
 
-        norm = self.edge_norm
-        total, mean, variance = CompiledMessages.apply(
+        edges, atoms = self.edge_norm, self.node_norm
+        total, *statistics = CompiledMessages.apply(
             terms,
             band.values,
             self.edge_map.weight,
-            norm.weight,
-            norm.bias,
+            edges.weight,
+            edges.bias,
             band.first,
             batch,
-            None if self.training else (norm.running_mean, norm.running_var),
-            norm.eps,
+            None if self.training else (edges.running_mean, edges.running_var),
+            edges.eps,
         )
         if self.training:
-            norm.update(mean, variance, len(batch.source))
-        return total
+            edges.update(*statistics, len(batch.source))
+        from_batch = self.training and len(h) > 1
+        known = None if from_batch else (atoms.running_mean, atoms.running_var)
+        h, *statistics = CompiledUpdate.apply(h, total, atoms.weight, atoms.bias, known, atoms.eps)
+        if from_batch:
+            atoms.update(*statistics, len(h))
+        return h
 
 
 def computes_bands(h: torch.Tensor, batch: CrystalBatch) -> bool:

@@ -49,7 +49,7 @@ class ReusedArray:
         size, free = n_rows * n_columns, _memory.free
         fitting = [k for k, array in enumerate(free or ()) if size <= array.size <= 2 * size]
         if free and fitting:
-            self._memory = free.pop(fitting[0])
+            self._memory = free.pop(fitting[-1])
         else:
             # Batches differ a little in their numbers of edges.
             self._memory = np.empty(size + size // 4, np.float32)
