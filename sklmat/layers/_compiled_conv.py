@@ -23,7 +23,9 @@ class CompiledMessages(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, terms, gaussians, weight, gamma, beta, first, batch, statistics, eps):
+    def forward(
+        ctx, terms, gaussians, weight, gamma, beta, first, batch, statistics, eps, with_gradients
+    ):
         """Sum the messages.
 
         Parameters
@@ -43,6 +45,8 @@ class CompiledMessages(torch.autograd.Function):
             Mean and variance for the normalisation; with None, those of the edges of the batch.
         eps : float
             Added to the variance.
+        with_gradients : bool
+            Whether `backward` may be called; torch does not say so within `forward`.
 
         Returns
         -------
@@ -56,7 +60,7 @@ class CompiledMessages(torch.autograd.Function):
         linear_map = _array(terms), *edges, _array(first), _array(gaussians), _rows(weight)
         total = np.zeros((n_atoms, columns // 2), np.float32)
         uses_batch, z, slopes = statistics is None, None, None
-        if uses_batch or any(ctx.needs_input_grad):
+        if uses_batch or with_gradients:
             z = ReusedArray(len(batch.source), columns)
             moments = np.zeros((len(blocks), 2, columns))
             blocks.run(kernels.linear_map, *linear_map, z.array, moments)
@@ -118,7 +122,7 @@ class CompiledMessages(torch.autograd.Function):
             torch.from_numpy(by_weight),
             by_gamma,
             by_beta,
-            *[None] * 4,
+            *[None] * 5,
         )
 
 

@@ -43,8 +43,8 @@ _LOGARITHM = (
     *(0.99999994, -0.49999493, 0.33319098, -0.24842981, 0.19106007),
     *(-0.13663244, 0.078225933, -0.029505227, 0.0052326913),
 )
-#: Numbers that the loops need. As arguments they stay in registers of the processor; constants would
-#: be read again for each few edges. The third is added to round: its last digit is one.
+#: Numbers that the loops need. As arguments they stay in registers of the processor; constants
+#: would be read again for each few edges. The third is added to round: its last digit is one.
 CONSTANTS = tuple(
     np.float32(number) for number in (np.log2(np.e), 57.7, 1.5 * 2**23, *_POWER_OF_TWO, *_LOGARITHM)
 )

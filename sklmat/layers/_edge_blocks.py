@@ -56,12 +56,16 @@ class EdgeBlocks:
     """
 
     def __init__(self, batch: CrystalBatch, width: int) -> None:
+        n_edges = len(batch.source)
+        if n_edges * width <= _BLOCK_NUMBERS:
+            self.bounds = np.array([0, n_edges])
+            return
         n_atoms = batch.n_atoms.numpy().astype(np.int64)
         first_edge = np.searchsorted(batch.target.numpy(), np.cumsum(n_atoms) - n_atoms)
         # A block begins with the first crystal that begins in it.
         block = first_edge * width // _BLOCK_NUMBERS
         is_first = np.diff(block, prepend=-1) > 0
-        self.bounds = np.append(first_edge[is_first], len(batch.source))
+        self.bounds = np.append(first_edge[is_first], n_edges)
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

@@ -260,6 +260,7 @@ class GatedGraphConv(nn.Module):
             batch,
             None if self.training else (edges.running_mean, edges.running_var),
             edges.eps,
+            torch.is_grad_enabled(),
         )
         if self.training:
             edges.update(*statistics, len(batch.source))
