@@ -1,9 +1,7 @@
-"""`CapturedSteps`: training steps on a GPU, each captured once as a CUDA graph and replayed."""
+"""`CapturedSteps`: training steps of a graph network on a GPU, with batches of fixed sizes."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +10,7 @@ import torch
 
 from sklmat.batches import BatchSegments, CrystalBatch, ElementBatch, Segments
 from sklmat.graphs import ElementGraphs
+from sklmat.training._graph_capture import GraphCapture
 
 
 class _Rows(NamedTuple):
@@ -173,11 +172,7 @@ def _tensor(array, device, dtype=torch.int64):
 
 
 class CapturedSteps:
-    """Training steps of a net with batches of a few fixed sizes.
-
-    The first step of each size runs as usual and is a real step of the training; from the second
-    on, the step is a CUDA graph, which a single call starts.
-    """
+    """Training steps of a net with batches of a few fixed sizes; see `GraphCapture`."""
 
     def __init__(self, net, train_set):
         device = torch.device(net.device)
@@ -193,11 +188,8 @@ class CapturedSteps:
         self.y = _with_padding(train_set.y, device)
         self.weight = _with_padding(train_set.weight, device)
         self.crystals = torch.empty(self.batch_size, dtype=torch.int64, device=device)
-        self.lr = torch.empty((), device=device)
         self.loss = torch.zeros((), device=device)
-        self.steps = {}
-        self.on_gpu = device.type == "cuda"
-        self.pool = torch.cuda.graph_pool_handle() if self.on_gpu else None
+        self.capture = GraphCapture([net.optimizer_], device)
         # Batches are filled up to a multiple of an eighth of a mean batch, in atoms and in edges.
         self.unit = [
             _rounded_up(counts.mean() * self.batch_size / 8, multiple)
@@ -220,43 +212,8 @@ class CapturedSteps:
             -(-(self.n_atoms[rows].sum() + 1) // self.unit[0]),
             -(-self.n_edges[rows].sum() // self.unit[1]),
         )
-        with self._learning_rate_on_device():
-            if size not in self.steps:
-                # Kernels are compiled and memory is taken here, which a graph cannot do.
-                self._run(size)
-                self.steps[size] = None
-            else:
-                if self.steps[size] is None:
-                    self.steps[size] = self._captured(size)
-                self.steps[size]()
+        self.capture.run(size, partial(self._run, size))
         self.losses[number].copy_(self.loss)
-
-    @contextlib.contextmanager
-    def _learning_rate_on_device(self):
-        """Let the optimizer read the learning rate on the device, where a graph finds it."""
-        groups = self.net.optimizer_.param_groups
-        rate = groups[0]["lr"]
-        self.lr.fill_(rate)
-        for group in groups:
-            group.update(lr=self.lr, capturable=self.on_gpu)
-        try:
-            with warnings.catch_warnings():
-                # The first step of a size is not captured, which torch takes for a mistake.
-                warnings.filterwarnings("ignore", "This instance was constructed with capturable")
-                yield
-        finally:
-            for group in groups:
-                group.update(lr=rate, capturable=False)
-
-    def _captured(self, size):
-        """Function that repeats the step; without a GPU, it computes it in the usual way."""
-        if not self.on_gpu:
-            return partial(self._run, size)
-        self.net.optimizer_.zero_grad(set_to_none=True)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-            self._run(size)
-        return graph.replay
 
     def _run(self, size):
         """Take one optimizer step on the rows in `crystals`, with a batch of `size` units."""

@@ -10,6 +10,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
 
+from sklmat.training._captured_gan import CapturedGAN
+from sklmat.training._device import check_device, on_device
 from sklmat.training._threads import one_thread
 
 if TYPE_CHECKING:
@@ -60,8 +62,10 @@ class GANTrainer:
             "generator": 1.0,
             "information": info_weight,
             "reconstruction": reconstruction_weight,
-            "moments": moment_weight,
         }
+        if moment_weight:
+            self.weights["moments"] = moment_weight
+        self.loss_names = ("discriminator", *self.weights)
         self.penalty_weight = penalty_weight
         self.random = torch.Generator().manual_seed(seed)
         heads = (gan.trunk, gan.discriminator, gan.information)
@@ -69,12 +73,29 @@ class GANTrainer:
         settings = {"lr": lr, "betas": _BETAS, "fused": True}
         self.generator_optimizer = torch.optim.Adam(gan.generator.parameters(), **settings)
         self.discriminator_optimizer = torch.optim.Adam(discriminator, **settings)
+        self.optimizers = (self.generator_optimizer, self.discriminator_optimizer)
         self.schedules = [
             torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-            for optimizer in (self.generator_optimizer, self.discriminator_optimizer)
+            for optimizer in self.optimizers
         ]
 
-    def step(self, features, code, present, further):
+    def draws(self, n_rows, n_batches):
+        """Draw the random numbers of an epoch, batch by batch.
+
+        Yields
+        ------
+        rows : Tensor of shape (B,), int64
+            Rows of a batch.
+        further : Tensor of shape (B,), int64
+            Rows whose codes are those of further generated rows.
+        noise : Tensor of shape (2 B, M, latent_dim)
+        """
+        order = torch.randperm(n_rows, generator=self.random)
+        for rows in order.tensor_split(n_batches):
+            further = torch.randint(n_rows, (len(rows),), generator=self.random)
+            yield rows, further, self.gan.noise(2 * len(rows), self.random)
+
+    def step(self, features, code, present, further, noise):
         """Take one step of the discriminator and one of the generator on one batch.
 
         Parameters
@@ -88,15 +109,27 @@ class GANTrainer:
         further : pair of Tensor
             `code` and `present` of B other rows. The discriminator compares the real rows with the
             rows generated for these codes.
+        noise : Tensor of shape (2 B, M, latent_dim)
+            Noise of the rows and of the other rows.
 
         Returns
         -------
         dict of str to Tensor of shape ()
             The terms of the losses, means over the members.
         """
+        losses = self.update(features, code, present, further, noise)
+        self.advance_schedules()
+        return losses
+
+    def advance_schedules(self):
+        """Set the learning rate of the next step."""
+        for schedule in self.schedules:
+            schedule.step()
+
+    def update(self, features, code, present, further, noise):
+        """Take the steps of `step`, all on the device; the learning rate stays the same."""
         gan, n = self.gan, len(features)
         codes = torch.cat([code, further[0]])
-        noise = gan.noise(2 * n, self.random)
         fake = gan.generate(noise, codes, torch.cat([present, further[1]]))
         real = features[:, None].expand(-1, fake.shape[1], -1)
         discriminator_loss = self._step_discriminator(real, fake.detach(), codes)
@@ -106,12 +139,10 @@ class GANTrainer:
             "information": gan.information_loss(estimate, codes).mean(0).sum(),
             "reconstruction": (fake[:n] - real).square().sum() / present.sum().clamp(min=1),
         }
-        if self.weights["moments"]:
+        if "moments" in self.weights:
             losses["moments"] = moment_distance(real, fake[:n])
         generator_loss = sum(self.weights[name] * loss for name, loss in losses.items())
         _minimize(self.generator_optimizer, generator_loss)
-        for schedule in self.schedules:
-            schedule.step()
         losses = {"discriminator": discriminator_loss, **losses}
         return {name: loss.detach() / fake.shape[1] for name, loss in losses.items()}
 
@@ -157,6 +188,7 @@ def train_gan(
     max_epochs: int,
     batch_size: int,
     seed: int,
+    device: str | torch.device = "cpu",
     verbose: bool = False,
     **weights: float,
 ) -> list[dict[str, float]]:
@@ -170,6 +202,8 @@ def train_gan(
     code : Tensor of shape (n, K)
     present : Tensor of shape (n, F)
     max_epochs, batch_size, seed : int
+    device : str or torch.device, default="cpu"
+        Device of the training; see `check_device`. The networks are on the CPU afterwards.
     verbose : bool
         Show a progress bar.
     **weights
@@ -193,16 +227,19 @@ def train_gan(
     """
     from tqdm.auto import tqdm
 
-    n = len(features)
-    n_batches = -(-n // batch_size)
-    trainer = GANTrainer(gan, n_steps=max_epochs * n_batches, seed=seed, **weights)
+    table, n_batches = (features, code, present), -(-len(features) // batch_size)
+    device = check_device(device)
     history = []
     bar = tqdm(total=max_epochs, desc="InfoGAN", unit="epoch", disable=not verbose)
     try:
-        with bar, one_thread():
+        with bar, one_thread(), on_device(device):
+            gan.to(device)
+            trainer = GANTrainer(gan, n_steps=max_epochs * n_batches, seed=seed, **weights)
+            # A GPU needs longer to start the operations of a step than to run them.
+            captured = None if _is_cpu(device) else CapturedGAN(trainer, table)
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
-                losses = _epoch(trainer, features, code, present, n_batches)
+                losses = _epoch(trainer, table, n_batches, captured)
                 history.append({"epoch": epoch, **losses, "dur": time.perf_counter() - start})
                 _check_finite(history[-1], weights["lr"])
                 bar.update()
@@ -215,19 +252,27 @@ def train_gan(
             ConvergenceWarning,
             stacklevel=3,
         )
+    finally:
+        gan.to("cpu")
     return history
 
 
-def _epoch(trainer, features, code, present, n_batches):
+def _epoch(trainer, table, n_batches, captured):
     """Train on all rows once; return the means of the losses over the batches."""
-    order = torch.randperm(len(features), generator=trainer.random)
+    features, code, present = table
+    draws = trainer.draws(len(features), n_batches)
+    if captured is not None:
+        return captured.epoch(draws)
     total = 0
-    for rows in order.tensor_split(n_batches):
-        drawn = torch.randint(len(features), (len(rows),), generator=trainer.random)
-        further = code[drawn], present[drawn]
-        losses = trainer.step(features[rows], code[rows], present[rows], further)
+    for rows, further, noise in draws:
+        others = code[further], present[further]
+        losses = trainer.step(features[rows], code[rows], present[rows], others, noise)
         total = total + torch.stack(list(losses.values()))
     return dict(zip(losses, (total / n_batches).tolist()))
+
+
+def _is_cpu(device):
+    return torch.device(device).type == "cpu"
 
 
 def _minimize(optimizer, loss):

@@ -14,8 +14,8 @@ def trainer(gan, **settings):
     return GANTrainer(gan, **{"penalty_weight": 1.0, **usual, **settings})
 
 
-def batch(n=12, n_features=5, n_codes=2, categories=(3,), seed=0):
-    """Features, codes and presences of n rows, and codes and presences of n others."""
+def batch(n=12, n_features=5, n_codes=2, categories=(3,), n_members=2, seed=0):
+    """Features, codes and presences of n rows, codes and presences of n others, and noise."""
     rng = torch.Generator().manual_seed(seed)
     parts = []
     for _ in range(2):
@@ -23,7 +23,8 @@ def batch(n=12, n_features=5, n_codes=2, categories=(3,), seed=0):
         code = torch.cat([torch.randn(n, n_codes, generator=rng), *kinds], dim=1)
         parts.append((code, (torch.rand(n, n_features, generator=rng) < 0.8).float()))
     features = torch.randn(n, n_features, generator=rng) * parts[0][1]
-    return features, *parts[0], parts[1]
+    noise = torch.randn(2 * n, n_members, 3, generator=rng)
+    return features, *parts[0], parts[1], noise
 
 
 def small_gan(n_members=2, seed=0, **settings):
@@ -52,14 +53,14 @@ def test_one_step_changes_every_network():
 
 
 def test_generated_features_of_absent_elements_are_zero():
-    gan, (_, code, present, _) = small_gan(), batch()
+    gan, (_, code, present, *_) = small_gan(), batch()
     made = gan.generate(gan.noise(12), code, present).detach()
     assert made.shape == (12, 2, 5)
     assert torch.equal(made == 0, present[:, None].expand(-1, 2, -1) == 0)
 
 
 def test_information_loss_is_that_of_torch():
-    gan, (_, code, _, _) = small_gan(n_members=3), batch()
+    gan, (_, code, *_) = small_gan(n_members=3), batch()
     estimate = torch.randn(12, 3, 5)
     loss = gan.information_loss(estimate, code)
     for member in range(3):
@@ -100,7 +101,7 @@ def test_gradient_is_that_of_realness():
         assert torch.equal(one, other)
 
 
-def losses_by_hand(gan, noise, features, code, present, other, penalty):
+def losses_by_hand(gan, features, code, present, other, noise, penalty):
     """Loss of the critic (with autograd's penalty) and parts of the generator's, one member."""
     n = len(features)
     codes, presences = torch.cat([code, other[0]]), torch.cat([present, other[1]])
@@ -125,13 +126,12 @@ def losses_by_hand(gan, noise, features, code, present, other, penalty):
 
 
 def test_losses_and_their_gradients_by_hand():
-    gan, given, noise = small_gan(n_members=1), batch(), torch.randn(24, 1, 3)
-    gan.noise = lambda n, generator: noise
+    gan, given = small_gan(n_members=1), batch(n_members=1)
     # Without a step, gradients stay where they were taken.
     steps = trainer(gan, lr=0.0, info_weight=0.7, reconstruction_weight=0.3, penalty_weight=2.0)
     parts = steps.step(*given)
     found = {name: weight.grad.clone() for name, weight in gan.named_parameters()}
-    critic, expected = losses_by_hand(gan, noise, *given, penalty=2.0)
+    critic, expected = losses_by_hand(gan, *given, penalty=2.0)
     for name in expected:
         assert_allclose(parts[name], expected[name].detach(), rtol=1e-5, err_msg=name)
     generator = (
@@ -147,13 +147,11 @@ def test_members_train_as_if_alone():
     together, alone = small_gan(n_members=3), small_gan(n_members=1, seed=1)
     for name, weight in alone.named_parameters():
         weight.data = together.get_parameter(name).data[1:2].clone()
-    noise = torch.randn(24, 3, 3)
-    together.noise = lambda n, generator: noise
-    alone.noise = lambda n, generator: noise[:, 1:2]
     two = trainer(together), trainer(alone)
     for seed in range(3):
-        for one in two:
-            one.step(*batch(seed=seed))
+        *rows, noise = batch(n_members=3, seed=seed)
+        two[0].step(*rows, noise)
+        two[1].step(*rows, noise[:, 1:2])
     for name, weight in alone.named_parameters():
         assert_allclose(
             together.get_parameter(name)[1:2].detach(), weight.detach(), rtol=1e-3, atol=1e-5
