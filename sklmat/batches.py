@@ -37,11 +37,18 @@ class Batch:
             if item.name != "known_segments"
         }
         for name, value in values.items():
-            if isinstance(value, torch.Tensor) and not (
-                isinstance(target, torch.dtype) and not value.is_floating_point()
-            ):
+            if not isinstance(value, torch.Tensor):
+                continue
+            if not isinstance(target, torch.dtype):
+                values[name] = _sent(value, target)
+            elif value.is_floating_point():
                 values[name] = value.to(target)
         return type(self)(**values)
+
+
+def _sent(value, device):
+    """Tensor on a device; a copy to a GPU is not waited for, nor the work that the GPU has left."""
+    return value.to(device, non_blocking=torch.device(device).type == "cuda")
 
 
 class Segments(NamedTuple):
@@ -91,8 +98,9 @@ def _batch_segments(batch: CrystalBatch | ElementBatch) -> BatchSegments:
         _segments(batch.target, n_atoms),
         _segments(batch.source, n_atoms),
         _segments(batch.crystal, len(batch)),
-        torch.tensor([n_atoms], device=device),
-        torch.tensor([len(batch.source)], device=device),
+        # `torch.tensor` would wait for the device.
+        torch.full((1,), n_atoms, device=device),
+        torch.full((1,), len(batch.source), device=device),
     )
 
 
@@ -228,7 +236,7 @@ def _crystal_batch_on(device, dtype, graphs):
     """Make a batch on a device from the arrays of the graphs, which are smaller than the batch."""
 
     def moved(array, dtype=torch.int64):
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device).to(dtype)
+        return _sent(torch.from_numpy(np.ascontiguousarray(array)), device).to(dtype)
 
     n_atoms, n_edges = moved(graphs.n_atoms), moved(graphs.n_edges)
     first_atom = torch.cumsum(n_atoms, 0) - n_atoms

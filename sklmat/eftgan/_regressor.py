@@ -130,7 +130,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     network from structures (:ref:`benchmarks-compositions` in the user guide). For total and mixing
     energies, predict the formation energy and add the reference energies of the elements.
 
-    The network and the InfoGAN are each trained on their own `device`; by default this is a GPU with
+    The network and the InfoGAN are each trained on their own `device`: by default on a GPU with
     CUDA, if there is one.
 
     Some targets, such as the volume or the displacement during relaxation, can be computed from the

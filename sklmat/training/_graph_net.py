@@ -262,6 +262,11 @@ class GraphNet(NeuralNet):
             record |= {f"{prefix}_loss": loss, f"{prefix}_batch_size": len(rows)}
         self.history.record(f"{prefix}_batch_count", len(batches))
 
+    def drop_unfinished_epoch(self) -> None:
+        """Delete the record of an epoch that an error ended."""
+        if len(self.history) and "dur" not in self.history[-1]:
+            del self.history[-1]
+
     @contextlib.contextmanager
     def added_callbacks(self, callbacks: Sequence[Any]) -> Iterator[None]:
         """Add callbacks for one training, after the permanent ones of the net.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
@@ -19,7 +21,6 @@ from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._threads import suitable_threads
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from sklmat.batches import GraphDataset
@@ -90,22 +91,24 @@ def train_net(
     train_set.generator = generator
     if valid_set is not None:
         net.train_split = predefined_split(valid_set)
-    if _captures_steps(net, train_set, callbacks):
-        net.captured_steps = CapturedSteps(net, train_set)
+    captures = _captures_steps(net, train_set, callbacks)
+    failure = None
     try:
         with (
             suitable_threads(net.module_, n_edges),
             on_device(net.device),
             net.added_callbacks([*added, *callbacks]),
         ):
+            net.captured_steps = _captured_steps(net, train_set) if captures else None
             net.partial_fit(train_set, epochs=max_epochs - done)
     except torch.OutOfMemoryError as error:
-        raise torch.OutOfMemoryError(
-            f"the GPU has not enough memory for batch_size={net.batch_size} "
-            f"({n_edges:.0f} edges): use batch_size={max(net.batch_size // 2, 1)} or less ({error})"
-        ) from error
+        failure = str(error)
     finally:
         net.train_split = net.captured_steps = None
+    # Within the except block, the traceback would keep the tensors of the failed step.
+    if failure is not None:
+        net.drop_unfinished_epoch()
+        raise torch.OutOfMemoryError(_advice(net, train_set, n_edges, failure))
     if net.interrupted_:
         if len(net.history) - first_epoch < 2:
             raise KeyboardInterrupt
@@ -131,6 +134,38 @@ def _captures_steps(net, train_set, callbacks):
             for name in within_step
         )
     )
+
+
+def _captured_steps(net, train_set):
+    """Steps with the data set on the device, or None if it does not fit there beside the net."""
+    with contextlib.suppress(torch.OutOfMemoryError):
+        return CapturedSteps(net, train_set)
+    return None
+
+
+def _advice(net, train_set, n_edges, failure):
+    """Message of an OutOfMemoryError, with a batch size that fits."""
+    message = f"{net.device} has not enough memory for batch_size={net.batch_size} "
+    message += f"({n_edges:.0f} edges): "
+    size = min(net.batch_size, len(train_set)) // 2
+    by_edges = np.argsort(train_set.graphs.n_edges, kind="stable")
+    while size >= 1:
+        if _fits(net, train_set, by_edges[-size:]):
+            return f"{message}use batch_size={size}, for which the largest batch fits ({failure})"
+        size //= 2
+    return f"{message}the largest crystal alone is too large for this network ({failure})"
+
+
+def _fits(net, train_set, rows):
+    """Whether memory suffices for the gradient of a batch."""
+    fits = False
+    with contextlib.suppress(torch.OutOfMemoryError), on_device(net.device):
+        batch, target = train_set.__getitems__(rows)
+        net.module_.train()
+        net.get_loss(net.infer(batch), target).backward()
+        fits = True
+    net.optimizer_.zero_grad(set_to_none=True)
+    return fits
 
 
 def run_network(
@@ -164,15 +199,21 @@ def run_network(
         per_crystal = edges_per_batch(graphs, 1)
         batch_size = max(batch_size, int(_EDGES_ON_GPU / max(per_crystal, 1)))
     threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
+    parts: list[torch.Tensor] = []
+    done, n_rows = 0, len(graphs)
     with torch.inference_mode(), threads, on_device(parameter.device):
-        while True:
+        while done < n_rows:
+            start = done
             try:
-                parts = [
-                    run(make_batch(graphs, slice(rows[0], rows[-1] + 1), like=parameter))
-                    for rows in EvenBatches(len(graphs), batch_size)
-                ]
-                return torch.cat(parts).cpu().numpy()
+                for rows in EvenBatches(n_rows - start, batch_size):
+                    chosen = slice(done, start + int(rows[-1]) + 1)
+                    parts.append(run(make_batch(graphs, chosen, like=parameter)))
+                    done = chosen.stop
+                break
             except torch.OutOfMemoryError:
                 if batch_size == 1:
                     raise
-                batch_size = batch_size // 2
+            # Here the traceback no longer keeps the tensors of the failed batch.
+            parts = [part.cpu() for part in parts]
+            batch_size = max(min(batch_size, n_rows - start) // 2, 1)
+        return torch.cat([part.cpu() for part in parts]).numpy()
