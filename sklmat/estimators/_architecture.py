@@ -117,9 +117,10 @@ class Architecture(ABC):
     def optimizer_settings(self, estimator: GraphEstimator) -> dict[str, Any]:
         """Keywords of `make_net` that only some estimators have as parameters.
 
-        An estimator without the parameters `optimizer` and `momentum` uses Adam.
+        An estimator without the parameters `optimizer` and `momentum` uses Adam, one without
+        `precision` single precision.
         """
-        names = ("optimizer", "momentum")
+        names = ("optimizer", "momentum", "precision")
         return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
     def learns_element_vectors(self, estimator: GraphEstimator) -> bool:

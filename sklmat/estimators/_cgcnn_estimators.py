@@ -92,6 +92,7 @@ class CGCNNRegressor(GraphRegressor):
     {warm_start}
     {adversarial}
     {device}
+    {precision}
     {random_state}
     {n_jobs}
     {callbacks}
@@ -172,6 +173,7 @@ class CGCNNRegressor(GraphRegressor):
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
         device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         callbacks: Sequence[Any] | None = None,
@@ -201,6 +203,7 @@ class CGCNNRegressor(GraphRegressor):
         self.warm_start = warm_start
         self.adversarial = adversarial
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.callbacks = callbacks
@@ -237,6 +240,7 @@ class CGCNNClassifier(GraphClassifier):
     {warm_start}
     {adversarial}
     {device}
+    {precision}
     {random_state}
     {n_jobs}
     {callbacks}
@@ -317,6 +321,7 @@ class CGCNNClassifier(GraphClassifier):
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
         device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         callbacks: Sequence[Any] | None = None,
@@ -346,6 +351,7 @@ class CGCNNClassifier(GraphClassifier):
         self.warm_start = warm_start
         self.adversarial = adversarial
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.callbacks = callbacks

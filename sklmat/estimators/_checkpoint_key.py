@@ -58,6 +58,8 @@ def checkpoint_key(
     params = estimator.get_params(deep=False)
     for name in _LEFT_OUT:
         params.pop(name, None)
+    if params.get("precision") == "float32":
+        del params["precision"]
     settings = (sorted(params.items()), fitted_attributes(targets), seed, max_epochs)
     digest = hashlib.blake2b(repr(settings).encode())
     digest.update(element_vectors(estimator.atom_init)[0].tobytes())

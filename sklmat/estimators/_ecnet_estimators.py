@@ -172,6 +172,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     {warm_start_from}
     {freeze}
     {device}
+    {precision}
     {random_state}
     {n_jobs}
     {callbacks}
@@ -269,6 +270,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         callbacks: Sequence[Any] | None = None,
@@ -304,6 +306,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.warm_start_from = warm_start_from
         self.freeze = freeze
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.callbacks = callbacks
@@ -371,6 +374,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     {warm_start_from}
     {freeze}
     {device}
+    {precision}
     {random_state}
     {n_jobs}
     {callbacks}
@@ -448,6 +452,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         callbacks: Sequence[Any] | None = None,
@@ -482,6 +487,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.warm_start_from = warm_start_from
         self.freeze = freeze
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.callbacks = callbacks

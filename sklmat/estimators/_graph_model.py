@@ -52,6 +52,8 @@ class GraphModel:
     ----------
     batch_size : int
         Number of crystals in a batch.
+    precision : {"float32", "bfloat16"}
+        Precision of the matrix products in the method `run`; all other methods use "float32".
     is_classifier : bool
         Whether the outputs are logits of classes.
     additive_elements, members_share_network : bool
@@ -70,6 +72,8 @@ class GraphModel:
         self.targets = targets
         self.padded = padded
         self.batch_size: int = estimator.batch_size
+        # Estimators of users may lack the parameter.
+        self.precision: str = getattr(estimator, "precision", "float32")
         self.is_classifier = isinstance(targets, ClassTargets)
         self.additive_elements: bool = estimator.architecture.additive_elements
         self.members_share_network: bool = estimator.architecture.members_share_network
@@ -158,7 +162,10 @@ class GraphModel:
         ndarray of shape (M, C, ...)
             Outputs of M members; (M, P, ...) for the methods with a row for each element.
         """
-        parts = [run_network(module, inputs, self.batch_size, method) for module in self.modules]
+        parts = [
+            run_network(module, inputs, self.batch_size, method, self.precision)
+            for module in self.modules
+        ]
         if self.members_share_network:
             return parts[0].swapaxes(0, 1)
         return np.stack(parts)

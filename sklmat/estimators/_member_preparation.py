@@ -75,6 +75,7 @@ class MemberPreparation:
         """Set the current parameters of the estimator in a fitted net; keep its optimizer."""
         estimator = self.estimator
         net.lr, net.batch_size = estimator.lr, estimator.batch_size
+        net.precision = getattr(estimator, "precision", net.precision)
         net.criterion_.name = self.targets.loss
         for group in net.optimizer_.param_groups:
             group["weight_decay"] = estimator.weight_decay

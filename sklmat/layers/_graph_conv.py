@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
+from sklmat.layers._precision import to_product_precision, to_single
 from sklmat.layers._sums import sum_atoms, uses_triton
 
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
@@ -63,7 +64,7 @@ class GaussianExpansion(nn.Module):
         -------
         Tensor of shape (E, G)
         """
-        return self._gaussians(distance, self.centers)
+        return to_product_precision(self._gaussians(distance, self.centers))
 
     def band(self, distance: torch.Tensor) -> GaussianBand:
         """Expand distances in the Gaussians that are not zero for them.
@@ -209,23 +210,26 @@ class GatedGraphConv(nn.Module):
         if self.training and len(batch.source) > 1:
             bias = bias.detach()
         bias = F.pad(bias, (0, self.source_map.out_features))
-        terms = F.linear(h, torch.cat([self.target_map.weight, self.source_map.weight]), bias)
+        weight = torch.cat([self.target_map.weight, self.source_map.weight])
+        terms = to_single(F.linear(h, weight, bias))
         if uses_triton(h) and min(len(h), len(batch.source)) > 1:
             from sklmat.layers._triton_conv import TritonConv
 
-            return TritonConv.apply(
-                h,
-                terms,
-                edge_features,
-                self.edge_map.weight,
-                self.edge_norm.weight,
-                self.edge_norm.bias,
-                self.node_norm.weight,
-                self.node_norm.bias,
-                batch,
-                (self.edge_norm, self.node_norm),
-                self.training,
-            )
+            # Triton starts kernels on the current GPU. In the backward pass, torch sets it.
+            with torch.cuda.device(h.device):
+                return TritonConv.apply(
+                    h,
+                    terms,
+                    edge_features,
+                    self.edge_map.weight,
+                    self.edge_norm.weight,
+                    self.edge_norm.bias,
+                    self.node_norm.weight,
+                    self.node_norm.bias,
+                    batch,
+                    (self.edge_norm, self.node_norm),
+                    self.training,
+                )
         if isinstance(edge_features, GaussianBand):
             return self._compiled(h, terms, edge_features, batch)
         messages = self._plain(terms, edge_features, batch)

@@ -7,6 +7,7 @@ import importlib.util
 import torch
 
 from sklmat.batches import CrystalBatch, ElementBatch, Segments
+from sklmat.layers._precision import to_single
 
 #: Widest rows of the kernels in Triton, which hold a row in registers.
 _MAX_WIDTH = 256
@@ -55,7 +56,9 @@ class _Gather(torch.autograd.Function):
 def _sum_rows(values, segments):
     from sklmat.layers._triton_conv import segment_sum
 
-    total = segment_sum(values.reshape(len(values), -1), *segments)
+    # Triton starts kernels on the current GPU, which may be another one than that of the tensors.
+    with torch.cuda.device(values.device):
+        total = segment_sum(values.reshape(len(values), -1), *segments)
     return total.view(-1, *values.shape[1:])
 
 
@@ -70,18 +73,22 @@ def sum_rows(
 
 def sum_atoms(values: torch.Tensor, batch: CrystalBatch | ElementBatch) -> torch.Tensor:
     """Sum over the atoms, or the elements, of each crystal."""
+    values = to_single(values)
     segments = batch.segments().by_crystal if uses_triton(values) else None
     return sum_rows(values, batch.crystal, len(batch), segments)
 
 
 def sum_to_targets(values: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
     """Sum over the pairs of each node as the target."""
+    values = to_single(values)
     segments = batch.segments().by_target if uses_triton(values) else None
     return sum_rows(values, batch.target, len(batch.atomic_numbers), segments)
 
 
 def gather_sources(values: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
     """Row of the source of each pair."""
+    # Their gradients are summed.
+    values = to_single(values)
     if uses_triton(values):
         return _Gather.apply(values, batch.source, batch.segments().by_source)
     return values.index_select(0, batch.source)

@@ -3,6 +3,9 @@
 The steps are those of `CompiledMessages`, followed by the batch normalisation of the sums and the
 softplus. All sums run in a fixed order, so that two runs give the same bits; torch's ``index_add_``
 adds in any order.
+
+Under ``torch.autocast``, the product of edge vectors and weights, and its gradient, are stored in
+bfloat16; they are the largest arrays. The kernels compute with all numbers in single precision.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ def _add_terms_kernel(
     columns = tl.arange(0, COLUMNS)
     inside = (rows < n_rows)[:, None] & (columns < WIDTH)[None, :]
     at = rows[:, None].to(tl.int64) * WIDTH + columns[None, :]
-    value = tl.load(z + at, mask=inside, other=0.0)
+    value = tl.load(z + at, mask=inside, other=0.0).to(tl.float32)
     if TERMS:
         i = tl.load(source + rows, mask=rows < n_rows, other=0)
         j = tl.load(target + rows, mask=rows < n_rows, other=0)
@@ -127,8 +130,9 @@ def _sum_messages_kernel(
         edges = tl.load(order + rows, mask=rows < last, other=0)
         mask = (rows < last)[:, None] & inside[None, :]
         at = edges[:, None] * (2 * WIDTH) + columns[None, :]
-        gate = tl.load(z + at, mask=mask, other=0.0) * gate_scale + gate_shift
-        core = tl.load(z + at + WIDTH, mask=mask, other=0.0) * core_scale + core_shift
+        gate = tl.load(z + at, mask=mask, other=0.0).to(tl.float32) * gate_scale + gate_shift
+        core = tl.load(z + at + WIDTH, mask=mask, other=0.0).to(tl.float32)
+        core = core * core_scale + core_shift
         message = tl.sigmoid(gate) * _softplus(core)
         result += tl.sum(tl.where(mask, message, 0.0), axis=0)
     tl.store(total + atom * WIDTH + columns, result, mask=inside)
@@ -251,8 +255,8 @@ def _messages_gradient_kernel(
             edges = tl.load(order + rows, mask=rows < last, other=0)
             mask = (rows < last)[:, None] & inside[None, :]
             at = edges[:, None] * (2 * WIDTH) + columns[None, :]
-            z_gate = tl.load(z + at, mask=mask, other=0.0)
-            z_core = tl.load(z + at + WIDTH, mask=mask, other=0.0)
+            z_gate = tl.load(z + at, mask=mask, other=0.0).to(tl.float32)
+            z_core = tl.load(z + at + WIDTH, mask=mask, other=0.0).to(tl.float32)
             gate = tl.sigmoid(z_gate * gate_scale + gate_shift)
             core_input = z_core * core_scale + core_shift
             by_core = tl.where(mask, upstream * gate * tl.sigmoid(core_input), 0.0)
@@ -289,8 +293,8 @@ def _by_target_kernel(
         edges = tl.load(order + rows, mask=rows < last, other=0)
         mask = (rows < last)[:, None] & inside[None, :]
         at = edges[:, None] * WIDTH + columns[None, :]
-        value = tl.load(by_normalized + at, mask=mask, other=0.0) * a
-        value += tl.load(z + at, mask=mask, other=0.0) * b + c
+        value = tl.load(by_normalized + at, mask=mask, other=0.0).to(tl.float32) * a
+        value += tl.load(z + at, mask=mask, other=0.0).to(tl.float32) * b + c
         value = tl.where(mask, value, 0.0)
         tl.store(by_normalized + at, value, mask=mask)
         result += tl.sum(value, axis=0)
@@ -312,9 +316,8 @@ def _segment_sum_kernel(
         rows = start + tl.arange(0, ROWS)
         at = tl.load(order + rows, mask=rows < last, other=0)
         mask = (rows < last)[:, None] & inside[None, :]
-        result += tl.sum(
-            tl.load(values + at[:, None] * WIDTH + columns[None, :], mask=mask, other=0.0), axis=0
-        )
+        row_values = tl.load(values + at[:, None] * WIDTH + columns[None, :], mask=mask, other=0.0)
+        result += tl.sum(row_values.to(tl.float32), axis=0)
     tl.store(total + segment * STRIDE + columns, result, mask=inside)
 
 
@@ -435,8 +438,11 @@ class TritonConv(torch.autograd.Function):
             STRIDE=4 * width, WIDTH=2 * width, ROWS=16, COLUMNS=triton.next_power_of_2(2 * width),
         )  # fmt: skip
         segment_sum(by_z, *segments.by_source, out=by_terms[:, 2 * width :])
-        by_weight = by_z.T @ edge_features if ctx.needs_input_grad[3] else None
-        by_edges = by_z @ weight if ctx.needs_input_grad[2] else None
+        by_weight = by_edges = None
+        if ctx.needs_input_grad[3]:
+            by_weight = (by_z.T @ edge_features.to(by_z.dtype)).to(weight.dtype)
+        if ctx.needs_input_grad[2]:
+            by_edges = (by_z @ weight.to(by_z.dtype)).to(edge_features.dtype)
         return (
             by_h,  by_terms, by_edges, by_weight, by_gamma, by_beta, by_node_gamma,
             by_node_beta, None, None, None,
@@ -457,7 +463,7 @@ def _moments(x, n_valid, norm, training, terms=None):
     n_rows, width = x.shape
     block_rows = _block_rows(n_rows)
     blocks = triton.cdiv(n_rows, block_rows)
-    partial = x.new_empty(2, blocks, width)
+    partial = x.new_empty(2, blocks, width, dtype=torch.float32)
     if terms is not None or training:
         values, batch = terms if terms is not None else (x, None)
         source, target = (batch.source, batch.target) if batch is not None else (n_valid, n_valid)
@@ -470,7 +476,7 @@ def _moments(x, n_valid, norm, training, terms=None):
         inverse = torch.rsqrt(norm.running_var + norm.eps)
         scale = norm.weight * inverse
         return _Statistics(norm.running_mean, inverse, scale, norm.bias - norm.running_mean * scale)
-    out = x.new_empty(4, width)
+    out = x.new_empty(4, width, dtype=torch.float32)
     _combine_moments_kernel[(triton.cdiv(width, _BLOCK_COLUMNS),)](
         partial[0], partial[1], n_valid, blocks, norm.weight, norm.bias, norm.running_mean,
         norm.running_var, *out, norm.eps, norm.momentum,

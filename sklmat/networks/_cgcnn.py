@@ -16,6 +16,8 @@ from sklmat.layers import (
     computes_bands,
     look_up,
     mean_pool,
+    products_in_single,
+    to_single,
 )
 
 
@@ -102,7 +104,7 @@ class CGCNN(nn.Module):
         -------
         Tensor of shape (C, F)
         """
-        h = look_up(self.embedding(self.element_vectors), batch.atomic_numbers)
+        h = to_single(look_up(self.embedding(self.element_vectors), batch.atomic_numbers))
         expand = self.expansion.band if computes_bands(h, batch) else self.expansion
         edge_features = expand(batch.distance)
         for convolution in self.convolutions:
@@ -121,6 +123,7 @@ class CGCNN(nn.Module):
         Tensor of shape (C, n_outputs)
         """
         h = F.softplus(self.embed(batch))
-        for layer in self.readout:
-            h = F.softplus(layer(h))
-        return self.output(self.dropout(h))
+        with products_in_single(h):
+            for layer in self.readout:
+                h = F.softplus(layer(h))
+            return self.output(self.dropout(h))

@@ -18,8 +18,10 @@ from sklmat.layers import (
     GridFilter,
     MemberLinear,
     MemberNorm,
+    products_in_single,
     shifted_softplus,
     sum_atoms,
+    to_single,
 )
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -157,7 +159,7 @@ class ECNet(nn.Module):
         Tensor of shape (P, M, F)
         """
         vectors = self.element_vectors[:, None].expand(-1, self.config["n_members"], -1)
-        h = self.embedding(vectors.index_select(0, batch.atomic_numbers))
+        h = to_single(self.embedding(vectors.index_select(0, batch.atomic_numbers)))
         normalized = self.norms[0](h)
         for convolution in self.convolutions:
             h = h + convolution(normalized, batch)
@@ -178,7 +180,8 @@ class ECNet(nn.Module):
         x = self.elements(batch).repeat_interleave(n_outputs, dim=1)
         for layer in self.towers:
             x = self.dropout(self.activation(layer(x)))
-        x = self.output(x).reshape(-1, n_members, n_outputs)
+        with products_in_single(x):
+            x = self.output(to_single(x)).reshape(-1, n_members, n_outputs)
         return x * batch.fraction[:, None, None] if self.config["pool"] == "mean" else x
 
     def embed(self, batch: ElementBatch) -> torch.Tensor:

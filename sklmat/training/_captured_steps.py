@@ -221,7 +221,7 @@ class CapturedSteps:
         n_atoms, n_edges = (size * unit for unit in self.unit)
         batch = self.graphs.batch(self.crystals, (n_atoms, n_edges))
         net.optimizer_.zero_grad(set_to_none=True)
-        prediction = net.module_(batch)
+        prediction = net.compute(batch)
         loss = net.criterion_(prediction, self.y[self.crystals], self.weight[self.crystals])
         # The loss is a mean over the rows with padding, whose weight is zero.
         loss = loss * (self.batch_size / (self.crystals < self.n_rows).sum())

@@ -15,7 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import even_loader
+from sklmat.layers import to_single
 from sklmat.training._device import check_device
+from sklmat.training._precision import products_in
 
 if TYPE_CHECKING:
     from sklmat.batches import CrystalBatch, ElementBatch, GraphDataset
@@ -198,6 +200,8 @@ class GraphNet(NeuralNet):
     interrupted_ = False
     callbacks_: list[Any]
     captured_steps: Any = None
+    #: Precision of the matrix products.
+    precision = "float32"
 
     @property
     def _default_callbacks(self):
@@ -216,7 +220,12 @@ class GraphNet(NeuralNet):
     def infer(self, x: CrystalBatch | ElementBatch, **fit_params: Any) -> torch.Tensor:
         """Run the module on one batch; batches are made on the CPU and moved to the device."""
         batch = x if self.device == "cpu" else x.to(self.device)
-        return self.module_(batch, **fit_params)
+        return self.compute(batch, **fit_params)
+
+    def compute(self, batch: CrystalBatch | ElementBatch, **fit_params: Any) -> torch.Tensor:
+        """Outputs of the module for a batch on its device, with products in `precision`."""
+        with products_in(self.precision, self.device):
+            return to_single(self.module_(batch, **fit_params))
 
     def get_loss(
         self,
@@ -297,6 +306,7 @@ def make_net(
     momentum: float = 0.9,
     batch_size: int,
     device: str | torch.device,
+    precision: str = "float32",
 ) -> GraphNet:
     """Wrap a module into an initialised `GraphNet`."""
     device = check_device(device)
@@ -321,6 +331,7 @@ def make_net(
         device=device,
         verbose=0,
     )
+    net.precision = precision
     return net.initialize()
 
 

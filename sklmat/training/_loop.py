@@ -14,10 +14,12 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from sklmat.batches import EvenBatches, edges_per_batch, make_batch
+from sklmat.layers import to_single
 from sklmat.training._captured_steps import CapturedSteps
 from sklmat.training._checkpoint import Resume
 from sklmat.training._device import on_device
 from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
+from sklmat.training._precision import products_in
 from sklmat.training._threads import suitable_threads
 
 if TYPE_CHECKING:
@@ -173,6 +175,7 @@ def run_network(
     graphs: CrystalGraphs | ElementGraphs,
     batch_size: int,
     method: str = "forward",
+    precision: str = "float32",
 ) -> np.ndarray:
     """Compute the outputs of a network for all crystals, in evaluation mode, without gradients.
 
@@ -184,6 +187,8 @@ def run_network(
     batch_size : int
     method : {"forward", "embed", "elements", "contributions"}
         Method of the network to run.
+    precision : {"float32", "bfloat16"}
+        Precision of the matrix products.
 
     Returns
     -------
@@ -201,13 +206,14 @@ def run_network(
     threads = suitable_threads(module, edges_per_batch(graphs, batch_size))
     parts: list[torch.Tensor] = []
     done, n_rows = 0, len(graphs)
-    with torch.inference_mode(), threads, on_device(parameter.device):
+    products = products_in(precision, parameter.device)
+    with torch.inference_mode(), threads, on_device(parameter.device), products:
         while done < n_rows:
             start = done
             try:
                 for rows in EvenBatches(n_rows - start, batch_size):
                     chosen = slice(done, start + int(rows[-1]) + 1)
-                    parts.append(run(make_batch(graphs, chosen, like=parameter)))
+                    parts.append(to_single(run(make_batch(graphs, chosen, like=parameter))))
                     done = chosen.stop
                 break
             except torch.OutOfMemoryError:
