@@ -56,6 +56,7 @@ _CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "optimizer": [StrOptions({"adam", "sgd"})],
     "momentum": [Interval(Real, 0, 1, closed="left")],
+    "precision": [StrOptions({"float32", "bfloat16"})],
 }
 
 

@@ -122,6 +122,7 @@ _CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
+    "precision": [StrOptions({"float32", "bfloat16"})],
 }
 
 

@@ -76,7 +76,6 @@ class GraphEstimator(BaseEstimator):
         "warm_start": ["boolean"],
         "adversarial": [None, HasMethods(["generate", "batch_transform"])],
         "device": [str, Hidden(torch.device)],
-        "precision": [StrOptions({"float32", "bfloat16"})],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
         "callbacks": [None, list, tuple],
