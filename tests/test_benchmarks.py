@@ -36,6 +36,29 @@ def test_script_can_be_loaded(name, monkeypatch):
     assert callable(runpy.run_path(str(FOLDER / f"{name}.py"))["main"])
 
 
+@pytest.mark.slow
+def test_gpu_script_runs_without_a_gpu(monkeypatch, capsys):
+    script = str(FOLDER / "gpu.py")
+    monkeypatch.setattr(sys, "argv", [script, "--dry-run"])
+    runpy.run_path(script, run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 6 + 3 + 4 + 1 + 1 + 2 + 1
+    values = dict(line.strip("| ").split(" | ", 1) for line in lines)
+    for name in ("CGCNN", "CGCNN, bfloat16", "ECNet", "InfoGAN"):
+        assert values[f"{name}, same seed, largest difference"] == "0.0 | 0"
+    # Without a GPU, the pickled estimator is loaded where it was fitted.
+    pickled = values["CGCNN, pickled, loaded without a GPU, largest difference"]
+    assert pickled == "0.0 | rounding"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_gpu_script_says_that_it_was_not_run(monkeypatch, capsys):
+    script = str(FOLDER / "gpu.py")
+    monkeypatch.setattr(sys, "argv", [script])
+    runpy.run_path(script, run_name="__main__")
+    assert capsys.readouterr().out == "not run: PyTorch finds no GPU\n"
+
+
 @pytest.fixture
 def speed(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
