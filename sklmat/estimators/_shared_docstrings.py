@@ -31,10 +31,10 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     device : str, default="auto"
         Device of the network. "auto" is CUDA if it is available, and the CPU otherwise.
     precision : {"float32", "bfloat16"}, default="float32"
-        Precision of the matrix products in training and prediction. "bfloat16" needs less memory
-        and time on a GPU, for large batches; on a CPU it is slower. Results differ from those of
-        "float32" by less than those of two seeds. Weights, sums, normalisations and the last layers
-        stay in single precision, and so do attacks and attributions.
+        Precision of the matrix products in training and prediction. With "bfloat16", their results
+        take half the memory, for large batches on a GPU; on a CPU it is slower. Predictions differ
+        from those with "float32" by less than those of two seeds. Weights, sums, normalisations and
+        the last layers stay in single precision, and so do attacks and attributions.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the order of rows, dropout and the choice of validation rows.
         The random state of torch is not changed. An integer gives the same network in every run on
