@@ -47,7 +47,7 @@ class Batch:
 
 
 def _sent(value, device):
-    """Tensor on a device; a copy to a GPU is not waited for, nor the work that the GPU has left."""
+    """Tensor on a device; the end of a copy to a GPU is not waited for."""
     return value.to(device, non_blocking=torch.device(device).type == "cuda")
 
 

@@ -45,3 +45,15 @@ def test_padding_is_the_originals(graphs):
     assert lone.edge_distance.tolist() == [9.0] * 12
     np.testing.assert_array_equal(padded[0].edge_distance, graphs[0].edge_distance)
     assert pad_neighbors(graphs[:4]).edge_ptr.tolist() == graphs[:4].edge_ptr.tolist()
+
+
+def test_batches_are_sent_to_a_gpu_without_waiting_and_read_back_with_waiting(monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, target, **how: sent.append((target, how)) or self
+    )
+    batch = make_batch(StructureToGraph().fit_transform([bcc_fe()]))
+    for device, waits in (("cuda:1", False), (torch.device("cuda"), False), ("cpu", True)):
+        sent.clear()
+        batch.to(device)
+        assert sent == [(device, {"non_blocking": not waits})] * 6
