@@ -180,7 +180,7 @@ class InfoGANAugmenter(BaseAugmenter):
     could ignore the code.
 
     The networks are small. On a CPU they are trained on one thread. On a GPU, each step is a CUDA
-    graph, and two trainings with one seed give the same bits.
+    graph, in which all sums have a fixed order.
 
     References
     ----------
