@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_convert
 from sklmat.graphs import (
     CrystalGraphs,
     ElementGraphs,
+    lazy_rows,
     pointer_from_counts,
 )
 
@@ -214,6 +215,8 @@ def make_batch(
     """
     if rows is not None:
         graphs = graphs[rows]
+    if isinstance(graphs, CrystalGraphs):
+        graphs = graphs.in_memory()
     if like is not None and like.is_cuda and isinstance(graphs, CrystalGraphs):
         return _crystal_batch_on(like.device, like.dtype, graphs)
     if isinstance(graphs, ElementGraphs):
@@ -339,6 +342,9 @@ class GraphDataset(Dataset):
         Targets; with None, as for predictions, they are zeros.
     weight : Tensor of shape (C,) or (C, n_targets), or None
         Weight of each crystal, or each of its targets, in the loss; ones by default.
+    rows : ndarray of shape (C,), integers, or None
+        Rows of `graphs` that are the data set; all by default. Each batch is copied from `graphs`,
+        so that the selected graphs are not in memory a second time.
 
     Attributes
     ----------
@@ -354,15 +360,33 @@ class GraphDataset(Dataset):
         graphs: CrystalGraphs | ElementGraphs,
         y: torch.Tensor | None = None,
         weight: torch.Tensor | None = None,
+        rows: np.ndarray | None = None,
     ) -> None:
-        self.graphs = graphs
-        self.y = torch.zeros(len(graphs), dtype=torch.float32) if y is None else y
-        self.weight = torch.ones(len(graphs), dtype=torch.float32) if weight is None else weight
+        n_rows = len(graphs) if rows is None else len(rows)
+        self.all_graphs = graphs
+        self.rows = rows
+        self.y = torch.zeros(n_rows, dtype=torch.float32) if y is None else y
+        self.weight = torch.ones(n_rows, dtype=torch.float32) if weight is None else weight
         self.generator: torch.Generator | None = None
         self.transform: BatchTransform | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def graphs(self) -> CrystalGraphs | ElementGraphs:
+        """Graphs of the rows, as a container of C crystals; crystal graphs are not copied."""
+        if self.rows is None:
+            return self.all_graphs
+        if isinstance(self.all_graphs, CrystalGraphs):
+            return lazy_rows(self.all_graphs, self.rows)
+        return self.all_graphs[self.rows]
+
+    @property
+    def n_edges(self) -> np.ndarray:
+        """Edges, or pairs of elements, of each crystal: ndarray of shape (C,)."""
+        n_edges = self.all_graphs.n_edges
+        return n_edges if self.rows is None else n_edges[self.rows]
 
     def select(self, rows: np.ndarray) -> GraphDataset:
         """Return a data set with some of the rows, without generator and transform.
@@ -371,7 +395,8 @@ class GraphDataset(Dataset):
         ----------
         rows : ndarray of integers
         """
-        return GraphDataset(self.graphs[rows], self.y[rows], self.weight[rows])
+        chosen = rows if self.rows is None else self.rows[rows]
+        return GraphDataset(self.all_graphs, self.y[rows], self.weight[rows], chosen)
 
     def __getitem__(
         self, index: int
@@ -381,7 +406,7 @@ class GraphDataset(Dataset):
     def __getitems__(self, indices):
         rows = np.asarray(indices)
         if self.transform is None:
-            batch = make_batch(self.graphs, rows)
+            batch = make_batch(self.all_graphs, rows if self.rows is None else self.rows[rows])
         else:
             batch = make_batch(self.transform(rows, self.generator))
         return batch, (self.y[rows], self.weight[rows])
@@ -420,7 +445,7 @@ class EvenBatches:
         return iter(np.array_split(order.numpy(), self.n_batches))
 
 
-def edges_per_batch(graphs: CrystalGraphs | ElementGraphs, batch_size: int) -> float:
+def edges_per_batch(graphs: CrystalGraphs | ElementGraphs | GraphDataset, batch_size: int) -> float:
     """Mean number of edges in a batch of at most `batch_size` crystals."""
     n_edges = graphs.n_edges
     return n_edges.sum() / max(len(n_edges), 1) * min(batch_size, len(n_edges))

@@ -12,6 +12,7 @@ from sklmat.batches import GraphDataset
 from sklmat.elements import element_vectors
 from sklmat.estimators._targets import fitted_attributes
 from sklmat.estimators._warm_start import transfer_source
+from sklmat.graphs import CrystalGraphs
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -66,16 +67,26 @@ def checkpoint_key(
     for net in estimator.nets_ if from_fitted else ():
         _add_weights(digest, net.module_)
     for dataset in (data.select(train), data.select(valid)):
-        for field in fields(dataset.graphs):
-            array = getattr(dataset.graphs, field.name)
-            if isinstance(array, np.ndarray):
-                digest.update(array.tobytes())
+        graphs = dataset.graphs
+        for field in fields(graphs):
+            _add_array(digest, graphs, field.name)
         digest.update(dataset.y.numpy().tobytes() + dataset.weight.numpy().tobytes())
     if not estimator.architecture.transferable or estimator.warm_start_from is None:
         return digest.hexdigest()
     transfer = hashlib.blake2b(digest.hexdigest().encode())
     _add_weights(transfer, transfer_source(estimator).net_.module_)
     return transfer.hexdigest()
+
+
+def _add_array(digest, graphs, name):
+    """Add an array of graphs to a digest, in chunks if it is long."""
+    if isinstance(graphs, CrystalGraphs) and not name.endswith("_ptr"):
+        parts = (getattr(part, name) for _, part in graphs.chunks())
+    else:
+        parts = iter([getattr(graphs, name)])
+    for array in parts:
+        if isinstance(array, np.ndarray):
+            digest.update(array.tobytes())
 
 
 def _add_weights(digest, module):

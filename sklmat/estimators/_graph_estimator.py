@@ -284,8 +284,12 @@ class GraphEstimator(BaseEstimator):
             Estimator whose networks were trained further, or from whose weights they started.
         """
         self.n_iter_ = max(len(net.history) for net in nets)
-        atoms = np.isin(graphs.crystal_of_atom, used)
-        elements = [np.unique(graphs.atomic_numbers[atoms]).astype(int)]
+        is_used = np.zeros(len(graphs), dtype=bool)
+        is_used[used] = True
+        elements = [
+            np.unique(part.atomic_numbers[is_used[first + part.crystal_of_atom]]).astype(int)
+            for first, part in graphs.chunks()
+        ]
         if before is not None:
             # A network from `load_cgcnn_checkpoint` has no elements_: its rows are unknown.
             elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))

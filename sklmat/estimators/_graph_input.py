@@ -92,13 +92,14 @@ def check_elements(graphs: CrystalGraphs, known: np.ndarray) -> None:
     known : ndarray of bool, shape (Z,)
         Mask of the atomic numbers that have a vector.
     """
-    unknown = ~known[graphs.atomic_numbers]
-    if unknown.any():
-        crystal = int(np.searchsorted(graphs.atom_ptr, np.argmax(unknown), side="right")) - 1
-        raise ValueError(
-            f"structure {crystal} ({graphs.formula(crystal)}) has an element without a vector in "
-            "atom_init; give a table that has it (atom_init='onehot' covers all)"
-        )
+    for first, part in graphs.chunks():
+        unknown = ~known[part.atomic_numbers]
+        if unknown.any():
+            crystal = int(np.searchsorted(part.atom_ptr, np.argmax(unknown), side="right")) - 1
+            raise ValueError(
+                f"structure {first + crystal} ({part.formula(crystal)}) has an element without a "
+                "vector in atom_init; give a table that has it (atom_init='onehot' covers all)"
+            )
 
 
 def check_seen_elements(estimator: GraphEstimator, graphs: CrystalGraphs) -> None:
@@ -124,7 +125,9 @@ def check_seen_elements(estimator: GraphEstimator, graphs: CrystalGraphs) -> Non
     seen = getattr(estimator, "elements_", None)
     if seen is None:
         return
-    unseen = find_unseen_elements(graphs.crystal_of_atom, graphs.atomic_numbers, seen)
+    unseen: dict[int, list[str]] = {}
+    for first, part in graphs.chunks():
+        unseen |= find_unseen_elements(first + part.crystal_of_atom, part.atomic_numbers, seen)
     if unseen and estimator.architecture.learns_element_vectors(estimator):
         raise unseen_element_errors(
             unseen,

@@ -4,6 +4,7 @@ from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges
 from sklmat.graphs._crystal_graphs import pointer_from_counts as pointer_from_counts
 from sklmat.graphs._element_graphs import ElementGraphs, grid_points
 from sklmat.graphs._element_graphs import radial_gradient_to_edges as radial_gradient_to_edges
+from sklmat.graphs._lazy_graphs import lazy_rows as lazy_rows
 from sklmat.graphs._moved_atoms import move_atoms as move_atoms
 from sklmat.graphs._moved_atoms import nearby_pairs as nearby_pairs
 from sklmat.graphs._neighbor_search import rank_within_group as rank_within_group

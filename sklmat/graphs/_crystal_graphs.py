@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from sklmat.typing import ArrayLike, PathLike
 
-_ATOM_ARRAYS = ("atomic_numbers", "positions")
-_EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
-_CRYSTAL_ARRAYS = ("lattices", "pbc")
+ATOM_ARRAYS = ("atomic_numbers", "positions")
+EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
+CRYSTAL_ARRAYS = ("lattices", "pbc")
 _SETTINGS = ("cutoff", "max_neighbors", "ties", "tie_tolerance", "symmetrize", "neighbors")
 _FORMAT = "sklmat-graphs-1"
 _DTYPES = {
@@ -171,8 +171,8 @@ class CrystalGraphs:
 
     def __repr__(self):
         return (
-            f"CrystalGraphs({len(self)} crystals, {len(self.atomic_numbers)} atoms, "
-            f"{len(self.edge_source)} edges, cutoff={self.cutoff} Å, "
+            f"CrystalGraphs({len(self)} crystals, {self.atom_ptr[-1]} atoms, "
+            f"{self.edge_ptr[-1]} edges, cutoff={self.cutoff} Å, "
             f"max_neighbors={self.max_neighbors})"
         )
 
@@ -197,16 +197,19 @@ class CrystalGraphs:
             if len(key) != 2 or key[1] is not Ellipsis:
                 raise IndexError(f"CrystalGraphs is one-dimensional, got the index {key!r}")
             key = key[0]
-        crystals = np.atleast_1d(np.arange(len(self))[key])
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._slice(start, max(start, stop))
+        return self._gather(np.atleast_1d(np.arange(len(self))[key]))
+
+    def _gather(self, crystals):
+        """Return crystals in any order, as copies."""
         atom_ptr, atoms = gather_ranges(self.atom_ptr, crystals)
         edge_ptr, edges = gather_ranges(self.edge_ptr, crystals)
         return CrystalGraphs(
-            **{name: getattr(self, name)[atoms] for name in _ATOM_ARRAYS},
-            **{name: getattr(self, name)[edges] for name in _EDGE_ARRAYS},
-            **{name: getattr(self, name)[crystals] for name in _CRYSTAL_ARRAYS},
+            **{name: getattr(self, name)[atoms] for name in ATOM_ARRAYS},
+            **{name: getattr(self, name)[edges] for name in EDGE_ARRAYS},
+            **{name: getattr(self, name)[crystals] for name in CRYSTAL_ARRAYS},
             atom_ptr=atom_ptr,
             edge_ptr=edge_ptr,
             **self.settings,
@@ -217,9 +220,9 @@ class CrystalGraphs:
         atoms = slice(self.atom_ptr[start], self.atom_ptr[stop])
         edges = slice(self.edge_ptr[start], self.edge_ptr[stop])
         return CrystalGraphs(
-            **{name: getattr(self, name)[atoms] for name in _ATOM_ARRAYS},
-            **{name: getattr(self, name)[edges] for name in _EDGE_ARRAYS},
-            **{name: getattr(self, name)[start:stop] for name in _CRYSTAL_ARRAYS},
+            **{name: getattr(self, name)[atoms] for name in ATOM_ARRAYS},
+            **{name: getattr(self, name)[edges] for name in EDGE_ARRAYS},
+            **{name: getattr(self, name)[start:stop] for name in CRYSTAL_ARRAYS},
             atom_ptr=self.atom_ptr[start : stop + 1] - atoms.start,
             edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
             **self.settings,
@@ -290,7 +293,7 @@ class CrystalGraphs:
                 )
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in _ATOM_ARRAYS + _EDGE_ARRAYS + _CRYSTAL_ARRAYS
+            for name in ATOM_ARRAYS + EDGE_ARRAYS + CRYSTAL_ARRAYS
         }
         return cls(
             **joined,
@@ -345,6 +348,10 @@ class CrystalGraphs:
                 "the edges of these graphs were symmetrised or chosen by a pymatgen strategy, so "
                 "they cannot be restricted; build the graphs again"
             )
+        return self._restricted(cutoff, max_neighbors)
+
+    def _restricted(self, cutoff, max_neighbors):
+        """Remove edges, after the checks of `restrict`."""
         keep = self.edge_distance <= np.float32(cutoff + 1e-8)
         if max_neighbors is not None:
             keep &= keep_nearest(
@@ -373,8 +380,34 @@ class CrystalGraphs:
             they describe the edges before the selection.
         """
         n_kept_before = pointer_from_counts(keep)
-        arrays = {name: getattr(self, name)[keep] for name in _EDGE_ARRAYS}
+        arrays = {name: getattr(self, name)[keep] for name in EDGE_ARRAYS}
         return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
+
+    def in_memory(self) -> CrystalGraphs:
+        """Return these graphs in memory: a copy if they are in a mapped file, else ``self``.
+
+        Returns
+        -------
+        CrystalGraphs
+        """
+        return self
+
+    def chunks(self, n_atoms: int = 2**16) -> Iterator[tuple[int, CrystalGraphs]]:
+        """Iterate over parts of consecutive crystals, without copying.
+
+        Parameters
+        ----------
+        n_atoms : int, default=65536
+            Largest number of atoms of a part that has more than one crystal.
+
+        Yields
+        ------
+        first : int
+            Row of the first crystal of the part.
+        part : CrystalGraphs
+        """
+        for crystals in chunk_slices(self.atom_ptr, n_atoms):
+            yield crystals.start, self[crystals]
 
     def to_arrays(self) -> list[CrystalArrays]:
         """Return the atoms and the lattice of each crystal, without edges.
@@ -475,7 +508,9 @@ class CrystalGraphs:
         path : str or path-like
         mmap : bool, default=False
             Map the file into memory instead of reading it, so that a file larger than memory can be
-            indexed. The arrays are then read-only.
+            used. The arrays are then read-only, a selection keeps the numbers of its rows only, and
+            its crystals are read when they are used. It is pickled, also when joblib sends it to
+            another process, as the path of the file and the rows; see `in_memory`.
 
         Returns
         -------
@@ -495,7 +530,12 @@ class CrystalGraphs:
                 f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
             )
         arrays = _read_safetensors(path, header, start, mmap=mmap)
-        return cls(**arrays, **json.loads(metadata["settings"]))
+        graphs = cls(**arrays, **json.loads(metadata["settings"]))
+        if not mmap:
+            return graphs
+        from sklmat.graphs._lazy_graphs import LazyGraphs, MappedFile
+
+        return LazyGraphs.of(graphs, slice(0, len(graphs)), file=MappedFile.of(path))
 
 
 def _concatenated(arrays, dtype, width=()):
@@ -517,6 +557,28 @@ def pointer_from_counts(counts: ArrayLike) -> np.ndarray:
     pointer = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, dtype=np.int64, out=pointer[1:])
     return pointer
+
+
+def chunk_slices(pointer: np.ndarray, size: int) -> Iterator[slice]:
+    """Divide consecutive groups into chunks; there is one empty chunk if there are no groups.
+
+    Parameters
+    ----------
+    pointer : ndarray of shape (G + 1,)
+        Pointer of an array with G groups.
+    size : int
+        Largest number of items of a chunk that has more than one group.
+
+    Yields
+    ------
+    slice
+    """
+    start = 0
+    while start < max(len(pointer) - 1, 1):
+        end = np.searchsorted(pointer, pointer[start] + size, side="right")
+        stop = max(int(end) - 1, start + 1)
+        yield slice(start, stop)
+        start = stop
 
 
 def gather_ranges(pointer: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmat.graphs._crystal_graphs import CrystalGraphs, gather_ranges, pointer_from_counts
+from sklmat.graphs._crystal_graphs import (
+    CrystalGraphs,
+    chunk_slices,
+    gather_ranges,
+    pointer_from_counts,
+)
 from sklmat.graphs._neighbor_search import rank_within_group
 
 #: Edges that are summed at a time, in double precision: about 200 MB.
@@ -103,8 +108,8 @@ class ElementGraphs:
         ElementGraphs
         """
         parts = [
-            _sum_edges(graphs[crystals], step, order, spread)
-            for crystals in _chunks(graphs.edge_ptr)
+            _sum_edges(graphs[crystals].in_memory(), step, order, spread)
+            for crystals in chunk_slices(graphs.edge_ptr, _CHUNK_EDGES)
         ]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         n_nodes = joined.pop("n_nodes")
@@ -195,16 +200,6 @@ def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
 
 def _n_intervals(cutoff, step):
     return int(np.ceil(cutoff / step - 1e-9))
-
-
-def _chunks(edge_ptr):
-    """Yield slices of consecutive crystals with at most `_CHUNK_EDGES` edges, or of one crystal."""
-    start = 0
-    while start < max(len(edge_ptr) - 1, 1):
-        end = np.searchsorted(edge_ptr, edge_ptr[start] + _CHUNK_EDGES, side="right")
-        stop = max(int(end) - 1, start + 1)
-        yield slice(start, stop)
-        start = stop
 
 
 def radial_gradient_to_edges(

@@ -80,7 +80,7 @@ def train_net(
     generator = torch.Generator().manual_seed(seed)
     first_epoch = len(net.history)
     n_steps = max_epochs * EvenBatches(len(train_set), net.batch_size).n_batches
-    n_edges = edges_per_batch(train_set.graphs, net.batch_size)
+    n_edges = edges_per_batch(train_set, net.batch_size)
     own = [Schedule(schedule, n_steps)] + ([BestWeights(patience)] if patience else [])
     resume = None
     if checkpoint is not None:
