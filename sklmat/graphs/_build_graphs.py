@@ -1,7 +1,9 @@
-"""`build_graphs` builds the graphs of many crystals, in parallel and with a cache."""
+"""`build_graphs`, `stream_graphs`: the graphs of many crystals, in parallel and with a cache."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from itertools import chain, islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,11 @@ _ATOMS_FOR_PROCESSES = 50_000
 _N_FIRST = 100
 #: The strategies of pymatgen take at least this many times longer.
 _SLOWNESS_OF_STRATEGIES = 100
+#: Atoms and crystals that are read at a time by `stream_graphs`: enough work for processes.
+_BLOCK_ATOMS = 200_000
+_BLOCK_CRYSTALS = 5_000
+#: Notes about crystals that `stream_graphs` keeps, more than a warning shows.
+_N_NOTES = 100
 
 
 def build_graphs(
@@ -54,66 +61,154 @@ def build_graphs(
     **settings: Any,
 ) -> CrystalGraphs:
     """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
-    # Parameter grids made with numpy contain numpy integers, which JSON cannot store.
-    settings = {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in settings.items()
-    }
-    # The settings that are stored with the graphs.
-    description = {
-        **settings,
-        "cutoff": float(settings["cutoff"]),
-        "neighbors": describe_strategy(neighbors),
-    }
-    items = as_items(X)
-    n_jobs = effective_n_jobs(n_jobs)
-
-    def build(numbered, total):
-        chunks, processes = _divide(numbered, total, n_jobs, neighbors)
-        if processes > 1:
-            # A few arrays are sent faster than many small ones.
-            chunks = (
-                (rows, CrystalGraphs.from_edges(crystals, [], **description))
-                for rows, crystals in chunks
-            )
-        results = _run(_build_chunk, chunks, processes, neighbors, settings, description)
-        for rows, graphs in _show_progress(results, total, verbose):
-            if isinstance(graphs, InvalidStructureError):
-                raise with_file(graphs, items[graphs.index])
-            yield rows, graphs
-
-    if cache is None:
-        crystals = _warned(_read(range(len(items)), items, n_jobs, verbose))
-        parts = [part for _, part in build(enumerate(crystals), len(items))]
-        # Most crystals come in one chunk, and this one belongs to nobody else.
-        if len(parts) == 1:
-            return parts[0]
-    else:
-        opened = open_cache(cache)
-        key_settings = (repr(sorted(settings.items())), description["neighbors"])
-        crystals = list(_warned(_read_changed(items, opened.files, n_jobs, verbose)))
-        keys = [content_key(crystal, key_settings) for crystal in crystals]
-        parts = [opened.get(key) for key in keys]
-        missing = [(row, crystals[row]) for row, graph in enumerate(parts) if graph is None]
-        for rows, graphs in build(missing, len(missing)):
-            for row, graph in zip(rows, graphs):
-                parts[row] = opened[keys[row]] = graph
-    if not parts:
-        return CrystalGraphs.from_edges([], [], **description)
+    build = _Builder(
+        cache, effective_n_jobs(n_jobs), verbose, neighbors, settings, tell=warn_of_notes
+    )
+    parts = list(build.parts(as_items(X)))
+    # Most crystals come in one chunk, and this one belongs to nobody else.
+    if cache is None and len(parts) == 1:
+        return parts[0]
     return CrystalGraphs.concatenate(parts)
 
 
-def _read_changed(items, files, n_jobs, verbose):
+def stream_graphs(
+    X: Structures | Iterator[Any],
+    *,
+    cache: int | str | PathLike[str] | None = None,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+    neighbors: NearNeighbors | None = None,
+    **settings: Any,
+) -> Iterator[CrystalGraphs]:
+    """Build the graphs of `X` in parts, so that few of them are in memory at a time.
+
+    Parameters
+    ----------
+    X : sequence of structures, or iterator over structures
+    cache, n_jobs, verbose, neighbors, **settings
+        As in `StructureToGraph`.
+
+    Yields
+    ------
+    CrystalGraphs
+        Graphs of some consecutive crystals; at least one part, which may be empty.
+    """
+    notes: list[tuple[int, str, str]] = []
+
+    def tell(found):
+        # A warning shows the first notes and the number of all.
+        notes.extend(found if len(notes) < _N_NOTES else notes[-1:] * len(found))
+
+    build = _Builder(cache, effective_n_jobs(n_jobs), False, neighbors, settings, tell)
+    items = X if isinstance(X, Iterator) else as_items(X)
+    total = None if isinstance(X, Iterator) else len(items)
+    remaining = iter(items)
+    first, size = 0, _N_FIRST
+    with _progress_bar(total, verbose) as show:
+        while (block := list(islice(remaining, size))) or first == 0:
+            n_atoms = 0
+            for part in build.parts(as_items(block), first):
+                n_atoms += len(part.atomic_numbers)
+                show(len(part))
+                yield part
+            if not block:
+                break
+            first += len(block)
+            size = min(_BLOCK_ATOMS * len(block) // max(n_atoms, 1) + 1, _BLOCK_CRYSTALS)
+            # The next crystals are read when these are no longer in memory.
+            block.clear()
+    warn_of_notes(notes)
+
+
+class _Builder:
+    """Builds the graphs of crystals with the parameters of `StructureToGraph`.
+
+    The function `tell` gets what was assumed about crystals, once they are read.
+    """
+
+    def __init__(self, cache, n_jobs, verbose, neighbors, settings, tell):
+        # Parameter grids made with numpy contain numpy integers, which JSON cannot store.
+        self.settings = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in settings.items()
+        }
+        # The settings that are stored with the graphs.
+        self.description = {
+            **self.settings,
+            "cutoff": float(settings["cutoff"]),
+            "neighbors": describe_strategy(neighbors),
+        }
+        self.cache = None if cache is None else open_cache(cache)
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.neighbors = neighbors
+        self.tell = tell
+
+    def parts(self, items, first=0):
+        """Yield the graphs of consecutive items in parts; errors count rows from `first` on."""
+        rows = range(first, first + len(items))
+        if not items:
+            yield CrystalGraphs.from_edges([], [], **self.description)
+        elif self.cache is None:
+            read = self._noted(_read(rows, items, self.n_jobs, self.verbose))
+            for _, part in self._built(zip(rows, read), items, first):
+                yield part
+        else:
+            yield self._from_cache(rows, items)
+
+    def _from_cache(self, rows, items):
+        """Graphs of some items; those that are not in the cache are built."""
+        key_settings = (repr(sorted(self.settings.items())), self.description["neighbors"])
+        read = _read_changed(rows, items, self.cache.files, self.n_jobs, self.verbose)
+        crystals = list(self._noted(read))
+        keys = [content_key(crystal, key_settings) for crystal in crystals]
+        graphs = [self.cache.get(key) for key in keys]
+        missing = [
+            (row, crystal) for row, crystal, graph in zip(rows, crystals, graphs) if graph is None
+        ]
+        for built_rows, part in self._built(missing, items, rows.start):
+            for row, graph in zip(built_rows, part):
+                k = row - rows.start
+                graphs[k] = self.cache[keys[k]] = graph
+        return CrystalGraphs.concatenate(graphs)
+
+    def _noted(self, read):
+        """Yield the crystals, and tell at the end what was assumed."""
+        notes = []
+        for crystal, of_crystal in read:
+            notes += of_crystal
+            yield crystal
+        self.tell(notes)
+
+    def _built(self, numbered, items, first):
+        """Yield the rows of chunks and their graphs."""
+        total = len(numbered) if isinstance(numbered, list) else len(items)
+        chunks, processes = _divide(numbered, total, self.n_jobs, self.neighbors)
+        if processes > 1:
+            # A few arrays are sent faster than many small ones.
+            chunks = (
+                (rows, CrystalGraphs.from_edges(crystals, [], **self.description))
+                for rows, crystals in chunks
+            )
+        args = self.neighbors, self.settings, self.description
+        results = _run(_build_chunk, chunks, processes, *args)
+        for rows, graphs in _show_progress(results, total, self.verbose):
+            if isinstance(graphs, InvalidStructureError):
+                raise with_file(graphs, items[graphs.index - first])
+            yield rows, graphs
+
+
+def _read_changed(rows, items, files, n_jobs, verbose):
     """Yield what `_read` yields; files that did not change since are taken from a cache."""
     states = [file_state(item) for item in items]
     known = [None if state is None else files.get(state) for state in states]
-    unread = [row for row, found in enumerate(known) if found is None]
-    read = _read(unread, [items[row] for row in unread], n_jobs, verbose)
-    for row, (crystal, notes) in zip(unread, list(read)):
-        known[row] = crystal, notes
-        if states[row] is not None:
-            files[states[row]] = known[row]
-    for row, (crystal, notes) in enumerate(known):
+    unread = [k for k, found in enumerate(known) if found is None]
+    read = _read([rows[k] for k in unread], [items[k] for k in unread], n_jobs, verbose)
+    for k, (crystal, notes) in zip(unread, list(read)):
+        known[k] = crystal, notes
+        if states[k] is not None:
+            files[states[k]] = known[k]
+    for row, (crystal, notes) in zip(rows, known):
         yield crystal, [(row, *said) for _, *said in notes]
 
 
@@ -142,15 +237,6 @@ def _read_chunk(rows, items):
         structures, notes = convert_items([row], [item])
         read += [(crystal, notes) for crystal in crystal_arrays(structures)]
     return read
-
-
-def _warned(read):
-    """Yield the crystals, and warn at the end of all that was assumed."""
-    notes = []
-    for crystal, said in read:
-        notes += said
-        yield crystal
-    warn_of_notes(notes)
 
 
 def _divide(numbered, total, n_jobs, neighbors):
@@ -230,15 +316,22 @@ def _run(function, chunks, n_jobs, *args):
 
 def _show_progress(results, total, verbose):
     """Yield pairs of rows and a result, with a progress bar."""
+    with _progress_bar(total, verbose) as show:
+        for rows, result in results:
+            show(len(rows))
+            yield rows, result
+
+
+@contextlib.contextmanager
+def _progress_bar(total, verbose):
+    """Open a progress bar; the function that it gives advances it by a number of crystals."""
     if not verbose:
-        yield from results
+        yield lambda n_crystals: None
         return
     from tqdm.auto import tqdm
 
     with tqdm(total=total, unit="crystal", desc="graphs") as bar:
-        for rows, result in results:
-            bar.update(len(rows))
-            yield rows, result
+        yield bar.update
 
 
 def _build_chunk(rows, crystals, neighbors, settings, description):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,15 +28,16 @@ ATOM_ARRAYS = ("atomic_numbers", "positions")
 EDGE_ARRAYS = ("edge_source", "edge_target", "edge_image", "edge_distance")
 CRYSTAL_ARRAYS = ("lattices", "pbc")
 _SETTINGS = ("cutoff", "max_neighbors", "ties", "tie_tolerance", "symmetrize", "neighbors")
-_FORMAT = "sklmat-graphs-1"
-_DTYPES = {
-    "U8": "u1",
+FORMAT = "sklmat-graphs-1"
+#: Names of the types of numbers in a safetensors file, in the order in which it sorts arrays.
+DTYPES = {
     "BOOL": "?",
+    "U8": "u1",
     "I16": "<i2",
     "I32": "<i4",
-    "I64": "<i8",
     "F32": "<f4",
     "F64": "<f8",
+    "I64": "<i8",
 }
 
 
@@ -487,17 +488,11 @@ class CrystalGraphs:
         Parameters
         ----------
         path : str or path-like
+            A file of this name is replaced when the new one is complete.
         """
-        from safetensors.numpy import save_file
+        from sklmat.graphs._graph_files import write_graphs
 
-        arrays = {
-            field.name: np.ascontiguousarray(getattr(self, field.name))
-            for field in fields(self)
-            if field.name not in _SETTINGS
-        }
-        save_file(
-            arrays, expand_path(path), {"format": _FORMAT, "settings": json.dumps(self.settings)}
-        )
+        write_graphs(self, expand_path(path))
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
@@ -524,9 +519,9 @@ class CrystalGraphs:
         path = expand_path(path)
         header, start = ({}, 0) if path.is_dir() else read_safetensors_header(path)
         metadata = header.pop("__metadata__", {})
-        if metadata.get("format") != _FORMAT:
+        if metadata.get("format") != FORMAT:
             raise ValueError(
-                f"{path} does not hold crystal graphs in the format {_FORMAT!r}: it is "
+                f"{path} does not hold crystal graphs in the format {FORMAT!r}: it is "
                 f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
             )
         arrays = _read_safetensors(path, header, start, mmap=mmap)
@@ -548,7 +543,7 @@ def _read_safetensors(path, header, first, mmap):
     arrays = {}
     for name, entry in header.items():
         start, stop = (first + offset for offset in entry["data_offsets"])
-        arrays[name] = buffer[start:stop].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        arrays[name] = buffer[start:stop].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays
 
 

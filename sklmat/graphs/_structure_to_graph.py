@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklmat.graphs._build_graphs import build_graphs, describe_strategy
+from sklmat.files import expand_path
+from sklmat.graphs._build_graphs import build_graphs, describe_strategy, stream_graphs
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.graphs._graph_files import GraphsWriter
 from sklmat.parallel import N_JOBS
 
 if TYPE_CHECKING:
@@ -159,6 +162,55 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         if isinstance(X, CrystalGraphs):
             return self._restricted(X)
         return build_graphs(X, **self.get_params(deep=False))
+
+    def to_file(
+        self, X: Structures | Iterator[Any] | CrystalGraphs, path: PathLike
+    ) -> CrystalGraphs:
+        """Build the graphs and write them to a file, with few of them in memory at a time.
+
+        The file is the same as that of ``transform(X).save(path)``. It gets its name when it is
+        complete: an error or an interruption leaves no file, or the one that was there before. To
+        continue an interrupted run without building all graphs again, set `cache` to a folder.
+
+        Parameters
+        ----------
+        X : sequence of structures, iterator over structures, or CrystalGraphs
+            As in `transform`. An iterator, or a sequence of file names, is read in blocks of about
+            200,000 atoms, so that the crystals need not be in memory either.
+        path : str or path-like
+            File to write. While it is written, the disk also holds its arrays in a hidden folder
+            beside it.
+
+        Returns
+        -------
+        CrystalGraphs
+            The file, mapped into memory, as ``CrystalGraphs.load(path, mmap=True)`` gives it.
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal is invalid; the error names the first one.
+        ValueError
+            As in `transform`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pymatgen.core import Lattice, Structure
+        >>> from sklmat import StructureToGraph
+        >>> crystals = (Structure(Lattice.cubic(a), ["Po"], [[0, 0, 0]]) for a in (3.3, 3.4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     StructureToGraph(cutoff=4.0).to_file(crystals, f"{folder}/po.safetensors")
+        CrystalGraphs(2 crystals, 2 atoms, 12 edges, cutoff=4.0 Å, max_neighbors=12)
+        """
+        self._validate_params()
+        if isinstance(X, CrystalGraphs):
+            self._restricted(X).save(path)
+        else:
+            with GraphsWriter(expand_path(path)) as writer:
+                for part in stream_graphs(X, **self.get_params(deep=False)):
+                    writer.append(part)
+        return CrystalGraphs.load(path, mmap=True)
 
     def _restricted(self, graphs):
         """Restrict given graphs to the parameters; raise if they were built with other ones."""

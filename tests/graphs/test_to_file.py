@@ -1,0 +1,172 @@
+"""Graphs that are built and written in parts: the file, its memory and interruptions."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from cif_text import cif
+from crystals import random_alloys
+from pymatgen.core import Lattice, Structure
+from same_graphs import assert_same
+
+from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
+from sklmat.exceptions import InvalidStructureWarning
+from sklmat.graphs import _build_graphs
+
+
+@pytest.fixture(scope="module")
+def alloys():
+    return random_alloys(24)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(_build_graphs, "_N_FIRST", 3)
+    monkeypatch.setattr(_build_graphs, "_BLOCK_ATOMS", 40)
+    monkeypatch.setattr(_build_graphs, "_CHUNK_ATOMS", 20)
+
+
+@pytest.mark.parametrize("kind", [list, iter, tuple])
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_file_is_that_of_save(alloys, tmp_path, kind, cached):
+    transformer = StructureToGraph(cache=tmp_path / "cache" if cached else None)
+    transformer.transform(alloys).save(tmp_path / "saved")
+    graphs = transformer.to_file(kind(alloys), tmp_path / "streamed")
+    assert (tmp_path / "streamed").read_bytes() == (tmp_path / "saved").read_bytes()
+    assert isinstance(graphs.edge_distance, np.memmap)
+    assert_same(graphs, transformer.transform(alloys))
+
+
+def test_the_file_is_that_of_safetensors(alloys, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    graphs = StructureToGraph().transform(alloys)
+    graphs.save(tmp_path / "ours")
+    arrays = load_file(tmp_path / "ours")
+    assert len(arrays) == 10
+    text = (tmp_path / "ours").read_bytes()
+    metadata = {"format": "sklmat-graphs-1", "settings": text.split(b'"settings":"')[1]}
+    metadata["settings"] = metadata["settings"].split(b'"},')[0].replace(b"\\", b"").decode()
+    save_file(arrays, tmp_path / "theirs", metadata)
+    theirs = (tmp_path / "theirs").read_bytes()
+    # The order of the two metadata is not defined.
+    assert sorted(theirs) == sorted(text)
+    start = text.index(b'"atom_ptr"')
+    assert theirs[start:] == text[start:]
+
+
+def test_processes_write_the_same_file(alloys, tmp_path, monkeypatch):
+    monkeypatch.setattr(_build_graphs, "_ATOMS_FOR_PROCESSES", 1)
+    StructureToGraph().to_file(alloys, tmp_path / "serial")
+    StructureToGraph(n_jobs=2).to_file(iter(alloys), tmp_path / "parallel")
+    assert (tmp_path / "parallel").read_bytes() == (tmp_path / "serial").read_bytes()
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_no_crystals(tmp_path, kind):
+    graphs = StructureToGraph(cutoff=4.0).to_file(kind([]), tmp_path / "none")
+    assert_same(graphs, StructureToGraph(cutoff=4.0).transform([]))
+
+
+def test_graphs_are_restricted_and_written(alloys, tmp_path):
+    wide = StructureToGraph().to_file(alloys, tmp_path / "wide")
+    narrow = StructureToGraph(cutoff=3.0).to_file(wide, tmp_path / "narrow")
+    assert_same(narrow, StructureToGraph(cutoff=3.0).transform(alloys))
+    # A mapped file can be replaced by a part of itself.
+    narrow[5:9].save(tmp_path / "narrow")
+    again = CrystalGraphs.load(tmp_path / "narrow")
+    assert_same(again, StructureToGraph(cutoff=3.0).transform(alloys[5:9]))
+    assert len(narrow) == 24
+
+
+def test_an_error_names_the_row_and_leaves_no_file(alloys, tmp_path):
+    close = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0, 0, 0.05]])
+    before = StructureToGraph().to_file(alloys[:2], tmp_path / "g")
+    for kind in (list, iter):
+        for name in ("g", "other"):
+            with pytest.raises(InvalidStructureError, match=r"structure 24 \(Na1Cl1\)"):
+                StructureToGraph().to_file(kind([*alloys, close]), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
+    assert_same(CrystalGraphs.load(tmp_path / "g"), before)
+
+
+def test_an_interruption_leaves_no_file_and_the_cache_continues(alloys, tmp_path, monkeypatch):
+    transformer = StructureToGraph(cache=tmp_path / "cache")
+
+    def interrupted():
+        yield from alloys[:16]
+        raise KeyboardInterrupt
+
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        transformer.to_file(interrupted(), tmp_path / "out" / "g")
+    assert list((tmp_path / "out").iterdir()) == []
+    built = []
+    find_edges = _build_graphs.find_edges
+    monkeypatch.setattr(
+        _build_graphs, "find_edges", lambda *a, **k: built.append(1) or find_edges(*a, **k)
+    )
+    transformer.to_file(alloys, tmp_path / "out" / "g")
+    assert 8 <= len(built) < 24
+
+
+def test_one_warning_counts_all_notes(tmp_path, monkeypatch):
+    monkeypatch.setattr(_build_graphs, "_N_NOTES", 30)
+    texts = [cif(symmetry="")] * 50
+    with pytest.warns(InvalidStructureWarning) as direct:
+        StructureToGraph().transform(texts)
+    with pytest.warns(InvalidStructureWarning) as streamed:
+        StructureToGraph().to_file(iter(texts), tmp_path / "g")
+    assert [str(w.message) for w in streamed] == [str(w.message) for w in direct]
+
+
+_MEMORY = """
+import sys, threading
+from pymatgen.core import Lattice, Structure
+from sklmat import StructureToGraph
+from sklmat.graphs import _build_graphs
+_build_graphs._BLOCK_ATOMS = _build_graphs._CHUNK_ATOMS = 200
+
+def anonymous():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+def crystals(n):
+    for k in range(n):
+        yield Structure(Lattice.cubic(3 + k % 7 / 10), ["Fe", "Co"], [[0, 0, 0], [0.5] * 3])
+
+transformer = StructureToGraph(max_neighbors=None)
+transformer.to_file(crystals(100), sys.argv[1])
+peak, n = anonymous(), int(sys.argv[2])
+from sklmat.graphs._graph_files import GraphsWriter
+append = GraphsWriter.append
+
+def watched(self, part):
+    global peak
+    append(self, part)
+    peak = max(peak, anonymous())
+
+GraphsWriter.append = watched
+graphs = transformer.to_file(crystals(n), sys.argv[1])
+print(peak, graphs.nbytes // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_number_of_crystals(tmp_path):
+    (few, few_kib), (many, many_kib) = (
+        map(
+            int,
+            subprocess.run(
+                [sys.executable, "-c", _MEMORY, str(tmp_path / "g"), str(n)],
+                capture_output=True,
+                check=True,
+                text=True,
+            ).stdout.split(),
+        )
+        for n in (300, 2400)
+    )
+    assert many_kib > 7 * few_kib
+    # With all graphs in memory, the difference is more than that of the files.
+    assert many - few < many_kib / 8
