@@ -65,7 +65,7 @@ from sklmat.features import (
     StructureFeaturizer,
     infer_lattice,
 )
-from sklmat.graphs import CrystalGraphs, StructureToGraph
+from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
     ChemicalSystemGroupKFold,
@@ -113,6 +113,7 @@ __all__ = [
     "EFTGANRegressor",
     "ElementMapDisplay",
     "ExtrapolationWarning",
+    "GraphCache",
     "GraphEmbedding",
     "InfoGANAugmenter",
     "InvalidRowsError",

@@ -1,4 +1,5 @@
 from sklmat.graphs._build_graphs import build_graphs as build_graphs
+from sklmat.graphs._cache import GraphCache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges
 from sklmat.graphs._crystal_graphs import pointer_from_counts as pointer_from_counts
@@ -13,6 +14,7 @@ from sklmat.graphs._structure_to_graph import StructureToGraph
 __all__ = [
     "CrystalGraphs",
     "ElementGraphs",
+    "GraphCache",
     "StructureToGraph",
     "grid_points",
 ]

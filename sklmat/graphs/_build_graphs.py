@@ -14,7 +14,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
-from sklmat.graphs._cache import content_key, file_state, open_cache
+from sklmat.graphs._cache import GraphCache, content_key, file_state
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
 from sklmat.structures import (
@@ -54,13 +54,16 @@ _N_NOTES = 100
 def build_graphs(
     X: Structures | CrystalGraphs,
     *,
-    cache: int | str | PathLike[str] | None = None,
+    cache: GraphCache | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
     neighbors: NearNeighbors | None = None,
     **settings: Any,
 ) -> CrystalGraphs:
-    """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`."""
+    """Build the graphs of all crystals of `X`; parameters as in `StructureToGraph`.
+
+    Of the values of `cache`, it takes None and a `GraphCache` only.
+    """
     build = _Builder(
         cache, effective_n_jobs(n_jobs), verbose, neighbors, settings, tell=warn_of_notes
     )
@@ -74,7 +77,7 @@ def build_graphs(
 def stream_graphs(
     X: Structures | Iterator[Any],
     *,
-    cache: int | str | PathLike[str] | None = None,
+    cache: GraphCache | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
     neighbors: NearNeighbors | None = None,
@@ -86,7 +89,7 @@ def stream_graphs(
     ----------
     X : sequence of structures, or iterator over structures
     cache, n_jobs, verbose, neighbors, **settings
-        As in `StructureToGraph`.
+        As in `build_graphs`.
 
     Yields
     ------
@@ -138,7 +141,7 @@ class _Builder:
             "cutoff": float(settings["cutoff"]),
             "neighbors": describe_strategy(neighbors),
         }
-        self.cache = None if cache is None else open_cache(cache)
+        self.store = None if cache is None else cache._store
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.neighbors = neighbors
@@ -149,9 +152,9 @@ class _Builder:
         rows = range(first, first + len(items))
         if not items:
             yield CrystalGraphs.from_edges([], [], **self.description)
-        elif self.cache is None:
+        elif self.store is None:
             read = self._noted(_read(rows, items, self.n_jobs, self.verbose))
-            for _, part in self._built(zip(rows, read), items, first):
+            for _, part in self._built(enumerate(read, first), items, first):
                 yield part
         else:
             yield self._from_cache(rows, items)
@@ -159,17 +162,17 @@ class _Builder:
     def _from_cache(self, rows, items):
         """Graphs of some items; those that are not in the cache are built."""
         key_settings = (repr(sorted(self.settings.items())), self.description["neighbors"])
-        read = _read_changed(rows, items, self.cache.files, self.n_jobs, self.verbose)
+        read = _read_changed(rows, items, self.store, self.n_jobs, self.verbose)
         crystals = list(self._noted(read))
         keys = [content_key(crystal, key_settings) for crystal in crystals]
-        graphs = [self.cache.get(key) for key in keys]
+        graphs = [self.store.graph(key) for key in keys]
         missing = [
             (row, crystal) for row, crystal, graph in zip(rows, crystals, graphs) if graph is None
         ]
         for built_rows, part in self._built(missing, items, rows.start):
             for row, graph in zip(built_rows, part):
-                k = row - rows.start
-                graphs[k] = self.cache[keys[k]] = graph
+                graphs[row - rows.start] = graph
+                self.store.keep_graph(keys[row - rows.start], graph)
         return CrystalGraphs.concatenate(graphs)
 
     def _noted(self, read):
@@ -198,16 +201,16 @@ class _Builder:
             yield rows, graphs
 
 
-def _read_changed(rows, items, files, n_jobs, verbose):
+def _read_changed(rows, items, store, n_jobs, verbose):
     """Yield what `_read` yields; files that did not change since are taken from a cache."""
     states = [file_state(item) for item in items]
-    known = [None if state is None else files.get(state) for state in states]
+    known = [None if state is None else store.file(state) for state in states]
     unread = [k for k, found in enumerate(known) if found is None]
     read = _read([rows[k] for k in unread], [items[k] for k in unread], n_jobs, verbose)
     for k, (crystal, notes) in zip(unread, list(read)):
         known[k] = crystal, notes
         if states[k] is not None:
-            files[states[k]] = known[k]
+            store.keep_file(states[k], known[k])
     for row, (crystal, notes) in zip(rows, known):
         yield crystal, [(row, *said) for _, *said in notes]
 

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.files import expand_path
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy, stream_graphs
+from sklmat.graphs._cache import GraphCache, open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._graph_files import GraphsWriter
 from sklmat.parallel import N_JOBS
@@ -44,12 +45,13 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     neighbors : pymatgen NearNeighbors or None, default=None
         A strategy such as ``CrystalNN()`` or ``VoronoiNN()`` that chooses the bonded neighbours;
         those beyond `cutoff` or `max_neighbors` are removed. Much slower than the default.
-    cache : None, int or path, default=None
-        Cache of built graphs. An int is the number of crystals that are kept in the memory of this
-        process; the least recently used are removed first. A path is a folder that processes and
-        sessions can share. The key is the content of a crystal and the settings above, so clones,
-        folds and candidates of a grid search use the same cached graphs. Files are read again only
-        if they were changed.
+    cache : None, int, path or GraphCache, default=None
+        Cache of built graphs. An int is the number of crystals that are kept in memory for this
+        transformer and its clones; the least recently used are removed first. A path is a folder
+        that processes and sessions can share. A `GraphCache` has a limit in bytes, in memory or in
+        a folder. The key is the content of a crystal and the settings above, so clones, folds and
+        candidates of a grid search use the same cached graphs. Files are read again only if they
+        were changed.
     n_jobs : int, default=None
         Number of joblib processes; ``joblib.parallel_config(backend=...)`` selects the backend. The
         graphs of fewer than 50,000 atoms are built by one process, as to start others takes longer.
@@ -92,7 +94,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],
         "symmetrize": ["boolean"],
         "neighbors": [None, HasMethods(["get_all_nn_info"])],
-        "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike],
+        "cache": [None, Interval(Integral, 1, None, closed="left"), str, os.PathLike, GraphCache],
         "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
@@ -106,7 +108,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         tie_tolerance: float = 1e-3,
         symmetrize: bool = False,
         neighbors: NearNeighbors | None = None,
-        cache: int | PathLike | None = None,
+        cache: int | PathLike | GraphCache | None = None,
         n_jobs: int | None = None,
         verbose: bool = False,
     ) -> None:
@@ -161,7 +163,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         self._validate_params()
         if isinstance(X, CrystalGraphs):
             return self._restricted(X)
-        return build_graphs(X, **self.get_params(deep=False))
+        return build_graphs(X, **self._build_params())
 
     def to_file(
         self, X: Structures | Iterator[Any] | CrystalGraphs, path: PathLike
@@ -208,7 +210,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
             self._restricted(X).save(path)
         else:
             with GraphsWriter(expand_path(path)) as writer:
-                for part in stream_graphs(X, **self.get_params(deep=False)):
+                for part in stream_graphs(X, **self._build_params()):
                     writer.append(part)
         return CrystalGraphs.load(path, mmap=True)
 
@@ -232,6 +234,21 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
                 "structures, or leave this step out"
             )
         return graphs
+
+    def _build_params(self):
+        """Parameters of `build_graphs`: those of this transformer, with the opened cache."""
+        opened = open_cache(self.cache, getattr(self, "_opened_cache", None))
+        if opened is not self.cache:
+            self._opened_cache = opened
+        return {**self.get_params(deep=False), "cache": opened}
+
+    def __sklearn_clone__(self):
+        clone = super().__sklearn_clone__()
+        # A clone has the same cache, also if this transformer has not used it yet: a search makes
+        # clones of a transformer that is never run itself.
+        if isinstance(self.cache, Integral | str | os.PathLike):
+            clone._opened_cache = self._build_params()["cache"]
+        return clone
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """Do nothing: the output is always a `CrystalGraphs`.

@@ -20,7 +20,7 @@ from sklmat import (
     InvalidStructureWarning,
     StructureToGraph,
 )
-from sklmat.graphs import _build_graphs, _cache, _neighbor_search
+from sklmat.graphs import _build_graphs, _neighbor_search
 
 
 def build(structures, **params):
@@ -105,8 +105,6 @@ def test_cache_reads_each_file_once(tmp_path, monkeypatch, n_jobs, folder):
         return convert(rows, items)
 
     monkeypatch.setattr(_build_graphs, "convert_items", counting)
-    monkeypatch.setattr(_cache, "_MEMORY", {})
-    monkeypatch.setattr(_cache, "_FOLDERS", {})
     paths = [tmp_path / f"{k}.cif" for k in range(3)]
     for k, path in enumerate(paths):
         path.write_text(cif(cell=(4.1 + 0.1 * k,) * 3 + (90,) * 3))
@@ -213,14 +211,8 @@ def test_cache_builds_each_crystal_once(alloys, tmp_path, monkeypatch):
         again = clone(transformer).transform([alloys[3].copy(), *alloys[6:10]])
         assert len(built) == 10
         assert_same(again[:3], first[[3, 6, 7]])
-        StructureToGraph(cache=cache, cutoff=5.0).transform(alloys[:1])
+        clone(transformer).set_params(cutoff=5.0).transform(alloys[:1])
         assert len(built) == 11
-
-
-def test_memory_cache_drops_the_least_recently_used(alloys, monkeypatch):
-    monkeypatch.setattr(_cache, "_MEMORY", {})
-    StructureToGraph(cache=3).transform(alloys)
-    assert len(_cache._MEMORY[3].values) == 3
 
 
 def test_repeated_calls_and_pickle(alloys):

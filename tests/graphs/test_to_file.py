@@ -113,7 +113,7 @@ def test_an_interruption_leaves_no_file_and_the_cache_continues(alloys, tmp_path
 
 def test_one_warning_counts_all_notes(tmp_path, monkeypatch):
     monkeypatch.setattr(_build_graphs, "_N_NOTES", 30)
-    texts = [cif(symmetry="")] * 50
+    texts = [cif(sites=("Cs Cs1 0 0 0 0.9995", "Cl Cl1 0.5 0.5 0.5 1"))] * 50
     with pytest.warns(InvalidStructureWarning) as direct:
         StructureToGraph().transform(texts)
     with pytest.warns(InvalidStructureWarning) as streamed:
