@@ -8,6 +8,7 @@ from sklmat.batches import BatchTransform, GraphDataset
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets, RegressionTargets
 from sklmat.estimators._warm_start import freeze_parts, transfer_source, transfer_weights
+from sklmat.graphs import ElementGraphs
 from sklmat.training import GraphNet, make_net
 
 
@@ -62,7 +63,10 @@ class MemberPreparation:
     def _new_net(self, architecture, train_set):
         estimator = self.estimator
         settings = architecture.net_settings(estimator)
-        network = architecture.make_network(estimator, self.targets.n_outputs, train_set.graphs)
+        # Element graphs of the training rows only would be a copy.
+        all_graphs = train_set.all_graphs
+        inputs = all_graphs if isinstance(all_graphs, ElementGraphs) else train_set.graphs
+        network = architecture.make_network(estimator, self.targets.n_outputs, inputs)
         net = make_net(network, loss=self.targets.loss, **settings)
         # Reading the source from a file uses random numbers. It must therefore be read here, after
         # the initial weights and before the training: elsewhere the same seed would give other

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,7 @@ from sklmat.graphs._crystal_graphs import (
     gather_ranges,
     pointer_from_counts,
 )
+from sklmat.graphs._lazy_graphs import LazyGraphs
 from sklmat.graphs._neighbor_search import rank_within_group
 
 #: Edges that are summed at a time, in double precision: about 200 MB.
@@ -106,12 +109,15 @@ class ElementGraphs:
         Returns
         -------
         ElementGraphs
+            If `graphs` are in a mapped file, the arrays are in a temporary file that is mapped too
+            and has no name.
         """
-        parts = [
+        parts = (
             _sum_edges(graphs[crystals].in_memory(), step, order, spread)
             for crystals in chunk_slices(graphs.edge_ptr, _CHUNK_EDGES)
-        ]
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
+        is_mapped = isinstance(graphs, LazyGraphs) and graphs.file is not None
+        joined = _joined_on_disk(parts) if is_mapped else _joined(parts)
         n_nodes = joined.pop("n_nodes")
         return cls(
             **joined,
@@ -200,6 +206,32 @@ def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
 
 def _n_intervals(cutoff, step):
     return int(np.ceil(cutoff / step - 1e-9))
+
+
+def _joined(parts):
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined_on_disk(parts):
+    """Join arrays in temporary files, which are removed with the arrays."""
+    files, empty = {}, {}
+    for part in parts:
+        for name, array in part.items():
+            file = files.setdefault(name, tempfile.TemporaryFile())  # noqa: SIM115
+            file.write(np.ascontiguousarray(array).data)
+            empty[name] = array[:0]
+    joined = {}
+    for name, file in files.items():
+        array = empty[name]
+        with file:
+            file.flush()
+            if file.tell() > 0:
+                # The map stays when the file is closed.
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                array = np.frombuffer(mapped, array.dtype).reshape(-1, *array.shape[1:])
+        joined[name] = array
+    return joined
 
 
 def radial_gradient_to_edges(
