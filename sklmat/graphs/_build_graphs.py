@@ -103,9 +103,10 @@ def stream_graphs(
         notes.extend(found if len(notes) < _N_NOTES else notes[-1:] * len(found))
 
     build = _Builder(cache, effective_n_jobs(n_jobs), False, neighbors, settings, tell)
-    items = X if isinstance(X, Iterator) else as_items(X)
-    total = None if isinstance(X, Iterator) else len(items)
-    remaining = iter(items)
+    total, remaining = None, X
+    if not isinstance(X, Iterator):
+        items = as_items(X)
+        total, remaining = len(items), iter(items)
     first, size = 0, _N_FIRST
     with _progress_bar(total, verbose) as show:
         while (block := list(islice(remaining, size))) or first == 0:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
@@ -183,8 +184,11 @@ def open_cache(
     """
     if cache is None or isinstance(cache, GraphCache):
         return cache
-    is_folder = isinstance(cache, str | os.PathLike)
-    settings = (None, None, _folder(cache)) if is_folder else (None, int(cache), None)
+    settings: tuple[None, int | None, Path | None]
+    if isinstance(cache, str | os.PathLike):
+        settings = None, None, _folder(cache)
+    else:
+        settings = None, int(cache), None
     if opened is not None and opened._settings == settings:
         return opened
     return GraphCache._of(settings)

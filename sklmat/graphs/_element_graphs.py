@@ -17,8 +17,8 @@ from sklmat.graphs._crystal_graphs import (
 from sklmat.graphs._lazy_graphs import LazyGraphs
 from sklmat.graphs._neighbor_search import rank_within_group
 
-#: Edges that are summed at a time, in double precision: about 200 MB.
-_CHUNK_EDGES = 2**21
+#: Edges that are summed at a time, in double precision: about 100 MB.
+_CHUNK_EDGES = 2**18
 #: Larger than any atomic number, so that ``crystal * 128 + atomic number`` is unique.
 _N_ELEMENTS = 128
 

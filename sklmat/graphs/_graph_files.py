@@ -11,7 +11,6 @@ import math
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -146,6 +145,6 @@ def _header(shapes, arrays, settings):
     return struct.pack("<Q", len(text)) + text
 
 
-def _write(file, arrays: Iterable[np.ndarray]) -> None:
+def _write(file, arrays):
     for array in arrays:
         file.write(np.ascontiguousarray(array).data)

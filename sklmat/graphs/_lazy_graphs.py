@@ -145,7 +145,7 @@ class LazyGraphs(CrystalGraphs):
         if self._is_restricted:
             return graphs.restrict(self.cutoff, self.max_neighbors)
         if isinstance(self.rows, slice):
-            arrays = {name: np.array(getattr(graphs, name)) for name in _ARRAYS}
+            arrays: dict[str, Any] = {name: np.array(getattr(graphs, name)) for name in _ARRAYS}
             return CrystalGraphs(
                 **arrays, atom_ptr=graphs.atom_ptr, edge_ptr=graphs.edge_ptr, **self.settings
             )
