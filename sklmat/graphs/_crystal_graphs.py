@@ -445,7 +445,7 @@ class CrystalGraphs:
         """
         from pymatgen.core import Composition, Element
 
-        numbers = self.atomic_numbers[self.atom_ptr[c] : self.atom_ptr[c + 1]]
+        numbers = self[c : c + 1].atomic_numbers
         elements, counts = np.unique(numbers, return_counts=True)
         amounts = {
             Element.from_Z(int(number)).symbol: int(count)

@@ -21,8 +21,8 @@ from sklmat.graphs._crystal_graphs import (
 )
 
 _ARRAYS = (*ATOM_ARRAYS, *EDGE_ARRAYS, *CRYSTAL_ARRAYS)
-#: Edges that are in memory at a time while edges are counted: about 100 MB with all intermediates.
-_CHUNK_EDGES = 2**20
+#: Edges that are in memory at a time while edges are counted: about 30 MB with all intermediates.
+_CHUNK_EDGES = 2**18
 
 
 @dataclass
