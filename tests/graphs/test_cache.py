@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklmat import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.graphs import _build_graphs, _cache
+from sklmat.graphs._cache import open_cache
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +251,22 @@ def test_processes_share_a_small_folder(alloys, tmp_path):
     # Each process can write a twentieth of the limit, or one file, before it counts again.
     assert folder_bytes(tmp_path) < 2 * 30_000
     assert not list(tmp_path.rglob("*.part"))
+
+
+def known_before(transformer, cells):
+    cache = open_cache(transformer.cache, vars(transformer).get("_opened_cache"))
+    known = len(cache)
+    transformer.transform(cells)
+    return known
+
+
+@pytest.mark.slow
+def test_a_process_keeps_its_graphs_between_tasks(alloys):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for cache in (100, GraphCache(max_bytes=1e8)):
+            transformer = StructureToGraph(cache=cache)
+            tasks = [pool.submit(known_before, clone(transformer), alloys) for _ in range(3)]
+            assert [task.result() for task in tasks] == [0, 12, 12]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import joblib
 import numpy as np
 import pytest
 from crystals import isolated_ne, random_alloys
-from joblib import Parallel, delayed
 from same_graphs import assert_same
 from sklearn.model_selection import GridSearchCV, cross_validate
 
@@ -99,10 +98,10 @@ def test_rows_of_graphs_in_memory(in_memory):
 
 def test_a_selection_is_small_and_travels_as_rows(mapped):
     selection = mapped[ROWS].restrict(cutoff=3.0)
+    assert selection.nbytes > 3000
     assert len(pickle.dumps(selection)) < 1500
     assert joblib.hash(selection) == joblib.hash(mapped[ROWS].restrict(cutoff=3.0))
-    results = Parallel(n_jobs=2)(delayed(np.asarray)(part.edge_distance) for part in [selection])
-    np.testing.assert_array_equal(results[0], selection.edge_distance)
+    assert joblib.hash(selection) != joblib.hash(mapped[ROWS])
 
 
 @pytest.mark.parametrize("change", ["removed", "written again"])
@@ -159,16 +158,32 @@ def test_cross_validation_and_searches(in_memory, mapped):
     y = np.arange(11.0)
     model = CGCNNRegressor(max_epochs=1, random_state=0)
     scores = [
-        cross_validate(model, graphs[:11], y, cv=3, n_jobs=n_jobs)["test_score"].tolist()
-        for graphs, n_jobs in ((in_memory, None), (mapped, None), (mapped, 2))
+        cross_validate(model, graphs[:11], y, cv=3)["test_score"].tolist()
+        for graphs in (in_memory, mapped)
     ]
-    assert scores[0] == scores[1] == scores[2]
+    assert scores[0] == scores[1]
     searches = [
         GridSearchCV(model, {"cutoff": [3.0, 8.0]}, cv=2).fit(graphs[:11], y)
         for graphs in (in_memory, mapped)
     ]
     tables = [search.cv_results_["mean_test_score"].tolist() for search in searches]
     assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_processes_get_rows(in_memory, mapped):
+    y = np.arange(11.0)
+    scores = [
+        cross_validate(
+            CGCNNRegressor(max_epochs=1, n_ensemble=2, early_stopping=True, random_state=0),
+            graphs[:11],
+            y,
+            cv=2,
+            n_jobs=n_jobs,
+        )["test_score"].tolist()
+        for graphs, n_jobs in ((in_memory, None), (mapped, 2))
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_errors_count_through_all_chunks(mapped, monkeypatch):

@@ -153,6 +153,7 @@ print(peak, graphs.nbytes // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_number_of_crystals(tmp_path):
     (few, few_kib), (many, many_kib) = (

@@ -1,5 +1,7 @@
 """Memory of trainings and predictions with graphs of a mapped file, and of those in memory."""
 
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -64,3 +66,57 @@ def test_graphs_in_memory_are_not_there_twice(alloys):
     )
     model.fit(alloys, np.arange(12.0))
     assert peak(model.fit, graphs, np.tile(np.arange(12.0), 80)) < graphs.nbytes / 2
+
+
+_TRAINING = """
+import sys, threading
+import numpy as np
+from sklmat import CGCNNRegressor, CrystalGraphs
+
+def anonymous():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+path, n_rows, factor = sys.argv[1], *map(int, sys.argv[2:])
+graphs = CrystalGraphs.load(path, mmap=True)[np.tile(np.arange(n_rows), factor)]
+y = np.linspace(0, 1, len(graphs))
+model = CGCNNRegressor(
+    hidden_dim=4, readout_dim=4, n_conv=1, early_stopping=True, random_state=0
+)
+# The same number of steps, since the largest batch determines the memory of the network.
+model.set_params(max_epochs=16 // factor)
+peak, stop = 0, threading.Event()
+
+def watch():
+    global peak
+    while not stop.wait(0.01):
+        peak = max(peak, anonymous())
+
+thread = threading.Thread(target=watch)
+thread.start()
+model.fit(graphs, y).predict(graphs)
+stop.set()
+thread.join()
+print(peak)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_anonymous_memory_of_the_process(data_home, tmp_path):
+    from sklmat.datasets import fetch_hea
+
+    cells = fetch_hea(data_home=data_home, verbose=False).data
+    StructureToGraph().to_file(cells, tmp_path / "alloys")
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", _TRAINING, str(tmp_path / "alloys"), "364", str(factor)],
+                capture_output=True,
+                check=True,
+                text=True,
+            ).stdout
+        )
+        for factor in (1, 4, 16)
+    ]
+    assert max(peaks) < 1.1 * min(peaks)
