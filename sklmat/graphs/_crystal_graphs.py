@@ -407,6 +407,9 @@ class CrystalGraphs:
             Row of the first crystal of the part.
         part : CrystalGraphs
         """
+        if self.atom_ptr[-1] <= n_atoms:
+            yield 0, self
+            return
         for crystals in chunk_slices(self.atom_ptr, n_atoms):
             yield crystals.start, self[crystals]
 

@@ -48,7 +48,8 @@ def write_graphs(graphs: CrystalGraphs, path: Path) -> None:
         **dict.fromkeys(CRYSTAL_ARRAYS, len(graphs)),
     }
     # The type and the width of each array, without its items.
-    empty: dict[str, np.ndarray] = {name: getattr(graphs[:0], name) for name in _ARRAYS}
+    none = graphs[:0]
+    empty: dict[str, np.ndarray] = {name: getattr(none, name) for name in _ARRAYS}
     shapes = {name: (int(sizes[name]), *array.shape[1:]) for name, array in empty.items()}
     shapes |= {name: array.shape for name, array in pointers.items()}
     with replace_file(path) as temporary, temporary.open("wb") as file:
