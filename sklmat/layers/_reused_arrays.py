@@ -51,6 +51,9 @@ class ReusedArray:
         if free and fitting:
             self._memory = free.pop(fitting[-1])
         else:
+            if free:
+                # An array that is too small now would often be too small later, too.
+                del free[min(range(len(free)), key=lambda k: free[k].size)]
             # Batches differ a little in their numbers of edges.
             self._memory = np.empty(size + size // 4, np.float32)
         # The list of the thread that makes the array, whichever thread deletes it.

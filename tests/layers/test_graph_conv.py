@@ -265,7 +265,11 @@ def test_memory_of_arrays_is_used_again_after_they_are_deleted():
         assert again.array.ctypes.data == place
         assert again.array.shape == (25, 4)
         assert ReusedArray(3, 4).array.ctypes.data != place
-    del again
+        del second, again
+        assert len(_reused_arrays._memory.free) == 3
+        larger = ReusedArray(90, 4)
+        assert len(_reused_arrays._memory.free) == 2
+    del larger
     assert _reused_arrays._memory.free is None
 
 
