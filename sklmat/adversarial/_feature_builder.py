@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import ClassifierTags
@@ -31,6 +30,7 @@ from sklmat.estimators import (
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
 from sklmat.parallel import N_JOBS
+from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
@@ -360,13 +360,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             raise ValueError(
                 f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
             )
-        common = attack, self.noise_seed_, tuple(self.include)
-        # A generator updates the progress bar, but not every parallel backend can return one.
-        in_turn = effective_n_jobs(self.n_jobs) == 1
-        tables = Parallel(n_jobs=self.n_jobs, return_as="generator" if in_turn else "list")(
-            delayed(_examine_fold)(clone(estimator), graphs, y, train, test, *common)
-            for train, test in folds
-        )
+        common = estimator, graphs, y, attack, self.noise_seed_, tuple(self.include)
+        tables = run_parallel(_examine_fold, folds, common=common, n_jobs=self.n_jobs)
         bar = tqdm(
             tables, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
         )
@@ -422,9 +417,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         return tags
 
 
-def _examine_fold(estimator, graphs, y, train, test, attack, seed, include):
+def _examine_fold(estimator, graphs, y, attack, seed, include, train, test):
     """Train on some rows and examine the others."""
-    fitted = estimator.fit(graphs[train], y[train])
+    fitted = clone(estimator).fit(graphs[train], y[train])
     return _examine(fitted, graphs[test], attack, seed, {*include, "flipped"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmat.augmentation._codes import find_blocks, find_codes
 from sklmat.augmentation._gaussian_process_means import leave_one_out_residuals, process_mean
+from sklmat.recorded_warnings import ignore_warnings
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Table
@@ -107,10 +107,9 @@ class GaussianProcessLabeler(RegressorMixin, BaseEstimator):
         """Fit both processes for each target."""
         X, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self.n_dim_ = targets.ndim
-        with warnings.catch_warnings():
-            # With labels without noise, or with irrelevant columns, kernel parameters reach their
-            # bounds. The optimizer then warns, and returns the best parameters found.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # With labels without noise, or with irrelevant columns, kernel parameters reach their
+        # bounds. The optimizer then warns, and returns the best parameters found.
+        with ignore_warnings(ConvergenceWarning):
             self.processes_ = [
                 [self._make_process(codes).fit(X, target) for codes in (None, self.codes)]
                 for target in targets.reshape(len(targets), -1).T

@@ -15,6 +15,7 @@ from sklmat.data_checks._size_dependence import size_dependence
 from sklmat.exceptions import InvalidStructureWarning
 from sklmat.parallel import check_n_jobs
 from sklmat.readers import load_structures
+from sklmat.recorded_warnings import record_warnings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,8 +149,7 @@ def check_dataset(
 
 def _load(source, **options):
     """Read a source without its bad rows; what was assumed in reading are notes."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with record_warnings() as caught:
         bunch = load_structures(source, on_invalid="drop", **options)
     notes = []
     for warning in caught:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from joblib import Parallel, delayed
 
+from sklmat.processes import run_parallel
+from sklmat.recorded_warnings import ignore_warnings
 from sklmat.structures import find_pairs
 
 if TYPE_CHECKING:
@@ -55,13 +55,18 @@ def find_duplicates(
         for part in np.split(order, np.flatnonzero(gaps) + 1):
             if len(part) > 1:
                 candidates.append(sorted(rows[k] for k in part))
-    found = Parallel(n_jobs=n_jobs)(
-        delayed(_same_crystals)(rows, [structures[row] for row in rows]) for rows in candidates
-    )
+    # Arrays are sent faster than structures.
+    items = ((rows, [_arrays(structures[row]) for row in rows]) for rows in candidates)
+    found = run_parallel(_same_crystals, items, n_jobs=n_jobs)
     return sorted(group for groups in found for group in groups)
 
 
-def _same_crystals(rows, structures):
+def _arrays(structure):
+    lattice = structure.lattice
+    return lattice.matrix, lattice.pbc, np.array(structure.atomic_numbers), structure.frac_coords
+
+
+def _same_crystals(rows, crystals):
     """Groups of the same crystal among crystals of one formula and similar volume."""
     from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
 
@@ -73,7 +78,7 @@ def _same_crystals(rows, structures):
         scale=False,
         comparator=ElementComparator(),
     )
-    cells = [_primitive(structure) for structure in structures]
+    cells = [_primitive(*crystal) for crystal in crystals]
     surroundings = np.array([_surroundings(cell) for cell in cells])
     limit = _SAME_SURROUNDINGS * surroundings.max()
     groups = []
@@ -92,8 +97,8 @@ def _same_crystals(rows, structures):
     return [[rows[k] for k in group] for group in groups if len(group) > 1]
 
 
-def _primitive(structure):
-    """The primitive cell of neutral elements, or the structure itself if spglib finds none.
+def _primitive(matrix, pbc, numbers, frac_coords):
+    """The primitive cell of neutral elements, or the whole cell if spglib finds none.
 
     Slabs, wires and molecules are returned in their cell, with its vacuum, as a periodic crystal:
     pymatgen cannot reduce other cells.
@@ -101,20 +106,14 @@ def _primitive(structure):
     import spglib
     from pymatgen.core import Lattice, Structure
 
-    if not all(structure.lattice.pbc):
-        lattice = Lattice(structure.lattice.matrix)
-        return Structure(lattice, structure.atomic_numbers, structure.frac_coords)
-    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
-    with warnings.catch_warnings():
-        # Depending on its version, spglib returns None or raises if it finds no symmetry.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    whole = matrix, frac_coords, numbers
+    # Depending on its version, spglib returns None or raises if it finds no symmetry.
+    with ignore_warnings(DeprecationWarning):
         try:
-            found = spglib.find_primitive(cell, symprec=_SYMPREC)
+            found = spglib.find_primitive(whole, symprec=_SYMPREC) if all(pbc) else None
         except getattr(spglib, "SpglibError", RuntimeError):
             found = None
-    if found is None:
-        return structure
-    matrix, frac_coords, numbers = found
+    matrix, frac_coords, numbers = whole if found is None else found
     return Structure(Lattice(matrix), numbers, frac_coords)
 
 

@@ -21,6 +21,7 @@ from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.datasets._generated_cache import cache_path, fixed_seed, read_cache, write_cache
 from sklmat.parallel import check_n_jobs
+from sklmat.processes import run_parallel
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike, RandomState
@@ -242,15 +243,14 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
 
 def _generate(parameters, n_jobs, verbose):
     """Generate all alloys; return one array for each quantity."""
-    from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
     elements, n_samples = parameters["elements"], parameters["n_samples"]
     common = [parameters[name] for name in ("elements", "lattice", "n_atoms", "order", "fmax")]
     references = elemental_references(elements)
     seeds = np.random.SeedSequence(parameters["random_state"]).spawn(n_samples)
-    alloys = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(make_alloy)(seed, *common, references) for seed in seeds
+    alloys = run_parallel(
+        make_alloy, ((seed, *common, references) for seed in seeds), n_jobs=n_jobs
     )
     alloys = list(
         tqdm(alloys, total=n_samples, desc="making alloys", unit="alloy", disable=not verbose)

@@ -21,6 +21,7 @@ from sklmat.datasets._prototype_elements import COHESION, element_data
 from sklmat.datasets._prototype_potential import relax
 from sklmat.elements import element_table
 from sklmat.parallel import check_n_jobs
+from sklmat.processes import run_parallel
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike, RandomState
@@ -261,7 +262,6 @@ def _check_parameters(n_samples, elements, max_atoms):
 
 def _generate(parameters, seed, n_jobs, verbose):
     """Generate all crystals; return flat arrays of their atoms, and one array for each column."""
-    from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
     n_samples, allowed = parameters["n_samples"], _atomic_numbers(parameters["elements"])
@@ -271,9 +271,8 @@ def _generate(parameters, seed, n_jobs, verbose):
             f"elements {', '.join(parameters['elements'])}"
         )
     seeds = np.random.SeedSequence(seed).spawn(-(-n_samples // BLOCK))
-    blocks = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(make_block)(seed, allowed, parameters["max_atoms"]) for seed in seeds
-    )
+    items = ((seed, allowed, parameters["max_atoms"]) for seed in seeds)
+    blocks = run_parallel(make_block, items, n_jobs=n_jobs)
     crystals = []
     with tqdm(total=n_samples, desc="making crystals", unit="crystal", disable=not verbose) as bar:
         for block in blocks:

@@ -1,7 +1,5 @@
 """`LatticeRelaxation`: probability of the lattice to which an alloy relaxes from a phase."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -10,6 +8,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from sklmat.augmentation import process_mean
 from sklmat.elements import element_table, element_vectors
+from sklmat.recorded_warnings import ignore_warnings
 
 #: Probabilities below this are set to zero, which saves the prediction for this lattice.
 _NEGLIGIBLE = 0.02
@@ -82,9 +81,8 @@ class LatticeRelaxation(ClassifierMixin, BaseEstimator):
         kernel = ConstantKernel(1.0) * Matern(1.0, (0.1, 100.0), nu=1.5)
         kernel += WhiteKernel(0.05, (1e-4, 1.0))
         self.process_ = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-        with warnings.catch_warnings():
-            # Where the lattices have no noise, the noise of the kernel reaches its lower bound.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # Where the lattices have no noise, the noise of the kernel reaches its lower bound.
+        with ignore_warnings(ConvergenceWarning):
             indicators = np.eye(len(self.classes_))[lattice_number]
             self.process_.fit(self._inputs(x, phase_number), indicators)
         return self

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from sklmat.recorded_warnings import ignore_warnings
 
 #: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
 N_ROWS = 119
@@ -210,9 +211,8 @@ def measured_properties():
     from pymatgen.core import Element
 
     rows = {}
-    with warnings.catch_warnings():
-        # pymatgen warns of every number that it does not have, which is NaN in the table.
-        warnings.simplefilter("ignore")
+    # pymatgen warns of every number that it does not have, which is NaN in the table.
+    with ignore_warnings():
         for number in range(1, N_ROWS):
             element = Element.from_Z(number)
             rows[element.symbol] = _properties(element)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from sklmat.features._symmetry import Symmetry
+from sklmat.recorded_warnings import ignore_warnings
 
 # Operations are compared on this number of atoms first; few of those that fail pass it.
 _FIRST_ATOMS = 16
@@ -87,8 +87,7 @@ def symmetry_of_species(sites: IdealSites, species: np.ndarray, symprec: float) 
     primitive = atoms.primitive
     operation, shift, image = _operations(sites, species, chosen, atoms)
     orbits = image.min(axis=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with ignore_warnings(DeprecationWarning):
         try:
             space_group = spglib.get_spacegroup_type_from_symmetry(
                 np.round(rotations[operation]).astype(np.intc),

@@ -1,11 +1,12 @@
 """`Symmetry`: space group and equivalent sites from spglib; orders of point groups."""
 
 import os
-import warnings
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+
+from sklmat.recorded_warnings import ignore_warnings
 
 # Height (Å) of the empty space that is added to a slab for spglib.
 _SLAB_VACUUM = 10.0
@@ -83,10 +84,9 @@ def symmetry_dataset(lattice, frac_coords, types, symprec):
     """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None if spglib fails."""
     import spglib
 
-    with warnings.catch_warnings():
-        # spglib 2.7 and 2.8 return None on failure and warn that later versions will raise an
-        # error; both cases are handled here.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    # spglib 2.7 and 2.8 return None on failure and warn that later versions will raise an
+    # error; both cases are handled here.
+    with ignore_warnings(DeprecationWarning):
         try:
             return spglib.get_symmetry_dataset((lattice, frac_coords, types), symprec=symprec)
         except getattr(spglib, "SpglibError", RuntimeError):

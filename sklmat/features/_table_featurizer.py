@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 from sklmat.features._chunks import MAX_CRYSTALS, split_into_chunks
+from sklmat.processes import count_processes, run_parallel
 
 
 class TableFeaturizer(TransformerMixin, BaseEstimator):
@@ -89,19 +89,18 @@ def describe_crystals(describe, crystals, n_jobs, verbose):
     verbose : bool
         Whether to show a progress bar.
     """
-    from joblib import effective_n_jobs
     from tqdm.auto import tqdm
 
     largest_first = sorted(range(len(crystals)), key=lambda row: -len(crystals[row].atomic_numbers))
-    n_processes, max_crystals = effective_n_jobs(n_jobs), MAX_CRYSTALS
+    n_processes, max_crystals = count_processes(n_jobs), MAX_CRYSTALS
     if n_processes > 1:
         max_crystals = min(MAX_CRYSTALS, max(1, len(crystals) // (4 * n_processes)))
     sizes = [len(crystals[row].atomic_numbers) for row in largest_first]
     chunks = [largest_first[rows] for rows in split_into_chunks(sizes, max_crystals)]
-    bar = tqdm(chunks, desc="structures to table", disable=not verbose)
-    tables = Parallel(n_jobs=n_jobs)(
-        delayed(_describe_chunk)(describe, [crystals[row] for row in chunk]) for chunk in bar
-    )
+    items = (([crystals[row] for row in chunk],) for chunk in chunks)
+    results = run_parallel(_describe_chunk, items, common=(describe,), n_jobs=n_jobs)
+    bar = tqdm(results, total=len(chunks), desc="structures to table", disable=not verbose)
+    tables = list(bar)
     names = tables[0][0] if tables else []
     values = np.empty((len(crystals), len(names)))
     for chunk, (_, chunk_values) in zip(chunks, tables):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 from os import PathLike
@@ -10,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.parallel import get_active_backend
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs._cache import GraphCache, content_key, file_state
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._neighbor_search import find_edges
+from sklmat.processes import count_processes, run_parallel
 from sklmat.structures import (
     as_items,
     check_distances,
@@ -65,7 +65,7 @@ def build_graphs(
     Of the values of `cache`, it takes None and a `GraphCache` only.
     """
     build = _Builder(
-        cache, effective_n_jobs(n_jobs), verbose, neighbors, settings, tell=warn_of_notes
+        cache, count_processes(n_jobs), verbose, neighbors, settings, tell=warn_of_notes
     )
     parts = list(build.parts(as_items(X)))
     # Most crystals come in one chunk, and this one belongs to nobody else.
@@ -102,7 +102,7 @@ def stream_graphs(
         # A warning shows the first notes and the number of all.
         notes.extend(found if len(notes) < _N_NOTES else notes[-1:] * len(found))
 
-    build = _Builder(cache, effective_n_jobs(n_jobs), False, neighbors, settings, tell)
+    build = _Builder(cache, count_processes(n_jobs), False, neighbors, settings, tell)
     total, remaining = None, X
     if not isinstance(X, Iterator):
         items = as_items(X)
@@ -294,28 +294,15 @@ def _chunks(numbered, chunk_atoms):
 
 def _run(function, chunks, n_jobs, *args):
     """Yield the rows of each chunk and the result of `function` for it, in order."""
-    if n_jobs == 1:
-        for rows, items in chunks:
-            yield rows, function(rows, items, *args)
-        return
-    sent = []
+    sent = deque()
 
     def tasks():
         for rows, items in chunks:
             sent.append(rows)
-            yield delayed(function)(rows, items, *args)
+            yield rows, items, *args
 
-    # The progress bar needs results one by one, which not every joblib backend supports.
-    in_order = getattr(get_active_backend()[0], "supports_return_generator", False)
-    parallel = Parallel(
-        n_jobs=n_jobs,
-        return_as="generator" if in_order else "list",
-        # Chunks are sent at once, by this thread, which may have to read their crystals first.
-        pre_dispatch="all",
-        batch_size=1,
-    )
-    results = parallel(tasks())
-    yield from zip(sent, results)
+    for result in run_parallel(function, tasks(), n_jobs=n_jobs):
+        yield sent.popleft(), result
 
 
 def _show_progress(results, total, verbose):

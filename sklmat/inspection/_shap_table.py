@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.inspection._last_step import last_step
+from sklmat.recorded_warnings import ignore_warnings
 
 if TYPE_CHECKING:
     import shap
@@ -88,9 +88,8 @@ def shap_table(
     >>> bool(abs(total - model.predict(cells)).max() < 1e-5)
     True
     """
-    with warnings.catch_warnings():
-        # The import of shap makes a palette in a way that matplotlib will deprecate.
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
+    # The import of shap makes a palette in a way that matplotlib will deprecate.
+    with ignore_warnings(PendingDeprecationWarning):
         import shap
 
     trees, table = last_step(estimator, X)

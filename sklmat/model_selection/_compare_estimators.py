@@ -14,7 +14,6 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.parallel import Parallel, delayed
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.exceptions import InvalidStructureError
@@ -24,6 +23,7 @@ from sklmat.model_selection._comparison_table import (
     make_comparison,
 )
 from sklmat.parallel import check_n_jobs
+from sklmat.processes import run_parallel
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
@@ -172,13 +172,10 @@ def compare_estimators(
         (rows[train], rows[test])
         for train, test in check_cv(cv, y, classifier=are_classifiers).split(X, y, groups)
     ]
-    evaluate = delayed(_fit_and_score)
-    tasks = [
-        evaluate(name, estimator, X, y, fold, splits, scorers, signs, error_score)
-        for fold in range(len(splits))
-        for name, estimator in estimators.items()
-    ]
-    results = _run(tasks, len(estimators), n_jobs, verbose)
+    common = estimators, X, y, splits, scorers, signs, error_score
+    tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
+    fits = run_parallel(_fit_and_score, tasks, common=common, n_jobs=n_jobs)
+    results = _with_progress(fits, len(tasks), len(estimators), verbose)
     for name in estimators:
         _warn_unseen([result for result in results if result.estimator == name])
     return make_comparison(
@@ -238,15 +235,14 @@ def _default_scoring(estimators, y, are_classifiers):
     return scoring
 
 
-def _run(tasks, n_estimators, n_jobs, verbose):
-    """Run tasks of joblib; return their results in order."""
-    if not verbose:
-        return Parallel(n_jobs=n_jobs)(tasks)
+def _with_progress(fits, n_fits, n_estimators, verbose):
+    """List the results of all fits, with a progress bar."""
     from tqdm.auto import tqdm
 
     bar = tqdm(
-        Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
-        total=len(tasks),
+        fits,
+        total=n_fits,
+        disable=not verbose,
         desc="compare",
         unit="fit",
         # The mean over all fits so far, as those of one estimator take longer than of another.
@@ -274,7 +270,7 @@ def _warn_unseen(results):
     )
 
 
-def _fit_and_score(name, estimator, X, y, fold, splits, scorers, signs, error_score):
+def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, name, fold):
     """Fit a clone on one fold; return its scores, seconds and predictions."""
     train, test = splits[fold]
     X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
@@ -282,7 +278,7 @@ def _fit_and_score(name, estimator, X, y, fold, splits, scorers, signs, error_sc
     rows = train
     try:
         start = time.perf_counter()
-        model = clone(estimator).fit(X_train, y_train)
+        model = clone(estimators[name]).fit(X_train, y_train)
         end_of_fit = time.perf_counter()
         rows = test
         with gather_unseen_elements() as gathered:

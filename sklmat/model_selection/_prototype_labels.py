@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureError
+from sklmat.recorded_warnings import ignore_warnings
 from sklmat.structures import convert_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _prototype(row, structure, symprec):
     from pymatgen.core import Lattice, Structure
 
     lattice, numbers, coords = structure.lattice, structure.atomic_numbers, structure.frac_coords
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with ignore_warnings():
         try:
             # Without charges and magnetic moments, which spglib would tell apart.
             symmetry = _symmetry(Structure(lattice, numbers, coords), symprec)

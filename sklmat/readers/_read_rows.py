@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.parallel import get_active_backend
-
 from sklmat.exceptions import InvalidStructureError
+from sklmat.processes import count_processes, run_parallel
 from sklmat.readers._file_names import suffix
 from sklmat.readers._packed_crystals import has_properties, pack, unpack
 from sklmat.structures import (
@@ -115,21 +113,17 @@ def read_rows(
 def _in_chunks(places, numbers, items, expands, n_jobs):
     """Yield the places of each chunk and their crystals, in order."""
     chunks = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
-    n_jobs = min(effective_n_jobs(n_jobs), max(len(chunks), 1))
+    n_jobs = min(count_processes(n_jobs), max(len(chunks), 1))
     if n_jobs == 1:
         for chunk in chunks:
             rows = [numbers[place] for place in chunk]
             yield chunk, _read_items(rows, [items[place] for place in chunk], expands)
         return
-    # The progress bar needs results one by one, which not every joblib backend supports.
-    backend = get_active_backend()[0]
-    in_order = getattr(backend, "supports_return_generator", False)
-    results = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "list")(
-        delayed(_read_packed)(
-            [numbers[place] for place in chunk], [items[place] for place in chunk], expands
-        )
+    sent = (
+        ([numbers[place] for place in chunk], [items[place] for place in chunk], expands)
         for chunk in chunks
     )
+    results = run_parallel(_read_packed, sent, n_jobs=n_jobs)
     for chunk, (crystals, packed, packed_places) in zip(chunks, results):
         for place, structure in zip(packed_places, unpack(packed)):
             crystals[place].structure = structure

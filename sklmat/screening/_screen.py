@@ -14,10 +14,12 @@ import pandas as pd
 from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.deprecation import renamed_parameters
 from sklmat.parallel import check_n_jobs
+from sklmat.processes import count_processes, run_parallel
+from sklmat.recorded_warnings import ignore_warnings
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
-from sklmat.screening._screening_task import make_task
+from sklmat.screening._screening_task import ScreeningTask, make_task
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -193,9 +195,8 @@ def screen(
     tables = _as_tables(grid)
     first = tables[0]
     model = CompositionModel(estimator, fraction_columns(first.columns), phases, return_std)
-    with warnings.catch_warnings():
-        # The model issues these warnings again for the tables that the compositions are in.
-        warnings.simplefilter("ignore")
+    # The model issues these warnings again for the tables that the compositions are in.
+    with ignore_warnings():
         task = make_task(model, first, targets, keep, by, largest, stable_only, temperature)
         probe = np.zeros((0, 1))
         if out is not None:
@@ -307,26 +308,17 @@ def _predict_parts(task, tables, parts, n_jobs, verbose):
 
 
 def _predict_chunks(task, tables, chunks, n_jobs, bar):
-    """Generate the results of `task` in order; at most two per process wait to be used.
-
-    joblib limits the number of tasks that it sends to the processes, but not that of finished
-    results: therefore it gets a few tables at a time.
-    """
-    from joblib import Parallel, delayed, effective_n_jobs
-
-    n_processes = effective_n_jobs(n_jobs)
-    batch_size = 1 if n_processes == 1 else 2 * n_processes
+    """Generate the results of `task` in order; at most two per process wait to be used."""
+    items = ((tables[chunk],) for chunk in chunks)
+    n_waiting = 2 * count_processes(n_jobs)
+    results = run_parallel(
+        ScreeningTask.__call__, items, common=(task,), n_jobs=n_jobs, n_waiting=n_waiting
+    )
     warned = set()
-    with Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1) as parallel:
-        for start in range(0, len(chunks), batch_size):
-            batch = chunks[start : start + batch_size]
-            results = parallel(delayed(task)(tables[chunk]) for chunk in batch)
-            # `results` must be the first argument of zip, which then exhausts it: joblib accepts
-            # no further tasks before that.
-            for (rows, caught), chunk in zip(results, batch):
-                _warn_once(caught, chunk, warned)
-                bar.update(len(tables.places(chunk)))
-                yield rows
+    for chunk, (rows, caught) in zip(chunks, results):
+        _warn_once(caught, chunk, warned)
+        bar.update(len(tables.places(chunk)))
+        yield rows
 
 
 def _warn_once(caught, chunk, warned):

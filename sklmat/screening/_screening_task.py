@@ -1,12 +1,12 @@
 """`ScreeningTask`: predictions for one table of a grid, and the selection of rows to keep."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 
+from sklmat.recorded_warnings import record_warnings
 from sklmat.screening._composition_model import CompositionModel, target_columns
 from sklmat.screening._prediction_columns import PHASE, energy_column
 from sklmat.screening._thermodynamics import check_temperature, free_energy
@@ -46,8 +46,7 @@ class ScreeningTask:
 
     def __call__(self, table):
         """Predict for a table; return the rows to keep and the warnings of the model."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with record_warnings() as caught:
             rows = self.predict_rows(table)
         return rows, [(warning.category, str(warning.message)) for warning in caught]
 

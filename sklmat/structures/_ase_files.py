@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
+from sklmat.recorded_warnings import record_warnings
 from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._found_crystal import FoundCrystal
 from sklmat.structures._from_ase import structure_from_ase
@@ -37,8 +37,7 @@ def read_ase_file(source: Path | StringIO, kind: str) -> list[FoundCrystal]:
     OSError
         If there is no such file.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with record_warnings() as caught:
         try:
             frames = _ase_frames(source, kind)
         except (FileNotFoundError, IsADirectoryError):

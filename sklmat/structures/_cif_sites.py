@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Container
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sklmat.recorded_warnings import ignore_warnings
 from sklmat.structures._cif_formula import element_of_isotope, is_element
 from sklmat.structures._cif_tags import NUMBER, OCCUPANCY, CifProblem, Tags, number
 
@@ -236,9 +236,8 @@ def build_structure(
         for element, charge in zip(sites.elements, sites.charges)
     ]
     # In the order of pymatgen's reader: by electronegativity.
-    with warnings.catch_warnings():
-        # Some elements have no electronegativity.
-        warnings.simplefilter("ignore")
+    # Some elements have no electronegativity.
+    with ignore_warnings():
         rank = [(np.nan_to_num(specie.X, nan=np.inf), str(specie)) for specie in species]
     order = sorted(range(len(rows)), key=lambda atom: rank[rows[atom]])
     return Structure(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sklmat.exceptions import InvalidStructureError
+from sklmat.recorded_warnings import ignore_warnings
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
@@ -50,8 +50,7 @@ def _composition_of_cif(item):
     text = os.fsdecode(item)
     if "\n" not in text:
         text = Path(text).expanduser().read_text(encoding="utf-8-sig", errors="replace")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with ignore_warnings():
         try:
             [structure] = CifParser.from_str(text).parse_structures(primitive=False)
         except Exception:  # a file that pymatgen cannot read can raise any exception

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from sklmat.recorded_warnings import record_warnings
 from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._found_crystal import FoundCrystal
 
@@ -29,8 +30,7 @@ def read_poscar(text: str) -> FoundCrystal:
     # Files in the format of VASP 4 often name the species in the comment, the first line.
     names, counts = lines[0].split(), _words(lines[5])
     named = len(names) == len(counts) and all(map(Element.is_valid_symbol, names))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with record_warnings() as caught:
         try:
             if named and all(map(str.isdigit, counts)):
                 poscar = Poscar.from_str(text, default_names=names, read_velocities=False)

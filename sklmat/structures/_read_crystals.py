@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sklmat.recorded_warnings import record_warnings
 from sklmat.structures._ase_files import read_ase_file
 from sklmat.structures._caught_warnings import error_text, messages_of_warnings
 from sklmat.structures._cif import read_cif
@@ -132,8 +132,7 @@ def _decoded(content):
 def _from_pymatgen(path):
     from pymatgen.core import Structure
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with record_warnings() as caught:
         try:
             structure = Structure.from_file(path)
         except Exception as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+
+from sklmat.recorded_warnings import ignore_warnings
 
 #: Largest change of an angle or length, relative, by which an operation may miss the cell.
 _METRIC_TOLERANCE = 0.02
@@ -197,9 +198,8 @@ def _hall_of_full_symbols():
     import spglib
 
     symbols: dict[str, list[str]] = {}
-    with warnings.catch_warnings():
-        # spglib announces its coming error handling with every call.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    # spglib announces its coming error handling with every call.
+    with ignore_warnings(DeprecationWarning):
         settings = [spglib.get_spacegroup_type(number) for number in range(1, 531)]
     for setting in settings:
         symbols.setdefault(_normalized(setting.international_full), []).append(setting.hall_symbol)

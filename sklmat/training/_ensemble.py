@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
 
 from sklmat.batches import GraphDataset
 from sklmat.files import expand_path
+from sklmat.processes import count_processes, run_parallel
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -72,11 +72,11 @@ def train_ensemble(
         for member, seed in enumerate(seeds)
     ]
     common = prepare, train_set, valid_set, settings
-    if effective_n_jobs(n_jobs) > 1 and n_members > 1:
-        return Parallel(n_jobs=n_jobs)(delayed(_train_member)(*job, *common) for job in jobs)
+    if count_processes(n_jobs) > 1 and n_members > 1:
+        return list(run_parallel(_train_member, jobs, common=common, n_jobs=n_jobs))
     nets = []
     for job in jobs:
-        nets.append(_train_member(*job, *common))
+        nets.append(_train_member(*common, *job))
         if nets[-1].interrupted_:
             if fitted is not None and len(nets) < n_members:
                 return fitted
@@ -89,7 +89,7 @@ def _member_path(path, member, n_members):
     return path if n_members == 1 else path.with_name(f"{path.name}.{member}")
 
 
-def _train_member(net, seed, checkpoint, description, prepare, train_set, valid_set, settings):
+def _train_member(prepare, train_set, valid_set, settings, net, seed, checkpoint, description):
     with seeded(seed), single_precision():
         net, train_set = prepare(net, train_set)
         return train_net(

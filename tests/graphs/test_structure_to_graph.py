@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from cif_text import cif
@@ -49,10 +50,16 @@ def sent(monkeypatch):
         def __init__(self, **params):
             assert params["pre_dispatch"] == "all", "joblib's thread would read the others"
 
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
         def __call__(self, tasks):
             results = []
             for function, args, kwargs in tasks:
-                events.append(args[1])
+                events.append(args[1][1])
                 results.append(function(*args, **kwargs))
             return results
 
@@ -60,7 +67,7 @@ def sent(monkeypatch):
         events.append("read")
         return read_chunk(rows, items)
 
-    monkeypatch.setattr(_build_graphs, "Parallel", Here)
+    monkeypatch.setattr(joblib, "Parallel", Here)
     monkeypatch.setattr(_build_graphs, "_read_chunk", reading)
     return events
 
