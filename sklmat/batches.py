@@ -16,6 +16,7 @@ from sklmat.graphs import (
     lazy_rows,
     pointer_from_counts,
 )
+from sklmat.random_state import training_generator
 
 
 class Batch:
@@ -455,10 +456,12 @@ def even_loader(dataset: GraphDataset, batch_size: int) -> DataLoader:
     """Make a ``DataLoader`` with `EvenBatches`, shuffled if the data set has a generator.
 
     The generator belongs to the data set, because nets are pickled and generators cannot be.
+    The loader itself draws a number for the processes that it does not have.
     """
     return DataLoader(
         dataset,
         batch_sampler=EvenBatches(len(dataset), batch_size, dataset.generator),
         # The data set returns batches, so that there is nothing to collate.
         collate_fn=default_convert,
+        generator=training_generator(),
     )

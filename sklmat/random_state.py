@@ -1,12 +1,17 @@
-"""`draw_seed`, `make_generator`: seeds and generators from the `random_state` of scikit-learn."""
+"""Seeds and generators from the `random_state` of scikit-learn; the generator of a training."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
+
     from sklmat.typing import RandomState
 
 
@@ -55,3 +60,36 @@ def make_generator(random_state: RandomState) -> np.random.Generator:
     numpy.random.Generator
     """
     return np.random.default_rng(draw_seed(random_state))
+
+
+_training_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
+
+
+@contextlib.contextmanager
+def use_generator(generator: torch.Generator) -> Iterator[None]:
+    """Train with a generator of its own within a ``with`` block; see `training_generator`.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        On the CPU.
+    """
+    token = _training_generator.set(generator)
+    try:
+        yield
+    finally:
+        _training_generator.reset(token)
+
+
+def training_generator() -> torch.Generator | None:
+    """Return the generator of the training that runs in this thread.
+
+    The generator of torch belongs to the whole process, so that another thread which draws numbers
+    from it would change the training.
+
+    Returns
+    -------
+    torch.Generator or None
+        None where the numbers come from the generator of torch.
+    """
+    return _training_generator.get()

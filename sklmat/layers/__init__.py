@@ -1,5 +1,6 @@
 """Layers of the networks: graph convolutions, element convolutions, filters and pooling."""
 
+from sklmat.layers._dropout import Dropout
 from sklmat.layers._edge_blocks import block_threads as block_threads
 from sklmat.layers._element_conv import (
     ElementConv,
@@ -18,6 +19,7 @@ from sklmat.layers._sums import look_up as look_up
 from sklmat.layers._sums import sum_atoms as sum_atoms
 
 __all__ = [
+    "Dropout",
     "ElementConv",
     "GatedGraphConv",
     "GaussianExpansion",

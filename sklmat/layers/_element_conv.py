@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklmat.batches import ElementBatch
+from sklmat.layers._dropout import Dropout
 from sklmat.layers._sums import gather_sources, sum_to_targets
 
 
@@ -185,7 +186,7 @@ class ElementConv(nn.Module):
         self.first = MemberLinear(n_members, n_filters, n_features)
         self.second = MemberLinear(n_members, n_features, n_features)
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, h: torch.Tensor, batch: ElementBatch) -> torch.Tensor:
         """Compute the update of the vector of each node.

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sklmat.batches import CrystalBatch
 from sklmat.layers import (
+    Dropout,
     GatedGraphConv,
     GaussianExpansion,
     computes_bands,
@@ -90,7 +91,7 @@ class CGCNN(nn.Module):
         )
         widths = [hidden_dim] + [readout_dim] * n_readout
         self.readout = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_outputs)
 
     def embed(self, batch: CrystalBatch) -> torch.Tensor:

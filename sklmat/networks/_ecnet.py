@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from sklmat.batches import ElementBatch
 from sklmat.graphs import grid_points
 from sklmat.layers import (
+    Dropout,
     ElementConv,
     GaussianFilter,
     GridFilter,
@@ -139,7 +140,7 @@ class ECNet(nn.Module):
             MemberNorm(n_members, hidden_dim) if normalize else nn.Identity() for _ in range(2)
         )
         self.activation = activation_function
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         widths = [hidden_dim, *tower_dims]
         n_towers = n_members * n_outputs
         self.towers = nn.ModuleList(

@@ -4,6 +4,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklmat.files import expand_path, replace_file
+from sklmat.random_state import training_generator
 from sklmat.training._graph_net import plain_history
 
 
@@ -45,7 +46,7 @@ class Resume(Callback):
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["rng"].cpu())
+        _cpu_generator().set_state(state["rng"].cpu())
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
         for row in state["history"]:
@@ -60,10 +61,14 @@ class Resume(Callback):
             "module": net.module_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
             "generator": self.generator.get_state(),
-            "rng": torch.get_rng_state(),
+            "rng": _cpu_generator().get_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "history": plain_history(net)[self.first_epoch :],
             "callbacks": [vars(callback) for callback in self.callbacks],
         }
         with replace_file(self.path) as temporary:
             torch.save(state, temporary)
+
+
+def _cpu_generator():
+    return training_generator() or torch.default_generator

@@ -12,7 +12,9 @@ import torch
 
 from sklmat.batches import GraphDataset
 from sklmat.files import expand_path
+from sklmat.networks import CGCNN, ECNet
 from sklmat.processes import count_processes, run_parallel
+from sklmat.random_state import use_generator
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
 
@@ -90,20 +92,35 @@ def _member_path(path, member, n_members):
 
 
 def _train_member(prepare, train_set, valid_set, settings, net, seed, checkpoint, description):
+    settings = {**settings, "seed": seed, "checkpoint": checkpoint, "description": description}
+    is_single = torch.get_default_dtype() == torch.float32
     with seeded(seed), single_precision():
         net, train_set = prepare(net, train_set)
-        return train_net(
-            net,
-            train_set,
-            valid_set,
-            seed=seed,
-            checkpoint=checkpoint,
-            description=description,
-            **settings,
-        )
+        if not is_single or not _draws_from_own_generator(net, settings):
+            return train_net(net, train_set, valid_set, **settings)
+        # Goes on with the numbers that follow those of the initial weights.
+        generator = torch.Generator()
+        generator.set_state(torch.get_rng_state())
+    with use_generator(generator):
+        return train_net(net, train_set, valid_set, **settings)
 
 
-#: Only one thread at a time may train: all share one random state and default dtype of torch.
+def _draws_from_own_generator(net, settings):
+    """Whether a training needs no random numbers from the generator of torch.
+
+    Networks and callbacks of users may draw any numbers, and so do GPUs.
+    """
+    return (
+        type(net.module_) in (CGCNN, ECNet)
+        and torch.device(net.device).type == "cpu"
+        and not settings.get("callbacks")
+        # Nets that were pickled by earlier versions have it.
+        and not any(type(part) is torch.nn.Dropout for part in net.module_.modules())
+    )
+
+
+#: Only one thread at a time may use the random state and the default dtype of torch, which belong
+#: to the whole process.
 _GLOBAL_STATE = threading.RLock()
 
 
@@ -122,11 +139,8 @@ def single_precision() -> Iterator[None]:
     The dtype that ``torch.set_default_dtype`` has set is restored afterwards. Batches are always in
     single precision, so that a network in double precision could not read them.
     """
-    default = torch.get_default_dtype()
-    if default == torch.float32:
-        yield
-        return
     with _GLOBAL_STATE:
+        default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)
         try:
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,47 @@ if TYPE_CHECKING:
 _NUMBERS_PER_TORCH_THREAD = 2**22
 #: The same for the threads of graph convolutions, which wait for each other four times per layer.
 _NUMBERS_PER_BLOCK_THREAD = 2**18
+
+
+class _TorchThreads:
+    """Sets the number of torch threads for one thread of Python.
+
+    A new thread of Python begins with the number that any thread has set last. Therefore the number
+    before is known from the time when no thread had set another.
+    """
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.n_inside = 0
+        self.before = 0
+        self.here = threading.local()
+
+    def number(self) -> int:
+        """The number outside of all ``with`` blocks, or in the innermost one of this thread."""
+        with self.lock:
+            outside = self.before if self.n_inside else torch.get_num_threads()
+        return getattr(self.here, "number", None) or outside
+
+    @contextlib.contextmanager
+    def set(self, number: int) -> Iterator[None]:
+        """Set the number within a ``with`` block, and restore it."""
+        enclosing = getattr(self.here, "number", None)
+        with self.lock:
+            if self.n_inside == 0:
+                self.before = torch.get_num_threads()
+            self.n_inside += 1
+            torch.set_num_threads(number)
+        self.here.number = number
+        try:
+            yield
+        finally:
+            self.here.number = enclosing
+            with self.lock:
+                self.n_inside -= 1
+                torch.set_num_threads(enclosing or self.before)
+
+
+_threads = _TorchThreads()
 
 
 @contextlib.contextmanager
@@ -35,7 +77,7 @@ def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
     n_edges : float
         Number of edges in a batch.
     """
-    before = torch.get_num_threads()
+    before = _threads.number()
     config: Any = module.config
     numbers = n_edges * 2 * config["hidden_dim"] * config.get("n_members", 1)
     n_torch = min(before, max(1, int(numbers // _NUMBERS_PER_TORCH_THREAD)))
@@ -47,20 +89,12 @@ def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
         from joblib import cpu_count
 
         n_blocks = min(n_blocks, cpu_count())
-    torch.set_num_threads(n_torch)
-    try:
-        with block_threads(n_blocks), reused_arrays():
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with _threads.set(n_torch), block_threads(n_blocks), reused_arrays():
+        yield
 
 
 @contextlib.contextmanager
 def one_thread():
     """Use one torch thread within a ``with`` block, since batches of tables are small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _threads.set(1):
         yield
-    finally:
-        torch.set_num_threads(before)
