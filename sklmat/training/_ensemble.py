@@ -93,6 +93,8 @@ def _member_path(path, member, n_members):
 
 def _train_member(prepare, train_set, valid_set, settings, net, seed, checkpoint, description):
     settings = {**settings, "seed": seed, "checkpoint": checkpoint, "description": description}
+    # Members that are trained in threads have the same one, and each sets its generator.
+    train_set = copy.copy(train_set)
     is_single = torch.get_default_dtype() == torch.float32
     with seeded(seed), single_precision():
         net, train_set = prepare(net, train_set)

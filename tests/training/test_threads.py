@@ -1,9 +1,11 @@
 """Threads: those of torch are few and put back, those of Python do not disturb each other."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,20 @@ def test_networks_are_trained_in_threads_as_they_are_alone(tmp_path):
         found = [fit.result() for fit in fits]
     for actual, expected in zip(found, 2 * alone):
         np.testing.assert_array_equal(actual, expected)
+
+
+def test_members_in_threads_share_no_random_numbers():
+    X = random_alloys(8, n_cells=1)
+    y = nickel_fraction(X)
+    model = CGCNNRegressor(**{**SMALL, "max_epochs": 30}, n_ensemble=4)
+    alone = fit_predict(model, X, y)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with joblib.parallel_config(backend="threading", n_jobs=4):
+            np.testing.assert_array_equal(fit_predict(model, X, y), alone)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_training_leaves_the_generator_of_torch_alone():
