@@ -6,7 +6,7 @@ import torch
 from sklmat.augmentation._dataframes import as_table
 from sklmat.augmentation._labeler import label_rows
 from sklmat.networks import InfoGAN
-from sklmat.training import seeded, single_precision, train_gan
+from sklmat.training import initial_weights, train_gan
 
 
 class IteratedGAN:
@@ -62,7 +62,7 @@ class IteratedGAN:
         groups = [len(group) for group in codec.groups]
         if target is not None:
             groups += self.target_codec.groups
-        with seeded(seed), single_precision():
+        with initial_weights(torch.Generator().manual_seed(seed)):
             n_codes = code.shape[1] - sum(groups)
             gan = InfoGAN(len(codec.features), n_codes, groups, **self.network)
         arrays = (codec.encode_features(X), code, codec.present(X))

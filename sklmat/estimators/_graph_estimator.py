@@ -34,6 +34,7 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
@@ -228,6 +229,7 @@ class GraphEstimator(BaseEstimator):
             data.select(valid) if len(valid) else None,
             seeds=member_seeds,
             fitted=self.nets_ if from_fitted else None,
+            own_generator=self._has_own_generator(from_fitted),
             n_jobs=self.n_jobs,
             max_epochs=max_epochs,
             schedule=schedule,
@@ -239,6 +241,20 @@ class GraphEstimator(BaseEstimator):
         )
         used = train[sample_weight[train] > 0]
         return self._keep(nets, targets, graphs, used, self if from_fitted else source)
+
+    def _has_own_generator(self, from_fitted):
+        """Whether a training draws no numbers from the generator of torch, as users' code may."""
+        return (
+            self.architecture.network_class in (CGCNN, ECNet)
+            and torch.device(check_device(self.device)).type == "cpu"
+            and not self.callbacks
+            # Networks that were pickled by earlier versions have it.
+            and not any(
+                type(part) is torch.nn.Dropout
+                for net in (self.nets_ if from_fitted else ())
+                for part in net.module_.modules()
+            )
+        )
 
     def _read_training_rows(self, X, from_fitted, source):
         """Return the training graphs, after checking their elements, and their number."""

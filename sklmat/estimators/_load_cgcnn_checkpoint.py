@@ -11,7 +11,7 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.files import describe_file, expand_path, is_torch_file
 from sklmat.networks import CGCNN
-from sklmat.training import check_device, make_net, seeded, single_precision
+from sklmat.training import check_device, initial_weights, make_net
 
 if TYPE_CHECKING:
     from sklmat.typing import ElementFeatures, PathLike
@@ -79,7 +79,7 @@ def load_cgcnn_checkpoint(
             f"atom_init has vectors of length {vectors.shape[1]}, {path} was trained with vectors "
             f"of length {n_features}; give the table that belongs to it"
         )
-    with seeded(0), single_precision():
+    with initial_weights():
         network = CGCNN(
             torch.from_numpy(vectors),
             n_outputs=len(weights["fc_out.bias"]),

@@ -14,7 +14,7 @@ import torch
 
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
-from sklmat.training import check_device, make_net, seeded, single_precision
+from sklmat.training import check_device, initial_weights, make_net
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -120,7 +120,7 @@ def _load_net(estimator, network, tensors, member):
             f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
             f"{network_class.__name__!r}"
         )
-    with seeded(0), single_precision():
+    with initial_weights():
         module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
     settings = estimator.architecture.net_settings(estimator)

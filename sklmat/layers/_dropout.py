@@ -21,7 +21,7 @@ class Dropout(nn.Dropout):
         Tensor of the same shape
         """
         generator = training_generator()
-        if generator is None or not self.training or self.p == 0:
+        if generator is None or input.is_cuda or not self.training or self.p == 0:
             return super().forward(input)
         kept = 1 - self.p
         return input * torch.empty_like(input).bernoulli_(kept, generator=generator).div_(kept)

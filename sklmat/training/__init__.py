@@ -2,10 +2,11 @@
 
 from sklmat.training._callbacks import check_callbacks
 from sklmat.training._device import check_device
-from sklmat.training._ensemble import seeded, single_precision, train_ensemble
+from sklmat.training._ensemble import train_ensemble
 from sklmat.training._gan_loop import train_gan
 from sklmat.training._graph_net import GraphNet, WeightedLoss, make_net, member_histories
 from sklmat.training._loop import run_network, train_net
+from sklmat.training._random_numbers import initial_weights
 from sklmat.training._threads import suitable_threads
 
 __all__ = [
@@ -13,11 +14,10 @@ __all__ = [
     "WeightedLoss",
     "check_callbacks",
     "check_device",
+    "initial_weights",
     "make_net",
     "member_histories",
     "run_network",
-    "seeded",
-    "single_precision",
     "suitable_threads",
     "train_ensemble",
     "train_gan",

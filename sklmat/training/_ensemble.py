@@ -1,22 +1,20 @@
-"""`train_ensemble` trains the members of an ensemble, each `seeded` and in `single_precision`."""
+"""`train_ensemble` trains the members of an ensemble, each with a seed and in single precision."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sklmat.batches import GraphDataset
 from sklmat.files import expand_path
-from sklmat.networks import CGCNN, ECNet
 from sklmat.processes import count_processes, run_parallel
 from sklmat.random_state import use_generator
 from sklmat.training._graph_net import GraphNet
 from sklmat.training._loop import train_net
+from sklmat.training._random_numbers import initial_weights, seeded, single_precision
 
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
@@ -29,6 +27,7 @@ def train_ensemble(
     *,
     seeds: list[int],
     fitted: list[GraphNet] | None = None,
+    own_generator: bool = False,
     n_jobs: int | None = None,
     checkpoint: PathLike | None = None,
     **settings: Any,
@@ -48,6 +47,10 @@ def train_ensemble(
     fitted : list of GraphNet, default=None
         Members to train further. Copies are trained, so that an error or an interruption does not
         change these nets.
+    own_generator : bool, default=False
+        Whether the random numbers of a member come from a generator of its own, so that several
+        members can be trained in threads. It must be False for networks and callbacks that may draw
+        from the generator of torch, and for GPUs.
     n_jobs : int, default=None
         Number of processes that train members.
     checkpoint : path, default=None
@@ -73,7 +76,7 @@ def train_ensemble(
         )
         for member, seed in enumerate(seeds)
     ]
-    common = prepare, train_set, valid_set, settings
+    common = prepare, train_set, valid_set, own_generator, settings
     if count_processes(n_jobs) > 1 and n_members > 1:
         return list(run_parallel(_train_member, jobs, common=common, n_jobs=n_jobs))
     nets = []
@@ -91,60 +94,18 @@ def _member_path(path, member, n_members):
     return path if n_members == 1 else path.with_name(f"{path.name}.{member}")
 
 
-def _train_member(prepare, train_set, valid_set, settings, net, seed, checkpoint, description):
+def _train_member(
+    prepare, train_set, valid_set, own_generator, settings, net, seed, checkpoint, description
+):
     settings = {**settings, "seed": seed, "checkpoint": checkpoint, "description": description}
     # Members that are trained in threads have the same one, and each sets its generator.
     train_set = copy.copy(train_set)
-    is_single = torch.get_default_dtype() == torch.float32
+    if own_generator and torch.get_default_dtype() == torch.float32:
+        generator = torch.Generator().manual_seed(seed)
+        with initial_weights(generator):
+            net, train_set = prepare(net, train_set)
+        with use_generator(generator):
+            return train_net(net, train_set, valid_set, **settings)
     with seeded(seed), single_precision():
         net, train_set = prepare(net, train_set)
-        if not is_single or not _draws_from_own_generator(net, settings):
-            return train_net(net, train_set, valid_set, **settings)
-        # Goes on with the numbers that follow those of the initial weights.
-        generator = torch.Generator()
-        generator.set_state(torch.get_rng_state())
-    with use_generator(generator):
         return train_net(net, train_set, valid_set, **settings)
-
-
-def _draws_from_own_generator(net, settings):
-    """Whether a training needs no random numbers from the generator of torch.
-
-    Networks and callbacks of users may draw any numbers, and so do GPUs.
-    """
-    return (
-        type(net.module_) in (CGCNN, ECNet)
-        and torch.device(net.device).type == "cpu"
-        and not settings.get("callbacks")
-        # Nets that were pickled by earlier versions have it.
-        and not any(type(part) is torch.nn.Dropout for part in net.module_.modules())
-    )
-
-
-#: Only one thread at a time may use the random state and the default dtype of torch, which belong
-#: to the whole process.
-_GLOBAL_STATE = threading.RLock()
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch within a ``with`` block, and restore its random state afterwards."""
-    with _GLOBAL_STATE, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextlib.contextmanager
-def single_precision() -> Iterator[None]:
-    """Make new networks in single precision within a ``with`` block.
-
-    The dtype that ``torch.set_default_dtype`` has set is restored afterwards. Batches are always in
-    single precision, so that a network in double precision could not read them.
-    """
-    with _GLOBAL_STATE:
-        default = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(default)

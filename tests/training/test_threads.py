@@ -1,6 +1,5 @@
 """Threads: those of torch are few and put back, those of Python do not disturb each other."""
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from crystals import nickel_fraction, random_alloys
 from skorch.callbacks import Callback
 
 from sklmat import CGCNNRegressor, ECNetRegressor
+from sklmat.training import _ensemble
 from sklmat.training._threads import one_thread
 
 
@@ -115,29 +115,32 @@ def test_networks_are_trained_in_threads_as_they_are_alone(tmp_path):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_members_in_threads_share_no_random_numbers():
+def test_each_member_has_its_own_training_set(monkeypatch):
+    """A training sets the generator of its training set, while others may be running."""
+    sets = []
+
+    def train_net(net, train_set, *args, **settings):
+        sets.append(train_set)
+        return real_train_net(net, train_set, *args, **settings)
+
+    real_train_net = _ensemble.train_net
+    monkeypatch.setattr(_ensemble, "train_net", train_net)
     X = random_alloys(8, n_cells=1)
-    y = nickel_fraction(X)
-    model = CGCNNRegressor(**{**SMALL, "max_epochs": 30}, n_ensemble=4)
-    alone = fit_predict(model, X, y)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with joblib.parallel_config(backend="threading", n_jobs=4):
-            np.testing.assert_array_equal(fit_predict(model, X, y), alone)
-    finally:
-        sys.setswitchinterval(interval)
+    with joblib.parallel_config(backend="threading", n_jobs=3):
+        CGCNNRegressor(**SMALL, n_ensemble=3).fit(X, nickel_fraction(X))
+    assert len(set(map(id, sets))) == 3
 
 
 def test_a_training_leaves_the_generator_of_torch_alone():
     X = random_alloys(8, n_cells=1)
     y = nickel_fraction(X)
-    model = networks()[0].fit(X, y)
-    expected = model.partial_fit(X, y).predict(X)
-    model = networks()[0].fit(X, y)
+    expected = [fit_predict(model, X, y) for model in networks()]
+    before = torch.get_rng_state()
+    for model in networks():
+        model.fit(X, y)
+    assert torch.equal(torch.get_rng_state(), before)
     with drawing():
-        # The weights are there, so that nothing is drawn from the generator of torch.
-        actual = model.partial_fit(X, y).predict(X)
+        actual = [fit_predict(model, X, y) for model in networks()]
     np.testing.assert_array_equal(actual, expected)
 
 
