@@ -366,7 +366,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             tables, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
         )
         table = pd.concat(
-            [table.set_axis(test) for (_, test), table in zip(folds, bar)]
+            [table.set_axis(test) for table, (_, test) in zip(bar, folds)]
         ).sort_index()
         table.insert(1, "right", table["prediction"].to_numpy() == y)
         table.insert(2, "adversarial", table["right"] & table.pop("flipped"))

@@ -124,7 +124,7 @@ def _in_chunks(places, numbers, items, expands, n_jobs):
         for chunk in chunks
     )
     results = run_parallel(_read_packed, sent, n_jobs=n_jobs)
-    for chunk, (crystals, packed, packed_places) in zip(chunks, results):
+    for (crystals, packed, packed_places), chunk in zip(results, chunks):
         for place, structure in zip(packed_places, unpack(packed)):
             crystals[place].structure = structure
         yield chunk, crystals

@@ -5,11 +5,14 @@ import json
 import shutil
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from sklmat.files import expand_path, replace_file
 
 #: Key of the description of a run in the metadata of the file.
 METADATA_KEY = b"sklmat.screen"
+#: Programs that read a folder of Parquet files ignore names that begin with _ or a dot.
+_DESCRIPTION = "_screen.json"
 
 
 class ResumableParquet:
@@ -36,14 +39,40 @@ class ResumableParquet:
         self.out = expand_path(out)
         self.folder = self.out.with_name(self.out.name + ".parts")
         self.description = {"settings": settings, "probe": probe}
+        # The system takes the lock from a process that dies.
+        self._lock = FileLock(self.folder / ".lock")
+        self._check_names(overwrite)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise FileExistsError(
+                f"another call of screen is writing {self.folder}: wait for it, or take another "
+                "name"
+            ) from None
+        try:
+            # That call may have finished since.
+            self._check_names(overwrite)
+            self._open_folder(overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Let other calls write the folder."""
+        self._lock.release()
+
+    def _check_names(self, overwrite):
+        """Raise a FileExistsError where the file or the folder would be overwritten unasked."""
         if self.out.exists() and not overwrite:
             raise FileExistsError(f"{self.out} exists: take another name, or overwrite=True")
-        self._open_folder(overwrite)
+        is_ours = (self.folder / _DESCRIPTION).is_file()
+        if not is_ours and any(not path.name.startswith(".") for path in self.folder.glob("*")):
+            raise FileExistsError(f"{self.folder} exists and is not ours: rename or delete it")
 
     def _open_folder(self, overwrite):
         """Create the folder of the parts, or check that its parts belong to this run."""
-        # Programs that read a folder of Parquet files ignore names that begin with _ or a dot.
-        description = self.folder / "_screen.json"
+        description = self.folder / _DESCRIPTION
         if description.is_file():
             difference = self._difference(json.loads(description.read_text(encoding="utf-8")))
             if difference is None:
@@ -53,10 +82,8 @@ class ResumableParquet:
                     f"{self.folder} holds an unfinished run with {difference}: finish it with what "
                     "it was started with, delete the folder, or pass overwrite=True"
                 )
-        elif any(not path.name.startswith(".") for path in self.folder.glob("*")):
-            raise FileExistsError(f"{self.folder} exists and is not ours: rename or delete it")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        for path in self.folder.glob("[!.]*"):
+            path.unlink()
         text = json.dumps(self.description, ensure_ascii=False, indent=1)
         with replace_file(description) as temporary:
             temporary.write_text(text, encoding="utf-8")

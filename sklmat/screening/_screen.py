@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from sklmat.recorded_warnings import ignore_warnings
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
 from sklmat.screening._resumable_parquet import ResumableParquet
-from sklmat.screening._screening_task import ScreeningTask, make_task
+from sklmat.screening._screening_task import make_task
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -157,7 +158,7 @@ def screen(
     TypeError
         When the estimator was fitted without names of columns.
     FileExistsError
-        When `out` exists and `overwrite` is False.
+        When `out` exists and `overwrite` is False, or another call is writing the same `out`.
 
     Notes
     -----
@@ -210,12 +211,14 @@ def screen(
     file = ResumableParquet(out, settings, probe.reshape(-1, probe.shape[-1]).tolist(), overwrite)
     try:
         _write_missing(file, task, tables, parts, n_jobs, verbose)
+        return file.finish(len(parts), None if task.n_best is None else task.concatenate)
     except BaseException as error:
         error.add_note(
             f"Finished parts are in {file.folder}: the same call of screen resumes after them."
         )
         raise
-    return file.finish(len(parts), None if task.n_best is None else task.concatenate)
+    finally:
+        file.close()
 
 
 class _TableChunks:
@@ -311,11 +314,9 @@ def _predict_chunks(task, tables, chunks, n_jobs, bar):
     """Generate the results of `task` in order; at most two per process wait to be used."""
     items = ((tables[chunk],) for chunk in chunks)
     n_waiting = 2 * count_processes(n_jobs)
-    results = run_parallel(
-        ScreeningTask.__call__, items, common=(task,), n_jobs=n_jobs, n_waiting=n_waiting
-    )
+    results = run_parallel(operator.call, items, common=(task,), n_jobs=n_jobs, n_waiting=n_waiting)
     warned = set()
-    for chunk, (rows, caught) in zip(chunks, results):
+    for (rows, caught), chunk in zip(results, chunks):
         _warn_once(caught, chunk, warned)
         bar.update(len(tables.places(chunk)))
         yield rows

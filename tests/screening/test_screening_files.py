@@ -39,6 +39,27 @@ def test_the_file_says_how_it_was_made(grid, tmp_path):
     assert note["settings"]["phases"] == ["bcc", "fcc"]
 
 
+def test_two_calls_do_not_write_the_same_file(grid, tmp_path):
+    class Again(PhaseModel):
+        """Screens to the same file while it predicts for the first call."""
+
+        n_chunks = 0
+
+        def predict(self, X, phase):
+            if len(X) == 8 and (tmp_path / "all.parquet.parts" / "_screen.json").exists():
+                self.n_chunks += 1
+                with pytest.raises(
+                    FileExistsError, match=r"another call of screen is writing .*pa"
+                ):
+                    screen(PhaseModel(), grid, out=tmp_path / "all.parquet", overwrite=True)
+            return super().predict(X, phase)
+
+    model = Again()
+    path = screen(model, grid, out=tmp_path / "all.parquet")
+    assert model.n_chunks > 0
+    pd.testing.assert_frame_equal(pd.read_parquet(path), screen(PhaseModel(), grid))
+
+
 def test_a_finished_file_is_not_replaced_unasked(grid, tmp_path):
     path = screen(PhaseModel(), grid, "bcc", out=tmp_path / "a.parquet")
     with pytest.raises(FileExistsError, match="overwrite=True"):
