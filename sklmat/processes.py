@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import platform
 import sys
 import traceback
@@ -13,6 +14,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import ExitStack
 from itertools import chain, islice
 from typing import Any
+from uuid import uuid4
 
 from sklmat.recorded_warnings import issue_again, record_warnings
 
@@ -152,8 +154,12 @@ class _Run:
 
 def _is_loss(error):
     """Whether an error says that a worker process is gone; errors of the function are returned."""
+    if isinstance(error, BrokenExecutor | CancelledError):
+        return True
+    # An argument that cannot be unpickled by a worker of ray is a RayTaskError.
+    names = [cls.__name__ for cls in type(error).__mro__]
     package = type(error).__module__.split(".")[0]
-    return isinstance(error, BrokenExecutor | CancelledError) or package in ("distributed", "ray")
+    return package in ("distributed", "ray") and "RayTaskError" not in names
 
 
 class _InWorker(Exception):
@@ -168,15 +174,56 @@ class _Call:
 
     def __init__(self, function, common):
         self.function = function
-        self.common = common
+        self.common = [None if isinstance(value, list) else value for value in common]
+        self.lists = _Pickled(
+            {k: value for k, value in enumerate(common) if isinstance(value, list)}
+        )
         # A process that has not imported scikit-learn, which takes seconds, does not need it.
         self.config = sys.modules["sklearn"].get_config() if "sklearn" in sys.modules else None
         self.process = _this_process()
+
+    def arguments(self):
+        lists = self.lists.get()
+        return [lists.get(k, value) for k, value in enumerate(self.common)]
 
     def __sizeof__(self):
         # The backend of dask sends arguments of more than 1 kB once to each worker, not with each
         # item. It asks for the size of the object itself, which says nothing of what it holds.
         return 10_000
+
+
+class _Pickled:
+    """Lists that are pickled once, and unpickled once in each process, instead of for each item.
+
+    They hold crystals, which take a thousand times longer than arrays.
+    """
+
+    def __init__(self, value):
+        self.value = value
+        self.data = None
+        self.key = uuid4().hex
+
+    def __getstate__(self):
+        # Also for classes that are defined in a notebook.
+        from joblib.externals.loky.backend.reduction import dumps
+
+        if self.data is None:
+            self.data = bytes(dumps(self.value))
+        return {"data": self.data, "key": self.key}
+
+    def get(self):
+        if hasattr(self, "value"):
+            return self.value
+        found = _unpickled.get(self.key)
+        if found is None:
+            found = pickle.loads(self.data)
+            _unpickled.clear()
+            _unpickled[self.key] = found
+        return found
+
+
+#: What this process has unpickled last, with its key.
+_unpickled: dict[str, Any] = {}
 
 
 def _run_call(call, item):
@@ -192,7 +239,7 @@ def _run_call(call, item):
         # Warnings of a thread reach the process of the caller by themselves.
         caught = settings.enter_context(record_warnings()) if is_elsewhere else []
         try:
-            result = call.function(*call.common, *item)
+            result = call.function(*call.arguments(), *item)
         except Exception as raised:
             error = raised
             trace = traceback.format_exc() if is_elsewhere else None

@@ -1,5 +1,7 @@
 """The same work on every backend of joblib gives the same bits, also when a worker dies."""
 
+import os
+import sys
 import warnings
 from contextlib import contextmanager
 from functools import cache
@@ -35,7 +37,14 @@ def ray_cluster():
     ray = pytest.importorskip("ray", reason="needs ray")
     from ray.util.joblib import register_ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        # Modules of the tests, such as this one.
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
+    )
     register_ray()
     try:
         with joblib.parallel_config(backend="ray", n_jobs=2):

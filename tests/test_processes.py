@@ -58,6 +58,36 @@ def test_settings_of_scikit_learn_travel(backend):
         assert list(run_parallel(read_config, [(0,), (1,)])) == ["pandas"] * 2
 
 
+class Counted(list):
+    """A list that counts how often it is pickled, and unpickled in its process."""
+
+    n_pickled = n_unpickled = 0
+
+    def __reduce__(self):
+        Counted.n_pickled += 1
+        return unpickle, (list(self),)
+
+
+def unpickle(values):
+    Counted.n_unpickled += 1
+    return Counted(values)
+
+
+def look_up(values, number):
+    return values[number], os.getpid(), Counted.n_unpickled
+
+
+def test_a_list_is_pickled_once_and_unpickled_once_in_each_process():
+    values = Counted("abcdef")
+    Counted.n_pickled = 0
+    with use("loky"):
+        found = list(run_parallel(look_up, [(n,) for n in range(6)], common=(values,)))
+    assert [letter for letter, _, _ in found] == list("abcdef")
+    assert Counted.n_pickled == 1
+    assert {n_unpickled for _, process, n_unpickled in found} == {1}
+    assert os.getpid() not in [process for _, process, _ in found]
+
+
 def fail(number):
     if number == 2:
         raise KeyError("no such element")
