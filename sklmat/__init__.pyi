@@ -88,7 +88,7 @@ from sklmat.plotting import (
     RobustnessDisplay,
 )
 from sklmat.readers import load_structures, save_structures
-from sklmat.screening import composition_grid, screen, shockley_queisser
+from sklmat.screening import composition_grid, predict_dataset, screen, shockley_queisser
 from sklmat.structures import check_structures
 
 __version__: str
@@ -145,6 +145,7 @@ __all__ = [
     "load_cgcnn_checkpoint",
     "load_structures",
     "perturb_structures",
+    "predict_dataset",
     "robustness_curve",
     "save_structures",
     "screen",

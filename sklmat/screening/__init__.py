@@ -4,6 +4,7 @@ A grid is a sequence of tables, only a few of which are in memory at a time.
 """
 
 from sklmat.screening._composition_grid import CompositionGrid, composition_grid
+from sklmat.screening._predict_dataset import predict_dataset
 from sklmat.screening._prediction_columns import PHASE as PHASE
 from sklmat.screening._prediction_columns import energy_column as energy_column
 from sklmat.screening._screen import screen
@@ -23,6 +24,7 @@ __all__ = [
     "energy_above_hull",
     "free_energy",
     "lattice_parameter",
+    "predict_dataset",
     "screen",
     "shockley_queisser",
     "stable_phase",

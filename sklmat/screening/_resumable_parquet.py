@@ -1,4 +1,4 @@
-"""`ResumableParquet`: a Parquet file that is written in parts, so that a run can be resumed."""
+"""`ResumableFolder`: Parquet files of a run that can be resumed; `ResumableParquet` joins them."""
 
 import itertools
 import json
@@ -9,51 +9,48 @@ from filelock import FileLock, Timeout
 
 from sklmat.files import expand_path, replace_file
 
-#: Key of the description of a run in the metadata of the file.
-METADATA_KEY = b"sklmat.screen"
-#: Programs that read a folder of Parquet files ignore names that begin with _ or a dot.
-_DESCRIPTION = "_screen.json"
 
-
-class ResumableParquet:
-    """A folder of numbered Parquet files, which are joined to one file at the end.
+class ResumableFolder:
+    """A folder of Parquet files, each of which is written completely or not at all.
 
     A Parquet file cannot be read before it is complete, so an interrupted run that writes a single
-    file loses all results. Here each part is written completely or not at all, and the folder,
-    ``<out>.parts``, can be read at any time.
+    file loses all results. Such a folder can be read at any time.
 
     Parameters
     ----------
-    out : str or path-like
-        The file to write.
+    folder : str or path-like
+    function : str
+        Name of the function that writes the folder.
     settings : dict
         Settings that identify a run: a run is resumed only if they are equal. Must be storable as
         JSON.
     probe : list of list of float
-        A few predictions, one row for each alloy, which identify the model.
+        A few predictions, one for each row, which identify the model.
     overwrite : bool
-        Whether a finished file, or parts of another run, may be replaced.
+        Whether the files of another run may be replaced.
     """
 
-    def __init__(self, out, settings, probe, overwrite):
-        self.out = expand_path(out)
-        self.folder = self.out.with_name(self.out.name + ".parts")
+    def __init__(self, folder, function, settings, probe, overwrite):
+        self.folder = expand_path(folder)
+        self.function = function
         self.description = {"settings": settings, "probe": probe}
+        # Programs that read a folder of Parquet files ignore names that begin with _ or a dot.
+        self._described_by = self.folder / f"_{function}.json"
         # The system takes the lock from a process that dies.
         self._lock = FileLock(self.folder / ".lock")
-        self._check_names(overwrite)
+        self._check_content()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
             raise FileExistsError(
-                f"another call of screen is writing {self.folder}: wait for it, or take another "
-                "name"
+                f"another call of {function} is writing {self.folder}: wait for it, or take "
+                "another name"
             ) from None
         try:
             # That call may have finished since.
-            self._check_names(overwrite)
-            self._open_folder(overwrite)
+            self._check_content()
+            self._open(overwrite)
         except BaseException:
             self.close()
             raise
@@ -62,30 +59,30 @@ class ResumableParquet:
         """Let other calls write the folder."""
         self._lock.release()
 
-    def _check_names(self, overwrite):
-        """Raise a FileExistsError where the file or the folder would be overwritten unasked."""
-        if self.out.exists() and not overwrite:
-            raise FileExistsError(f"{self.out} exists: take another name, or overwrite=True")
-        is_ours = (self.folder / _DESCRIPTION).is_file()
+    def _check_content(self):
+        """Raise a FileExistsError if the folder holds anything else."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FileExistsError(f"{self.folder} is a file: take another name, or delete it")
+        is_ours = self._described_by.is_file()
         if not is_ours and any(not path.name.startswith(".") for path in self.folder.glob("*")):
             raise FileExistsError(f"{self.folder} exists and is not ours: rename or delete it")
 
-    def _open_folder(self, overwrite):
-        """Create the folder of the parts, or check that its parts belong to this run."""
-        description = self.folder / _DESCRIPTION
-        if description.is_file():
-            difference = self._difference(json.loads(description.read_text(encoding="utf-8")))
+    def _open(self, overwrite):
+        """Describe the run in the folder, or check that its files belong to this run."""
+        if self._described_by.is_file():
+            text = self._described_by.read_text(encoding="utf-8")
+            difference = self._difference(json.loads(text))
             if difference is None:
                 return
             if not overwrite:
                 raise ValueError(
-                    f"{self.folder} holds an unfinished run with {difference}: finish it with what "
-                    "it was started with, delete the folder, or pass overwrite=True"
+                    f"{self.folder} holds a run with {difference}: finish it with what it was "
+                    "started with, delete the folder, or pass overwrite=True"
                 )
         for path in self.folder.glob("[!.]*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         text = json.dumps(self.description, ensure_ascii=False, indent=1)
-        with replace_file(description) as temporary:
+        with replace_file(self._described_by) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def _difference(self, previous):
@@ -101,17 +98,44 @@ class ResumableParquet:
         return None if is_close else "another model: its predictions differ"
 
     def path(self, number):
-        """Path of a part, which may not exist yet."""
+        """Path of a numbered part, which may not exist yet."""
         return self.folder / f"part-{number:05d}.parquet"
 
     def write(self, number, table):
-        """Write a table as a part."""
+        """Write a table as a numbered part."""
         import pyarrow as pa
         from pyarrow import parquet
 
         table = pa.Table.from_pandas(table, preserve_index=False)
         with replace_file(self.path(number)) as temporary:
-            parquet.write_table(table, temporary)
+            parquet.write_table(table, temporary, compression="zstd")
+
+    def finish(self, n_parts, concatenate=None):
+        """Return the folder, which is the result."""
+        return self.folder
+
+
+class ResumableParquet(ResumableFolder):
+    """A Parquet file whose parts are in the folder ``<out>.parts`` until they are joined.
+
+    Parameters
+    ----------
+    out : str or path-like
+        The file to write.
+    function, settings, probe, overwrite
+        See `ResumableFolder`. A finished file is replaced only with `overwrite`.
+    """
+
+    def __init__(self, out, function, settings, probe, overwrite):
+        self.out = expand_path(out)
+        self.replaces = overwrite
+        folder = self.out.with_name(self.out.name + ".parts")
+        super().__init__(folder, function, settings, probe, overwrite)
+
+    def _check_content(self):
+        if self.out.exists() and not self.replaces:
+            raise FileExistsError(f"{self.out} exists: take another name, or overwrite=True")
+        super()._check_content()
 
     def finish(self, n_parts, concatenate=None):
         """Join the parts to one file, and remove them.
@@ -138,7 +162,8 @@ class ResumableParquet:
         else:
             frames = (pd.read_parquet(path) for path in paths)
             tables = iter([pa.Table.from_pandas(concatenate(frames), preserve_index=False)])
-        metadata = {METADATA_KEY: json.dumps(self.description, ensure_ascii=False).encode()}
+        key = f"sklmat.{self.function}".encode()
+        metadata = {key: json.dumps(self.description, ensure_ascii=False).encode()}
         # If the process is killed here, the next run removes the folder with the temporary file.
         with replace_file(self.out, folder=self.folder) as temporary:
             _write_tables(temporary, tables, metadata)

@@ -14,12 +14,13 @@ import pandas as pd
 
 from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.deprecation import renamed_parameters
+from sklmat.files import expand_path
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import count_processes, run_parallel
 from sklmat.recorded_warnings import ignore_warnings
 from sklmat.screening._composition_grid import CompositionGrid
 from sklmat.screening._composition_model import CompositionModel
-from sklmat.screening._resumable_parquet import ResumableParquet
+from sklmat.screening._resumable_parquet import ResumableFolder, ResumableParquet
 from sklmat.screening._screening_task import make_task
 
 if TYPE_CHECKING:
@@ -128,8 +129,10 @@ def screen(
         Whether to add the standard deviations that the estimator predicts, in columns ``spread of
         ...``. Its ``predict`` must have the parameter `return_std`.
     out : str, Path or None, default=None
-        Parquet file to write. With None the rows are returned; with ``keep="all"`` they must then
-        fit into memory.
+        What to write: one Parquet file, if the name ends with ``.parquet``, or else a folder of at
+        most 2,000 Parquet files, one for each part of the grid, in order. pandas, polars, dask and
+        others read such a folder as one data set. With None the rows are returned; with
+        ``keep="all"`` they must then fit into memory.
     overwrite : bool, default=False
         Whether to replace `out` if it exists.
     n_jobs : int or None, default=None
@@ -158,15 +161,17 @@ def screen(
     TypeError
         When the estimator was fitted without names of columns.
     FileExistsError
-        When `out` exists and `overwrite` is False, or another call is writing the same `out`.
+        When the file `out` exists and `overwrite` is False, or another call is writing `out`.
 
     Notes
     -----
-    **Interruption and resumption.** During a run, finished rows are in the folder ``<out>.parts``,
-    one readable Parquet file for each part of the grid (one or several tables). A run that was
-    interrupted is resumed when `screen` is called again with the same parameters; a few predictions
-    are compared to check that the model is the same. In the end the parts are joined to `out` and
-    then removed; for this time the rows are on the disk twice.
+    **Interruption and resumption.** During a run that writes one file, finished rows are in the
+    folder ``<out>.parts``, one readable Parquet file for each part of the grid (one or several
+    tables). A run that was interrupted is resumed when `screen` is called again with the same
+    parameters; a few predictions are compared to check that the model is the same. In the end the
+    parts are joined to `out` and then removed; for this time the rows are on the disk twice. If
+    `out` is a folder, the parts are in it from the beginning and stay there; the same call again
+    predicts only what is missing.
 
     Many tables of a grid may cause the same warning of the model, for example about compositions
     far from its training data. Of each category only the first warning is issued; its message has
@@ -208,7 +213,12 @@ def screen(
         return task.concatenate(_predict_parts(task, tables, parts, n_jobs, verbose))
     parts = _split(len(tables), MAX_PARTS)
     settings = {"grid": _describe_grid(tables), "parts": len(parts), **task.settings()}
-    file = ResumableParquet(out, settings, probe.reshape(-1, probe.shape[-1]).tolist(), overwrite)
+    kind = ResumableParquet if _is_file(out) else ResumableFolder
+    if kind is ResumableFolder and task.n_best is not None:
+        raise ValueError(
+            f"the best rows are one table: the name of out must end with .parquet, got {str(out)!r}"
+        )
+    file = kind(out, "screen", settings, probe.reshape(-1, probe.shape[-1]).tolist(), overwrite)
     try:
         _write_missing(file, task, tables, parts, n_jobs, verbose)
         return file.finish(len(parts), None if task.n_best is None else task.concatenate)
@@ -219,6 +229,11 @@ def screen(
         raise
     finally:
         file.close()
+
+
+def _is_file(out):
+    """Whether `out` is the name of one Parquet file, and not of a folder."""
+    return expand_path(out).suffix.lower() in (".parquet", ".pq")
 
 
 class _TableChunks:

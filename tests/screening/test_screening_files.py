@@ -231,3 +231,30 @@ def test_progress_bar_counts_alloys(grid, tmp_path, capfd):
     assert "66.0/66.0" in capfd.readouterr().err
     screen(PhaseModel(), grid)
     assert capfd.readouterr().err == ""
+
+
+def test_a_folder_holds_the_parts_of_the_grid_in_order(grid, tmp_path):
+    out = screen(PhaseModel(), grid, out=tmp_path / "alloys")
+    assert sorted(path.name for path in out.glob("[!_.]*")) == [
+        f"part-{number:05d}.parquet" for number in range(len(grid))
+    ]
+    pd.testing.assert_frame_equal(pd.read_parquet(out), screen(PhaseModel(), grid))
+
+
+def test_the_same_call_adds_only_missing_parts_to_a_folder(grid, tmp_path):
+    out = screen(PhaseModel(), grid, out=tmp_path / "alloys")
+    complete = pd.read_parquet(out)
+    parts = sorted(out.glob("*.parquet"))
+    times = [path.stat().st_mtime_ns for path in parts]
+    parts[3].unlink()
+    assert screen(PhaseModel(), grid, out=out) == out
+    changed = [path.stat().st_mtime_ns != before for path, before in zip(parts, times)]
+    assert [k for k, is_new in enumerate(changed) if is_new] == [3]
+    pd.testing.assert_frame_equal(pd.read_parquet(out), complete)
+    with pytest.raises(ValueError, match="another phases"):
+        screen(PhaseModel(), grid, "bcc", out=out)
+
+
+def test_the_best_rows_are_no_folder(grid, tmp_path):
+    with pytest.raises(ValueError, match=r"must end with \.parquet"):
+        screen(PhaseModel(), grid, keep=3, out=tmp_path / "best")
