@@ -39,6 +39,8 @@ def use(name, **params):
     if name == "screen":
         model = LinearRegression().fit(pd.DataFrame({"x_Fe": [1, 0], "x_Ni": [0, 1]}), [0.0, 1.0])
         return thing(model, sklmat.composition_grid(["Fe", "Ni"], 0.5), **params)
+    if name == "predict_dataset":
+        return thing(LinearRegression(), "missing", "out", **params)
     if name in ("load_structures", "check_dataset"):
         return thing(CRYSTALS, **params)
     if name == "make_alloys":
