@@ -6,6 +6,7 @@ from sklmat.readers._columns import is_missing as is_missing
 from sklmat.readers._columns import read_target as read_target
 from sklmat.readers._columns import target_array as target_array
 from sklmat.readers._load_structures import load_structures
+from sklmat.readers._save_structures import is_saved as is_saved
 from sklmat.readers._save_structures import save_structures
 from sklmat.readers._tables import read_table as read_table
 

@@ -221,6 +221,13 @@ def _plain(value):
 # -- reading
 
 
+def is_saved(path: Path) -> bool:
+    """Whether `save_structures` wrote a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return _KEY in (pq.read_schema(path).metadata or {})
+
+
 def read_saved(path: Path) -> tuple[list[Any], list[str], pd.DataFrame, list[str], bool] | None:
     """Read what `save_structures` wrote, or return None if another program wrote the file.
 

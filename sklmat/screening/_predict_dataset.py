@@ -18,7 +18,8 @@ from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.files import expand_path, replace_file
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import count_processes, run_parallel
-from sklmat.readers import find_id_column, load_structures
+from sklmat.readers import find_id_column, is_saved, load_structures
+from sklmat.recorded_warnings import ignore_warnings, record_warnings
 from sklmat.screening._composition_model import target_columns
 from sklmat.screening._prediction_columns import PHASE
 from sklmat.screening._resumable_parquet import ResumableFolder
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 _KEY = b"sklmat.predict_dataset"
 #: Columns of reasons why there is no prediction, and of ids.
 _INVALID, _ID = "invalid", "id"
-#: Number of rows whose predictions identify a model.
-_N_PROBES = 8
+#: Column by which rows are told apart while they are read.
+_ROW = "number of the row"
+#: Rows of each file, and files, whose predictions identify a model.
+_N_PROBES, _N_PROBED_FILES = 8, 4
 
 
 def predict_dataset(
@@ -74,7 +77,7 @@ def predict_dataset(
         fitted if it knows them and the files have them, and else the structures.
     id : str or None, default=None
         Column of ids, which is copied. None takes one with a usual name such as "id" or
-        "material_id" if there is one.
+        "material_id" if there is one. Files of `save_structures` have the column "id".
     targets : str, sequence of str or None, default=None
         Names of the predictions, preferably with their unit. None takes ``target_names_`` of the
         estimator, or "prediction".
@@ -84,7 +87,8 @@ def predict_dataset(
     on_invalid : {"raise", "warn"}, default="raise"
         What happens at a structure that cannot be read or is no valid crystal. "raise": an error
         that names the file and the row. "warn": a row without prediction and with the reason in a
-        column ``invalid``, and one warning for each file.
+        column ``invalid``, and one warning for each file. If no row of a file is valid, it is an
+        error in both cases.
     overwrite : bool, default=False
         Whether to replace predictions in `out` that were made with another model or other
         parameters.
@@ -117,8 +121,9 @@ def predict_dataset(
     Notes
     -----
     **Interruption and resumption.** A file of predictions is written completely or not at all. The
-    same call again predicts only files that have no predictions yet, or have changed since. A few
-    predictions are compared to check that the model is the same.
+    same call again predicts only files that have no predictions yet, or have changed since. The
+    first rows of four of the others are predicted again, to check that the model is the same.
+    Predictions of files that are not in `source` any more stay, with a warning.
 
     Errors and warnings name the file in which they occur.
 
@@ -150,19 +155,28 @@ def predict_dataset(
     out = expand_path(out)
     files = _find_files(source, out)
     columns = columns if columns is None or isinstance(columns, str) else list(columns)
+    targets = targets if targets is None or isinstance(targets, str) else [*map(str, targets)]
     predict = _FilePrediction(estimator, columns, id, targets, return_std, on_invalid)
     with_rows = (path for path in files.values() if _n_rows(path))
     if (path := next(with_rows, None)) is None:
         raise ValueError("all files of source are empty")
-    first = predict.table(path, n_rows=_N_PROBES)
-    predict.empty = first[:0]
-    numbers = first.drop(columns=_INVALID, errors="ignore").select_dtypes("number").dropna()
-    settings = {**predict.settings(), "columns of the predictions": list(first)}
-    folder = ResumableFolder(
-        out, "predict_dataset", settings, numbers.to_numpy(float).tolist(), overwrite
-    )
+    with ignore_warnings():
+        predict.schema = _schema(predict.table(path, n_rows=_N_PROBES))
+    settings = {**predict.settings(), "columns of the predictions": predict.schema.names}
+    folder = ResumableFolder(out, "predict_dataset", settings, [], overwrite)
     try:
-        _predict_missing(predict, files, out, n_jobs, verbose)
+        missing = {name for name, path in files.items() if _state(path) != _predicted(out / name)}
+        finished = [name for name in files if name not in missing]
+        if not _is_same_model(predict, [(files[name], out / name) for name in finished]):
+            if not overwrite:
+                raise ValueError(
+                    f"{out} holds predictions of another model: take another folder, delete it, "
+                    "or pass overwrite=True"
+                )
+            missing = set(files)
+        _warn_of_others(out, files)
+        work = [(files[name], out / name) for name in files if name in missing]
+        _predict_files(predict, work, len(files), n_jobs, verbose)
         return out
     except BaseException as error:
         error.add_note(f"Finished files are in {out}: the same call resumes after them.")
@@ -175,14 +189,15 @@ def _find_files(source, out):
     """Name of each Parquet file relative to `out`, and its path."""
     if isinstance(source, str | os.PathLike):
         folder = expand_path(source)
-        if folder.resolve() == out.resolve():
-            raise ValueError(f"source and out are the same folder, {out}")
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"out is the folder source or within it, {out}: take another one")
         if folder.is_dir():
             # Names that begin with _ or a dot hold no data, as for other programs.
             paths = sorted(
                 path
                 for path in folder.rglob("*.parquet")
-                if not any(part[0] in "_." for part in path.relative_to(folder).parts)
+                if path.is_file()
+                and not any(part[0] in "_." for part in path.relative_to(folder).parts)
             )
             files = {str(path.relative_to(folder)): path for path in paths}
             if not files:
@@ -201,21 +216,62 @@ def _find_files(source, out):
     return files
 
 
-def _predict_missing(predict, files, out, n_jobs, verbose):
-    """Predict the files without predictions, or with those of an earlier state of the file."""
+def _predict_files(predict, work, n_files, n_jobs, verbose):
+    """Predict pairs of a file and the file for its predictions."""
     from tqdm.auto import tqdm
 
-    missing = [
-        (path, out / name) for name, path in files.items() if _state(path) != _predicted(out / name)
-    ]
-    results = run_parallel(predict, missing, n_jobs=n_jobs, n_waiting=2 * count_processes(n_jobs))
+    results = run_parallel(predict, work, n_jobs=n_jobs, n_waiting=2 * count_processes(n_jobs))
     settings = {"desc": "predictions", "unit": "file", "disable": not verbose}
-    with tqdm(total=len(files), initial=len(files) - len(missing), **settings) as bar:
+    with tqdm(total=n_files, initial=n_files - len(work), **settings) as bar:
         n_rows = 0
         for n_rows_of_file in results:
             n_rows += n_rows_of_file
             bar.set_postfix(rows=f"{n_rows:,}")
             bar.update()
+
+
+def _schema(table):
+    """Types of the columns, the same in all files, also where values are missing."""
+    import pyarrow as pa
+
+    schema = pa.Schema.from_pandas(table, preserve_index=False).remove_metadata()
+    for place, field in enumerate(schema):
+        if field.name == _INVALID or pa.types.is_null(field.type):
+            schema = schema.set(place, pa.field(field.name, pa.string()))
+    return schema
+
+
+def _is_same_model(predict, finished):
+    """Whether a few predictions are those that were written."""
+    with_rows = [pair for pair in finished if _n_rows(pair[0])]
+    places = np.unique(np.linspace(0, len(with_rows) - 1, _N_PROBED_FILES).astype(int))
+    for path, out in (with_rows[place] for place in places if with_rows):
+        with ignore_warnings():
+            now = predict.table(path, n_rows=_N_PROBES)
+        before = pd.read_parquet(out)[: len(now)]
+        for name in now:
+            if not _are_close(before[name], now[name]):
+                return False
+    return True
+
+
+def _are_close(before, now):
+    if not (pd.api.types.is_float_dtype(before) and pd.api.types.is_float_dtype(now)):
+        return before.astype("str").tolist() == now.astype("str").tolist()
+    before, now = before.to_numpy(float), now.to_numpy(float)
+    return np.allclose(before, now, rtol=1e-4, atol=1e-4 * np.ptp(now), equal_nan=True)
+
+
+def _warn_of_others(out, files):
+    """Warn of predictions of files that are not in the source any more."""
+    others = {str(path.relative_to(out)) for path in out.rglob("*.parquet")} - set(files)
+    if others:
+        warnings.warn(
+            f"{out} also holds predictions of {len(others)} files that are not in source, such as "
+            f"{min(others)}: delete those that are out of date",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _n_rows(path):
@@ -234,9 +290,11 @@ def _predicted(path):
     """State of the file that these predictions are for; None if there are none."""
     from pyarrow import parquet
 
-    if not path.is_file():
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except (OSError, ValueError):  # there is none, or it is damaged
         return None
-    return json.loads((parquet.read_schema(path).metadata or {}).get(_KEY, b"null"))
+    return json.loads(metadata.get(_KEY, b"null"))
 
 
 class _FilePrediction:
@@ -249,8 +307,8 @@ class _FilePrediction:
         self.targets = targets
         self.return_std = return_std
         self.on_invalid = on_invalid
-        # Predictions of a file without rows.
-        self.empty = pd.DataFrame()
+        # Columns of the predictions; set before any file is predicted.
+        self.schema: Any = None
 
     def settings(self):
         """What distinguishes a run from others, apart from the model."""
@@ -265,11 +323,16 @@ class _FilePrediction:
         # If the file changes in the meantime, its predictions are of an earlier state.
         state = _state(path)
         try:
-            table = self.table(path) if _n_rows(path) else self.empty
+            with record_warnings() as caught:
+                table = (
+                    self.table(path) if _n_rows(path) else pd.DataFrame(columns=self.schema.names)
+                )
+            written = pa.Table.from_pandas(table, schema=self.schema, preserve_index=False)
         except Exception as error:
             error.add_note(f"This happened in the file {path}.")
             raise
-        written = pa.Table.from_pandas(table, preserve_index=False)
+        for category, message in dict.fromkeys((w.category, str(w.message)) for w in caught):
+            warnings.warn(f"{path}: {message}", category, stacklevel=2)
         metadata = {**(written.schema.metadata or {}), _KEY: json.dumps(state).encode()}
         out.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(out) as temporary:
@@ -288,7 +351,12 @@ class _FilePrediction:
             predicted = predicted.astype(dict.fromkeys(whole, "Int64")).reindex(range(rows.n_rows))
             predicted[_INVALID] = pd.Series(rows.reasons, dtype="str").reindex(predicted.index)
         if rows.ids is not None:
-            predicted.insert(0, _ID if self.id is None else self.id, rows.ids)
+            if rows.ids.name in predicted:
+                raise ValueError(
+                    f"the column of ids and a prediction are called {rows.ids.name!r}: name the "
+                    "predictions otherwise, with targets"
+                )
+            predicted.insert(0, rows.ids.name, rows.ids.to_numpy())
         return predicted
 
     def _read(self, path, n_rows):
@@ -310,9 +378,11 @@ class _FilePrediction:
 
     def _read_table(self, path, n_rows):
         table = pd.read_parquet(path)
+        if table.index.names != [None]:
+            table = table.reset_index()
         table = table if n_rows is None else table[:n_rows]
         column = find_id_column(table, self.id)
-        return table, None if column is None else table[column].to_numpy()
+        return table, None if column is None else table[column]
 
     def _read_columns(self, path, n_rows, wanted):
         table, ids = self._read_table(path, n_rows)
@@ -331,32 +401,49 @@ class _FilePrediction:
         if unknown:
             raise ValueError(f"the model was not fitted on the element of the column {unknown[0]}")
         X = table.reindex(columns=fractions, fill_value=0.0)
-        phases = table[PHASE].to_numpy() if PHASE in table else None
+        phases = table.get(PHASE)
+        if phases is not None and phases.isna().any():
+            raise ValueError(f"row {int(phases.isna().to_numpy().argmax())} has no phase")
         return _Rows(X, ids, np.arange(len(table)), len(table), phases)
 
     def _read_structures(self, path, n_rows):
-        index = None if n_rows is None else slice(n_rows)
         drops = "drop" if self.on_invalid == "warn" else "raise"
+        if is_saved(path):
+            source, ids = path, None
+            n_found = _n_rows(path)
+        else:
+            # Ids may be missing, or be the same in two rows.
+            source, ids = self._read_table(path, n_rows)
+            n_found = len(source)
+            source = source.drop(columns=[] if ids is None else ids.name)
+            source = source.reset_index(drop=True).assign(**{_ROW: np.arange(n_found)})
+        n_found = n_found if n_rows is None else min(n_rows, n_found)
         try:
-            read = load_structures(path, target=[], id=self.id, index=index, on_invalid=drops)
+            read = load_structures(
+                source,
+                target=[],
+                id=_ROW if source is not path else None,
+                index=slice(n_found),
+                on_invalid=drops,
+            )
         except InvalidStructureError as error:
             if self.on_invalid == "raise":
                 error.add_note("With on_invalid='warn', these rows get no prediction.")
             raise
         rejected = read.rejected
-        n_found = len(read.data) + len(rejected)
         at = np.setdiff1d(np.arange(n_found), rejected["row"])
-        ids = pd.Series(read.ids, index=at, dtype=object).reindex(range(n_found))
-        ids[rejected["row"]] = rejected["id"].to_numpy()
+        if ids is None and source is path:
+            ids = pd.Series(read.ids, index=at, dtype=object, name=_ID).reindex(range(n_found))
+            ids[rejected["row"]] = rejected["id"].to_numpy()
         if len(rejected):
             warnings.warn(
-                f"{path}: {len(rejected)} of {n_found} rows have no prediction; the first is row "
+                f"{len(rejected)} of {n_found} rows have no prediction; the first is row "
                 f"{rejected['row'][0]}: {rejected['reason'][0]}",
                 InvalidStructureWarning,
                 stacklevel=2,
             )
         reasons = dict(zip(rejected["row"], rejected["reason"]))
-        return _Rows(list(read.data), ids.to_numpy(), at, n_found, None, reasons)
+        return _Rows(list(read.data), ids, at, n_found, None, reasons)
 
     def _predict(self, rows):
         """Name and values of each column of predictions, for the valid rows."""
@@ -374,19 +461,25 @@ class _FilePrediction:
             spread = np.asarray(spread).reshape(values.shape)
             columns |= dict(zip(map(spread_column, names), spread.T))
         if hasattr(estimator, "predict_proba"):
-            probabilities = estimator.predict_proba(rows.X)
-            columns |= {
-                f"probability of {label}": column
-                for label, column in zip(estimator.classes_, probabilities.T)
-            }
+            probabilities, classes = estimator.predict_proba(rows.X), estimator.classes_
+            of_targets = isinstance(probabilities, list)
+            for name, of_name, labels in (
+                zip(names, probabilities, classes) if of_targets else [("", probabilities, classes)]
+            ):
+                for label, column in zip(labels, of_name.T):
+                    columns[f"probability of {name + ' ' if name else ''}{label}"] = column
         return columns
 
     def _predict_phases(self, rows, settings):
         """Predictions, and their standard deviations or None, with a phase for each row."""
         values = spread = None
         for phase in pd.unique(rows.phases):
-            own = rows.phases == phase
-            output = self.estimator.predict(rows.X[own], phase=phase, **settings)
+            own = (rows.phases == phase).to_numpy()
+            try:
+                output = self.estimator.predict(rows.X[own], phase=phase, **settings)
+            except Exception as error:
+                error.add_note(f"Rows are counted among those with the phase {phase!r}.")
+                raise
             parts = [np.asarray(part) for part in (output if self.return_std else [output])]
             if values is None:
                 values, spread = (np.empty((len(own), *part.shape[1:])) for part in (parts * 2)[:2])
@@ -402,18 +495,18 @@ class _Rows(NamedTuple):
     ----------
     X : DataFrame, Series or list of Structure
         Input of the estimator: the valid rows.
-    ids : ndarray of shape (n_rows,) or None
+    ids : Series of n_rows values, or None
     at : ndarray of int
         Positions of the valid rows in the file.
     n_rows : int
-    phases : ndarray of shape (n_rows,) or None
+    phases : Series of n_rows values, or None
     reasons : dict of int to str
         Why a row is invalid.
     """
 
     X: Any
-    ids: np.ndarray | None
+    ids: pd.Series | None
     at: np.ndarray
     n_rows: int
-    phases: np.ndarray | None = None
+    phases: pd.Series | None = None
     reasons: dict[int, str] = {}

@@ -25,7 +25,7 @@ class ResumableFolder:
         Settings that identify a run: a run is resumed only if they are equal. Must be storable as
         JSON.
     probe : list of list of float
-        A few predictions, one for each row, which identify the model.
+        A few predictions, one for each row, which identify the model; may be empty.
     overwrite : bool
         Whether the files of another run may be replaced.
     """
@@ -91,6 +91,8 @@ class ResumableFolder:
         for name, value in present["settings"].items():
             if previous["settings"].get(name) != value:
                 return f"another {name}: {previous['settings'].get(name)}, now {value}"
+        if previous["probe"] == present["probe"]:
+            return None
         old, new = np.array(previous["probe"]), np.array(present["probe"])
         is_close = old.shape == new.shape and np.allclose(
             old, new, rtol=1e-4, atol=1e-4 * np.ptp(new, axis=0)

@@ -8,7 +8,7 @@ import pytest
 from crystals import random_alloys, rocksalt_nacl
 from joblib import parallel_config
 from phase_model import PhaseModel
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
 from sklmat import CompositionFeaturizer, predict_dataset, save_structures, screen
@@ -78,9 +78,9 @@ def test_structures_keep_their_ids_and_folders(source, cells, tmp_path):
 def test_the_columns_of_the_fit_are_passed(table, line, tmp_path):
     out = predict_dataset(line, table, tmp_path / "out", targets="y (eV)")
     found = read(out)
-    assert list(found) == ["id", "y (eV)"]
+    assert list(found) == ["material_id", "y (eV)"]
     np.testing.assert_allclose(found["y (eV)"], 2 * np.arange(12.0) + 1)
-    assert found["id"].iloc[5] == "1-1"
+    assert found["material_id"].iloc[5] == "1-1"
 
 
 def test_named_columns_are_passed_in_the_order_given(table, tmp_path):
@@ -123,7 +123,7 @@ def test_classes_and_their_probabilities(table, tmp_path):
     X = pd.DataFrame({"x": np.arange(12.0)})
     model = LogisticRegression().fit(X, np.where(X["x"] > 5, "large", "small"))
     found = read(predict_dataset(model, table, tmp_path / "out", targets="size"))
-    assert list(found) == ["id", "size", "probability of large", "probability of small"]
+    assert list(found) == ["material_id", "size", "probability of large", "probability of small"]
     assert found["size"].tolist() == model.predict(X).tolist()
     np.testing.assert_array_equal(found.iloc[:, 2:], model.predict_proba(X))
 
@@ -134,12 +134,12 @@ def test_what_is_finished_is_not_computed_again(source, cells, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
     CountsAtoms.calls = 0
     predict_dataset(CountsAtoms(), source, out)
-    # The first rows only, by which the model is recognised.
-    assert CountsAtoms.calls == 1
+    # The first rows only: for the types of the columns, and of both files to recognise the model.
+    assert CountsAtoms.calls == 3
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     (out / "1.parquet").unlink()
     predict_dataset(CountsAtoms(), source, out)
-    assert CountsAtoms.calls == 3
+    assert CountsAtoms.calls == 3 + 3
 
 
 def test_a_file_that_changed_is_predicted_again(table, line, tmp_path):
@@ -216,7 +216,7 @@ def test_sources_that_cannot_be_read(table, line, tmp_path):
         predict_dataset(line, tmp_path / "empty", tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no file"):
         predict_dataset(line, tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(ValueError, match="same folder"):
+    with pytest.raises(ValueError, match="or within it"):
         predict_dataset(line, table, table)
     with pytest.raises(FileExistsError, match="not ours"):
         predict_dataset(line, [table / "0.parquet"], table)
@@ -227,5 +227,87 @@ def test_sources_that_cannot_be_read(table, line, tmp_path):
 def test_a_file_without_rows_gives_one_without_rows(table, line, tmp_path):
     pd.read_parquet(table / "0.parquet")[:0].to_parquet(table / "0.parquet")
     out = predict_dataset(line, table, tmp_path / "out")
-    assert list(pd.read_parquet(out / "0.parquet")) == ["id", "prediction"]
+    assert list(pd.read_parquet(out / "0.parquet")) == ["material_id", "prediction"]
     assert len(pd.read_parquet(out)) == 8
+
+
+def test_a_change_of_the_first_file_is_no_other_model(table, line, tmp_path):
+    out = predict_dataset(line, table, tmp_path / "out")
+    path = table / "0.parquet"
+    pd.read_parquet(path).assign(x=[9.0, 9, 9, 9], material_id=list("abcd")).to_parquet(path)
+    pd.DataFrame({"material_id": ["new"], "x": [3.0]}).to_parquet(table / "-1.parquet")
+    found = read(predict_dataset(line, table, out))
+    np.testing.assert_allclose(found["prediction"].iloc[:5], [7, 19, 19, 19, 19])
+
+
+def test_other_labels_are_another_model(table, tmp_path):
+    X = pd.DataFrame({"x": np.arange(12.0)})
+    first, other = (
+        RidgeClassifier().fit(X, np.where(X["x"] > limit, "large", "small")) for limit in (3, 8)
+    )
+    out = predict_dataset(first, table, tmp_path / "out")
+    with pytest.raises(ValueError, match="another model"):
+        predict_dataset(other, table, out)
+
+
+def test_predictions_without_a_source_are_named(table, line, tmp_path):
+    out = predict_dataset(line, table, tmp_path / "out")
+    (table / "2.parquet").unlink()
+    with pytest.warns(UserWarning, match=r"1 files that are not in source, such as 2\.parquet"):
+        predict_dataset(line, table, out)
+
+
+def test_ids_may_be_missing_or_occur_twice(cells, tmp_path):
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    texts = [cell.to(fmt="cif") for cell in cells[:4]]
+    given = pd.DataFrame({"jid": [7, 7, None, 8], "structure": texts}).astype({"jid": "Int64"})
+    given.to_parquet(folder / "0.parquet")
+    found = read(predict_dataset(CountsAtoms(), folder, tmp_path / "out"))
+    assert found["jid"].tolist()[:2] == [7, 7]
+    assert found["jid"].isna().tolist() == [False, False, True, False]
+    assert found["atoms"].tolist() == [len(cell) for cell in cells[:4]]
+
+
+def test_all_files_have_the_same_types(cells, tmp_path):
+    from pyarrow import parquet
+
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    text = cells[0].to(fmt="cif")
+    for k, structures in enumerate([[text, text], [text, text, "no cell"]]):
+        pd.DataFrame({"structure": structures}).to_parquet(folder / f"{k}.parquet")
+    with pytest.warns(InvalidStructureWarning, match=r"1\.parquet: 1 of 3 rows"):
+        out = predict_dataset(CountsAtoms(), folder, tmp_path / "out", on_invalid="warn")
+    one, other = (parquet.read_schema(out / f"{k}.parquet") for k in range(2))
+    assert one.types == other.types
+    assert [str(kind) for kind in one.types] == ["double", "string"]
+
+
+def test_an_index_with_a_name_is_a_column(line, tmp_path):
+    folder = tmp_path / "table"
+    folder.mkdir()
+    table = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="material_id"))
+    table.to_parquet(folder / "0.parquet")
+    found = read(predict_dataset(line, folder, tmp_path / "out"))
+    assert found["material_id"].tolist() == ["a", "b"]
+
+
+def test_rows_without_a_phase_are_named(tmp_path):
+    folder = tmp_path / "alloys"
+    folder.mkdir()
+    given = pd.DataFrame({"x_Cr": [1.0, 0], "x_Fe": [0.0, 1], "x_Ni": 0.0, "phase": ["bcc", None]})
+    given.to_parquet(folder / "a.parquet")
+    with pytest.raises(ValueError, match="row 1 has no phase"):
+        predict_dataset(PhaseModel(), folder, tmp_path / "out")
+
+
+def test_a_prediction_with_the_name_of_the_ids_is_refused(table, line, tmp_path):
+    with pytest.raises(ValueError, match="are called 'material_id'"):
+        predict_dataset(line, table, tmp_path / "out", targets="material_id")
+
+
+def test_a_damaged_file_of_predictions_is_written_again(table, line, tmp_path):
+    out = predict_dataset(line, table, tmp_path / "out")
+    (out / "1.parquet").write_bytes(b"PAR1")
+    assert len(read(predict_dataset(line, table, out))) == 12
