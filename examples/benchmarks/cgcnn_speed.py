@@ -18,12 +18,10 @@ of the resident set of a process that does only five training steps.
 
 import argparse
 import json
-import multiprocessing
-import resource
-import time
 
 import numpy as np
 import torch
+from measuring import high_water, in_fresh_process, load_alloys, median_seconds
 from torch import nn
 from torch.nn import functional as F
 
@@ -32,16 +30,6 @@ from sklmat.batches import make_batch
 from sklmat.elements import element_vectors
 from sklmat.layers import block_threads, reused_arrays
 from sklmat.networks import CGCNN
-
-
-def load_crystals():
-    from sklmat.datasets import fetch_hea, make_alloys
-
-    try:
-        return fetch_hea(verbose=False).data, "fetch_hea"
-    except Exception as error:
-        print(f"real alloys are not here ({type(error).__name__}); generating some")
-        return make_alloys(200).data, "make_alloys"
 
 
 class NaiveConv(nn.Module):
@@ -125,37 +113,30 @@ def naive_data(batch):
     }
 
 
-def median_seconds(ways, repeats):
-    """Run the implementations in turn, so that a slower machine affects all of them."""
-    times = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in range(repeats):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in times.items()}
-
-
 def original_neighbors(structure):
     found = structure.get_all_neighbors(8.0, include_index=True)
     return [sorted(ns, key=lambda n: n.nn_distance)[:12] for ns in found]
 
 
+def check_neighbors(structures):
+    """The graphs are those of the original code."""
+    ours = StructureToGraph(ties="truncate").transform(structures)
+    theirs = [n.nn_distance for s in structures for ns in original_neighbors(s) for n in ns]
+    assert np.allclose(ours.edge_distance, theirs, atol=1e-4), "not the same neighbours"
+
+
+def ways_to_build(structures):
+    return {
+        "get_all_neighbors": lambda: [s.get_all_neighbors(8.0) for s in structures],
+        "get_neighbor_list": lambda: [s.get_neighbor_list(8.0) for s in structures],
+        "StructureToGraph": lambda: StructureToGraph().transform(structures),
+    }
+
+
 def time_building(structures, repeats):
     sample = structures[:: max(1, len(structures) // 40)]
-    ours = StructureToGraph(ties="truncate").transform(sample)
-    theirs = [n.nn_distance for s in sample for ns in original_neighbors(s) for n in ns]
-    assert np.allclose(ours.edge_distance, theirs, atol=1e-4), "not the same neighbours"
-    seconds = median_seconds(
-        {
-            "get_all_neighbors": lambda: [s.get_all_neighbors(8.0) for s in sample],
-            "get_neighbor_list": lambda: [s.get_neighbor_list(8.0) for s in sample],
-            "StructureToGraph": lambda: StructureToGraph().transform(sample),
-        },
-        max(3, repeats // 2),
-    )
+    check_neighbors(sample)
+    seconds = median_seconds(ways_to_build(sample), max(3, repeats // 2))
     return {name: len(sample) / value for name, value in seconds.items()}
 
 
@@ -208,13 +189,18 @@ def networks_and_data(graphs, n_crystals):
     }
 
 
+def outputs_differ(made):
+    """Largest difference between our outputs and those of the naive network."""
+    with torch.no_grad():
+        ours, theirs = (network(data) for network, data in (made["sklmat"], made["naive"]))
+    difference = float((ours - theirs).abs().max())
+    assert difference < 1e-4, "not the same network"
+    return difference
+
+
 def time_steps(graphs, n_crystals, repeats):
     made = networks_and_data(graphs, n_crystals)
-    with torch.no_grad():
-        difference = (
-            made["sklmat"][0](made["sklmat"][1]) - made["naive"][0](made["naive"][1])
-        ).abs()
-    assert difference.max() < 1e-4, "not the same network"
+    difference = outputs_differ(made)
     steps = {name: make_step(*pair) for name, pair in made.items()}
     steps["products, memory"] = least_step(*made["sklmat"])
     ours = steps["sklmat"]
@@ -226,36 +212,17 @@ def time_steps(graphs, n_crystals, repeats):
     if len(made["sklmat"][1]) > 100:
         steps["sklmat, 2 threads"] = on_two_threads
     with reused_arrays():
-        return median_seconds(steps, repeats), float(difference.max())
+        return median_seconds(steps, repeats), difference
 
 
-def _high_water():
-    """Largest resident set of this process so far (MiB)."""
-    try:
-        with open("/proc/self/status") as file:
-            (line,) = [line for line in file if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _memory_of(name, graphs, n_crystals, queue):
+def memory_of_steps(name, graphs, n_crystals):
+    """Growth of the resident set of this process by five training steps (MiB)."""
     step = make_step(*networks_and_data(graphs, n_crystals)[name])
-    before = _high_water()
+    before = high_water()
     with reused_arrays():
         for _ in range(5):
             step()
-    queue.put(_high_water() - before)
-
-
-def peak_memory(name, graphs, n_crystals):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_memory_of, args=(name, graphs, n_crystals, queue))
-    process.start()
-    value = queue.get()
-    process.join()
-    return value
+    return high_water() - before
 
 
 def time_inference(structures):
@@ -275,7 +242,7 @@ def main():
     parser.add_argument("--out", default="cgcnn_speed.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    structures, source = load_crystals()
+    structures, source = load_alloys()
     graphs = StructureToGraph(ties="truncate").transform(structures)
     print(f"{len(graphs)} crystals of {source}, {len(graphs.atomic_numbers)} atoms\n")
     result = {"source": source, "threads": args.threads}
@@ -288,7 +255,9 @@ def main():
         seconds, difference = time_steps(graphs, n_crystals, args.repeats)
         ratios = {name: value / seconds["sklmat"] for name, value in seconds.items()}
         others = [name for name in seconds if name in ("sklmat", "naive", "PyG CGConv")]
-        memory = {name: peak_memory(name, graphs, n_crystals) for name in others}
+        memory = {
+            name: in_fresh_process(memory_of_steps, name, graphs, n_crystals) for name in others
+        }
         result[f"training step, batch {n_crystals}"] = {
             "ratio to sklmat": ratios,
             "peak memory (MiB)": memory,

@@ -23,12 +23,11 @@ resident set of a process that does only two training steps.
 import argparse
 import json
 import math
-import multiprocessing
 import time
 
 import numpy as np
 import torch
-from cgcnn_speed import _high_water, load_crystals
+from measuring import high_water, in_fresh_process, load_alloys
 from torch import nn
 from torch.nn import functional as F
 
@@ -298,28 +297,19 @@ def epoch_seconds(models, graphs, y, repeats):
     return {key: float(np.median(values)) for key, values in times.items()}
 
 
-def _memory_of(name, kind, graphs, y, queue):
+def memory_of_steps(name, kind, graphs, y):
+    """Growth of the resident set of this process by two training steps (MiB)."""
     model = estimators()[name]
     rows = min(len(graphs), 2 * model.batch_size)
     if kind == "sklmat":
-        before = _high_water()
+        before = high_water()
         model.fit(graphs[:rows], y[:rows])
     else:
         model.fit(graphs[:2], y[:2])
         epoch = make_epoch(WAYS[kind](model.net_.module_), graphs[:rows], y[:rows], model)
-        before = _high_water()
+        before = high_water()
         epoch()
-    queue.put(_high_water() - before)
-
-
-def peak_memory(*job):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_memory_of, args=(*job, queue))
-    process.start()
-    value = queue.get()
-    process.join()
-    return value
+    return high_water() - before
 
 
 def compare(graphs, y, models, repeats, with_memory=True):
@@ -348,7 +338,9 @@ def compare(graphs, y, models, repeats, with_memory=True):
         }
         if with_memory:
             kinds = ("sklmat", *WAYS) if model.n_ensemble == 1 else ("sklmat",)
-            memory = {kind: peak_memory(name, kind, graphs, y) for kind in kinds}
+            memory = {
+                kind: in_fresh_process(memory_of_steps, name, kind, graphs, y) for kind in kinds
+            }
             result[name]["peak memory (MiB)"] = memory
     return result
 
@@ -361,7 +353,7 @@ def main():
     parser.add_argument("--out", default="ecnet_speed.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    structures, source = load_crystals()
+    structures, source = load_alloys()
     order = np.random.default_rng(0).permutation(len(structures))[: args.rows]
     structures = [structures[k] for k in order]
     graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).transform(structures)

@@ -13,14 +13,13 @@ parser: compare these, because the times depend on the machine.
 
 import argparse
 import os
-import statistics
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from gemmi import cif
+from measuring import median_seconds
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.io.cif import CifParser
 
@@ -109,13 +108,7 @@ def main():
         formulas = make_formulas(options.n)
         compositions = [Composition(formula) for formula in formulas]
         table = CompositionFeaturizer(fractions=False).fit(compositions)
-        times = {name: [] for name in readers}
-        for _ in range(options.repeats):
-            for name, read in readers.items():
-                start = time.perf_counter()
-                read()
-                times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        medians = median_seconds(readers, options.repeats)
     print(f"{options.n} crystals of 20 atoms, median of {options.repeats} runs")
     for name, seconds in medians.items():
         ratio = seconds / medians["pymatgen's CifParser"]

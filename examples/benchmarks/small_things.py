@@ -22,12 +22,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import load_perovskites, median_seconds, repeated
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
@@ -42,40 +42,15 @@ TINY = {"hidden_dim": 4, "max_epochs": 1, "batch_size": 16, "random_state": 0}
 FIRST_CALL = """
 import sys, time
 sys.path.insert(0, {folder!r})
-from small_things import load_crystals
+from measuring import load_perovskites, repeated
 from sklmat import StructureToGraph
-crystals = load_crystals({n})
+crystals = repeated(load_perovskites()[0], {n})
 StructureToGraph().transform(crystals[:10])
 for n_jobs in (1, 2):
     start = time.perf_counter()
     StructureToGraph(n_jobs=n_jobs).transform(crystals)
     print(time.perf_counter() - start)
 """
-
-
-def load_crystals(n):
-    """Cells of 20 atoms."""
-    from sklmat.datasets import fetch_halide_perovskites, make_alloys
-
-    try:
-        crystals = list(fetch_halide_perovskites(verbose=False).data)
-    except Exception as error:
-        print(f"the perovskites are not here ({type(error).__name__}); generating alloys")
-        crystals = list(make_alloys(100).data)
-    return [crystals[row % len(crystals)] for row in range(n)]
-
-
-def median_seconds(ways, repeats):
-    """Run each way once, then all in turn."""
-    times = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in range(repeats):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def time_prediction(estimator, crystals, repeats):
@@ -208,7 +183,7 @@ def main():
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     warnings.simplefilter("ignore")
-    crystals = load_crystals(args.n)
+    crystals = repeated(load_perovskites()[0], args.n)
     print(f"{'what':58s} {'measured':>9s}  aim")
 
     def show(what, value, aim):
