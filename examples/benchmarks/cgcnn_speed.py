@@ -144,7 +144,7 @@ def make_step(network, data):
     # The estimators use the fused optimizer; the original code and PyG's examples use the default.
     optimizer = torch.optim.Adam(network.parameters(), fused=isinstance(network, CGCNN) or None)
 
-    def step():
+    def step(data=data):
         optimizer.zero_grad()
         network(data).square().mean().backward()
         optimizer.step()
@@ -172,6 +172,25 @@ def least_step(network, batch):
             first.sum()
 
     return step
+
+
+def least_prediction(network, batch):
+    """Matrix products of the convolutions; a prediction needs no arrays of edges."""
+    n_atoms, width = len(batch.atomic_numbers), network.embedding.out_features
+    vectors, weight = torch.randn(n_atoms, width), torch.randn(width, 4 * width)
+    return lambda: [vectors @ weight for _ in network.convolutions]
+
+
+def bounds(n_atoms=5000, width=64, n_edges=60_000, repeats=20):
+    """What one thread can do: matrix products of atoms, and copies of arrays of edges."""
+    vectors, weight = torch.randn(n_atoms, width), torch.randn(width, 4 * width)
+    first, second = torch.zeros(2, n_edges, 2 * width)
+    ways = {"product": lambda: vectors @ weight, "copy": lambda: first.copy_(second)}
+    seconds = median_seconds(ways, repeats)
+    return {
+        "matrix product (GFLOP/s)": 2 * n_atoms * 4 * width**2 / seconds["product"] / 1e9,
+        "copy (GB/s)": 2 * 4 * first.numel() / seconds["copy"] / 1e9,
+    }
 
 
 def networks_and_data(graphs, n_crystals):

@@ -1,6 +1,7 @@
 """What several benchmark scripts need: crystals, times, memory, the machine."""
 
 import multiprocessing
+import os
 import platform
 import resource
 import time
@@ -61,6 +62,24 @@ def high_water():
         return int(line.split()[1]) / 1024
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _own_high_water():
+    time.sleep(0.05)
+    return os.getpid(), high_water()
+
+
+def high_water_of_workers(n_processes):
+    """Sum of the largest resident sets of joblib's processes (MiB)."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
+
+    # More calls than processes, so that each of them answers.
+    calls = [delayed(_own_high_water)() for _ in range(8 * n_processes)]
+    found = dict(Parallel(n_processes)(calls))
+    # A new process that has workers of its own would otherwise wait for them when it ends.
+    get_reusable_executor().shutdown()
+    return sum(found.values())
 
 
 def in_fresh_process(function, *arguments):
