@@ -63,8 +63,8 @@ AXES = {
 FULL = {
     "atoms": [20, 80, 320, 1280, 5120],
     "structures": [32, 128, 512, 2048],
-    "most atoms of slow ways": 1280,
-    "most structures of slow ways": 512,
+    "most atoms of slow ways": 320,
+    "most structures of slow ways": 128,
     "structures for threads and processes": 512,
     "alloys": 64,
     "epochs of InfoGAN": 50,
@@ -72,6 +72,7 @@ FULL = {
     "workers": [2**k for k in range(cpu_count().bit_length())],
     "batches": [32, 256],
     "axes of memory": list(AXES),
+    "memory of": ["graphs", "training", "inference"],
     "memory of others": ["sklmat", "naive", "PyG CGConv"],
 }
 QUICK = {
@@ -86,6 +87,7 @@ QUICK = {
     "workers": [2],
     "batches": [8],
     "axes of memory": ["processes"],
+    "memory of": ["graphs"],
     "memory of others": ["sklmat"],
 }
 _BRIEFLY = {"max_epochs": 1, "random_state": 0}
@@ -383,14 +385,15 @@ def memory(rates):
                 crystals, graphs = rates.crystals[:x], rates.graphs[:x]
             workers = [x if axis == name else 1 for name in ("threads", "processes")]
             networks = {"n_networks": max(rates.workers)} if axis == "processes" else {}
-            for name, *job in (
-                ("graphs", build, crystals, *workers, {}),
-                ("training", train, graphs, *workers, networks),
-                ("inference", predict, crystals, *workers, {"model": rates.model}),
-            ):
+            jobs = {
+                "graphs": (build, crystals, *workers, {}),
+                "training": (train, graphs, *workers, networks),
+                "inference": (predict, crystals, *workers, {"model": rates.model}),
+            }
+            for name in sizes["memory of"]:
                 line = lines.setdefault(name, {"x": [], "rate": []})
                 line["x"].append(x)
-                line["rate"].append(in_fresh_process(peak, *job))
+                line["rate"].append(in_fresh_process(peak, *jobs[name]))
         say(f"memory against {AXES[axis]}")
     return {"empty": in_fresh_process(high_water), "against": result}
 
