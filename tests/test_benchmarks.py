@@ -1,7 +1,10 @@
 """The benchmark scripts stay importable, and what they compare is the same network."""
 
 import functools
+import json
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +31,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
         "gpu",
         "mixed_chemistry",
         "reading_speed",
+        "run_all",
         "small_things",
     ],
 )
@@ -247,3 +251,58 @@ def test_interval_allows_for_training_sets_that_overlap(monkeypatch):
     # Standard deviation sqrt(2), Student's t with one degree of freedom 12.706.
     assert mean == 2.0
     assert half == pytest.approx(12.706 * np.sqrt(2 * (1 / 2 + 1 / 4)), rel=1e-4)
+
+
+def test_slope_of_the_larger_sizes(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    slope = runpy.run_path(str(FOLDER / "run_all.py"))["slope"]
+    # Quadratic, after a first size at which the time does not depend on it.
+    assert slope([1, 2, 4, 8, 16], [90, 90, 8, 32, 128]) == pytest.approx(2)
+    assert slope([10, 100], [3, 30]) == pytest.approx(1)
+    assert slope([10], [3]) is None
+
+
+def test_supercells_have_the_density_of_the_cell(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    supercell = runpy.run_path(str(FOLDER / "run_all.py"))["supercell"]
+    iron = bcc_fe()
+    cell = supercell(iron, 16)
+    assert (len(cell), len(iron)) == (16, 2)
+    np.testing.assert_allclose(cell.lattice.abc, 2 * 2.87)
+
+
+def test_page_of_speed_has_the_numbers_of_its_run(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    page = runpy.run_path(str(FOLDER / "speed_page.py"))["page"]
+    docs = FOLDER.parents[1] / "docs"
+    result = json.loads((docs / "_static" / "speed.json").read_text(encoding="utf-8"))
+    text = (docs / "user_guide" / "speed.md").read_text(encoding="utf-8")
+    assert page(result) == text, "run examples/benchmarks/run_all.py, or speed_page.py"
+    plots = set(re.findall(r"_static/(speed_\w+\.svg)", text))
+    assert len(plots) == 6
+    assert all((docs / "_static" / plot).stat().st_size < 150_000 for plot in plots)
+
+
+@pytest.mark.slow
+def test_all_speeds_are_measured_in_one_run(tmp_path):
+    command = [sys.executable, FOLDER / "run_all.py", "--quick", "--out", tmp_path]
+    subprocess.run(command, check=True)
+    result = json.loads((tmp_path / "_static" / "speed.json").read_text(encoding="utf-8"))
+    axes = ["atoms", "structures", "threads", "processes"]
+    for lines in result["rates"].values():
+        assert list(lines) == axes
+        assert all(min(line["rate"]) > 0 for found in lines.values() for line in found.values())
+    # A process and its two workers need more memory than one that only imports.
+    assert result["memory"]["against"]["processes"]["graphs"]["MiB"][0] > result["memory"]["empty"]
+    parts = {name: row["fractions"] for name, row in result["parts"].items()}
+    for fractions in parts.values():
+        assert sum(fractions.values()) == pytest.approx(1)
+        assert min(fractions.values()) >= 0
+        assert fractions["optimizer"] > 0
+    cgcnn = parts["CGCNN, batches of 8"]
+    assert all(share > 0 for share in cgcnn.values())
+    assert parts["ECNet"]["messages"] == 0
+    assert result["others"]["CGCNN, batch of 8"]["largest difference of outputs"] < 1e-4
+    text = (tmp_path / "user_guide" / "speed.md").read_text(encoding="utf-8")
+    assert "$" not in text
+    assert str(Path.home()) not in text

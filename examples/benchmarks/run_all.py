@@ -18,8 +18,6 @@ That what is compared computes the same numbers is checked before the timing.
 """
 
 import argparse
-import json
-import string
 import time
 import warnings
 from contextlib import contextmanager
@@ -28,11 +26,9 @@ from pathlib import Path
 
 import cgcnn_speed
 import ecnet_speed
-import matplotlib
 import numpy as np
 import torch
 from joblib import cpu_count, parallel_config
-from matplotlib import pyplot as plt
 from measuring import (
     high_water,
     high_water_of_workers,
@@ -43,35 +39,27 @@ from measuring import (
     median_seconds,
     repeated,
 )
+from step_parts import parts_of
 
-import sklmat.batches
 from sklmat import CGCNNRegressor, CompositionFeaturizer, ECNetRegressor, InfoGANAugmenter
 from sklmat import StructureToGraph as Graphs
 from sklmat.batches import EvenBatches
-from sklmat.layers import _compiled_kernels, reused_arrays
+from sklmat.layers import reused_arrays
 
-#: Cells in each measurement against the number of atoms.
-N_CELLS = 4
-AIM = 1.05
-UNITS = {"graphs": "graphs/s", "training": "edges/s", "inference": "cells/s", "memory": "MiB"}
-AXES = {
-    "atoms": "atoms per cell",
-    "structures": "structures",
-    "threads": "threads",
-    "processes": "processes",
-}
 FULL = {
     "atoms": [20, 80, 320, 1280, 5120],
     "structures": [32, 128, 512, 2048],
     "most atoms of slow ways": 320,
     "most structures of slow ways": 128,
     "structures for threads and processes": 512,
+    # In each measurement against the number of atoms.
+    "cells": 4,
     "alloys": 64,
-    "epochs of InfoGAN": 50,
+    "epochs of steps": 8,
     "repeats": 5,
     "workers": [2**k for k in range(cpu_count().bit_length())],
     "batches": [32, 256],
-    "axes of memory": list(AXES),
+    "axes of memory": ["atoms", "structures", "threads", "processes"],
     "memory of": ["graphs", "training", "inference"],
     "memory of others": ["sklmat", "naive", "PyG CGConv"],
 }
@@ -81,8 +69,9 @@ QUICK = {
     "most atoms of slow ways": 20,
     "most structures of slow ways": 8,
     "structures for threads and processes": 8,
+    "cells": 4,
     "alloys": 8,
-    "epochs of InfoGAN": 2,
+    "epochs of steps": 2,
     "repeats": 1,
     "workers": [2],
     "batches": [8],
@@ -206,7 +195,8 @@ class Rates:
         self.crystals = repeated(crystals, n_most)
         self.graphs = twelve_neighbors(self.crystals)
         self.cells = {
-            n: [supercell(crystal, n) for crystal in crystals[:N_CELLS]] for n in sizes["atoms"]
+            n: [supercell(crystal, n) for crystal in crystals[: sizes["cells"]]]
+            for n in sizes["atoms"]
         }
         self.some = slice(sizes["structures for threads and processes"])
         first = self.graphs[: sizes["structures"][0]]
@@ -220,7 +210,7 @@ class Rates:
         """A dict of quantity, axis, way."""
         result = {}
         for quantity in ("graphs", "training", "inference"):
-            for axis in AXES:
+            for axis in ("atoms", "structures", "threads", "processes"):
                 against_size = axis in ("atoms", "structures")
                 result.setdefault(quantity, {})[axis] = scan(
                     self.sizes[axis] if against_size else self.workers,
@@ -228,7 +218,7 @@ class Rates:
                     self.sizes["repeats"],
                     against_size,
                 )
-                say(f"{quantity} against {AXES[axis]}")
+                say(f"{quantity} against {axis}")
         return result
 
     # Graphs
@@ -239,7 +229,7 @@ class Rates:
         if self.is_slow(axis, n):
             del ways["get_all_neighbors"]
         else:
-            cgcnn_speed.check_neighbors(crystals[:N_CELLS])
+            cgcnn_speed.check_neighbors(crystals[: self.sizes["cells"]])
         return {name: (len(crystals), way) for name, way in ways.items()}
 
     def graphs_structures(self, n):
@@ -391,117 +381,29 @@ def memory(rates):
                 "inference": (predict, crystals, *workers, {"model": rates.model}),
             }
             for name in sizes["memory of"]:
-                line = lines.setdefault(name, {"x": [], "rate": []})
+                line = lines.setdefault(name, {"x": [], "MiB": []})
                 line["x"].append(x)
-                line["rate"].append(in_fresh_process(peak, *jobs[name]))
-        say(f"memory against {AXES[axis]}")
+                line["MiB"].append(in_fresh_process(peak, *jobs[name]))
+        say(f"memory against {axis}")
     return {"empty": in_fresh_process(high_water), "against": result}
 
 
-# What the time of a training step consists of
-
-#: Functions whose calls are a part, and the operations of torch that are.
-KERNELS = {
-    "expand": "Gaussians",
-    "linear_map": "linear map of edges",
-    "add_messages": "messages",
-    "add_up_gradients": "gradient loops",
-    "gradient_of_linear_map": "gradient loops",
-    "take_moments": "update of atoms",
-    "update_atoms": "update of atoms",
-    "gradient_of_update": "update of atoms",
-    "combine": "update of atoms",
-}
-PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "addmv", "mv", "dot")
-PARTS = (
-    "batch making",
-    "Gaussians",
-    "matrix products",
-    "linear map of edges",
-    "messages",
-    "gradient loops",
-    "update of atoms",
-    "optimizer",
-    "other operations of torch",
-    "rest: Python, skorch, autograd",
-)
-
-
-@contextmanager
-def named_parts():
-    """Let the profiler know the names of our functions."""
-
-    def named(function, name):
-        def run(*arguments, **options):
-            with torch.profiler.record_function(f"part: {name}"):
-                return function(*arguments, **options)
-
-        return run
-
-    patches = [(sklmat.batches, "make_batch", PARTS[0])]
-    patches += [(_compiled_kernels, function, name) for function, name in KERNELS.items()]
-    before = [(module, name, getattr(module, name)) for module, name, _ in patches]
-    try:
-        for module, function, name in patches:
-            setattr(module, function, named(getattr(module, function), name))
-        yield
-    finally:
-        for attribute in before:
-            setattr(*attribute)
-
-
-def part_of(event):
-    """Name of the part to which an event of the profiler belongs, and its time there."""
-    name = event.name
-    if name.startswith("part: "):
-        return name.removeprefix("part: "), event.cpu_time_total
-    if name.startswith("Optimizer."):
-        return "optimizer", event.cpu_time_total
-    if name.startswith("aten::"):
-        is_product = name.removeprefix("aten::") in PRODUCTS
-        return "matrix products" if is_product else PARTS[-2], event.self_cpu_time_total
-    return None, 0.0
-
-
-def parts_of(run):
-    """Fractions of the time of a function, and how much longer it takes with the profiler."""
-    for _ in range(2):
-        run()
-    start = time.perf_counter()
-    run()
-    plain = time.perf_counter() - start
-    with named_parts(), torch.profiler.profile() as profiler:
-        start = time.perf_counter()
-        run()
-        total = time.perf_counter() - start
-    microseconds = dict.fromkeys(PARTS[:-1], 0.0)
-    for event in profiler.events():
-        part, duration = part_of(event)
-        parent = event.cpu_parent
-        while parent is not None and not parent.name.startswith(("part: ", "Optimizer.")):
-            parent = parent.cpu_parent
-        if part is not None and parent is None:
-            microseconds[part] += duration
-    fractions = {part: value / 1e6 / total for part, value in microseconds.items()}
-    fractions[PARTS[-1]] = 1 - sum(fractions.values())
-    return {"fractions": fractions, "profiled / not profiled": total / plain}
-
-
 def steps(rates):
-    """Parts of the training steps of the estimators; each run is one epoch or more."""
-    graphs, crystals = rates.graphs[rates.some], rates.crystals[rates.some]
+    """Parts of the training steps of the estimators, in a fit of several epochs."""
+    some = slice(min(rates.some.stop, 256))
+    graphs, crystals = rates.graphs[some], rates.crystals[some]
     y = target(graphs)
     table = CompositionFeaturizer(fractions=True).fit_transform(crystals)
     wide = all_neighbors(crystals)
+    n_epochs = rates.sizes["epochs of steps"]
+    settings = {"max_epochs": n_epochs, "random_state": 0}
     models = {
-        f"CGCNN, batches of {n}": (CGCNNRegressor(batch_size=n, **_BRIEFLY), graphs)
+        f"CGCNN, batches of {n}": (CGCNNRegressor(batch_size=n, **settings), graphs)
         for n in rates.sizes["batches"]
     }
-    models["ECNet"] = ECNetRegressor(**_BRIEFLY), wide
-    result = {}
-    for name, (model, data) in models.items():
-        result[name] = parts_of(partial(model.fit(data, y).partial_fit, data, y))
-    gan = InfoGANAugmenter(max_epochs=rates.sizes["epochs of InfoGAN"], random_state=0)
+    models["ECNet"] = ECNetRegressor(**settings), wide
+    result = {name: parts_of(partial(model.fit, X, y)) for name, (model, X) in models.items()}
+    gan = InfoGANAugmenter(max_epochs=5 * n_epochs, random_state=0)
     result["InfoGAN"] = parts_of(partial(gan.fit, table))
     say("parts of training steps")
     return result
@@ -538,189 +440,10 @@ def others(rates, alloys):
     return result
 
 
-# Plots
-
-_COLORS = plt.get_cmap("tab10").colors
-COLORS = {
-    "StructureToGraph": _COLORS[0],
-    "sklmat": _COLORS[0],
-    "sklmat, from graphs": _COLORS[0],
-    "naive": _COLORS[1],
-    "get_all_neighbors": _COLORS[1],
-    "PyG CGConv": _COLORS[2],
-    "get_neighbor_list": _COLORS[2],
-    "products": "black",
-    "products, memory": "black",
-    "sklmat, from structures": _COLORS[9],
-    "ECNet": _COLORS[4],
-    "ECNet, from graphs": _COLORS[4],
-}
-
-
-def plot_axes(lines_by_axis, unit, empty=None):
-    """One panel for each axis; legends with the slopes of the time."""
-    figure, panels = plt.subplots(1, 4, figsize=(11, 3.4), layout="constrained")
-    for panel, (axis, lines) in zip(panels, lines_by_axis.items()):
-        for name, line in lines.items():
-            slope = f" ({line['slope']:.2f})" if line.get("slope") is not None else ""
-            style = {"color": COLORS.get(name), "ls": ":" if "products" in name else "-"}
-            panel.plot(line["x"], line["rate"], "o", ms=3, label=name + slope, **style)
-        if axis in ("atoms", "structures"):
-            panel.set(xscale="log", yscale="log")
-        else:
-            panel.set_ylim(0)
-            panel.set_xticks(line["x"])
-        if empty is not None:
-            panel.axhline(empty, color="grey", ls="--", label="imports alone")
-            panel.set(yscale="linear", ylim=0)
-        panel.set_xlabel(AXES[axis])
-        panel.legend(fontsize=6, loc="best")
-    panels[0].set_ylabel(unit)
-    return figure
-
-
-def plot_parts(parts):
-    """One stacked bar for each model."""
-    figure, panel = plt.subplots(figsize=(9, 3), layout="constrained")
-    left = np.zeros(len(parts))
-    for color, part in zip(_COLORS, PARTS):
-        widths = [row["fractions"][part] for row in parts.values()]
-        panel.barh(list(parts), widths, left=left, color=color, label=part)
-        left += widths
-    panel.invert_yaxis()
-    panel.set_xlabel("fraction of the time")
-    panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
-def plot_others(rows):
-    """Bars of the times of other implementations in units of ours."""
-    bars = [
-        (f"{title}: {name}", ratio)
-        for title, row in rows.items()
-        for name, ratio in row["time / ours"].items()
-    ]
-    figure, panel = plt.subplots(figsize=(9, 0.24 * len(bars) + 0.6), layout="constrained")
-    names, ratios = zip(*bars)
-    panel.barh(names, ratios)
-    panel.axvline(1, color="black")
-    panel.set(xscale="log", xlabel="time / time of sklmat")
-    panel.invert_yaxis()
-    return figure
-
-
-def save_plots(result, folder):
-    """Write all plots; the same numbers give the same files."""
-    matplotlib.use("Agg")
-    figures = {name: plot_axes(lines, UNITS[name]) for name, lines in result["rates"].items()}
-    used = result["memory"]
-    figures["memory"] = plot_axes(used["against"], UNITS["memory"], used["empty"])
-    figures["parts"] = plot_parts(result["parts"])
-    figures["others"] = plot_others(result["others"])
-    with plt.rc_context({"svg.hashsalt": "sklmat", "svg.fonttype": "none"}):
-        for name, figure in figures.items():
-            figure.savefig(folder / f"speed_{name}.svg", metadata={"Date": None})
-            plt.close(figure)
-
-
-# Page
-
-
-def table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def text_of(number, digits="{:.2f}"):
-    return "" if number is None else digits.format(number)
-
-
-def slope_rows(result):
-    """Rows of the table of slopes."""
-    rows = []
-    for quantity, lines in result["rates"].items():
-        for name in dict.fromkeys([*lines["atoms"], *lines["structures"]]):
-            found = [lines[axis].get(name, {}).get("slope") for axis in ("atoms", "structures")]
-            rows.append([quantity, name, *map(text_of, found)])
-    return rows
-
-
-def steep(result):
-    """A sentence about the slopes of our functions that are above the aim."""
-    found = [
-        f"{quantity}, {name}, against {AXES[axis]} ({line['slope']:.2f})"
-        for quantity, by_axis in result["rates"].items()
-        for axis, lines in by_axis.items()
-        for name, line in lines.items()
-        if name.startswith(("sklmat", "StructureToGraph", "ECNet"))
-        and (line.get("slope") or 0) > AIM
-    ]
-    if not found:
-        return f"All slopes of sklmat are at most {AIM}."
-    return f"Above {AIM} are: {'; '.join(found)}."
-
-
-def gain_rows(result):
-    """Rows of the table of threads and processes: rates of the most, relative to one."""
-    rows = []
-    for axis in ("threads", "processes"):
-        for quantity, by_axis in result["rates"].items():
-            for name, line in by_axis[axis].items():
-                gain = line["rate"][-1] / line["rate"][0]
-                rows.append([f"{line['x'][-1]} {axis}", quantity, name, text_of(gain)])
-    return rows
-
-
-def other_rows(result):
-    return [
-        [title, name, text_of(ratio, "{:.3g}"), text_of(row.get("memory / ours", {}).get(name))]
-        for title, row in result["others"].items()
-        for name, ratio in row["time / ours"].items()
-    ]
-
-
-def page(result):
-    """Text of the page, from the numbers of a run."""
-    template = Path(__file__).with_name("speed_page.md").read_text(encoding="utf-8")
-    parts = result["parts"]
-    fields = {
-        **result["machine"],
-        "crystals": result["crystals"],
-        "alloys": result["alloys"],
-        "repeats": str(result["sizes"]["repeats"]),
-        "n_cells": str(N_CELLS),
-        "slow": f"{result['sizes']['most atoms of slow ways']:,}",
-        "slopes": table(
-            ["", "", "against atoms per cell", "against structures"], slope_rows(result)
-        ),
-        "steep": steep(result),
-        "gains": table(["", "", "", "rate / rate of one"], gain_rows(result)),
-        "others": table(["", "", "time", "peak memory"], other_rows(result)),
-        "parts": table(
-            ["", *parts],
-            [
-                [part, *(f"{100 * row['fractions'][part]:.0f} %" for row in parts.values())]
-                for part in PARTS
-            ],
-        ),
-        "profiled": f"{max(row['profiled / not profiled'] for row in parts.values()):.1f}",
-        "flops": f"{result['bounds']['matrix product (GFLOP/s)']:.0f}",
-        "bytes": f"{result['bounds']['copy (GB/s)']:.0f}",
-    }
-    return string.Template(template).substitute(fields)
-
-
-def write(result, folder):
-    """Write numbers, plots and the page."""
-    static, pages = folder / "_static", folder / "user_guide"
-    for path in (static, pages):
-        path.mkdir(parents=True, exist_ok=True)
-    (static / "speed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    save_plots(result, static)
-    (pages / "speed.md").write_text(page(result), encoding="utf-8")
-
-
 def main():
+    # Not at the top, because the processes whose memory is measured import this file.
+    from speed_page import write
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     parser.add_argument("--out", type=Path, help="folder; by default docs, or speed with --quick")
