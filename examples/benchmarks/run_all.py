@@ -48,10 +48,12 @@ from sklmat.layers import reused_arrays
 
 FULL = {
     "atoms": [20, 80, 320, 1280, 5120],
-    "structures": [32, 128, 512, 2048],
+    "structures": [48, 192, 768, 3072],
     "most atoms of slow ways": 320,
-    "most structures of slow ways": 128,
-    "structures for threads and processes": 512,
+    "most structures of slow ways": 192,
+    # For fewer atoms, no processes are started to build graphs.
+    "structures for threads and processes": 3072,
+    "structures for training": 512,
     # In each measurement against the number of atoms.
     "cells": 4,
     "alloys": 64,
@@ -69,6 +71,7 @@ QUICK = {
     "most atoms of slow ways": 20,
     "most structures of slow ways": 8,
     "structures for threads and processes": 8,
+    "structures for training": 8,
     "cells": 4,
     "alloys": 8,
     "epochs of steps": 2,
@@ -198,7 +201,8 @@ class Rates:
             n: [supercell(crystal, n) for crystal in crystals[: sizes["cells"]]]
             for n in sizes["atoms"]
         }
-        self.some = slice(sizes["structures for threads and processes"])
+        self.many = slice(sizes["structures for threads and processes"])
+        self.some = slice(sizes["structures for training"])
         first = self.graphs[: sizes["structures"][0]]
         self.model = CGCNNRegressor(**_BRIEFLY).fit(first, target(first))
         self.workers = sizes["workers"]
@@ -236,12 +240,12 @@ class Rates:
         return self.graphs_atoms(n, "structures", self.crystals[:n])
 
     def graphs_threads(self, n):
-        some = self.crystals[self.some]
-        return {"StructureToGraph": (len(some), partial(build, some, threads=n))}
+        many = self.crystals[self.many]
+        return {"StructureToGraph": (len(many), partial(build, many, threads=n))}
 
     def graphs_processes(self, n):
-        some = self.crystals[self.some]
-        return {"StructureToGraph": (len(some), partial(build, some, processes=n))}
+        many = self.crystals[self.many]
+        return {"StructureToGraph": (len(many), partial(build, many, processes=n))}
 
     # Training
 
@@ -306,15 +310,15 @@ class Rates:
 
     def inference_threads(self, n):
         ways = {
-            f"sklmat, from {name}": partial(predict, data[self.some], threads=n, model=self.model)
+            f"sklmat, from {name}": partial(predict, data[self.many], threads=n, model=self.model)
             for name, data in (("graphs", self.graphs), ("structures", self.crystals))
         }
-        return {name: (len(self.graphs[self.some]), way) for name, way in ways.items()}
+        return {name: (len(self.graphs[self.many]), way) for name, way in ways.items()}
 
     def inference_processes(self, n):
-        some = self.crystals[self.some]
-        run = partial(predict, some, processes=n, model=self.model)
-        return {"sklmat, from structures": (len(some), run)}
+        many = self.crystals[self.many]
+        run = partial(predict, many, processes=n, model=self.model)
+        return {"sklmat, from structures": (len(many), run)}
 
     def predictions(self, graphs, crystals):
         from_graphs, from_structures = (self.model.predict(X) for X in (graphs, crystals))
@@ -362,13 +366,13 @@ def peak(function, data, threads, processes, arguments):
 
 def memory(rates):
     """Memory of each of the three against the four axes, in new processes."""
-    sizes, some = rates.sizes, rates.some
+    sizes = rates.sizes
     atoms = {n: (cells, twelve_neighbors(cells)) for n, cells in rates.cells.items()}
     result = {}
     for axis in sizes["axes of memory"]:
         lines = result[axis] = {}
         for x in sizes.get(axis, rates.workers):
-            crystals, graphs = rates.crystals[some], rates.graphs[some]
+            crystals, graphs = rates.crystals[rates.many], rates.graphs[rates.some]
             if axis == "atoms":
                 crystals, graphs = atoms[x]
             elif axis == "structures":

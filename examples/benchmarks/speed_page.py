@@ -174,6 +174,7 @@ def page(result):
         "repeats": str(result["sizes"]["repeats"]),
         "n_cells": str(result["sizes"]["cells"]),
         "slow": f"{result['sizes']['most atoms of slow ways']:,}",
+        "slow_structures": f"{result['sizes']['most structures of slow ways']:,}",
         "slopes": table(
             ["", "", "against atoms per cell", "against structures"], slope_rows(result)
         ),
