@@ -86,7 +86,7 @@ def plot_others(rows):
     ]
     figure, panel = plt.subplots(figsize=(9, 0.24 * len(bars) + 0.6), layout="constrained")
     names, ratios = zip(*bars)
-    panel.barh(names, ratios)
+    panel.barh(names, np.array(ratios) - 1, left=1)
     panel.axvline(1, color="black")
     panel.set(xscale="log", xlabel="time / time of sklmat")
     panel.invert_yaxis()
