@@ -194,6 +194,8 @@ class Rates:
 
     def __init__(self, crystals, sizes):
         self.sizes = sizes
+        # In the files, similar crystals stand together.
+        crystals = [crystals[k] for k in np.random.default_rng(0).permutation(len(crystals))]
         n_most = max(*sizes["structures"], sizes["structures for threads and processes"])
         self.crystals = repeated(crystals, n_most)
         self.graphs = twelve_neighbors(self.crystals)
@@ -203,8 +205,8 @@ class Rates:
         }
         self.many = slice(sizes["structures for threads and processes"])
         self.some = slice(sizes["structures for training"])
-        first = self.graphs[: sizes["structures"][0]]
-        self.model = CGCNNRegressor(**_BRIEFLY).fit(first, target(first))
+        graphs = self.graphs[self.some]
+        self.model = CGCNNRegressor(**_BRIEFLY).fit(graphs, target(graphs))
         self.workers = sizes["workers"]
 
     def is_slow(self, axis, x):
@@ -305,7 +307,7 @@ class Rates:
     def inference_structures(self, n):
         ways = self.predictions(self.graphs[:n], self.crystals[:n])
         wide = all_neighbors(self.crystals[:n])
-        ecnet = ECNetRegressor(**_BRIEFLY).fit(wide[:8], target(wide[:8]))
+        ecnet = ECNetRegressor(**_BRIEFLY).fit(wide, target(wide))
         ways["ECNet, from graphs"] = partial(ecnet.predict, wide)
         return {name: (n, way) for name, way in ways.items()}
 
