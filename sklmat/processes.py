@@ -241,9 +241,18 @@ def _run_call(call, item):
         try:
             result = call.function(*call.arguments(), *item)
         except Exception as raised:
-            error = raised
+            error = _as_sent(raised) if is_elsewhere else raised
             trace = traceback.format_exc() if is_elsewhere else None
     return result, error, trace, _once(caught)
+
+
+def _as_sent(error):
+    """Return an error, or one with its text if it cannot be pickled and unpickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _this_process():

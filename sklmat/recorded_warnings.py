@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -107,22 +108,37 @@ def ignore_warnings(category: type[Warning] = Warning) -> Iterator[None]:
     ----------
     category : subclass of Warning, default=Warning
     """
-    with record_warnings() as caught:
-        yield
-    for warning in caught:
-        if not issubclass(warning.category, category):
-            issue_again(warning)
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with record_warnings() as caught:
+            yield
+    finally:
+        for warning in caught:
+            if not issubclass(warning.category, category):
+                issue_again(warning)
 
 
 def issue_again(warning: warnings.WarningMessage, registry: dict | None = None) -> None:
-    """Issue a recorded warning, with the line of code that it points to.
+    """Issue a recorded warning, with the line and the module of code that it points to.
 
     Parameters
     ----------
     warning : WarningMessage
     registry : dict, default=None
-        Warnings issued before, which the usual filters do not show again.
+        Warnings issued before, which the usual filters do not show again; None takes those of the
+        module.
     """
+    path = warning.filename
+    # Filters can name modules.
+    modules = (m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == path)
+    module = next(modules, None)
+    if module is not None and registry is None:
+        registry = vars(module).setdefault("__warningregistry__", {})
     warnings.warn_explicit(
-        warning.message, warning.category, warning.filename, warning.lineno, registry=registry
+        warning.message,
+        warning.category,
+        path,
+        warning.lineno,
+        module=None if module is None else module.__name__,
+        registry=registry,
     )

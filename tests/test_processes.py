@@ -150,3 +150,19 @@ def test_work_that_kills_every_process_is_given_up():
         pytest.raises(Exception, match=r"(?i)terminated|killed"),
     ):
         list(run_parallel(die, [(n,) for n in range(4)]))
+
+
+class NeedsTwo(Exception):
+    """Cannot be unpickled, as some errors of other packages."""
+
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+def raise_needs_two(number):
+    raise NeedsTwo(f"row {number}", 2)
+
+
+def test_errors_that_cannot_be_sent_keep_their_text():
+    with use("loky"), pytest.raises(RuntimeError, match="NeedsTwo: row 7"):
+        list(run_parallel(raise_needs_two, [(7,)]))

@@ -82,3 +82,24 @@ def test_threads_that_record_nothing_keep_their_filters(action):
     assert caught == []
     assert len(raised) == (action == "error")
     assert len(shown) == (action == "default")
+
+
+def test_filters_by_module_hold_for_warnings_that_are_issued_again():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", module=__name__)
+        with ignore_warnings(DeprecationWarning):
+            warnings.warn("few rows", UserWarning, stacklevel=1)
+    assert texts(caught) == []
+
+
+@ignore_warnings(DeprecationWarning)
+def warn_and_fail():
+    warnings.warn("few rows", UserWarning, stacklevel=1)
+    raise ValueError("no rows")
+
+
+def test_an_error_does_not_lose_warnings():
+    with warnings.catch_warnings(record=True) as caught, pytest.raises(ValueError, match="no rows"):
+        warn_and_fail()
+    assert texts(caught) == ["few rows"]

@@ -56,9 +56,9 @@ FULL = {
     "structures for training": 512,
     # In each measurement against the number of atoms.
     "cells": 4,
-    "alloys": 64,
+    "alloys": 24,
     "epochs of steps": 8,
-    "repeats": 5,
+    "repeats": 3,
     "workers": [2**k for k in range(cpu_count().bit_length())],
     "batches": [32, 256],
     "axes of memory": ["atoms", "structures", "threads", "processes"],

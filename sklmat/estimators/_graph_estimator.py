@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
@@ -51,6 +52,15 @@ class GraphEstimator(BaseEstimator):
     A new network needs an `Architecture` and estimators with its parameters; see "Your own network"
     in the user guide. `GraphRegressor` and `GraphClassifier` add the handling of `y`.
     """
+
+    def __setstate__(self, state):
+        # Estimators that were pickled by an earlier version lack the parameters added since.
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(type(self)).parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        }
+        super().__setstate__({**defaults, **state})
 
     #: Makes the network and its inputs; set by each estimator.
     architecture: Architecture

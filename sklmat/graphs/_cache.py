@@ -311,7 +311,7 @@ class _FolderStore:
         path = self._path(key)
         try:
             graph = CrystalGraphs.load(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # there is none, or it is damaged
             return None
         if self.max_bytes is not None:
             # The time of change says when the file was used. It may be removed, or read-only.

@@ -48,6 +48,14 @@ class MappedFile:
         state = os.stat(path)
         return cls(path, state.st_size, state.st_mtime_ns)
 
+    def check(self) -> None:
+        """Raise a ValueError if the file was changed or removed."""
+        if not self.path.exists() or MappedFile.of(self.path) != self:
+            raise ValueError(
+                f"{self.path}, the mapped file of these graphs, was changed or removed after it "
+                "was loaded; load it again, or pickle graphs.in_memory()"
+            )
+
 
 class LazyGraphs(CrystalGraphs):
     """Crystals of other graphs, chosen by rows and by the largest distance of neighbours.
@@ -115,7 +123,21 @@ class LazyGraphs(CrystalGraphs):
             return self.rows.stop - self.rows.start
         return len(self.rows)
 
+    def __setattr__(self, name, value):
+        raise AttributeError(
+            f"{name} cannot be set: these graphs are in a file or belong to other graphs; change "
+            "those that in_memory() returns"
+        )
+
+    def __copy__(self) -> CrystalGraphs:
+        return self._with(self.rows)
+
+    def __deepcopy__(self, memo: object) -> CrystalGraphs:
+        return self._with(self.rows)
+
     def __reduce__(self):
+        if self.file is not None:
+            self.file.check()
         if self.file is None:
             graphs = self.in_memory()
             return _from_fields, ({item.name: getattr(graphs, item.name) for item in fields(self)},)
@@ -209,11 +231,7 @@ def _from_fields(values):
 
 def _load_again(file, rows, cutoff, max_neighbors):
     """Map the file of pickled graphs again."""
-    if not file.path.exists() or MappedFile.of(file.path) != file:
-        raise ValueError(
-            f"{file.path}, the mapped file of these graphs, was changed or removed after they were "
-            "pickled; load it again, or pickle graphs.in_memory()"
-        )
+    file.check()
     whole = CrystalGraphs.load(file.path, mmap=True)
     return LazyGraphs.of(whole.whole, rows, file=file, cutoff=cutoff, max_neighbors=max_neighbors)
 

@@ -339,3 +339,14 @@ def test_history_holds_plain_numbers(graphs, y):
     frame = pd.DataFrame(model.history_)
     assert frame.columns.tolist() == ["member", "epoch", "train_loss", "lr", "dur"]
     assert frame["member"].tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_pickles_of_a_version_with_fewer_parameters():
+    X = random_alloys(6)
+    model = CGCNNRegressor(hidden_dim=4, n_conv=1, max_epochs=1).fit(X, np.arange(6.0))
+    expected = model.predict(X)
+    del model.precision
+    loaded = pickle.loads(pickle.dumps(model))
+    assert loaded.get_params()["precision"] == "float32"
+    np.testing.assert_array_equal(clone(loaded).set_params(**loaded.get_params()).hidden_dim, 4)
+    np.testing.assert_array_equal(loaded.predict(X), expected)

@@ -290,3 +290,12 @@ def test_a_wrong_cache_is_refused_by_fit_and_not_by_clone(alloys):
         if cache != "":
             with pytest.raises(ValueError, match="'cache' parameter"):
                 transformer.fit(alloys)
+
+
+def test_a_damaged_file_is_built_again(alloys, built, tmp_path):
+    transformer = StructureToGraph(cache=tmp_path)
+    expected = transformer.transform(alloys[:1])
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:200])
+    assert_same(transformer.transform(alloys[:1]), expected)
+    assert len(built) == 2

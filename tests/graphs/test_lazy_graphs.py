@@ -114,8 +114,11 @@ def test_a_file_that_changed_is_not_taken_for_the_old_one(in_memory, mapped, pat
         os.utime(path, (1e9, 1e9))
     with pytest.raises(ValueError, match=r"changed or removed after.*in_memory"):
         pickle.loads(pickled)
+    with pytest.raises(ValueError, match=r"changed or removed after.*in_memory"):
+        pickle.dumps(mapped)
     # The map itself is still that of the old file.
     assert_same(mapped, in_memory)
+    assert_same(copy.deepcopy(mapped), in_memory)
 
 
 def test_mapped_graphs_cannot_be_changed(mapped):
@@ -195,3 +198,8 @@ def test_errors_count_through_all_chunks(mapped, monkeypatch):
     fitted = ECNetRegressor(max_epochs=1, atom_init="onehot").fit(mapped[:11], np.arange(11.0))
     with pytest.raises(ValueError, match=r"structure 11 \(Ne1\).*holds the element Ne"):
         fitted.predict(mapped)
+
+
+def test_arrays_cannot_be_set(mapped):
+    with pytest.raises(AttributeError, match=r"edge_distance cannot be set.*in_memory"):
+        mapped.edge_distance = 2 * mapped.edge_distance
