@@ -41,7 +41,10 @@ COLORS = {
 
 def plot_axes(lines_by_axis, unit, empty=None, key="rate"):
     """One panel for each axis; legends with the slopes of the time."""
-    figure, panels = plt.subplots(1, 4, figsize=(11, 3.4), layout="constrained")
+    n_axes = len(lines_by_axis)
+    size = (max(2.75 * n_axes, 4), 3.4)
+    figure, panels = plt.subplots(1, n_axes, figsize=size, layout="constrained", squeeze=False)
+    panels = panels[0]
     for panel, (axis, lines) in zip(panels, lines_by_axis.items()):
         for name, line in lines.items():
             slope = f" ({line['slope']:.2f})" if line.get("slope") is not None else ""
