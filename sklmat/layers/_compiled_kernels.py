@@ -37,7 +37,7 @@ _N_ROWS = 128
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 # Coefficients of two polynomials that approximate 2^x from -1/2 to 1/2, and log(1 + x) / x from 0
-# to 1; the relative errors are below 8e-8, half of the spacing of numbers in single precision.
+# to 1; the relative errors are below 8e-8, less than the spacing of numbers in single precision.
 _POWER_OF_TWO = (1.0000001, 0.69314694, 0.2402212, 0.055507131, 0.009675541, 0.0013276471)
 _LOGARITHM = (
     *(0.99999994, -0.49999493, 0.33319098, -0.24842981, 0.19106007),
@@ -358,7 +358,8 @@ def take_moments(rows, moments):
             squares += parts[1]
             parts[:] = _ZERO
     moments[0] = origin + shifted / n_rows
-    moments[1] = squares / n_rows - (shifted / n_rows) ** 2
+    # Rounding must not make it negative; NaN stays NaN.
+    moments[1] = np.maximum(squares / n_rows - (shifted / n_rows) ** 2, 0.0)
 
 
 @_compiled

@@ -176,11 +176,12 @@ def predict_dataset(
             missing = set(files)
         _warn_of_others(out, files)
         work = [(files[name], out / name) for name in files if name in missing]
-        _predict_files(predict, work, len(files), n_jobs, verbose)
+        try:
+            _predict_files(predict, work, len(files), n_jobs, verbose)
+        except BaseException as error:
+            error.add_note(f"Finished files are in {out}: the same call resumes after them.")
+            raise
         return out
-    except BaseException as error:
-        error.add_note(f"Finished files are in {out}: the same call resumes after them.")
-        raise
     finally:
         folder.close()
 
