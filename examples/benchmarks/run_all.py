@@ -61,9 +61,10 @@ FULL = {
     "repeats": 3,
     "workers": [2**k for k in range(cpu_count().bit_length())],
     "batches": [32, 256],
-    # Each point is a new process, which imports torch and compiles.
-    "axes of memory": ["structures"],
-    "memory of": ["training", "inference"],
+    # Each measurement of memory is a new process, which imports torch and compiles.
+    "atoms for memory": [20, 80, 320, 1280],
+    "axes of memory": ["atoms", "structures", "threads", "processes"],
+    "memory of": ["graphs", "training", "inference"],
     "memory of others": ["sklmat", "naive", "PyG CGConv"],
 }
 QUICK = {
@@ -79,7 +80,8 @@ QUICK = {
     "repeats": 1,
     "workers": [2],
     "batches": [8],
-    "axes of memory": ["processes"],
+    "atoms for memory": [20],
+    "axes of memory": ["atoms", "processes"],
     "memory of": ["graphs"],
     "memory of others": ["sklmat"],
 }
@@ -371,14 +373,19 @@ def peak(function, data, threads, processes, arguments):
 def memory(rates):
     """Memory of each of the three against the four axes, in new processes."""
     sizes = rates.sizes
-    atoms = {n: (cells, twelve_neighbors(cells)) for n, cells in rates.cells.items()}
+    values = {
+        "atoms": sizes["atoms for memory"],
+        "structures": sizes["structures"],
+        "threads": rates.workers,
+        "processes": rates.workers,
+    }
     result = {}
     for axis in sizes["axes of memory"]:
         lines = result[axis] = {}
-        for x in sizes.get(axis, rates.workers):
+        for x in values[axis]:
             crystals, graphs = rates.crystals[rates.many], rates.graphs[rates.some]
             if axis == "atoms":
-                crystals, graphs = atoms[x]
+                crystals, graphs = rates.cells[x], twelve_neighbors(rates.cells[x])
             elif axis == "structures":
                 crystals, graphs = rates.crystals[:x], rates.graphs[:x]
             workers = [x if axis == name else 1 for name in ("threads", "processes")]
