@@ -71,6 +71,7 @@ from sklmat.model_selection import (
     ChemicalSystemGroupKFold,
     ComponentSplit,
     CompositionGroupKFold,
+    DeltaRegressor,
     LeaveOneElementOut,
     MatbenchSplit,
     PrototypeGroupKFold,
@@ -78,6 +79,7 @@ from sklmat.model_selection import (
     compare_estimators,
     composition_groups,
     corrected_resampled_ttest,
+    label_noise,
 )
 from sklmat.plotting import (
     AugmentationReportDisplay,
@@ -106,6 +108,7 @@ __all__ = [
     "CompositionMapDisplay",
     "ContrastDisplay",
     "CrystalGraphs",
+    "DeltaRegressor",
     "DisorderFeaturizer",
     "ECNetClassifier",
     "ECNetFeaturizer",
@@ -142,6 +145,7 @@ __all__ = [
     "element_vectors",
     "find_adversarial_examples",
     "infer_lattice",
+    "label_noise",
     "load_cgcnn_checkpoint",
     "load_structures",
     "perturb_structures",

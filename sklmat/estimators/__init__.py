@@ -15,7 +15,9 @@ from sklmat.estimators._graph_model import GraphModel as GraphModel
 from sklmat.estimators._graph_model import is_graph_estimator as is_graph_estimator
 from sklmat.estimators._graph_regressor import GraphRegressor as GraphRegressor
 from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
+from sklmat.estimators._serialization import from_json as from_json
 from sklmat.estimators._serialization import load_estimator as load_estimator
+from sklmat.estimators._serialization import to_json as to_json
 from sklmat.estimators._targets import ClassTargets as ClassTargets
 from sklmat.estimators._warm_start import fitted_source as fitted_source
 from sklmat.estimators._warm_start import is_fitted_source as is_fitted_source

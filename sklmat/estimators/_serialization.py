@@ -51,13 +51,13 @@ def save_estimator(estimator, path):
     module = estimator.nets_[0].module_
     content = {
         "class": type(estimator).__name__,
-        "params": {name: _to_json(name, value) for name, value in params.items()},
+        "params": {name: to_json(name, value) for name, value in params.items()},
         "network": {
             "class": type(module).__name__,
-            "config": {k: _to_json(k, v) for k, v in module.config.items()},
+            "config": {k: to_json(k, v) for k, v in module.config.items()},
         },
         "fitted": {
-            name: _to_json(name, value)
+            name: to_json(name, value)
             for name, value in vars(estimator).items()
             if name.endswith("_") and name != "nets_" and not name.startswith("_")
         },
@@ -101,9 +101,9 @@ def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimat
         )
     if expected not in (None, cls):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
-    estimator = cls(**{name: _from_json(value) for name, value in content["params"].items()})
+    estimator = cls(**{name: from_json(value) for name, value in content["params"].items()})
     for name, value in content["fitted"].items():
-        setattr(estimator, name, _from_json(value))
+        setattr(estimator, name, from_json(value))
     estimator.nets_ = [
         _load_net(estimator, content["network"], tensors, member)
         for member in range(content["n_nets"])
@@ -143,7 +143,7 @@ def _present_device(device):
         return "cpu"
 
 
-def _to_json(name, value):
+def to_json(name, value):
     """Convert a value for JSON; types that JSON does not have are marked by a key ``__...__``."""
     if isinstance(value, np.ndarray):
         return {"__array__": value.tolist(), "dtype": value.dtype.str}
@@ -152,11 +152,11 @@ def _to_json(name, value):
     if isinstance(value, os.PathLike):
         return {"__path__": os.fspath(value)}
     if isinstance(value, dict):
-        return {"__items__": [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
+        return {"__items__": [[to_json(name, k), to_json(name, v)] for k, v in value.items()]}
     if isinstance(value, tuple):
-        return {"__tuple__": [_to_json(name, item) for item in value]}
+        return {"__tuple__": [to_json(name, item) for item in value]}
     if isinstance(value, list):
-        return [_to_json(name, item) for item in value]
+        return [to_json(name, item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, str | int | float | bool | None):
@@ -170,20 +170,21 @@ def _to_json(name, value):
 
 
 def _from_json_items(values):
-    return {name: _from_json(value) for name, value in values.items()}
+    return {name: from_json(value) for name, value in values.items()}
 
 
-def _from_json(value):
+def from_json(value):
+    """Invert `to_json`."""
     if isinstance(value, list):
-        return [_from_json(item) for item in value]
+        return [from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
     if "__array__" in value:
         return np.array(value["__array__"], dtype=value["dtype"])
     if "__tuple__" in value:
-        return tuple(_from_json(item) for item in value["__tuple__"])
+        return tuple(from_json(item) for item in value["__tuple__"])
     if "__frame__" in value:
         return pd.DataFrame(**value["__frame__"])
     if "__path__" in value:
         return Path(value["__path__"])
-    return {_from_json(k): _from_json(v) for k, v in value["__items__"]}
+    return {from_json(k): from_json(v) for k, v in value["__items__"]}

@@ -4,7 +4,9 @@ from sklmat.model_selection._baselines import baselines
 from sklmat.model_selection._compare_estimators import compare_estimators
 from sklmat.model_selection._comparison_table import Comparison
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
+from sklmat.model_selection._delta_regressor import DeltaRegressor
 from sklmat.model_selection._group_labels import chemical_systems, composition_groups
+from sklmat.model_selection._label_noise import LabelNoise, label_noise
 from sklmat.model_selection._matbench_split import MatbenchSplit
 from sklmat.model_selection._prototype_labels import prototype_labels
 from sklmat.model_selection._splitters import (
@@ -20,6 +22,8 @@ __all__ = [
     "Comparison",
     "ComponentSplit",
     "CompositionGroupKFold",
+    "DeltaRegressor",
+    "LabelNoise",
     "LeaveOneElementOut",
     "MatbenchSplit",
     "PrototypeGroupKFold",
@@ -28,5 +32,6 @@ __all__ = [
     "compare_estimators",
     "composition_groups",
     "corrected_resampled_ttest",
+    "label_noise",
     "prototype_labels",
 ]

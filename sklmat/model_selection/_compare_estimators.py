@@ -9,7 +9,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+import pandas as pd
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
@@ -22,12 +23,13 @@ from sklmat.model_selection._comparison_table import (
     FoldResult,
     make_comparison,
 )
+from sklmat.model_selection._label_noise import LabelNoise
+from sklmat.model_selection._label_noise import label_noise as estimate_label_noise
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
     from sklearn.model_selection import BaseCrossValidator
 
     from sklmat.graphs import CrystalGraphs
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Structures, Table
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
+_RMSE = "neg_root_mean_squared_error"
 #: Name of a scorer -> name of the metric in the table.
 _METRIC_NAMES = {
     "neg_mean_absolute_error": "MAE",
-    "neg_root_mean_squared_error": "RMSE",
+    _RMSE: "RMSE",
     "neg_mean_squared_error": "MSE",
     "r2": "R2",
     "roc_auc": "ROC AUC",
@@ -59,6 +62,7 @@ def compare_estimators(
     reference: str | None = None,
     confidence_level: float = 0.95,
     error_score: Literal["raise"] | float = "raise",
+    label_noise: bool | LabelNoise | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Comparison:
@@ -96,6 +100,14 @@ def compare_estimators(
         What to do when a fit fails. "raise" stops with an error that names the estimator and the
         fold. With a number, there is a warning, the number is shown as the score of the fold, and
         the predictions and times of this fold are NaN.
+    label_noise : bool, LabelNoise or None, default=None
+        Whether to show what differences between twins (see `label_noise`) mean for the errors, for
+        regressors: each metric is also computed without the test rows that disagree with their
+        twins (columns ``<metric> without disagreeing twins mean`` and ``... sd``; the fits are the
+        same), and ``table.floor``, which ``table.summary()`` shows below the errors, has the RMSE
+        that a model which cannot tell twins apart has at least, and is expected to have. True
+        estimates the noise from `X` and `y`; a result of `label_noise` for these rows uses other
+        settings.
     n_jobs : int or None, default=None
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.
@@ -113,12 +125,14 @@ def compare_estimators(
         folds), its confidence interval ``low`` to ``high``, and the two-sided ``p`` of the
         corrected resampled t-test. The attributes ``predictions`` (out-of-fold) and ``scores`` (per
         fold) of the table are DataFrames; ``table.summary()`` formats it for reading.
+        ``table.notes`` says which estimators contain a model that was pre-trained on other data.
 
     Raises
     ------
     ValueError
-        When classifiers and regressors are mixed, the reference is unknown, or the predictions of
-        an estimator have another shape than `y`.
+        When classifiers and regressors are mixed, the reference is unknown, the predictions of an
+        estimator have another shape than `y`, or `label_noise` is asked for with classifiers or
+        belongs to other rows.
     TypeError
         When an estimator is a class, or cannot fit and predict.
 
@@ -136,6 +150,11 @@ def compare_estimators(
     number of estimators: multiply p by their number (Bonferroni) if there are many. With five folds
     only large differences can be significant; repeat the folds (`RepeatedKFold`) to find smaller
     ones.
+
+    An estimator, or a part of it, that was pre-trained on other data says so by an attribute
+    ``training_data_`` after `fit`: a str such as "MPtrj (Materials Project, 2022)". The training
+    set may hold crystals of `X`, for which the scores are then too good; no split of `X` repairs
+    this, so the table has a note.
 
     References
     ----------
@@ -166,21 +185,32 @@ def compare_estimators(
     are_classifiers = _check_estimators(estimators, reference)
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number, got {error_score!r}")
-    scorers, signs = _check_metrics(scoring, estimators, y, are_classifiers)
+    scorers, signs, root_mean_squares = _check_metrics(scoring, estimators, y, are_classifiers)
+    noise = _check_label_noise(label_noise, X, y, are_classifiers)
+    agreeing = None
+    if noise is not None:
+        agreeing = np.ones(len(y), dtype=bool)
+        agreeing[noise.disagreeing_rows] = False
     rows = np.arange(len(y))
     splits = [
         (rows[train], rows[test])
         for train, test in check_cv(cv, y, classifier=are_classifiers).split(X, y, groups)
     ]
-    common = estimators, X, y, splits, scorers, signs, error_score
+    common = estimators, X, y, splits, scorers, signs, error_score, agreeing
     tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
     fits = run_parallel(_fit_and_score, tasks, common=common, n_jobs=n_jobs)
     results = _with_progress(fits, len(tasks), len(estimators), verbose)
     for name in estimators:
         _warn_unseen([result for result in results if result.estimator == name])
-    return make_comparison(
-        results, splits, y, list(estimators), list(signs), reference, confidence_level
+    metrics = list(signs) + ([] if noise is None else list(map(_without_disagreeing, signs)))
+    table = make_comparison(
+        results, splits, y, list(estimators), metrics, reference, confidence_level
     )
+    table.notes = _pretraining_notes(results)
+    table.label_noise = noise
+    if noise is not None:
+        table.floor = _floor(noise, y, agreeing, root_mean_squares)
+    return table
 
 
 def _check_estimators(estimators, reference):
@@ -205,7 +235,7 @@ def _check_estimators(estimators, reference):
 
 
 def _check_metrics(scoring, estimators, y, are_classifiers):
-    """Scorers by the name of the metric, and the sign that gives each its natural value."""
+    """Scorers by the name of the metric, the sign of each natural value, and which are RMSE."""
     if scoring is None:
         scoring = _default_scoring(estimators, y, are_classifiers)
     if isinstance(scoring, str):
@@ -221,13 +251,79 @@ def _check_metrics(scoring, estimators, y, are_classifiers):
         metric: -1.0 if isinstance(scorer, str) and scorer.startswith("neg_") else 1.0
         for metric, scorer in scoring.items()
     }
-    return {metric: get_scorer(scorer) for metric, scorer in scoring.items()}, signs
+    root_mean_squares = [metric for metric, scorer in scoring.items() if scorer == _RMSE]
+    scorers = {metric: get_scorer(scorer) for metric, scorer in scoring.items()}
+    return scorers, signs, root_mean_squares
+
+
+def _check_label_noise(asked, X, y, are_classifiers):
+    """The noise of the labels, estimated or as given; None if it is not asked for."""
+    if asked is None or asked is False:
+        return None
+    if are_classifiers:
+        raise ValueError("label_noise compares numbers, and these are classifiers; leave it out")
+    if asked is True:
+        return estimate_label_noise(X, y)
+    if not isinstance(asked, LabelNoise):
+        raise TypeError(f"label_noise must be a bool or a LabelNoise, got {asked!r}")
+    if len(asked.groups) != len(y):
+        raise ValueError(f"label_noise was estimated for {len(asked.groups)} rows; y has {len(y)}")
+    return asked
+
+
+def _without_disagreeing(metric):
+    """Name of a metric that leaves out rows that disagree with their twins."""
+    return f"{metric} without disagreeing twins"
+
+
+def _floor(noise, y, agreeing, metrics):
+    """RMSE that follows from the noise, over all rows and over those that agree with their twins.
+
+    With several targets it is their mean, as in the scores.
+    """
+    labels = np.array(y, dtype=float)
+    labels[~agreeing] = np.nan
+    groups = np.where(noise.groups < 0, np.nan, noise.groups)
+    remaining = estimate_label_noise(X=None, y=labels, groups=groups)
+    columns = {}
+    for metric in metrics:
+        for name, found in {metric: noise, _without_disagreeing(metric): remaining}.items():
+            columns[f"{name} mean"] = found.table[["least RMSE", "expected RMSE"]].mean()
+    rows = ["label noise, least", "label noise, expected"]
+    return pd.DataFrame({name: values.to_numpy() for name, values in columns.items()}, index=rows)
+
+
+def _pretraining_notes(results):
+    """One sentence for each training set that models in the estimators were pre-trained on."""
+    estimators = {}
+    for result in results:
+        for data in result.training_data:
+            estimators.setdefault(data, {})[result.estimator] = None
+    return tuple(
+        f"Pre-trained on {data}: a model in {', '.join(map(repr, names))}. Its training set may "
+        "hold these crystals, which no split repairs."
+        for data, names in estimators.items()
+    )
+
+
+def _training_data(part, visited):
+    """Yield what the pre-trained models in a fitted estimator were trained on."""
+    if not isinstance(part, BaseEstimator | Mapping | list | tuple) or id(part) in visited:
+        return
+    visited.add(id(part))
+    if isinstance(part, BaseEstimator):
+        data = getattr(part, "training_data_", None)
+        if isinstance(data, str):
+            yield data
+        part = vars(part)
+    for inner in part.values() if isinstance(part, Mapping) else part:
+        yield from _training_data(inner, visited)
 
 
 def _default_scoring(estimators, y, are_classifiers):
     """Names of the scorers that suit all estimators."""
     if not are_classifiers:
-        return ["neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"]
+        return ["neg_mean_absolute_error", _RMSE, "r2"]
     scoring = ["accuracy", "balanced_accuracy"]
     if all(hasattr(estimator, "predict_proba") for estimator in estimators.values()):
         scoring.append("roc_auc" if len(np.unique(y)) == 2 else "roc_auc_ovr")
@@ -270,7 +366,7 @@ def _warn_unseen(results):
     )
 
 
-def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, name, fold):
+def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, agreeing, name, fold):
     """Fit a clone on one fold; return its scores, seconds and predictions."""
     train, test = splits[fold]
     X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
@@ -286,7 +382,16 @@ def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, name, 
             end_of_predict = time.perf_counter()
             if predictions.shape != np.shape(y_test):
                 raise ValueError(f"predicted {predictions.shape} for y of shape {np.shape(y_test)}")
-            scores = check_scoring(model, scorers)(model, X_test, y_test)
+            score = check_scoring(model, scorers)
+            scores = score(model, X_test, y_test)
+        of_agreeing = {}
+        if agreeing is not None:
+            kept = np.flatnonzero(agreeing[test])
+            of_agreeing = dict.fromkeys(scorers, np.nan)
+            if len(kept):
+                with gather_unseen_elements():  # They are known from all test rows.
+                    parts = (_safe_indexing(each, kept) for each in (X_test, y_test))
+                    of_agreeing = score(model, *parts)
     except Exception as error:
         context = f"estimator {name!r}, fold {fold} of 0-{len(splits) - 1}"
         if error_score == "raise":
@@ -294,13 +399,16 @@ def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, name, 
         message = f"{context} failed: {type(error).__name__}: {error}"
         warnings.warn(message, FitFailedWarning, stacklevel=2)
         # The error score is given in the natural sign.
-        return FoldResult(name, fold, dict.fromkeys(scorers, error_score))
+        failed = [*scorers, *([] if agreeing is None else map(_without_disagreeing, scorers))]
+        return FoldResult(name, fold, dict.fromkeys(failed, error_score))
     natural = {metric: sign * scores[metric] for metric, sign in signs.items()}
+    natural |= {_without_disagreeing(m): signs[m] * value for m, value in of_agreeing.items()}
     times = end_of_fit - start, end_of_predict - end_of_fit
     # The estimator has counted the rows of this fold.
     by_row = {int(test[row]): symbols for row, symbols in gathered.symbols.items()}
     unseen = UnseenElements(by_row, gathered.consequences)
-    return FoldResult(name, fold, natural, *times, predictions, unseen)
+    training_data = tuple(_training_data(model, set()))
+    return FoldResult(name, fold, natural, *times, predictions, unseen, training_data)
 
 
 def _raise_with_context(error, context, rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
 from sklmat.unseen_elements import UnseenElements
 
 if TYPE_CHECKING:
+    from sklmat.model_selection import LabelNoise
     from sklmat.typing import ArrayLike
 
 FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
@@ -34,11 +36,21 @@ class Comparison(pd.DataFrame):
         Out-of-fold predictions, one row per tested row (and target): ``row`` (its number in `X`),
         ``fold``, ``repeat`` (0 when a row is tested for the first time), ``target`` (if `y` has
         several), ``y_true`` and a column per estimator.
+    label_noise : LabelNoise or None
+        Result of `label_noise`, if ``compare_estimators(..., label_noise=...)`` was asked for it.
+    floor : DataFrame or None
+        With `label_noise`, the RMSE that follows from twins that differ: rows "label noise, least"
+        and "label noise, expected", columns like those of the table, for RMSE only.
+    notes : tuple of str
+        What to know about the scores, such as that a model was pre-trained on other data.
     """
 
     scores: pd.DataFrame
     predictions: pd.DataFrame
-    _metadata = ["predictions", "scores"]
+    label_noise: LabelNoise | None = None
+    floor: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+    _metadata = ["predictions", "scores", "label_noise", "floor", "notes"]
 
     @property
     def _constructor(self):
@@ -58,7 +70,9 @@ class Comparison(pd.DataFrame):
         -------
         table : DataFrame of str
             One column per metric, followed by the p-value of the difference to the reference (if
-            there is a reference), and the times.
+            there is a reference), and the times. With `label_noise`, the last two rows hold the
+            RMSE that follows from the noise of the labels. The notes, if there are any, are below
+            the table when it is printed.
         """
         table = pd.DataFrame(index=self.index)
         for column in self.columns:
@@ -71,7 +85,36 @@ class Comparison(pd.DataFrame):
             if f"{name} p" in self:
                 p_values = self[f"{name} p"]
                 table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in p_values]
+        if self.floor is not None:
+            floor = self.floor.reindex(columns=[f"{name} mean" for name in table])
+            for name, values in floor.iterrows():
+                table.loc[name] = [
+                    "" if np.isnan(x) else _plus_minus(x, np.nan, digits) for x in values
+                ]
+        if self.notes:
+            table = _TableWithNotes(table)
+            table.notes = self.notes
         return table
+
+
+class _TableWithNotes(pd.DataFrame):
+    """A DataFrame that prints notes below it."""
+
+    notes: tuple[str, ...] = ()
+    _metadata = ["notes"]
+
+    @property
+    def _constructor(self):
+        return _TableWithNotes
+
+    def to_string(self, *args, **kwargs):
+        """Text of the table and its notes."""
+        text = super().to_string(*args, **kwargs)
+        return text if text is None else "\n".join([text, *self.notes])
+
+    def _repr_html_(self):
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return super()._repr_html_() + notes
 
 
 @dataclass
@@ -91,6 +134,8 @@ class FoldResult:
         Predictions for the test rows; None when the fit failed.
     unseen : UnseenElements
         By row of `X`.
+    training_data : tuple of str
+        What the pre-trained models in the estimator were trained on.
     """
 
     estimator: str
@@ -100,6 +145,7 @@ class FoldResult:
     predict_time: float = np.nan
     predictions: np.ndarray | None = None
     unseen: UnseenElements = field(default_factory=UnseenElements)
+    training_data: tuple[str, ...] = ()
 
 
 def make_comparison(

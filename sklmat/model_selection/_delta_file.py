@@ -1,0 +1,166 @@
+"""Files of a `DeltaRegressor`, which contain no executable code."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+
+from sklmat.files import describe_file, expand_path
+
+_FORMAT = "sklmat-delta-1"
+
+
+def save_delta(model, path):
+    """Write a fitted `DeltaRegressor` to a safetensors file; its parts are files within it."""
+    from safetensors.numpy import save_file
+
+    from sklmat.estimators import to_json
+
+    baseline = model.baseline_
+    parts = {"estimator": _file_of(model.estimator_, "estimator")}
+    content = {
+        "params": {name: getattr(model, name) for name in ("references", "handle_unknown")},
+        "references": to_json("references_", model.references_),
+    }
+    if hasattr(baseline, "save"):
+        parts["baseline"] = _file_of(baseline, "baseline")
+        content["baseline"] = {"kind": "file"}
+    elif hasattr(baseline, "transform"):
+        content["baseline"] = {"kind": "transformer", **_transformer_to_json(baseline)}
+    elif hasattr(baseline, "predict"):
+        _file_of(baseline, "baseline")  # which has no save, and raises
+    else:
+        content["baseline"] = {"kind": "function"}
+    arrays = {name: np.frombuffer(part, dtype=np.uint8) for name, part in parts.items()}
+    save_file(arrays, expand_path(path), {"format": _FORMAT, "content": json.dumps(content)})
+
+
+def load_delta(cls, path, baseline):
+    """Read a `DeltaRegressor` that `save_delta` wrote; a function as its baseline is handed in."""
+    from safetensors import SafetensorError, safe_open
+
+    from sklmat.estimators import from_json
+
+    path = expand_path(path)
+    if not path.is_file() or not _is_delta(path):
+        raise ValueError(f"{path} does not hold a {cls.__name__}: it is {describe_file(path)}")
+    try:
+        with safe_open(path, "np") as file:
+            content = json.loads(file.metadata()["content"])
+            parts = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    estimator = _part(parts["estimator"])
+    kind = content["baseline"]["kind"]
+    if (baseline is not None) != (kind == "function"):
+        raise ValueError(
+            f"the baseline of {path} is a function, which is code and is not in the file: pass it "
+            "as load(path, baseline=function)"
+            if kind == "function"
+            else f"{path} holds its baseline, so that load(path) takes none"
+        )
+    if kind == "file":
+        fitted = _part(parts["baseline"])
+        baseline = FrozenEstimator(fitted)
+    elif kind == "transformer":
+        fitted = _transformer_from_json(content["baseline"])
+        baseline = clone(fitted)
+    else:
+        fitted = baseline
+    model = cls(clone(estimator), baseline, **content["params"])
+    model.estimator_, model.baseline_ = estimator, fitted
+    model.references_ = from_json(content["references"])
+    return model
+
+
+def load_part(path):
+    """Read a fitted estimator that its `save` wrote: a graph network or a `DeltaRegressor`."""
+    from sklmat.estimators import load_estimator
+
+    path = expand_path(path)
+    if path.is_file() and _is_delta(path):
+        from sklmat.model_selection._delta_regressor import DeltaRegressor
+
+        return load_delta(DeltaRegressor, path, None)
+    return load_estimator(path)
+
+
+def _is_delta(path):
+    """Whether a file says that it holds a `DeltaRegressor`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return (file.metadata() or {}).get("format") == _FORMAT
+    except SafetensorError:
+        return False
+
+
+def _file_of(part, name):
+    """Content of the file that a part of the model writes."""
+    if not hasattr(part, "save"):
+        raise ValueError(
+            f"the {name} is a {type(part).__name__}, which has no save(); write the whole model "
+            "with joblib.dump"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part"
+        part.save(path)
+        return path.read_bytes()
+
+
+def _part(content):
+    """Read a part from the content of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part"
+        path.write_bytes(content)
+        return load_part(path)
+
+
+def _transformer_to_json(transformer):
+    """Class, parameters and fitted attributes of a transformer of sklmat as plain data."""
+    from sklmat.estimators import to_json
+
+    name = type(transformer).__name__
+    if _transformer_class(name) is not type(transformer):
+        raise ValueError(
+            f"the baseline is a {name}, which is no transformer of sklmat; write the whole model "
+            "with joblib.dump"
+        )
+    fitted = {k: v for k, v in vars(transformer).items() if k.endswith("_") and k[0] != "_"}
+    parts = {"params": transformer.get_params(deep=False), "fitted": fitted}
+    try:
+        plain = {
+            part: {key: to_json(key, value) for key, value in values.items()}
+            for part, values in parts.items()
+        }
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}; or write the whole model with joblib.dump") from error
+    return {"class": name, **plain}
+
+
+def _transformer_from_json(content):
+    """Invert `_transformer_to_json`."""
+    from sklmat.estimators import from_json
+
+    cls = _transformer_class(content["class"])
+    if cls is None:
+        raise ValueError(f"{content['class']} is no transformer of sklmat")
+    transformer = cls(**{name: from_json(value) for name, value in content["params"].items()})
+    for name, value in content["fitted"].items():
+        setattr(transformer, name, from_json(value))
+    return transformer
+
+
+def _transformer_class(name):
+    """Public transformer of sklmat with this name; None if there is none."""
+    import sklmat
+
+    cls = getattr(sklmat, name) if name in sklmat.__all__ else None
+    is_estimator = isinstance(cls, type) and issubclass(cls, BaseEstimator)
+    return cls if is_estimator and hasattr(cls, "transform") else None

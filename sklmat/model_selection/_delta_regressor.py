@@ -1,0 +1,394 @@
+"""`DeltaRegressor`: learn what a baseline leaves of the target."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_is_fitted,
+    has_fit_parameter,
+)
+
+from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline
+from sklmat.model_selection._delta_file import load_delta, save_delta
+from sklmat.model_selection._element_references import (
+    fit_references,
+    named_references,
+    numbered_references,
+    read_fractions,
+    reference_values,
+)
+from sklmat.targets import as_numbers
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, PathLike, Structures, Table
+
+
+class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    """Regressor of the difference between the target and a baseline.
+
+    The baseline is something cheap that is close to the target: the energy of a pre-trained
+    potential, a model of other data, an empirical formula, or the same quantity from a cheaper
+    calculation. `fit` trains a clone of `estimator` on ``y - baseline(X) - references(X)``;
+    `predict` adds what was subtracted. If the difference is a simpler function of the crystal than
+    the target, few training rows suffice [1]_.
+
+    Parameters
+    ----------
+    estimator : regressor
+        The model of the difference, which may be a Pipeline; it is cloned.
+    baseline : transformer, FrozenEstimator, path or callable
+        It gives one number for each row and target, in the unit of the target:
+
+        - a transformer (or Pipeline, ColumnTransformer, ...) with one column for each target; it is
+          cloned, and fitted by `fit` on the training rows only;
+        - a fitted regressor or transformer, as ``sklearn.frozen.FrozenEstimator(fitted)`` or as the
+          path of a file written by ``save``. It must have been fitted on other rows: on the rows of
+          its own training, it leaves too little;
+        - a function from `X` to an array of shape (n,) or (n, T), such as an empirical formula, or
+          one that reads a cheap label from ``structure.properties``.
+
+        A regressor that is not frozen raises an error.
+    references : {"elements", None}, default="elements"
+        "elements" fits one number for each element, so that the sum over the elements of a crystal,
+        weighted by their atomic fractions, is close to what the baseline leaves. For energies, this
+        removes that baseline and target refer to different energies of the elements; other targets,
+        such as magnetic moments, lose the part that is linear in the composition. None fits none.
+    handle_unknown : {"error", "warn", "ignore"}, default="error"
+        What `predict` does with a row that holds an element without a reference, because no
+        training row had it. "error" raises an error that names the row; "warn" counts its reference
+        as zero and gives one `ExtrapolationWarning`; "ignore" does the same without the warning.
+
+    Attributes
+    ----------
+    estimator_ : regressor
+        The fitted model of the difference.
+    baseline_ : transformer, regressor or callable
+        The fitted baseline.
+    references_ : dict, DataFrame or None
+        Symbol of the element -> its reference, in the unit of the target. For `y` of shape (n, T) a
+        DataFrame with a row for each element and a column for each target, NaN where no row with
+        this target has the element. None without references.
+    n_features_in_ : int
+        Number of columns of `X`, if `estimator` counts them.
+    feature_names_in_ : ndarray
+        Names of the columns of `X`, if `estimator` keeps them.
+
+    See Also
+    --------
+    AugmentedRegressor : Fits on generated rows as well.
+
+    Notes
+    -----
+    The references are the coefficients of a ridge regression without intercept on the atomic
+    fractions. Leave-one-out on the training rows chooses its strength from 10⁻⁶, 10⁻⁵, ..., 10²,
+    for each target by itself. The fractions are read from structures, `CrystalGraphs`, compositions
+    or formulas, or from the columns ``x_Fe``, ``x_Ni``, ... of a table.
+
+    A transformer is given the crystals as structures if `X` is a `CrystalGraphs`; the estimator
+    always is given `X` itself, so that a network builds the graphs once.
+
+    If the baseline was pre-trained on other data, these may contain crystals of `X`. No split of
+    `X` repairs this: the scores of such crystals are too good.
+
+    With a target that is missing in some rows (NaN), `estimator` must allow it, as graph networks
+    do; references are fitted on the rows that have the target. The standard deviation of
+    ``return_std`` is the one of the difference: the baseline is taken to be exact.
+
+    References
+    ----------
+    .. [1] R. Ramakrishnan, P. O. Dral, M. Rupp, O. A. von Lilienfeld, J. Chem. Theory Comput. 11,
+       2087 (2015). :doi:`10.1021/acs.jctc.5b00099`
+
+    Examples
+    --------
+    A cheap label, here from a calculation with a systematic error, as baseline:
+
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklmat import DeltaRegressor, StructureFeaturizer
+    >>> from sklmat.datasets import make_alloys
+    >>> alloys = make_alloys(40, elements=("Ni", "Cu"))
+    >>> X, y = alloys.data, np.asarray(alloys.target)
+    >>> for structure, energy in zip(X, y):
+    ...     nickel = structure.composition.get_atomic_fraction("Ni")
+    ...     structure.properties["cheap energy (eV/atom)"] = energy - 0.5 * nickel - 0.1
+    >>> def cheap(structures):
+    ...     return [structure.properties["cheap energy (eV/atom)"] for structure in structures]
+    >>> volume = make_pipeline(StructureFeaturizer(groups=["volume"]), LinearRegression())
+    >>> model = DeltaRegressor(volume, cheap).fit(X[:30], y[:30])
+    >>> {element: round(value, 2) for element, value in model.references_.items()}
+    {'Ni': 0.6, 'Cu': 0.1}
+    >>> bool(np.abs(model.predict(X[30:]) - y[30:]).max() < 0.001)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "baseline": [
+            str,
+            os.PathLike,
+            HasMethods(["transform"]),
+            HasMethods(["predict"]),
+            callable,
+        ],
+        "references": [StrOptions({"elements"}), None],
+        "handle_unknown": [StrOptions({"error", "warn", "ignore"})],
+    }
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        baseline: BaseEstimator | PathLike | Callable[[Any], ArrayLike],
+        references: Literal["elements"] | None = "elements",
+        *,
+        handle_unknown: Literal["error", "warn", "ignore"] = "error",
+    ) -> None:
+        self.estimator = estimator
+        self.baseline = baseline
+        self.references = references
+        self.handle_unknown = handle_unknown
+
+    def fit(
+        self,
+        X: Structures | CrystalGraphs | Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit baseline and references, and train the estimator on what they leave.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs, compositions or table
+            Whatever `estimator` and `baseline` take.
+        y : array-like of shape (n,) or (n, T)
+            Targets.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows, for the references and for `estimator`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used.
+        TypeError
+            When `estimator` or `baseline` is of the wrong kind, or `estimator` does not accept
+            weights.
+        ValueError
+            When `baseline` is a regressor that is not frozen, does not give one column for each
+            target, or gives NaN or infinity (the message names the rows); when the compositions
+            cannot be read from `X`; or when `y` does not fit to `X`.
+        """
+        self._validate_params()
+        if isinstance(self.estimator, type) or is_classifier(self.estimator):
+            raise TypeError(f"estimator must be a regressor, got {self.estimator!r}")
+        values = self._checked_target(X, y)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight,
+                np.empty((len(values), 1)),
+                dtype=np.float64,
+                ensure_non_negative=True,
+            )
+        weights = _as_fit_parameter(self.estimator, weight)
+        baseline, offset = fit_baseline(self.baseline, X, values)
+        rest = values.reshape(len(values), -1) - offset
+        named = None
+        if self.references is not None:
+            fractions = read_fractions(X, complete=True)
+            references = fit_references(fractions, rest, weight)
+            # Rows without weight may hold other elements.
+            known = "error" if weight is None else "ignore"
+            rest = rest - reference_values(fractions, references, known)
+            named = named_references(references, _target_names(y, values))
+        estimator = clone(self.estimator).fit(X, rest.reshape(values.shape), **weights)
+        self.estimator_, self.baseline_, self.references_ = estimator, baseline, named
+        return self
+
+    def predict(
+        self, X: Structures | CrystalGraphs | Table, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predict the target: baseline, references and predicted difference.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs, compositions or table
+        return_std : bool, default=False
+            Also return the standard deviation that `estimator` gives for the difference.
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, T)
+        std : ndarray like `y`
+            Only with `return_std`.
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used, or holds an element without a reference and
+            `handle_unknown` is "error".
+        TypeError
+            When `return_std` is True and `estimator` gives no standard deviation.
+        ValueError
+            When the baseline gives NaN or infinity; the message names the rows.
+        """
+        check_is_fitted(self)
+        options = {}
+        if return_std:
+            _check_gives_std(self.estimator_)
+            options["return_std"] = True
+        predicted = self.estimator_.predict(X, **options)
+        difference, *std = predicted if return_std else (predicted,)
+        difference = np.asarray(difference)
+        shape = len(difference), 1 if difference.ndim == 1 else difference.shape[1]
+        offset = baseline_values(self.baseline_, X, shape)
+        if self.references_ is not None:
+            fractions = read_fractions(X, complete=self.handle_unknown == "error")
+            references = numbered_references(self.references_)
+            offset = offset + reference_values(fractions, references, self.handle_unknown)
+        total = difference + offset.reshape(difference.shape)
+        return (total, std[0]) if return_std else total
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted model to one file, which holds numbers and JSON and no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A safetensors file.
+
+        Raises
+        ------
+        ValueError
+            When a part cannot be written without code: `estimator` must have ``save`` as graph
+            networks do, and the baseline must have it too, be a transformer of sklmat whose
+            parameters are plain values, or be a function, which is left out (see `load`). Write
+            other models with ``joblib.dump``.
+        """
+        check_is_fitted(self)
+        save_delta(self, path)
+
+    @classmethod
+    def load(
+        cls, path: PathLike, *, baseline: Callable[[Any], ArrayLike] | None = None
+    ) -> DeltaRegressor:
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+        baseline : callable, default=None
+            The baseline, if it is a function: functions are code and are not in the file.
+
+        Returns
+        -------
+        model : DeltaRegressor
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            When the file does not hold a DeltaRegressor, or `baseline` is missing or not needed.
+        """
+        return load_delta(cls, path, baseline)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns seen by `fit`, if `estimator` counts them."""
+        return self._fitted("n_features_in_").n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns seen by `fit`, if `estimator` keeps them."""
+        return self._fitted("feature_names_in_").feature_names_in_
+
+    def _fitted(self, attribute):
+        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
+        if "estimator_" not in vars(self):
+            raise AttributeError(f"DeltaRegressor has no attribute {attribute!r} before fit")
+        return self.estimator_
+
+    def _checked_target(self, X, y):
+        """Return the targets as numbers, of the length of `X` and not infinite."""
+        if y is None:
+            raise ValueError("DeltaRegressor needs y, the target")
+        values = as_numbers(y)
+        if values.ndim not in (1, 2):
+            raise ValueError(f"y must have the shape (n,) or (n, T), got {values.shape}")
+        n_rows = _num_samples(X)
+        if len(values) != n_rows:
+            raise ValueError(f"X has {n_rows} rows and y has {len(values)}")
+        if not n_rows:
+            raise ValueError("X is empty (0 rows); there is nothing to fit")
+        infinite = np.flatnonzero(np.isinf(values).reshape(n_rows, -1).any(axis=1))
+        if len(infinite):
+            raise ValueError(f"y is infinite in row {infinite[0]}; correct it or drop the row")
+        return values
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = deepcopy(get_tags(self.estimator))
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
+        tags.target_tags.required = True
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+
+def _target_names(y, values):
+    """Names of the targets, their numbers if they have none; None for a flat y."""
+    if values.ndim == 1:
+        return None
+    return list(getattr(y, "columns", range(values.shape[1])))
+
+
+def _final_step(estimator):
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _takes(method, name):
+    """Whether a method has a parameter, or takes any by name."""
+    parameters = inspect.signature(method).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _as_fit_parameter(estimator, weight):
+    """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
+    if weight is None:
+        return {}
+    last = _final_step(estimator)
+    if not (has_fit_parameter(last, "sample_weight") or _takes(last.fit, "sample_weight")):
+        raise TypeError(
+            "fit(..., sample_weight=...) needs an estimator whose fit takes weights, and "
+            f"{type(last).__name__} does not"
+        )
+    # With metadata routing, a Pipeline knows from the requests of its steps which take the weights.
+    by_step = isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]
+    return {f"{estimator.steps[-1][0]}__sample_weight" if by_step else "sample_weight": weight}
+
+
+def _check_gives_std(estimator):
+    last = _final_step(estimator)
+    if not _takes(last.predict, "return_std"):
+        raise TypeError(
+            "return_std=True needs an estimator that gives a standard deviation, and "
+            f"{type(last).__name__} does not; graph networks with n_ensemble of 2 or more, "
+            "Gaussian processes and BayesianRidge do"
+        )
