@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
@@ -25,7 +26,7 @@ def save_delta(model, path):
     parts = {"estimator": _file_of(model.estimator_, "estimator")}
     content = {
         "params": {name: getattr(model, name) for name in ("references", "handle_unknown")},
-        "references": to_json("references_", model.references_),
+        "references": _references_to_json(model.references_, to_json),
     }
     if hasattr(baseline, "save"):
         parts["baseline"] = _file_of(baseline, "baseline")
@@ -74,7 +75,7 @@ def load_delta(cls, path, baseline):
         fitted = baseline
     model = cls(clone(estimator), baseline, **content["params"])
     model.estimator_, model.baseline_ = estimator, fitted
-    model.references_ = from_json(content["references"])
+    model.references_ = _references_from_json(content["references"], from_json)
     return model
 
 
@@ -88,6 +89,23 @@ def load_part(path):
 
         return load_delta(DeltaRegressor, path, None)
     return load_estimator(path)
+
+
+def _references_to_json(references, to_json):
+    """Elements, values and targets; a DataFrame as JSON would lose the last digits."""
+    if not isinstance(references, pd.DataFrame):
+        return to_json("references_", references)
+    parts = references.index.tolist(), references.columns.tolist(), references.to_numpy()
+    return to_json("references_", parts)
+
+
+def _references_from_json(content, from_json):
+    """Invert `_references_to_json`."""
+    references = from_json(content)
+    if not isinstance(references, tuple):
+        return references
+    elements, targets, values = references
+    return pd.DataFrame(values, index=elements, columns=targets)
 
 
 def _is_delta(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from sklmat.data_checks import find_duplicates
 from sklmat.features import infer_lattice
 from sklmat.model_selection._group_labels import composition_groups
-from sklmat.structures import check_structures, is_graphs
+from sklmat.structures import convert_structures, is_graphs
 from sklmat.targets import as_numbers
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def _find_twins(X, n_rows, twins):
             "twins are found among crystals, and X is a table; pass groups=, such as the groups of "
             "label_noise(structures, y).groups"
         )
-    structures: Any = check_structures(X)
+    structures = convert_structures(cast("Structures", X))
     if len(structures) != n_rows:
         raise ValueError(f"X has {len(structures)} crystals and y has {n_rows} rows")
     lattices = infer_lattice(structures)
