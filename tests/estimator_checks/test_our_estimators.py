@@ -2,8 +2,11 @@
 
 import warnings
 
+import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
 import sklmat
 from sklmat.estimator_checks import all_structure_estimators, parametrize_with_structure_checks
@@ -13,6 +16,25 @@ from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 
 NETWORK = {"cutoff": 4.0, "hidden_dim": 8, "n_conv": 1, "max_epochs": 2, "batch_size": 4}
 ELEMENTS = {"hidden_dim": 4, "n_filters": 4, "tower_dims": (4,), "max_epochs": 2, "cutoff": 4.0}
+
+
+def numbers_of_atoms(structures):
+    """A baseline that needs no fit."""
+    return np.array([len(structure) for structure in sklmat.check_structures(structures)])
+
+
+class Volume(TransformerMixin, BaseEstimator):
+    """Volume per atom over the mean of the training rows: a baseline that is fitted."""
+
+    def fit(self, X, y=None):
+        self.mean_ = self._volumes(X).mean()
+        return self
+
+    def transform(self, X):
+        return self._volumes(X) / self.mean_
+
+    def _volumes(self, X):
+        return np.array([[s.volume / len(s)] for s in sklmat.check_structures(X)])
 
 
 def small_instances():
@@ -50,6 +72,14 @@ def small_instances():
                 cv=2,
             )
         ],
+        "DeltaRegressor": [
+            sklmat.DeltaRegressor(
+                sklmat.ECNetRegressor(**ELEMENTS, random_state=0), numbers_of_atoms
+            ),
+            sklmat.DeltaRegressor(
+                make_pipeline(sklmat.StructureFeaturizer(), Ridge()), Volume(), references=None
+            ),
+        ],
         "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
     }
 
@@ -70,6 +100,7 @@ POLICIES = {
     "CGCNNRegressor": "warns once",  # physical vectors by default
     "CGCNNClassifier": "warns once",
     "GraphEmbedding": "warns once",
+    "DeltaRegressor": "refuses",  # each element has a reference
     "AdversarialFeatureBuilder": "warns once",
     "ECNetRegressor": "refuses",  # learned vectors by default
     "ECNetClassifier": "refuses",
@@ -103,6 +134,11 @@ def on_purpose(estimator):
     """Checks that an estimator fails, and why."""
     if isinstance(estimator, sklmat.AdversarialFeatureBuilder):
         return {"check_transformer": "fit_transform judges the training rows out-of-fold"}
+    if isinstance(estimator, sklmat.DeltaRegressor):
+        return {
+            "check_target_units": "the baseline has the unit of the target",
+            "check_regressor_targets": "two targets need two columns of the baseline",
+        }
     return {}
 
 

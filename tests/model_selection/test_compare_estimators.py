@@ -6,16 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import VotingRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, make_scorer, mean_absolute_error, median_absolute_error
 from sklearn.model_selection import KFold, RepeatedKFold, cross_validate
+from sklearn.pipeline import make_pipeline
 
 from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 from sklmat.graphs import StructureToGraph
-from sklmat.model_selection import ComponentSplit, baselines, compare_estimators
+from sklmat.model_selection import (
+    ComponentSplit,
+    DeltaRegressor,
+    baselines,
+    compare_estimators,
+    label_noise,
+)
 
 
 def cell(species, a=3.0):
@@ -327,3 +335,128 @@ def test_refusals(estimators, settings, error, message):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compare_estimators(MODELS, np.ones((5, 1)), np.ones(4))
+
+
+# -- noise of the labels, and models that were pre-trained
+
+
+def noisy_twins():
+    """Ten pairs whose labels differ by 0.2, one of them by 2, and ten rows without a twin."""
+    groups = np.r_[np.repeat(np.arange(10), 2), np.arange(10, 20)]
+    y = groups + np.where(np.arange(30) < 20, np.resize([0.1, -0.1], 30), 0)
+    y[:2] = 1, -1
+    return groups.reshape(-1, 1).astype(float), y, groups
+
+
+class Knows(RegressorMixin, BaseEstimator):
+    """Predicts X, which is the label without noise."""
+
+    def fit(self, X, y):
+        self.n_features_in_ = 1
+        return self
+
+    def predict(self, X):
+        return X.ravel()
+
+
+def test_floor_beside_the_errors():
+    X, y, groups = noisy_twins()
+    noise = label_noise(X, y, groups=groups, disagreement=1)
+    models = {"knows": Knows(), "mean": DummyRegressor()}
+    plain = compare_estimators(models, X, y, cv=3)
+    table = compare_estimators(models, X, y, cv=3, label_noise=noise)
+    times = [name for name in plain if "seconds" in name]
+    pd.testing.assert_frame_equal(
+        table[plain.columns].drop(columns=times), plain.drop(columns=times)
+    )
+    assert table.label_noise is noise
+    # Squares of the labels about the mean of their pair: 2 · 1 and 18 · 0.01.
+    assert table.floor.loc["label noise, least", "RMSE mean"] == pytest.approx(np.sqrt(2.18 / 30))
+    agree = "RMSE without disagreeing twins mean"
+    assert table.floor.loc["label noise, least", agree] == pytest.approx(np.sqrt(0.18 / 28))
+    assert table.floor.loc["label noise, expected", agree] == pytest.approx(np.sqrt(2 * 0.18 / 28))
+    # Rows 0 and 1 are left out of the first fold of ten: eight errors of 0.1.
+    scores = table.scores[table.scores["estimator"] == "knows"]
+    assert scores["RMSE without disagreeing twins"].tolist() == pytest.approx([0.1, 0.1, 0])
+    assert scores["RMSE"][0] == pytest.approx(np.sqrt(2.08 / 10))
+    summary = table.summary()
+    assert summary.loc["label noise, least", "RMSE"] == "0.270"
+    assert summary.loc["label noise, least", "MAE"] == ""
+    assert "RMSE without disagreeing twins" in summary
+    assert list(plain.summary().columns) == ["MAE", "RMSE", "R2", "fit seconds", "predict seconds"]
+    again = pickle.loads(pickle.dumps(table))
+    pd.testing.assert_frame_equal(again.floor, table.floor)
+
+
+def test_floor_of_several_targets_is_their_mean():
+    X, y, groups = noisy_twins()
+    both = np.column_stack([y, 3 * y])
+    noise = label_noise(X, both, groups=groups, disagreement=[1, 9])
+    table = compare_estimators({"mean": DummyRegressor()}, X, both, cv=3, label_noise=noise)
+    expected = 2 * np.sqrt(2.18 / 30)
+    assert table.floor.loc["label noise, least", "RMSE mean"] == pytest.approx(expected)
+
+
+def test_label_noise_is_estimated_when_asked():
+    cells = [cell(["Ni", "Cu"]), cell(["Ni", "Cu"]), cell(["Ni"]), cell(["Cu"])]
+    table = compare_estimators(
+        {"mean": DummyRegressor()}, cells, [1.0, 2.0, 4.0, 4.0], cv=2, label_noise=True
+    )
+    assert table.label_noise.groups.tolist() == [0, 0, -1, -1]
+    # No difference is three times the median difference of the only pair.
+    assert table["RMSE mean"].tolist() == table["RMSE without disagreeing twins mean"].tolist()
+
+
+def test_fold_of_disagreeing_rows_only():
+    X, y, groups = noisy_twins()
+    noise = label_noise(X, y, groups=groups, disagreement=1)
+    cv = [(np.arange(2, 30), np.arange(2)), (np.arange(10), np.arange(10, 30))]
+    table = compare_estimators(
+        {"knows": Knows()}, X, y, cv=cv, label_noise=noise, scoring="neg_mean_absolute_error"
+    )
+    scores = table.scores["MAE without disagreeing twins"]
+    assert np.isnan(scores[0])
+    assert scores[1] == pytest.approx(0.05)
+
+
+def test_noise_that_is_refused():
+    X, y, groups = noisy_twins()
+    noise = label_noise(X, y, groups=groups)
+    with pytest.raises(ValueError, match="for 30 rows; y has 29"):
+        compare_estimators({"knows": Knows()}, X[1:], y[1:], label_noise=noise)
+    with pytest.raises(TypeError, match="bool or a LabelNoise"):
+        compare_estimators({"knows": Knows()}, X, y, label_noise=0.01)
+    with pytest.raises(ValueError, match="these are classifiers"):
+        compare_estimators({"most": DummyClassifier()}, X, (y > 5).astype(int), label_noise=True)
+
+
+class Pretrained(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.training_data_ = "MPtrj (Materials Project)"
+        return self
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_note_on_pretrained_models(n_jobs):
+    X, y, _ = noisy_twins()
+    models = {
+        "pipeline": make_pipeline(Pretrained(), Ridge()),
+        "vote": VotingRegressor([("a", make_pipeline(Pretrained(), Ridge())), ("b", Ridge())]),
+        "delta": DeltaRegressor(Ridge(), Pretrained(), None),
+        "ridge": Ridge(),
+    }
+    table = compare_estimators(models, X, y, cv=2, n_jobs=n_jobs)
+    assert table.notes == (
+        "Pre-trained on MPtrj (Materials Project): a model in 'pipeline', 'vote', 'delta'. Its "
+        "training set may hold these crystals, which no split repairs.",
+    )
+    summary = table.summary()
+    assert str(summary).endswith(table.notes[0])
+    assert summary[["MAE"]].to_string().endswith(table.notes[0])
+    assert "<p>Pre-trained on MPtrj" in summary._repr_html_()
+    plain = compare_estimators({"ridge": Ridge()}, X, y, cv=2)
+    assert plain.notes == ()
+    assert type(plain.summary()) is pd.DataFrame
