@@ -154,7 +154,7 @@ def signature_parameters(thing):
 
 def is_made_by_users(thing):
     """Whether users call it, and do not only receive or catch it."""
-    if thing is sklmat.model_selection.Comparison:
+    if thing in (sklmat.model_selection.Comparison, sklmat.model_selection.LabelNoise):
         return False
     return not (inspect.isclass(thing) and issubclass(thing, Exception))
 

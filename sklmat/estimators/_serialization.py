@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -143,7 +143,7 @@ def _present_device(device):
         return "cpu"
 
 
-def to_json(name, value):
+def to_json(name: str, value: Any) -> Any:
     """Convert a value for JSON; types that JSON does not have are marked by a key ``__...__``."""
     if isinstance(value, np.ndarray):
         return {"__array__": value.tolist(), "dtype": value.dtype.str}
@@ -173,7 +173,7 @@ def _from_json_items(values):
     return {name: from_json(value) for name, value in values.items()}
 
 
-def from_json(value):
+def from_json(value: Any) -> Any:
     """Invert `to_json`."""
     if isinstance(value, list):
         return [from_json(item) for item in value]

@@ -86,7 +86,7 @@ class Comparison(pd.DataFrame):
                 p_values = self[f"{name} p"]
                 table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in p_values]
         if self.floor is not None:
-            floor = self.floor.reindex(columns=[f"{name} mean" for name in table])
+            floor = self.floor.reindex(columns=[f"{each} mean" for each in table])
             for name, values in floor.iterrows():
                 table.loc[name] = [
                     "" if np.isnan(x) else _plus_minus(x, np.nan, digits) for x in values
