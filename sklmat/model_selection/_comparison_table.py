@@ -87,10 +87,9 @@ class Comparison(pd.DataFrame):
                 table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in p_values]
         if self.floor is not None:
             floor = self.floor.reindex(columns=[f"{each} mean" for each in table])
-            for name, values in floor.iterrows():
-                table.loc[name] = [
-                    "" if np.isnan(x) else _plus_minus(x, np.nan, digits) for x in values
-                ]
+            for row in floor.index:
+                cells = [_plus_minus(value, np.nan, digits) for value in floor.loc[row]]
+                table.loc[row] = ["" if cell == "nan" else cell for cell in cells]
         if self.notes:
             table = _TableWithNotes(table)
             table.notes = self.notes
