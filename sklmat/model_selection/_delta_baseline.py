@@ -142,10 +142,12 @@ def _wrong_columns(values, names, fitted, n_targets):
         given = f"{values.shape[1]} column{'s' * (values.shape[1] != 1)}"
     else:
         given = f"an array of shape {values.shape}"
-    listed = "" if names is None else f" ({', '.join(map(str, names))})"
+    listed = ""
+    if names is not None:
+        more = f", and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        listed = f" ({', '.join(map(str, names[:_MAX_NAMED]))}{more})"
     return (
-        f"the baseline must give one column for each of the {n_targets} "
-        f"target{'s' * (n_targets != 1)} of y, and gives {given}{listed}; choose the column that "
-        "is closest to the target and has its unit, with a parameter of the transformer or a "
-        "ColumnTransformer behind it"
+        f"the baseline must give one column per target, {n_targets} for this y, and gives "
+        f"{given}{listed}; choose the column that is closest to the target and has its unit, with "
+        "a parameter of the transformer or a ColumnTransformer behind it"
     )

@@ -211,6 +211,8 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
                 dtype=np.float64,
                 ensure_non_negative=True,
             )
+            if not weight.any():
+                raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
         weights = _as_fit_parameter(self.estimator, weight)
         baseline, offset = fit_baseline(self.baseline, X, values)
         rest = values.reshape(len(values), -1) - offset
@@ -218,9 +220,8 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         if self.references is not None:
             fractions = read_fractions(X, complete=True)
             references = fit_references(fractions, rest, weight)
-            # Rows without weight may hold other elements.
-            known = "error" if weight is None else "ignore"
-            rest = rest - reference_values(fractions, references, known)
+            # Elements without a reference are only in rows without weight or label.
+            rest = rest - reference_values(fractions, references, "ignore")
             named = named_references(references, _target_names(y, values))
         estimator = clone(self.estimator).fit(X, rest.reshape(values.shape), **weights)
         self.estimator_, self.baseline_, self.references_ = estimator, baseline, named

@@ -139,9 +139,11 @@ def test_multi_fidelity(crystals):
 def test_several_targets_of_which_one_is_missing_in_some_rows():
     X = ["Ni", "Cu", "Pd", "NiCu"]
     y = pd.DataFrame({"energy": [2, 5, 1, 3.5], "moment": [0.6, 0, np.nan, 0.3]})
-    model = DeltaRegressor(Zero(), lambda X: np.zeros((len(X), 2)), handle_unknown="ignore")
+    model = DeltaRegressor(Zero(), lambda X: np.zeros((len(X), 2))).fit(X, y)
+    assert np.isnan(model.references_.loc["Pd", "moment"])
+    assert model.references_.loc["Pd", "energy"] == pytest.approx(1, abs=1e-5)
     with pytest.raises(InvalidStructureError, match="element Pd, for which there is no reference"):
-        clone(model).fit(X, y)
+        model.predict(["Pd"])
     y.loc[len(X)] = [1.5, 0.3]
     X = [*X, "PdNi"]
     model.fit(X, y)
@@ -253,7 +255,7 @@ def test_delta_of_delta(crystals):
         ),
         (lambda X: 3.0, ValueError, r"gives an array of shape \(\)"),
         (lambda X: np.zeros(3), ValueError, "gives 3 rows for the 16 rows"),
-        (two_volumes, ValueError, "one column for each of the 1 target of y, and gives 2 columns;"),
+        (two_volumes, ValueError, "one column per target, 1 for this y, and gives 2 columns;"),
         (
             StructureFeaturizer(groups=["volume"]),
             ValueError,
@@ -270,6 +272,11 @@ def test_columns_of_an_array_are_named_by_the_transformer(crystals):
     baseline = CompositionFeaturizer(properties=[]).set_output(transform="default")
     with pytest.raises(ValueError, match=r"4 columns \(x_Ni, x_Cu, x_Pd, mixing entropy"):
         DeltaRegressor(Zero(), baseline).fit(*crystals)
+
+
+def test_of_many_columns_the_first_ones_are_named(crystals):
+    with pytest.raises(ValueError, match=r"\(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 5 more\)"):
+        DeltaRegressor(Zero(), lambda X: pd.DataFrame(np.ones((len(X), 15)))).fit(*crystals)
 
 
 def test_missing_values_of_the_baseline_name_their_rows(crystals):
@@ -312,6 +319,13 @@ def test_table_with_fractions():
     assert list(model.feature_names_in_) == list(table.columns)
 
 
+def test_table_of_polars():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({"x_Ni": [1.0, 0.0, 0.5], "x_Cu": [0.0, 1.0, 0.5]})
+    model = DeltaRegressor(DummyRegressor(), zero).fit(table, [2, 5, 3.5])
+    assert model.references_ == pytest.approx({"Ni": 2, "Cu": 5}, abs=1e-5)
+
+
 def test_tables_whose_composition_is_not_known():
     for X in (pd.DataFrame({"volume": [1.0, 2.0]}), np.ones((2, 1))):
         with pytest.raises(ValueError, match="set references=None"):
@@ -351,6 +365,8 @@ def test_weights_reach_references_and_estimator(crystals):
     assert fitted.estimator_.weight_.tolist() == weight.tolist()
     with pytest.raises(TypeError, match="KNeighborsRegressor does not"):
         DeltaRegressor(KNeighborsRegressor(), volume).fit(X, y, sample_weight=weight)
+    with pytest.raises(ValueError, match=r"zero"):
+        DeltaRegressor(Zero(), volume).fit(X, y, sample_weight=0 * weight)
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         DeltaRegressor(Zero(), volume).fit(X, y, sample_weight=-weight)
 
