@@ -99,7 +99,8 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     or formulas, or from the columns ``x_Fe``, ``x_Ni``, ... of a table.
 
     A transformer is given the crystals as structures if `X` is a `CrystalGraphs`; the estimator
-    always is given `X` itself, so that a network builds the graphs once.
+    always is given `X` itself, so that a network builds the graphs once. Structures that are made
+    from graphs have no ``properties``: pass structures to a function that reads these.
 
     If the baseline was pre-trained on other data, these may contain crystals of `X`. No split of
     `X` repairs this: the scores of such crystals are too good.
@@ -305,7 +306,7 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         model : DeltaRegressor
-            Fitted.
+            Fitted. A fitted model as baseline is its parameter `baseline` as a FrozenEstimator.
 
         Raises
         ------
