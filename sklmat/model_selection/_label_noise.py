@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from sklmat.compositions import holds_compositions
 from sklmat.data_checks import find_duplicates
 from sklmat.features import infer_lattice
 from sklmat.model_selection._group_labels import composition_groups
@@ -247,9 +248,11 @@ def _find_twins(X, n_rows, twins):
     """Group of each row, -1 without twins, and what is listed about a row."""
     if is_graphs(X):
         X = X.to_structures()
-    if hasattr(X, "columns") or getattr(X, "ndim", 1) == 2:
+    is_table = hasattr(X, "columns") or getattr(X, "ndim", 1) == 2
+    if is_table or holds_compositions(X):
+        given = "is a table" if is_table else "holds formulas"
         raise TypeError(
-            "twins are found among crystals, and X is a table; pass groups=, such as the groups of "
+            f"twins are found among crystals, and X {given}; pass groups=, such as "
             "label_noise(structures, y).groups"
         )
     structures = convert_structures(cast("Structures", X))

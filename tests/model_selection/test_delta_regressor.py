@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
@@ -469,6 +471,21 @@ def test_file_with_a_transformer(crystals, tmp_path):
     assert repr(again.baseline) == repr(transformer)
     with pytest.raises(ValueError, match="holds its baseline"):
         DeltaRegressor.load(tmp_path / "model", baseline=volume)
+
+
+def test_file_names_transformers_of_sklmat_only(crystals, tmp_path):
+    X, y = crystals
+    transformer = StructureFeaturizer(groups=["volume"]).fit(X)
+    targets = np.tile(y[:, None], len(transformer.get_feature_names_out()))
+    model = DeltaRegressor(ECNetRegressor(**TINY, cutoff=CUTOFF), transformer).fit(X, targets)
+    model.save(tmp_path / "model")
+    with safe_open(tmp_path / "model", "np") as file:
+        metadata, parts = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for other in ("subprocess.Popen", "StructureAttack", "check_structures"):
+        content = metadata["content"].replace("StructureFeaturizer", other)
+        save_file(parts, tmp_path / "broken", metadata | {"content": content})
+        with pytest.raises(ValueError, match=f"{other} is no transformer of sklmat"):
+            DeltaRegressor.load(tmp_path / "broken")
 
 
 def test_what_cannot_be_saved(crystals, tmp_path):

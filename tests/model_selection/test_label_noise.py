@@ -179,5 +179,7 @@ def test_labels_that_are_refused():
         label_noise(range(2), [1, np.inf], groups=[0, 0])
     with pytest.raises(ValueError, match="could not convert"):
         label_noise(range(2), ["a", "b"], groups=[0, 0])
+    with pytest.raises(TypeError, match="X holds formulas; pass groups="):
+        label_noise(["NiCu", "NiCu"], [1, 2])
     with pytest.raises(ValueError, match="2 crystals and y has 3"):
         label_noise([alloy(["Ni"] * 4)] * 2, [1, 2, 3])
