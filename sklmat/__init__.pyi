@@ -45,7 +45,7 @@ from sklmat.augmentation import (
 from sklmat.data_checks import check_dataset
 from sklmat.eftgan import EFTGANRegressor
 from sklmat.elements import element_table, element_vectors
-from sklmat.embeddings import ECNetFeaturizer, GraphEmbedding
+from sklmat.embeddings import ECNetFeaturizer, GraphEmbedding, PotentialFeaturizer
 from sklmat.estimators import (
     CGCNNClassifier,
     CGCNNRegressor,
@@ -58,6 +58,7 @@ from sklmat.exceptions import (
     InvalidRowsError,
     InvalidStructureError,
     InvalidStructureWarning,
+    PretrainingOverlapWarning,
 )
 from sklmat.features import (
     CompositionFeaturizer,
@@ -127,6 +128,8 @@ __all__ = [
     "MixupAugmenter",
     "NoiseAugmenter",
     "ParityDisplay",
+    "PotentialFeaturizer",
+    "PretrainingOverlapWarning",
     "PrototypeGroupKFold",
     "RobustnessDisplay",
     "StructureAttack",

@@ -61,3 +61,10 @@ class ExtrapolationWarning(UserWarning):
     They hold an element that no training row had, or their composition is far from the training
     compositions.
     """
+
+
+class PretrainingOverlapWarning(UserWarning):
+    """Warning that a pre-trained model may have been trained on the crystals that it describes.
+
+    Scores on such crystals can be better than on new ones, and no split of the rows changes this.
+    """

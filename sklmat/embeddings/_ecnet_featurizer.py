@@ -7,11 +7,11 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
+from sklmat.embeddings._pca import fit_pca
 from sklmat.estimators import (
     ECNetRegressor,
     GraphModel,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, PathLike, RandomState, Structures
-
-#: Relative error of vectors in single precision, with a margin.
-_ROUNDING = 1e-5
 
 
 class ECNetFeaturizer(TableFeaturizer):
@@ -305,7 +302,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self.lattices_ = self.composition_.lattices_
         self.pca_ = {}
         for symbol, z in zip(self.elements_, _atomic_numbers(self.elements_)):
-            self.pca_[symbol] = _fit_pca(vectors[numbers == z], self.n_components)
+            self.pca_[symbol] = fit_pca(vectors[numbers == z], self.n_components)
         self.explained_variance_ratio_ = {
             symbol: np.zeros(0) if pca is None else pca.explained_variance_ratio_
             for symbol, pca in self.pca_.items()
@@ -338,17 +335,3 @@ class ECNetFeaturizer(TableFeaturizer):
 
 def _atomic_numbers(symbols):
     return element_table(symbols)["atomic number"].to_numpy(int)
-
-
-def _fit_pca(vectors, n_components):
-    """Fit the PCA of one element's vectors; return None if all of them are equal."""
-    n_rows, width = vectors.shape
-    noise = _ROUNDING * np.linalg.norm(vectors) / np.sqrt(n_rows)
-    if np.sqrt(vectors.var(axis=0).sum()) <= noise:
-        return None
-    vectors = vectors.astype(np.float64)
-    # Both solvers are exact and use no random numbers; the first is faster for many rows.
-    solver = "covariance_eigh" if n_rows > width else "full"
-    pca = PCA(min(n_components, width, n_rows - 1), svd_solver=solver).fit(vectors)
-    n_kept = int((np.sqrt(pca.explained_variance_) > noise).sum())
-    return pca if n_kept == pca.n_components_ else PCA(n_kept, svd_solver=solver).fit(vectors)

@@ -1,6 +1,11 @@
 from sklmat.graphs._build_graphs import build_graphs as build_graphs
 from sklmat.graphs._cache import GraphCache
+from sklmat.graphs._cache import cached_result as cached_result
+from sklmat.graphs._cache import content_key as content_key
+from sklmat.graphs._cache import keep_result as keep_result
+from sklmat.graphs._cache import open_cache as open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
+from sklmat.graphs._crystal_graphs import chunk_slices as chunk_slices
 from sklmat.graphs._crystal_graphs import gather_ranges as gather_ranges
 from sklmat.graphs._crystal_graphs import pointer_from_counts as pointer_from_counts
 from sklmat.graphs._element_graphs import ElementGraphs, grid_points

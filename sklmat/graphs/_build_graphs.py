@@ -166,14 +166,14 @@ class _Builder:
         read = _read_changed(rows, items, self.store, self.n_jobs, self.verbose)
         crystals = list(self._noted(read))
         keys = [content_key(crystal, key_settings) for crystal in crystals]
-        graphs = [self.store.graph(key) for key in keys]
+        graphs = [self.store.result(key, CrystalGraphs) for key in keys]
         missing = [
             (row, crystal) for row, crystal, graph in zip(rows, crystals, graphs) if graph is None
         ]
         for built_rows, part in self._built(missing, items, rows.start):
             for row, graph in zip(built_rows, part):
                 graphs[row - rows.start] = graph
-                self.store.keep_graph(keys[row - rows.start], graph)
+                self.store.keep_result(keys[row - rows.start], graph)
         return CrystalGraphs.concatenate(graphs)
 
     def _noted(self, read):

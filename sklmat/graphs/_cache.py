@@ -1,6 +1,7 @@
 """`GraphCache` keeps graphs in memory or in a folder; keys hash the content of the crystals.
 
-A cache also keeps, in memory, the atoms that were read from files.
+A cache also keeps, in memory, the atoms that were read from files. Instead of graphs, it can keep
+other results for crystals, whose classes satisfy `CachedResult`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import time
 from collections import OrderedDict
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from sklmat.files import expand_path
-from sklmat.graphs._crystal_graphs import CrystalGraphs
 
 if TYPE_CHECKING:
+    from sklmat.structures import CrystalArrays
     from sklmat.typing import PathLike
 
 #: Memory of a graph or of the atoms of a file beside the items of their arrays (bytes).
@@ -37,8 +38,28 @@ _ABANDONED = 3600
 _RECENTLY = 2_000_000_000
 
 
+class CachedResult(Protocol):
+    """What a cache keeps for one crystal: `CrystalGraphs`, or the outputs of a potential."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays (bytes)."""
+
+    def save(self, path: PathLike) -> None:
+        """Write a file, which replaces an old one when it is complete."""
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a file; raise a ValueError if it is damaged."""
+
+
+Result = TypeVar("Result", bound=CachedResult)
+
+
 class GraphCache:
     """Cache of built graphs, with a limit of its size, for ``StructureToGraph(cache=...)``.
+
+    It can also be the `cache` of a `PotentialFeaturizer`, and keeps the outputs of its model then.
 
     Transformers that have the same cache as a parameter share its graphs, and so do their clones:
     `sklearn.base.clone` and `copy.deepcopy` keep the cache itself. The graphs in memory are freed
@@ -194,11 +215,30 @@ def open_cache(
     return GraphCache._of(settings)
 
 
+def cached_result(cache: GraphCache, key: str, kind: type[Result]) -> Result | None:
+    """Return what a cache has for a key, or None.
+
+    Parameters
+    ----------
+    cache : GraphCache
+    key : str
+        Result of `content_key`, with settings that say what was computed.
+    kind : type
+        Class of the results; its `load` reads a file.
+    """
+    return cache._store.result(key, kind)
+
+
+def keep_result(cache: GraphCache, key: str, result: CachedResult) -> None:
+    """Put a result into a cache, under a key as in `cached_result`."""
+    cache._store.keep_result(key, result)
+
+
 def _folder(path):
     return expand_path(path).resolve()
 
 
-def content_key(crystal, settings):
+def content_key(crystal: CrystalArrays, settings: object) -> str:
     """Hash everything on which a graph depends: atoms, positions, lattice, pbc and settings."""
     digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
     for array in crystal:
@@ -248,7 +288,7 @@ class _Recent:
 
 
 class _MemoryStore:
-    """Graphs and the atoms of files, in memory. Several threads can use it."""
+    """Results and the atoms of files, in memory. Several threads can use it."""
 
     def __init__(self, max_bytes, max_crystals):
         self.max_bytes = float("inf") if max_bytes is None else max_bytes
@@ -257,21 +297,21 @@ class _MemoryStore:
         self.clear()
 
     def clear(self):
-        self.graphs, self.files = _Recent(), _Recent()
+        self.results, self.files = _Recent(), _Recent()
 
     def __len__(self):
-        return len(self.graphs.values)
+        return len(self.results.values)
 
     @property
     def nbytes(self):
-        return self.graphs.nbytes + self.files.nbytes
+        return self.results.nbytes + self.files.nbytes
 
-    def graph(self, key):
+    def result(self, key, kind):
         with self.lock:
-            return self.graphs.get(key)
+            return self.results.get(key)
 
-    def keep_graph(self, key, graph):
-        self._keep(self.graphs, key, graph, [graph])
+    def keep_result(self, key, result):
+        self._keep(self.results, key, result, [result])
 
     def file(self, state):
         with self.lock:
@@ -287,11 +327,11 @@ class _MemoryStore:
                 recent.drop_oldest()
             while self.nbytes > self.max_bytes:
                 # Atoms take less memory than graphs, and reading a file takes longer.
-                (self.graphs if self.graphs.values else self.files).drop_oldest()
+                (self.results if self.results.values else self.files).drop_oldest()
 
 
 class _FolderStore:
-    """Graphs in files, one per crystal, and in memory the atoms that were read from other files.
+    """Results in files, one per crystal, and in memory the atoms that were read from other files.
 
     Processes may share the folder: files are replaced as a whole, and one that another process
     removes is missing, which is no error.
@@ -307,25 +347,25 @@ class _FolderStore:
     def _path(self, key):
         return self.folder / key[:2] / f"{key}.safetensors"
 
-    def graph(self, key):
+    def result(self, key, kind):
         path = self._path(key)
         try:
-            graph = CrystalGraphs.load(path)
+            result = kind.load(path)
         except (FileNotFoundError, ValueError):  # there is none, or it is damaged
             return None
         if self.max_bytes is not None:
             # The time of change says when the file was used. It may be removed, or read-only.
             with contextlib.suppress(OSError):
                 os.utime(path)
-        return graph
+        return result
 
-    def keep_graph(self, key, graph):
+    def keep_result(self, key, result):
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        graph.save(path)
+        result.save(path)
         if self.max_bytes is None:
             return
-        self.written += graph.nbytes + _OVERHEAD
+        self.written += result.nbytes + _OVERHEAD
         if (
             self.counted is None
             or self.counted + self.written > self.max_bytes
@@ -345,9 +385,9 @@ class _FolderStore:
         for path in self.folder.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):
                 state = path.stat()
-                is_graph = path.suffix == ".safetensors"
+                is_result = path.suffix == ".safetensors"
                 is_abandoned = path.suffix == ".part" and time.time() - state.st_mtime > _ABANDONED
-                if is_graph or is_abandoned:
+                if is_result or is_abandoned:
                     found.append((state.st_mtime_ns, state.st_size, path))
         return sorted(found)
 

@@ -7,7 +7,7 @@ from sklmat.training._gan_loop import train_gan
 from sklmat.training._graph_net import GraphNet, WeightedLoss, make_net, member_histories
 from sklmat.training._loop import run_network, train_net
 from sklmat.training._random_numbers import initial_weights
-from sklmat.training._threads import suitable_threads
+from sklmat.training._threads import one_thread, suitable_threads
 
 __all__ = [
     "GraphNet",
@@ -17,6 +17,7 @@ __all__ = [
     "initial_weights",
     "make_net",
     "member_histories",
+    "one_thread",
     "run_network",
     "suitable_threads",
     "train_ensemble",

@@ -95,7 +95,7 @@ def test_graphs_are_freed_with_the_last_transformer(alloys):
     another = clone(transformer)
     another.transform(alloys)
     graphs = [
-        weakref.ref(graph) for graph, _ in another._opened_cache._store.graphs.values.values()
+        weakref.ref(graph) for graph, _ in another._opened_cache._store.results.values.values()
     ]
     del another
     gc.collect()
