@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from crystals import displaced_alloy, nickel_fraction, random_alloys, random_halides, rattled_cells
 from phase_model import PhaseModel
 from sklearn.linear_model import Ridge
@@ -37,6 +39,7 @@ def describe():
         (sklmat.DisorderFeaturizer(), halides),
         (sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**CGCNN)), alloys),
         (sklmat.ECNetFeaturizer(estimator=sklmat.ECNetRegressor(**ECNET)), alloys),
+        (sklmat.PotentialFeaturizer(EMT, columns="energy"), [bulk("Cu", cubic=True)] * 80),
     ]
     return [
         featurizer.fit(structures, np.linspace(0, 1, len(structures))).transform(structures)

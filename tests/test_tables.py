@@ -21,6 +21,7 @@ from sklmat import (
     InfoGANAugmenter,
     MixupAugmenter,
     NoiseAugmenter,
+    PotentialFeaturizer,
     StructureFeaturizer,
 )
 from sklmat.estimator_checks import all_structure_estimators
@@ -37,11 +38,17 @@ def cells():
 
 # -- from structures
 
+
+def volume_per_atom(structure):
+    return {"energy": structure.volume / len(structure)}
+
+
 TRANSFORMERS = {
     "CompositionFeaturizer": CompositionFeaturizer(),
     "DisorderFeaturizer": DisorderFeaturizer(groups=["volume", "symmetry"]),
     "ECNetFeaturizer": ECNetFeaturizer(ECNetRegressor(**ECNET), n_components=1),
     "GraphEmbedding": GraphEmbedding(CGCNNRegressor(**TINY)),
+    "PotentialFeaturizer": PotentialFeaturizer(volume_per_atom, columns="energy"),
     "StructureFeaturizer": StructureFeaturizer(groups=["volume"]),
 }
 

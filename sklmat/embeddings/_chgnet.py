@@ -16,6 +16,7 @@ import torch
 
 from sklmat.embeddings._potential_output import PotentialOutput
 from sklmat.embeddings._potentials import (
+    LOADING,
     MPTRJ,
     NOT_IN_MPTRJ,
     Potential,
@@ -49,7 +50,8 @@ class CHGNetPotential(Potential):
 
     def evaluate(self, crystals: list[CrystalArrays]) -> list[PotentialOutput]:
         """Compute the outputs of some crystals in one batch."""
-        model = _load_model(self.device)
+        with LOADING:
+            model = _load_model(self.device)
         cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff
         with torch.no_grad(), one_thread():
             graphs = [_as_graph(crystal, *cutoffs).to(self.device) for crystal in crystals]
@@ -71,6 +73,7 @@ class CHGNetPotential(Potential):
 def _load_model(device):
     """Load CHGNet, once in a process; print nothing, and leave torch's random state alone."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), initial_weights():
+        warnings.simplefilter("ignore")
         from chgnet.model import CHGNet
 
         model = CHGNet.load(model_name=_VERSION, use_device=str(device), verbose=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ MPTRJ = (
 )
 #: Atomic numbers that no crystal of MPtrj has: Po, At, Rn, Fr, Ra, and those beyond Pu.
 NOT_IN_MPTRJ = frozenset([*range(84, 89), *range(95, 119)])
+
+#: What is changed for the whole process while a model is loaded is changed by one thread only.
+LOADING = threading.Lock()
 
 
 class PotentialModel(Protocol):
@@ -91,21 +95,23 @@ class Potential(ABC):
 
 
 class CalculatorPotential(Potential):
-    """A calculator of ASE: energies, and moments if it has them."""
+    """A calculator of ASE: energies, and moments if it computes them together with energies."""
 
     def __init__(self, factory: Callable[[], Calculator], name: str) -> None:
         self.factory = factory
         self.name = name
         self.identity, self.is_named = identity_of(factory)
-        self._calculator: Calculator | None = None
+        # One for each thread, since calculators keep the state of their atoms.
+        self._calculators: dict[int, Calculator] = {}
 
     def evaluate(self, crystals: list[CrystalArrays]) -> list[PotentialOutput]:
         """Compute the outputs, one crystal after the other."""
         from ase import Atoms
 
-        if self._calculator is None:
-            self._calculator = self.factory()
-        calculator = self._calculator
+        thread = threading.get_ident()
+        if thread not in self._calculators:
+            self._calculators[thread] = self.factory()
+        calculator = self._calculators[thread]
         found = []
         for crystal in crystals:
             atoms = Atoms(
@@ -116,13 +122,15 @@ class CalculatorPotential(Potential):
                 calculator=calculator,
             )
             result = {"energy": atoms.get_potential_energy() / len(atoms)}
-            if "magmoms" in calculator.implemented_properties:
-                result["moments"] = atoms.get_magnetic_moments()
+            # They are asked for in this way, since some calculators would calculate again.
+            moments = getattr(calculator, "results", {}).get("magmoms")
+            if moments is not None:
+                result["moments"] = moments
             found.append(as_output(result, len(atoms)))
         return found
 
     def __getstate__(self):
-        return {**vars(self), "_calculator": None}
+        return {**vars(self), "_calculators": {}}
 
 
 class SevenNetPotential(CalculatorPotential):
@@ -149,7 +157,7 @@ def _sevennet_calculator(path, device):
     """Make the calculator; do not warn that it could be faster, and leave torch's random state."""
     import torch
 
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with LOADING, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", "No tensor product accelerator")
         from sevenn.calculator import SevenNetCalculator
 

@@ -37,6 +37,13 @@ class Volume(TransformerMixin, BaseEstimator):
         return np.array([[s.volume / len(s)] for s in sklmat.check_structures(X)])
 
 
+def distances(structure):
+    """A potential: distances of the three nearest atoms, and their mean."""
+    around = structure.get_all_neighbors(6.0)
+    near = [sorted(atom.nn_distance for atom in atoms)[:3] for atoms in around]
+    return {"energy": np.mean(near), "embedding": near}
+
+
 def small_instances():
     """Every estimator of sklmat, set to fit eight crystals at once."""
     return {
@@ -80,6 +87,12 @@ def small_instances():
                 make_pipeline(sklmat.StructureFeaturizer(), Ridge()), Volume(), references=None
             ),
         ],
+        "PotentialFeaturizer": [
+            sklmat.PotentialFeaturizer(distances, columns="embedding"),
+            sklmat.PotentialFeaturizer(
+                distances, columns=["energy", "embedding"], per_element=True, n_components=2
+            ),
+        ],
         "GraphEmbedding": [sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK, random_state=0))],
     }
 
@@ -105,6 +118,7 @@ POLICIES = {
     "ECNetRegressor": "refuses",  # learned vectors by default
     "ECNetClassifier": "refuses",
     "ECNetFeaturizer": "refuses",
+    "PotentialFeaturizer": "takes it",  # no columns of elements by default
     "EFTGANRegressor": "refuses",
 }
 
