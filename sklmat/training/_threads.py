@@ -94,7 +94,7 @@ def suitable_threads(module: nn.Module, n_edges: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Use one torch thread within a ``with`` block, since batches of tables are small."""
     with _threads.set(1):
         yield

@@ -17,6 +17,8 @@ from sklmat import InvalidStructureError, PotentialFeaturizer, PretrainingOverla
 from sklmat.embeddings import _chgnet
 
 pytest.importorskip("chgnet", reason="chgnet is not installed (extra potentials)")
+# The quick suite runs where it is not installed.
+pytestmark = pytest.mark.slow
 
 #: Numbers are of the order of ten, in single precision.
 ROUNDING = 1e-5
@@ -132,7 +134,6 @@ def test_what_it_was_trained_on(crystals):
     assert "MPtrj" in featurizer.training_data_
 
 
-@pytest.mark.slow
 def test_processes_change_nothing(crystals):
     many = crystals * 8
     serial = PotentialFeaturizer(device="cpu").fit_transform(many)

@@ -38,9 +38,9 @@ class Volume(TransformerMixin, BaseEstimator):
 
 
 def distances(structure):
-    """A potential: distances of the three nearest atoms, and their mean."""
+    """A potential: distances of the three nearest atoms (6 Å if there are none), and their mean."""
     around = structure.get_all_neighbors(6.0)
-    near = [sorted(atom.nn_distance for atom in atoms)[:3] for atoms in around]
+    near = [sorted([6.0] * 3 + [atom.nn_distance for atom in atoms])[:3] for atoms in around]
     return {"energy": np.mean(near), "embedding": near}
 
 
