@@ -173,8 +173,8 @@ default=("energy", "moments", "embedding")
     >>> PotentialFeaturizer(EMT, columns="energy").fit_transform(crystals).round(3)
        EMT energy (eV/atom)
     0                -0.006
-    1                 0.023
-    2                -0.005
+    1                 0.027
+    2                -0.002
     """
 
     _parameter_constraints = {
