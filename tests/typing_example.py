@@ -20,6 +20,7 @@ from sklmat import (
     EFTGANRegressor,
     InfoGANAugmenter,
     ParityDisplay,
+    PotentialFeaturizer,
     StructureAttack,
     StructureFeaturizer,
     StructureToGraph,
@@ -67,6 +68,10 @@ def selection_and_screening(cells: Structures, y: np.ndarray, model: Any) -> Non
     assert_type(datasets.fetch_cgcnn_checkpoint("band-gap"), Path)
 
 
+def energy_of(structure: Structure) -> dict[str, float]:
+    return {"energy": structure.volume}
+
+
 def networks(cells: list[Structure], graphs: CrystalGraphs, y: np.ndarray) -> None:
     regressor = CGCNNRegressor(max_epochs=3, atom_init={"Fe": [1.0]}, random_state=0).fit(cells, y)
     assert_type(regressor, CGCNNRegressor)
@@ -77,6 +82,9 @@ def networks(cells: list[Structure], graphs: CrystalGraphs, y: np.ndarray) -> No
     assert_type(ECNetRegressor.load("network.safetensors"), ECNetRegressor)
     assert_type(ECNetRegressor().fit(cells, y).element_contributions(cells), pd.DataFrame)
     assert_type(ECNetFeaturizer(regressor).fit_transform(cells, y), pd.DataFrame)
+    potential = PotentialFeaturizer("chgnet", columns="energy", cache="outputs")
+    assert_type(potential.fit_transform(cells), pd.DataFrame)
+    PotentialFeaturizer(energy_of, columns=("energy",), pool="mean")
     steps = [("graphs", StructureToGraph(cutoff=6.0)), ("network", CGCNNRegressor())]
     Pipeline(steps).fit(cells, y)
     chain = EFTGANRegressor(random_state=0).fit(cells, y, phase=["fcc"] * len(cells))
