@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from pymatgen.core import Structure
 
-    from sklmat.typing import ArrayLike
-
 MPTRJ = (
     "MPtrj: relaxation trajectories of cells of the Materials Project (GGA and GGA+U), as of "
     "September 2022"
@@ -53,7 +51,7 @@ class PotentialModel(Protocol):
     - ``"embedding"``: vectors of the atoms, shape (N, F).
     """
 
-    def __call__(self, structure: Structure, /) -> Mapping[str, ArrayLike]:
+    def __call__(self, structure: Structure, /) -> Mapping[str, Any]:
         """Compute the outputs for one structure."""
 
 
