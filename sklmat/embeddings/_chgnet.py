@@ -43,15 +43,15 @@ class CHGNetPotential(Potential):
     missing_elements = NOT_IN_MPTRJ
 
     def __init__(self, device: str | torch.device) -> None:
-        folder = package_folder("chgnet")
+        self.weights = package_folder("chgnet") / _WEIGHTS
         self.device = device
-        self.identity = f"chgnet {_VERSION} {file_digest(folder / _WEIGHTS)}"
+        self.identity = f"chgnet {_VERSION} {file_digest(self.weights)}"
         self.batch_atoms = _BATCH_ATOMS.get(torch.device(device).type, _BATCH_ATOMS["cpu"])
 
     def evaluate(self, crystals: list[CrystalArrays]) -> list[PotentialOutput]:
         """Compute the outputs of some crystals in one batch."""
         with LOADING:
-            model = _load_model(self.device)
+            model = _load_model(self.weights, self.device)
         cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff
         with torch.no_grad(), one_thread():
             graphs = [_as_graph(crystal, *cutoffs).to(self.device) for crystal in crystals]
@@ -70,14 +70,16 @@ class CHGNetPotential(Potential):
 
 
 @functools.lru_cache(maxsize=1)
-def _load_model(device):
+def _load_model(weights, device):
     """Load CHGNet, once in a process; print nothing, and leave torch's random state alone."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), initial_weights():
         warnings.simplefilter("ignore")
         from chgnet.model import CHGNet
 
-        model = CHGNet.load(model_name=_VERSION, use_device=str(device), verbose=False)
-    return model.eval()
+        # Unlike CHGNet.load, this executes nothing that the file may hold.
+        state = torch.load(weights, map_location="cpu", weights_only=True)["model"]
+        model = CHGNet.from_dict(state, version=_VERSION)
+    return model.to(device).eval()
 
 
 def _as_graph(crystal, cutoff, bond_cutoff):

@@ -353,12 +353,18 @@ default=("energy", "moments", "embedding")
             # What is in a cache was checked before.
             check_distances(row, structures[row])
         for rows, outputs in self._computed(potential, missing, crystals):
+            # Checked here too, before the other rows are computed.
             for row, output in zip(rows, outputs):
                 _check_outputs(potential.name, output.names, columns)
                 found[keys[row]] = output
                 if cache is not None:
                     keep_result(cache, keys[row], output)
-        return [found[key] for key in keys]
+        of_rows = [found[key] for key in keys]
+        for output in of_rows:
+            _check_outputs(potential.name, output.names, columns)
+        if "embedding" in columns and len({output.embedding.shape[1] for output in of_rows}) > 1:
+            raise ValueError(f"{potential.name} has vectors of different lengths for these rows")
+        return of_rows
 
     def _computed(self, potential, rows, crystals):
         """Yield rows of a batch and their outputs."""

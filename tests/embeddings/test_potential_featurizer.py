@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from crystals import b2_cscl, random_alloys, rocksalt_nacl
+from crystals import b2_cscl, bcc_fe, random_alloys, rocksalt_nacl
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
@@ -366,6 +366,21 @@ def test_errors_name_the_row():
 def test_results_that_cannot_be_used(result, message):
     with pytest.raises(InvalidStructureError, match=f"structure 0 .*{message}"):
         PotentialFeaturizer(lambda structure: result, columns="energy").fit([b2_cscl()])
+
+
+def test_columns_that_the_cached_outputs_do_not_have():
+    cache = GraphCache(max_crystals=5)
+    PotentialFeaturizer(EMT, columns="energy", cache=cache).fit([bulk("Cu")])
+    with pytest.raises(ValueError, match="EMT has no moments, only energy"):
+        PotentialFeaturizer(EMT, columns="moments", cache=cache).fit([bulk("Cu")])
+
+
+def test_vectors_of_different_lengths():
+    def model(structure):
+        return {"embedding": np.ones((2, len(structure.composition)))}
+
+    with pytest.raises(ValueError, match="model has vectors of different lengths"):
+        PotentialFeaturizer(model, columns="embedding").fit([b2_cscl(), bcc_fe()])
 
 
 def test_processes_change_nothing(alloys):
