@@ -72,7 +72,7 @@ class PotentialFeaturizer(TableFeaturizer):
     Parameters
     ----------
     model : {"chgnet", "sevennet"} or callable, default="chgnet"
-        "chgnet" is CHGNet 0.3.0 [1]_, "sevennet" is SevenNet-0 [2]_, which has energies only. Their
+        "chgnet" is CHGNet 0.3.0 [1]_, "sevennet" is SevenNet-0 [2]_, which has no moments. Their
         weights are in their packages, ``pip install "sklmat[potentials]"``; nothing is downloaded.
         A callable that can be called without arguments makes a calculator of ASE: a class such as
         ``ase.calculators.emt.EMT``, or ``functools.partial(MACECalculator, model_paths="file")``.
@@ -138,16 +138,18 @@ default=("energy", "moments", "embedding")
     formation energies, use `DeltaRegressor`, which fits element references on the training rows.
 
     The moments of CHGNet are absolute values; those of a calculator are as it gives them. The
-    vectors of CHGNet are those after its third layer, from which it computes the moments.
+    vectors of CHGNet (64 numbers) are those from which it computes the moments, after its third
+    layer; those of SevenNet-0 (128 numbers) are the ones from which it computes the energies. None
+    of them change when a crystal is rotated.
 
     CHGNet and SevenNet-0 were trained on MPtrj [1]_: relaxation trajectories of cells of the
     Materials Project, calculated with GGA and GGA+U, as of September 2022. It has no Po, At, Rn,
     Fr, Ra, nor elements beyond Pu; rows with them raise an error. An atom without neighbours within
     the cutoff (6 Å in CHGNet) is valid.
 
-    Crystals are evaluated in batches of similar size, in single precision. A row depends on the
-    other rows of its batch by rounding errors only (about 1e-6 of a value). Moments and embeddings
-    are kept in single precision, energies in double precision.
+    CHGNet is evaluated on batches of crystals of similar size, in single precision. A row depends
+    on the other rows of its batch by rounding errors only (about 1e-6 of a value). Moments and
+    embeddings are kept in single precision, energies in double precision.
 
     A cache tells models by their name and by the content of the file of their weights. Of your own
     callables, functions and classes are told apart within one process, also with arguments given by

@@ -26,6 +26,7 @@ from sklmat.structures import CrystalArrays
 
 if TYPE_CHECKING:
     import torch
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
     from pymatgen.core import Structure
 
@@ -119,22 +120,30 @@ class CalculatorPotential(Potential):
                 pbc=crystal.pbc,
                 calculator=calculator,
             )
-            result = {"energy": atoms.get_potential_energy() / len(atoms)}
-            # They are asked for in this way, since some calculators would calculate again.
-            moments = getattr(calculator, "results", {}).get("magmoms")
-            if moments is not None:
-                result["moments"] = moments
-            found.append(as_output(result, len(atoms)))
+            found.append(as_output(self.read(atoms), len(atoms)))
         return found
+
+    def read(self, atoms: Atoms) -> dict[str, Any]:
+        """Outputs of the calculator for its atoms."""
+        result = {"energy": atoms.get_potential_energy() / len(atoms)}
+        # They are asked for in this way, since some calculators would calculate again.
+        moments = getattr(atoms.calc, "results", {}).get("magmoms")
+        if moments is not None:
+            result["moments"] = moments
+        return result
 
     def __getstate__(self):
         return {**vars(self), "_calculators": {}}
 
 
 class SevenNetPotential(CalculatorPotential):
-    """SevenNet-0 (11 July 2024), with the weights of its package."""
+    """SevenNet-0 (11 July 2024), with the weights of its package.
 
-    outputs = ("energy",)
+    The vectors of the atoms are those after the last convolution; they do not change when the
+    crystal is rotated.
+    """
+
+    outputs = ("energy", "embedding")
     training_data = MPTRJ
     missing_elements = NOT_IN_MPTRJ
 
@@ -149,6 +158,17 @@ class SevenNetPotential(CalculatorPotential):
         super().__init__(functools.partial(_sevennet_calculator, path, device), "sevennet")
         self.identity = f"sevennet 0 11Jul2024 {file_digest(path)}"
         self.is_named = True
+
+    def read(self, atoms: Atoms) -> dict[str, Any]:
+        """Energy and vectors; the latter are the input of the layer that reads the energy."""
+        vectors: list[Any] = []
+        layer = atoms.calc.model.get_submodule("reduce_input_to_hidden")
+        hook = layer.register_forward_pre_hook(lambda _, inputs: vectors.append(inputs[0]["x"]))
+        try:
+            energy = super().read(atoms)
+        finally:
+            hook.remove()
+        return {**energy, "embedding": vectors[0].detach().cpu().numpy()}
 
 
 def _sevennet_calculator(path, device):

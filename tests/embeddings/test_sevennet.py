@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from ase.build import bulk
@@ -32,8 +33,21 @@ def test_energies(tmp_path):
     assert "MPtrj" in featurizer.training_data_
 
 
+def test_vectors():
+    """The same in a larger and turned cell."""
+    featurizer = PotentialFeaturizer("sevennet", columns="embedding")
+    crystal = bulk("NiAl", "cesiumchloride", a=2.88)
+    crystal.positions[0, 0] += 0.1
+    turned = crystal * (1, 2, 1)
+    turned.rotate(40, (1, 2, 3), rotate_cell=True)
+    table = featurizer.fit_transform([crystal, turned])
+    assert table.shape == (2, 256)
+    assert table.iloc[0, 128:].min() > 0
+    np.testing.assert_allclose(table.iloc[0], table.iloc[1], rtol=0, atol=1e-4)
+
+
 def test_what_it_does_not_have():
-    with pytest.raises(ValueError, match=r"sevennet has no moments and no embedding, only energy"):
+    with pytest.raises(ValueError, match=r"sevennet has no moments, only energy, embedding; set"):
         PotentialFeaturizer("sevennet").fit([bulk("Cu")])
     with pytest.raises(InvalidStructureError, match="element Po, on which sevennet was"):
         PotentialFeaturizer("sevennet", columns="energy").fit([bulk("Po", "sc", a=3.35)])
