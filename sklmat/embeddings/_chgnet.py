@@ -25,7 +25,7 @@ from sklmat.embeddings._potentials import (
 )
 from sklmat.graphs import rank_within_group
 from sklmat.structures import CrystalArrays, find_pairs
-from sklmat.training import initial_weights, one_thread
+from sklmat.training import initial_weights
 
 _VERSION = "0.3.0"
 _WEIGHTS = f"pretrained/{_VERSION}/chgnet_{_VERSION}_e29f68s314m37.pth.tar"
@@ -53,7 +53,7 @@ class CHGNetPotential(Potential):
         with LOADING:
             model = _load_model(self.weights, self.device)
         cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff
-        with torch.no_grad(), one_thread():
+        with torch.no_grad():
             graphs = [_as_graph(crystal, *cutoffs).to(self.device) for crystal in crystals]
             found = model(graphs, task="em", return_atom_feas=True)
             moments, vectors = (torch.cat(list(found[name])) for name in ("m", "atom_fea"))

@@ -34,7 +34,7 @@ from sklmat.graphs import (
 from sklmat.parallel import N_JOBS
 from sklmat.processes import run_parallel
 from sklmat.structures import check_distances, convert_structures, crystal_arrays, is_graphs
-from sklmat.training import check_device
+from sklmat.training import check_device, one_thread
 from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ default=("energy", "moments", "embedding")
         Device of "chgnet" and "sevennet". "auto" is CUDA if it is available, and the CPU otherwise.
     n_jobs : int, default=None
         Number of processes; None means one, except within a ``joblib.parallel_config``. Each uses
-        one thread. The result does not depend on this number. With a GPU, one process is best.
+        one thread of torch. The result does not depend on this number. With a GPU, one process is
+        best.
     verbose : bool, default=False
         Whether to show a progress bar.
 
@@ -530,10 +531,12 @@ def _warn_of_known_crystals(X, structures, name):
 def _evaluate_batch(potentials, rows, crystals):
     """Outputs of some crystals."""
     (potential,) = potentials
-    if potential.is_batched:
-        outputs = potential.evaluate(crystals)
-    else:
-        outputs = [_evaluate_one(potential, *item) for item in zip(rows, crystals)]
+    # The number of threads of torch can change rounding errors.
+    with one_thread():
+        if potential.is_batched:
+            outputs = potential.evaluate(crystals)
+        else:
+            outputs = [_evaluate_one(potential, *item) for item in zip(rows, crystals)]
     for row, crystal, output in zip(rows, crystals, outputs):
         for name in output.names:
             if not np.isfinite(getattr(output, name)).all():
