@@ -175,7 +175,18 @@ def test_docstring_is_complete(path):
 
 # -- imports
 
-HEAVY = {"torch", "xgboost", "matplotlib", "skorch", "shap", "ase", "pooch", "torch_geometric"}
+HEAVY = {
+    "torch",
+    "chgnet",
+    "sevenn",
+    "xgboost",
+    "matplotlib",
+    "skorch",
+    "shap",
+    "ase",
+    "pooch",
+    "torch_geometric",
+}
 
 
 NETWORKS = {"torch", "skorch", "torch_geometric"}
@@ -194,6 +205,7 @@ LIGHT = {
     "from sklmat import NoiseAugmenter, MixupAugmenter, AugmentedRegressor": set(),
     "from sklmat import composition_grid, screen": set(),
     "from sklmat import CGCNNRegressor": NETWORKS,
+    "from sklmat import PotentialFeaturizer": NETWORKS,
 }
 
 

@@ -35,7 +35,7 @@ def crystals():
 
 @pytest.fixture(scope="module")
 def table(crystals):
-    return PotentialFeaturizer().fit_transform(crystals)
+    return PotentialFeaturizer(device="cpu").fit_transform(crystals)
 
 
 def test_values_are_those_of_the_package(crystals, table):
@@ -79,6 +79,12 @@ def test_many_batches(crystals, table, monkeypatch):
     monkeypatch.setitem(_chgnet._BATCH_ATOMS, "cpu", 5)
     again = PotentialFeaturizer(device="cpu").fit_transform(crystals)
     np.testing.assert_allclose(again, table, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU with CUDA")
+def test_gpu(crystals, table):
+    on_gpu = PotentialFeaturizer(device="cuda").fit_transform(crystals)
+    np.testing.assert_allclose(on_gpu, table, rtol=0, atol=10 * ROUNDING)
 
 
 def test_isolated_atoms(table, crystals):
