@@ -50,6 +50,8 @@ numpydoc_validation_checks = {
 numpydoc_validation_exclude = {
     # A DataFrame that users receive and never make.
     r"\.Comparison$",
+    # A protocol: users write a function, and make no object of this class.
+    r"\.PotentialModel$",
     # The parameters are scikit-learn's, or torch's.
     r"\.get_n_splits$",
     r"\.CrystalBatch\.to$",

@@ -53,7 +53,16 @@ class PotentialModel(Protocol):
     """
 
     def __call__(self, structure: Structure, /) -> Mapping[str, Any]:
-        """Compute the outputs for one structure."""
+        """Compute the outputs for one structure.
+
+        Parameters
+        ----------
+        structure : pymatgen Structure
+
+        Returns
+        -------
+        dict of str to array-like
+        """
 
 
 class Potential(ABC):
