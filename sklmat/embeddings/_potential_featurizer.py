@@ -16,25 +16,20 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import N_ROWS, element_symbols, element_table
+from sklmat.embeddings._evaluate_crystals import evaluate_crystals, formula_of, rows_of_atoms
 from sklmat.embeddings._pca import fit_pca
 from sklmat.embeddings._pool_atoms import POOLS, pool_atoms
-from sklmat.embeddings._potential_output import OUTPUTS, PotentialOutput
+from sklmat.embeddings._potential_output import OUTPUTS
 from sklmat.embeddings._potentials import MPTRJ, PotentialModel, open_potential
-from sklmat.exceptions import InvalidStructureError, PretrainingOverlapWarning
+from sklmat.exceptions import PretrainingOverlapWarning
 from sklmat.features import TableFeaturizer, output_table
 from sklmat.graphs import (
     GraphCache,
-    cached_result,
-    chunk_slices,
-    content_key,
-    keep_result,
     open_cache,
-    pointer_from_counts,
 )
 from sklmat.parallel import N_JOBS
-from sklmat.processes import run_parallel
-from sklmat.structures import check_distances, convert_structures, crystal_arrays, is_graphs
-from sklmat.training import check_device, one_thread
+from sklmat.structures import convert_structures, crystal_arrays, is_graphs
+from sklmat.training import check_device
 from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
 
 if TYPE_CHECKING:
@@ -326,67 +321,28 @@ default=("energy", "moments", "embedding")
 
     def _refuse_unseen_elements(self, crystals, structures):
         """Raise for the first crystal with an element that has no columns."""
-        rows, numbers = _rows_of_atoms(crystals)
+        rows, numbers = rows_of_atoms(crystals)
         seen = element_table(self.elements_)["atomic number"]
         unseen = find_unseen_elements(rows, numbers, seen)
         if unseen:
             raise unseen_element_errors(
                 unseen,
-                lambda row: _formula(structures[row]),
+                lambda row: formula_of(structures[row]),
                 self.elements_,
                 "because each element has columns of its own, or use per_element=False",
             )[0]
 
     def _evaluate(self, potential, structures, crystals):
         """Outputs of all crystals, from the cache or from the potential."""
-        columns = self._chosen("columns", OUTPUTS)
-        if potential.outputs is not None:
-            _check_outputs(potential.name, potential.outputs, columns)
-        _refuse_untrained_elements(potential, structures, crystals)
-        cache = self._open_cache(potential)
-        if cache is None:
-            keys = list(range(len(crystals)))
-            found = {}
-        else:
-            keys = [content_key(crystal, ("potential", potential.identity)) for crystal in crystals]
-            found = {key: cached_result(cache, key, PotentialOutput) for key in dict.fromkeys(keys)}
-        first_row = {key: row for row, key in reversed(list(enumerate(keys)))}
-        missing = [row for key, row in first_row.items() if found.get(key) is None]
-        for row in sorted(missing):
-            # What is in a cache was checked before.
-            check_distances(row, structures[row])
-        for rows, outputs in self._computed(potential, missing, crystals):
-            # Checked here too, before the other rows are computed.
-            for row, output in zip(rows, outputs):
-                _check_outputs(potential.name, output.names, columns)
-                found[keys[row]] = output
-                if cache is not None:
-                    keep_result(cache, keys[row], output)
-        of_rows = [found[key] for key in keys]
-        for output in of_rows:
-            _check_outputs(potential.name, output.names, columns)
-        if "embedding" in columns and len({output.embedding.shape[1] for output in of_rows}) > 1:
-            raise ValueError(f"{potential.name} has vectors of different lengths for these rows")
-        return of_rows
-
-    def _computed(self, potential, rows, crystals):
-        """Yield rows of a batch and their outputs."""
-        from tqdm.auto import tqdm
-
-        rows = sorted(rows, key=lambda row: (len(crystals[row].atomic_numbers), row))
-        sizes = pointer_from_counts([len(crystals[row].atomic_numbers) for row in rows])
-        batches = [rows[part] for part in chunk_slices(sizes, potential.batch_atoms) if rows]
-        # The largest first, so that no process begins one when the others are done.
-        batches.reverse()
-        items = ((batch, [crystals[row] for row in batch]) for batch in batches)
-        # A list is sent once to each process, and the potential opened once there.
-        results = run_parallel(_evaluate_batch, items, common=([potential],), n_jobs=self.n_jobs)
-        with tqdm(
-            total=len(rows), unit="crystal", desc=potential.name, disable=not self.verbose
-        ) as bar:
-            for batch, outputs in zip(batches, results):
-                yield batch, outputs
-                bar.update(len(batch))
+        return evaluate_crystals(
+            potential,
+            structures,
+            crystals,
+            self._chosen("columns", OUTPUTS),
+            cache=self._open_cache(potential),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
 
     def _open_cache(self, potential=None):
         """Return the cache of the parameter `cache`, which clones share."""
@@ -412,7 +368,7 @@ default=("energy", "moments", "embedding")
 
     def _pooled(self, crystals, outputs):
         """Values of each of `columns` before the PCA, shapes (C, F)."""
-        groups, numbers = _rows_of_atoms(crystals)
+        groups, numbers = rows_of_atoms(crystals)
         n_elements = 1
         if self._has_elements():
             n_elements = len(self.elements_)
@@ -476,40 +432,6 @@ def _read(X):
     return structures, crystal_arrays(structures)
 
 
-def _rows_of_atoms(crystals):
-    """Row and atomic number of each atom."""
-    counts = [len(crystal.atomic_numbers) for crystal in crystals]
-    numbers = np.concatenate([crystal.atomic_numbers for crystal in crystals])
-    return np.repeat(np.arange(len(crystals)), counts), numbers
-
-
-def _check_outputs(name, has, columns):
-    """Raise if a potential does not have some of the columns."""
-    lacking = [column for column in columns if column not in has]
-    if lacking:
-        raise ValueError(
-            f"{name} has no {' and no '.join(lacking)}, only {', '.join(has)}; "
-            f"set columns={tuple(column for column in columns if column in has) or tuple(has)}"
-        )
-
-
-def _refuse_untrained_elements(potential, structures, crystals):
-    """Raise for the first crystal with an element that the potential was not trained on."""
-    if not potential.missing_elements or not crystals:
-        return
-    rows, numbers = _rows_of_atoms(crystals)
-    lacking = np.isin(numbers, list(potential.missing_elements))
-    if lacking.any():
-        atom = int(lacking.argmax())
-        row = int(rows[atom])
-        raise InvalidStructureError(
-            row,
-            _formula(structures[row]),
-            f"holds the element {element_symbols([numbers[atom]])[0]}, on which {potential.name} "
-            "was not trained; leave this row out",
-        )
-
-
 def _warn_of_known_crystals(X, structures, name):
     """Warn if rows have ids of the Materials Project."""
     labels = list(X.index) if isinstance(X, pd.Series) else [None] * len(structures)
@@ -526,39 +448,3 @@ def _warn_of_known_crystals(X, structures, name):
             PretrainingOverlapWarning,
             stacklevel=4,
         )
-
-
-def _evaluate_batch(potentials, rows, crystals):
-    """Outputs of some crystals."""
-    (potential,) = potentials
-    # The number of threads of torch can change rounding errors.
-    with one_thread():
-        if potential.is_batched:
-            outputs = potential.evaluate(crystals)
-        else:
-            outputs = [_evaluate_one(potential, *item) for item in zip(rows, crystals)]
-    for row, crystal, output in zip(rows, crystals, outputs):
-        for name in output.names:
-            if not np.isfinite(getattr(output, name)).all():
-                raise InvalidStructureError(
-                    row,
-                    _formula(crystal.to_structure()),
-                    f"{potential.name} returns a value that is not finite as {name}; leave this "
-                    "row out",
-                )
-    return outputs
-
-
-def _evaluate_one(potential, row, crystal):
-    try:
-        return potential.evaluate([crystal])[0]
-    except Exception as error:
-        raise InvalidStructureError(
-            row,
-            _formula(crystal.to_structure()),
-            f"{potential.name} raised {type(error).__name__}: {error}",
-        ) from error
-
-
-def _formula(structure):
-    return structure.formula.replace(" ", "")

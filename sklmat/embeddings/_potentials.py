@@ -97,6 +97,9 @@ class Potential(ABC):
     is_batched: bool = False
     batch_atoms: int = 128
 
+    def load(self) -> None:  # noqa: B027
+        """Load the model, if this thread has not done so."""
+
     @abstractmethod
     def evaluate(self, crystals: list[CrystalArrays]) -> list[PotentialOutput]:
         """Compute the outputs of some crystals."""
@@ -112,14 +115,17 @@ class CalculatorPotential(Potential):
         # One for each thread, since calculators keep the state of their atoms.
         self._calculators: dict[int, Calculator] = {}
 
+    def load(self) -> None:
+        """Make the calculator of this thread."""
+        thread = threading.get_ident()
+        if thread not in self._calculators:
+            self._calculators[thread] = self.factory()
+
     def evaluate(self, crystals: list[CrystalArrays]) -> list[PotentialOutput]:
         """Compute the outputs, one crystal after the other."""
         from ase import Atoms
 
-        thread = threading.get_ident()
-        if thread not in self._calculators:
-            self._calculators[thread] = self.factory()
-        calculator = self._calculators[thread]
+        calculator = self._calculators[threading.get_ident()]
         found = []
         for crystal in crystals:
             atoms = Atoms(

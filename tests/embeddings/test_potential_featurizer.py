@@ -368,6 +368,16 @@ def test_results_that_cannot_be_used(result, message):
         PotentialFeaturizer(lambda structure: result, columns="energy").fit([b2_cscl()])
 
 
+def test_calculators_that_cannot_be_made():
+    """No crystal is to blame."""
+
+    def factory():
+        raise FileNotFoundError("no checkpoint")
+
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        PotentialFeaturizer(factory, columns="energy").fit([bulk("Cu")])
+
+
 def test_columns_that_the_cached_outputs_do_not_have():
     cache = GraphCache(max_crystals=5)
     PotentialFeaturizer(EMT, columns="energy", cache=cache).fit([bulk("Cu")])
