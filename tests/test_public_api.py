@@ -35,6 +35,7 @@ MODULES = [
     "elements",
     "compositions",
     "unseen_elements",
+    "element_references",
     "graphs",
     "features",
     "batches",

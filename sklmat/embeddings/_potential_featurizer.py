@@ -16,17 +16,20 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import N_ROWS, element_symbols, element_table
+from sklmat.embeddings._derived_energies import (
+    STRAIN,
+    atomic_fractions,
+    energy_references,
+    pressures_and_moduli,
+    scaled_crystals,
+)
 from sklmat.embeddings._evaluate_crystals import evaluate_crystals, formula_of, rows_of_atoms
 from sklmat.embeddings._pca import fit_pca
 from sklmat.embeddings._pool_atoms import POOLS, pool_atoms
-from sklmat.embeddings._potential_output import OUTPUTS
 from sklmat.embeddings._potentials import MPTRJ, PotentialModel, open_potential
 from sklmat.exceptions import PretrainingOverlapWarning
 from sklmat.features import TableFeaturizer, output_table
-from sklmat.graphs import (
-    GraphCache,
-    open_cache,
-)
+from sklmat.graphs import GraphCache, open_cache
 from sklmat.parallel import N_JOBS
 from sklmat.structures import convert_structures, crystal_arrays, is_graphs
 from sklmat.training import check_device
@@ -36,8 +39,25 @@ if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import PathLike, Structures
 
-_Output = Literal["energy", "moments", "embedding"]
+_Column = Literal["energy", "relative energy", "pressure", "bulk modulus", "moments", "embedding"]
 _Pool = Literal["mean", "sd"]
+#: Column -> output of a potential from which it is computed.
+_OUTPUTS = {
+    "energy": "energy",
+    "relative energy": "energy",
+    "pressure": "energy",
+    "bulk modulus": "energy",
+    "moments": "moments",
+    "embedding": "embedding",
+}
+_FROM_VOLUMES = {"pressure", "bulk modulus"}
+_OF_ATOMS = {"moments", "embedding"}
+_UNITS = {
+    "energy": "eV/atom",
+    "relative energy": "eV/atom",
+    "pressure": "GPa",
+    "bulk modulus": "GPa",
+}
 #: Ids of the Materials Project.
 _MATERIALS_PROJECT_ID = re.compile(r"(mp|mvc)-\d+")
 #: Ids that a warning shows.
@@ -52,13 +72,19 @@ class PotentialFeaturizer(TableFeaturizer):
     are, in the order of `columns`:
 
     - "energy": the energy per atom, as the potential gives it, ``chgnet energy (eV/atom)``;
+    - "relative energy": the same minus that of the elements, ``chgnet relative energy (eV/atom)``:
+      one energy for each element, weighted by the atomic fractions, is fitted to the energies of
+      the rows of `fit`;
+    - "pressure" and "bulk modulus": the first and second derivative of the energy by the volume,
+      ``chgnet pressure (GPa)`` and ``chgnet bulk modulus (GPa)``, from three volumes;
     - "moments": statistics of the magnetic moments of the atoms, ``chgnet moment mean (μB)`` and
       ``chgnet moment sd (μB)``;
     - "embedding": statistics of the vectors that the network has for the atoms,
       ``chgnet embedding 0 mean``, ``chgnet embedding 1 mean``, ...
 
-    The transformer is not supervised: `fit` does not use `y`, and fits nothing but the principal
-    components (with `n_components`) and the list of elements (with `per_element`).
+    The transformer is not supervised: `fit` does not use `y`. It fits nothing but the principal
+    components (with `n_components`), the energies of the elements (for "relative energy") and the
+    list of elements (with `per_element`).
 
     **The training set of a potential may hold the crystals that you describe, which no split
     repairs**: scores on them can be better than on new crystals. See *Notes* for what each
@@ -72,9 +98,8 @@ class PotentialFeaturizer(TableFeaturizer):
         A callable that can be called without arguments makes a calculator of ASE: a class such as
         ``ase.calculators.emt.EMT``, or ``functools.partial(MACECalculator, model_paths="file")``.
         Any other callable is a function of one structure, see `PotentialModel`.
-    columns : sequence of {"energy", "moments", "embedding"} or one of them, \
-default=("energy", "moments", "embedding")
-        Which outputs the table has.
+    columns : sequence of str, or str, default=("energy", "moments", "embedding")
+        Which of the columns above the table has, in this order.
     pool : sequence of {"mean", "sd"} or one of them, default=("mean", "sd")
         Statistics over the atoms of a crystal. The standard deviation divides by their number.
     per_element : bool, default=False
@@ -108,6 +133,8 @@ default=("energy", "moments", "embedding")
         What the potential was trained on; None if this is not known.
     elements_ : list of str
         Symbols seen in `fit`, by atomic number.
+    energy_references_ : dict of str to float or None
+        Energy of each element (eV/atom); None without "relative energy".
     pca_ : PCA or None
         Principal components of the embedding; None without `n_components`, or if the vectors of all
         rows of `fit` are equal.
@@ -132,6 +159,15 @@ default=("energy", "moments", "embedding")
     The energy is that of the potential: its zero, the isolated atoms of the training set's
     calculations, and its corrections are not those of your labels. To learn the difference to
     formation energies, use `DeltaRegressor`, which fits element references on the training rows.
+
+    For "relative energy", the energies of the elements are found by ridge regression, as in
+    `DeltaRegressor`. `transform` raises an error for an element that no row of `fit` has. Most of
+    "energy" is due to the composition, so that a Gaussian process makes better use of
+    "relative energy".
+
+    For "pressure" and "bulk modulus", the potential is evaluated at volumes that are 6 % smaller
+    and larger, too; the atoms keep their fractional coordinates. The modulus is therefore that of
+    a crystal whose atoms do not relax further, and is negative if the crystal is not stable.
 
     The moments of CHGNet are absolute values; those of a calculator are as it gives them. The
     vectors of CHGNet (64 numbers) are those from which it computes the moments, after its third
@@ -177,7 +213,7 @@ default=("energy", "moments", "embedding")
 
     _parameter_constraints = {
         "model": [StrOptions({"chgnet", "sevennet"}), callable],
-        "columns": ["array-like", StrOptions(set(OUTPUTS))],
+        "columns": ["array-like", StrOptions(set(_OUTPUTS))],
         "pool": ["array-like", StrOptions(set(POOLS))],
         "per_element": ["boolean"],
         "n_components": [None, Interval(Integral, 1, None, closed="left")],
@@ -191,7 +227,7 @@ default=("energy", "moments", "embedding")
         self,
         model: Literal["chgnet", "sevennet"] | Callable[[], Any] | PotentialModel = "chgnet",
         *,
-        columns: Sequence[_Output] | _Output = ("energy", "moments", "embedding"),
+        columns: Sequence[_Column] | _Column = ("energy", "moments", "embedding"),
         pool: Sequence[_Pool] | _Pool = ("mean", "sd"),
         per_element: bool = False,
         n_components: int | None = None,
@@ -211,7 +247,7 @@ default=("energy", "moments", "embedding")
         self.verbose = verbose
 
     def fit(self, X: Structures | CrystalGraphs, y: object = None) -> Self:
-        """Evaluate the potential, and fit the principal components and the list of elements.
+        """Evaluate the potential, and fit what depends on the rows.
 
         Parameters
         ----------
@@ -267,23 +303,23 @@ default=("energy", "moments", "embedding")
         Raises
         ------
         InvalidStructureError
-            As in `fit`, and with `per_element` when a crystal has an element that no row of `fit`
-            has.
+            As in `fit`, and with `per_element` or "relative energy" when a crystal has an element
+            that no row of `fit` has.
         """
         check_is_fitted(self)
         structures, crystals = _read(X)
         if not crystals:
             return output_table(self, np.empty((0, self.n_features_out_)), X)
-        if self._has_elements():
+        if self._has_elements() or self.energy_references_ is not None:
             self._refuse_unseen_elements(crystals, structures)
         potential = open_potential(self.model, check_device(self.device))
-        outputs = self._evaluate(potential, structures, crystals)
-        return output_table(self, self._assemble(self._pooled(crystals, outputs)), X)
+        outputs, energies = self._evaluate(potential, structures, crystals)
+        return output_table(self, self._assemble(self._pooled(crystals, outputs, energies)), X)
 
     def _fit(self, X):
         """Fit, and return the table of the rows of `X`."""
         self._validate_params()
-        columns = self._chosen("columns", OUTPUTS)
+        columns = self._chosen("columns", _OUTPUTS)
         self._chosen("pool", POOLS)
         if self.n_components is not None and "embedding" not in columns:
             raise ValueError("n_components needs 'embedding' in columns; leave it None")
@@ -291,13 +327,17 @@ default=("energy", "moments", "embedding")
         structures, crystals = _read(X)
         if not crystals:
             raise ValueError("X holds no crystals to fit on")
-        outputs = self._evaluate(potential, structures, crystals)
+        outputs, energies = self._evaluate(potential, structures, crystals)
         self.training_data_ = potential.training_data
         if potential.training_data == MPTRJ:
             _warn_of_known_crystals(X, structures, potential.name)
         numbers = np.unique(np.concatenate([crystal.atomic_numbers for crystal in crystals]))
         self.elements_ = element_symbols(numbers)
-        pooled = self._pooled(crystals, outputs)
+        self.energy_references_ = None
+        if "relative energy" in columns:
+            references = energy_references(crystals, energies["given"])
+            self.energy_references_ = dict(zip(self.elements_, references[numbers].tolist()))
+        pooled = self._pooled(crystals, outputs, energies)
         self.pca_ = None
         if self.n_components is not None:
             self.pca_ = fit_pca(pooled["embedding"], self.n_components)
@@ -317,7 +357,7 @@ default=("energy", "moments", "embedding")
 
     def _has_elements(self):
         """Whether there are columns for each element."""
-        return self.per_element and set(self._chosen("columns", OUTPUTS)) != {"energy"}
+        return self.per_element and bool(_OF_ATOMS & set(self._chosen("columns", _OUTPUTS)))
 
     def _refuse_unseen_elements(self, crystals, structures):
         """Raise for the first crystal with an element that has no columns."""
@@ -329,20 +369,31 @@ default=("energy", "moments", "embedding")
                 unseen,
                 lambda row: formula_of(structures[row]),
                 self.elements_,
-                "because each element has columns of its own, or use per_element=False",
+                "because each element has columns of its own, or use per_element=False"
+                if self._has_elements()
+                else "because each element has an energy of its own; or use 'energy' in columns "
+                "in place of 'relative energy'",
             )[0]
 
     def _evaluate(self, potential, structures, crystals):
-        """Outputs of all crystals, from the cache or from the potential."""
-        return evaluate_crystals(
-            potential,
-            structures,
-            crystals,
-            self._chosen("columns", OUTPUTS),
-            cache=self._open_cache(potential),
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
+        """Outputs of all crystals, and their energies at three volumes."""
+        columns = self._chosen("columns", _OUTPUTS)
+        options = {
+            "cache": self._open_cache(potential),
+            "n_jobs": self.n_jobs,
+            "verbose": self.verbose,
+        }
+        names = list(dict.fromkeys(_OUTPUTS[column] for column in columns))
+        outputs = evaluate_crystals(potential, structures, crystals, names, **options)
+        energies = {}
+        if "energy" in names:
+            energies["given"] = _energies(outputs)
+        if _FROM_VOLUMES & set(columns):
+            for name, factor in (("smaller", 1 - STRAIN), ("larger", 1 + STRAIN)):
+                scaled = scaled_crystals(structures, crystals, factor)
+                found = evaluate_crystals(potential, structures, scaled, ["energy"], **options)
+                energies[name] = _energies(found)
+        return outputs, energies
 
     def _open_cache(self, potential=None):
         """Return the cache of the parameter `cache`, which clones share."""
@@ -366,8 +417,9 @@ default=("energy", "moments", "embedding")
             clone._opened_cache = self._open_cache()
         return clone
 
-    def _pooled(self, crystals, outputs):
+    def _pooled(self, crystals, outputs, energies):
         """Values of each of `columns` before the PCA, shapes (C, F)."""
+        columns = self._chosen("columns", _OUTPUTS)
         groups, numbers = rows_of_atoms(crystals)
         n_elements = 1
         if self._has_elements():
@@ -375,18 +427,33 @@ default=("energy", "moments", "embedding")
             places = np.zeros(N_ROWS, dtype=int)
             places[element_table(self.elements_)["atomic number"]] = np.arange(n_elements)
             groups = groups * n_elements + places[numbers]
-        pooled = {}
-        for name in self._chosen("columns", OUTPUTS):
-            values = [getattr(output, name) for output in outputs]
-            if name == "energy":
-                pooled[name] = np.array(values, dtype=np.float64)[:, None]
-                continue
-            of_atoms = np.concatenate(values).reshape(len(groups), -1)
+        values = self._from_energies(crystals, energies)
+        for name in _OF_ATOMS & set(columns):
+            of_atoms = np.concatenate([getattr(output, name) for output in outputs])
             statistics = pool_atoms(
-                of_atoms, groups, len(crystals) * n_elements, self._chosen("pool", POOLS)
+                of_atoms.reshape(len(groups), -1),
+                groups,
+                len(crystals) * n_elements,
+                self._chosen("pool", POOLS),
             )
-            pooled[name] = np.hstack([block.reshape(len(crystals), -1) for block in statistics])
-        return pooled
+            values[name] = np.hstack([block.reshape(len(crystals), -1) for block in statistics])
+        return {name: values[name].reshape(len(crystals), -1) for name in columns}
+
+    def _from_energies(self, crystals, energies):
+        """Values of the columns that depend on energies only, shapes (C,)."""
+        values = {}
+        if "given" in energies:
+            values["energy"] = energies["given"]
+        if self.energy_references_ is not None:
+            references = np.zeros(N_ROWS)
+            symbols = list(self.energy_references_)
+            references[element_table(symbols)["atomic number"]] = list(
+                self.energy_references_.values()
+            )
+            values["relative energy"] = energies["given"] - atomic_fractions(crystals) @ references
+        if "smaller" in energies:
+            values["pressure"], values["bulk modulus"] = pressures_and_moduli(crystals, **energies)
+        return values
 
     def _names(self, potential, pooled):
         """Names of the columns, with the name of the potential."""
@@ -398,8 +465,8 @@ default=("energy", "moments", "embedding")
         ]
         names = []
         for output, values in pooled.items():
-            if output == "energy":
-                names.append(f"{potential} energy (eV/atom)")
+            if output in _UNITS:
+                names.append(f"{potential} {output} ({_UNITS[output]})")
             elif output == "moments":
                 names += [f"{potential} moment {one}{of} (μB)" for one, of in statistics]
             elif self.n_components is not None:
@@ -422,6 +489,10 @@ default=("energy", "moments", "embedding")
                 embedding[:, :0] if self.pca_ is None else self.pca_.transform(embedding)
             )
         return np.hstack(list(pooled.values()))
+
+
+def _energies(outputs):
+    return np.array([output.energy for output in outputs], dtype=np.float64)
 
 
 def _read(X):

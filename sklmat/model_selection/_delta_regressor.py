@@ -21,10 +21,10 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from sklmat.element_references import fit_references
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline
 from sklmat.model_selection._delta_file import load_delta, save_delta
 from sklmat.model_selection._element_references import (
-    fit_references,
     named_references,
     numbered_references,
     read_fractions,

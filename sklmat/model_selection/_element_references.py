@@ -1,10 +1,9 @@
-"""Element references of `DeltaRegressor`: a linear model of the atomic fractions, by ridge."""
+"""Element references of `DeltaRegressor`: their fractions, their values, and their names."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import RidgeCV
 
 from sklmat.compositions import check_fractions, fraction_columns
 from sklmat.elements import N_ROWS, element_symbols
@@ -15,9 +14,6 @@ from sklmat.unseen_elements import (
     unseen_element_errors,
     warn_unseen_elements,
 )
-
-#: Strengths of the ridge, of which leave-one-out on the training rows chooses one.
-_ALPHAS = np.logspace(-6, 2, 9)
 
 
 def read_fractions(X, *, complete):
@@ -54,34 +50,6 @@ def read_fractions(X, *, complete):
     return amounts / amounts.sum(axis=1, keepdims=True)
 
 
-def fit_references(fractions, y, weight):
-    """Fit the references to what a baseline leaves.
-
-    Parameters
-    ----------
-    fractions : ndarray of shape (n, 119)
-    y : ndarray of shape (n, T)
-        NaN where a target is missing.
-    weight : ndarray of shape (n,) or None
-
-    Returns
-    -------
-    references : ndarray of shape (119, T)
-        NaN for elements that no row has in which the target is known and the weight is not zero.
-    """
-    used = np.ones(len(y), dtype=bool) if weight is None else weight > 0
-    references = np.full((N_ROWS, y.shape[1]), np.nan)
-    for target, values in enumerate(y.T):
-        rows = used & ~np.isnan(values)
-        elements = np.flatnonzero((fractions[rows] > 0).any(axis=0))
-        if len(elements):
-            ridge = RidgeCV(_ALPHAS, fit_intercept=False)
-            row_weight = None if weight is None else weight[rows]
-            ridge.fit(fractions[rows][:, elements], values[rows], sample_weight=row_weight)
-            references[elements, target] = ridge.coef_
-    return references
-
-
 def reference_values(fractions, references, handle_unknown):
     """Sum the references of the elements of each row, weighted by their fractions.
 
@@ -89,7 +57,7 @@ def reference_values(fractions, references, handle_unknown):
     ----------
     fractions : ndarray of shape (n, 119)
     references : ndarray of shape (119, T)
-        Result of `fit_references`.
+        Result of `sklmat.element_references.fit_references`.
     handle_unknown : {"error", "warn", "ignore"}
         What to do with rows that hold an element without a reference, which then counts as zero.
 
