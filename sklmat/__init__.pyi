@@ -15,6 +15,7 @@ from sklmat import estimators as estimators
 from sklmat import exceptions as exceptions
 from sklmat import features as features
 from sklmat import files as files
+from sklmat import gaussian_processes as gaussian_processes
 from sklmat import graphs as graphs
 from sklmat import inspection as inspection
 from sklmat import layers as layers
@@ -66,6 +67,7 @@ from sklmat.features import (
     StructureFeaturizer,
     infer_lattice,
 )
+from sklmat.gaussian_processes import RobustGaussianProcessRegressor
 from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
@@ -131,6 +133,7 @@ __all__ = [
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",
     "PrototypeGroupKFold",
+    "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
     "StructureAttack",
     "StructureFeaturizer",
