@@ -1,4 +1,4 @@
-"""`find_column_groups`: positions of the columns of each group, from names, patterns or integers."""
+"""`find_column_groups`: positions of columns from names, patterns or integers."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def find_column_groups(column_groups, names, n_columns):
     missing = [_label(names, column) for column in range(n_columns) if column not in owner]
     if missing:
         raise ValueError(
-            f"column_groups: no group has the columns {', '.join(missing)}; add them to a group, or "
-            "'*' to the last one for all columns that are left"
+            f"column_groups: no group has the columns {', '.join(missing)}; add them to a group, "
+            "or '*' to the last one for all columns that are left"
         )
     return groups
 

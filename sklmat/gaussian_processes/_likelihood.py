@@ -1,8 +1,8 @@
 """Marginal likelihood and leave-one-out residuals of a Gaussian process of one target.
 
 The target is the sum of a function, whose covariance is the signal variance times a
-`ProductKernel`, and of noise, whose variance in a row is the noise variance divided by the precision
-of the row. Parameters are one array: the logarithms of the length scales, of the signal variance
+`ProductKernel`, and of noise, whose variance in a row is the noise variance divided by the
+precision of the row. Parameters are one array: the logarithms of the length scales, of the signal variance
 and of the noise variance.
 """
 

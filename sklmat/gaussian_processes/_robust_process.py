@@ -37,7 +37,7 @@ class RobustProcess(NamedTuple):
     centre, scale : float
         The labels are standardised by these.
     noise_std : float
-        Root of the mean noise variance of the rows, in the unit of the labels.
+        Standard deviation of the noise of a label of precision one, in the unit of the labels.
     n_iter : int
     converged : bool
     """
@@ -121,6 +121,11 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
             weights[subset] = part
             weights = update(weights, parameters, _MAX_WEIGHT_STEPS, slice(None))
     factor, noise = noisy_covariance_factor(kernel, Z, precision * weights, parameters)
+    noise_variance = np.exp(parameters[-1])
+    if robust:
+        residuals, variances = leave_one_out(factor, y)
+        observed = (precision * (residuals**2 - variances + noise)).mean()
+        noise_variance = max(noise_variance, observed)
     return RobustProcess(
         parameters,
         weights,
@@ -128,7 +133,7 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
         dpotrs(factor, y, lower=1)[0],
         centre,
         scale,
-        float(np.sqrt(noise.mean()) * scale),
+        float(np.sqrt(noise_variance) * scale),
         n_iter,
         converged,
     )

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from sklmat.gaussian_processes._column_groups import find_column_groups
 from sklmat.gaussian_processes._product_kernel import ProductKernel
-from sklmat.gaussian_processes._robust_process import RobustProcess, fit_process
+from sklmat.gaussian_processes._robust_process import fit_process
 from sklmat.targets import as_numbers
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         divided by it. A small weight means that the other rows contradict the label. All are 1 for
         normal noise.
     noise_std_ : float or ndarray of shape (T,)
-        Standard deviation of the noise of all labels, in the unit of `y`: the root of the mean
-        noise variance of the rows of `fit`.
+        Standard deviation of the noise of a label of mean `sample_weight`, in the unit of `y`. With
+        finite `degrees_of_freedom`, it is what is left of the mean squared leave-one-out residual
+        after the mean variance of the function, so that it includes the labels that are far off.
     signal_std_ : float or ndarray of shape (T,)
         Standard deviation of the function before any label is known, in the unit of `y`.
     length_scales_ : ndarray of shape (F,) or (T, F)
@@ -100,9 +101,9 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Columns are standardised; a constant column has no influence. Labels are standardised by median
-    and interquartile range, which a few wrong labels do not change. With several targets, each has
-    a process of its own. Length scales, signal and noise variance maximise the marginal likelihood,
+    Columns are standardised; a constant column has no influence on the mean. Labels are
+    standardised by median and interquartile range, which a few wrong labels do not change. With
+    several targets, each has a process of its own. Length scales, signal and noise variance maximise the marginal likelihood,
     by L-BFGS-B with exact gradients, times a weak log-normal prior, which keeps the length scales
     of columns without influence finite.
 
@@ -204,8 +205,12 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
             When `max_iter` is too small.
         """
         self._validate_params()
-        _refuse_many_rows(X)
         X = self._check_rows(X, reset=True)
+        if len(X) > _MAX_ROWS:
+            raise ValueError(
+                f"X has {len(X)} rows, and the exact posterior of more than {_MAX_ROWS} takes too "
+                "much time and memory; fit a random part of the rows, or gradient boosting"
+            )
         y = self._check_labels(X, y)
         precision = _check_precision(sample_weight, X)
         names = getattr(self, "feature_names_in_", None)
@@ -337,15 +342,6 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
     def _of_targets(self, values):
         """Return one value if the target of `fit` was one-dimensional, else an array."""
         return values[0] if self._n_dim == 1 else np.array(values)
-
-
-def _refuse_many_rows(X):
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    if n_rows > _MAX_ROWS:
-        raise ValueError(
-            f"X has {n_rows} rows, and the exact posterior of more than {_MAX_ROWS} takes too much "
-            "time and memory; fit a random part of the rows, or gradient boosting"
-        )
 
 
 def _check_precision(sample_weight, X):
