@@ -8,17 +8,18 @@ import numpy as np
 from scipy.linalg.lapack import dpotrs, dtrtrs
 
 from sklmat.gaussian_processes._likelihood import (
-    leave_one_out,
+    NOISE_BOUNDS,
+    covariance_factor,
+    inverse_diagonal,
     maximise_likelihood,
-    noisy_covariance_factor,
     start_parameters,
 )
 
 #: Rounds of new label weights and new parameters, and iterations of the weights in each round.
 _ROUNDS = 3
-_WEIGHT_STEPS = 3
+_WEIGHT_STEPS = 5
 #: Iterations of the weights at the end, which stop when none changes by more than the tolerance.
-_MAX_WEIGHT_STEPS = 10
+_MAX_WEIGHT_STEPS = 20
 _WEIGHT_TOLERANCE = 1e-2
 
 
@@ -95,62 +96,80 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
     """
     centre, scale = _centre_and_scale(y)
     y = (y - centre) / scale if scale else np.zeros(len(y))
-
-    def update(weights, parameters, n_steps, rows):
-        return _label_weights(
-            kernel, Z[rows], y[rows], precision[rows], parameters, degrees_of_freedom, weights,
-            n_steps,
-        )  # fmt: skip
-
     parameters = start = start_parameters(kernel)
     weights = np.ones(len(y))
     n_iter, converged = 1, True
-    robust = np.isfinite(degrees_of_freedom) and scale > 0
+    is_robust = np.isfinite(degrees_of_freedom) and scale > 0
     if scale:
+        data = Z[subset], y[subset], precision[subset]
         part = weights[subset]
         n_iter = 0
-        for number in range(1 + _ROUNDS * robust):
+        for number in range(1 + _ROUNDS * is_robust):
             if number:
-                part = update(part, parameters, _WEIGHT_STEPS, subset)
+                part, parameters = _weigh_labels(
+                    kernel, *data, part, parameters, degrees_of_freedom, _WEIGHT_STEPS
+                )
             found = maximise_likelihood(
-                kernel, Z[subset], y[subset], precision[subset] * part, parameters, start, max_iter
+                kernel, *data[:2], data[2] * part, parameters, start, max_iter
             )
             parameters, converged = found.x, found.status != 1
             n_iter += found.nit
-        if robust:
+        if is_robust:
             weights[subset] = part
-            weights = update(weights, parameters, _MAX_WEIGHT_STEPS, slice(None))
-    factor, noise = noisy_covariance_factor(kernel, Z, precision * weights, parameters)
+            weights, parameters = _weigh_labels(
+                kernel, Z, y, precision, weights, parameters, degrees_of_freedom, _MAX_WEIGHT_STEPS
+            )
+    values = kernel.covariance(Z, Z, parameters[:-2])
+    factor, noise = covariance_factor(values, precision * weights, parameters)
+    solution = dpotrs(factor, y, lower=1)[0]
     noise_variance = np.exp(parameters[-1])
-    if robust:
-        residuals, variances = leave_one_out(factor, y)
-        observed = (precision * (residuals**2 - variances + noise)).mean()
-        noise_variance = max(noise_variance, observed)
+    if is_robust:
+        observed = _leave_one_out_noise(factor, solution, noise)
+        noise_variance = max(noise_variance, (precision * observed).mean())
+    noise_std = float(np.sqrt(noise_variance) * scale)
     return RobustProcess(
-        parameters,
-        weights,
-        factor,
-        dpotrs(factor, y, lower=1)[0],
-        centre,
-        scale,
-        float(np.sqrt(noise_variance) * scale),
-        n_iter,
-        converged,
+        parameters, weights, factor, solution, centre, scale, noise_std, n_iter, converged
     )
 
 
-def _label_weights(kernel, Z, y, precision, parameters, degrees_of_freedom, weights, n_steps):
-    """Weigh the labels by their leave-one-out residuals, which depend on the weights of others."""
-    for _ in range(n_steps):
+def _weigh_labels(kernel, Z, y, precision, weights, parameters, degrees_of_freedom, max_steps):
+    """Iterate the weights of the labels and the noise variance; the kernel stays the same.
+
+    Noise with a Student-t distribution is normal noise whose precision is drawn from a gamma
+    distribution for each row. The steps are those of variational inference (Tipping and Lawrence):
+    the expected precision of each row follows from the expected square of its noise, and this from
+    the posterior of the function with the expected precisions.
+
+    Returns
+    -------
+    weights : ndarray of shape (n,)
+        Expected precisions, divided by the largest possible one.
+    parameters : ndarray
+        With a new noise variance, that of weight one.
+    """
+    values = kernel.covariance(Z, Z, parameters[:-2])
+    parameters = parameters.copy()
+    for _ in range(max_steps):
         before = weights
-        factor, noise = noisy_covariance_factor(kernel, Z, precision * weights, parameters)
-        residuals, variances = leave_one_out(factor, y)
-        # The variance of the residual with the usual noise of the row, without its weight.
-        variances += noise * (weights - 1)
-        weights = 1 / (1 + residuals**2 / variances / degrees_of_freedom)
+        factor, noise = covariance_factor(values, precision * weights, parameters)
+        residuals = noise * dpotrs(factor, y, lower=1)[0]
+        variances = noise - noise**2 * inverse_diagonal(factor)
+        squares = precision * (residuals**2 + variances)
+        weights = 1 / (1 + squares / np.exp(parameters[-1]) / (degrees_of_freedom + 1))
+        parameters[-1] = np.log(np.clip((weights * squares).mean(), *np.exp(NOISE_BOUNDS)))
         if np.abs(weights - before).max() < _WEIGHT_TOLERANCE:
             break
-    return weights
+    return weights, parameters
+
+
+def _leave_one_out_noise(factor, solution, noise):
+    """Estimate the noise variance of each row from its residual for a process of all other rows.
+
+    It is the squared residual minus the variance of the function there (Rasmussen and Williams,
+    equations 5.10 to 5.12), and can be negative for a single row.
+    """
+    label_variances = 1 / inverse_diagonal(factor)
+    return (solution * label_variances) ** 2 - (label_variances - noise)
 
 
 def _centre_and_scale(y):

@@ -13,13 +13,14 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
 from sklmat import RobustGaussianProcessRegressor
-from sklmat.gaussian_processes._likelihood import leave_one_out, noisy_covariance_factor
+from sklmat.gaussian_processes._likelihood import covariance_factor
 from sklmat.gaussian_processes._product_kernel import ProductKernel
+from sklmat.gaussian_processes._robust_process import _leave_one_out_noise
 
 NAMES = ["x_Fe", "x_Ni", "volume"]
 PRECISION = "check_sample_weight_equivalence_on_dense_data"
@@ -99,32 +100,32 @@ def test_normal_noise_maximises_the_marginal_likelihood():
     assert best.log_marginal_likelihood_value_ - ours.log_marginal_likelihood_value_ < 5
 
 
-def test_leave_one_out_is_that_of_explicit_refits():
+def test_leave_one_out_noise_is_that_of_explicit_refits():
     kernel = ProductKernel([np.arange(3)], [False])
     parameters, precision = np.log([0.5, 1.0, 2.0, 3.0, 0.1]), np.arange(1.0, 7.0)
     rows, y = X[:6], Y[:6]
-    factor, noise = noisy_covariance_factor(kernel, rows, precision, parameters)
+    values = kernel.covariance(rows, rows, parameters[:3])
+    factor, noise = covariance_factor(values, precision, parameters)
     np.testing.assert_allclose(noise, 0.1 / precision)
-    residuals, variances = leave_one_out(factor, y)
+    solution = np.linalg.solve(factor @ factor.T, y)
+    found = _leave_one_out_noise(factor, solution, noise)
     matern = ConstantKernel(3.0) * Matern([0.5, 1.0, 2.0], nu=2.5)
     for row in range(6):
         rest = np.delete(np.arange(6), row)
         process = GaussianProcessRegressor(matern, alpha=noise[rest], optimizer=None)
         mean, deviation = process.fit(rows[rest], y[rest]).predict(rows[[row]], return_std=True)
-        assert residuals[row] == pytest.approx(y[row] - mean[0])
-        assert variances[row] == pytest.approx(deviation[0] ** 2 + noise[row])
+        assert found[row] == pytest.approx((y[row] - mean[0]) ** 2 - deviation[0] ** 2)
 
 
-def test_weights_are_those_of_the_leave_one_out_residuals():
+def test_weights_are_the_expected_precisions_of_student_t_noise():
+    """The expected square of the noise of a label is that of its residual plus the variance."""
     model = RobustGaussianProcessRegressor().fit(X, Y_WITH_OUTLIERS)
+    mean, deviation = model.predict(X, return_std=True)
+    squares = (Y_WITH_OUTLIERS - mean) ** 2 + deviation**2
     (process,) = model._processes
-    y = (Y_WITH_OUTLIERS - process.centre) / process.scale
-    rows = StandardScaler().fit_transform(X)
-    kernel = ProductKernel([np.arange(3)], [False])
-    factor, noise = noisy_covariance_factor(kernel, rows, model.label_weights_, process.parameters)
-    residuals, variances = leave_one_out(factor, y)
-    squared = residuals**2 / (variances - noise + np.exp(process.parameters[-1]))
-    np.testing.assert_allclose(model.label_weights_, 1 / (1 + squared / 3), atol=0.01)
+    noise = np.exp(process.parameters[-1]) * process.scale**2
+    np.testing.assert_allclose(model.label_weights_, 1 / (1 + squares / noise / 4), atol=0.01)
+    assert noise == pytest.approx((model.label_weights_ * squares).mean(), rel=0.05)
 
 
 # -- robustness
