@@ -131,8 +131,8 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
     .. [1] P. Jylänki, J. Vanhatalo, A. Vehtari, "Robust Gaussian process regression with a
        Student-t likelihood", J. Mach. Learn. Res. 12, 3227 (2011).
        :doi:`10.48550/arXiv.1106.4431`
-    .. [2] M. E. Tipping, N. D. Lawrence, "Variational inference for Student-t models", Neurocomputing
-       69, 123 (2005). :doi:`10.1016/j.neucom.2005.02.016`
+    .. [2] M. E. Tipping, N. D. Lawrence, "Variational inference for Student-t models",
+       Neurocomputing 69, 123 (2005). :doi:`10.1016/j.neucom.2005.02.016`
     .. [3] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press
        (2006), chapter 5. :doi:`10.7551/mitpress/3206.001.0001`
 

@@ -6,16 +6,19 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from sklmat.compositions import holds_compositions
+from sklmat.compositions import MIXING_ENTROPY, element_of_column, holds_compositions
 from sklmat.features import CompositionFeaturizer, StructureFeaturizer
+from sklmat.gaussian_processes import RobustGaussianProcessRegressor
 from sklmat.structures import is_graphs
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ _BOOSTING: dict[str, Any] = {
 }
 # The time of a Gaussian process grows with the cube of the number of rows.
 _MAX_PROCESS_ROWS = 2000
+_OPTIMIZER_ROWS = 500
 
 
 def baselines(
@@ -47,7 +51,7 @@ def baselines(
     task : {"regression", "classification"}
     X : sequence of structures or compositions, default=None
         The data. If it holds compositions or formulas, models that need a structure are left out.
-        If it has at most 2000 rows, a Gaussian process is among the regressors.
+        If it has at most 2000 rows, Gaussian processes are among the regressors.
     random_state : int, default=0
         Seed of all models.
 
@@ -64,6 +68,11 @@ def baselines(
         - "random forest, composition": the usual baseline in materials science [1]_.
         - "XGBoost, composition".
         - "XGBoost, composition and structure": with the columns of `StructureFeaturizer` too.
+        - "robust Gaussian process, composition and volume": `RobustGaussianProcessRegressor` on
+          the group "volume" of `StructureFeaturizer` and the composition: with at most 12 elements
+          the fractions, otherwise all columns of `CompositionFeaturizer`. Undefined volumes (of
+          slabs among crystals) are replaced by the mean. Only for regression, and if `X` is given
+          and has at most 2000 rows.
 
     Raises
     ------
@@ -129,7 +138,8 @@ def baselines(
         ),
         "linear, composition": make_pipeline(composition(), StandardScaler(), linear),
     }
-    if is_regression and X is not None and len(X) <= _MAX_PROCESS_ROWS:
+    with_processes = is_regression and X is not None and len(X) <= _MAX_PROCESS_ROWS
+    if with_processes:
         kernel = ConstantKernel(1.0, (1e-3, 1e6)) * Matern(10.0, (1e-1, 1e4), nu=2.5)
         process = GaussianProcessRegressor(
             kernel + WhiteKernel(0.1, (1e-4, 10.0)), normalize_y=True, **seed
@@ -144,4 +154,24 @@ def baselines(
     if X is None or not holds_compositions(X):
         both = make_union(composition(), StructureFeaturizer(handle_unknown="warn"))
         models["XGBoost, composition and structure"] = make_pipeline(both, boosting())
+        if with_processes:
+            volume = StructureFeaturizer(groups=["volume"], handle_unknown="warn")
+            models["robust Gaussian process, composition and volume"] = make_pipeline(
+                make_union(composition(), volume).set_output(transform="pandas"),
+                ColumnTransformer([("chosen", SimpleImputer(), _columns_of_process)]),
+                RobustGaussianProcessRegressor(n_optimizer_rows=_OPTIMIZER_ROWS, **seed),
+            )
     return models
+
+
+def _columns_of_process(table):
+    """Choose columns: beside fractions, properties of the elements would add no information.
+
+    With few columns, each can have a length scale of its own.
+    """
+    fractions = [name for name in table.columns if element_of_column(name)]
+    if not fractions:
+        return list(table.columns)
+    prefix = fractions[0].partition("__")[0] + "__"
+    others = [name for name in table.columns if not name.startswith(prefix)]
+    return [*fractions, prefix + MIXING_ENTROPY, *others]

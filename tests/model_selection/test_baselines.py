@@ -30,7 +30,10 @@ def test_names_and_tasks():
     assert all(is_classifier(model) for model in classifiers.values())
     assert len(baselines("regression", ["NaCl", "Fe"])) == 5
     assert len(baselines("regression", [{"Na": 1, "Cl": 1}])) == 5
-    assert len(baselines("regression", [bcc_fe().as_dict()])) == 6
+    assert list(baselines("regression", [bcc_fe().as_dict()]))[-2:] == [
+        "XGBoost, composition and structure",
+        "robust Gaussian process, composition and volume",
+    ]
     with pytest.raises(ValueError, match="'regression' or 'classification'"):
         baselines("ranking")
     with pytest.raises(TypeError, match="need structures or compositions, not CrystalGraphs"):
@@ -51,6 +54,24 @@ def test_gaussian_process_on_few_rows():
     np.testing.assert_allclose(mean[:6], y, atol=0.2)
     # Far from the training rows, the deviation is larger.
     assert deviation[6] > 3 * deviation[:6].max()
+
+
+def test_robust_process_has_a_length_scale_for_each_fraction_and_the_volume():
+    """The volume per atom of NaCl cells of other sizes, and a label that is far off."""
+    X = [rocksalt_nacl() for _ in range(20)]
+    for k, crystal in enumerate(X):
+        crystal.scale_lattice(crystal.volume * (1 + k / 100))
+    y = np.arange(20.0)
+    y[7] = 30
+    name = "robust Gaussian process, composition and volume"
+    model = baselines("regression", X)[name].fit(X, y)
+    names = [column.rpartition("__")[2] for column in model[-2].get_feature_names_out()]
+    assert names[:4] == ["x_Na", "x_Cl", "mixing entropy (kB per atom)", "volume per atom (Å³)"]
+    assert len(names) == 7
+    assert model[-1].label_weights_.argmin() == 7
+    assert model.predict([X[7]])[0] == pytest.approx(7, abs=0.3)
+    formulas = ["LiNaKRbCsFClBrI", "MgCaSrBaO"]
+    assert name not in baselines("regression", formulas)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
