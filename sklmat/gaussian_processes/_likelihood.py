@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 _JITTER = (1e-9, 1e-6)
 #: Bounds of the logarithms: inside them the factorisation succeeds in double precision.
 _LENGTH_BOUNDS = (-3.0, 9.0)
-_SIGNAL_BOUNDS = (-9.0, 9.0)
+_SIGNAL_BOUNDS = (-9.0, 14.0)
 NOISE_BOUNDS = (-18.0, 5.0)
 _START_NOISE = 0.05
 #: Half the inverse variance of the normal prior of each parameter (standard deviation 2.2).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,13 @@ from sklmat.gaussian_processes._likelihood import (
 #: Rounds of new label weights and new parameters, and iterations of the weights in each round.
 _ROUNDS = 3
 _WEIGHT_STEPS = 5
+#: The logarithms of the length scales of the second start are smaller by this.
+_SHORT_START = 1.5
 #: Iterations of the weights at the end, which stop when none changes by more than the tolerance.
 _MAX_WEIGHT_STEPS = 20
 _WEIGHT_TOLERANCE = 1e-2
+#: The scale of labels that are nearly all equal is at least this part of their standard deviation.
+_MIN_SCALE = 1e-3
 
 
 class RobustProcess(NamedTuple):
@@ -96,43 +101,113 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
     """
     centre, scale = _centre_and_scale(y)
     y = (y - centre) / scale if scale else np.zeros(len(y))
-    parameters = start = start_parameters(kernel)
-    weights = np.ones(len(y))
-    n_iter, converged = 1, True
     is_robust = np.isfinite(degrees_of_freedom) and scale > 0
-    if scale:
-        data = Z[subset], y[subset], precision[subset]
-        part = weights[subset]
-        n_iter = 0
-        for number in range(1 + _ROUNDS * is_robust):
-            if number:
-                part, parameters = _weigh_labels(
-                    kernel, *data, part, parameters, degrees_of_freedom, _WEIGHT_STEPS
-                )
-            found = maximise_likelihood(
-                kernel, *data[:2], data[2] * part, parameters, start, max_iter
-            )
-            parameters, converged = found.x, found.status != 1
-            n_iter += found.nit
-        if is_robust:
-            weights[subset] = part
-            weights, parameters = _weigh_labels(
-                kernel, Z, y, precision, weights, parameters, degrees_of_freedom, _MAX_WEIGHT_STEPS
-            )
-    values = kernel.covariance(Z, Z, parameters[:-2])
+    search = _Search(kernel, Z[subset], y[subset], precision[subset], degrees_of_freedom, max_iter)
+    if is_robust:
+        search = search.robust()
+    elif scale:
+        search.fit_parameters()
+    weights = np.ones(len(y))
+    weights[subset] = search.weights
+    values = kernel.covariance(Z, Z, search.parameters[:-2])
+    parameters = search.parameters
+    if is_robust:
+        weights, parameters = _weigh_labels(
+            values, y, precision, weights, parameters, degrees_of_freedom, _MAX_WEIGHT_STEPS
+        )
     factor, noise = covariance_factor(values, precision * weights, parameters)
     solution = dpotrs(factor, y, lower=1)[0]
     noise_variance = np.exp(parameters[-1])
     if is_robust:
         observed = _leave_one_out_noise(factor, solution, noise)
         noise_variance = max(noise_variance, (precision * observed).mean())
-    noise_std = float(np.sqrt(noise_variance) * scale)
     return RobustProcess(
-        parameters, weights, factor, solution, centre, scale, noise_std, n_iter, converged
+        parameters,
+        weights,
+        factor,
+        solution,
+        centre,
+        scale,
+        float(np.sqrt(noise_variance) * scale),
+        search.n_iter,
+        search.converged,
     )
 
 
-def _weigh_labels(kernel, Z, y, precision, weights, parameters, degrees_of_freedom, max_steps):
+class _Search:
+    """Parameters and label weights, which are improved in turn.
+
+    Attributes
+    ----------
+    parameters : ndarray
+    weights : ndarray of shape (n,)
+    bound : float
+        Logarithm of the variational lower bound of the marginal likelihood of Student-t noise,
+        times prior, without constants.
+    n_iter : int
+    converged : bool
+        Whether the last search for parameters has converged.
+    """
+
+    def __init__(self, kernel, Z, y, precision, degrees_of_freedom, max_iter):
+        self.kernel = kernel
+        self.data = Z, y, precision
+        self.degrees_of_freedom = degrees_of_freedom
+        self.max_iter = max_iter
+        self.parameters = self.start = start_parameters(kernel)
+        self.weights = np.ones(len(y))
+        self.n_iter = 1
+        self.converged = True
+
+    def robust(self):
+        """Find parameters and weights from two starts, and return the search with the larger bound.
+
+        From long length scales, a function that changes fast may be taken for noise; from short
+        ones, outliers may be taken for the function.
+        """
+        long, short = self, copy(self)
+        short.parameters = short.start.copy()
+        short.parameters[:-2] -= _SHORT_START
+        for search in (long, short):
+            search.improve()
+        best = max(long, short, key=lambda search: search.bound)
+        for _ in range(_ROUNDS - 1):
+            best.improve()
+        best.n_iter = long.n_iter + short.n_iter
+        return best
+
+    def improve(self):
+        """Iterate the weights, then fit the parameters."""
+        Z, y, precision = self.data
+        values = self.kernel.covariance(Z, Z, self.parameters[:-2])
+        self.weights, self.parameters = _weigh_labels(
+            values,
+            y,
+            precision,
+            self.weights,
+            self.parameters,
+            self.degrees_of_freedom,
+            _WEIGHT_STEPS,
+        )
+        self.fit_parameters()
+
+    def fit_parameters(self):
+        """Maximise the marginal likelihood with the present weights."""
+        Z, y, precision = self.data
+        found = maximise_likelihood(
+            self.kernel, Z, y, precision * self.weights, self.parameters, self.start, self.max_iter
+        )
+        self.parameters = found.x
+        self.converged = found.status != 1
+        self.n_iter += found.nit
+        if np.isfinite(self.degrees_of_freedom):
+            # What the gamma distributions of the precisions add: their entropy and prior.
+            shape, weights = self.degrees_of_freedom, self.weights
+            gamma = (shape * np.log(weights) - (shape + 1) * weights).sum() / 2
+            self.bound = gamma - found.fun
+
+
+def _weigh_labels(kernel_values, y, precision, weights, parameters, degrees_of_freedom, max_steps):
     """Iterate the weights of the labels and the noise variance; the kernel stays the same.
 
     Noise with a Student-t distribution is normal noise whose precision is drawn from a gamma
@@ -147,11 +222,10 @@ def _weigh_labels(kernel, Z, y, precision, weights, parameters, degrees_of_freed
     parameters : ndarray
         With a new noise variance, that of weight one.
     """
-    values = kernel.covariance(Z, Z, parameters[:-2])
     parameters = parameters.copy()
     for _ in range(max_steps):
         before = weights
-        factor, noise = covariance_factor(values, precision * weights, parameters)
+        factor, noise = covariance_factor(kernel_values, precision * weights, parameters)
         residuals = noise * dpotrs(factor, y, lower=1)[0]
         variances = noise - noise**2 * inverse_diagonal(factor)
         squares = precision * (residuals**2 + variances)
@@ -175,9 +249,12 @@ def _leave_one_out_noise(factor, solution, noise):
 def _centre_and_scale(y):
     """Return median and standard deviation, the latter from the quartiles of a normal distribution.
 
-    If half of the labels are equal, it is that of all labels.
+    If all labels are equal, the standard deviation is zero.
     """
     low, median, high = np.quantile(y, [0.25, 0.5, 0.75])
-    # Rounding leaves a spread in equal labels.
-    scale = (high - low) / 1.349 or y.std()
-    return float(median), float(scale) if np.ptp(y) > 0 else 0.0
+    if np.ptp(y) == 0:
+        return float(median), 0.0
+    deviation = y.std()
+    scale = (high - low) / 1.349
+    # If more than half of the labels are equal, the quartiles tell nothing.
+    return float(median), float(scale if scale > _MIN_SCALE * deviation else deviation)
