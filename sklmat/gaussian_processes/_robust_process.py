@@ -17,7 +17,7 @@ from sklmat.gaussian_processes._likelihood import (
 )
 
 #: Rounds of new label weights and new parameters, and iterations of the weights in each round.
-_ROUNDS = 3
+_ROUNDS = 5
 _WEIGHT_STEPS = 5
 #: The logarithms of the length scales of the second start are smaller by this.
 _SHORT_START = 1.5
