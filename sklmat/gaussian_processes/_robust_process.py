@@ -89,7 +89,7 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
         Standardised rows.
     y, precision : ndarray of shape (n,)
         Labels, and their relative precisions.
-    subset : slice or ndarray of int
+    subset : ndarray of int
         Rows to which the parameters are fitted.
     degrees_of_freedom : float
     max_iter : int
@@ -129,7 +129,7 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
         centre,
         scale,
         float(np.sqrt(noise_variance) * scale),
-        search.n_iter,
+        max(search.n_iter, 1),
         search.converged,
     )
 
@@ -156,7 +156,7 @@ class _Search:
         self.max_iter = max_iter
         self.parameters = self.start = start_parameters(kernel)
         self.weights = np.ones(len(y))
-        self.n_iter = 1
+        self.n_iter = 0
         self.converged = True
 
     def robust(self):
