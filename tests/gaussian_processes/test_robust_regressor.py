@@ -49,7 +49,8 @@ def error(model):
 
 @parametrize_with_checks(
     [
-        RobustGaussianProcessRegressor(),
+        # Few rows, for the time; all of them for normal noise.
+        RobustGaussianProcessRegressor(n_optimizer_rows=40, random_state=0),
         RobustGaussianProcessRegressor(length_scales="group", degrees_of_freedom=np.inf),
     ],
     expected_failed_checks=lambda model: {
@@ -131,6 +132,21 @@ def test_weights_are_the_expected_precisions_of_student_t_noise():
 
 
 # -- robustness
+
+
+@pytest.mark.parametrize("frequency", [4, 25], ids=["smooth", "rough"])
+def test_outliers_far_off(frequency):
+    """They do not make a kernel that follows them, and a rough function is not taken for noise."""
+    rows, new = make_rows(150)[:, :2], make_rows(100, seed=5)[:, :2]
+
+    def function(rows):
+        return np.sin(frequency * rows[:, 0]) + rows[:, 1]
+
+    y = function(rows)
+    y[[3, 50]] += [30.0, -20.0]
+    model = RobustGaussianProcessRegressor().fit(rows, y)
+    assert model.label_weights_[[3, 50]].max() < 1e-3
+    assert np.abs(model.predict(new) - function(new)).mean() < 0.05
 
 
 def test_outliers_get_small_weights_and_do_not_change_the_fit():
@@ -241,6 +257,7 @@ def test_predictions_do_not_depend_on_the_other_rows():
     assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(many), mean)
 
 
+@pytest.mark.slow
 def test_folds_in_parallel(processes):
     model = RobustGaussianProcessRegressor()
     serial = cross_val_predict(model, X, Y, cv=2)
