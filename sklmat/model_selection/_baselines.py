@@ -70,7 +70,8 @@ def baselines(
         - "XGBoost, composition and structure": with the columns of `StructureFeaturizer` too.
         - "robust Gaussian process, composition and volume": `RobustGaussianProcessRegressor` on
           the group "volume" of `StructureFeaturizer` and the composition: with at most 12 elements
-          the fractions, otherwise all columns of `CompositionFeaturizer`. Undefined volumes (of
+          the fractions, otherwise all columns of `CompositionFeaturizer`. The kernel is a product
+          of one for the composition and one for the volume. Undefined volumes (of
           slabs among crystals) are replaced by the mean. Only for regression, and if `X` is given
           and has at most 2000 rows.
 
@@ -156,10 +157,15 @@ def baselines(
         models["XGBoost, composition and structure"] = make_pipeline(both, boosting())
         if with_processes:
             volume = StructureFeaturizer(groups=["volume"], handle_unknown="warn")
+            chosen = ColumnTransformer([("chosen", SimpleImputer(), _columns_of_process)])
             models["robust Gaussian process, composition and volume"] = make_pipeline(
                 make_union(composition(), volume).set_output(transform="pandas"),
-                ColumnTransformer([("chosen", SimpleImputer(), _columns_of_process)]),
-                RobustGaussianProcessRegressor(n_optimizer_rows=_OPTIMIZER_ROWS, **seed),
+                chosen.set_output(transform="pandas"),
+                RobustGaussianProcessRegressor(
+                    {"composition": "compositionfeaturizer__*", "volume": "structurefeaturizer__*"},
+                    n_optimizer_rows=_OPTIMIZER_ROWS,
+                    **seed,
+                ),
             )
     return models
 
