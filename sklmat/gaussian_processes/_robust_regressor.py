@@ -118,7 +118,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
     cannot be told from a constant with outliers: there, use normal noise.
 
     The default of 3 degrees of freedom has the smallest errors for the energies of the alloys of
-    `fetch_hea`, where 2 and 4 are nearly as good, and normal noise is worse by 4 to 10 %.
+    `fetch_hea`, where 2 and 4 are nearly as good, and normal noise is worse by 6 to 11 %.
 
     `sample_weight` is the known relative precision (inverse noise variance) of the labels. A
     weight of 2 is not the same as the row twice: two equal labels would be evidence that the noise
