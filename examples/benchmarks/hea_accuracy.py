@@ -39,6 +39,7 @@ from importlib.util import find_spec
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import VotingRegressor
 from sklearn.exceptions import ConvergenceWarning
