@@ -98,8 +98,10 @@ def gaussian_process(n_columns):
 
 def base_columns():
     """Fractions, lattice and volume, as transformers for structures."""
-    return CompositionFeaturizer(lattice=True, properties=()), StructureFeaturizer(
-        groups=["volume"]
+    volume = ColumnTransformer([("volume", "passthrough", ["volume per atom (Å³)"])])
+    return (
+        CompositionFeaturizer(lattice=True, fractions=True, properties=()),
+        make_pipeline(StructureFeaturizer(groups=["volume"]), volume),
     )
 
 
