@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import pdist
 from scipy.stats import chi2
+from sklearn.utils.validation import _num_samples
 
 from sklmat.compositions import holds_compositions
 from sklmat.data_checks import find_duplicates
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Default of `disagreement`, in units of the median difference of twins.
 _MEDIANS = 3.0
-#: Labels that differ by less, as a fraction of the largest one, are equal.
+#: Differences of labels that are smaller, as a fraction of the largest label, are due to rounding.
 _ROUNDING = 1e-12
 
 
@@ -86,8 +90,8 @@ class LabelNoise:
                 f"({level} interval {row['low']:.3g} to {row['high']:.3g})",
                 "  RMSE over all rows of a model that cannot tell twins apart: at least "
                 f"{row['least RMSE']:.3g}, expected {row['expected RMSE']:.3g}",
-                f"  {row['disagreeing rows']:.0f} rows differ from their twins by "
-                f"{row['disagreement']:.3g} or more",
+                f"  {row['disagreeing rows']:.0f} rows differ from their twins "
+                + (f"by {row['disagreement']:.3g} or more" if row["disagreement"] else "at all"),
             ]
         )
 
@@ -110,17 +114,19 @@ def label_noise(
     y : array-like of shape (n,) or (n, T)
         Numbers. Missing ones (NaN) are left out and counted.
     groups : array-like of shape (n,), default=None
-        Rows with the same entry are twins; a row with a missing entry (None or NaN) has none. By
-        default, `twins` says which rows are twins.
+        Rows with the same entry are twins; a row with a missing entry (None or NaN) or with -1, as
+        in ``noise.groups``, has none. By default, `twins` says which rows are twins.
     twins : {"lattice", "structure"}, default="lattice"
         "lattice": rows of the same composition and the same lattice, as `infer_lattice` finds;
-        where it finds none ("other"), rows of the same crystal. This suits random alloys. Ordered
-        compounds of one composition and lattice, such as L1₀ and L1₁, have truly different labels:
-        use "structure", which takes only rows of the same crystal, as `check_dataset` does.
+        where it finds none ("other"), rows of the same crystal. This suits random alloys in their
+        relaxed cells. Ordered compounds of one composition and lattice, such as L1₀ and L1₁, and
+        cells that are compressed or stretched have truly different labels: use "structure", which
+        takes only rows of the same crystal, as `check_dataset` does.
     disagreement : float or array-like of shape (T,), default=None
         Difference, in the unit of `y`, from which on a row disagrees with its twins. None means
         three times the median difference between the labels of a pair, for each target; if the
-        noise is normal, 4 % of the pairs differ by more.
+        noise is normal, 4 % of the pairs differ by more. If most pairs have equal labels, this is
+        zero, and every row whose label is not that of its twins disagrees.
     confidence_level : float, default=0.95
         Level of the confidence interval of the noise.
 
@@ -134,10 +140,11 @@ def label_noise(
     InvalidStructureError
         When a crystal cannot be used.
     ValueError
-        When `y` does not hold numbers or is infinite, `groups` has another length than `y`, or a
-        parameter is out of its range.
+        When `y` does not hold numbers or is infinite, two targets have one name, `X` or `groups`
+        has another length than `y`, or a parameter is out of its range.
     TypeError
-        When `X` does not hold crystals and no `groups` are given.
+        When `X` does not hold crystals and no `groups` are given, or an entry of `groups` is
+        neither text, a number nor a tuple.
 
     Notes
     -----
@@ -178,6 +185,8 @@ def label_noise(
     if groups is None:
         labels, about = _find_twins(X, n_rows, twins)
     else:
+        if X is not None and _num_samples(X) != n_rows:
+            raise ValueError(f"X has {_num_samples(X)} rows and y has {n_rows}")
         labels, about = _given_groups(groups, n_rows), {}
     rows, listed = {}, []
     for target, name in enumerate(names):
@@ -189,9 +198,11 @@ def label_noise(
             limit = _MEDIANS * found.pop("median difference")
         else:
             found.pop("median difference")
+        rounding = _ROUNDING * np.nanmax(np.abs(column), initial=0)
         with np.errstate(invalid="ignore"):
-            differ = np.abs(differences) > _ROUNDING * np.nanmax(np.abs(column), initial=0)
-            disagree = np.flatnonzero((np.abs(differences) >= limit) & differ)
+            # 0.3 - 0.1 is less than 0.2 in floating-point numbers.
+            differ = np.abs(differences) >= limit - rounding
+            disagree = np.flatnonzero(differ & (np.abs(differences) > rounding))
         disagree = disagree[np.argsort(-np.abs(differences[disagree]), kind="stable")]
         found |= {"disagreement": limit, "disagreeing rows": len(disagree)}
         rows[name] = found
@@ -212,11 +223,14 @@ def label_noise(
 def _read_labels(y):
     """Return the labels as numbers, shape (n, T), and the names of the targets."""
     values = as_numbers(y)
-    if values.ndim not in (1, 2) or not len(values):
+    if values.ndim not in (1, 2) or not values.size:
         raise ValueError(f"y must have the shape (n,) or (n, T) and a row, got {values.shape}")
     names = [getattr(y, "name", None) or "y"]
     if values.ndim == 2:
         names = list(getattr(y, "columns", [f"y{k}" for k in range(values.shape[1])]))
+        twice = [name for k, name in enumerate(names) if name in names[:k]]
+        if twice:
+            raise ValueError(f"two targets have the name {twice[0]!r}; rename one of them")
     values = values.reshape(len(values), -1)
     infinite = np.flatnonzero(np.isinf(values).any(axis=1))
     if len(infinite):
@@ -241,7 +255,16 @@ def _given_groups(groups, n_rows):
     entries = pd.Series(list(groups), dtype=object)
     if len(entries) != n_rows:
         raise ValueError(f"groups has {len(entries)} entries and y has {n_rows} rows")
-    return _number_groups(pd.factorize(entries)[0])
+    for row, entry in enumerate(entries):
+        if not isinstance(entry, Hashable):
+            raise TypeError(
+                f"groups must have one entry for each row, such as a number or a text; entry {row} "
+                f"is {entry!r}"
+            )
+    numbers = pd.factorize(entries)[0]
+    without_twin = [isinstance(entry, Real) and entry == -1 for entry in entries]
+    numbers[without_twin] = -1
+    return _number_groups(numbers)
 
 
 def _find_twins(X, n_rows, twins):
@@ -312,8 +335,7 @@ def _estimate(values, labels, confidence_level):
 
 def _pair_differences(values):
     """Absolute differences of all pairs of a group."""
-    first, second = np.triu_indices(len(values), k=1)
-    return np.abs(values[first] - values[second])
+    return pdist(values[:, None], "cityblock")
 
 
 def _differences(values, labels):

@@ -1,6 +1,7 @@
 """`label_noise`: what twins say about labels, against numbers found by hand and by simulation."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,40 @@ def test_equal_labels_do_not_disagree():
     assert len(noise.disagreeing) == 0
 
 
+def test_both_rows_of_a_pair_disagree_in_spite_of_rounding():
+    """In floating-point numbers, 0.3 - 0.1 is less than 0.2."""
+    y = [0.1, 0.3, 0.5, 0.3, 0.017, 0.048]
+    noise = label_noise(y, y, groups=[0, 0, 1, 1, 2, 2], disagreement=0.2)
+    assert sorted(noise.disagreeing["row"]) == [0, 1, 2, 3]
+    noise = label_noise(y, y, groups=[0, 0, 1, 1, 2, 2], disagreement=0.031)
+    assert noise.disagreeing_rows.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_rows_without_twin_stay_alone_when_groups_are_used_again():
+    groups = label_noise(range(5), range(5), groups=["a", "a", "b", "c", None]).groups
+    again = label_noise(range(5), [1.0, 2.0, 7.0, 8.0, 9.0], groups=groups)
+    assert again.groups.tolist() == groups.tolist() == [0, 0, -1, -1, -1]
+    assert again.table.loc["y", "noise"] == pytest.approx(np.sqrt(0.5))
+
+
+def test_text_where_most_pairs_are_equal():
+    y = [1.0, 1.0, 2.0, 2.0, 3.0, 4.0]
+    noise = label_noise(y, y, groups=[0, 0, 1, 1, 2, 2])
+    assert str(noise).endswith("  2 rows differ from their twins at all")
+
+
+def test_memory_of_one_large_group():
+    """Twelve million pairs of 5,000 twins: 100 MB each for differences and a sorted copy."""
+    y = np.random.default_rng(0).normal(size=5000)
+    tracemalloc.start()
+    found = label_noise(y, y, groups=np.zeros(5000)).table.loc["y"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["pairs"] == 5000 * 4999 / 2
+    assert found["rms difference"] == pytest.approx(np.sqrt(2) * y.std(ddof=1))
+    assert peak < 320e6
+
+
 def test_result_travels():
     noise = label_noise(range(4), [1.0, 2.0, 5.0, 7.0], groups=[0, 0, 1, 1])
     again = pickle.loads(pickle.dumps(noise))
@@ -162,6 +197,7 @@ def test_result_travels():
     ("options", "error", "message"),
     [
         ({"groups": [0, 0]}, ValueError, "groups has 2 entries and y has 3"),
+        ({"groups": [0, [0], 1]}, TypeError, r"one entry for each row.*entry 1 is \[0\]"),
         ({"groups": [0, 0, 1], "disagreement": 0}, ValueError, "positive"),
         ({"groups": [0, 0, 1], "disagreement": [1, 2]}, ValueError, "1 of them"),
         ({"groups": [0, 0, 1], "confidence_level": 1}, ValueError, "between 0 and 1"),
@@ -181,5 +217,11 @@ def test_labels_that_are_refused():
         label_noise(range(2), ["a", "b"], groups=[0, 0])
     with pytest.raises(TypeError, match="X holds formulas; pass groups="):
         label_noise(["NiCu", "NiCu"], [1, 2])
+    with pytest.raises(ValueError, match="X has 3 rows and y has 2"):
+        label_noise(range(3), [1, 2], groups=[0, 0])
+    with pytest.raises(ValueError, match="two targets have the name 'E'"):
+        label_noise(range(2), pd.DataFrame(np.ones((2, 2)), columns=["E", "E"]), groups=[0, 0])
+    with pytest.raises(ValueError, match=r"shape .* got \(2, 0\)"):
+        label_noise(range(2), np.ones((2, 0)), groups=[0, 0])
     with pytest.raises(ValueError, match="2 crystals and y has 3"):
         label_noise([alloy(["Ni"] * 4)] * 2, [1, 2, 3])
