@@ -22,6 +22,7 @@ from sklmat.model_selection._comparison_table import (
     PREDICTION_KEYS,
     FoldResult,
     make_comparison,
+    without_disagreeing,
 )
 from sklmat.model_selection._label_noise import LabelNoise
 from sklmat.model_selection._label_noise import label_noise as estimate_label_noise
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
 _RMSE = "neg_root_mean_squared_error"
+#: Rows of `Comparison.floor`.
+_FLOOR_ROWS = ["label noise, least", "label noise, expected"]
 #: Name of a scorer -> name of the metric in the table.
 _METRIC_NAMES = {
     "neg_mean_absolute_error": "MAE",
@@ -104,10 +107,12 @@ def compare_estimators(
         Whether to show what differences between twins (see `label_noise`) mean for the errors, for
         regressors: each metric is also computed without the test rows that disagree with their
         twins (columns ``<metric> without disagreeing twins mean`` and ``... sd``; the fits are the
-        same), and ``table.floor``, which ``table.summary()`` shows below the errors, has the RMSE
-        that a model which cannot tell twins apart has at least, and is expected to have. True
-        estimates the noise from `X` and `y`; a result of `label_noise` for these rows uses other
-        settings.
+        same; the mean is over folds that test other rows), and ``table.floor``, which
+        ``table.summary()`` shows below the errors, has the RMSE that a model which cannot tell
+        twins apart has at least, and is expected to have. It is that of all rows of `X` taken
+        together; the mean RMSE of folds is lower, the more so the smaller the folds are. True
+        estimates the noise from `X`, which must hold crystals, and `y`; a result of `label_noise`
+        for these rows uses other settings.
     n_jobs : int or None, default=None
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.
@@ -132,9 +137,10 @@ def compare_estimators(
     ValueError
         When classifiers and regressors are mixed, the reference is unknown, the predictions of an
         estimator have another shape than `y`, or `label_noise` is asked for with classifiers or
-        belongs to other rows.
+        was estimated from other labels.
     TypeError
-        When an estimator is a class, or cannot fit and predict.
+        When an estimator is a class, or cannot fit and predict, or ``label_noise=True`` and `X`
+        does not hold crystals.
 
     Warns
     -----
@@ -189,6 +195,7 @@ def compare_estimators(
     noise = _check_label_noise(label_noise, X, y, are_classifiers)
     agreeing = None
     if noise is not None:
+        _check_names(estimators, signs)
         agreeing = np.ones(len(y), dtype=bool)
         agreeing[noise.disagreeing_rows] = False
     rows = np.arange(len(y))
@@ -202,9 +209,8 @@ def compare_estimators(
     results = _with_progress(fits, len(tasks), len(estimators), verbose)
     for name in estimators:
         _warn_unseen([result for result in results if result.estimator == name])
-    metrics = list(signs) + ([] if noise is None else list(map(_without_disagreeing, signs)))
     table = make_comparison(
-        results, splits, y, list(estimators), metrics, reference, confidence_level
+        results, splits, y, list(estimators), list(signs), reference, confidence_level, agreeing
     )
     table.notes = _pretraining_notes(results)
     table.label_noise = noise
@@ -263,17 +269,39 @@ def _check_label_noise(asked, X, y, are_classifiers):
     if are_classifiers:
         raise ValueError("label_noise compares numbers, and these are classifiers; leave it out")
     if asked is True:
-        return estimate_label_noise(X, y)
+        try:
+            return estimate_label_noise(X, y)
+        except TypeError as error:
+            raise TypeError(
+                "label_noise=True finds twins among crystals, and X does not hold crystals; pass "
+                "label_noise=label_noise(structures, y) with the crystals of these rows"
+            ) from error
     if not isinstance(asked, LabelNoise):
         raise TypeError(f"label_noise must be a bool or a LabelNoise, got {asked!r}")
     if len(asked.groups) != len(y):
         raise ValueError(f"label_noise was estimated for {len(asked.groups)} rows; y has {len(y)}")
+    found = estimate_label_noise(None, y, groups=asked.groups).table["noise"]
+    if len(found) != len(asked.table):
+        raise ValueError(
+            f"label_noise was estimated for {len(asked.table)} targets; y has {len(found)}"
+        )
+    given = asked.table["noise"].to_numpy(dtype=float)
+    if not np.allclose(found, given, rtol=1e-3, atol=0, equal_nan=True):
+        raise ValueError(
+            f"label_noise was estimated from other labels: their noise is {given.tolist()}, that "
+            f"of y {found.tolist()}; pass label_noise(X, y) of these rows and this y"
+        )
     return asked
 
 
-def _without_disagreeing(metric):
-    """Name of a metric that leaves out rows that disagree with their twins."""
-    return f"{metric} without disagreeing twins"
+def _check_names(estimators, metrics):
+    """Refuse names of estimators and metrics that `label_noise` gives to its rows and columns."""
+    for name in _FLOOR_ROWS:
+        if name in estimators:
+            raise ValueError(f"with label_noise, {name!r} cannot name an estimator")
+    for name in map(without_disagreeing, metrics):
+        if name in metrics:
+            raise ValueError(f"with label_noise, {name!r} cannot name a metric")
 
 
 def _floor(noise, y, agreeing, metrics):
@@ -283,14 +311,13 @@ def _floor(noise, y, agreeing, metrics):
     """
     labels = np.array(y, dtype=float)
     labels[~agreeing] = np.nan
-    groups = np.where(noise.groups < 0, np.nan, noise.groups)
-    remaining = estimate_label_noise(X=None, y=labels, groups=groups)
+    remaining = estimate_label_noise(None, labels, groups=noise.groups)
     columns = {}
     for metric in metrics:
-        for name, found in {metric: noise, _without_disagreeing(metric): remaining}.items():
+        for name, found in {metric: noise, without_disagreeing(metric): remaining}.items():
             columns[f"{name} mean"] = found.table[["least RMSE", "expected RMSE"]].mean()
-    rows = ["label noise, least", "label noise, expected"]
-    return pd.DataFrame({name: values.to_numpy() for name, values in columns.items()}, index=rows)
+    arrays = {name: values.to_numpy() for name, values in columns.items()}
+    return pd.DataFrame(arrays, index=_FLOOR_ROWS)
 
 
 def _pretraining_notes(results):
@@ -399,10 +426,10 @@ def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, agreei
         message = f"{context} failed: {type(error).__name__}: {error}"
         warnings.warn(message, FitFailedWarning, stacklevel=2)
         # The error score is given in the natural sign.
-        failed = [*scorers, *([] if agreeing is None else map(_without_disagreeing, scorers))]
+        failed = [*scorers, *([] if agreeing is None else map(without_disagreeing, scorers))]
         return FoldResult(name, fold, dict.fromkeys(failed, error_score))
     natural = {metric: sign * scores[metric] for metric, sign in signs.items()}
-    natural |= {_without_disagreeing(m): signs[m] * value for m, value in of_agreeing.items()}
+    natural |= {without_disagreeing(m): signs[m] * value for m, value in of_agreeing.items()}
     times = end_of_fit - start, end_of_predict - end_of_fit
     # The estimator has counted the rows of this fold.
     by_row = {int(test[row]): symbols for row, symbols in gathered.symbols.items()}

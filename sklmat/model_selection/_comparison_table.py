@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,8 @@ class Comparison(pd.DataFrame):
     ----------
     scores : DataFrame
         One row per estimator and fold: ``estimator``, ``fold``, ``n_train``, ``n_test``, a column
-        per metric, ``fit seconds`` and ``predict seconds``.
+        per metric, ``fit seconds`` and ``predict seconds``. With `label_noise`, ``n_test without
+        disagreeing twins`` is the number of test rows for the metrics of this name.
     predictions : DataFrame
         Out-of-fold predictions, one row per tested row (and target): ``row`` (its number in `X`),
         ``fold``, ``repeat`` (0 when a row is tested for the first time), ``target`` (if `y` has
@@ -90,30 +92,42 @@ class Comparison(pd.DataFrame):
             for row in floor.index:
                 cells = [_plus_minus(value, np.nan, digits) for value in floor.loc[row]]
                 table.loc[row] = ["" if cell == "nan" else cell for cell in cells]
-        if self.notes:
-            table = _TableWithNotes(table)
+        if self.notes or self.floor is not None:
+            table = _WholeTable(table)
             table.notes = self.notes
         return table
 
 
-class _TableWithNotes(pd.DataFrame):
-    """A DataFrame that prints notes below it."""
+class _WholeTable(pd.DataFrame):
+    """A DataFrame that prints all its columns, in several blocks if they are wide, and notes."""
 
     notes: tuple[str, ...] = ()
     _metadata = ["notes"]
 
     @property
     def _constructor(self):
-        return _TableWithNotes
+        return _WholeTable
 
-    def to_string(self, *args, **kwargs):
+    def __repr__(self):
+        with pd.option_context("display.max_columns", None):
+            return super().__repr__()
+
+    def to_string(self, buf=None, *args, **kwargs):
         """Text of the table and its notes."""
-        text = super().to_string(*args, **kwargs)
-        return text if text is None else "\n".join([text, *self.notes])
+        text = "\n".join([super().to_string(None, *args, **kwargs), *self.notes])
+        if buf is None:
+            return text
+        if hasattr(buf, "write"):
+            buf.write(text)
+        else:
+            Path(buf).write_text(text, encoding="utf-8")
+        return None
 
     def _repr_html_(self):
+        with pd.option_context("display.max_columns", None):
+            text = super()._repr_html_()
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return super()._repr_html_() + notes
+        return None if text is None else text + notes  # None if pandas is set to show text.
 
 
 @dataclass
@@ -155,6 +169,7 @@ def make_comparison(
     metrics: list[str],
     reference: str | None,
     confidence: float,
+    agreeing: np.ndarray | None,
 ) -> Comparison:
     """Make the table of a comparison.
 
@@ -172,47 +187,62 @@ def make_comparison(
         Metrics in the order of the columns.
     reference, confidence
         As in `compare_estimators`.
+    agreeing : ndarray of bool, shape (C,), or None
+        Rows that agree with their twins, if each metric has a second column for these.
 
     Returns
     -------
     Comparison
     """
-    scores = _score_table(results, splits, metrics)
-    table = Comparison(_aggregate(scores, names, metrics, reference, confidence))
+    counts = dict.fromkeys(metrics, "n_test")
+    if agreeing is not None:
+        counts |= {without_disagreeing(m): without_disagreeing("n_test") for m in metrics}
+    scores = _score_table(results, splits, list(counts), agreeing)
+    table = Comparison(_aggregate(scores, names, counts, reference, confidence))
     table.scores = scores
     table.predictions = _prediction_table(results, splits, y, names)
     return table
 
 
-def _score_table(results, splits, metrics):
+def without_disagreeing(name):
+    """Name of what is left of a metric, or count, without rows that disagree with their twins."""
+    return f"{name} without disagreeing twins"
+
+
+def _score_table(results, splits, metrics, agreeing):
     """Scores and seconds, one row for each estimator and fold."""
     rows = []
     for result in results:
         train, test = splits[result.fold]
         row = {"estimator": result.estimator, "fold": result.fold}
         row |= {"n_train": len(train), "n_test": len(test)}
+        if agreeing is not None:
+            row[without_disagreeing("n_test")] = np.count_nonzero(agreeing[test])
         row |= {metric: result.scores[metric] for metric in metrics}
         rows.append(row | {FIT_TIME: result.fit_time, PREDICT_TIME: result.predict_time})
     return pd.DataFrame(rows)
 
 
-def _aggregate(scores, names, metrics, reference, confidence):
-    """Means and standard deviations over the folds, and the tests against the reference."""
-    by_estimator = scores.groupby("estimator", sort=False)
+def _aggregate(scores, names, counts, reference, confidence):
+    """Means and standard deviations over the folds, and the tests against the reference.
+
+    `counts` maps each metric to the column with the number of its test rows.
+    """
     columns = {}
-    for quantity in [*metrics, FIT_TIME, PREDICT_TIME]:
+    for quantity, count in {**counts, FIT_TIME: "n_test", PREDICT_TIME: "n_test"}.items():
         # With skipna=False the mean over folds is NaN if the fit of one fold failed.
-        values = by_estimator[quantity]
+        values = scores[scores[count] > 0].groupby("estimator", sort=False)[quantity]
         columns[f"{quantity} mean"] = values.agg(lambda fold: fold.mean(skipna=False))
         columns[f"{quantity} sd"] = values.agg(lambda fold: fold.std(skipna=False))
     table = pd.DataFrame(columns).loc[names].rename_axis(None)
     if reference is not None:
-        for metric in metrics:
-            table = table.join(_test_against(scores, metric, reference, confidence))
+        for metric, count in counts.items():
+            tested = scores[scores[count] > 0]
+            table = table.join(_test_against(tested, metric, count, reference, confidence))
     return table
 
 
-def _test_against(scores, metric, reference, confidence):
+def _test_against(scores, metric, count, reference, confidence):
     """Columns difference, low, high and p of one metric."""
     folds = scores.pivot(index="fold", columns="estimator", values=metric)
     sizes = scores[scores["estimator"] == reference].set_index("fold")
@@ -220,7 +250,7 @@ def _test_against(scores, metric, reference, confidence):
         name: corrected_resampled_ttest(
             folds[name] - folds[reference],
             sizes["n_train"],
-            sizes["n_test"],
+            sizes[count],
             confidence_level=confidence,
         )
         for name in folds

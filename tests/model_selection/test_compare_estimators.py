@@ -1,5 +1,6 @@
 """Estimators compared on the same folds."""
 
+import io
 import pickle
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklmat.model_selection import (
     DeltaRegressor,
     baselines,
     compare_estimators,
+    corrected_resampled_ttest,
     label_noise,
 )
 
@@ -417,6 +419,48 @@ def test_fold_of_disagreeing_rows_only():
     scores = table.scores["MAE without disagreeing twins"]
     assert np.isnan(scores[0])
     assert scores[1] == pytest.approx(0.05)
+    assert table.scores["n_test without disagreeing twins"].tolist() == [0, 20]
+    assert table.loc["knows", "MAE mean"] == pytest.approx((1 + 0.05) / 2)
+    assert table.loc["knows", "MAE without disagreeing twins mean"] == pytest.approx(0.05)
+
+
+def test_test_against_the_reference_without_disagreeing_rows():
+    """It counts the rows and folds that are left."""
+    X, y, groups = noisy_twins()
+    noise = label_noise(X, y, groups=groups, disagreement=1)
+    tests = [np.arange(2), np.r_[2:12], np.r_[12:22], np.r_[22:30]]
+    cv = [(np.setdiff1d(np.arange(30), test), test) for test in tests]
+    models = {"knows": Knows(), "mean": DummyRegressor()}
+    table = compare_estimators(
+        models,
+        X,
+        y,
+        cv=cv,
+        label_noise=noise,
+        reference="mean",
+        scoring="neg_mean_absolute_error",
+    )
+    name = "MAE without disagreeing twins"
+    folds = table.scores.pivot(index="fold", columns="estimator", values=name)[1:]
+    expected = corrected_resampled_ttest(
+        folds["knows"] - folds["mean"], [20, 20, 22], [10, 10, 8], confidence_level=0.95
+    )
+    columns = [f"{name} {each}" for each in ("difference", "low", "high", "p")]
+    assert table.loc["knows", columns].tolist() == pytest.approx(expected)
+
+
+def test_summary_with_noise_prints_all_columns():
+    X, y, groups = noisy_twins()
+    noise = label_noise(X, y, groups=groups, disagreement=1)
+    table = compare_estimators({"knows": Knows()}, X, y, cv=3, label_noise=noise)
+    with pd.option_context("display.width", 80, "display.max_columns", 0):
+        lines = str(table.summary()).splitlines()
+        html = table.summary()._repr_html_()
+    assert max(map(len, lines)) <= 80
+    for metric in ("MAE", "RMSE", "R2"):
+        assert any(f"{metric} without disagreeing twins" in line for line in lines)
+        assert f"<th>{metric} without disagreeing twins</th>" in html
+    assert any(line.startswith("label noise, least") and "0.270" in line for line in lines)
 
 
 def test_noise_that_is_refused():
@@ -424,6 +468,19 @@ def test_noise_that_is_refused():
     noise = label_noise(X, y, groups=groups)
     with pytest.raises(ValueError, match="for 30 rows; y has 29"):
         compare_estimators({"knows": Knows()}, X[1:], y[1:], label_noise=noise)
+    for labels in (10 * y, y[::-1]):
+        with pytest.raises(ValueError, match="estimated from other labels"):
+            compare_estimators({"knows": Knows()}, X, labels, label_noise=noise)
+    both = label_noise(X, np.column_stack([y, y]), groups=groups)
+    with pytest.raises(ValueError, match="for 2 targets; y has 1"):
+        compare_estimators({"knows": Knows()}, X, y, label_noise=both)
+    with pytest.raises(TypeError, match=r"pass label_noise=label_noise\(structures, y\)"):
+        compare_estimators({"knows": Knows()}, X, y, label_noise=True)
+    with pytest.raises(ValueError, match="'label noise, least' cannot name an estimator"):
+        compare_estimators({"label noise, least": Knows()}, X, y, label_noise=noise)
+    names = {"MAE": "neg_mean_absolute_error", "MAE without disagreeing twins": "r2"}
+    with pytest.raises(ValueError, match="cannot name a metric"):
+        compare_estimators({"knows": Knows()}, X, y, label_noise=noise, scoring=names)
     with pytest.raises(TypeError, match="bool or a LabelNoise"):
         compare_estimators({"knows": Knows()}, X, y, label_noise=0.01)
     with pytest.raises(ValueError, match="these are classifiers"):
@@ -440,7 +497,7 @@ class Pretrained(TransformerMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_note_on_pretrained_models(n_jobs):
+def test_note_on_pretrained_models(n_jobs, tmp_path):
     X, y, _ = noisy_twins()
     models = {
         "pipeline": make_pipeline(Pretrained(), Ridge()),
@@ -457,6 +514,13 @@ def test_note_on_pretrained_models(n_jobs):
     assert str(summary).endswith(table.notes[0])
     assert summary[["MAE"]].to_string().endswith(table.notes[0])
     assert "<p>Pre-trained on MPtrj" in summary._repr_html_()
+    with pd.option_context("display.notebook_repr_html", False):
+        assert summary._repr_html_() is None
+    buffer = io.StringIO()
+    summary.to_string(buffer)
+    summary.to_string(tmp_path / "table.txt")
+    written = (tmp_path / "table.txt").read_text(encoding="utf-8")
+    assert buffer.getvalue() == written == summary.to_string()
     plain = compare_estimators({"ridge": Ridge()}, X, y, cv=2)
     assert plain.notes == ()
     assert type(plain.summary()) is pd.DataFrame
