@@ -35,7 +35,8 @@ def fit_references(
         elements = np.flatnonzero((fractions[rows] > 0).any(axis=0))
         if len(elements):
             ridge = RidgeCV(_ALPHAS, fit_intercept=False)
-            row_weight = None if weight is None else weight[rows]
+            # The strength of the ridge is meant for weights of about one.
+            row_weight = None if weight is None else weight[rows] / weight[rows].mean()
             ridge.fit(fractions[rows][:, elements], values[rows], sample_weight=row_weight)
             references[elements, target] = ridge.coef_
     return references

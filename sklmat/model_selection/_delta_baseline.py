@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.model_selection._delta_file import load_part
 from sklmat.structures import is_graphs
+from sklmat.targets import as_numbers
 
 # Rows that a message names; of further ones it gives the number.
 _MAX_NAMED = 10
@@ -116,7 +118,15 @@ def _why_bare_estimator_is_refused(baseline):
 def _checked(values, fitted, shape):
     """Return the output of a baseline as numbers of a shape; refuse NaN and infinity."""
     names = getattr(values, "columns", None)
-    values = np.asarray(values, dtype=float)
+    if issparse(values):
+        values = values.toarray()
+    try:
+        values = as_numbers(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise type(error)(
+            "the baseline must give an array with one number for each row and target, and gives a "
+            f"{type(values).__name__} that cannot be read as one ({error})"
+        ) from error
     if values.ndim == 1 and shape[1] == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != shape[1]:

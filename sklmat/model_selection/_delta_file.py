@@ -14,6 +14,8 @@ from sklearn.frozen import FrozenEstimator
 from sklmat.files import describe_file, expand_path
 
 _FORMAT = "sklmat-delta-1"
+#: Parameters that are plain values.
+_PARAMS = ("references", "handle_unknown")
 
 
 def save_delta(model, path):
@@ -25,7 +27,7 @@ def save_delta(model, path):
     baseline = model.baseline_
     parts = {"estimator": _file_of(model.estimator_, "estimator")}
     content = {
-        "params": {name: getattr(model, name) for name in ("references", "handle_unknown")},
+        "params": {name: getattr(model, name) for name in _PARAMS},
         "references": _references_to_json(model.references_, to_json),
     }
     if hasattr(baseline, "save"):
@@ -54,28 +56,38 @@ def load_delta(cls, path, baseline):
         with safe_open(path, "np") as file:
             content = json.loads(file.metadata()["content"])
             parts = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    estimator = _part(parts["estimator"])
-    kind = content["baseline"]["kind"]
+        kind = content["baseline"]["kind"]
+        names = ["estimator", "baseline"] if kind == "file" else ["estimator"]
+        parts = {name: parts[name] for name in names}
+        references = _references_from_json(content["references"], from_json)
+        params = {name: content["params"].pop(name) for name in _PARAMS}
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); copy or save it again") from error
+    if content["params"]:
+        raise ValueError(
+            f"{path} was written by another version of sklmat, with parameters that this one does "
+            f"not have: {sorted(content['params'])}"
+        )
     if (baseline is not None) != (kind == "function"):
         raise ValueError(
             f"the baseline of {path} is a function, which is code and is not in the file: pass it "
-            "as load(path, baseline=function)"
+            f"as {cls.__name__}.load(path, baseline=function)"
             if kind == "function"
             else f"{path} holds its baseline, so that load(path) takes none"
         )
+    if kind == "function" and (isinstance(baseline, type) or not callable(baseline)):
+        raise TypeError(f"baseline must be a function, as in fit, got {baseline!r}")
+    estimator = _part(parts, "estimator", path)
     if kind == "file":
-        fitted = _part(parts["baseline"])
+        fitted = _part(parts, "baseline", path)
         baseline = FrozenEstimator(fitted)
     elif kind == "transformer":
         fitted = _transformer_from_json(content["baseline"])
         baseline = clone(fitted)
     else:
         fitted = baseline
-    model = cls(clone(estimator), baseline, **content["params"])
-    model.estimator_, model.baseline_ = estimator, fitted
-    model.references_ = _references_from_json(content["references"], from_json)
+    model = cls(clone(estimator), baseline, **params)
+    model.estimator_, model.baseline_, model.references_ = estimator, fitted, references
     return model
 
 
@@ -132,12 +144,16 @@ def _file_of(part, name):
         return path.read_bytes()
 
 
-def _part(content):
-    """Read a part from the content of its file."""
+def _part(parts, name, path):
+    """Read a part from the content of its file within the file at `path`."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "part"
-        path.write_bytes(content)
-        return load_part(path)
+        part = Path(folder) / "part"
+        part.write_bytes(parts[name])
+        try:
+            return load_part(part)
+        except ValueError as error:
+            reason = str(error).replace(str(part), f"the {name} in {path}")
+            raise ValueError(reason) from error
 
 
 def _transformer_to_json(transformer):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -182,7 +183,8 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n,) or (n, T)
             Targets.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the rows, for the references and for `estimator`.
+            Weights of the rows, for the references and for `estimator`. A transformer as baseline
+            is fitted on all rows, without weights.
 
         Returns
         -------
@@ -311,7 +313,10 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When the file does not hold a DeltaRegressor, or `baseline` is missing or not needed.
+            When the file does not hold a DeltaRegressor, is damaged, or holds an estimator that
+            cannot be read; or when `baseline` is missing or not needed.
+        TypeError
+            When `baseline` is no function.
         """
         return load_delta(cls, path, baseline)
 
@@ -365,7 +370,12 @@ def _target_names(y, values):
 
 
 def _final_step(estimator):
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    """Names of the last steps of a Pipeline, which may be a Pipeline again, and the last one."""
+    names = []
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        names.append(name)
+    return names, estimator
 
 
 def _takes(method, name):
@@ -378,20 +388,21 @@ def _as_fit_parameter(estimator, weight):
     """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
     if weight is None:
         return {}
-    last = _final_step(estimator)
+    names, last = _final_step(estimator)
     if not (has_fit_parameter(last, "sample_weight") or _takes(last.fit, "sample_weight")):
         raise TypeError(
             "fit(..., sample_weight=...) needs an estimator whose fit takes weights, and "
             f"{type(last).__name__} does not"
         )
     # With metadata routing, a Pipeline knows from the requests of its steps which take the weights.
-    by_step = isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]
-    return {f"{estimator.steps[-1][0]}__sample_weight" if by_step else "sample_weight": weight}
+    by_step = not get_config()["enable_metadata_routing"]
+    return {"__".join([*(names if by_step else []), "sample_weight"]): weight}
 
 
 def _check_gives_std(estimator):
-    last = _final_step(estimator)
-    if not _takes(last.predict, "return_std"):
+    last = _final_step(estimator)[1]
+    # TransformedTargetRegressor passes on what it is given, and then fails.
+    if isinstance(last, TransformedTargetRegressor) or not _takes(last.predict, "return_std"):
         raise TypeError(
             "return_std=True needs an estimator that gives a standard deviation, and "
             f"{type(last).__name__} does not; graph networks with n_ensemble of 2 or more, "

@@ -1,6 +1,7 @@
 """`DeltaRegressor`: the estimator learns what baseline and element references leave."""
 
 import functools
+import json
 import pickle
 import warnings
 
@@ -10,7 +11,9 @@ import pytest
 import sklearn
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -256,6 +259,8 @@ def test_delta_of_delta(crystals):
             "holds a classifier",
         ),
         (lambda X: 3.0, ValueError, r"gives an array of shape \(\)"),
+        (lambda X: ["a"] * len(X), ValueError, "baseline must give an array.*a list that cannot"),
+        (lambda X: np.full(len(X), 1j), ValueError, "baseline must give an array.*omplex"),
         (lambda X: np.zeros(3), ValueError, "gives 3 rows for the 16 rows"),
         (two_volumes, ValueError, "one column per target, 1 for this y, and gives 2 columns;"),
         (
@@ -268,6 +273,12 @@ def test_delta_of_delta(crystals):
 def test_baselines_that_are_refused(baseline, error, message, crystals):
     with pytest.raises(error, match=message):
         DeltaRegressor(Zero(), baseline).fit(*crystals)
+
+
+def test_sparse_baseline(crystals):
+    X, y = crystals
+    fitted = DeltaRegressor(Zero(), lambda X: csr_array(np.array(volume(X))[:, None])).fit(X, y)
+    assert np.array_equal(fitted.predict(X), DeltaRegressor(Zero(), volume).fit(X, y).predict(X))
 
 
 def test_columns_of_an_array_are_named_by_the_transformer(crystals):
@@ -349,6 +360,9 @@ def test_return_std_is_that_of_the_difference(crystals):
     assert np.array_equal(std, model.estimator_.predict(X, return_std=True)[1])
     with pytest.raises(TypeError, match="Ridge does not; graph networks with n_ensemble"):
         DeltaRegressor(on_volume(), volume).fit(X, y).predict(X, return_std=True)
+    transformed = TransformedTargetRegressor(on_volume(BayesianRidge()))
+    with pytest.raises(TypeError, match="TransformedTargetRegressor does not"):
+        DeltaRegressor(transformed, volume).fit(X, y).predict(X, return_std=True)
 
 
 def test_weights_reach_references_and_estimator(crystals):
@@ -371,6 +385,32 @@ def test_weights_reach_references_and_estimator(crystals):
         DeltaRegressor(Zero(), volume).fit(X, y, sample_weight=0 * weight)
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         DeltaRegressor(Zero(), volume).fit(X, y, sample_weight=-weight)
+
+
+def test_scale_of_the_weights_does_not_matter():
+    X, y = ["Ni", "Cu", "NiCu", "Ni3Cu"], [2.0, 5.0, 3.5, 2.75]
+    weight = np.array([1.0, 2.0, 4.0, 1.0])
+    models = [
+        DeltaRegressor(Zero(), zero).fit(X, y, sample_weight=scale * weight)
+        for scale in (2.0**-30, 1.0, 2.0**30)
+    ]
+    assert models[0].references_ == models[1].references_ == models[2].references_
+    assert models[1].references_ == pytest.approx({"Ni": 2, "Cu": 5}, abs=1e-5)
+    equal = DeltaRegressor(Zero(), zero).fit(X, y, sample_weight=np.full(4, 0.5))
+    assert equal.references_ == DeltaRegressor(Zero(), zero).fit(X, y).references_
+
+
+def test_weights_reach_the_last_step_of_a_pipeline_in_a_pipeline(crystals):
+    X, y = crystals
+    weight = np.arange(16.0)
+    features = StructureFeaturizer(groups=["volume"])
+    nested = make_pipeline(features, make_pipeline(FunctionTransformer(), Ridge()))
+    flat = make_pipeline(features, Ridge())
+    fitted = [
+        DeltaRegressor(estimator, volume).fit(X, y, sample_weight=weight)
+        for estimator in (nested, flat)
+    ]
+    assert np.array_equal(fitted[0].predict(X), fitted[1].predict(X))
 
 
 def test_metadata_routing(crystals):
@@ -486,6 +526,30 @@ def test_file_names_transformers_of_sklmat_only(crystals, tmp_path):
         save_file(parts, tmp_path / "broken", metadata | {"content": content})
         with pytest.raises(ValueError, match=f"{other} is no transformer of sklmat"):
             DeltaRegressor.load(tmp_path / "broken")
+
+
+def test_damaged_files(crystals, tmp_path):
+    """The message names the file and what is wrong with it."""
+    DeltaRegressor(ECNetRegressor(**TINY, cutoff=CUTOFF), volume).fit(*crystals).save(
+        tmp_path / "model"
+    )
+    with safe_open(tmp_path / "model", "np") as file:
+        metadata, part = file.metadata(), file.get_tensor("estimator")
+    content = json.loads(metadata["content"])
+    cut = {"content": metadata["content"][:-5]}
+    other = {"content": json.dumps(content | {"params": content["params"] | {"alpha": 1}})}
+    for changed, array, message in [
+        (cut, part, "is damaged"),
+        ({"content": json.dumps({**content, "params": {}})}, part, "damaged .'references'."),
+        (other, part, r"another version of sklmat, .*: \['alpha'\]"),
+        ({}, part[:-3], f"the estimator in {tmp_path}/broken does not hold an estimator"),
+    ]:
+        save_file({"estimator": array}, tmp_path / "broken", metadata | changed)
+        with pytest.raises(ValueError, match=message):
+            DeltaRegressor.load(tmp_path / "broken", baseline=volume)
+    for baseline in ("volume", StructureFeaturizer(), int):
+        with pytest.raises(TypeError, match="baseline must be a function"):
+            DeltaRegressor.load(tmp_path / "model", baseline=baseline)
 
 
 def test_what_cannot_be_saved(crystals, tmp_path):
