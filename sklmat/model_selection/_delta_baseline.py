@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.model_selection._delta_file import load_part
@@ -92,9 +93,15 @@ def _fitted_part(baseline):
         return None
     else:
         return baseline
-    if is_classifier(fitted):
-        raise TypeError(f"baseline holds a classifier, {type(fitted).__name__}; it must be numbers")
+    if not gives_numbers(fitted):
+        kind = get_tags(fitted).estimator_type
+        raise TypeError(f"baseline holds a {kind}, {type(fitted).__name__}; it must give numbers")
     return fitted
+
+
+def gives_numbers(estimator):
+    """Whether an estimator is no classifier, clusterer or detector, whose output names a class."""
+    return get_tags(estimator).estimator_type in ("regressor", None)
 
 
 def _why_bare_estimator_is_refused(baseline):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmat.element_references import fit_references
-from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline
+from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
 from sklmat.model_selection._element_references import (
     named_references,
@@ -203,7 +203,7 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             cannot be read from `X`; or when `y` does not fit to `X`.
         """
         self._validate_params()
-        if isinstance(self.estimator, type) or is_classifier(self.estimator):
+        if isinstance(self.estimator, type) or not gives_numbers(self.estimator):
             raise TypeError(f"estimator must be a regressor, got {self.estimator!r}")
         values = self._checked_target(X, y)
         weight = None
@@ -217,11 +217,12 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             if not weight.any():
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
         weights = _as_fit_parameter(self.estimator, weight)
+        # Before the baseline, which may take long.
+        fractions = None if self.references is None else read_fractions(X, complete=True)
         baseline, offset = fit_baseline(self.baseline, X, values)
         rest = values.reshape(len(values), -1) - offset
         named = None
-        if self.references is not None:
-            fractions = read_fractions(X, complete=True)
+        if fractions is not None:
             references = fit_references(fractions, rest, weight)
             # Elements without a reference are only in rows without weight or label.
             rest = rest - reference_values(fractions, references, "ignore")
@@ -255,22 +256,24 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         TypeError
             When `return_std` is True and `estimator` gives no standard deviation.
         ValueError
-            When the baseline gives NaN or infinity; the message names the rows.
+            When the baseline gives NaN or infinity (the message names the rows), or `return_std` is
+            True and a network has only one member.
         """
         check_is_fitted(self)
         options = {}
         if return_std:
             _check_gives_std(self.estimator_)
             options["return_std"] = True
+        of_elements = 0.0
+        if self.references_ is not None:
+            fractions = read_fractions(X, complete=self.handle_unknown == "error")
+            references = numbered_references(self.references_)
+            of_elements = reference_values(fractions, references, self.handle_unknown)
         predicted = self.estimator_.predict(X, **options)
         difference, *std = predicted if return_std else (predicted,)
         difference = np.asarray(difference)
         shape = len(difference), 1 if difference.ndim == 1 else difference.shape[1]
-        offset = baseline_values(self.baseline_, X, shape)
-        if self.references_ is not None:
-            fractions = read_fractions(X, complete=self.handle_unknown == "error")
-            references = numbered_references(self.references_)
-            offset = offset + reference_values(fractions, references, self.handle_unknown)
+        offset = baseline_values(self.baseline_, X, shape) + of_elements
         total = difference + offset.reshape(difference.shape)
         return (total, std[0]) if return_std else total
 

@@ -13,8 +13,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge, RidgeCV
@@ -258,6 +260,11 @@ def test_delta_of_delta(crystals):
             TypeError,
             "holds a classifier",
         ),
+        (
+            FrozenEstimator(KMeans(1).fit([[0], [1]])),
+            TypeError,
+            "holds a clusterer, KMeans; it must give numbers",
+        ),
         (lambda X: 3.0, ValueError, r"gives an array of shape \(\)"),
         (lambda X: ["a"] * len(X), ValueError, "baseline must give an array.*a list that cannot"),
         (lambda X: np.full(len(X), 1j), ValueError, "baseline must give an array.*omplex"),
@@ -298,6 +305,26 @@ def test_missing_values_of_the_baseline_name_their_rows(crystals):
     values[[2, 5]] = np.nan, np.inf
     with pytest.raises(ValueError, match="baseline is NaN or infinite in rows 2, 5; leave"):
         DeltaRegressor(Zero(), lambda X: values[: len(X)]).fit(X, y)
+
+
+def test_compositions_are_checked_before_the_baseline_is_computed(crystals):
+    """A pre-trained potential may need minutes."""
+    calls = []
+
+    def slow(structures):
+        calls.append(len(structures))
+        return np.zeros(len(structures))
+
+    X, y = crystals
+    with pytest.raises(InvalidStructureError, match="structure 3"):
+        DeltaRegressor(Zero(), slow).fit([*X[:3], None, *X[4:]], y)
+    assert calls == []
+    model = DeltaRegressor(Zero(), slow).fit(X, y)
+    gold = X[0].copy()
+    gold.replace(0, "Au")
+    with pytest.raises(InvalidStructureError, match="element Au"):
+        model.predict([X[0], gold])
+    assert calls == [16]
 
 
 # -- elements that no training row had
@@ -459,7 +486,7 @@ def test_targets_that_are_refused(y, message):
 
 
 def test_estimators_that_are_refused():
-    for estimator in (LogisticRegression(), Ridge):
+    for estimator in (LogisticRegression(), on_volume(KMeans(2)), IsolationForest(), Ridge):
         with pytest.raises(TypeError, match="estimator must be a regressor"):
             DeltaRegressor(estimator, zero).fit(["Ni", "Cu"], [1, 2])
     with pytest.raises(ValueError, match="'references' parameter"):
