@@ -42,7 +42,9 @@ class Comparison(pd.DataFrame):
         Result of `label_noise`, if ``compare_estimators(..., label_noise=...)`` was asked for it.
     floor : DataFrame or None
         With `label_noise`, the RMSE that follows from twins that differ: rows "label noise, least"
-        and "label noise, expected", columns like those of the table, for RMSE only.
+        and "label noise, expected", columns like those of the table, for RMSE only. Without
+        disagreeing rows, it follows from the twins that are left; as they were chosen because they
+        agree, it is somewhat too low.
     notes : tuple of str
         What to know about the scores, such as that a model was pre-trained on other data.
     """
