@@ -88,8 +88,8 @@ class LabelNoise:
                 f"  labels of a pair differ by {row['rms difference']:.3g} (root mean square)",
                 f"  noise of a label among twins: {row['noise']:.3g} "
                 f"({level} interval {row['low']:.3g} to {row['high']:.3g})",
-                "  RMSE over all rows of a model that cannot tell twins apart: at least "
-                f"{row['least RMSE']:.3g}, expected {row['expected RMSE']:.3g}",
+                "  RMSE over all rows of a model that cannot tell twins apart:",
+                f"    at least {row['least RMSE']:.3g}, expected {row['expected RMSE']:.3g}",
                 f"  {row['disagreeing rows']:.0f} rows differ from their twins "
                 + (f"by {row['disagreement']:.3g} or more" if row["disagreement"] else "at all"),
             ]
@@ -172,7 +172,8 @@ def label_noise(
     y: 4 of 5 rows have twins (2 groups, 2 pairs)
       labels of a pair differ by 0.316 (root mean square)
       noise of a label among twins: 0.224 (95 % interval 0.116 to 1.41)
-      RMSE over all rows of a model that cannot tell twins apart: at least 0.141, expected 0.2
+      RMSE over all rows of a model that cannot tell twins apart:
+        at least 0.141, expected 0.2
       0 rows differ from their twins by 0.9 or more
     """
     if twins not in ("lattice", "structure"):

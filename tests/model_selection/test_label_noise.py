@@ -193,6 +193,12 @@ def test_result_travels():
     assert str(again) == str(noise) == repr(noise)
 
 
+def test_text_fits_into_80_columns():
+    y = pd.Series(np.random.default_rng(0).normal(scale=1e-3, size=5000), name="energy (eV/atom)")
+    noise = label_noise(y, y, groups=np.arange(5000) // 2)
+    assert max(map(len, str(noise).splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
