@@ -74,7 +74,7 @@ def reference_values(fractions, references, handle_unknown):
             lambda row: _formula(fractions[row]),
             element_symbols(np.flatnonzero(known)),
             "set handle_unknown='warn' to count its reference as zero, or references=None",
-            "for which there is no reference because no training row had it",
+            "for which there is no reference because no labelled training row had it",
         )[0]
     if handle_unknown == "warn":
         warn_unseen_elements(unseen, "their element references count as zero in DeltaRegressor")
