@@ -111,9 +111,8 @@ def compare_estimators(
         ``table.summary()`` shows below the errors, has the RMSE that a model which cannot tell
         twins apart has at least, and is expected to have. It is that of all rows of `X` taken
         together, whether or not `cv` tests them all; the mean RMSE of folds is lower, the more so
-        the smaller the folds are. True
-        estimates the noise from `X`, which must hold crystals, and `y`; a result of `label_noise`
-        for these rows uses other settings.
+        the smaller the folds are. True estimates the noise from `X`, which must hold crystals, and
+        `y`; a result of `label_noise` for these rows uses other settings.
     n_jobs : int or None, default=None
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.
