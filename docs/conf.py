@@ -48,8 +48,9 @@ numpydoc_validation_checks = {
     "YD01",
 }
 numpydoc_validation_exclude = {
-    # A DataFrame that users receive and never make.
+    # Results that users receive and never make.
     r"\.Comparison$",
+    r"\.LabelNoise$",
     # A protocol: users write a function, and make no object of this class.
     r"\.PotentialModel$",
     # The parameters are scikit-learn's, or torch's.
