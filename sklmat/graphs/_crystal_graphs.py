@@ -201,7 +201,12 @@ class CrystalGraphs:
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._slice(start, max(start, stop))
-        return self._gather(np.atleast_1d(np.arange(len(self))[key]))
+        rows = np.atleast_1d(np.arange(len(self))[key])
+        if rows.ndim > 1:
+            raise IndexError(
+                f"CrystalGraphs is one-dimensional, got an index of shape {rows.shape}"
+            )
+        return self._gather(rows)
 
     def _gather(self, crystals):
         """Return crystals in any order, as copies."""

@@ -186,3 +186,11 @@ def test_consecutive_groups_by_hand():
     pointer, positions = gather_ranges(pointer_from_counts(counts), np.array([2, 1, 0, 2]))
     assert pointer.tolist() == [0, 3, 3, 5, 8]
     assert positions.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_an_index_of_two_dimensions_is_an_error(mmap, tmp_path):
+    StructureToGraph().transform([fcc_cu(), fcc_cu()]).save(tmp_path / "graphs")
+    graphs = CrystalGraphs.load(tmp_path / "graphs", mmap=mmap)
+    with pytest.raises(IndexError, match=r"one-dimensional, got an index of shape \(2, 2\)"):
+        graphs[[[0, 1], [1, 0]]]
