@@ -33,10 +33,14 @@ def find_column_groups(column_groups, names, n_columns):
         return {"all columns": np.arange(n_columns)}
     if not hasattr(column_groups, "items"):
         column_groups = {f"group {k}": entries for k, entries in enumerate(column_groups)}
+    unnamed = [group for group in column_groups if not isinstance(group, str)]
+    if unnamed:
+        raise ValueError(f"column_groups: the name of a group must be a string, not {unnamed[0]!r}")
     owner: dict[int, str] = {}
     groups = {}
     for group, entries in column_groups.items():
-        entries = [entries] if isinstance(entries, str | Integral) else entries
+        # A single entry may stand for a sequence of one.
+        entries = entries if np.iterable(entries) and not isinstance(entries, str) else [entries]
         found = set()
         for entry in entries:
             matches = _matching_columns(entry, group, names, n_columns)
@@ -50,7 +54,7 @@ def find_column_groups(column_groups, names, n_columns):
             owner |= dict.fromkeys(free, group)
         if not found:
             raise ValueError(f"column_groups: {group!r} is empty; leave it out")
-        groups[str(group)] = np.array(sorted(found))
+        groups[group] = np.array(sorted(found))
     missing = [_label(names, column) for column in range(n_columns) if column not in owner]
     if missing:
         raise ValueError(
@@ -62,7 +66,7 @@ def find_column_groups(column_groups, names, n_columns):
 
 def _matching_columns(entry, group, names, n_columns):
     """Return the positions of the columns that a name, a pattern or a position stands for."""
-    if isinstance(entry, Integral):
+    if isinstance(entry, Integral) and not isinstance(entry, bool):
         if not -n_columns <= entry < n_columns:
             raise ValueError(
                 f"column_groups: {group!r} has column {entry}, but X has {n_columns} columns"
@@ -81,10 +85,12 @@ def _matching_columns(entry, group, names, n_columns):
             "set_output(transform='pandas') of the transformers gives names)"
         )
     matches = [k for k, name in enumerate(names) if entry in _with_and_without_prefix(name)]
+    # Of the special characters of fnmatch, only * and ? are special here.
+    pattern = entry.replace("[", "[[]")
     matches = matches or [
         k
         for k, name in enumerate(names)
-        if any(fnmatchcase(form, entry) for form in _with_and_without_prefix(name))
+        if any(fnmatchcase(form, pattern) for form in _with_and_without_prefix(name))
     ]
     if not matches:
         raise ValueError(

@@ -36,6 +36,13 @@ _MAX_ROWS = 10_000
 #: Rows predicted at once. The last chunk is filled up: the result of a row then has the same bits
 #: in whatever table it is predicted.
 _CHUNK = 256
+#: Squares of numbers beyond these overflow or vanish.
+_LARGEST, _SMALLEST = 1e150, 1e-150
+_OUT_OF_RANGE = "whose variance cannot be computed; choose another unit"
+#: Standardised values beyond this are as far from all rows of `fit` as this is.
+_FAR = 1e100
+#: A label whose relative precision is smaller than this part of the largest one tells nothing.
+_SMALLEST_PRECISION = 1e-50
 
 
 class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
@@ -101,7 +108,9 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Columns are standardised; a constant column has no influence on the mean. Labels are
+    Columns are standardised. A column that is constant in `fit` has no influence on rows with the
+    same value; its length scale is about 3.5, and rows with another value have larger standard
+    deviations. Far from all rows of `fit`, the mean is the median of the labels. Labels are
     standardised by median and interquartile range, which a few wrong labels do not change. With
     several targets, each has a process of its own. Length scales, signal and noise variance
     maximise the marginal likelihood [3]_, by L-BFGS-B with exact gradients, times a weak log-normal
@@ -219,6 +228,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
                 f"X has {len(rows)} rows, and the exact posterior of more than {_MAX_ROWS} takes "
                 "too much time and memory; fit a random part of the rows, or gradient boosting"
             )
+        self._check_units(rows)
         labels = self._check_labels(rows, y)
         precision = _check_precision(sample_weight, rows)
         names = getattr(self, "feature_names_in_", None)
@@ -284,7 +294,9 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(rows)))
             n_rows = part.stop - part.start
-            chunk[:n_rows] = self._scaler.transform(rows[part])
+            with np.errstate(over="ignore"):
+                scaled = self._scaler.transform(rows[part])
+            chunk[:n_rows] = np.clip(scaled, -_FAR, _FAR)
             for target, process in enumerate(self._processes):
                 mean, deviation = process.predict(
                     self._kernel, self._rows, chunk, return_std, include_noise
@@ -302,12 +314,26 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         not_finite = np.argwhere(~np.isfinite(X))
         if len(not_finite):
             row, column = not_finite[0]
-            name = getattr(self, "feature_names_in_", range(X.shape[1]))[column]
             raise ValueError(
-                f"Input X contains NaN or infinity, first in row {row}, column {name!r}: leave the "
-                f"row out, or impute it before {type(self).__name__}"
+                f"Input X contains NaN or infinity, first in row {row}, column "
+                f"{self._label(column)}: leave the row out, or impute it before "
+                f"{type(self).__name__}"
             )
         return X
+
+    def _check_units(self, X):
+        """Raise for a column whose variance cannot be computed."""
+        bad = np.flatnonzero(_are_out_of_range(X))
+        if len(bad):
+            column = X[:, bad[0]]
+            raise ValueError(
+                f"X has values from {column.min():g} to {column.max():g} in column "
+                f"{self._label(bad[0])}, {_OUT_OF_RANGE}"
+            )
+
+    def _label(self, column):
+        """Name of a column for messages, or its position."""
+        return repr(getattr(self, "feature_names_in_", range(self.n_features_in_))[column])
 
     def _check_labels(self, X, y):
         """Return `y` as a finite float64 array of shape (n,) or (n, T)."""
@@ -319,11 +345,15 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         check_consistent_length(X, y)
         if y.ndim not in (1, 2) or 0 in y.shape:
             raise ValueError(f"y must be of shape (n,) or (n, T), got {y.shape}")
-        bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+        bad = np.argwhere(~np.isfinite(y))
         if len(bad):
+            of_target = f", target {bad[0][1]}" if y.ndim == 2 else ""
             raise ValueError(
-                f"Input y contains NaN or infinity, first in row {bad[0]}: leave the row out"
+                f"Input y contains NaN or infinity, first in row {bad[0][0]}{of_target}: leave the "
+                "row out"
             )
+        if _are_out_of_range(y).any():
+            raise ValueError(f"y has values from {y.min():g} to {y.max():g}, {_OUT_OF_RANGE}")
         return y
 
     def _is_shared(self, group):
@@ -352,13 +382,32 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         return values[0] if self._n_dim == 1 else np.array(values)
 
 
+def _are_out_of_range(values):
+    """Whether the variance of each column overflows or vanishes in double precision."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    return (np.maximum(-low, high) > _LARGEST) | (high / 2 - low / 2 < _SMALLEST) & (low < high)
+
+
 def _check_precision(sample_weight, X):
     """Return relative precisions with a mean of one, shape (n,)."""
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    bad = np.flatnonzero(weights <= 0)
+    bad = np.argwhere(~np.isfinite(as_numbers([1.0] if sample_weight is None else sample_weight)))
     if len(bad):
         raise ValueError(
-            f"sample_weight must be positive, and is {weights[bad[0]]:g} in row {bad[0]}: it is "
-            "the relative precision of a label; leave rows out that shall not count"
+            f"sample_weight contains NaN or infinity, first in row {bad[0][0]}: leave the row out, "
+            "or set a positive number"
+        )
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    bad = np.flatnonzero((weights <= 0) | (weights > _LARGEST))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight must be positive and at most {_LARGEST:g}, and is {weights[bad[0]]:g} "
+            f"in row {bad[0]}: it is the relative precision of a label; leave rows out that shall "
+            "not count"
+        )
+    bad = np.flatnonzero(weights < _SMALLEST_PRECISION * weights.max())
+    if len(bad):
+        raise ValueError(
+            f"sample_weight is {weights[bad[0]]:g} in row {bad[0]}, next to nothing beside the "
+            f"{weights.max():g} of row {weights.argmax()}: leave out rows that shall not count"
         )
     return weights / weights.mean()

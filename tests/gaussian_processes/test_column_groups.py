@@ -21,8 +21,8 @@ def test_names_patterns_and_positions():
     }
     assert groups({"chgnet": ["chgnet__*"], "base": "*"}) == {"chgnet": [3], "base": [0, 1, 2, 4]}
     assert groups([["table__x_Fe", "x_Ni", -1], ["*"]])["group 0"] == [0, 1, 4]
-    # Brackets are those of the name where there is such a name.
-    assert groups([["[odd]"], ["*"]])["group 0"] == [4]
+    # Brackets are those of the name.
+    assert groups([["[odd]"], ["*"]])["group 0"] == groups([["[o*"], ["*"]])["group 0"] == [4]
     assert groups([[np.int64(0)], "*"], None, 3) == {"group 0": [0], "group 1": [1, 2]}
 
 
@@ -37,6 +37,11 @@ def test_names_patterns_and_positions():
         ([[5]], NAMES, "'group 0' has column 5, but X has 5 columns"),
         ([["x_*"], "*"], None, "the columns of X have no names"),
         ([[0.5], "*"], NAMES, "holds 0.5, which is no name"),
+        ([0.5, "*"], NAMES, "holds 0.5, which is no name"),
+        ([None, "*"], NAMES, "holds None, which is no name"),
+        ([[True], "*"], NAMES, "holds True, which is no name"),
+        ([["[tv]*"], "*"], NAMES, "matches no column"),
+        ({1: "x_*", "1": "*"}, NAMES, "name of a group must be a string, not 1"),
     ],
 )
 def test_errors_name_the_columns(column_groups, names, message):

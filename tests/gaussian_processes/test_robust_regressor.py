@@ -172,7 +172,7 @@ def test_known_precision_of_labels():
     same = clone(model).fit(X, Y_WITH_OUTLIERS, sample_weight=16 * weights)
     assert np.array_equal(same.predict(X_NEW), model.predict(X_NEW))
     weights[5] = 0
-    with pytest.raises(ValueError, match="must be positive, and is 0 in row 5"):
+    with pytest.raises(ValueError, match=r"must be positive .* is 0 in row 5"):
         model.fit(X, Y, sample_weight=weights)
 
 
@@ -298,6 +298,10 @@ def test_constant_labels_and_constant_columns():
     found = RobustGaussianProcessRegressor().fit(with_constant, Y)
     expected = RobustGaussianProcessRegressor().fit(X, Y)
     np.testing.assert_allclose(found.predict(with_constant), expected.predict(X), atol=1e-4)
+    # Of a row that differs in this column, less is known.
+    other = np.column_stack([X, np.full(60, 1.1)])
+    deviation = expected.predict(X, return_std=True)[1]
+    assert (found.predict(other, return_std=True)[1] > 2 * deviation).all()
 
 
 def test_repeated_rows_and_labels_without_noise():
@@ -323,3 +327,32 @@ def test_errors_and_warnings_say_what_to_do():
         model.fit(np.zeros((10_001, 1)), np.zeros(10_001))
     with pytest.warns(ConvergenceWarning, match="after max_iter=1 iterations; increase max_iter"):
         clone(model).set_params(max_iter=1).fit(X, Y)
+    with pytest.raises(ValueError, match="y contains NaN or infinity, first in row 4, target 1"):
+        model.fit(X, np.column_stack([Y, y]))
+    for value in (np.nan, np.inf):
+        weights = np.ones(60)
+        weights[9] = value
+        with pytest.raises(ValueError, match=r"sample_weight contains NaN or infinity, .* row 9"):
+            model.fit(X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e200])
+def test_units_whose_squares_are_no_numbers(factor):
+    """They would be zero or infinite, and the predictions wrong or NaN."""
+    model = RobustGaussianProcessRegressor()
+    with pytest.raises(ValueError, match=r"in column 1, whose variance .* choose another unit"):
+        model.fit(X * [1, factor, 1], Y)
+    with pytest.raises(ValueError, match=r"y has values from .*, whose variance .* another unit"):
+        model.fit(X, factor * Y)
+    weights = np.ones(60)
+    weights[3] = factor
+    with pytest.raises(ValueError, match=r"sample_weight .*in row 3.*leave"):
+        model.fit(X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("value", [1e4, 1e154, -1e308])
+def test_far_from_all_rows_the_prediction_is_the_prior(value):
+    model = RobustGaussianProcessRegressor().fit(X, Y)
+    mean, deviation = model.predict(np.full((1, 3), value), return_std=True)
+    assert mean[0] == np.median(Y)
+    assert deviation[0] == pytest.approx(model.signal_std_, rel=1e-12)
