@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -305,14 +305,21 @@ class PotentialFeaturizer(TableFeaturizer):
         InvalidStructureError
             As in `fit`, and with `per_element` or "relative energy" when a crystal has an element
             that no row of `fit` has.
+        ValueError
+            When parameters that determine the columns were changed after `fit`.
         """
         check_is_fitted(self)
+        potential = open_potential(self.model, check_device(self.device))
+        if self._layout(potential) != self._layout_of_fit:
+            raise ValueError(
+                "model, columns, pool, per_element or n_components was changed after fit; call fit "
+                "again"
+            )
         structures, crystals = _read(X)
         if not crystals:
             return output_table(self, np.empty((0, self.n_features_out_)), X)
         if self._has_elements() or self.energy_references_ is not None:
             self._refuse_unseen_elements(crystals, structures)
-        potential = open_potential(self.model, check_device(self.device))
         outputs, energies = self._evaluate(potential, structures, crystals)
         return output_table(self, self._assemble(self._pooled(crystals, outputs, energies)), X)
 
@@ -341,6 +348,7 @@ class PotentialFeaturizer(TableFeaturizer):
         self.pca_ = None
         if self.n_components is not None:
             self.pca_ = fit_pca(pooled["embedding"], self.n_components)
+        self._layout_of_fit = self._layout(potential)
         self.feature_names_ = self._names(potential.name, pooled)
         self.n_features_out_ = len(self.feature_names_)
         return self._assemble(pooled)
@@ -349,11 +357,19 @@ class PotentialFeaturizer(TableFeaturizer):
         """Values of the parameter `columns` or `pool`."""
         given = getattr(self, name)
         chosen = [given] if isinstance(given, str) else list(given)
-        if not chosen or not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
+        is_known = all(isinstance(value, str) and value in known for value in chosen)
+        # The order of a set differs from process to process.
+        if not chosen or not is_known or len(set(chosen)) < len(chosen) or isinstance(given, Set):
             raise ValueError(
-                f"{name} must be one or several of {list(known)}, each once; got {given}"
+                f"{name} must be one or several of {list(known)}, each once, in a list or tuple; "
+                f"got {given}"
             )
         return chosen
+
+    def _layout(self, potential):
+        """Everything that says which columns there are, besides the rows of `fit`."""
+        columns, pool = self._chosen("columns", _OUTPUTS), self._chosen("pool", POOLS)
+        return [potential.name, columns, pool, self.per_element, self.n_components]
 
     def _has_elements(self):
         """Whether there are columns for each element."""

@@ -262,6 +262,9 @@ def identity_of(model: Any) -> tuple[str | None, bool]:
     """
     key = getattr(model, "cache_key", None)
     if key is not None:
+        # The text of another object may be its place in memory.
+        if not isinstance(key, str) or not key:
+            raise ValueError(f"cache_key of the model {model!r} must be a text, not {key!r}")
         return f"cache_key {key!r}", True
     if isinstance(model, functools.partial):
         text, _ = identity_of(model.func)

@@ -109,8 +109,8 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
     Notes
     -----
     Columns are standardised. A column that is constant in `fit` has no influence on rows with the
-    same value; its length scale is about 3.5, and rows with another value have larger standard
-    deviations. Far from all rows of `fit`, the mean is the median of the labels. Labels are
+    same value; rows with another value have larger standard deviations, since nothing is known
+    about the column. Far from all rows of `fit`, the mean is the median of the labels. Labels are
     standardised by median and interquartile range, which a few wrong labels do not change. With
     several targets, each has a process of its own. Length scales, signal and noise variance
     maximise the marginal likelihood [3]_, by L-BFGS-B with exact gradients, times a weak log-normal

@@ -100,6 +100,8 @@ def test_chosen_columns():
         ({"columns": []}, "columns must be one or several of"),
         ({"columns": ["energy", "forces"]}, "columns must be .* got .*forces"),
         ({"columns": ["energy", "energy"]}, "each once"),
+        ({"columns": {"energy", "moments"}}, "in a list or tuple"),
+        ({"columns": [["energy"]]}, r"columns must be .* got \[\['energy'\]\]"),
         ({"pool": ["max"]}, "pool must be one or several of .*mean"),
         ({"columns": "energy", "n_components": 2}, "n_components needs 'embedding'"),
         ({"model": "chgnett"}, "'model' parameter"),
@@ -109,6 +111,26 @@ def test_chosen_columns():
 def test_parameters_that_cannot_be_used(params, message):
     with pytest.raises(ValueError, match=message):
         PotentialFeaturizer(**{"model": atomic_numbers, **params}).fit([rocksalt_nacl()])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"columns": "energy"},
+        {"columns": ["moments", "relative energy"]},
+        {"pool": ["sd", "mean"]},
+        {"per_element": True},
+        {"model": distances},
+    ],
+)
+def test_parameters_changed_after_fit(changed):
+    """The names of the columns are those of fit."""
+    featurizer = PotentialFeaturizer(atomic_numbers, columns="moments").fit([rocksalt_nacl()])
+    featurizer.set_params(**changed)
+    with pytest.raises(ValueError, match="changed after fit; call fit again"):
+        featurizer.transform([rocksalt_nacl()])
+    featurizer.set_params(model=atomic_numbers, columns=["moments"], pool=("mean", "sd"))
+    featurizer.set_params(per_element=False).transform([rocksalt_nacl()])
 
 
 def test_inputs_and_outputs(alloys):
@@ -272,6 +294,10 @@ def test_models_that_a_cache_cannot_tell_apart(tmp_path):
     for model in (one, other):
         PotentialFeaturizer(model, columns=columns, cache=tmp_path).fit(X)
     assert len(GraphCache(folder=tmp_path)) == 2
+    for key in (Model(), 5, ""):
+        one.cache_key = key
+        with pytest.raises(ValueError, match=r"cache_key of the model .* must be a text, not"):
+            PotentialFeaturizer(one, columns=columns, cache=tmp_path).fit(X)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flip", "graphs"])
