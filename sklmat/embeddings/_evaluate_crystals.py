@@ -74,13 +74,13 @@ def evaluate_crystals(
         check_distances(row, structures[row])
     for row, output in _computed(potential, missing, crystals, n_jobs, verbose):
         # Checked here too, before the other rows are computed.
-        _check_outputs(potential.name, output.names, columns)
+        _check_outputs(potential.name, output.names, columns, row, structures[row])
         found[keys[row]] = output
         if cache is not None:
             keep_result(cache, keys[row], output)
     outputs = [of_row for key in keys if (of_row := found[key]) is not None]
-    for output in outputs:
-        _check_outputs(potential.name, output.names, columns)
+    for row, output in enumerate(outputs):
+        _check_outputs(potential.name, output.names, columns, row, structures[row])
     widths = {output.embedding.shape[1] for output in outputs if output.embedding is not None}
     if "embedding" in columns and len(widths) > 1:
         raise ValueError(f"{potential.name} has vectors of different lengths for these rows")
@@ -118,12 +118,13 @@ def rows_of_atoms(crystals: list[CrystalArrays]) -> tuple[np.ndarray, np.ndarray
     return np.repeat(np.arange(len(crystals)), counts), numbers
 
 
-def _check_outputs(name, has, columns):
-    """Raise if a potential does not have some of the columns."""
+def _check_outputs(name, has, columns, row=None, structure=None):
+    """Raise if a potential does not have some of the columns, for any row or for this one."""
     lacking = [column for column in columns if column not in has]
     if lacking:
+        of_row = "" if row is None else f" (structure {row}, {formula_of(structure)})"
         raise ValueError(
-            f"{name} has no {' and no '.join(lacking)}, only {', '.join(has)}; "
+            f"{name} has no {' and no '.join(lacking)}, only {', '.join(has)}{of_row}; "
             f"set columns={tuple(column for column in columns if column in has) or tuple(has)}"
         )
 

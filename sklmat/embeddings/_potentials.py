@@ -285,8 +285,9 @@ def as_output(result: Any, n_atoms: int) -> PotentialOutput:
             f"a model returns a dict with one or several of {list(OUTPUTS)} for a structure, "
             f"not {keys}; or, if it can be called without arguments, a calculator of ASE"
         )
+    # Copies, since a model may write its next result into the same array.
     arrays: dict[str, Any] = {
-        name: np.asarray(value, dtype=np.float64 if name == "energy" else np.float32)
+        name: np.array(value, dtype=np.float64 if name == "energy" else np.float32)
         for name, value in result.items()
     }
     shapes = {"energy": 0, "moments": 1, "embedding": 2}

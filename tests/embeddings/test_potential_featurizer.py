@@ -370,7 +370,7 @@ def test_magnetic_moments_of_a_calculator():
 def test_errors_name_the_row():
     with pytest.raises(InvalidStructureError, match=r"structure 1 \(Na.*EMT raised NotImpl"):
         PotentialFeaturizer(EMT, columns="energy").fit([bulk("Cu"), rocksalt_nacl()])
-    with pytest.raises(ValueError, match=r"EMT has no moments and no embedding, only energy; .*"):
+    with pytest.raises(ValueError, match=r"EMT has no moments and no embedding, only energy .*"):
         PotentialFeaturizer(EMT).fit([bulk("Cu")])
     close = Atoms("Cu2", positions=[[0, 0, 0], [0.9, 0, 0]], cell=[5, 5, 5], pbc=True)
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* apart, closer than"):
@@ -409,6 +409,29 @@ def test_columns_that_the_cached_outputs_do_not_have():
     PotentialFeaturizer(EMT, columns="energy", cache=cache).fit([bulk("Cu")])
     with pytest.raises(ValueError, match="EMT has no moments, only energy"):
         PotentialFeaturizer(EMT, columns="moments", cache=cache).fit([bulk("Cu")])
+
+
+def test_outputs_that_some_rows_do_not_have():
+    def model(structure):
+        moments = {"moments": np.ones(8)} if len(structure) == 8 else {}
+        return {"energy": 1.0, **moments}
+
+    with pytest.raises(ValueError, match=r"no moments, only energy \(structure 1, Cs1Cl1\); set"):
+        PotentialFeaturizer(model, columns="moments").fit([rocksalt_nacl(), b2_cscl()])
+
+
+def test_a_model_that_uses_one_array_for_all_results():
+    shared = np.zeros((8, 2), dtype=np.float32)
+
+    def model(structure):
+        n_atoms = len(structure)
+        shared[:n_atoms] = n_atoms
+        return {"moments": shared[:n_atoms, 0], "embedding": shared[:n_atoms]}
+
+    featurizer = PotentialFeaturizer(model, columns=["moments", "embedding"], pool="mean", cache=9)
+    for _ in range(2):
+        table = featurizer.fit_transform([rocksalt_nacl(), b2_cscl()])
+        assert table.to_numpy().tolist() == [[8, 8, 8], [2, 2, 2]]
 
 
 def test_vectors_of_different_lengths():
