@@ -26,6 +26,10 @@ _MAX_WEIGHT_STEPS = 20
 _WEIGHT_TOLERANCE = 1e-2
 #: The scale of labels that are nearly all equal is at least this part of their standard deviation.
 _MIN_SCALE = 1e-3
+#: Part of the labels among which none is taken for very far off, and the standard deviation below
+#: which they are taken for equal, as a part of that of all labels.
+_NEAR = 0.9
+_ROUNDING = 1e-12
 
 
 class RobustProcess(NamedTuple):
@@ -99,9 +103,10 @@ def fit_process(kernel, Z, y, precision, subset, degrees_of_freedom, max_iter):
     -------
     RobustProcess
     """
-    centre, scale = _centre_and_scale(y)
+    is_robust = np.isfinite(degrees_of_freedom)
+    centre, scale = _centre_and_scale(y, is_robust)
     y = (y - centre) / scale if scale else np.zeros(len(y))
-    is_robust = np.isfinite(degrees_of_freedom) and scale > 0
+    is_robust = is_robust and scale > 0
     search = _Search(kernel, Z[subset], y[subset], precision[subset], degrees_of_freedom, max_iter)
     if is_robust:
         search = search.robust()
@@ -227,7 +232,8 @@ def _weigh_labels(kernel_values, y, precision, weights, parameters, degrees_of_f
         before = weights
         factor, noise = covariance_factor(kernel_values, precision * weights, parameters)
         residuals = noise * dpotrs(factor, y, lower=1)[0]
-        variances = noise - noise**2 * inverse_diagonal(factor)
+        # Rounding can make them negative if a label is very far off.
+        variances = np.maximum(noise - noise**2 * inverse_diagonal(factor), 0.0)
         squares = precision * (residuals**2 + variances)
         weights = 1 / (1 + squares / np.exp(parameters[-1]) / (degrees_of_freedom + 1))
         parameters[-1] = np.log(np.clip((weights * squares).mean(), *np.exp(NOISE_BOUNDS)))
@@ -246,7 +252,7 @@ def _leave_one_out_noise(factor, solution, noise):
     return (solution * label_variances) ** 2 - (label_variances - noise)
 
 
-def _centre_and_scale(y):
+def _centre_and_scale(y, is_robust):
     """Return median and standard deviation, the latter from the quartiles of a normal distribution.
 
     If all labels are equal, the standard deviation is zero.
@@ -255,6 +261,12 @@ def _centre_and_scale(y):
     if np.ptp(y) == 0:
         return float(median), 0.0
     deviation = y.std()
+    if is_robust:
+        distance = np.abs(y - median)
+        of_most = y[distance <= np.quantile(distance, _NEAR)].std()
+        # A few labels very far off tell nothing about the others.
+        if _ROUNDING * deviation < of_most < _MIN_SCALE * deviation:
+            deviation = of_most
     scale = (high - low) / 1.349
     # If more than half of the labels are equal, the quartiles tell nothing.
     return float(median), float(scale if scale > _MIN_SCALE * deviation else deviation)

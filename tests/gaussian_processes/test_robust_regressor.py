@@ -149,6 +149,32 @@ def test_outliers_far_off(frequency):
     assert np.abs(model.predict(new) - function(new)).mean() < 0.05
 
 
+@pytest.mark.parametrize("value", [9999.0, -1e10])
+def test_labels_in_place_of_missing_ones(value):
+    """However far off they are, the other labels keep their scale."""
+    y = Y.copy()
+    y[OUTLIERS] = value
+    model = RobustGaussianProcessRegressor().fit(X, y)
+    assert error(model) < 1.2 * error(RobustGaussianProcessRegressor().fit(X, Y))
+    assert model.label_weights_[OUTLIERS].max() < 1e-9
+    assert np.median(model.label_weights_) > 0.7
+
+
+def test_most_labels_are_nearly_equal():
+    """As the moments of crystals of which a fifth is magnetic."""
+    rows, new = make_rows(100)[:, :2], make_rows(50, seed=5)[:, :2]
+
+    def moment(rows):
+        return np.maximum(4 * (rows[:, 0] - 0.8), 0)
+
+    y = moment(rows) + 1e-4 * np.random.default_rng(0).normal(size=100)
+    for wrong in (None, 3):
+        if wrong is not None:
+            y[wrong] = 1e7
+        model = RobustGaussianProcessRegressor().fit(rows, y)
+        assert np.abs(model.predict(new) - moment(new)).mean() < 0.02
+
+
 def test_outliers_get_small_weights_and_do_not_change_the_fit():
     clean = RobustGaussianProcessRegressor().fit(X, Y)
     robust = RobustGaussianProcessRegressor().fit(X, Y_WITH_OUTLIERS)
