@@ -310,7 +310,10 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
 
     def _check_rows(self, X, *, reset=False):
         """Return `X` as a finite float64 array with the columns of `fit`."""
-        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
+        # Sums along rows have other rounding errors than sums along columns.
+        X = validate_data(
+            self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
+        )
         not_finite = np.argwhere(~np.isfinite(X))
         if len(not_finite):
             row, column = not_finite[0]

@@ -283,6 +283,14 @@ def test_predictions_do_not_depend_on_the_other_rows():
     assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(many), mean)
 
 
+def test_tables_of_any_kind():
+    """Their columns lie one after the other in memory, those of an array of numpy do not."""
+    expected = RobustGaussianProcessRegressor().fit(X, Y).predict(X_NEW)
+    for table in (np.asfortranarray, lambda X: pd.DataFrame(X, columns=NAMES), pl.DataFrame):
+        found = RobustGaussianProcessRegressor().fit(table(X), Y).predict(table(X_NEW))
+        assert np.array_equal(found, expected)
+
+
 @pytest.mark.slow
 def test_folds_in_parallel(processes):
     model = RobustGaussianProcessRegressor()
