@@ -15,6 +15,7 @@ import json
 import tempfile
 
 import numpy as np
+from sklearn.ensemble import VotingRegressor
 from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
@@ -54,15 +55,19 @@ def models(cache):
     ).set_output(transform="pandas")
     process = make_pipeline(everything, RobustGaussianProcessRegressor(groups))
     modulus = make_pipeline(chgnet("bulk modulus"), FunctionTransformer(log_modulus))
+    network = CGCNNRegressor(random_state=0)
+    difference = DeltaRegressor(process, modulus, references=None)
     return {
         **{name: simple[name] for name in BASELINES},
-        "CGCNN": CGCNNRegressor(random_state=0),
+        "CGCNN": network,
         "robust GP, energy and vectors": make_pipeline(
             chgnet("energy", "embedding"), RobustGaussianProcessRegressor(vectors)
         ),
         "robust GP, composition, modulus and vectors": process,
-        "the same, on the difference to the modulus": DeltaRegressor(
-            process, modulus, references=None
+        "the same, on the difference to the modulus": difference,
+        "mean of this and CGCNN": VotingRegressor([("process", difference), ("network", network)]),
+        "mean of this and CGCNN, both on the difference": DeltaRegressor(
+            VotingRegressor([("process", process), ("network", network)]), modulus, references=None
         ),
     }
 
