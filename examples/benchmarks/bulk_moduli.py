@@ -66,9 +66,6 @@ def models(cache):
         "robust GP, composition, modulus and vectors": process,
         "the same, on the difference to the modulus": difference,
         "mean of this and CGCNN": VotingRegressor([("process", difference), ("network", network)]),
-        "mean of this and CGCNN, both on the difference": DeltaRegressor(
-            VotingRegressor([("process", process), ("network", network)]), modulus, references=None
-        ),
     }
 
 
