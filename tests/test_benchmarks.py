@@ -25,6 +25,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
     [
         "hea_accuracy",
         "perovskite_accuracy",
+        "bulk_moduli",
         "cgcnn_speed",
         "ecnet_speed",
         "eftgan_hea",
