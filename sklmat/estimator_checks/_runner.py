@@ -18,7 +18,7 @@ from sklmat.estimator_checks import (
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
 #: Modules whose estimators take tables: scikit-learn's checks or `check_sampler` apply to them.
-_TABLE_MODULES = {"augmentation"}
+_TABLE_MODULES = {"augmentation", "gaussian_processes"}
 
 _ALL = [
     _convention_checks.check_init_stores_only,
