@@ -45,8 +45,11 @@ class Architecture(ABC):
         the module then returns the terms.
     transferable : bool
         Whether a network may start from the weights of another one. The estimators then have the
-        parameters `warm_start_from` and `freeze`, and the module has the attributes ``embedding``,
-        ``convolutions`` and ``norms`` that can be frozen.
+        parameters `warm_start_from` and `freeze`, and the module has the attributes ``embedding``
+        and ``output``, its last layer, with one row of weights for each member and target.
+    head : tuple of str
+        Attributes of the module that belong to the targets and not to the crystals. They are never
+        frozen, and start from random weights if the targets are others.
     """
 
     network_class: type[nn.Module]
@@ -55,6 +58,7 @@ class Architecture(ABC):
     members_share_network: bool = False
     additive_elements: bool = False
     transferable: bool = False
+    head: tuple[str, ...] = ()
 
     def check_parameters(self, estimator: GraphEstimator) -> None:  # noqa: B027
         """Raise if parameters contradict each other; called before any crystal is read."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.docstrings import insert_paragraphs
@@ -17,8 +19,10 @@ from sklmat.estimators._shared_docstrings import CGCNN_PARAGRAPHS
 from sklmat.networks import CGCNN
 
 if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
     from sklmat.adversarial import StructureAttack
-    from sklmat.typing import ElementFeatures, RandomState
+    from sklmat.typing import ElementFeatures, PathLike, RandomState
 
 _XIE2018 = {
     "atom_init": "cgcnn",
@@ -39,6 +43,8 @@ class CGCNNArchitecture(Architecture):
     """Architecture of CGCNN, which reads the crystal graphs as they are."""
 
     network_class = CGCNN
+    transferable = True
+    head = ("readout", "output")
 
     def settings(self, estimator):
         """Widths and depths, the basis and the dropout."""
@@ -56,6 +62,8 @@ _CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "optimizer": [StrOptions({"adam", "sgd"})],
     "momentum": [Interval(Real, 0, 1, closed="left")],
+    "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
+    "freeze": [StrOptions({"none", "embedding", "convolutions"})],
     "precision": [StrOptions({"float32", "bfloat16"})],
 }
 
@@ -92,6 +100,8 @@ class CGCNNRegressor(GraphRegressor):
     {n_ensemble}
     {warm_start}
     {adversarial}
+    {warm_start_from}
+    {freeze}
     {device}
     {precision}
     {random_state}
@@ -173,6 +183,8 @@ class CGCNNRegressor(GraphRegressor):
         n_ensemble: int = 1,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
+        freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -203,6 +215,8 @@ class CGCNNRegressor(GraphRegressor):
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
         self.adversarial = adversarial
+        self.warm_start_from = warm_start_from
+        self.freeze = freeze
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -240,6 +254,8 @@ class CGCNNClassifier(GraphClassifier):
     {n_ensemble}
     {warm_start}
     {adversarial}
+    {warm_start_from}
+    {freeze}
     {device}
     {precision}
     {random_state}
@@ -321,6 +337,8 @@ class CGCNNClassifier(GraphClassifier):
         n_ensemble: int = 1,
         warm_start: bool = False,
         adversarial: StructureAttack | None = None,
+        warm_start_from: BaseEstimator | PathLike | None = None,
+        freeze: Literal["none", "embedding", "convolutions"] = "none",
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -351,6 +369,8 @@ class CGCNNClassifier(GraphClassifier):
         self.n_ensemble = n_ensemble
         self.warm_start = warm_start
         self.adversarial = adversarial
+        self.warm_start_from = warm_start_from
+        self.freeze = freeze
         self.device = device
         self.precision = precision
         self.random_state = random_state

@@ -13,6 +13,7 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._targets import fitted_attributes
 from sklmat.estimators._warm_start import transfer_source
 from sklmat.graphs import CrystalGraphs
+from sklmat.networks import CGCNN
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -61,6 +62,8 @@ def checkpoint_key(
         params.pop(name, None)
     if params.get("precision") == "float32":
         del params["precision"]
+    if params.get("freeze") == "none" and estimator.architecture.network_class is CGCNN:
+        del params["freeze"]  # CGCNN had no such parameter at first.
     settings = (sorted(params.items()), fitted_attributes(targets), seed, max_epochs)
     digest = hashlib.blake2b(repr(settings).encode())
     digest.update(element_vectors(estimator.atom_init)[0].tobytes())
@@ -74,7 +77,8 @@ def checkpoint_key(
     if not estimator.architecture.transferable or estimator.warm_start_from is None:
         return digest.hexdigest()
     transfer = hashlib.blake2b(digest.hexdigest().encode())
-    _add_weights(transfer, transfer_source(estimator).net_.module_)
+    for net in transfer_source(estimator).nets_:
+        _add_weights(transfer, net.module_)
     return transfer.hexdigest()
 
 

@@ -60,6 +60,7 @@ class ECNetArchitecture(Architecture):
     members_share_network = True
     additive_elements = True
     transferable = True
+    head = ("towers", "output")
 
     def check_parameters(self, estimator):
         """Raise where widths are not positive integers, or the filter cannot read the inputs."""

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from sklmat.batches import GraphDataset
+from sklmat.batches import GraphDataset, pad_neighbors
 from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._checkpoint_key import checkpoint_key
@@ -161,7 +161,7 @@ class GraphEstimator(BaseEstimator):
             column; when given graphs have a smaller `cutoff` or `max_neighbors` than the
             parameters; when they have larger ones, and either reverse edges (`symmetrize`) or the
             neighbours of a pymatgen strategy; when the checkpoint belongs to another training; when
-            the network from which the training shall continue (`warm_start`; for ECNet also
+            the network from which the training shall continue (`warm_start`,
             `warm_start_from`) has another shape; or when this computer does not have the `device`.
 
         Notes
@@ -212,7 +212,10 @@ class GraphEstimator(BaseEstimator):
         source = None
         if self.architecture.transferable and not from_fitted:
             source = transfer_source(self)
+        before = self if from_fitted else source
+        padded = before is not None and before.padded_
         graphs, n_rows = self._read_training_rows(X, from_fitted, source)
+        graphs = pad_neighbors(graphs) if padded else graphs
         targets = fitted_targets(self) if from_fitted else self.targets_class.of(self)
         y = targets.check(y)
         if len(y) != n_rows:
@@ -234,7 +237,7 @@ class GraphEstimator(BaseEstimator):
         if checkpoint is not None:
             key = checkpoint_key(self, data, train, valid, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
-            MemberPreparation(self, targets, attack, from_fitted),
+            MemberPreparation(self, targets, attack, padded),
             data.select(train) if len(valid) else data,
             data.select(valid) if len(valid) else None,
             seeds=member_seeds,
@@ -250,7 +253,7 @@ class GraphEstimator(BaseEstimator):
             checkpoint_key=key,
         )
         used = train[sample_weight[train] > 0]
-        return self._keep(nets, targets, graphs, used, self if from_fitted else source)
+        return self._keep(nets, targets, graphs, used, before)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -270,9 +273,9 @@ class GraphEstimator(BaseEstimator):
         """Return the training graphs, after checking their elements, and their number."""
         if from_fitted:
             check_same_graphs(self)
-            graphs = GraphModel.of(self).pad(graphs_like_fit(self, X))
+            graphs = graphs_like_fit(self, X)
         else:
-            graphs = training_graphs(self, X)
+            graphs = training_graphs(self, X, source)
         n_rows = len(graphs)
         if source is not None:
             check_source_graphs(source, graphs)
@@ -319,7 +322,7 @@ class GraphEstimator(BaseEstimator):
         if before is not None:
             # A network from `load_cgcnn_checkpoint` has no elements_: its rows are unknown.
             elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
-        self.padded_ = before is self and self.padded_
+        self.padded_ = before is not None and before.padded_
         self.nets_ = nets
         self.graph_settings_ = graphs.settings
         for name, value in fitted_attributes(targets).items():

@@ -19,16 +19,22 @@ if TYPE_CHECKING:
     from sklmat.typing import Structures
 
 
-def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) -> CrystalGraphs:
+def training_graphs(
+    estimator: GraphEstimator,
+    X: Structures | CrystalGraphs,
+    source: GraphEstimator | None = None,
+) -> CrystalGraphs:
     """Return the graphs on which an estimator is trained.
 
     The cutoff and the number of neighbours come from the parameters of the estimator, else from
-    given graphs, else from the defaults of its architecture.
+    given graphs, else from the graphs of `source`, else from the defaults of its architecture.
 
     Parameters
     ----------
     estimator : GraphEstimator
     X : sequence of C structures, or CrystalGraphs
+    source : fitted GraphEstimator, default=None
+        Estimator from whose weights the training starts.
 
     Returns
     -------
@@ -36,6 +42,15 @@ def training_graphs(estimator: GraphEstimator, X: Structures | CrystalGraphs) ->
     """
     if isinstance(X, CrystalGraphs):
         return X.restrict(estimator.cutoff, estimator.max_neighbors)
+    asked = {"cutoff": estimator.cutoff, "max_neighbors": estimator.max_neighbors}
+    if source is not None and source.graph_settings_["neighbors"] is None:
+        given = {name: value for name, value in asked.items() if value is not None}
+        return build_graphs(
+            X,
+            **{**source.graph_settings_, **given},
+            n_jobs=estimator.n_jobs,
+            verbose=estimator.verbose,
+        )
     architecture = estimator.architecture
     return StructureToGraph(
         cutoff=estimator.cutoff or architecture.default_cutoff,

@@ -32,35 +32,34 @@ class MemberPreparation:
         Fitted targets.
     attack : TrainingAttack or None
         Perturbs the training rows.
-    from_fitted : bool
-        Whether fitted nets are trained further.
+    padded : bool
+        Whether missing neighbours are replaced, see `GraphModel`.
     """
 
     estimator: Any
     targets: RegressionTargets | ClassTargets
     attack: TrainingAttack | None
-    from_fitted: bool
+    padded: bool
 
     def __call__(
-        self, net: GraphNet | None, train_set: GraphDataset
+        self, net: GraphNet | None, train_set: GraphDataset, member: int
     ) -> tuple[GraphNet, GraphDataset]:
         """Return the net to train and its training set, see `train_ensemble`."""
         architecture = self.estimator.architecture
         if net is None:
-            net = self._new_net(architecture, train_set)
+            net = self._new_net(architecture, train_set, member)
         else:
             self._update_settings(net)
         if architecture.transferable:
-            freeze_parts(net.module_, self.estimator.freeze)
+            freeze_parts(net.module_, self.estimator.freeze, architecture.head)
         if self.attack is None:
             return net, train_set
-        padded = self.from_fitted and self.estimator.padded_
-        model = GraphModel(self.estimator, [net.module_], self.targets, padded)
+        model = GraphModel(self.estimator, [net.module_], self.targets, self.padded)
         train_set = copy.copy(train_set)
         train_set.transform = self.attack.bind(model, train_set)
         return net, train_set
 
-    def _new_net(self, architecture, train_set):
+    def _new_net(self, architecture, train_set, member):
         estimator = self.estimator
         settings = architecture.net_settings(estimator)
         # Element graphs of the training rows only would be a copy.
@@ -72,7 +71,8 @@ class MemberPreparation:
         # the initial weights and before the training: elsewhere the same seed would give other
         # results.
         if architecture.transferable and estimator.warm_start_from is not None:
-            transfer_weights(net, transfer_source(estimator), self.targets, train_set)
+            source = transfer_source(estimator)
+            transfer_weights(net, source, member, self.targets, train_set)
         return net
 
     def _update_settings(self, net):

@@ -100,6 +100,18 @@ _CGCNN = parameter_paragraphs("""
         Weight decay; it is multiplied by the learning rate in each step.
     n_ensemble : int, default=1
         Number of networks, trained from different seeds, whose predictions are averaged.
+    warm_start_from : path or FrozenEstimator, default=None
+        A fitted CGCNN from whose weights `fit` starts: the path of a file that its ``save`` wrote,
+        or ``sklearn.frozen.FrozenEstimator(fitted)``, also of a network from
+        `load_cgcnn_checkpoint`. The fitted estimator itself is not accepted, because ``clone``
+        would remove its weights. Its network must have the same parameters, such as widths, and as
+        many members, or one, from which all members then start. Graphs of structures are built with
+        its settings. The targets may differ; with another number of targets, or other classes, the
+        layers after pooling start from random weights.
+    freeze : {"none", "embedding", "convolutions"}, default="none"
+        Weights of `warm_start_from` that are not trained: none, the embedding of the element
+        vectors, or the embedding and the convolutions (with the statistics of their batch
+        normalisations), so that only the layers after pooling are trained.
     n_jobs : int, default=None
         Number of processes that build the graphs and train the members of an ensemble. With one
         process, the members are trained one after another.
@@ -176,7 +188,8 @@ _ECNET = parameter_paragraphs("""
         A fitted ECNet from whose weights `fit` starts: the path of a file that its ``save`` wrote,
         or ``sklearn.frozen.FrozenEstimator(fitted)``. The fitted estimator itself is not accepted,
         because ``clone`` would remove its weights. Its network must have the same parameters, such
-        as widths and filters, and the same number of members. The targets may differ; with another
+        as widths and filters, and the same number of members. Graphs of structures are built with
+        its settings. The targets may differ; with another
         number of targets, or other classes, the towers start from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element

@@ -123,9 +123,21 @@ def transfer_source(estimator):
     source = fitted_source(given)
     architecture = estimator.architecture
     if type(getattr(source, "architecture", None)) is not type(architecture):
-        network = architecture.network_class.__name__
-        raise ValueError(f"warm_start_from holds a {type(source).__name__}, not an {network}")
+        found, needed = type(source).__name__, architecture.network_class.__name__
+        raise ValueError(f"warm_start_from holds {_one(found)}, not {_one(needed)}")
+    n_nets = len(source.nets_)
+    if n_nets > 1:
+        _refuse_differences(
+            "has another ensemble",
+            {"n_ensemble": (n_nets, estimator.n_ensemble)},
+            "set these parameters to the same values",
+        )
     return source
+
+
+def _one(name):
+    """Name of a class with its article."""
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 # -- checks that two estimators agree
@@ -224,19 +236,22 @@ def _refuse_differences(what, values, remedy):
 # -- copying weights
 
 
-def transfer_weights(net, source, targets, train_set):
+def transfer_weights(net, source, member, targets, train_set):
     """Copy the weights of a fitted estimator to a new net.
 
-    The weights of the towers are copied only if both estimators have the same number of targets, or
-    the same classes. With ``pool="mean"``, the output of a regressor is then scaled and shifted to
-    fit the training rows best, because the scaling and the unit of the targets may differ; a sum
-    over elements cannot be shifted.
+    The weights of the head (see `Architecture`) are copied only if both estimators have the same
+    number of targets, or the same classes. With ``pool="mean"``, the output of a regressor is then
+    scaled and shifted to fit the training rows best, because the scaling and the unit of the
+    targets may differ; a sum over elements cannot be shifted.
 
     Parameters
     ----------
     net : GraphNet
         New net; changed in place.
     source : fitted estimator
+    member : int
+        Number of the net in its ensemble; it starts from the member of this number. All members
+        start from the only net of a source.
     targets : RegressionTargets or ClassTargets
         Fitted targets of the new net.
     train_set : GraphDataset
@@ -246,39 +261,46 @@ def transfer_weights(net, source, targets, train_set):
     ValueError
         When the networks differ in shape or in their element vectors.
     """
-    module, source_module = net.module_, source.net_.module_
+    module = net.module_
+    source_module = source.nets_[member if len(source.nets_) > 1 else 0].module_
     _check_source_network(module, source_module)
     same_targets = targets.same_outputs_as(fitted_targets(source))
     weights = {
         name: value
         for name, value in source_module.state_dict().items()
-        if same_targets or not name.startswith(("towers", "output"))
+        if same_targets or name.split(".")[0] not in source.architecture.head
     }
     module.load_state_dict(weights, strict=False)
     if same_targets and isinstance(targets, RegressionTargets):
         _fit_output(net, train_set)
 
 
-def freeze_parts(module, freeze):
+def freeze_parts(module, freeze, head):
     """Switch off the training of the parts of a network that are to be frozen.
 
     Parameters
     ----------
-    module : ECNet
+    module : torch module
         Changed in place.
     freeze : {"none", "embedding", "convolutions"}
+        With "convolutions", all parts but the head.
+    head : tuple of str
+        See `Architecture`.
     """
-    module.embedding.requires_grad_(freeze == "none")
-    module.convolutions.requires_grad_(freeze != "convolutions")
-    module.norms.requires_grad_(freeze != "convolutions")
+    for name, part in module.named_children():
+        trained = name in head or freeze == "none"
+        part.requires_grad_(trained or (freeze == "embedding" and name != "embedding"))
+    if hasattr(module, "keeps_statistics"):
+        module.keeps_statistics = freeze == "convolutions"
 
 
 def _fit_output(net, train_set):
     """Scale and shift the outputs so that they fit the training rows best."""
     module = net.module_
-    if module.config["pool"] != "mean":
+    if module.config.get("pool", "mean") != "mean":
         return  # A shift of each element's term shifts the sum by the number of elements.
     outputs = run_network(module, train_set.graphs, net.batch_size)
+    outputs = outputs.reshape(len(outputs), -1, outputs.shape[-1])
     weights = train_set.weight.numpy().reshape(len(outputs), -1) * np.ones(outputs.shape[2])
     with torch.no_grad():
         for target in range(outputs.shape[2]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -55,6 +55,9 @@ class CGCNN(nn.Module):
 
     known_elements: torch.Tensor
     element_vectors: torch.Tensor
+    #: Whether the convolutions stay in evaluation mode, so that the statistics of their batch
+    #: normalisations are kept while the other layers are trained.
+    keeps_statistics = False
 
     def __init__(
         self,
@@ -93,6 +96,13 @@ class CGCNN(nn.Module):
         self.readout = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_outputs)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode; with `keeps_statistics`, all layers but the convolutions."""
+        super().train(mode)
+        if self.keeps_statistics:
+            self.convolutions.eval()
+        return self
 
     def embed(self, batch: CrystalBatch) -> torch.Tensor:
         """Compute the mean of the atom vectors of each crystal after the convolutions.

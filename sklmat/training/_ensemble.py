@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def train_ensemble(
-    prepare: Callable[[GraphNet | None, GraphDataset], tuple[GraphNet, GraphDataset]],
+    prepare: Callable[[GraphNet | None, GraphDataset, int], tuple[GraphNet, GraphDataset]],
     train_set: GraphDataset,
     valid_set: GraphDataset | None,
     *,
@@ -37,9 +37,9 @@ def train_ensemble(
     Parameters
     ----------
     prepare : callable
-        Called for each member with a copy of its fitted net, or None for a new member, and the
-        training set; returns the net and the set to train it on. The random state of torch is
-        then seeded for this member.
+        Called for each member with a copy of its fitted net, or None for a new member, the
+        training set, and its number; returns the net and the set to train it on. The random state
+        of torch is then seeded for this member.
     train_set, valid_set : GraphDataset
         `valid_set` may be None.
     seeds : list of int
@@ -68,6 +68,7 @@ def train_ensemble(
     n_members = len(seeds)
     jobs = [
         (
+            member,
             None if fitted is None else copy.deepcopy(fitted[member]),
             # The seed changes with the epochs trained, so that the batches are not the same again.
             seed if fitted is None else seed + len(fitted[member].history),
@@ -95,7 +96,16 @@ def _member_path(path, member, n_members):
 
 
 def _train_member(
-    prepare, train_set, valid_set, own_generator, settings, net, seed, checkpoint, description
+    prepare,
+    train_set,
+    valid_set,
+    own_generator,
+    settings,
+    member,
+    net,
+    seed,
+    checkpoint,
+    description,
 ):
     settings = {**settings, "seed": seed, "checkpoint": checkpoint, "description": description}
     # Members that are trained in threads have the same one, and each sets its generator.
@@ -103,9 +113,9 @@ def _train_member(
     if own_generator and torch.get_default_dtype() == torch.float32:
         generator = torch.Generator().manual_seed(seed)
         with initial_weights(generator):
-            net, train_set = prepare(net, train_set)
+            net, train_set = prepare(net, train_set, member)
         with use_generator(generator):
             return train_net(net, train_set, valid_set, **settings)
     with seeded(seed), single_precision():
-        net, train_set = prepare(net, train_set)
+        net, train_set = prepare(net, train_set, member)
         return train_net(net, train_set, valid_set, **settings)
