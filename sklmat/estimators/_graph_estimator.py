@@ -181,6 +181,7 @@ class GraphEstimator(BaseEstimator):
             max_epochs=self.max_epochs,
             schedule=self.lr_schedule,
             checkpoint=checkpoint,
+            rescale=from_fitted,
         )
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -207,6 +208,7 @@ class GraphEstimator(BaseEstimator):
         schedule,
         checkpoint=None,
         classes=None,
+        rescale=False,
     ):
         """Train new networks for some epochs or, with `from_fitted`, train the fitted ones more."""
         source = None
@@ -227,9 +229,14 @@ class GraphEstimator(BaseEstimator):
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         inputs = self.architecture.make_inputs(self, graphs)
-        data = GraphDataset(inputs, encoded, torch.tensor(weight, dtype=torch.float32))
         if from_fitted:
             check_same_network(self, n_members)
+        used, rescaled = train[sample_weight[train] > 0], []
+        if rescale and isinstance(targets, RegressionTargets):
+            predictions = targets.decode(GraphModel.of(self).run(inputs)).mean(axis=0)
+            rescaled = targets.rescale(y, used, predictions)
+            encoded = targets.encode(y)
+        data = GraphDataset(inputs, encoded, torch.tensor(weight, dtype=torch.float32))
         attack = None
         if self.adversarial is not None:
             attack = self.adversarial.batch_transform(graphs[train])
@@ -237,7 +244,7 @@ class GraphEstimator(BaseEstimator):
         if checkpoint is not None:
             key = checkpoint_key(self, data, train, valid, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
-            MemberPreparation(self, targets, attack, padded),
+            MemberPreparation(self, targets, attack, padded, rescaled),
             data.select(train) if len(valid) else data,
             data.select(valid) if len(valid) else None,
             seeds=member_seeds,
@@ -252,7 +259,8 @@ class GraphEstimator(BaseEstimator):
             checkpoint=checkpoint,
             checkpoint_key=key,
         )
-        used = train[sample_weight[train] > 0]
+        if from_fitted and nets is self.nets_:
+            targets = fitted_targets(self)  # Interrupted: these are the nets of before.
         return self._keep(nets, targets, graphs, used, before)
 
     def _has_own_generator(self, from_fitted):

@@ -7,7 +7,12 @@ from typing import Any, Protocol
 from sklmat.batches import BatchTransform, GraphDataset
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets, RegressionTargets
-from sklmat.estimators._warm_start import freeze_parts, transfer_source, transfer_weights
+from sklmat.estimators._warm_start import (
+    fit_output,
+    freeze_parts,
+    transfer_source,
+    transfer_weights,
+)
 from sklmat.graphs import ElementGraphs
 from sklmat.training import GraphNet, make_net
 
@@ -34,12 +39,15 @@ class MemberPreparation:
         Perturbs the training rows.
     padded : bool
         Whether missing neighbours are replaced, see `GraphModel`.
+    rescaled : list of int
+        Targets whose scaling differs from that of fitted nets.
     """
 
     estimator: Any
     targets: RegressionTargets | ClassTargets
     attack: TrainingAttack | None
     padded: bool
+    rescaled: list[int]
 
     def __call__(
         self, net: GraphNet | None, train_set: GraphDataset, member: int
@@ -50,6 +58,8 @@ class MemberPreparation:
             net = self._new_net(architecture, train_set, member)
         else:
             self._update_settings(net)
+            if self.rescaled and architecture.transferable:
+                fit_output(net, train_set, self.rescaled)
         if architecture.transferable:
             freeze_parts(net.module_, self.estimator.freeze, architecture.head)
         if self.attack is None:

@@ -22,7 +22,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False
         Let `fit` continue from the weights (and, for regressors, the scaling of the targets) of the
-        previous `fit`.
+        previous `fit`. A target is scaled anew, and the output of the network adapted to it by a
+        linear fit, if the fitted network misses it by more than half of its standard deviation, as
+        when the unit is another one. `partial_fit` keeps the scaling.
     adversarial : StructureAttack, default=None
         Train on perturbed crystals: in every batch, each crystal is perturbed with a probability of
         one half. The attack uses the gradients of the network at its current weights, or, with
@@ -50,9 +52,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         Settings of the graphs of `fit`, after edges beyond `cutoff` and `max_neighbors` were
         removed; `predict` builds graphs with the same settings.
     y_mean_ : ndarray of shape (n_targets,)
-        Mean of the training rows' targets.
+        Mean of the training rows' targets; see `warm_start`.
     y_scale_ : ndarray of shape (n_targets,)
-        Standard deviation of the training rows' targets.
+        Standard deviation of the training rows' targets; see `warm_start`.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted.
 """)

@@ -157,6 +157,44 @@ class RegressionTargets:
         self.mean, self.scale = mean, scale
         self.n_outputs, self.n_dim = table.shape[1], y.ndim
 
+    def rescale(self, y: np.ndarray, rows: np.ndarray, predictions: np.ndarray) -> list[int]:
+        """Scale the targets anew that are on another scale than those of the first training.
+
+        These are the targets from which the predictions differ by more than half of the standard
+        deviation, of the first training or of the rows, whichever is larger.
+
+        Parameters
+        ----------
+        y : ndarray of shape (C,) or (C, n_targets)
+            Result of `check`.
+        rows : ndarray of int
+            Rows of the training.
+        predictions : ndarray like `y`
+            Predictions of the fitted networks.
+
+        Returns
+        -------
+        list of int
+            Numbers of the targets with a new scaling. Without two different values, only the mean
+            is new.
+        """
+        table = y[rows].reshape(len(rows), -1)
+        error = predictions[rows].reshape(len(rows), -1) - table
+        means, scales, rescaled = self.mean.copy(), self.scale.copy(), []
+        for target, old in enumerate(self.scale):
+            seen = ~np.isnan(table[:, target])
+            if not seen.any():
+                continue
+            mean, scale = table[seen, target].mean(), table[seen, target].std()
+            is_far = np.sqrt(np.mean(error[seen, target] ** 2)) > 0.5 * max(old, scale)
+            if is_far and (mean, scale) != (self.mean[target], old):
+                means[target] = mean
+                scales[target] = scale if scale > 1e-12 * abs(mean) else old
+                rescaled.append(target)
+        if rescaled:
+            self.mean, self.scale = means, scales
+        return rescaled
+
     def encode(self, y: np.ndarray) -> torch.Tensor:
         """Scaled targets, Tensor of shape (C, n_targets)."""
         scaled = (y.reshape(len(y), -1) - self.mean) / self.scale

@@ -272,7 +272,7 @@ def transfer_weights(net, source, member, targets, train_set):
     }
     module.load_state_dict(weights, strict=False)
     if same_targets and isinstance(targets, RegressionTargets):
-        _fit_output(net, train_set)
+        fit_output(net, train_set, range(targets.n_outputs))
 
 
 def freeze_parts(module, freeze, head):
@@ -294,8 +294,16 @@ def freeze_parts(module, freeze, head):
         module.keeps_statistics = freeze == "convolutions"
 
 
-def _fit_output(net, train_set):
-    """Scale and shift the outputs so that they fit the training rows best."""
+def fit_output(net, train_set, targets):
+    """Scale and shift the outputs for some targets so that they fit the training rows best.
+
+    Parameters
+    ----------
+    net : GraphNet
+        Changed in place. With ``pool="sum"`` it is not changed.
+    train_set : GraphDataset
+    targets : iterable of int
+    """
     module = net.module_
     if module.config.get("pool", "mean") != "mean":
         return  # A shift of each element's term shifts the sum by the number of elements.
@@ -303,7 +311,7 @@ def _fit_output(net, train_set):
     outputs = outputs.reshape(len(outputs), -1, outputs.shape[-1])
     weights = train_set.weight.numpy().reshape(len(outputs), -1) * np.ones(outputs.shape[2])
     with torch.no_grad():
-        for target in range(outputs.shape[2]):
+        for target in targets:
             for member in range(outputs.shape[1]):
                 gain, shift = _straight_line(
                     outputs[:, member, target],
