@@ -7,7 +7,10 @@ from crystals import random_alloys
 from sklearn.linear_model import Ridge
 
 import sklmat
+from sklmat.batches import make_batch
+from sklmat.elements import element_vectors
 from sklmat.estimators import load_cgcnn_checkpoint
+from sklmat.networks import CGCNN, ECNet
 
 CRYSTALS = random_alloys(8, seed=0)
 GRAPHS = sklmat.StructureToGraph(cutoff=4.0).fit_transform(CRYSTALS)
@@ -79,6 +82,12 @@ RESULTS = {
     ),
     "save and load": saved_and_loaded,
     "transfer": transferred,
+    "warm start in another unit": lambda folder: (
+        sklmat.CGCNNRegressor(**NETWORK, warm_start=True).fit(GRAPHS, Y).fit(GRAPHS, 100 * Y)
+    ).predict(GRAPHS),
+    "GraphEmbedding": lambda folder: (
+        sklmat.GraphEmbedding(sklmat.CGCNNRegressor(**NETWORK)).fit(GRAPHS, Y).transform(GRAPHS)
+    ).to_numpy(),
     "checkpoint": resumed,
     "InfoGANAugmenter": generated,
     "StructureAttack": attacked,
@@ -108,6 +117,26 @@ def test_a_network_of_the_original(data_home, double):
     result = model.predict(CRYSTALS[:2])
     torch.set_default_dtype(torch.float32)
     assert np.array_equal(model.predict(CRYSTALS[:2]), result)
+
+
+@pytest.mark.parametrize("cls", [CGCNN, ECNet])
+def test_networks_have_the_precision_of_their_element_vectors(cls, double):
+    vectors = torch.from_numpy(element_vectors("physical")[0])
+    estimator = sklmat.CGCNNRegressor() if cls is CGCNN else sklmat.ECNetRegressor()
+    settings = {"radial_spread": True} if cls is ECNet else {}
+    batch = make_batch(estimator.architecture.make_inputs(estimator, GRAPHS))
+    outputs = {}
+    for name in ("float64", "float32"):
+        torch.set_default_dtype(getattr(torch, name))
+        torch.manual_seed(0)
+        network = cls(vectors, 2, cutoff=4.0, **settings)
+        assert torch.get_default_dtype() == getattr(torch, name)
+        outputs[name] = network(batch)
+        outputs[name].sum().backward()
+        assert network.embedding.weight.grad.dtype == torch.float32
+    assert torch.equal(outputs["float64"], outputs["float32"])
+    wide = cls(vectors.double(), 2, cutoff=4.0, **settings)
+    assert {value.dtype for value in wide.parameters()} == {torch.float64}
 
 
 def test_a_fitted_network_predicts_under_another_default(double):

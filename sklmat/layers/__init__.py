@@ -12,8 +12,11 @@ from sklmat.layers._element_conv import (
 )
 from sklmat.layers._graph_conv import GatedGraphConv, GaussianExpansion, RowNorm, mean_pool
 from sklmat.layers._graph_conv import computes_bands as computes_bands
+from sklmat.layers._precision import default_dtype as default_dtype
+from sklmat.layers._precision import in_precision_of_vectors as in_precision_of_vectors
 from sklmat.layers._precision import products_in_single as products_in_single
 from sklmat.layers._precision import to_single as to_single
+from sklmat.layers._precision import torch_state as torch_state
 from sklmat.layers._reused_arrays import reused_arrays as reused_arrays
 from sklmat.layers._sums import look_up as look_up
 from sklmat.layers._sums import sum_atoms as sum_atoms

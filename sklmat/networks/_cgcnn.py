@@ -15,6 +15,7 @@ from sklmat.layers import (
     GatedGraphConv,
     GaussianExpansion,
     computes_bands,
+    in_precision_of_vectors,
     look_up,
     mean_pool,
     products_in_single,
@@ -29,7 +30,7 @@ class CGCNN(nn.Module):
     ----------
     element_vectors : Tensor of shape (Z, V)
         One row of V properties for each of Z atomic numbers. The rows of elements that no batch
-        contains may be NaN.
+        contains may be NaN. The weights have the same dtype.
     n_outputs : int
         Width of the output: number of targets or classes.
     cutoff : float
@@ -59,6 +60,7 @@ class CGCNN(nn.Module):
     #: normalisations are kept while the other layers are trained.
     keeps_statistics = False
 
+    @in_precision_of_vectors
     def __init__(
         self,
         element_vectors: torch.Tensor,

@@ -19,6 +19,7 @@ from sklmat.layers import (
     GridFilter,
     MemberLinear,
     MemberNorm,
+    in_precision_of_vectors,
     products_in_single,
     shifted_softplus,
     sum_atoms,
@@ -38,7 +39,7 @@ class ECNet(nn.Module):
     ----------
     element_vectors : Tensor of shape (Z, V)
         One row of V properties for each of Z atomic numbers. The rows of elements that no batch
-        contains may be NaN.
+        contains may be NaN. The weights have the same dtype.
     n_outputs : int
         Number of targets T; each has its own stack of hidden layers (tower).
     n_members : int
@@ -74,6 +75,7 @@ class ECNet(nn.Module):
     known_elements: torch.Tensor
     element_vectors: torch.Tensor
 
+    @in_precision_of_vectors
     def __init__(
         self,
         element_vectors: torch.Tensor,

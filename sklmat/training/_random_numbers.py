@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from sklmat.layers import default_dtype, torch_state
 from sklmat.random_state import training_generator, use_generator
 
 #: Functions that draw the initial weights of our networks.
@@ -20,34 +20,23 @@ _RANDOM = {
     nn.init.uniform_,
 }
 
-#: Only one thread at a time may use the random state and the default dtype of torch, which belong
-#: to the whole process.
-_GLOBAL_STATE = threading.RLock()
-
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch within a ``with`` block, and restore its random state afterwards."""
     devices = range(torch.cuda.device_count())
-    with _GLOBAL_STATE, torch.random.fork_rng(devices), use_generator(torch.default_generator):
+    with torch_state, torch.random.fork_rng(devices), use_generator(torch.default_generator):
         torch.manual_seed(seed)
         yield
 
 
-@contextlib.contextmanager
-def single_precision() -> Iterator[None]:
-    """Make new networks in single precision within a ``with`` block.
+def single_precision() -> contextlib.AbstractContextManager[None]:
+    """Make new networks in single precision within a ``with`` block, see `default_dtype`.
 
-    The dtype that ``torch.set_default_dtype`` has set is restored afterwards. Batches are always in
-    single precision, so that a network in double precision could not read them.
+    Batches are always in single precision, so that a network in double precision could not read
+    them.
     """
-    with _GLOBAL_STATE:
-        default = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(default)
+    return default_dtype(torch.float32)
 
 
 @contextlib.contextmanager
