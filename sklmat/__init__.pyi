@@ -67,7 +67,7 @@ from sklmat.features import (
     StructureFeaturizer,
     infer_lattice,
 )
-from sklmat.gaussian_processes import RobustGaussianProcessRegressor
+from sklmat.gaussian_processes import RobustGaussianProcessRegressor, enumerate_orderings
 from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
@@ -149,6 +149,7 @@ __all__ = [
     "element_attribution",
     "element_table",
     "element_vectors",
+    "enumerate_orderings",
     "find_adversarial_examples",
     "infer_lattice",
     "label_noise",

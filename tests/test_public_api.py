@@ -157,7 +157,11 @@ def signature_parameters(thing):
 
 def is_made_by_users(thing):
     """Whether users call it, and do not only receive or catch it."""
-    if thing in (sklmat.model_selection.Comparison, sklmat.model_selection.LabelNoise):
+    if thing in (
+        sklmat.gaussian_processes.Orderings,
+        sklmat.model_selection.Comparison,
+        sklmat.model_selection.LabelNoise,
+    ):
         return False
     return not (inspect.isclass(thing) and issubclass(thing, Exception))
 

@@ -4,6 +4,9 @@ from sklmat.features._composition_featurizer import CompositionFeaturizer
 from sklmat.features._disorder_featurizer import DisorderFeaturizer
 from sklmat.features._infer_lattice import infer_lattice
 from sklmat.features._structure_featurizer import StructureFeaturizer
+from sklmat.features._symmetry import lattice_of_symmetry as lattice_of_symmetry
+from sklmat.features._symmetry import quiet_spglib as quiet_spglib
+from sklmat.features._symmetry import symmetry_dataset as symmetry_dataset
 from sklmat.features._table_featurizer import TableFeaturizer as TableFeaturizer
 from sklmat.features._table_featurizer import output_table as output_table
 

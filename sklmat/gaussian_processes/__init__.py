@@ -1,5 +1,6 @@
-"""Gaussian processes for tables: exact, with noise of which a few labels may have much more."""
+"""Gaussian processes for tables, with noise of which a few labels may have much more; orderings."""
 
+from sklmat.gaussian_processes._enumerate_orderings import Orderings, enumerate_orderings
 from sklmat.gaussian_processes._robust_regressor import RobustGaussianProcessRegressor
 
-__all__ = ["RobustGaussianProcessRegressor"]
+__all__ = ["Orderings", "RobustGaussianProcessRegressor", "enumerate_orderings"]
