@@ -1,8 +1,9 @@
 """`Symmetry`: space group and equivalent sites from spglib; orders of point groups."""
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Symmetry(NamedTuple):
         return self.order / self.n_primitive
 
 
-def lattice_of_symmetry(positions, lattice, pbc):
+def lattice_of_symmetry(positions: np.ndarray, lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """Lattice in which spglib finds the symmetry: a slab gets a layer of vacuum of its own.
 
     The third vector is perpendicular to the slab and longer than the two others, so that none of
@@ -80,21 +81,24 @@ def lattice_of_symmetry(positions, lattice, pbc):
     return lattice
 
 
-def symmetry_dataset(lattice, frac_coords, types, symprec):
+def symmetry_dataset(
+    lattice: np.ndarray, frac_coords: np.ndarray, types: Sequence[int] | np.ndarray, symprec: float
+) -> Any:
     """Symmetry of a crystal within `symprec` (Å) as a spglib dataset; None if spglib fails."""
     import spglib
 
+    cell: Any = (lattice, frac_coords, types)  # spglib's own hints allow only sequences
     # spglib 2.7 and 2.8 return None on failure and warn that later versions will raise an
     # error; both cases are handled here.
     with ignore_warnings(DeprecationWarning):
         try:
-            return spglib.get_symmetry_dataset((lattice, frac_coords, types), symprec=symprec)
+            return spglib.get_symmetry_dataset(cell, symprec=symprec)
         except getattr(spglib, "SpglibError", RuntimeError):
             return None
 
 
 @contextmanager
-def quiet_spglib():
+def quiet_spglib() -> Iterator[None]:
     """Suppress the line that spglib prints for each tolerance that it rejects."""
     before = os.environ.get("SPGLIB_WARNING")
     os.environ["SPGLIB_WARNING"] = "OFF"

@@ -1,4 +1,7 @@
-"""Gaussian processes for tables, with noise of which a few labels may have much more; orderings."""
+"""Gaussian processes for tables: exact, with noise of which a few labels may have much more.
+
+`enumerate_orderings` lists the distinct ways to put elements on the sites of a crystal.
+"""
 
 from sklmat.gaussian_processes._enumerate_orderings import Orderings, enumerate_orderings
 from sklmat.gaussian_processes._robust_regressor import RobustGaussianProcessRegressor

@@ -17,11 +17,11 @@ from sklmat.gaussian_processes._site_permutations import orbits, site_permutatio
 from sklmat.structures import check_structures, crystal_arrays
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ase import Atoms
     from pymatgen.core import Structure
     from pymatgen.core.structure import IStructure
-
-    from sklmat.typing import PathLike
 
 #: Sites, named by an element of the parent or by their numbers, and what may stand on them: a list
 #: of elements, or the number of atoms of each.
@@ -69,7 +69,7 @@ class Orderings(Sequence["Structure"]):
     def _structure(self, occupation):
         from pymatgen.core import Structure
 
-        species: list[Any] = list(self.parent.species)
+        species = list(self.parent.species)
         for site, number in zip(self.sites.tolist(), occupation.tolist()):
             species[site] = self.elements[number]
         return Structure(self.parent.lattice, species, self.parent.frac_coords)
@@ -124,7 +124,7 @@ class _Choice(NamedTuple):
 
 
 def enumerate_orderings(
-    parent: IStructure | Atoms | dict[str, Any] | PathLike,
+    parent: IStructure | Atoms | dict[str, Any] | str | Path,
     species: Species,
     *,
     symprec: float = 0.01,
@@ -148,7 +148,7 @@ def enumerate_orderings(
         displaced a little, as after a relaxation; otherwise equivalent orderings are listed twice.
     max_assignments : int, default=10_000_000
         Raise an error, before memory is taken, if there are more assignments, equivalent ones
-        counted. Each takes about 50 bytes, and two more for each site.
+        counted. Each takes about 60 bytes, and two more for each site.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def enumerate_orderings(
 def _labels(choices, atomic_numbers):
     """Number each site so that sites which may be equivalent have the same number."""
     labels = atomic_numbers.astype(np.intp)
-    same: dict[Any, int] = {}
+    same = {}
     for number, choice in enumerate(choices, start=1000):  # larger than any atomic number
         what = frozenset(choice.elements) if choice.counts is None else number
         labels[choice.sites] = same.setdefault(what, number)
@@ -275,8 +275,8 @@ def _read_species(species, structure, atomic_numbers):
             "species must be a dict from sites to elements, such as {'Sn': ['Sn', 'Ge']}, got "
             f"{species!r}"
         )
-    choices: list[_Choice] = []
-    named_by: dict[int, Any] = {}
+    choices = []
+    named_by = {}
     for key, value in species.items():
         sites = _read_sites(key, structure, atomic_numbers)
         for site in sites:
