@@ -211,6 +211,7 @@ LIGHT = {
     "from sklmat import DisorderFeaturizer, shockley_queisser": set(),
     "from sklmat import NoiseAugmenter, MixupAugmenter, AugmentedRegressor": set(),
     "from sklmat import composition_grid, screen": set(),
+    "from sklmat import enumerate_orderings": set(),
     "from sklmat import CGCNNRegressor": NETWORKS,
     "from sklmat import PotentialFeaturizer": NETWORKS,
 }

@@ -108,18 +108,13 @@ class _Choice(NamedTuple):
         if self.counts is None:
             shape = (len(self.elements),) * n_sites
             return _digits(np.arange(self.n_assignments), shape)
-        rows = np.full((1, n_sites), len(self.counts) - 1, dtype=np.uint8)
-        empty = np.arange(n_sites, dtype=np.uint16)[None]
+        empty = len(self.counts) - 1  # what is still empty in the end gets the last element
+        rows = np.full((1, n_sites), empty, dtype=np.uint8)
         for number, count in enumerate(self.counts[:-1]):
-            n_empty = empty.shape[1]
-            chosen = _combinations(n_empty, count)
-            is_chosen = np.zeros((len(chosen), n_empty), dtype=bool)
-            np.put_along_axis(is_chosen, chosen.astype(np.intp), True, axis=1)
-            rest = np.nonzero(~is_chosen)[1].reshape(len(chosen), n_empty - count)
-            rows = np.repeat(rows, len(chosen), axis=0)
-            places = empty[:, chosen].reshape(len(rows), count)
-            np.put_along_axis(rows, places.astype(np.intp), number, axis=1)
-            empty = empty[:, rest].reshape(len(rows), n_empty - count)
+            chosen = _combinations(int((rows[0] == empty).sum()), count)
+            filled = np.tile(np.where(chosen, np.uint8(number), np.uint8(empty)), (len(rows), 1))
+            rows = np.repeat(rows, len(filled) // len(rows), axis=0)
+            rows[rows == empty] = filled.ravel()
         return rows[rows.view(f"S{n_sites}")[:, 0].argsort(kind="stable")]
 
 
@@ -148,7 +143,7 @@ def enumerate_orderings(
         displaced a little, as after a relaxation; otherwise equivalent orderings are listed twice.
     max_assignments : int, default=10_000_000
         Raise an error, before memory is taken, if there are more assignments, equivalent ones
-        counted. Each takes about 60 bytes, and two more for each site.
+        counted. Each takes about 50 bytes, and four more for each site.
 
     Returns
     -------
@@ -262,10 +257,15 @@ def _digits(numbers, shape, dtype=np.uint8):
 
 
 def _combinations(n, k):
-    """Return the choices of `k` out of ``range(n)``, shape (n over k, k), in ascending order."""
-    shape = math.comb(n, k), k
-    numbers = chain.from_iterable(combinations(range(n), k))
-    return np.fromiter(numbers, dtype=np.uint16, count=math.prod(shape)).reshape(shape)
+    """Return masks of the choices of `k` out of `n`, shape (n over k, n)."""
+    fewer = min(k, n - k)
+    shape = math.comb(n, k), fewer
+    numbers = chain.from_iterable(combinations(range(n), fewer))
+    numbers = np.fromiter(numbers, dtype=np.uint16, count=math.prod(shape)).reshape(shape)
+    masks = np.zeros((len(numbers), n), dtype=bool)
+    for column in numbers.T:
+        masks[np.arange(len(masks)), column] = True
+    return masks if fewer == k else ~masks
 
 
 def _read_species(species, structure, atomic_numbers):

@@ -161,7 +161,7 @@ def test_halide_perovskites_are_the_orderings_of_their_parent(data_home):
     """Each of the 3,159 crystals is one ordering, and each ordering one crystal."""
     X = fetch_halide_perovskites(target="decomposition_energy", data_home=data_home).data
     symbols = np.array([[site.specie.symbol for site in crystal] for crystal in X])
-    # The parent has the symmetry Pnma within 0.12 Å.
+    # The parent has the symmetry Pnma within 0.14 Å.
     orderings = enumerate_orderings(X[0], {(4, 5, 6, 7): SIX}, symprec=0.2)
     assert len(orderings) == 351
     own = [[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]]
