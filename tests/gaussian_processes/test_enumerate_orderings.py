@@ -224,6 +224,14 @@ def test_sites_with_the_same_list_are_alike():
     assert other.multiplicities.tolist() == [1, 1, 1, 1]
 
 
+def test_fixed_counts_hold_for_the_sites_of_their_key():
+    """Sites of one key may be exchanged, those of different keys not."""
+    one = enumerate_orderings(fcc_cu(), {(0, 1): {"Ag": 1, "Au": 1}, (2, 3): {"Ag": 1, "Au": 1}})
+    assert one.multiplicities.tolist() == [4]
+    two = enumerate_orderings(fcc_cu(), {(0, 1): {"Ag": 1, "Au": 1}, (2, 3): ["Ag", "Au"]})
+    assert two.multiplicities.tolist() == [2, 4, 2]
+
+
 def test_slab():
     """Two sites one above the other: vacuum above and below, so that they are mirror images."""
     lattice = Lattice([[4, 0, 0], [0, 4, 0], [0, 0, 6]], pbc=(True, True, False))
