@@ -67,7 +67,12 @@ from sklmat.features import (
     StructureFeaturizer,
     infer_lattice,
 )
-from sklmat.gaussian_processes import RobustGaussianProcessRegressor, enumerate_orderings
+from sklmat.gaussian_processes import (
+    OrderingClassifier,
+    OrderingRegressor,
+    RobustGaussianProcessRegressor,
+    enumerate_orderings,
+)
 from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
@@ -129,6 +134,8 @@ __all__ = [
     "MatbenchSplit",
     "MixupAugmenter",
     "NoiseAugmenter",
+    "OrderingClassifier",
+    "OrderingRegressor",
     "ParityDisplay",
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",

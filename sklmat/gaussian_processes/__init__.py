@@ -1,9 +1,17 @@
-"""Gaussian processes for tables: exact, with noise of which a few labels may have much more.
+"""Gaussian processes: for tables with labels of which a few are wrong, and for orderings.
 
-`enumerate_orderings` lists the distinct ways to put elements on the sites of a crystal.
+`OrderingRegressor` and `OrderingClassifier` learn from crystals that differ in which element is on
+which site, and `enumerate_orderings` lists all distinct ones.
 """
 
 from sklmat.gaussian_processes._enumerate_orderings import Orderings, enumerate_orderings
+from sklmat.gaussian_processes._ordering_estimators import OrderingClassifier, OrderingRegressor
 from sklmat.gaussian_processes._robust_regressor import RobustGaussianProcessRegressor
 
-__all__ = ["Orderings", "RobustGaussianProcessRegressor", "enumerate_orderings"]
+__all__ = [
+    "OrderingClassifier",
+    "OrderingRegressor",
+    "Orderings",
+    "RobustGaussianProcessRegressor",
+    "enumerate_orderings",
+]
