@@ -63,6 +63,10 @@ class Architecture(ABC):
     def check_parameters(self, estimator: GraphEstimator) -> None:  # noqa: B027
         """Raise if parameters contradict each other; called before any crystal is read."""
 
+    def auto_values(self, estimator: GraphEstimator, n_rows: int) -> dict[str, Any]:
+        """Values of the parameters that may be "auto", for a number of training rows."""
+        return {}
+
     @abstractmethod
     def settings(self, estimator: GraphEstimator) -> dict[str, Any]:
         """Keywords of the network that follow from the parameters and fix its weights' shapes."""

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from sklmat.batches import GraphDataset, pad_neighbors
 from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
+from sklmat.estimators._auto_parameters import auto_params, with_values
 from sklmat.estimators._checkpoint_key import checkpoint_key
 from sklmat.estimators._graph_input import check_elements, graphs_like_fit, training_graphs
 from sklmat.estimators._graph_model import GraphModel
@@ -178,7 +179,6 @@ class GraphEstimator(BaseEstimator):
             y,
             sample_weight,
             from_fitted,
-            max_epochs=self.max_epochs,
             schedule=self.lr_schedule,
             checkpoint=checkpoint,
             rescale=from_fitted,
@@ -188,7 +188,7 @@ class GraphEstimator(BaseEstimator):
         self._validate_params()
         from_fitted = hasattr(self, "nets_")
         return self._fit(
-            X, y, sample_weight, from_fitted, max_epochs=1, schedule="constant", classes=classes
+            X, y, sample_weight, from_fitted, schedule="constant", max_epochs=1, classes=classes
         )
 
     def _validate_params(self):
@@ -204,8 +204,8 @@ class GraphEstimator(BaseEstimator):
         sample_weight,
         from_fitted,
         *,
-        max_epochs,
         schedule,
+        max_epochs=None,
         checkpoint=None,
         classes=None,
         rescale=False,
@@ -228,9 +228,15 @@ class GraphEstimator(BaseEstimator):
         train, valid = self._split(y, seed)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
+        chosen = auto_params(self, len(train), before, from_fitted)
+        asked = with_values(self, chosen)
+        if max_epochs is None:
+            max_epochs = asked.max_epochs
+        else:
+            chosen.pop("max_epochs", None)
         inputs = self.architecture.make_inputs(self, graphs)
         if from_fitted:
-            check_same_network(self, n_members)
+            check_same_network(asked, n_members)
         used, rescaled = train[sample_weight[train] > 0], []
         if rescale and isinstance(targets, RegressionTargets):
             predictions = targets.decode(GraphModel.of(self).run(inputs)).mean(axis=0)
@@ -242,9 +248,9 @@ class GraphEstimator(BaseEstimator):
             attack = self.adversarial.batch_transform(graphs[train])
         key = ""
         if checkpoint is not None:
-            key = checkpoint_key(self, data, train, valid, targets, seed, max_epochs, from_fitted)
+            key = checkpoint_key(asked, data, train, valid, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
-            MemberPreparation(self, targets, attack, padded, rescaled),
+            MemberPreparation(asked, targets, attack, padded, rescaled),
             data.select(train) if len(valid) else data,
             data.select(valid) if len(valid) else None,
             seeds=member_seeds,
@@ -261,7 +267,7 @@ class GraphEstimator(BaseEstimator):
         )
         if from_fitted and nets is self.nets_:
             targets = fitted_targets(self)  # Interrupted: these are the nets of before.
-        return self._keep(nets, targets, graphs, used, before)
+        return self._keep(nets, targets, graphs, used, before, chosen)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -307,7 +313,7 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self.targets_class.stratified else None,
         )
 
-    def _keep(self, nets, targets, graphs, used, before):
+    def _keep(self, nets, targets, graphs, used, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
@@ -319,6 +325,8 @@ class GraphEstimator(BaseEstimator):
             Training rows with a weight. Only their elements are in `elements_`.
         before : fitted estimator or None
             Estimator whose networks were trained further, or from whose weights they started.
+        chosen : dict
+            Values of the parameters that are "auto".
         """
         self.n_iter_ = max(len(net.history) for net in nets)
         is_used = np.zeros(len(graphs), dtype=bool)
@@ -332,6 +340,8 @@ class GraphEstimator(BaseEstimator):
             elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
         self.padded_ = before is not None and before.padded_
         self.nets_ = nets
+        if self.architecture.auto_values(self, 1):
+            self.auto_params_ = chosen
         self.graph_settings_ = graphs.settings
         for name, value in fitted_attributes(targets).items():
             setattr(self, f"{name}_", value)

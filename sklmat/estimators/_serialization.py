@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sklmat.estimators._auto_parameters import loaded_values, with_values
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
 from sklmat.training import check_device, initial_weights, make_net
@@ -123,7 +124,8 @@ def _load_net(estimator, network, tensors, member):
     with initial_weights():
         module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
     module.load_state_dict(state)
-    settings = estimator.architecture.net_settings(estimator)
+    asked = with_values(estimator, loaded_values(estimator))
+    settings = estimator.architecture.net_settings(asked)
     settings["device"] = _present_device(estimator.device)
     net = make_net(module, loss=fitted_targets(estimator).loss, **settings)
     for row in estimator.history_:

@@ -7,8 +7,6 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         Loss of the scaled targets. "mae" is less sensitive to a few wrong labels than "mse".
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
-    max_epochs : int, default=100
-        Number of passes over the training rows.
     batch_size : int, default=32
         Largest number of crystals per step. All batches have nearly the same size.
     early_stopping : bool, default=False
@@ -60,6 +58,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
 """)
 
 _CGCNN = parameter_paragraphs("""
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training rows. "auto" is 100 for up to 1000 rows. With "muon" and
+        more rows it is as many as are needed for 14,000 steps, but at least 100 and at most 200.
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 8.0 for
         structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
@@ -73,9 +74,10 @@ _CGCNN = parameter_paragraphs("""
     atom_init : str, dict, DataFrame or path, default="physical"
         Element vectors, see `element_vectors`. With "physical", similar elements have similar
         vectors. A path may name the ``atom_init.json`` of the original code.
-    hidden_dim : int, default=32
-        Width of the atom vectors. The original has 64; on a few hundred alloys a width of 32 was as
-        accurate and twice as fast.
+    hidden_dim : int or "auto", default="auto"
+        Width of the atom vectors. "auto" is 32 for up to 1000 training rows, where 64 is no more
+        accurate and takes twice the time. With "muon" and more rows it is 64, as in [1]_. A network
+        that is trained further, or starts from another one, keeps its width.
     n_conv : int, default=3
         Number of graph convolutions.
     readout_dim : int, default=64
@@ -87,10 +89,13 @@ _CGCNN = parameter_paragraphs("""
         in [1]_.
     dropout : float, default=0.0
         Fraction of the last hidden layer that is set to zero at random during training.
-    optimizer : {"adam", "sgd"}, default="adam"
-        "adam" is AdamW, with decoupled weight decay.
-    lr : float, default=0.01
-        Largest learning rate.
+    optimizer : {"auto", "adam", "muon", "sgd"}, default="auto"
+        "adam" is AdamW, with decoupled weight decay. "muon" [2]_ changes all directions of a weight
+        matrix equally fast, by orthogonal steps; all other weights are trained by AdamW. "auto" is
+        "muon" for more than 1000 training rows if `lr` is "auto" too, and otherwise "adam". A
+        network that is trained further keeps its optimizer.
+    lr : float or "auto", default="auto"
+        Largest learning rate. "auto" is 0.004 for "muon" and 0.01 for other optimizers.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"
         "cosine": the rate rises over the first tenth of the steps, then falls to zero at
         `max_epochs`. The weights then no longer change, so early stopping, which needs validation
@@ -121,6 +126,9 @@ _CGCNN = parameter_paragraphs("""
         The trained net; the first one of an ensemble.
     nets_ : list of skorch.NeuralNet
         The trained nets of all members of the ensemble.
+    auto_params_ : dict
+        Values in the last training of `hidden_dim`, `optimizer`, `max_epochs` and `lr`, of those
+        that are "auto".
     elements_ : ndarray of int
         Atomic numbers of the elements in the training rows.
     history_ : list of dict
@@ -129,6 +137,8 @@ _CGCNN = parameter_paragraphs("""
 """)
 
 _ECNET = parameter_paragraphs("""
+    max_epochs : int, default=100
+        Number of passes over the training rows.
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 6.0 for
         structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
@@ -211,9 +221,9 @@ _ECNET = parameter_paragraphs("""
 """)
 
 _CGCNN_DIFFERENCES = """
-    - The defaults are AdamW with a cosine schedule instead of SGD, for regression the absolute
-      error instead of the squared error, and narrower layers. ``from_preset("xie2018")`` has the
-      settings of the original.
+    - The defaults are AdamW or Muon with a cosine schedule instead of SGD, for regression the
+      absolute error instead of the squared error, and, for few rows, narrower layers.
+      ``from_preset("xie2018")`` has the settings of the original.
     - If an atom has fewer than `max_neighbors` neighbours within the cutoff, the original replaces
       each missing neighbour by the first atom of the crystal, at a distance of 9 Å (the cutoff plus
       1 Å). Here this is done only for networks from `load_cgcnn_checkpoint`; in all other networks
@@ -229,6 +239,8 @@ _CGCNN_REFERENCES = """
     .. [1] T. Xie, J. C. Grossman, "Crystal graph convolutional neural networks for an accurate and
        interpretable prediction of material properties", Phys. Rev. Lett. 120, 145301 (2018),
        :doi:`10.1103/PhysRevLett.120.145301`
+    .. [2] J. Liu et al., "Muon is scalable for LLM training" (2025),
+       :doi:`10.48550/arXiv.2502.16982`
 """
 
 _ECNET_REFERENCES = """

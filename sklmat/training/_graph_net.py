@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from sklmat.batches import even_loader
 from sklmat.layers import to_single
 from sklmat.training._device import check_device
+from sklmat.training._muon import Muon
 from sklmat.training._precision import products_in
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "huber": F.smooth_l1_loss,
     "cross_entropy": F.cross_entropy,
 }
-_OPTIMIZERS = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}
+_OPTIMIZERS = {"adam": torch.optim.AdamW, "muon": Muon, "sgd": torch.optim.SGD}
 #: Fraction of the steps over which the "cosine" schedule rises to the full learning rate.
 _WARMUP = 0.1
 
@@ -204,6 +205,11 @@ class GraphNet(NeuralNet):
     precision = "float32"
 
     @property
+    def optimizer_name(self) -> str:
+        """Name of the optimizer, as in `make_net`."""
+        return next(name for name, cls in _OPTIMIZERS.items() if self.optimizer is cls)
+
+    @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer()), ("epoch_log", EpochLog())]
 
@@ -312,7 +318,7 @@ def make_net(
     device = check_device(device)
     # The fused optimizers update the weights in one pass; on a CPU, this of SGD rounds differently.
     own: dict[str, Any] = {
-        "optimizer__fused": optimizer == "adam" or torch.device(device).type == "cuda"
+        "optimizer__fused": optimizer != "sgd" or torch.device(device).type == "cuda"
     }
     if optimizer == "sgd":
         own["optimizer__momentum"] = momentum

@@ -122,7 +122,7 @@ def test_pickled_net_holds_its_network_once(data):
 
 
 @needs_gpu
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "muon", "sgd"])
 def test_gpu_repeats_itself_and_follows_the_cpu(data, optimizer):
     graphs, y = data
     settings = {"max_epochs": 20, "batch_size": 5, "optimizer": optimizer, "random_state": 0}
