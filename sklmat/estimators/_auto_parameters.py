@@ -38,7 +38,7 @@ def auto_params(
     if values and from_fitted:
         optimizer = estimator.nets_[0].optimizer_name
         values = rule(with_values(estimator, {"optimizer": optimizer}), n_rows)
-    if values and before is not None:
+    if "hidden_dim" in values and before is not None:
         values["hidden_dim"] = before.nets_[0].module_.config["hidden_dim"]
     return _for_auto(estimator, values)
 
