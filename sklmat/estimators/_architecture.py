@@ -63,8 +63,10 @@ class Architecture(ABC):
     def check_parameters(self, estimator: GraphEstimator) -> None:  # noqa: B027
         """Raise if parameters contradict each other; called before any crystal is read."""
 
-    def auto_values(self, estimator: GraphEstimator, n_rows: int) -> dict[str, Any]:
-        """Values of the parameters that may be "auto", for a number of training rows."""
+    def auto_values(
+        self, estimator: GraphEstimator, n_rows: int, n_elements: int
+    ) -> dict[str, Any]:
+        """Values of the parameters that may be "auto", for training rows and their elements."""
         return {}
 
     @abstractmethod

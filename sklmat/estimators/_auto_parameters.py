@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def auto_params(
     estimator: GraphEstimator,
     n_rows: int,
+    n_elements: int,
     before: GraphEstimator | None,
     from_fitted: bool,
 ) -> dict[str, Any]:
@@ -20,8 +21,8 @@ def auto_params(
     Parameters
     ----------
     estimator : GraphEstimator
-    n_rows : int
-        Number of training rows.
+    n_rows, n_elements : int
+        Number of training rows, and of the elements in them.
     before : fitted estimator or None
         Estimator whose networks are trained further, or from whose weights they start. The width of
         the network is the same.
@@ -34,10 +35,10 @@ def auto_params(
         Parameter -> value, only of the parameters that are "auto".
     """
     rule = estimator.architecture.auto_values
-    values = rule(estimator, n_rows)
+    values = rule(estimator, n_rows, n_elements)
     if values and from_fitted:
         optimizer = estimator.nets_[0].optimizer_name
-        values = rule(with_values(estimator, {"optimizer": optimizer}), n_rows)
+        values = rule(with_values(estimator, {"optimizer": optimizer}), n_rows, n_elements)
     if "hidden_dim" in values and before is not None:
         values["hidden_dim"] = before.nets_[0].module_.config["hidden_dim"]
     return _for_auto(estimator, values)
@@ -45,7 +46,7 @@ def auto_params(
 
 def loaded_values(estimator: GraphEstimator) -> dict[str, Any]:
     """Values for the parameters of a loaded estimator that are "auto", of its last training."""
-    values = estimator.architecture.auto_values(estimator, 1)
+    values = estimator.architecture.auto_values(estimator, 1, 1)
     return _for_auto(estimator, values | getattr(estimator, "auto_params_", {}))
 
 

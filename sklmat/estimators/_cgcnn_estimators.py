@@ -39,8 +39,9 @@ _XIE2018 = {
 }
 
 
-#: Up to this number of training rows, a narrow network and Adam are as accurate, and faster.
-_MANY_ROWS = 1000
+#: Up to this number of training rows, or of rows per element, a narrow network and Adam are as
+#: accurate, and faster.
+_MANY_ROWS, _MANY_PER_ELEMENT = 1000, 100
 #: Steps for more rows, if that is between 100 and 200 epochs.
 _N_STEPS = 14000
 
@@ -52,9 +53,9 @@ class CGCNNArchitecture(Architecture):
     transferable = True
     head = ("readout", "output")
 
-    def auto_values(self, estimator, n_rows):
+    def auto_values(self, estimator, n_rows, n_elements):
         """Optimizer, learning rate, width and number of epochs; few rows need less of all."""
-        is_large = n_rows > _MANY_ROWS
+        is_large = n_rows > max(_MANY_ROWS, _MANY_PER_ELEMENT * n_elements)
         optimizer = estimator.optimizer
         if optimizer == "auto":
             optimizer = "muon" if is_large and estimator.lr == "auto" else "adam"

@@ -228,7 +228,9 @@ class GraphEstimator(BaseEstimator):
         train, valid = self._split(y, seed)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
-        chosen = auto_params(self, len(train), before, from_fitted)
+        used, rescaled = train[sample_weight[train] > 0], []
+        elements = _elements_in(graphs, used)
+        chosen = auto_params(self, len(used), len(elements), before, from_fitted)
         asked = with_values(self, chosen)
         if max_epochs is None:
             max_epochs = asked.max_epochs
@@ -237,7 +239,6 @@ class GraphEstimator(BaseEstimator):
         inputs = self.architecture.make_inputs(self, graphs)
         if from_fitted:
             check_same_network(asked, n_members)
-        used, rescaled = train[sample_weight[train] > 0], []
         if rescale and isinstance(targets, RegressionTargets):
             predictions = targets.decode(GraphModel.of(self).run(inputs)).mean(axis=0)
             rescaled = targets.rescale(y, used, predictions)
@@ -267,7 +268,7 @@ class GraphEstimator(BaseEstimator):
         )
         if from_fitted and nets is self.nets_:
             targets = fitted_targets(self)  # Interrupted: these are the nets of before.
-        return self._keep(nets, targets, graphs, used, before, chosen)
+        return self._keep(nets, targets, graphs, elements, before, chosen)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -313,7 +314,7 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self.targets_class.stratified else None,
         )
 
-    def _keep(self, nets, targets, graphs, used, before, chosen):
+    def _keep(self, nets, targets, graphs, elements, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
@@ -321,32 +322,26 @@ class GraphEstimator(BaseEstimator):
         nets : list of GraphNet
         targets : RegressionTargets or ClassTargets
         graphs : CrystalGraphs
-        used : ndarray of int
-            Training rows with a weight. Only their elements are in `elements_`.
+        elements : ndarray of int
+            Elements of the training rows with a weight.
         before : fitted estimator or None
             Estimator whose networks were trained further, or from whose weights they started.
         chosen : dict
             Values of the parameters that are "auto".
         """
         self.n_iter_ = max(len(net.history) for net in nets)
-        is_used = np.zeros(len(graphs), dtype=bool)
-        is_used[used] = True
-        elements = [
-            np.unique(part.atomic_numbers[is_used[first + part.crystal_of_atom]]).astype(int)
-            for first, part in graphs.chunks()
-        ]
         if before is not None:
             # A network from `load_cgcnn_checkpoint` has no elements_: its rows are unknown.
-            elements.append(getattr(before, "elements_", np.zeros(0, dtype=int)))
+            elements = np.union1d(elements, getattr(before, "elements_", elements))
         self.padded_ = before is not None and before.padded_
         self.nets_ = nets
-        if self.architecture.auto_values(self, 1):
+        if self.architecture.auto_values(self, 1, 1):
             self.auto_params_ = chosen
         self.graph_settings_ = graphs.settings
         for name, value in fitted_attributes(targets).items():
             setattr(self, f"{name}_", value)
         self.history_ = member_histories(nets)
-        self.elements_ = np.unique(np.concatenate(elements))
+        self.elements_ = elements
         return self
 
     @property
@@ -408,6 +403,17 @@ class GraphEstimator(BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _elements_in(graphs, rows):
+    """Atomic numbers in some rows, sorted."""
+    is_used = np.zeros(len(graphs), dtype=bool)
+    is_used[rows] = True
+    elements = [
+        np.unique(part.atomic_numbers[is_used[first + part.crystal_of_atom]]).astype(int)
+        for first, part in graphs.chunks()
+    ]
+    return np.unique(np.concatenate(elements))
 
 
 def _checked_sample_weight(sample_weight, n_rows):

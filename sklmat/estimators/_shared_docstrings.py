@@ -59,8 +59,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
 
 _CGCNN = parameter_paragraphs("""
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training rows. "auto" is 100 for up to 1000 rows. With "muon" and
-        more rows it is as many as are needed for 14,000 steps, but at least 100 and at most 200.
+        Number of passes over the training rows. "auto" is 100. For many rows (see `optimizer`) and
+        "muon" it is as many as are needed for 14,000 steps, but at least 100 and at most 200.
     cutoff : float, default=None
         Largest distance of a neighbour (Å). ``None`` means the cutoff of given graphs, or 8.0 for
         structures, as in [1]_. From graphs with a larger cutoff, the edges beyond this value are
@@ -75,9 +75,9 @@ _CGCNN = parameter_paragraphs("""
         Element vectors, see `element_vectors`. With "physical", similar elements have similar
         vectors. A path may name the ``atom_init.json`` of the original code.
     hidden_dim : int or "auto", default="auto"
-        Width of the atom vectors. "auto" is 32 for up to 1000 training rows, where 64 is no more
-        accurate and takes twice the time. With "muon" and more rows it is 64, as in [1]_. A network
-        that is trained further, or starts from another one, keeps its width.
+        Width of the atom vectors. "auto" is 32, where 64 is no more accurate and takes twice the
+        time. For many rows (see `optimizer`) and "muon" it is 64, as in [1]_. A network that is
+        trained further, or starts from another one, keeps its width.
     n_conv : int, default=3
         Number of graph convolutions.
     readout_dim : int, default=64
@@ -92,8 +92,10 @@ _CGCNN = parameter_paragraphs("""
     optimizer : {"auto", "adam", "muon", "sgd"}, default="auto"
         "adam" is AdamW, with decoupled weight decay. "muon" [2]_ changes all directions of a weight
         matrix equally fast, by orthogonal steps; all other weights are trained by AdamW. "auto" is
-        "muon" for more than 1000 training rows if `lr` is "auto" too, and otherwise "adam". A
-        network that is trained further keeps its optimizer.
+        "muon" for many rows if `lr` is "auto" too, and otherwise "adam". Many rows are more than
+        1000 training rows and more than 100 for each element that is in them: with fewer, the
+        small network already fits the training rows better than others. A network that is
+        trained further keeps its optimizer.
     lr : float or "auto", default="auto"
         Largest learning rate. "auto" is 0.004 for "muon" and 0.01 for other optimizers.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"

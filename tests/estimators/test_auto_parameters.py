@@ -25,6 +25,7 @@ def data():
 @pytest.fixture
 def ten_are_many(monkeypatch):
     monkeypatch.setattr(_cgcnn_estimators, "_MANY_ROWS", 10)
+    monkeypatch.setattr(_cgcnn_estimators, "_MANY_PER_ELEMENT", 1)
 
 
 @pytest.mark.parametrize("cls", [CGCNNRegressor, CGCNNClassifier])
@@ -50,7 +51,16 @@ def ten_are_many(monkeypatch):
 )
 def test_rule(cls, params, n_rows, expected):
     estimator = cls(**params)
-    assert estimator.architecture.auto_values(estimator, n_rows) == expected
+    assert estimator.architecture.auto_values(estimator, n_rows, 4) == expected
+
+
+def test_many_elements_need_more_rows():
+    estimator = CGCNNRegressor()
+    rule = estimator.architecture.auto_values
+    assert [rule(estimator, n_rows, 82) for n_rows in (8200, 8201)] == [
+        SMALL,
+        {**LARGE, "max_epochs": 100},
+    ]
 
 
 def test_few_rows_are_trained_as_before(data):
