@@ -100,6 +100,9 @@ def test_many_rows(data, ten_are_many):
     # Rows for validation do not count.
     few = CGCNNRegressor(**SHORT, early_stopping=True, validation_fraction=0.5).fit(graphs, y)
     assert few.auto_params_ == chosen(SMALL)
+    # Nor do rows without a weight.
+    few.set_params(early_stopping=False).fit(graphs, y, sample_weight=[1] * 10 + [0] * 4)
+    assert few.auto_params_ == chosen(SMALL)
 
 
 def test_values_of_the_last_fit_are_shown(data):
