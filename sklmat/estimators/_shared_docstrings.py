@@ -104,12 +104,13 @@ _CGCNN = parameter_paragraphs("""
         Number of networks, trained from different seeds, whose predictions are averaged.
     warm_start_from : path or FrozenEstimator, default=None
         A fitted CGCNN from whose weights `fit` starts: the path of a file that its ``save`` wrote,
-        or ``sklearn.frozen.FrozenEstimator(fitted)``, also of a network from
-        `load_cgcnn_checkpoint`. The fitted estimator itself is not accepted, because ``clone``
-        would remove its weights. Its network must have the same parameters, such as widths, and as
-        many members, or one, from which all members then start. Graphs of structures are built with
-        its settings. The targets may differ; with another number of targets, or other classes, the
-        layers after pooling start from random weights.
+        ``sklearn.frozen.FrozenEstimator(fitted)``, or a network of the original code as in
+        `GraphEmbedding` (``"cgcnn:band-gap"``, or the path of a ``.pth.tar`` file). The fitted
+        estimator itself is not accepted, because ``clone`` would remove its weights. Its network
+        must have the same parameters, such as widths, and as many members, or one, from which all
+        members then start. Graphs of structures are built with its settings. The targets may
+        differ; with another number of targets, or other classes, the layers after pooling start
+        from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions (with the statistics of their batch

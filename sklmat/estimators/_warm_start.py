@@ -15,9 +15,11 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint
 from sklmat.elements import element_vectors
 from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
+from sklmat.files import expand_path, is_torch_file
 from sklmat.training import run_network
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
     from sklmat.estimators._graph_estimator import GraphEstimator
     from sklmat.typing import ArrayLike, PathLike
+
+#: Beginning of a parameter that names a network published with CGCNN.
+_PUBLISHED = "cgcnn:"
 
 #: Settings in which a network may differ from the network that provides its initial weights.
 _MAY_DIFFER = {"n_outputs", "dropout"}
@@ -46,12 +51,23 @@ def thawed(estimator: BaseEstimator) -> BaseEstimator:
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
+def published_name(estimator: object) -> str | None:
+    """Name of the published network that a parameter ``"cgcnn:<name>"`` specifies, else None."""
+    if isinstance(estimator, str) and estimator.startswith(_PUBLISHED):
+        return estimator.removeprefix(_PUBLISHED)
+    return None
+
+
 def fitted_source(estimator: BaseEstimator | PathLike) -> GraphEstimator:
-    """Return the fitted estimator inside a `FrozenEstimator`, or load it from a path.
+    """Return the fitted estimator inside a `FrozenEstimator`, or load it.
 
     Parameters
     ----------
-    estimator : FrozenEstimator or path
+    estimator : FrozenEstimator, path or str
+        A path is that of a file that ``save`` wrote, or that the original CGCNN wrote
+        (``.pth.tar``). The element table of the latter is the ``atom_init.json`` in the same folder
+        or, if there is none, the published one. ``"cgcnn:<name>"`` is a published network, see
+        `sklmat.datasets.fetch_cgcnn_checkpoint`.
 
     Returns
     -------
@@ -60,7 +76,15 @@ def fitted_source(estimator: BaseEstimator | PathLike) -> GraphEstimator:
     if isinstance(estimator, FrozenEstimator):
         check_is_fitted(estimator.estimator)
         return thawed(estimator)
-    return load_estimator(estimator)
+    name = published_name(estimator)
+    path = expand_path(estimator) if name is None else cgcnn_checkpoint(name)
+    if not (path.is_file() and is_torch_file(path)):
+        return load_estimator(path)
+    # Its estimators are classes that use this file.
+    from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
+
+    table = path.with_name("atom_init.json")
+    return load_cgcnn_checkpoint(path, atom_init=table if table.exists() else cgcnn_atom_init())
 
 
 def unfitted_clone(estimator: BaseEstimator, y: ArrayLike | None, owner: str) -> BaseEstimator:

@@ -71,7 +71,7 @@ def registry():
 
     The file has the format of ``sha256sum``: ``sha256sum -c --ignore-missing`` checks a data home.
     """
-    text = resources.files("sklmat.datasets").joinpath("_registry.txt").read_text("utf-8")
+    text = resources.files("sklmat.downloads").joinpath("_registry.txt").read_text("utf-8")
     lines = (line.split("  ", 1) for line in text.splitlines())
     return {path: sha256 for sha256, path in lines}
 
