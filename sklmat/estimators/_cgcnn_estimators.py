@@ -44,7 +44,7 @@ class CGCNNArchitecture(Architecture):
 
     network_class = CGCNN
     transferable = True
-    head = ("readout", "output")
+    head = ("readout", "output", "extra_output")
 
     def settings(self, estimator):
         """Widths and depths, the basis and the dropout."""
@@ -102,6 +102,7 @@ class CGCNNRegressor(GraphRegressor):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -119,6 +120,7 @@ class CGCNNRegressor(GraphRegressor):
     n_outputs_ : int
         Number of targets.
     {graph_settings_}
+    {extra_columns_}
     {y_mean_}
     {y_scale_}
 
@@ -185,6 +187,7 @@ class CGCNNRegressor(GraphRegressor):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -217,6 +220,7 @@ class CGCNNRegressor(GraphRegressor):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -256,6 +260,7 @@ class CGCNNClassifier(GraphClassifier):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -273,6 +278,7 @@ class CGCNNClassifier(GraphClassifier):
     n_outputs_ : int
         Number of classes.
     {graph_settings_}
+    {extra_columns_}
     {classes_}
 
     See Also
@@ -339,6 +345,7 @@ class CGCNNClassifier(GraphClassifier):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -371,6 +378,7 @@ class CGCNNClassifier(GraphClassifier):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state

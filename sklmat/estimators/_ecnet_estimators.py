@@ -60,7 +60,7 @@ class ECNetArchitecture(Architecture):
     members_share_network = True
     additive_elements = True
     transferable = True
-    head = ("towers", "output")
+    head = ("towers", "output", "extra_output")
 
     def check_parameters(self, estimator):
         """Raise where widths are not positive integers, or the filter cannot read the inputs."""
@@ -173,6 +173,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -190,6 +191,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     n_outputs_ : int
         Number of targets.
     {graph_settings_}
+    {extra_columns_}
     {y_mean_}
     {y_scale_}
 
@@ -271,6 +273,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -307,6 +310,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -375,6 +379,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -392,6 +397,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     n_outputs_ : int
         Number of classes.
     {graph_settings_}
+    {extra_columns_}
     {classes_}
 
     See Also
@@ -453,6 +459,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -488,6 +495,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state

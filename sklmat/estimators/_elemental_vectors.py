@@ -47,7 +47,8 @@ class ElementalVectors(TransformerMixin):
             Fraction of the atoms of the crystal that are of this element.
         """
         model = GraphModel.of(self)
-        inputs = cast("ElementGraphs", model.inputs(model.read_graphs(X)))
+        graphs = model.read_graphs(X, with_extra=False)
+        inputs = cast("ElementGraphs", model.inputs(graphs))
         vectors = model.run(inputs, "elements").swapaxes(0, 1)
         return (
             vectors.reshape(len(vectors), -1),

@@ -19,6 +19,7 @@ from sklmat.batches import GraphDataset, pad_neighbors
 from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._checkpoint_key import checkpoint_key
+from sklmat.estimators._extra_columns import extra_columns, fit_extra, read_input
 from sklmat.estimators._graph_input import check_elements, graphs_like_fit, training_graphs
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._member_preparation import MemberPreparation
@@ -30,6 +31,7 @@ from sklmat.estimators._targets import (
     fitted_targets,
 )
 from sklmat.estimators._warm_start import (
+    check_same_extra,
     check_same_graphs,
     check_same_network,
     check_source_graphs,
@@ -86,6 +88,7 @@ class GraphEstimator(BaseEstimator):
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "adversarial": [None, HasMethods(["generate", "batch_transform"])],
+        "extra": [None, list, tuple, HasMethods(["fit", "transform"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
@@ -134,8 +137,9 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
-            See `check_structures`.
+        X : sequence of C structures, CrystalGraphs, or DataFrame
+            See `check_structures`. With `extra`, a DataFrame with a column of structures and the
+            columns that `extra` reads.
         y : array-like of shape (C,) or (C, n_targets)
             Targets: numbers, or for a classifier one label per crystal. If there are several
             targets, some of them may be missing (NaN) in a row; these are left out of the loss.
@@ -162,7 +166,8 @@ class GraphEstimator(BaseEstimator):
             parameters; when they have larger ones, and either reverse edges (`symmetrize`) or the
             neighbours of a pymatgen strategy; when the checkpoint belongs to another training; when
             the network from which the training shall continue (`warm_start`,
-            `warm_start_from`) has another shape; or when this computer does not have the `device`.
+            `warm_start_from`) has another shape; when a column of `extra` is missing, or holds
+            something else than finite numbers; or when this computer does not have the `device`.
 
         Notes
         -----
@@ -216,7 +221,8 @@ class GraphEstimator(BaseEstimator):
             source = transfer_source(self)
         before = self if from_fitted else source
         padded = before is not None and before.padded_
-        graphs, n_rows = self._read_training_rows(X, from_fitted, source)
+        X, crystals = read_input(self, X)
+        graphs, n_rows = self._read_training_rows(crystals, from_fitted, source)
         graphs = pad_neighbors(graphs) if padded else graphs
         targets = fitted_targets(self) if from_fitted else self.targets_class.of(self)
         y = targets.check(y)
@@ -227,11 +233,21 @@ class GraphEstimator(BaseEstimator):
         member_seeds = draw_seed(seed, size=n_members)
         train, valid = self._split(y, seed)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
+        used = train[sample_weight[train] > 0]
+        graphs, extra = fit_extra(
+            self,
+            X,
+            graphs,
+            used,
+            y,
+            None if before is None else extra_columns(before),
+            is_transfer=source is not None,
+        )
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         inputs = self.architecture.make_inputs(self, graphs)
         if from_fitted:
             check_same_network(self, n_members)
-        used, rescaled = train[sample_weight[train] > 0], []
+        rescaled = []
         if rescale and isinstance(targets, RegressionTargets):
             predictions = targets.decode(GraphModel.of(self).run(inputs)).mean(axis=0)
             rescaled = targets.rescale(y, used, predictions)
@@ -261,7 +277,7 @@ class GraphEstimator(BaseEstimator):
         )
         if from_fitted and nets is self.nets_:
             targets = fitted_targets(self)  # Interrupted: these are the nets of before.
-        return self._keep(nets, targets, graphs, used, before)
+        return self._keep(nets, targets, graphs, extra, used, before)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -280,6 +296,7 @@ class GraphEstimator(BaseEstimator):
     def _read_training_rows(self, X, from_fitted, source):
         """Return the training graphs, after checking their elements, and their number."""
         if from_fitted:
+            check_same_extra(self)
             check_same_graphs(self)
             graphs = graphs_like_fit(self, X)
         else:
@@ -307,7 +324,7 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self.targets_class.stratified else None,
         )
 
-    def _keep(self, nets, targets, graphs, used, before):
+    def _keep(self, nets, targets, graphs, extra, used, before):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
@@ -315,6 +332,7 @@ class GraphEstimator(BaseEstimator):
         nets : list of GraphNet
         targets : RegressionTargets or ClassTargets
         graphs : CrystalGraphs
+        extra : ExtraColumns or None
         used : ndarray of int
             Training rows with a weight. Only their elements are in `elements_`.
         before : fitted estimator or None
@@ -333,6 +351,7 @@ class GraphEstimator(BaseEstimator):
         self.padded_ = before is not None and before.padded_
         self.nets_ = nets
         self.graph_settings_ = graphs.settings
+        self.extra_columns_ = extra
         for name, value in fitted_attributes(targets).items():
             setattr(self, f"{name}_", value)
         self.history_ = member_histories(nets)
@@ -358,7 +377,8 @@ class GraphEstimator(BaseEstimator):
         ndarray of shape (C, n_ensemble * hidden_dim)
             For CGCNN, the mean of the atom vectors after the last convolution; for ECNet, the mean
             of the elemental vectors, weighted by the fractions. The vectors of all members of an
-            ensemble are concatenated, because their features are unrelated.
+            ensemble are concatenated, because their features are unrelated. Columns of `extra` are
+            read by later layers only and are not in the vectors.
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 

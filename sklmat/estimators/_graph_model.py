@@ -16,6 +16,7 @@ from torch import nn
 
 from sklmat.batches import EvenBatches, pad_neighbors
 from sklmat.estimators._architecture import Architecture
+from sklmat.estimators._extra_columns import add_extra, read_input
 from sklmat.estimators._graph_input import check_seen_elements, graphs_like_fit
 from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
 from sklmat.estimators._warm_start import thawed
@@ -106,18 +107,28 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    def read_graphs(self, X: Structures | CrystalGraphs) -> CrystalGraphs:
+    def crystals(self, X: Structures | CrystalGraphs) -> Structures | CrystalGraphs:
+        """Return the crystals of `X`: `X` itself, or its column of structures if it is a table."""
+        return read_input(self.estimator, X)[1]
+
+    def read_graphs(
+        self, X: Structures | CrystalGraphs, *, with_extra: bool = True
+    ) -> CrystalGraphs:
         """Return the graphs of crystals, built and checked as in `predict`, without padding.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or DataFrame
+        with_extra : bool, default=True
+            Whether the graphs have the columns of `extra`, which only some methods of the networks
+            read.
         """
-        graphs = graphs_like_fit(self.estimator, X)
+        X, crystals = read_input(self.estimator, X)
+        graphs = graphs_like_fit(self.estimator, crystals)
         check_seen_elements(self.estimator, graphs)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
-        return graphs
+        return add_extra(self.estimator, X, graphs) if with_extra else graphs
 
     def pad(self, graphs: CrystalGraphs) -> CrystalGraphs:
         """Add the missing neighbours to graphs if the networks expect them."""
@@ -172,4 +183,5 @@ class GraphModel:
 
     def predict_outputs(self, X: Structures | CrystalGraphs, method: str = "forward") -> np.ndarray:
         """Build the graphs of crystals and run a method of the networks: `read_graphs`, `run`."""
-        return self.run(self.inputs(self.read_graphs(X)), method)
+        graphs = self.read_graphs(X, with_extra=method in ("forward", "contributions"))
+        return self.run(self.inputs(graphs), method)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint
 from sklmat.elements import element_vectors
+from sklmat.estimators._extra_columns import describe_extra, extra_columns
 from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
 from sklmat.files import expand_path, is_torch_file
@@ -149,6 +150,11 @@ def transfer_source(estimator):
     if type(getattr(source, "architecture", None)) is not type(architecture):
         found, needed = type(source).__name__, architecture.network_class.__name__
         raise ValueError(f"warm_start_from holds {_one(found)}, not {_one(needed)}")
+    _refuse_differences(
+        "reads other columns",
+        {"extra": (describe_extra(extra_columns(source)), describe_extra(estimator.extra))},
+        "use the same extra",
+    )
     n_nets = len(source.nets_)
     if n_nets > 1:
         _refuse_differences(
@@ -165,6 +171,15 @@ def _one(name):
 
 
 # -- checks that two estimators agree
+
+
+def check_same_extra(estimator):
+    """Raise if the parameter `extra` differs from the columns of the first `fit`."""
+    fitted, asked = (
+        describe_extra(extra)
+        for extra in (extra_columns(estimator), getattr(estimator, "extra", None))
+    )
+    _refuse_changes("further columns", {"extra": (fitted, asked)})
 
 
 def check_same_graphs(estimator):
@@ -346,6 +361,8 @@ def fit_output(net, train_set, targets):
                 module.output.weight[tower] *= gain
                 module.output.bias[tower] *= gain
                 module.output.bias[tower] += shift
+                if hasattr(module, "extra_output"):
+                    module.extra_output.weight[tower] *= gain
 
 
 def _straight_line(x, y, weight):

@@ -8,16 +8,16 @@ import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.readers._file_names import Folder
 from sklmat.readers._tables import STRUCTURE_NAMES, is_structure
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from sklmat.readers._file_names import Folder
 
 #: Names, in lower case, of columns that hold ids; the first one that a table has is taken.
 _ID_NAMES = (
@@ -111,6 +111,22 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
             f"columns are {', '.join(map(str, table.columns))}"
         )
     return max(n_files, key=lambda column: (n_files[column], -_preference(column)))
+
+
+def find_structures(table: pd.DataFrame) -> pd.Series:
+    """Return the column of a DataFrame that holds structures, or else names files of them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Names of files are relative to the current folder.
+
+    Raises
+    ------
+    ValueError
+        When there is no such column, or several hold structures.
+    """
+    return table[find_structure_column("X", table, Folder(Path()))]
 
 
 def _preference(column):
