@@ -143,7 +143,8 @@ class GraphEmbedding(TableFeaturizer):
         else:
             estimator = CGCNNRegressor() if self.estimator is None else self.estimator
             network = unfitted_clone(estimator, y, "GraphEmbedding")
-            if is_graph_estimator(network):
+            # Graphs alone would lack the columns that `extra` reads.
+            if is_graph_estimator(network) and getattr(network, "extra", None) is None:
                 X = training_graphs(network, X)
             self.estimator_ = network.fit(X, y)
         configs = [net.module_.config for net in self.estimator_.nets_]

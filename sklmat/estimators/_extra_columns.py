@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _CONSTANT = 1e-9
 #: Part of the variance of a column that is linear in the composition: if it is within these limits,
 #: the network also reads the rest of the column. Beyond the second one, the rest is rounding.
-_LINEAR_PART = (0.1, 1 - 1e-6)
+_LINEAR_PART = (0.9, 1 - 1e-6)
 
 
 @dataclass
@@ -38,8 +38,9 @@ class ExtraColumns:
     """Names and scaling of the further columns of a fitted network.
 
     A network reads each column with mean 0 and standard deviation 1 over the training rows. Where
-    the composition explains much of a column, as of an energy, it also reads the rest: the column
-    minus its linear model of the atomic fractions, with standard deviation 1.
+    the composition explains most of a column, as of an energy, what it does not explain is small
+    and would be lost beside it. The network then also reads this rest: the column minus a linear
+    model of the atomic fractions, with standard deviation 1.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ with gradients. They use this class only, and no other attributes of the estimat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
@@ -107,23 +107,36 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    def crystals(self, X: Structures | CrystalGraphs) -> Structures | CrystalGraphs:
-        """Return the crystals of `X`: `X` itself, or its column of structures if it is a table."""
-        return read_input(self.estimator, X)[1]
+    def read_input(self, X: Any) -> tuple[Any, Any]:
+        """Return what the columns of `extra` and the graphs are made from, for `read_graphs`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, CrystalGraphs, or DataFrame
+
+        Returns
+        -------
+        X
+        crystals : sequence of C structures, or CrystalGraphs
+        """
+        return read_input(self.estimator, X)
 
     def read_graphs(
-        self, X: Structures | CrystalGraphs, *, with_extra: bool = True
+        self, X: Any, crystals: Any = None, *, with_extra: bool = True
     ) -> CrystalGraphs:
         """Return the graphs of crystals, built and checked as in `predict`, without padding.
 
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or DataFrame
+        crystals : sequence of C structures, or CrystalGraphs, default=None
+            The crystals, if `X` is a result of `read_input`.
         with_extra : bool, default=True
             Whether the graphs have the columns of `extra`, which only some methods of the networks
             read.
         """
-        X, crystals = read_input(self.estimator, X)
+        if crystals is None:
+            X, crystals = self.read_input(X)
         graphs = graphs_like_fit(self.estimator, crystals)
         check_seen_elements(self.estimator, graphs)
         if len(graphs) == 0:

@@ -41,9 +41,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
           is cloned and fitted on the training rows.
 
         The columns are scaled to mean 0 and standard deviation 1 over the training rows; a constant
-        one is read as zero. Where the composition explains more than a tenth of the variance of a
-        column, as of an energy, the network also reads the rest: the column minus a linear model of
-        the atomic fractions, fitted on the training rows, and scaled. The last layers read the
+        one is read as zero. Where the composition explains nine tenths of the variance of a column,
+        as of an energy, the network also reads the rest: the column minus a linear model of the
+        atomic fractions, fitted on the training rows, and scaled. The last layers read the
         columns, and the output has a term that is linear in them. The columns do not change with
         the positions: attacks, `adversarial` and attributions hold them fixed.
     device : str, default="auto"
