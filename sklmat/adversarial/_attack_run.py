@@ -43,10 +43,9 @@ class AttackRun:
         self.network = AttackedNetwork.fitted(estimator)
         model = self.network.model
         X, crystals = model.read_input(X)
-        self.structures = (
-            None if isinstance(crystals, CrystalGraphs) else check_structures(crystals)
-        )
-        self.given = crystals if self.structures is None else self.structures
+        is_graphs = isinstance(crystals, CrystalGraphs)
+        self.given = crystals if is_graphs else check_structures(crystals)
+        self.structures = None if is_graphs else self.given
         self.graphs = model.read_graphs(X, self.given)
         self._n_crystals = len(self.graphs)
 

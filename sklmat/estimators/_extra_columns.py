@@ -144,8 +144,8 @@ def read_input(estimator: GraphEstimator, X: Any) -> tuple[Any, Any]:
             )
         crystals = find_structures(X.drop(columns=given))
         if _is_transformer(extra) and not get_tags(extra).input_tags.two_d_array:
-            crystals = convert_structures(crystals)
-            return crystals, crystals
+            structures = convert_structures(crystals)
+            return structures, structures
         return X, crystals
     if _is_transformer(extra) and not isinstance(X, CrystalGraphs):
         X = convert_structures(X)

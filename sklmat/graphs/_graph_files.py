@@ -47,9 +47,10 @@ def write_graphs(graphs: CrystalGraphs, path: Path) -> None:
         **dict.fromkeys(EDGE_ARRAYS, graphs.edge_ptr[-1]),
         **dict.fromkeys(CRYSTAL_ARRAYS, len(graphs)),
     }
-    arrays, settings = _ARRAYS, graphs.settings
+    arrays, settings = list(_ARRAYS), graphs.settings
     if graphs.extra is not None:
-        arrays, sizes["extra"] = (*_ARRAYS, "extra"), len(graphs)
+        arrays.append("extra")
+        sizes["extra"] = len(graphs)
         settings["extra_names"] = graphs.extra_names
     # The type and the width of each array, without its items.
     none = graphs[:0]
