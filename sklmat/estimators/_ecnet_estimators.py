@@ -318,12 +318,12 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
+    def element_contributions(self, X: Structures | CrystalGraphs | pd.DataFrame) -> pd.DataFrame:
         """Contribution of each element to the prediction.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -503,12 +503,12 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
+    def element_contributions(self, X: Structures | CrystalGraphs | pd.DataFrame) -> pd.DataFrame:
         """Contribution of each element to the logits of the classes.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------

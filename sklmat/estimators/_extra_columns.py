@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 
 from sklmat.element_references import fit_references
@@ -143,7 +144,7 @@ def read_input(estimator: GraphEstimator, X: Any) -> tuple[Any, Any]:
                 f"{', '.join(map(repr, X.columns))}"
             )
         crystals = find_structures(X.drop(columns=given))
-        if _is_transformer(extra) and not get_tags(extra).input_tags.two_d_array:
+        if _is_transformer(extra) and not _reads_tables(extra):
             structures = convert_structures(crystals)
             return structures, structures
         return X, crystals
@@ -243,6 +244,15 @@ def describe_extra(extra: Any) -> Any:
 
 def _is_transformer(extra):
     return hasattr(extra, "transform")
+
+
+def _reads_tables(transformer):
+    """Whether a transformer, or the first one within it, takes tables and not structures."""
+    if isinstance(transformer, Pipeline):
+        return _reads_tables(transformer.steps[0][1])
+    if isinstance(transformer, FeatureUnion):
+        return _reads_tables(transformer.transformer_list[0][1])
+    return get_tags(transformer).input_tags.two_d_array
 
 
 def _check_names(names):

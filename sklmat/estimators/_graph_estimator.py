@@ -128,7 +128,7 @@ class GraphEstimator(BaseEstimator):
 
     def fit(
         self,
-        X: Structures | CrystalGraphs,
+        X: Structures | CrystalGraphs | pd.DataFrame,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         checkpoint: PathLike | None = None,
@@ -137,7 +137,7 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        X : sequence of C structures, CrystalGraphs, or DataFrame
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
             See `check_structures`. With `extra`, a DataFrame with a column of structures and the
             columns that `extra` reads.
         y : array-like of shape (C,) or (C, n_targets)
@@ -365,12 +365,12 @@ class GraphEstimator(BaseEstimator):
             raise AttributeError(f"this {type(self).__name__} has no net_ before fit")
         return self.nets_[0]
 
-    def embed(self, X: Structures | CrystalGraphs) -> np.ndarray:
+    def embed(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Compute a vector for each crystal from the hidden layers of the network.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from sklmat.batches import CrystalBatch, ElementBatch
     from sklmat.estimators._graph_estimator import GraphEstimator
-    from sklmat.typing import Structures
 
 
 def is_graph_estimator(estimator: object) -> TypeGuard[GraphEstimator]:
@@ -194,7 +193,7 @@ class GraphModel:
             return parts[0].swapaxes(0, 1)
         return np.stack(parts)
 
-    def predict_outputs(self, X: Structures | CrystalGraphs, method: str = "forward") -> np.ndarray:
+    def predict_outputs(self, X: Any, method: str = "forward") -> np.ndarray:
         """Build the graphs of crystals and run a method of the networks: `read_graphs`, `run`."""
         graphs = self.read_graphs(X, with_extra=method in ("forward", "contributions"))
         return self.run(self.inputs(graphs), method)
