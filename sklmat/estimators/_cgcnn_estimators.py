@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
@@ -64,6 +64,7 @@ _CONSTRAINTS = {
     "momentum": [Interval(Real, 0, 1, closed="left")],
     "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
+    "extra": [None, list, tuple, HasMethods(["fit", "transform"])],
     "precision": [StrOptions({"float32", "bfloat16"})],
 }
 

@@ -6,6 +6,7 @@ graphs of the crystals carry them, so that whatever selects crystals selects the
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -344,8 +345,11 @@ def _transformed(transformer, transform, X, n_rows):
         names = list(table.columns)
         columns = [table.iloc[:, number] for number in range(len(names))]
     else:
-        columns = list(table.T)
-        names = [f"{name} {number}" for number in range(len(columns))]
+        columns, names = list(table.T), []
+        with contextlib.suppress(AttributeError, NotImplementedError, ValueError):
+            names = list(transformer.get_feature_names_out())
+        if len(names) != len(columns):
+            names = [f"{name} {number}" for number in range(len(columns))]
     return names, number_columns(columns, names, n_rows)
 
 

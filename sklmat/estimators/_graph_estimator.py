@@ -88,7 +88,6 @@ class GraphEstimator(BaseEstimator):
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "adversarial": [None, HasMethods(["generate", "batch_transform"])],
-        "extra": [None, list, tuple, HasMethods(["fit", "transform"])],
         "device": [str, Hidden(torch.device)],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,

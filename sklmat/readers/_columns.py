@@ -87,7 +87,7 @@ def name_of_file(cell: object) -> str | None:
 
 def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any:
     """The column that holds structures, or else the one that names most files."""
-    holding = [column for column in table.columns if _holds_structures(table[column])]
+    holding = [column for column in table.columns if holds_structures(table[column])]
     if len(holding) > 1:
         holding.sort(key=_preference)
         if _preference(holding[0]) == _preference(holding[1]):
@@ -134,7 +134,7 @@ def _preference(column):
     return STRUCTURE_NAMES.index(name) if name in STRUCTURE_NAMES else len(STRUCTURE_NAMES)
 
 
-def _holds_structures(column):
+def holds_structures(column: pd.Series) -> bool:
     """Whether most of the first cells are structures, or texts of files of structures."""
     if column.dtype.kind in "biufcmM":
         return False
