@@ -20,6 +20,8 @@ from sklmat import (
     CGCNNClassifier,
     CGCNNRegressor,
     CompositionFeaturizer,
+    CompositionGroupKFold,
+    DeltaRegressor,
     ECNetClassifier,
     ECNetRegressor,
     GraphEmbedding,
@@ -31,6 +33,7 @@ from sklmat import (
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.graphs import ElementGraphs
 from sklmat.inspection import site_attribution
+from sklmat.model_selection import composition_groups
 
 TINY = {"hidden_dim": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
 REGRESSORS = {
@@ -167,6 +170,10 @@ def test_the_rest_of_an_energy_is_read_beside_it(structures, graphs):
     assert np.corrcoef(read[:, 3], small)[0, 1] > 0.9
 
 
+#: Atomic numbers of the elements of `random_alloys`, sorted.
+NUMBERS = np.unique([z for structure in random_alloys(20) for z in structure.atomic_numbers])
+
+
 def _fractions(structures):
     fractions = np.zeros((len(structures), 119))
     for row, structure in enumerate(structures):
@@ -270,6 +277,20 @@ def test_searches_and_pipelines(table, y):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     nested = regressor("ECNet", CompositionFeaturizer()).set_params(extra__fractions=True)
     assert nested.extra.fractions is True
+
+
+def test_splits_and_differences_read_the_compositions_of_a_table(table, y):
+    groups = composition_groups(table)
+    np.testing.assert_array_equal(groups, composition_groups(table["structure"]))
+    model = regressor("ECNet", ["T (K)"])
+    assert cross_val_predict(model, table, y, cv=CompositionGroupKFold(2)).shape == (20,)
+    difference = DeltaRegressor(model, lambda table: table["T (K)"] / 100)
+    difference.fit(table, y + np.arange(20))
+    left = difference.predict(table) - y
+    expected = difference.estimator_.predict(table) + _fractions(table["structure"])[:, NUMBERS] @ (
+        list(difference.references_.values())
+    )
+    np.testing.assert_allclose(left, expected, rtol=1e-4)
 
 
 def test_files_of_structures_in_a_table(tmp_path, structures, table, y):
