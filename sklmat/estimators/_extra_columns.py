@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 
-from sklmat.element_references import fit_references
 from sklmat.elements import N_ROWS
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.graphs import CrystalGraphs, number_columns
@@ -33,6 +33,9 @@ _CONSTANT = 1e-9
 #: Part of the variance of a column that is linear in the composition: if it is within these limits,
 #: the network also reads the rest of the column. Beyond the second one, the rest is rounding.
 _LINEAR_PART = (0.9, 1 - 1e-6)
+#: Strengths of the ridge regression on the composition, of which leave-one-out chooses one for each
+#: column.
+_ALPHAS = np.logspace(-6, 2, 9)
 
 
 @dataclass
@@ -73,7 +76,11 @@ class ExtraColumns:
         mean, scale = values.mean(axis=0), values.std(axis=0)
         scale[scale <= _CONSTANT * np.abs(values).max(axis=0)] = 0.0
         scaled = _divided(values - mean, scale)
-        references = np.nan_to_num(fit_references(fractions, scaled))
+        elements = np.flatnonzero(fractions.any(axis=0))
+        ridge = RidgeCV(_ALPHAS, fit_intercept=False, alpha_per_target=True)
+        references = np.zeros((N_ROWS, len(names)))
+        coefficients = ridge.fit(fractions[:, elements], scaled).coef_
+        references[elements] = coefficients.reshape(len(names), -1).T
         spread = (scaled - fractions @ references).std(axis=0)
         low, high = _LINEAR_PART
         rest = np.flatnonzero((scale > 0) & (spread**2 < 1 - low) & (spread**2 > 1 - high))
