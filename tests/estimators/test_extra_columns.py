@@ -35,7 +35,7 @@ from sklmat.graphs import ElementGraphs
 from sklmat.inspection import site_attribution
 from sklmat.model_selection import composition_groups
 
-TINY = {"hidden_dim": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
+TINY = {"cutoff": 4.0, "hidden_dim": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
 REGRESSORS = {
     "CGCNN": CGCNNRegressor(**TINY, n_conv=1, readout_dim=4, n_ensemble=2),
     "ECNet": ECNetRegressor(**TINY, n_filters=4, tower_dims=(4,), n_ensemble=2),
@@ -97,7 +97,7 @@ class Recorder(TransformerMixin, BaseEstimator):
 @both
 def test_a_column_is_learned_that_no_structure_shows(name, table, y):
     """The target is the temperature; the structures are random."""
-    params = {"max_epochs": 80, "lr": 0.03, "n_ensemble": 1, "cutoff": 4.0}
+    params = {"max_epochs": 80, "lr": 0.03, "n_ensemble": 1}
     train, test = table[:15], table[15:]
     with_it = regressor(name, ["T (K)"], **params).fit(train, y[:15])
     assert with_it.score(test, y[15:]) > 0.9
@@ -108,7 +108,7 @@ def test_a_column_is_learned_that_no_structure_shows(name, table, y):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classes_are_learned_from_a_column(name, table):
     labels = np.where(table["T (K)"] > 600, "hot", "cold")
-    model = clone(CLASSIFIERS[name]).set_params(extra=["T (K)"], max_epochs=100, lr=0.02)
+    model = clone(CLASSIFIERS[name]).set_params(extra=["T (K)"], max_epochs=50, lr=0.03)
     model.fit(table, labels)
     assert model.score(table, labels) > 0.9
     np.testing.assert_allclose(model.predict_proba(table).sum(axis=1), 1, rtol=1e-6)
@@ -214,7 +214,7 @@ def test_the_linear_term_is_a_property_of_the_crystal(structures, graphs):
 
 @both
 def test_graphs_with_columns_give_what_the_table_gives(name, table, y):
-    model = regressor(name, ["T (K)"], cutoff=4.0, max_neighbors=12)
+    model = regressor(name, ["T (K)"], max_neighbors=12)
     expected = model.fit(table, y).predict(table)
     graphs = StructureToGraph(cutoff=4.0, max_neighbors=12).transform(table["structure"])
     given = graphs.with_extra(table[["T (K)"]])
@@ -386,7 +386,7 @@ def test_training_further_keeps_the_scaling(name, table, y):
 @both
 @pytest.mark.parametrize("factor", [1.0, 100.0])
 def test_transfer_with_columns(name, table, y, tmp_path, factor):
-    source = regressor(name, ["T (K)"], max_epochs=50, lr=0.02).fit(table, y)
+    source = regressor(name, ["T (K)"], max_epochs=20, lr=0.05).fit(table, y)
     path = tmp_path / "source.safetensors"
     source.save(path)
     model = regressor(
@@ -472,7 +472,7 @@ def test_default_dtype_of_torch(table, y, double):
 
 @both
 def test_attacks(name, table, y, graphs):
-    model = regressor(name, ["T (K)"], max_epochs=30).fit(table, y)
+    model = regressor(name, ["T (K)"], max_epochs=10).fit(table, y)
     attack = StructureAttack(model, budget=0.1, n_steps=3)
     moved = attack.generate(table, y)
     after = model.predict(table.assign(structure=moved))
@@ -497,7 +497,7 @@ def test_adversarial_training(name, table, y):
 
 @both
 def test_attributions_are_complete(name, table, y):
-    model = regressor(name, ["T (K)"], max_epochs=30).fit(table, y)
+    model = regressor(name, ["T (K)"]).fit(table, y)
     sites = site_attribution(model, table[:4])
     total = sites.groupby("row")["attribution"].sum() + sites.attrs["baseline"]
     np.testing.assert_allclose(total, model.predict(table[:4]), rtol=1e-3)
