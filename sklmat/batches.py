@@ -122,6 +122,8 @@ class CrystalBatch(Batch):
         Length of each edge (Å).
     n_atoms : Tensor of shape (C,)
         Atoms per crystal, as floating-point numbers.
+    extra : Tensor of shape (C, K) or None
+        The columns of the graphs: further numbers for each crystal.
     known_segments : BatchSegments or None
         Result of `segments`, if it is known.
     """
@@ -132,6 +134,7 @@ class CrystalBatch(Batch):
     target: torch.Tensor
     distance: torch.Tensor
     n_atoms: torch.Tensor
+    extra: torch.Tensor | None = None
     known_segments: BatchSegments | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -166,6 +169,8 @@ class ElementBatch(Batch):
     radial : Tensor of shape (Q, K) or (Q, 2 K)
         Partial radial distribution of each pair, on K grid points.
     n_crystals : int
+    extra : Tensor of shape (C, K) or None
+        The columns of the graphs: further numbers for each crystal.
     known_segments : BatchSegments or None
         Result of `segments`, if it is known.
     """
@@ -177,6 +182,7 @@ class ElementBatch(Batch):
     target: torch.Tensor
     radial: torch.Tensor
     n_crystals: int
+    extra: torch.Tensor | None = None
     known_segments: BatchSegments | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -230,6 +236,7 @@ def make_batch(
             target=torch.from_numpy(graphs.flat_target),
             distance=torch.from_numpy(np.array(graphs.edge_distance)),
             n_atoms=torch.from_numpy(graphs.n_atoms.astype(np.float32)),
+            extra=_extra(graphs),
         )
     if like is not None and (like.dtype, like.device.type) != (torch.float32, "cpu"):
         batch = batch.to(like.dtype).to(like.device)
@@ -253,7 +260,13 @@ def _crystal_batch_on(device, dtype, graphs):
         target=first_atom + moved(graphs.edge_target),
         distance=moved(graphs.edge_distance, dtype),
         n_atoms=n_atoms.to(dtype),
+        extra=None if graphs.extra is None else moved(graphs.extra, dtype),
     )
+
+
+def _extra(graphs):
+    """Columns of the graphs in single precision; None without columns."""
+    return None if graphs.extra is None else torch.from_numpy(graphs.extra.astype(np.float32))
 
 
 def _element_batch(graphs: ElementGraphs) -> ElementBatch:
@@ -265,6 +278,7 @@ def _element_batch(graphs: ElementGraphs) -> ElementBatch:
         target=torch.from_numpy(graphs.flat_target),
         radial=torch.from_numpy(graphs.radial),
         n_crystals=len(graphs),
+        extra=_extra(graphs),
     )
 
 

@@ -23,6 +23,7 @@ MODULES = [
     "deprecation",
     "typing",
     "files",
+    "downloads",
     "random_state",
     "recorded_warnings",
     "parallel",

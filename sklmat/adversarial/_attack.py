@@ -106,6 +106,10 @@ class StructureAttack(BaseEstimator):
     guide shows the effect (:ref:`benchmarks-attacks`). With ``ties="truncate"``, the choice among
     neighbours at equal distances may change even around atoms that are not displaced.
 
+    Columns that the network reads beside the structure (its parameter `extra`) are held fixed, even
+    if a transformer makes them from the structure; `predict` for the perturbed crystals computes
+    such columns anew. If `X` is a DataFrame, its perturbed structures are returned as a list.
+
     In [3]_, all crystals are perturbed by random displacements of one size (``method="random"``).
 
     References

@@ -35,15 +35,18 @@ class AttackRun:
     attack : StructureAttack
         With valid parameters. Its budgets are the largest that will be used.
     estimator : fitted graph estimator, or FrozenEstimator of one
-    X : sequence of C structures, or CrystalGraphs
+    X : sequence of C structures, CrystalGraphs, or for an estimator with `extra` a DataFrame
     """
 
     def __init__(self, attack, estimator, X):
         self.attack = attack
         self.network = AttackedNetwork.fitted(estimator)
-        self.structures = None if isinstance(X, CrystalGraphs) else check_structures(X)
         model = self.network.model
-        self.graphs = model.read_graphs(X if self.structures is None else self.structures)
+        X, crystals = model.read_input(X)
+        is_graphs = isinstance(crystals, CrystalGraphs)
+        self.given = crystals if is_graphs else check_structures(crystals)
+        self.structures = None if is_graphs else self.given
+        self.graphs = model.read_graphs(X, self.given)
         self._n_crystals = len(self.graphs)
 
     def __len__(self):
@@ -141,7 +144,14 @@ class AttackRun:
         self, displacement: np.ndarray, strain: np.ndarray
     ) -> list[Structure] | CrystalGraphs:
         """All crystals, perturbed, in the form of X: structures or CrystalGraphs."""
-        return apply_perturbation(self.structures, self.graphs, displacement, strain)
+        graphs = self.graphs
+        if self.structures is None and graphs.extra is not None:
+            # The network reads scaled columns.
+            extra = self.given.extra
+            graphs = graphs.with_extra(
+                None if extra is None else dict(zip(self.given.extra_names, extra.T))
+            )
+        return apply_perturbation(self.structures, graphs, displacement, strain)
 
     def apply_to_structures(
         self, rows: np.ndarray, state: AttackState

@@ -1,4 +1,3 @@
-from sklmat.datasets._download import get_data_home
 from sklmat.datasets._fetch_cgcnn import (
     fetch_cgcnn_atom_init,
     fetch_cgcnn_checkpoint,
@@ -18,6 +17,7 @@ from sklmat.datasets._load_mixed_halides import load_mixed_halide_perovskites
 from sklmat.datasets._make_alloys import make_alloys
 from sklmat.datasets._make_mixed_halides import make_mixed_halide_perovskites
 from sklmat.datasets._make_prototypes import make_prototypes
+from sklmat.downloads import get_data_home
 
 __all__ = [
     "check_compositions",

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._download import fetch_files, registry
+from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint, fetch_files, registry
 from sklmat.structures import check_structures
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike
 
 SAMPLES = "cgcnn/data/sample-{}"
-ATOM_INIT = "cgcnn/data/sample-regression/atom_init.json"
-CHECKPOINT = "cgcnn/pre-trained/{}.pth.tar"
 TARGETS = {"regression": "number", "classification": "class"}
 
 DESCR = """\
@@ -138,7 +136,7 @@ def fetch_cgcnn_atom_init(
     'atom_init.json'
     """
     options = {"download_if_missing": download_if_missing, "verbose": verbose}
-    return fetch_files([ATOM_INIT], data_home, **options)[0]
+    return cgcnn_atom_init(data_home, **options)
 
 
 def fetch_cgcnn_checkpoint(
@@ -189,14 +187,5 @@ def fetch_cgcnn_checkpoint(
     >>> path = fetch_cgcnn_checkpoint("band-gap")  # doctest: +SKIP
     >>> network = load_cgcnn_checkpoint(path, atom_init=fetch_cgcnn_atom_init())  # doctest: +SKIP
     """
-    path = CHECKPOINT.format(name)
-    if path not in registry():
-        folder, suffix = CHECKPOINT.split("{}")
-        known = [
-            path.removeprefix(folder).removesuffix(suffix)
-            for path in registry()
-            if path.startswith(folder)
-        ]
-        raise ValueError(f"no checkpoint {name!r}; choose from {', '.join(known)}")
     options = {"download_if_missing": download_if_missing, "verbose": verbose}
-    return fetch_files([path], data_home, **options)[0]
+    return cgcnn_checkpoint(name, data_home, **options)

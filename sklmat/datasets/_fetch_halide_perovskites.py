@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._download import fetch_files
+from sklmat.downloads import fetch_files
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike

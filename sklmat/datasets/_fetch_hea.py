@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch, target_names
-from sklmat.datasets._download import fetch_files, registry
 from sklmat.datasets._label_checks import check_magnetizations, check_volumes
+from sklmat.downloads import fetch_files, registry
 
 if TYPE_CHECKING:
     from sklmat.typing import Dataset, PathLike

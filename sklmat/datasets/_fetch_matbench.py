@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sklmat.datasets._bunch import make_bunch
-from sklmat.datasets._download import fetch_files, file_url
+from sklmat.downloads import fetch_files, file_url
 from sklmat.structures import structure_from_dict
 
 if TYPE_CHECKING:

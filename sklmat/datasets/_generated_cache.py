@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklmat.datasets._download import get_data_home
+from sklmat.downloads import get_data_home
 from sklmat.files import replace_file
 from sklmat.random_state import draw_seed
 

@@ -256,7 +256,7 @@ class ECNetFeaturizer(TableFeaturizer):
         leading = composition.fit_transform(structures)
         items = X if is_graphs(X) else structures
         if is_fitted_source(self.estimator):
-            graphs = GraphModel.of(network).read_graphs(items)
+            graphs = GraphModel.of(network).read_graphs(items, with_extra=False)
         else:
             graphs = training_graphs(network, items)
             network.fit(graphs, y)

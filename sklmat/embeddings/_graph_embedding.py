@@ -13,6 +13,7 @@ from sklmat.estimators import (
     fitted_source,
     is_fitted_source,
     is_graph_estimator,
+    published_name,
     training_graphs,
     unfitted_clone,
 )
@@ -31,18 +32,28 @@ class GraphEmbedding(TableFeaturizer):
 
     Parameters
     ----------
-    estimator : graph estimator, FrozenEstimator, path or None, default=None
+    estimator : graph estimator, FrozenEstimator, path, str or None, default=None
         The network: CGCNN, ECNet or a network of your own. An unfitted estimator is cloned and
-        trained by `fit`; ``None`` means ``CGCNNRegressor()``. A fitted estimator is given as
-        ``sklearn.frozen.FrozenEstimator(fitted)`` or as the path of a file that its ``save`` wrote;
-        `fit` then does not train a network.
+        trained by `fit`; ``None`` means ``CGCNNRegressor()``. With any of these, `fit` does not
+        train a network:
+
+        - ``sklearn.frozen.FrozenEstimator(fitted)`` is a fitted estimator.
+        - A path is that of a file that ``save`` of an estimator wrote, or that the original CGCNN
+          wrote (``.pth.tar``; its element table is the ``atom_init.json`` in the same folder or, if
+          there is none, that of the published networks).
+        - ``"cgcnn:formation-energy-per-atom"`` is a network that the authors of CGCNN trained on
+          crystals of the Materials Project and published [1]_;
+          `sklmat.datasets.fetch_cgcnn_checkpoint` lists the names. It is downloaded on first use,
+          unless it is in the folder of data files (see `sklmat.datasets.get_data_home`), and its
+          sha256 is verified.
 
     Attributes
     ----------
     estimator_ : graph estimator
         The fitted network.
     feature_names_ : list of str
-        Names of the columns: name of the network and a number, ``CGCNN_0``, ``CGCNN_1``, ...
+        Names of the columns: name of the network and a number, ``CGCNN_0``, ``CGCNN_1``, ...; for a
+        published network with its name, ``CGCNN_formation-energy-per-atom_0``, ...
     n_features_out_ : int
         Number of columns.
 
@@ -50,10 +61,17 @@ class GraphEmbedding(TableFeaturizer):
     -----
     This transformer is supervised. The vectors of its training rows contain information about their
     targets, so a model that is trained and scored on these rows looks too accurate. Evaluate the
-    whole pipeline on held-out rows.
+    whole pipeline on held-out rows. With a network that was trained before, it needs no targets; if
+    crystals of your test rows, or alike ones, were among the rows of this network, their scores are
+    too good, and no split repairs this.
 
     `transform` returns a pandas DataFrame (with the index of `X` if it is a Series), or an array
     after ``set_output(transform="default")``.
+
+    References
+    ----------
+    .. [1] T. Xie, J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018),
+       :doi:`10.1103/PhysRevLett.120.145301`
 
     Examples
     --------
@@ -83,6 +101,15 @@ class GraphEmbedding(TableFeaturizer):
         Returns
         -------
         self
+
+        Raises
+        ------
+        OSError
+            When a published network is missing and cannot be downloaded. The message says where
+            from and where to its files must be copied.
+        ValueError
+            When there is no published network of this name, a file holds no network, `estimator`
+            is fitted and not frozen, or `y` is missing.
         """
         self._fit(X, y)
         return self
@@ -116,12 +143,16 @@ class GraphEmbedding(TableFeaturizer):
         else:
             estimator = CGCNNRegressor() if self.estimator is None else self.estimator
             network = unfitted_clone(estimator, y, "GraphEmbedding")
-            if is_graph_estimator(network):
+            # Graphs alone would lack the columns that `extra` reads.
+            if is_graph_estimator(network) and getattr(network, "extra", None) is None:
                 X = training_graphs(network, X)
             self.estimator_ = network.fit(X, y)
         configs = [net.module_.config for net in self.estimator_.nets_]
         self.n_features_out_ = sum(c["hidden_dim"] * c.get("n_members", 1) for c in configs)
         prefix = type(self.estimator_).__name__.removesuffix("Regressor").removesuffix("Classifier")
+        published = published_name(self.estimator)
+        if published is not None:
+            prefix += f"_{published}"
         self.feature_names_ = [f"{prefix}_{k}" for k in range(self.n_features_out_)]
         return X
 

@@ -138,6 +138,8 @@ class PotentialFeaturizer(TableFeaturizer):
     pca_ : PCA or None
         Principal components of the embedding; None without `n_components`, or if the vectors of all
         rows of `fit` are equal.
+    layout_ : list
+        Name of the potential and the parameters of `fit` that say which columns there are.
     feature_names_ : list of str
         Names of the columns.
     n_features_out_ : int
@@ -310,7 +312,7 @@ class PotentialFeaturizer(TableFeaturizer):
         """
         check_is_fitted(self)
         potential = open_potential(self.model, check_device(self.device))
-        if self._layout(potential) != self._layout_of_fit:
+        if self._layout(potential) != self.layout_:
             raise ValueError(
                 "model, columns, pool, per_element or n_components was changed after fit; call fit "
                 "again"
@@ -348,7 +350,7 @@ class PotentialFeaturizer(TableFeaturizer):
         self.pca_ = None
         if self.n_components is not None:
             self.pca_ = fit_pca(pooled["embedding"], self.n_components)
-        self._layout_of_fit = self._layout(potential)
+        self.layout_ = self._layout(potential)
         self.feature_names_ = self._names(potential.name, pooled)
         self.n_features_out_ = len(self.feature_names_)
         return self._assemble(pooled)

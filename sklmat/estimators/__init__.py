@@ -18,9 +18,12 @@ from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
 from sklmat.estimators._serialization import from_json as from_json
 from sklmat.estimators._serialization import load_estimator as load_estimator
 from sklmat.estimators._serialization import to_json as to_json
+from sklmat.estimators._serialization import transformer_from_json as transformer_from_json
+from sklmat.estimators._serialization import transformer_to_json as transformer_to_json
 from sklmat.estimators._targets import ClassTargets as ClassTargets
 from sklmat.estimators._warm_start import fitted_source as fitted_source
 from sklmat.estimators._warm_start import is_fitted_source as is_fitted_source
+from sklmat.estimators._warm_start import published_name as published_name
 from sklmat.estimators._warm_start import thawed as thawed
 from sklmat.estimators._warm_start import unfitted_clone as unfitted_clone
 

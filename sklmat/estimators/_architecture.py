@@ -93,6 +93,8 @@ class Architecture(ABC):
             Keywords of the network that depend on the inputs.
         """
         vectors = torch.from_numpy(element_vectors(estimator.atom_init)[0])
+        if inputs.extra is not None:
+            more["n_extra"] = inputs.extra.shape[1]
         settings = {**self.settings(estimator), **more}
         network = self.network_class(vectors, n_outputs, cutoff=inputs.cutoff, **settings)
         config: Any = network.config

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
@@ -51,7 +51,7 @@ class CGCNNArchitecture(Architecture):
 
     network_class = CGCNN
     transferable = True
-    head = ("readout", "output")
+    head = ("readout", "output", "extra_output")
 
     def auto_values(self, estimator, n_rows, n_elements):
         """Optimizer, learning rate, width and number of epochs; few rows need less of all."""
@@ -88,6 +88,7 @@ _CONSTRAINTS = {
     "momentum": [Interval(Real, 0, 1, closed="left")],
     "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
+    "extra": [None, list, tuple, HasMethods(["fit", "transform"])],
     "precision": [StrOptions({"float32", "bfloat16"})],
 }
 
@@ -126,6 +127,7 @@ class CGCNNRegressor(GraphRegressor):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -144,6 +146,7 @@ class CGCNNRegressor(GraphRegressor):
     n_outputs_ : int
         Number of targets.
     {graph_settings_}
+    {extra_columns_}
     {y_mean_}
     {y_scale_}
 
@@ -210,6 +213,7 @@ class CGCNNRegressor(GraphRegressor):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -242,6 +246,7 @@ class CGCNNRegressor(GraphRegressor):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -281,6 +286,7 @@ class CGCNNClassifier(GraphClassifier):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -299,6 +305,7 @@ class CGCNNClassifier(GraphClassifier):
     n_outputs_ : int
         Number of classes.
     {graph_settings_}
+    {extra_columns_}
     {classes_}
 
     See Also
@@ -365,6 +372,7 @@ class CGCNNClassifier(GraphClassifier):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -397,6 +405,7 @@ class CGCNNClassifier(GraphClassifier):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state

@@ -28,6 +28,7 @@ _LEFT_OUT = (
     "random_state",
     "atom_init",
     "warm_start_from",
+    "extra",
 )
 
 

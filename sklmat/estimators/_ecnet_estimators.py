@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
@@ -60,7 +60,7 @@ class ECNetArchitecture(Architecture):
     members_share_network = True
     additive_elements = True
     transferable = True
-    head = ("towers", "output")
+    head = ("towers", "output", "extra_output")
 
     def check_parameters(self, estimator):
         """Raise where widths are not positive integers, or the filter cannot read the inputs."""
@@ -123,6 +123,7 @@ _CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "warm_start_from": [None, str, os.PathLike, GraphEstimator, FrozenEstimator],
     "freeze": [StrOptions({"none", "embedding", "convolutions"})],
+    "extra": [None, list, tuple, HasMethods(["fit", "transform"])],
     "precision": [StrOptions({"float32", "bfloat16"})],
 }
 
@@ -173,6 +174,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -190,6 +192,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
     n_outputs_ : int
         Number of targets.
     {graph_settings_}
+    {extra_columns_}
     {y_mean_}
     {y_scale_}
 
@@ -271,6 +274,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -307,6 +311,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -314,12 +319,12 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
+    def element_contributions(self, X: Structures | CrystalGraphs | pd.DataFrame) -> pd.DataFrame:
         """Contribution of each element to the prediction.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -375,6 +380,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     {adversarial}
     {warm_start_from}
     {freeze}
+    {extra}
     {device}
     {precision}
     {random_state}
@@ -392,6 +398,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
     n_outputs_ : int
         Number of classes.
     {graph_settings_}
+    {extra_columns_}
     {classes_}
 
     See Also
@@ -453,6 +460,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         adversarial: StructureAttack | None = None,
         warm_start_from: BaseEstimator | PathLike | None = None,
         freeze: Literal["none", "embedding", "convolutions"] = "none",
+        extra: Sequence[Any] | BaseEstimator | None = None,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
         random_state: RandomState = None,
@@ -488,6 +496,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.adversarial = adversarial
         self.warm_start_from = warm_start_from
         self.freeze = freeze
+        self.extra = extra
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -495,12 +504,12 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def element_contributions(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
+    def element_contributions(self, X: Structures | CrystalGraphs | pd.DataFrame) -> pd.DataFrame:
         """Contribution of each element to the logits of the classes.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------

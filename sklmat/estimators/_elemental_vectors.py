@@ -27,13 +27,13 @@ class ElementalVectors(TransformerMixin):
     """Methods of ECNet estimators that return the elemental vectors."""
 
     def elemental_vectors(
-        self, X: Structures | CrystalGraphs
+        self, X: Structures | CrystalGraphs | pd.DataFrame
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Compute the elemental vectors: one for each element in each crystal.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -47,7 +47,8 @@ class ElementalVectors(TransformerMixin):
             Fraction of the atoms of the crystal that are of this element.
         """
         model = GraphModel.of(self)
-        inputs = cast("ElementGraphs", model.inputs(model.read_graphs(X)))
+        graphs = model.read_graphs(X, with_extra=False)
+        inputs = cast("ElementGraphs", model.inputs(graphs))
         vectors = model.run(inputs, "elements").swapaxes(0, 1)
         return (
             vectors.reshape(len(vectors), -1),
@@ -56,7 +57,7 @@ class ElementalVectors(TransformerMixin):
             inputs.fraction,
         )
 
-    def transform(self, X: Structures | CrystalGraphs) -> Any:
+    def transform(self, X: Structures | CrystalGraphs | pd.DataFrame) -> Any:
         """Compute a table of composition and elemental vectors; use `ECNetFeaturizer` instead.
 
         .. deprecated:: 0.1
@@ -64,7 +65,7 @@ class ElementalVectors(TransformerMixin):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -157,13 +158,15 @@ def element_contributions(
     return inputs, contributions.astype(np.float64).mean(axis=1)
 
 
-def contribution_table(estimator: ElementalVectors, X: Structures | CrystalGraphs) -> pd.DataFrame:
+def contribution_table(
+    estimator: ElementalVectors, X: Structures | CrystalGraphs | pd.DataFrame
+) -> pd.DataFrame:
     """Contributions of the elements as a table with a column for each output and element.
 
     Parameters
     ----------
     estimator : fitted ECNetRegressor or ECNetClassifier
-    X : sequence of C structures, or CrystalGraphs
+    X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
     Returns
     -------

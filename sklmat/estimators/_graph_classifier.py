@@ -13,6 +13,8 @@ from sklmat.estimators._targets import ClassTargets
 from sklmat.targets import plain_labels
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Structures
 
@@ -24,7 +26,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
     def partial_fit(
         self,
-        X: Structures | CrystalGraphs,
+        X: Structures | CrystalGraphs | pd.DataFrame,
         y: ArrayLike,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -33,7 +35,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
         y : array-like of shape (C,)
         classes : array-like, default=None
             All classes of all calls; needed only if the `y` of the first call lacks some of them.
@@ -45,12 +47,12 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def predict_proba(self, X: Structures | CrystalGraphs) -> np.ndarray:
+    def predict_proba(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Predict the probabilities of the classes: softmax outputs, averaged over the ensemble.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -62,12 +64,12 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         odds = np.exp(logits)
         return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
 
-    def predict(self, X: Structures | CrystalGraphs) -> np.ndarray:
+    def predict(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Predict the most probable class.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
@@ -78,7 +80,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
     def score(
         self,
-        X: Structures | CrystalGraphs,
+        X: Structures | CrystalGraphs | pd.DataFrame,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
     ) -> float:
@@ -86,7 +88,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
         y : array-like of shape (C,)
         sample_weight : array-like of shape (C,), default=None
 

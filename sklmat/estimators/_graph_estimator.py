@@ -20,6 +20,7 @@ from sklmat.elements import element_vectors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._auto_parameters import auto_params, with_values
 from sklmat.estimators._checkpoint_key import checkpoint_key
+from sklmat.estimators._extra_columns import extra_columns, fit_extra, read_input
 from sklmat.estimators._graph_input import check_elements, graphs_like_fit, training_graphs
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._member_preparation import MemberPreparation
@@ -31,6 +32,7 @@ from sklmat.estimators._targets import (
     fitted_targets,
 )
 from sklmat.estimators._warm_start import (
+    check_same_extra,
     check_same_graphs,
     check_same_network,
     check_source_graphs,
@@ -126,7 +128,7 @@ class GraphEstimator(BaseEstimator):
 
     def fit(
         self,
-        X: Structures | CrystalGraphs,
+        X: Structures | CrystalGraphs | pd.DataFrame,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         checkpoint: PathLike | None = None,
@@ -135,8 +137,9 @@ class GraphEstimator(BaseEstimator):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
-            See `check_structures`.
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            See `check_structures`. With `extra`, a DataFrame with a column of structures and the
+            columns that `extra` reads.
         y : array-like of shape (C,) or (C, n_targets)
             Targets: numbers, or for a classifier one label per crystal. If there are several
             targets, some of them may be missing (NaN) in a row; these are left out of the loss.
@@ -163,7 +166,8 @@ class GraphEstimator(BaseEstimator):
             parameters; when they have larger ones, and either reverse edges (`symmetrize`) or the
             neighbours of a pymatgen strategy; when the checkpoint belongs to another training; when
             the network from which the training shall continue (`warm_start`,
-            `warm_start_from`) has another shape; or when this computer does not have the `device`.
+            `warm_start_from`) has another shape; when a column of `extra` is missing, or holds
+            something else than finite numbers; or when this computer does not have the `device`.
 
         Notes
         -----
@@ -216,7 +220,8 @@ class GraphEstimator(BaseEstimator):
             source = transfer_source(self)
         before = self if from_fitted else source
         padded = before is not None and before.padded_
-        graphs, n_rows = self._read_training_rows(X, from_fitted, source)
+        X, crystals = read_input(self, X)
+        graphs, n_rows = self._read_training_rows(crystals, from_fitted, source)
         graphs = pad_neighbors(graphs) if padded else graphs
         targets = fitted_targets(self) if from_fitted else self.targets_class.of(self)
         y = targets.check(y)
@@ -227,8 +232,18 @@ class GraphEstimator(BaseEstimator):
         member_seeds = draw_seed(seed, size=n_members)
         train, valid = self._split(y, seed)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
+        used = train[sample_weight[train] > 0]
+        graphs, extra = fit_extra(
+            self,
+            X,
+            graphs,
+            used,
+            y,
+            None if before is None else extra_columns(before),
+            is_transfer=source is not None,
+        )
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
-        used, rescaled = train[sample_weight[train] > 0], []
+        rescaled = []
         elements = _elements_in(graphs, used)
         chosen = auto_params(self, len(used), len(elements), before, from_fitted)
         asked = with_values(self, chosen)
@@ -268,7 +283,7 @@ class GraphEstimator(BaseEstimator):
         )
         if from_fitted and nets is self.nets_:
             targets = fitted_targets(self)  # Interrupted: these are the nets of before.
-        return self._keep(nets, targets, graphs, elements, before, chosen)
+        return self._keep(nets, targets, graphs, extra, elements, before, chosen)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -287,6 +302,7 @@ class GraphEstimator(BaseEstimator):
     def _read_training_rows(self, X, from_fitted, source):
         """Return the training graphs, after checking their elements, and their number."""
         if from_fitted:
+            check_same_extra(self)
             check_same_graphs(self)
             graphs = graphs_like_fit(self, X)
         else:
@@ -314,7 +330,7 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self.targets_class.stratified else None,
         )
 
-    def _keep(self, nets, targets, graphs, elements, before, chosen):
+    def _keep(self, nets, targets, graphs, extra, elements, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
@@ -322,6 +338,7 @@ class GraphEstimator(BaseEstimator):
         nets : list of GraphNet
         targets : RegressionTargets or ClassTargets
         graphs : CrystalGraphs
+        extra : ExtraColumns or None
         elements : ndarray of int
             Elements of the training rows with a weight.
         before : fitted estimator or None
@@ -338,6 +355,7 @@ class GraphEstimator(BaseEstimator):
         if self.architecture.auto_values(self, 1, 1):
             self.auto_params_ = chosen
         self.graph_settings_ = graphs.settings
+        self.extra_columns_ = extra
         for name, value in fitted_attributes(targets).items():
             setattr(self, f"{name}_", value)
         self.history_ = member_histories(nets)
@@ -351,19 +369,20 @@ class GraphEstimator(BaseEstimator):
             raise AttributeError(f"this {type(self).__name__} has no net_ before fit")
         return self.nets_[0]
 
-    def embed(self, X: Structures | CrystalGraphs) -> np.ndarray:
+    def embed(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Compute a vector for each crystal from the hidden layers of the network.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
 
         Returns
         -------
         ndarray of shape (C, n_ensemble * hidden_dim)
             For CGCNN, the mean of the atom vectors after the last convolution; for ECNet, the mean
             of the elemental vectors, weighted by the fractions. The vectors of all members of an
-            ensemble are concatenated, because their features are unrelated.
+            ensemble are concatenated, because their features are unrelated. Columns of `extra` are
+            read by later layers only and are not in the vectors.
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 

@@ -7,7 +7,7 @@ with gradients. They use this class only, and no other attributes of the estimat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import nn
 
 from sklmat.batches import EvenBatches, pad_neighbors
 from sklmat.estimators._architecture import Architecture
+from sklmat.estimators._extra_columns import add_extra, read_input
 from sklmat.estimators._graph_input import check_seen_elements, graphs_like_fit
 from sklmat.estimators._targets import ClassTargets, RegressionTargets, fitted_targets
 from sklmat.estimators._warm_start import thawed
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from sklmat.batches import CrystalBatch, ElementBatch
     from sklmat.estimators._graph_estimator import GraphEstimator
-    from sklmat.typing import Structures
 
 
 def is_graph_estimator(estimator: object) -> TypeGuard[GraphEstimator]:
@@ -106,18 +106,41 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    def read_graphs(self, X: Structures | CrystalGraphs) -> CrystalGraphs:
+    def read_input(self, X: Any) -> tuple[Any, Any]:
+        """Return what the columns of `extra` and the graphs are made from, for `read_graphs`.
+
+        Parameters
+        ----------
+        X : sequence of C structures, CrystalGraphs, or DataFrame
+
+        Returns
+        -------
+        X
+        crystals : sequence of C structures, or CrystalGraphs
+        """
+        return read_input(self.estimator, X)
+
+    def read_graphs(
+        self, X: Any, crystals: Any = None, *, with_extra: bool = True
+    ) -> CrystalGraphs:
         """Return the graphs of crystals, built and checked as in `predict`, without padding.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or DataFrame
+        crystals : sequence of C structures, or CrystalGraphs, default=None
+            The crystals, if `X` is a result of `read_input`.
+        with_extra : bool, default=True
+            Whether the graphs have the columns of `extra`, which only some methods of the networks
+            read.
         """
-        graphs = graphs_like_fit(self.estimator, X)
+        if crystals is None:
+            X, crystals = self.read_input(X)
+        graphs = graphs_like_fit(self.estimator, crystals)
         check_seen_elements(self.estimator, graphs)
         if len(graphs) == 0:
             raise ValueError("X is empty (0 structures); there is nothing to predict")
-        return graphs
+        return add_extra(self.estimator, X, graphs) if with_extra else graphs
 
     def pad(self, graphs: CrystalGraphs) -> CrystalGraphs:
         """Add the missing neighbours to graphs if the networks expect them."""
@@ -170,6 +193,7 @@ class GraphModel:
             return parts[0].swapaxes(0, 1)
         return np.stack(parts)
 
-    def predict_outputs(self, X: Structures | CrystalGraphs, method: str = "forward") -> np.ndarray:
+    def predict_outputs(self, X: Any, method: str = "forward") -> np.ndarray:
         """Build the graphs of crystals and run a method of the networks: `read_graphs`, `run`."""
-        return self.run(self.inputs(self.read_graphs(X)), method)
+        graphs = self.read_graphs(X, with_extra=method in ("forward", "contributions"))
+        return self.run(self.inputs(graphs), method)

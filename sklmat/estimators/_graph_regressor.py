@@ -12,6 +12,7 @@ from sklmat.estimators._targets import RegressionTargets
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Structures
@@ -23,13 +24,16 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
     targets_class = RegressionTargets
 
     def partial_fit(
-        self, X: Structures | CrystalGraphs, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Structures | CrystalGraphs | pd.DataFrame,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Train for one more epoch at the constant learning rate `lr`.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
         y : array-like of shape (C,) or (C, n_targets)
             Targets. The scaling is determined in the first call.
         sample_weight : array-like of shape (C,), default=None
@@ -42,20 +46,20 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
 
     @overload
     def predict(
-        self, X: Structures | CrystalGraphs, return_std: Literal[False] = False
+        self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: Literal[False] = False
     ) -> np.ndarray: ...
     @overload
     def predict(
-        self, X: Structures | CrystalGraphs, *, return_std: Literal[True]
+        self, X: Structures | CrystalGraphs | pd.DataFrame, *, return_std: Literal[True]
     ) -> tuple[np.ndarray, np.ndarray]: ...
     def predict(
-        self, X: Structures | CrystalGraphs, return_std: bool = False
+        self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict the targets.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
         return_std : bool, default=False
             Also return the standard deviation over the members of the ensemble.
 

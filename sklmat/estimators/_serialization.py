@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator, clone
 
 from sklmat.estimators._auto_parameters import loaded_values, with_values
+from sklmat.estimators._extra_columns import ExtraColumns, extra_columns
 from sklmat.estimators._targets import fitted_targets
 from sklmat.files import describe_file, expand_path
 from sklmat.training import check_device, initial_weights, make_net
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from sklmat.typing import PathLike
 
 _FORMAT = "sklmat-estimator-1"
+#: Field of `ExtraColumns` that is written in a way of its own.
+_PART = "transformer"
 
 #: Name -> class of the estimators that a file may hold.
 _CLASSES: dict[str, type] = {}
@@ -44,6 +48,10 @@ def save_estimator(estimator, path):
             "an attack cannot be saved and is not needed to predict; set_params(adversarial=None) "
             "before save, or save everything with joblib.dump"
         )
+    extra = extra_columns(estimator)
+    if extra is not None and extra.transformer is not None:
+        # It is in the file once, as a part of the fitted columns.
+        params["extra"] = None
     tensors = {
         f"{member}.{name}": value.contiguous().cpu()
         for member, net in enumerate(estimator.nets_)
@@ -60,8 +68,11 @@ def save_estimator(estimator, path):
         "fitted": {
             name: to_json(name, value)
             for name, value in vars(estimator).items()
-            if name.endswith("_") and name != "nets_" and not name.startswith("_")
+            if name.endswith("_")
+            and name not in ("nets_", "extra_columns_")
+            and not name.startswith("_")
         },
+        "extra": None if extra is None else _extra_to_json(extra),
         "n_nets": len(estimator.nets_),
     }
     save_file(tensors, expand_path(path), {"format": _FORMAT, "content": json.dumps(content)})
@@ -105,6 +116,10 @@ def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimat
     estimator = cls(**{name: from_json(value) for name, value in content["params"].items()})
     for name, value in content["fitted"].items():
         setattr(estimator, name, from_json(value))
+    # Files of earlier versions have none.
+    estimator.extra_columns_ = _extra_from_json(content.get("extra"))
+    if estimator.extra_columns_ is not None and estimator.extra_columns_.transformer is not None:
+        estimator.extra = clone(estimator.extra_columns_.transformer)
     estimator.nets_ = [
         _load_net(estimator, content["network"], tensors, member)
         for member in range(content["n_nets"])
@@ -132,6 +147,68 @@ def _load_net(estimator, network, tensors, member):
         if row["member"] == member:
             net.history.append({**row, "batches": []})
     return net
+
+
+def _extra_to_json(extra):
+    values = {k: to_json(f"extra_columns_.{k}", v) for k, v in vars(extra).items() if k != _PART}
+    if extra.transformer is not None:
+        values[_PART] = transformer_to_json(extra.transformer, "the transformer of extra")
+    return values
+
+
+def _extra_from_json(content):
+    if content is None:
+        return None
+    values = {k: from_json(v) for k, v in content.items() if k != _PART}
+    part = content.get(_PART)
+    return ExtraColumns(**values, transformer=None if part is None else transformer_from_json(part))
+
+
+def transformer_to_json(transformer: BaseEstimator, what: str) -> dict[str, Any]:
+    """Class, parameters and fitted attributes of a transformer of sklmat as plain data.
+
+    Parameters
+    ----------
+    transformer : fitted transformer
+    what : str
+        Its role, for the message of the ValueError if it cannot be written as plain data.
+    """
+    name = type(transformer).__name__
+    if _transformer_class(name) is not type(transformer):
+        raise ValueError(
+            f"{what} is a {name}, which is no transformer of sklmat; write the whole model with "
+            "joblib.dump"
+        )
+    fitted = {k: v for k, v in vars(transformer).items() if k.endswith("_") and k[0] != "_"}
+    parts = {"params": transformer.get_params(deep=False), "fitted": fitted}
+    try:
+        plain = {
+            part: {key: to_json(key, value) for key, value in values.items()}
+            for part, values in parts.items()
+        }
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}; or write the whole model with joblib.dump") from error
+    return {"class": name, **plain}
+
+
+def transformer_from_json(content: dict[str, Any]) -> BaseEstimator:
+    """Invert `transformer_to_json`."""
+    cls = _transformer_class(content["class"])
+    if cls is None:
+        raise ValueError(f"{content['class']} is no transformer of sklmat")
+    transformer = cls(**{name: from_json(value) for name, value in content["params"].items()})
+    for name, value in content["fitted"].items():
+        setattr(transformer, name, from_json(value))
+    return transformer
+
+
+def _transformer_class(name):
+    """Public transformer of sklmat with this name; None if there is none."""
+    import sklmat
+
+    cls = getattr(sklmat, name) if name in sklmat.__all__ else None
+    is_estimator = isinstance(cls, type) and issubclass(cls, BaseEstimator)
+    return cls if is_estimator and hasattr(cls, "transform") else None
 
 
 def _present_device(device):

@@ -28,6 +28,22 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         one half. The attack uses the gradients of the network at its current weights, or, with
         ``method="random"``, random displacements. The parameter `estimator` of the attack must be
         None.
+    extra : list of column names, transformer or None, default=None
+        Further numbers for each crystal that the network reads beside the structure, such as a
+        temperature, the level of a calculation or the energy of a potential:
+
+        - A list names columns of numbers in a DataFrame `X`, which also has a column of structures,
+          or of CrystalGraphs (`CrystalGraphs.with_extra`).
+        - A transformer (or Pipeline) makes them from the structures, such as `PotentialFeaturizer`;
+          one that reads tables, such as a ``ColumnTransformer``, is given the whole DataFrame. It
+          is cloned and fitted on the training rows.
+
+        The columns are scaled to mean 0 and standard deviation 1 over the training rows; a constant
+        one is read as zero. Where the composition explains nine tenths of the variance of a column,
+        as of an energy, the network also reads the rest: the column minus a linear model of the
+        atomic fractions, fitted on the training rows, and scaled. The last layers read the
+        columns, and the output has a term that is linear in them. The columns do not change with
+        the positions: attacks, `adversarial` and attributions hold them fixed.
     device : str, default="auto"
         Device of the network. "auto" is CUDA if it is available, and the CPU otherwise.
     precision : {"float32", "bfloat16"}, default="float32"
@@ -49,6 +65,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     graph_settings_ : dict
         Settings of the graphs of `fit`, after edges beyond `cutoff` and `max_neighbors` were
         removed; `predict` builds graphs with the same settings.
+    extra_columns_ : object or None
+        Columns of `extra`: ``names``, ``mean``, ``scale`` and the fitted ``transformer``. None
+        without `extra`.
     y_mean_ : ndarray of shape (n_targets,)
         Mean of the training rows' targets; see `warm_start`.
     y_scale_ : ndarray of shape (n_targets,)
@@ -111,12 +130,13 @@ _CGCNN = parameter_paragraphs("""
         Number of networks, trained from different seeds, whose predictions are averaged.
     warm_start_from : path or FrozenEstimator, default=None
         A fitted CGCNN from whose weights `fit` starts: the path of a file that its ``save`` wrote,
-        or ``sklearn.frozen.FrozenEstimator(fitted)``, also of a network from
-        `load_cgcnn_checkpoint`. The fitted estimator itself is not accepted, because ``clone``
-        would remove its weights. Its network must have the same parameters, such as widths, and as
-        many members, or one, from which all members then start. Graphs of structures are built with
-        its settings. The targets may differ; with another number of targets, or other classes, the
-        layers after pooling start from random weights.
+        ``sklearn.frozen.FrozenEstimator(fitted)``, or a network of the original code as in
+        `GraphEmbedding` (``"cgcnn:band-gap"``, or the path of a ``.pth.tar`` file). The fitted
+        estimator itself is not accepted, because ``clone`` would remove its weights. Its network
+        must have the same parameters, such as widths, and as many members, or one, from which all
+        members then start. Graphs of structures are built with its settings. The targets may
+        differ; with another number of targets, or other classes, the layers after pooling start
+        from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions (with the statistics of their batch

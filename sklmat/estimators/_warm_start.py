@@ -15,9 +15,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint
 from sklmat.elements import element_vectors
+from sklmat.estimators._extra_columns import describe_extra, extra_columns
 from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
+from sklmat.files import expand_path, is_torch_file
 from sklmat.training import run_network
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
     from sklmat.estimators._graph_estimator import GraphEstimator
     from sklmat.typing import ArrayLike, PathLike
+
+#: Beginning of a parameter that names a network published with CGCNN.
+_PUBLISHED = "cgcnn:"
 
 #: Settings in which a network may differ from the network that provides its initial weights.
 _MAY_DIFFER = {"n_outputs", "dropout"}
@@ -46,12 +52,23 @@ def thawed(estimator: BaseEstimator) -> BaseEstimator:
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
+def published_name(estimator: object) -> str | None:
+    """Name of the published network that a parameter ``"cgcnn:<name>"`` specifies, else None."""
+    if isinstance(estimator, str) and estimator.startswith(_PUBLISHED):
+        return estimator.removeprefix(_PUBLISHED)
+    return None
+
+
 def fitted_source(estimator: BaseEstimator | PathLike) -> GraphEstimator:
-    """Return the fitted estimator inside a `FrozenEstimator`, or load it from a path.
+    """Return the fitted estimator inside a `FrozenEstimator`, or load it.
 
     Parameters
     ----------
-    estimator : FrozenEstimator or path
+    estimator : FrozenEstimator, path or str
+        A path is that of a file that ``save`` wrote, or that the original CGCNN wrote
+        (``.pth.tar``). The element table of the latter is the ``atom_init.json`` in the same folder
+        or, if there is none, the published one. ``"cgcnn:<name>"`` is a published network, see
+        `sklmat.datasets.fetch_cgcnn_checkpoint`.
 
     Returns
     -------
@@ -60,7 +77,15 @@ def fitted_source(estimator: BaseEstimator | PathLike) -> GraphEstimator:
     if isinstance(estimator, FrozenEstimator):
         check_is_fitted(estimator.estimator)
         return thawed(estimator)
-    return load_estimator(estimator)
+    name = published_name(estimator)
+    path = expand_path(estimator) if name is None else cgcnn_checkpoint(name)
+    if not (path.is_file() and is_torch_file(path)):
+        return load_estimator(path)
+    # Its estimators are classes that use this file.
+    from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
+
+    table = path.with_name("atom_init.json")
+    return load_cgcnn_checkpoint(path, atom_init=table if table.exists() else cgcnn_atom_init())
 
 
 def unfitted_clone(estimator: BaseEstimator, y: ArrayLike | None, owner: str) -> BaseEstimator:
@@ -125,6 +150,11 @@ def transfer_source(estimator):
     if type(getattr(source, "architecture", None)) is not type(architecture):
         found, needed = type(source).__name__, architecture.network_class.__name__
         raise ValueError(f"warm_start_from holds {_one(found)}, not {_one(needed)}")
+    _refuse_differences(
+        "reads other columns",
+        {"extra": (describe_extra(extra_columns(source)), describe_extra(estimator.extra))},
+        "use the same extra",
+    )
     n_nets = len(source.nets_)
     if n_nets > 1:
         _refuse_differences(
@@ -141,6 +171,15 @@ def _one(name):
 
 
 # -- checks that two estimators agree
+
+
+def check_same_extra(estimator):
+    """Raise if the parameter `extra` differs from the columns of the first `fit`."""
+    fitted, asked = (
+        describe_extra(extra)
+        for extra in (extra_columns(estimator), getattr(estimator, "extra", None))
+    )
+    _refuse_changes("further columns", {"extra": (fitted, asked)})
 
 
 def check_same_graphs(estimator):
@@ -322,6 +361,8 @@ def fit_output(net, train_set, targets):
                 module.output.weight[tower] *= gain
                 module.output.bias[tower] *= gain
                 module.output.bias[tower] += shift
+                if hasattr(module, "extra_output"):
+                    module.extra_output.weight[tower] *= gain
 
 
 def _straight_line(x, y, weight):

@@ -14,6 +14,7 @@ from sklmat.graphs._lazy_graphs import lazy_rows as lazy_rows
 from sklmat.graphs._moved_atoms import move_atoms as move_atoms
 from sklmat.graphs._moved_atoms import nearby_pairs as nearby_pairs
 from sklmat.graphs._neighbor_search import rank_within_group as rank_within_group
+from sklmat.graphs._number_columns import number_columns as number_columns
 from sklmat.graphs._structure_to_graph import StructureToGraph
 
 __all__ = [

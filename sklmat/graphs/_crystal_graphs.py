@@ -16,6 +16,7 @@ import numpy as np
 
 from sklmat.files import describe_file, expand_path, read_safetensors_header
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
+from sklmat.graphs._number_columns import number_columns
 from sklmat.structures import CrystalArrays
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class CrystalGraphs:
         ``edge_ptr[c]:edge_ptr[c + 1]``.
     cutoff, max_neighbors, ties, tie_tolerance, symmetrize, neighbors
         How the edges were chosen: see `StructureToGraph`.
+    extra : ndarray of shape (C, K), float64, or None
+        Further numbers for each crystal, such as a temperature; see `with_extra`.
+    extra_names : tuple of K names
 
     Notes
     -----
@@ -109,6 +113,8 @@ class CrystalGraphs:
     tie_tolerance: float
     symmetrize: bool = False
     neighbors: str | None = None
+    extra: np.ndarray | None = None
+    extra_names: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return len(self.atom_ptr) - 1
@@ -174,7 +180,8 @@ class CrystalGraphs:
         return (
             f"CrystalGraphs({len(self)} crystals, {self.atom_ptr[-1]} atoms, "
             f"{self.edge_ptr[-1]} edges, cutoff={self.cutoff} Å, "
-            f"max_neighbors={self.max_neighbors})"
+            f"max_neighbors={self.max_neighbors}"
+            + (f", columns {', '.join(map(str, self.extra_names))})" if self.extra_names else ")")
         )
 
     def __array__(self, dtype=None, copy=None):
@@ -218,6 +225,7 @@ class CrystalGraphs:
             **{name: getattr(self, name)[crystals] for name in CRYSTAL_ARRAYS},
             atom_ptr=atom_ptr,
             edge_ptr=edge_ptr,
+            **self._extra_of(crystals),
             **self.settings,
         )
 
@@ -231,8 +239,15 @@ class CrystalGraphs:
             **{name: getattr(self, name)[start:stop] for name in CRYSTAL_ARRAYS},
             atom_ptr=self.atom_ptr[start : stop + 1] - atoms.start,
             edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
+            **self._extra_of(slice(start, stop)),
             **self.settings,
         )
+
+    def _extra_of(self, crystals):
+        """Keyword arguments for the columns of some crystals."""
+        if self.extra is None:
+            return {}
+        return {"extra": self.extra[crystals], "extra_names": self.extra_names}
 
     @classmethod
     def from_edges(
@@ -297,10 +312,18 @@ class CrystalGraphs:
                     f"{parts[0].settings}; rebuild them alike or bring them together with "
                     "restrict()"
                 )
+            if part.extra_names != parts[0].extra_names:
+                raise ValueError(
+                    f"part {number} has the columns {list(part.extra_names)}, part 0 has "
+                    f"{list(parts[0].extra_names)}; give all parts the same with_extra()"
+                )
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in ATOM_ARRAYS + EDGE_ARRAYS + CRYSTAL_ARRAYS
         }
+        if parts[0].extra is not None:
+            joined["extra"] = np.concatenate([part.extra for part in parts])
+            joined["extra_names"] = parts[0].extra_names
         return cls(
             **joined,
             atom_ptr=pointer_from_counts(np.concatenate([part.n_atoms for part in parts])),
@@ -369,6 +392,47 @@ class CrystalGraphs:
                 self.tie_tolerance,
             )
         return replace(self.select_edges(keep), cutoff=cutoff, max_neighbors=max_neighbors)
+
+    def with_extra(self, table: Any) -> CrystalGraphs:
+        """Add a table of further numbers for each crystal, for the parameter `extra` of networks.
+
+        Parameters
+        ----------
+        table : DataFrame with C rows, dict, ndarray of shape (C, K), or None
+            The columns, by name, or an array whose columns are then named 0, 1, ... They replace
+            those that are already there. Whatever selects crystals selects their rows too. None
+            removes all columns.
+
+        Returns
+        -------
+        CrystalGraphs
+            A container with the same arrays, which are not copied.
+
+        Raises
+        ------
+        ValueError
+            When a column has another length, or holds something else than finite numbers; the
+            message names the column and the row.
+
+        Examples
+        --------
+        >>> from pymatgen.core import Lattice, Structure
+        >>> from sklmat import StructureToGraph
+        >>> cell = Structure(Lattice.cubic(2.87), ["Fe"], [[0, 0, 0]])
+        >>> graphs = StructureToGraph(cutoff=4.0).transform([cell, cell])
+        >>> graphs.with_extra({"temperature (K)": [300, 900]})[1].extra
+        array([[900.]])
+        """
+        if table is None:
+            return self._replace_extra(None, ())
+        if isinstance(table, np.ndarray):
+            table = dict(enumerate(table.T))
+        names = tuple(table.columns if hasattr(table, "columns") else table)
+        values = [table[name] for name in names]
+        return self._replace_extra(number_columns(values, names, len(self)), names)
+
+    def _replace_extra(self, extra, names):
+        return replace(self, extra=extra, extra_names=names)
 
     def select_edges(self, keep: np.ndarray) -> CrystalGraphs:
         """Keep some of the edges of all crystals.
@@ -533,7 +597,9 @@ class CrystalGraphs:
                 f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
             )
         arrays = _read_safetensors(path, header, start, mmap=mmap)
-        graphs = cls(**arrays, **json.loads(metadata["settings"]))
+        settings = json.loads(metadata["settings"])
+        settings["extra_names"] = tuple(settings.pop("extra_names", ()))
+        graphs = cls(**arrays, **settings)
         if not mmap:
             return graphs
         from sklmat.graphs._lazy_graphs import LazyGraphs, MappedFile

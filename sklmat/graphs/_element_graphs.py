@@ -56,6 +56,8 @@ class ElementGraphs:
         Order of the interpolation between grid points.
     spread : bool
         Whether `radial` holds the standard deviations.
+    extra : ndarray of shape (C, K) or None
+        The columns of the crystal graphs.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class ElementGraphs:
     step: float
     order: int
     spread: bool = False
+    extra: np.ndarray | None = None
 
     @classmethod
     def from_graphs(
@@ -127,6 +130,7 @@ class ElementGraphs:
             step=step,
             order=order,
             spread=spread,
+            extra=graphs.extra,
         )
 
     def __len__(self) -> int:
@@ -174,6 +178,7 @@ class ElementGraphs:
             step=self.step,
             order=self.order,
             spread=self.spread,
+            extra=None if self.extra is None else self.extra[rows],
         )
 
 

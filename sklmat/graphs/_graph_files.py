@@ -47,13 +47,18 @@ def write_graphs(graphs: CrystalGraphs, path: Path) -> None:
         **dict.fromkeys(EDGE_ARRAYS, graphs.edge_ptr[-1]),
         **dict.fromkeys(CRYSTAL_ARRAYS, len(graphs)),
     }
+    arrays, settings = list(_ARRAYS), graphs.settings
+    if graphs.extra is not None:
+        arrays.append("extra")
+        sizes["extra"] = len(graphs)
+        settings["extra_names"] = graphs.extra_names
     # The type and the width of each array, without its items.
     none = graphs[:0]
-    empty: dict[str, np.ndarray] = {name: getattr(none, name) for name in _ARRAYS}
+    empty: dict[str, np.ndarray] = {name: getattr(none, name) for name in arrays}
     shapes = {name: (int(sizes[name]), *array.shape[1:]) for name, array in empty.items()}
     shapes |= {name: array.shape for name, array in pointers.items()}
     with replace_file(path) as temporary, temporary.open("wb") as file:
-        file.write(_header(shapes, {**empty, **pointers}, graphs.settings))
+        file.write(_header(shapes, {**empty, **pointers}, settings))
         for name in _layout({**empty, **pointers}):
             if name in pointers:
                 _write(file, [pointers[name]])

@@ -90,6 +90,7 @@ class LazyGraphs(CrystalGraphs):
         file: MappedFile | None = None,
         cutoff: float | None = None,
         max_neighbors: int | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> LazyGraphs:
         """Select rows of other graphs.
 
@@ -100,12 +101,15 @@ class LazyGraphs(CrystalGraphs):
         file : MappedFile, default=None
         cutoff, max_neighbors : default=None
             As in `CrystalGraphs.restrict`.
+        extra : dict, default=None
+            The fields `extra` and `extra_names` of the rows; None takes those of `whole`.
         """
         self = object.__new__(cls)
         vars(self).update(whole.settings)
         vars(self).update(whole=whole, rows=rows, file=file)
         if cutoff is not None:
             vars(self).update(cutoff=cutoff, max_neighbors=max_neighbors)
+        vars(self).update(whole._extra_of(rows) if extra is None else extra)
         return self
 
     def __getattr__(self, name):
@@ -130,10 +134,10 @@ class LazyGraphs(CrystalGraphs):
         )
 
     def __copy__(self) -> CrystalGraphs:
-        return self._with(self.rows)
+        return self._with(self.rows, slice(None))
 
     def __deepcopy__(self, memo: object) -> CrystalGraphs:
-        return self._with(self.rows)
+        return self._with(self.rows, slice(None))
 
     def __reduce__(self):
         if self.file is not None:
@@ -141,7 +145,8 @@ class LazyGraphs(CrystalGraphs):
         if self.file is None:
             graphs = self.in_memory()
             return _from_fields, ({item.name: getattr(graphs, item.name) for item in fields(self)},)
-        return _load_again, (self.file, self.rows, self.cutoff, self.max_neighbors)
+        extra = self._extra_of(slice(None))
+        return _load_again, (self.file, self.rows, self.cutoff, self.max_neighbors, extra)
 
     @property
     def nbytes(self) -> int:
@@ -164,12 +169,18 @@ class LazyGraphs(CrystalGraphs):
         CrystalGraphs
         """
         graphs = self.whole[self.rows]
+        if self.extra is not graphs.extra:
+            graphs = graphs._replace_extra(self.extra, self.extra_names)
         if self._is_restricted:
             return graphs.restrict(self.cutoff, self.max_neighbors)
         if isinstance(self.rows, slice):
             arrays: dict[str, Any] = {name: np.array(getattr(graphs, name)) for name in _ARRAYS}
             return CrystalGraphs(
-                **arrays, atom_ptr=graphs.atom_ptr, edge_ptr=graphs.edge_ptr, **self.settings
+                **arrays,
+                atom_ptr=graphs.atom_ptr,
+                edge_ptr=graphs.edge_ptr,
+                **self._extra_of(slice(None)),
+                **self.settings,
             )
         return graphs
 
@@ -177,21 +188,31 @@ class LazyGraphs(CrystalGraphs):
     def _is_restricted(self):
         return self.settings != self.whole.settings
 
-    def _with(self, rows, **settings):
-        settings = {"cutoff": self.cutoff, "max_neighbors": self.max_neighbors, **settings}
+    def _with(self, rows, crystals, **settings):
+        """Graphs of some rows of `whole`, which are the given crystals of these graphs."""
+        settings = {
+            "cutoff": self.cutoff,
+            "max_neighbors": self.max_neighbors,
+            "extra": self._extra_of(crystals),
+            **settings,
+        }
         return LazyGraphs.of(self.whole, rows, file=self.file, **settings)
 
     def _gather(self, crystals):
         start = self.rows.start if isinstance(self.rows, slice) else None
-        return self._with(self.rows[crystals] if start is None else crystals + start)
+        return self._with(self.rows[crystals] if start is None else crystals + start, crystals)
 
     def _slice(self, start, stop):
+        crystals = slice(start, stop)
         if isinstance(self.rows, slice):
-            return self._with(slice(self.rows.start + start, self.rows.start + stop))
-        return self._with(self.rows[start:stop])
+            return self._with(slice(self.rows.start + start, self.rows.start + stop), crystals)
+        return self._with(self.rows[start:stop], crystals)
 
     def _restricted(self, cutoff, max_neighbors):
-        return self._with(self.rows, cutoff=cutoff, max_neighbors=max_neighbors)
+        return self._with(self.rows, slice(None), cutoff=cutoff, max_neighbors=max_neighbors)
+
+    def _replace_extra(self, extra, names):
+        return self._with(self.rows, slice(None), extra={"extra": extra, "extra_names": names})
 
     def _array(self, name):
         if name in CRYSTAL_ARRAYS:
@@ -229,11 +250,13 @@ def _from_fields(values):
     return CrystalGraphs(**values)
 
 
-def _load_again(file, rows, cutoff, max_neighbors):
+def _load_again(file, rows, cutoff, max_neighbors, extra=None):
     """Map the file of pickled graphs again."""
     file.check()
     whole = CrystalGraphs.load(file.path, mmap=True)
-    return LazyGraphs.of(whole.whole, rows, file=file, cutoff=cutoff, max_neighbors=max_neighbors)
+    return LazyGraphs.of(
+        whole.whole, rows, file=file, cutoff=cutoff, max_neighbors=max_neighbors, extra=extra
+    )
 
 
 def lazy_rows(graphs: CrystalGraphs, rows: np.ndarray) -> CrystalGraphs:

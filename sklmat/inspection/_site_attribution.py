@@ -117,6 +117,9 @@ def site_attribution(
     is right or wrong. They are not energies of sites, and a network trained with another seed may
     give other attributions.
 
+    Columns of the parameter `extra` are held at the values of each row. What they do to the
+    prediction is part of the baseline of CGCNN; for ECNet it is divided among the elements.
+
     For an ensemble, the attributions refer to the mean output of the members. For classifiers this
     is the mean of the log-odds, which differs from the log-odds of the mean probability.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklmat.files import describe_file, expand_path
@@ -22,7 +22,7 @@ def save_delta(model, path):
     """Write a fitted `DeltaRegressor` to a safetensors file; its parts are files within it."""
     from safetensors.numpy import save_file
 
-    from sklmat.estimators import to_json
+    from sklmat.estimators import to_json, transformer_to_json
 
     baseline = model.baseline_
     parts = {"estimator": _file_of(model.estimator_, "estimator")}
@@ -34,7 +34,10 @@ def save_delta(model, path):
         parts["baseline"] = _file_of(baseline, "baseline")
         content["baseline"] = {"kind": "file"}
     elif hasattr(baseline, "transform"):
-        content["baseline"] = {"kind": "transformer", **_transformer_to_json(baseline)}
+        content["baseline"] = {
+            "kind": "transformer",
+            **transformer_to_json(baseline, "the baseline"),
+        }
     elif hasattr(baseline, "predict"):
         _file_of(baseline, "baseline")  # which has no save, and raises
     else:
@@ -47,7 +50,7 @@ def load_delta(cls, path, baseline):
     """Read a `DeltaRegressor` that `save_delta` wrote; a function as its baseline is handed in."""
     from safetensors import SafetensorError, safe_open
 
-    from sklmat.estimators import from_json
+    from sklmat.estimators import from_json, transformer_from_json
 
     path = expand_path(path)
     if not path.is_file() or not _is_delta(path):
@@ -82,7 +85,7 @@ def load_delta(cls, path, baseline):
         fitted = _part(parts, "baseline", path)
         baseline = FrozenEstimator(fitted)
     elif kind == "transformer":
-        fitted = _transformer_from_json(content["baseline"])
+        fitted = transformer_from_json(content["baseline"])
         baseline = clone(fitted)
     else:
         fitted = baseline
@@ -154,47 +157,3 @@ def _part(parts, name, path):
         except ValueError as error:
             reason = str(error).replace(str(part), f"the {name} in {path}")
             raise ValueError(reason) from error
-
-
-def _transformer_to_json(transformer):
-    """Class, parameters and fitted attributes of a transformer of sklmat as plain data."""
-    from sklmat.estimators import to_json
-
-    name = type(transformer).__name__
-    if _transformer_class(name) is not type(transformer):
-        raise ValueError(
-            f"the baseline is a {name}, which is no transformer of sklmat; write the whole model "
-            "with joblib.dump"
-        )
-    fitted = {k: v for k, v in vars(transformer).items() if k.endswith("_") and k[0] != "_"}
-    parts = {"params": transformer.get_params(deep=False), "fitted": fitted}
-    try:
-        plain = {
-            part: {key: to_json(key, value) for key, value in values.items()}
-            for part, values in parts.items()
-        }
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}; or write the whole model with joblib.dump") from error
-    return {"class": name, **plain}
-
-
-def _transformer_from_json(content):
-    """Invert `_transformer_to_json`."""
-    from sklmat.estimators import from_json
-
-    cls = _transformer_class(content["class"])
-    if cls is None:
-        raise ValueError(f"{content['class']} is no transformer of sklmat")
-    transformer = cls(**{name: from_json(value) for name, value in content["params"].items()})
-    for name, value in content["fitted"].items():
-        setattr(transformer, name, from_json(value))
-    return transformer
-
-
-def _transformer_class(name):
-    """Public transformer of sklmat with this name; None if there is none."""
-    import sklmat
-
-    cls = getattr(sklmat, name) if name in sklmat.__all__ else None
-    is_estimator = isinstance(cls, type) and issubclass(cls, BaseEstimator)
-    return cls if is_estimator and hasattr(cls, "transform") else None

@@ -18,6 +18,7 @@ from sklmat.compositions import (
 )
 from sklmat.elements import N_ROWS, element_symbols
 from sklmat.exceptions import InvalidStructureError
+from sklmat.readers import holds_structures
 from sklmat.structures import composition_of_partial, convert_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
     X : sequence of C crystals or compositions, CrystalGraphs or DataFrame
         Crystals that `check_structures` accepts, pymatgen ``Composition`` objects, or chemical
         formulas such as "Fe2O3"; or a table with the columns ``x_Fe``, ``x_Ni``, ... of element
-        fractions. A string that consists only of element symbols, numbers and brackets is read as a
-        formula, and any other string as for `check_structures`; a file with a name such as "POSCAR"
-        must therefore be given as a ``pathlib.Path``. Oxidation states are ignored. Sites may be
-        partially occupied.
+        fractions, or with a column of structures. A string that consists only of element symbols,
+        numbers and brackets is read as a formula, and any other string as for `check_structures`; a
+        file with a name such as "POSCAR" must therefore be given as a ``pathlib.Path``. Oxidation
+        states are ignored. Sites may be partially occupied.
 
     Returns
     -------
@@ -132,6 +133,9 @@ def _amounts_of_table(table):
         others = [name for name in table.columns if name not in ("phase", "lattice")]
         if len(others) == 1 and not pd.api.types.is_numeric_dtype(table[others[0]]):
             return amounts_of_elements(table[others[0]])
+        of_structures = [name for name in others if holds_structures(table[name])]
+        if len(of_structures) == 1:
+            return amounts_of_elements(table[of_structures[0]])
         raise ValueError(
             "the table has no element fractions: expected columns x_Fe, x_Ni, ... as "
             "CompositionFeaturizer makes them; pass groups=composition_groups(structures) to a "

@@ -47,6 +47,9 @@ class CGCNN(nn.Module):
         Distance between the centres of the Gaussian basis functions, and also their width (Å).
     dropout : float
         Fraction of the last hidden layer that is set to zero at random during training.
+    n_extra : int
+        Number K of further columns of the batches. The layers after pooling read them, and the
+        output has a term that is linear in them.
 
     Notes
     -----
@@ -73,6 +76,7 @@ class CGCNN(nn.Module):
         n_readout: int = 1,
         gaussian_step: float = 0.2,
         dropout: float = 0.0,
+        n_extra: int = 0,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -85,6 +89,8 @@ class CGCNN(nn.Module):
             "gaussian_step": gaussian_step,
             "dropout": dropout,
         }
+        if n_extra:
+            self.config["n_extra"] = n_extra
         self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
         # The embedding is computed for all rows, and its gradient would be NaN if one had NaN.
         self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
@@ -94,10 +100,13 @@ class CGCNN(nn.Module):
         self.convolutions = nn.ModuleList(
             [GatedGraphConv(hidden_dim, n_gaussians) for _ in range(n_conv)]
         )
-        widths = [hidden_dim] + [readout_dim] * n_readout
+        widths = [hidden_dim + n_extra] + [readout_dim] * n_readout
         self.readout = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_outputs)
+        if n_extra:
+            self.extra_output = nn.Linear(n_extra, n_outputs, bias=False)
+            nn.init.zeros_(self.extra_output.weight)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode; with `keeps_statistics`, all layers but the convolutions."""
@@ -136,7 +145,11 @@ class CGCNN(nn.Module):
         Tensor of shape (C, n_outputs)
         """
         h = F.softplus(self.embed(batch))
+        extra = batch.extra
         with products_in_single(h):
+            if extra is not None:
+                h = torch.cat([h, extra], dim=1)
             for layer in self.readout:
                 h = F.softplus(layer(h))
-            return self.output(self.dropout(h))
+            output = self.output(self.dropout(h))
+            return output if extra is None else output + self.extra_output(extra)

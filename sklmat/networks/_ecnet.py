@@ -70,6 +70,9 @@ class ECNet(nn.Module):
         Mean over the elements, weighted by their fractions, or plain sum.
     dropout : float
         Fraction of the hidden units that is set to zero at random during training.
+    n_extra : int
+        Number K of further columns of the batches. The towers read them beside each elemental
+        vector, and the output has a term that is linear in them.
     """
 
     known_elements: torch.Tensor
@@ -95,6 +98,7 @@ class ECNet(nn.Module):
         normalize: bool = True,
         pool: str = "mean",
         dropout: float = 0.0,
+        n_extra: int = 0,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -114,6 +118,8 @@ class ECNet(nn.Module):
             "pool": pool,
             "dropout": dropout,
         }
+        if n_extra:
+            self.config["n_extra"] = n_extra
         self.register_buffer("known_elements", ~torch.isnan(element_vectors).any(dim=1))
         # The rows of elements without a vector are stored as zeros.
         self.register_buffer("element_vectors", torch.nan_to_num(element_vectors))
@@ -143,12 +149,14 @@ class ECNet(nn.Module):
         )
         self.activation = activation_function
         self.dropout = Dropout(dropout)
-        widths = [hidden_dim, *tower_dims]
+        widths = [hidden_dim + n_extra, *tower_dims]
         n_towers = n_members * n_outputs
         self.towers = nn.ModuleList(
             MemberLinear(n_towers, n_in, n_out) for n_in, n_out in pairwise(widths)
         )
         self.output = MemberLinear(n_towers, widths[-1], 1)
+        if n_extra:
+            self.extra_output = MemberLinear(n_towers, n_extra, 1, bias=False, gain=0.0)
 
     def elements(self, batch: ElementBatch) -> torch.Tensor:
         """Compute the elemental vectors.
@@ -181,11 +189,26 @@ class ECNet(nn.Module):
         """
         n_members, n_outputs = self.config["n_members"], self.config["n_outputs"]
         x = self.elements(batch).repeat_interleave(n_outputs, dim=1)
+        extra = self._extra_of_elements(batch)
+        if extra is not None:
+            x = torch.cat([x, extra], dim=2)
         for layer in self.towers:
             x = self.dropout(self.activation(layer(x)))
         with products_in_single(x):
             x = self.output(to_single(x)).reshape(-1, n_members, n_outputs)
-        return x * batch.fraction[:, None, None] if self.config["pool"] == "mean" else x
+            if extra is not None:
+                linear = self.extra_output(extra).reshape(-1, n_members, n_outputs)
+        fraction = batch.fraction[:, None, None]
+        x = x * fraction if self.config["pool"] == "mean" else x
+        # It is a property of the crystal, however the elements are pooled.
+        return x if extra is None else x + linear * fraction
+
+    def _extra_of_elements(self, batch):
+        """Columns of the crystal of each element for each tower, Tensor of shape (P, M T, K)."""
+        if batch.extra is None:
+            return None
+        n_towers = self.config["n_members"] * self.config["n_outputs"]
+        return batch.extra.index_select(0, batch.crystal)[:, None].expand(-1, n_towers, -1)
 
     def embed(self, batch: ElementBatch) -> torch.Tensor:
         """Compute the mean elemental vector of each crystal, weighted by the fractions.

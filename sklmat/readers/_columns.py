@@ -8,16 +8,16 @@ import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.readers._file_names import Folder
 from sklmat.readers._tables import STRUCTURE_NAMES, is_structure
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from sklmat.readers._file_names import Folder
 
 #: Names, in lower case, of columns that hold ids; the first one that a table has is taken.
 _ID_NAMES = (
@@ -87,7 +87,7 @@ def name_of_file(cell: object) -> str | None:
 
 def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any:
     """The column that holds structures, or else the one that names most files."""
-    holding = [column for column in table.columns if _holds_structures(table[column])]
+    holding = [column for column in table.columns if holds_structures(table[column])]
     if len(holding) > 1:
         holding.sort(key=_preference)
         if _preference(holding[0]) == _preference(holding[1]):
@@ -113,12 +113,28 @@ def find_structure_column(name: str, table: pd.DataFrame, folder: Folder) -> Any
     return max(n_files, key=lambda column: (n_files[column], -_preference(column)))
 
 
+def find_structures(table: pd.DataFrame) -> pd.Series:
+    """Return the column of a DataFrame that holds structures, or else names files of them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Names of files are relative to the current folder.
+
+    Raises
+    ------
+    ValueError
+        When there is no such column, or several hold structures.
+    """
+    return table[find_structure_column("X", table, Folder(Path()))]
+
+
 def _preference(column):
     name = str(column).lower()
     return STRUCTURE_NAMES.index(name) if name in STRUCTURE_NAMES else len(STRUCTURE_NAMES)
 
 
-def _holds_structures(column):
+def holds_structures(column: pd.Series) -> bool:
     """Whether most of the first cells are structures, or texts of files of structures."""
     if column.dtype.kind in "biufcmM":
         return False

@@ -73,6 +73,7 @@ class _DeviceCrystalGraphs:
         )
         self.atomic_numbers = _tensor(graphs.atomic_numbers, device)
         self.distance = _tensor(graphs.edge_distance, device, torch.float32)
+        self.extra = _extra(graphs, device)
 
     def batch(self, crystals, sizes):
         """Make a batch of a fixed size.
@@ -95,6 +96,7 @@ class _DeviceCrystalGraphs:
             target=target,
             distance=self.distance[edges.row],
             n_atoms=self.atoms.counts[crystals].clamp_min(1).to(torch.float32),
+            extra=None if self.extra is None else self.extra[crystals],
             known_segments=segments,
         )
 
@@ -111,6 +113,7 @@ class _DeviceElementGraphs:
         self.atomic_numbers = _tensor(graphs.atomic_numbers, device)
         self.fraction = _tensor(graphs.fraction, device, torch.float32)
         self.radial = _tensor(graphs.radial, device, torch.float32)
+        self.extra = _extra(graphs, device)
 
     def batch(self, crystals, sizes):
         """Make a batch of a fixed size, as `_DeviceCrystalGraphs.batch` does."""
@@ -125,6 +128,7 @@ class _DeviceElementGraphs:
             target=target,
             radial=self.radial[pairs.row],
             n_crystals=len(crystals),
+            extra=None if self.extra is None else self.extra[crystals],
             known_segments=segments,
         )
 
@@ -228,6 +232,13 @@ class CapturedSteps:
         loss.backward()
         net.optimizer_.step()
         self.loss.copy_(loss.detach())
+
+
+def _extra(graphs, device):
+    """Columns of the graphs with a row of zeros for padding; None without columns."""
+    if graphs.extra is None:
+        return None
+    return _with_padding(torch.from_numpy(graphs.extra.astype(np.float32)), device)
 
 
 def _with_padding(values, device):

@@ -12,8 +12,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
 from sklmat import check_structures, composition_groups
-from sklmat.datasets import _download, _fetch_matbench, fetch_matbench
+from sklmat.datasets import _fetch_matbench, fetch_matbench
 from sklmat.datasets._fetch_matbench import TASKS
+from sklmat.downloads import _download
 
 WITH_FORMULAS = ["expt_gap", "expt_is_metal", "glass", "steels"]
 FORMULAS = ["NaCl", "Fe2O3", "Ni0.5Cu0.5", "MgO"]

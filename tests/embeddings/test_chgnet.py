@@ -13,7 +13,13 @@ from crystals import b2_cscl, bcc_fe, fcc_cu, hcp_mg, rocksalt_nacl, sc_po, wurt
 from pymatgen.core import Lattice, Structure
 from sklearn.base import clone
 
-from sklmat import InvalidStructureError, PotentialFeaturizer, PretrainingOverlapWarning
+from sklmat import (
+    DeltaRegressor,
+    ECNetRegressor,
+    InvalidStructureError,
+    PotentialFeaturizer,
+    PretrainingOverlapWarning,
+)
 from sklmat.embeddings import _chgnet
 
 pytest.importorskip("chgnet", reason="chgnet is not installed (extra potentials)")
@@ -145,3 +151,17 @@ def test_processes_change_nothing(crystals):
     serial = PotentialFeaturizer(device="cpu").fit_transform(many)
     parallel = PotentialFeaturizer(device="cpu", n_jobs=2).fit_transform(many)
     assert (serial == parallel).all(axis=None)
+
+
+def test_files_of_models_that_read_the_energy(crystals, table, tmp_path):
+    energy = PotentialFeaturizer(columns="energy", device="cpu")
+    params = {"hidden_dim": 4, "tower_dims": (4,), "max_epochs": 2, "n_ensemble": 2}
+    network = ECNetRegressor(**params, random_state=0)
+    y = np.arange(8.0)
+    for model in (clone(network).set_params(extra=energy), DeltaRegressor(network, energy)):
+        model.fit(crystals, y).save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model")
+        np.testing.assert_array_equal(loaded.predict(crystals), model.predict(crystals))
+    columns = network.set_params(extra=energy).fit(crystals, y).extra_columns_
+    assert columns.names == ["chgnet energy (eV/atom)"]
+    assert columns.mean[0] == pytest.approx(table.iloc[:, 0].mean(), abs=ROUNDING)

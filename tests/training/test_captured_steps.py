@@ -24,7 +24,7 @@ def data():
 
 
 def test_batch_of_fixed_size_is_the_batch_with_padding(data):
-    graphs, _ = data
+    graphs = data[0].with_extra({"row": np.arange(13)})
     rows = np.array([3, 0, 7, 11])
     expected = make_batch(graphs, rows)
     n_atoms, n_edges = len(expected.atomic_numbers), len(expected.source)
@@ -38,6 +38,7 @@ def test_batch_of_fixed_size_is_the_batch_with_padding(data):
         assert torch.equal(getattr(batch, name)[:n_edges], getattr(expected, name))
     assert batch.source[n_edges:].tolist() == [n_atoms + 4] * 9
     assert batch.n_atoms.tolist() == [*expected.n_atoms.tolist(), 1.0, 1.0]
+    assert batch.extra.tolist() == [[3], [0], [7], [11], [0], [0]]
     segments = batch.segments()
     assert (segments.n_atoms.item(), segments.n_edges.item()) == (n_atoms, n_edges)
     for segment, index in (
@@ -52,7 +53,7 @@ def test_batch_of_fixed_size_is_the_batch_with_padding(data):
 
 
 def test_batch_of_element_graphs_is_the_batch_with_padding(data):
-    graphs = ElementGraphs.from_graphs(data[0])
+    graphs = ElementGraphs.from_graphs(data[0].with_extra({"row": np.arange(13)}))
     rows = np.array([5, 2, 12])
     expected = make_batch(graphs, rows)
     n_nodes, n_pairs = len(expected.atomic_numbers), len(expected.source)
@@ -65,6 +66,7 @@ def test_batch_of_element_graphs_is_the_batch_with_padding(data):
         assert torch.equal(getattr(batch, name)[:n_nodes], getattr(expected, name))
     assert len(batch) == 4
     assert batch.crystal[n_nodes:].tolist() == [3] * 3
+    assert batch.extra.tolist() == [[5], [2], [12], [0]]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,13 @@ def test_batch_of_element_graphs_is_the_batch_with_padding(data):
             max_epochs=4, batch_size=5, hidden_dim=8, optimizer="sgd", random_state=0
         ),
         lambda: ECNetRegressor(max_epochs=4, batch_size=5, hidden_dim=8, random_state=0),
+        lambda: ECNetRegressor(
+            max_epochs=4, batch_size=5, hidden_dim=8, random_state=0, extra=["row"]
+        ),
     ],
 )
 def test_padding_does_not_change_the_training(data, make, monkeypatch):
-    graphs, y = data
+    graphs, y = data[0].with_extra({"row": np.arange(13)}), data[1]
     weight = np.linspace(0.5, 1.5, len(y))
     usual = make().fit(graphs, y, sample_weight=weight)
     sizes = []

@@ -66,17 +66,17 @@ def get_data_home(data_home: PathLike | None = None) -> Path:
 
 
 @cache
-def registry():
+def registry() -> dict[str, str]:
     """Known files: path in the data home -> sha256.
 
     The file has the format of ``sha256sum``: ``sha256sum -c --ignore-missing`` checks a data home.
     """
-    text = resources.files("sklmat.datasets").joinpath("_registry.txt").read_text("utf-8")
+    text = resources.files("sklmat.downloads").joinpath("_registry.txt").read_text("utf-8")
     lines = (line.split("  ", 1) for line in text.splitlines())
     return {path: sha256 for sha256, path in lines}
 
 
-def file_url(path):
+def file_url(path: str) -> str:
     """Public address of a file of the registry."""
     name, _, path_in_source = path.partition("/")
     source = SOURCES[name]
@@ -84,7 +84,13 @@ def file_url(path):
     return f"{folder}/{quote(path_in_source)}"
 
 
-def fetch_files(paths, data_home=None, *, download_if_missing=True, verbose=True):
+def fetch_files(
+    paths: list[str],
+    data_home: PathLike | None = None,
+    *,
+    download_if_missing: bool = True,
+    verbose: bool = True,
+) -> list[Path]:
     """Return local paths of registered files; download missing files and verify all checksums.
 
     Parameters

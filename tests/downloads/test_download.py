@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from sklmat import datasets
-from sklmat.datasets import _download, fetch_hea, get_data_home
+from sklmat.datasets import fetch_hea, get_data_home
+from sklmat.downloads import _download
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

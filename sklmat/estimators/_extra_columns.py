@@ -1,0 +1,366 @@
+"""`ExtraColumns`: the further columns that a network reads beside the crystals, and their scaling.
+
+They come from columns of a table that `X` holds beside its structures, or from a transformer. The
+graphs of the crystals carry them, so that whatever selects crystals selects their rows too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import _safe_indexing, get_tags
+
+from sklmat.elements import N_ROWS
+from sklmat.exceptions import ExtrapolationWarning
+from sklmat.graphs import CrystalGraphs, number_columns
+from sklmat.readers import find_structures
+from sklmat.structures import convert_structures
+
+if TYPE_CHECKING:
+    from sklmat.estimators._graph_estimator import GraphEstimator
+
+#: Standard deviation of a column, relative to its largest value, below which it is constant.
+_CONSTANT = 1e-9
+#: Part of the variance of a column that is linear in the composition: if it is within these limits,
+#: the network also reads the rest of the column. Beyond the second one, the rest is rounding.
+_LINEAR_PART = (0.9, 1 - 1e-6)
+#: Strengths of the ridge regression on the composition, of which leave-one-out chooses one for each
+#: column.
+_ALPHAS = np.logspace(-6, 2, 9)
+
+
+@dataclass
+class ExtraColumns:
+    """Names and scaling of the further columns of a fitted network.
+
+    A network reads each column with mean 0 and standard deviation 1 over the training rows. Where
+    the composition explains most of a column, as of an energy, what it does not explain is small
+    and would be lost beside it. The network then also reads this rest: the column minus a linear
+    model of the atomic fractions, with standard deviation 1.
+
+    Parameters
+    ----------
+    names : list of K column names
+    mean, scale : ndarray of shape (K,)
+        Of the training rows. The scale of a constant column is zero, and the network reads zeros.
+    rest : ndarray of shape (R,), integers
+        Columns of which the network also reads the rest.
+    references : ndarray of shape (119, R)
+        Linear model of the scaled columns: a number for each element, zero for those that no
+        training row has.
+    rest_scale : ndarray of shape (R,)
+    transformer : fitted transformer or None
+        Makes the columns; None if they are columns of a table.
+    """
+
+    names: list[Any]
+    mean: np.ndarray
+    scale: np.ndarray
+    rest: np.ndarray
+    references: np.ndarray
+    rest_scale: np.ndarray
+    transformer: Any = None
+
+    @classmethod
+    def fit(cls, names, values, fractions, transformer):
+        """Scale columns of the training rows, ndarray of shape (n, K)."""
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+        scale[scale <= _CONSTANT * np.abs(values).max(axis=0)] = 0.0
+        scaled = _divided(values - mean, scale)
+        elements = np.flatnonzero(fractions.any(axis=0))
+        ridge = RidgeCV(_ALPHAS, fit_intercept=False, alpha_per_target=True)
+        references = np.zeros((N_ROWS, len(names)))
+        coefficients = ridge.fit(fractions[:, elements], scaled).coef_
+        references[elements] = coefficients.reshape(len(names), -1).T
+        spread = (scaled - fractions @ references).std(axis=0)
+        low, high = _LINEAR_PART
+        rest = np.flatnonzero((scale > 0) & (spread**2 < 1 - low) & (spread**2 > 1 - high))
+        return cls(names, mean, scale, rest, references[:, rest], spread[rest], transformer)
+
+    def of_table(self, values, fractions):
+        """Columns as the network reads them, ndarray of shape (n, K + R).
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, K)
+        fractions : ndarray of shape (n, 119)
+        """
+        changed = (self.scale == 0) & (np.abs(values - self.mean) > 1e-6 * np.abs(self.mean)).any(0)
+        if changed.any():
+            number = int(np.argmax(changed))
+            warnings.warn(
+                f"the column {self.names[number]!r} was {self.mean[number]:g} in all training rows "
+                "and now has other values; the network does not know what they mean",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
+        scaled = _divided(values - self.mean, self.scale)
+        rest = (scaled[:, self.rest] - fractions @ self.references) / self.rest_scale
+        return np.hstack([scaled, rest])
+
+    def with_unknown_scales(self, other):
+        """Take mean and scale from other rows where a column was constant."""
+        unknown = self.scale == 0
+        return replace(
+            self,
+            mean=np.where(unknown, other.mean, self.mean),
+            scale=np.where(unknown, other.scale, self.scale),
+        )
+
+
+def _divided(values, scale):
+    return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
+
+
+# -- reading
+
+
+def read_input(estimator: GraphEstimator, X: Any) -> tuple[Any, Any]:
+    """Return what the columns and the graphs are made from.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    X : sequence of C structures, CrystalGraphs, or for an estimator with `extra` a DataFrame
+
+    Returns
+    -------
+    X
+        What `extra` reads: the whole DataFrame, or only its structures for a transformer that takes
+        no table. Structures are converted here if the transformer reads them too.
+    crystals : sequence of C structures, or CrystalGraphs
+        `X`, or the column of a DataFrame that holds the structures.
+    """
+    extra = getattr(estimator, "extra", None)
+    if extra is None:
+        return X, X
+    if isinstance(X, pd.DataFrame):
+        given = [] if _is_transformer(extra) else list(extra)
+        missing = [name for name in given if name not in X.columns]
+        if missing:
+            raise ValueError(
+                f"X has no column {missing[0]!r}, which extra names; its columns are "
+                f"{', '.join(map(repr, X.columns))}"
+            )
+        crystals = find_structures(X.drop(columns=given))
+        if _is_transformer(extra) and not _reads_tables(extra):
+            structures = convert_structures(crystals)
+            return structures, structures
+        return X, crystals
+    if _is_transformer(extra) and not isinstance(X, CrystalGraphs):
+        X = convert_structures(X)
+    return X, X
+
+
+def fit_extra(
+    estimator: GraphEstimator,
+    X: Any,
+    graphs: CrystalGraphs,
+    used: np.ndarray,
+    y: np.ndarray,
+    before: ExtraColumns | None,
+    is_transfer: bool,
+) -> tuple[CrystalGraphs, ExtraColumns | None]:
+    """Fit the columns on training rows.
+
+    Parameters
+    ----------
+    estimator : GraphEstimator
+    X : as `read_input` returns it
+    graphs : CrystalGraphs
+    used : ndarray of int
+        Training rows with a weight.
+    y : ndarray of shape (C, ...)
+        Targets, for a transformer that needs them.
+    before : ExtraColumns or None
+        Columns of the fitted networks from which the training starts, which are kept.
+    is_transfer : bool
+        Whether these are of another estimator (`warm_start_from`).
+
+    Returns
+    -------
+    graphs : CrystalGraphs
+        With the columns as the network reads them.
+    columns : ExtraColumns or None
+    """
+    extra = getattr(estimator, "extra", None)
+    if extra is None:
+        return _without_extra(graphs), None
+    if not _is_transformer(extra):
+        _check_names(extra)
+        names, values, transformer = list(extra), _named_columns(extra, X), None
+    elif before is not None:
+        transformer = before.transformer
+        names, values = _transformed(transformer, transformer.transform, X, len(graphs))
+    else:
+        transformer = clone(extra)
+        names, values = _fit_transformed(transformer, X, used, y, len(graphs))
+    fractions = _fractions(graphs)
+    fitted = ExtraColumns.fit(names, values[used], fractions[used], transformer)
+    if before is not None:
+        fitted = before.with_unknown_scales(fitted) if is_transfer else before
+    return graphs.with_extra(fitted.of_table(values, fractions)), fitted
+
+
+def add_extra(estimator: GraphEstimator, X: Any, graphs: CrystalGraphs) -> CrystalGraphs:
+    """Return the graphs with the columns that a fitted estimator reads, or without columns.
+
+    Parameters
+    ----------
+    estimator : fitted GraphEstimator
+    X : as `read_input` returns it
+    graphs : CrystalGraphs
+    """
+    fitted = extra_columns(estimator)
+    if fitted is None:
+        return _without_extra(graphs)
+    if fitted.transformer is None:
+        values = _named_columns(fitted.names, X)
+    else:
+        transform = fitted.transformer.transform
+        names, values = _transformed(fitted.transformer, transform, X, len(graphs))
+        if len(names) != len(fitted.names):
+            raise ValueError(
+                f"the transformer of extra gave {len(fitted.names)} columns in fit and now gives "
+                f"{len(names)}"
+            )
+    return graphs.with_extra(fitted.of_table(values, _fractions(graphs)))
+
+
+def extra_columns(estimator: GraphEstimator) -> ExtraColumns | None:
+    """Columns of a fitted estimator; those that were saved by earlier versions have none."""
+    return getattr(estimator, "extra_columns_", None)
+
+
+def describe_extra(extra: Any) -> Any:
+    """What two values of the parameter `extra` must have in common: names, or class and params."""
+    if isinstance(extra, ExtraColumns):
+        extra = extra.names if extra.transformer is None else extra.transformer
+    if isinstance(extra, BaseEstimator):
+        return extra.__repr__(N_CHAR_MAX=10**6)
+    return list(extra) if isinstance(extra, list | tuple) else extra
+
+
+def _is_transformer(extra):
+    return hasattr(extra, "transform")
+
+
+def _reads_tables(transformer):
+    """Whether a transformer, or the first one within it, takes tables and not structures."""
+    if isinstance(transformer, Pipeline):
+        return _reads_tables(transformer.steps[0][1])
+    if isinstance(transformer, FeatureUnion):
+        return _reads_tables(transformer.transformer_list[0][1])
+    return get_tags(transformer).input_tags.two_d_array
+
+
+def _check_names(names):
+    if not names:
+        raise ValueError("extra names no columns; use None for a network without them")
+    if len(set(names)) < len(names):
+        raise ValueError(f"extra names a column twice: {list(names)}")
+
+
+def _without_extra(graphs):
+    return graphs if graphs.extra is None else graphs.with_extra(None)
+
+
+def _named_columns(names, X):
+    """Columns of a table or of graphs by their names, ndarray of shape (C, K)."""
+    if isinstance(X, pd.DataFrame):
+        return number_columns([X[name] for name in names], names, len(X))
+    listed = ", ".join(f"{name!r}: ..." for name in names)
+    if not isinstance(X, CrystalGraphs):
+        raise ValueError(
+            f"extra={list(names)} names columns of a table, and X is a {type(X).__name__} without "
+            f"columns; pass pd.DataFrame({{'structure': structures, {listed}}})"
+        )
+    missing = [name for name in names if name not in X.extra_names]
+    if missing:
+        raise ValueError(
+            f"extra={list(names)} names columns that these CrystalGraphs do not have: {missing}; "
+            f"pass graphs.with_extra(table[{list(names)}]), or a DataFrame with the structures and "
+            "these columns"
+        )
+    return X.extra[:, [X.extra_names.index(name) for name in names]]
+
+
+def _fractions(graphs):
+    """Atomic fractions, ndarray of shape (C, 119)."""
+    amounts = np.zeros((len(graphs), N_ROWS))
+    for first, part in graphs.chunks():
+        index = part.crystal_of_atom * N_ROWS + part.atomic_numbers
+        counts = np.bincount(index, minlength=len(part) * N_ROWS)
+        amounts[first : first + len(part)] = counts.reshape(len(part), N_ROWS)
+    return amounts / amounts.sum(axis=1, keepdims=True)
+
+
+# -- transformers
+
+
+def _items(X):
+    """What a transformer reads: the table, or the structures as an array."""
+    if not isinstance(X, CrystalGraphs):
+        return X
+    structures = np.empty(len(X), dtype=object)
+    structures[:] = X.to_structures()
+    return structures
+
+
+def _fit_transformed(transformer, X, used, y, n_rows):
+    """Fit a transformer on some rows and transform all: names and values of its columns."""
+    items = _items(X)
+    others = np.setdiff1d(np.arange(n_rows), used)
+
+    def fit_transform(items):
+        of_used = items if len(others) == 0 else _safe_indexing(items, used)
+        if hasattr(transformer, "fit_transform"):
+            table = transformer.fit_transform(of_used, y[used])
+        else:
+            table = transformer.fit(of_used, y[used]).transform(of_used)
+        if len(others) == 0:
+            return table
+        table = _dense(table)
+        rest = _dense(transformer.transform(_safe_indexing(items, others)))
+        back = np.argsort(np.concatenate([used, others]))
+        if isinstance(table, pd.DataFrame):
+            return pd.concat([table, rest]).iloc[back]
+        return np.concatenate([table, rest])[back]
+
+    return _transformed(transformer, fit_transform, items, n_rows)
+
+
+def _transformed(transformer, transform, X, n_rows):
+    """Names of the columns of a transformer, and the columns: ndarray of shape (C, K)."""
+    table = _dense(transform(_items(X)))
+    name = type(transformer).__name__
+    if table.ndim != 2 or len(table) != n_rows or table.shape[1] == 0:
+        raise ValueError(
+            f"extra needs a table with a row for each of the {n_rows} crystals, and {name} gave an "
+            f"array of shape {table.shape}"
+        )
+    if isinstance(table, pd.DataFrame):
+        names = list(table.columns)
+        columns = [table.iloc[:, number] for number in range(len(names))]
+    else:
+        columns, names = list(table.T), []
+        with contextlib.suppress(AttributeError, NotImplementedError, ValueError):
+            names = list(transformer.get_feature_names_out())
+        if len(names) != len(columns):
+            names = [f"{name} {number}" for number in range(len(columns))]
+    return names, number_columns(columns, names, n_rows)
+
+
+def _dense(table):
+    if sparse.issparse(table):
+        return table.toarray()
+    return table if isinstance(table, pd.DataFrame) else np.asarray(table)
