@@ -78,22 +78,12 @@ class SiteOccupations(NamedTuple):
             sites = _parent_or_supercell(ParentCrystal(parent), crystals[0])
         known = np.zeros((len(sites.sites), N_ROWS), dtype=bool)
         known[np.arange(len(known)), sites.crystal.atomic_numbers] = True
-        alike = _alike(known)
-        numbers = np.empty((len(crystals), len(known)), dtype=np.uint8)
-        displacement, metric = np.zeros_like(sites.sites), np.zeros((3, 3))
-        for row, crystal in enumerate(crystals):
-            found = sites.assign(crystal, alike)
-            if isinstance(found, str):
-                raise _no_parent_error(row, formula, found, given=parent is not None)
-            numbers[row] = crystal.atomic_numbers[found.atom]
-            displacement += found.displacement
-            metric += found.metric
-            at = np.arange(len(known)), numbers[row]
-            if not known[at].all():
-                known[at] = True
-                alike = _alike(known)
+        numbers, mean = _put_onto(sites, crystals, known, formula, given=parent is not None)
         if parent is None:
-            sites = sites.moved(displacement / len(crystals), metric / len(crystals))
+            # All rows must belong to the mean crystal, onto which `read` puts new ones.
+            sites = mean
+            numbers, _ = _put_onto(sites, crystals, known, formula, given=False)
+        alike = _alike(known)
         labels = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
         permutations = site_permutations(sites.crystal, labels, symprec)
         orbits = np.unique(permutations.min(axis=0), return_inverse=True)[1]
@@ -151,6 +141,28 @@ def _parent_or_supercell(parent, crystal):
     return parent  # `assign` says what is wrong
 
 
+def _put_onto(sites, crystals, known, formula, given):
+    """Return the atomic numbers on the sites, shape (n, S), and the mean of the crystals.
+
+    `known`, shape (S, Z), is updated with the elements that are found on each site.
+    """
+    numbers = np.empty((len(crystals), len(known)), dtype=np.uint8)
+    displacement, metric = np.zeros_like(sites.sites), np.zeros((3, 3))
+    alike = _alike(known)
+    for row, crystal in enumerate(crystals):
+        found = sites.assign(crystal, alike)
+        if isinstance(found, str):
+            raise _no_parent_error(row, formula, found, given)
+        numbers[row] = crystal.atomic_numbers[found.atom]
+        displacement += found.displacement
+        metric += found.metric
+        at = np.arange(len(known)), numbers[row]
+        if not known[at].all():
+            known[at] = True
+            alike = _alike(known)
+    return numbers, sites.moved(displacement / len(crystals), metric / len(crystals))
+
+
 def _alike(known):
     """Return, for each site, the elements on all sites connected to it by common elements."""
     site, element = np.nonzero(known)
@@ -162,7 +174,7 @@ def _alike(known):
 
 
 def _no_parent_error(row, formula, reason, given):
-    parent = "the parent" if given else "the parent, which is the crystal of row 0"
+    parent = "the parent" if given else "the parent, which is found from row 0 and the mean of all"
     return InvalidStructureError(
         row,
         formula(row),

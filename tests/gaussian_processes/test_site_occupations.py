@@ -103,6 +103,19 @@ def test_mean_of_displaced_crystals():
     assert len(one.permutations) == 1
 
 
+def test_rows_of_fit_belong_to_the_mean():
+    """The last row is near row 0, but not near the mean."""
+    cells = []
+    for stretch in (1.0, 0.88, 0.88, 0.88, 1.13):
+        cell = CUBIC.copy()
+        cell.lattice = Lattice.tetragonal(6.0, 6.0 * stretch)
+        cells.append(cell)
+    assert len(occupations_of([cells[0], cells[4]])[1]) == 2
+    assert error_of(cells).index == 4
+    found, numbers = occupations_of(cells[:4])
+    assert (found.read(crystal_arrays(cells[:4]), lambda row: "formula") == numbers).all()
+
+
 def error_of(cells):
     with pytest.raises(InvalidStructureError) as error:
         occupations_of(cells)
