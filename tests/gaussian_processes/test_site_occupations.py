@@ -107,8 +107,8 @@ def test_rows_of_fit_belong_to_the_mean():
     """The last row is near row 0, but not near the mean."""
     cells = []
     for stretch in (1.0, 0.88, 0.88, 0.88, 1.13):
-        cell = CUBIC.copy()
-        cell.lattice = Lattice.tetragonal(6.0, 6.0 * stretch)
+        cell = CUBIC * (2, 1, 1)
+        cell.lattice = Lattice.orthorhombic(12.0 * stretch, 6.0, 6.0)
         cells.append(cell)
     assert len(occupations_of([cells[0], cells[4]])[1]) == 2
     assert error_of(cells).index == 4
