@@ -244,6 +244,11 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     True
     """
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def fit(self, X: Structures, y: ArrayLike) -> Self:
         """Find the parent, and fit a process for each target.
 
@@ -437,7 +442,8 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         -------
         ndarray of shape (n,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def score(self, X: Structures, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy: the fraction of correctly classified crystals.
@@ -465,7 +471,10 @@ def _read(estimator: BaseEstimator, X: Any) -> np.ndarray:
             f"{type(estimator).__name__} needs the structures themselves, not CrystalGraphs: pass "
             "the structures that the graphs were built from"
         )
-    return check_structures(X)
+    structures = check_structures(X)
+    if not len(structures):
+        raise ValueError(f"{type(estimator).__name__} needs at least one structure, and X is empty")
+    return structures
 
 
 def _check_numbers(structures, y):

@@ -15,6 +15,7 @@ from sklmat import (
     enumerate_orderings,
 )
 from sklmat.datasets import fetch_halide_perovskites
+from sklmat.estimator_checks import structure_estimator_checks
 from sklmat.exceptions import InvalidStructureError
 from sklmat.gaussian_processes import _ordering_process
 
@@ -208,6 +209,32 @@ def test_classifier_refuses(crystals):
 def test_progress_bar(crystals, labels, capsys):
     OrderingRegressor(verbose=True, max_iter=2, random_state=0).fit(crystals[:5], labels[:5])
     assert "orderings" in capsys.readouterr().err
+
+
+def toy_ordering(index, equal_size, rng):
+    """A crystal for the checks of estimators: Ni, Cu and Pd on eight sites."""
+    cell = Structure(Lattice.cubic(3.8), ["Cu"] * 4, SITES) * (2, 1, 1)
+    for site in range(8):
+        cell[site] = ["Ni", "Cu", "Pd"][rng.randint(3)]
+    for site, element in enumerate(["Ni", "Cu", "Pd"]):
+        cell[site] = element
+    return cell
+
+
+#: Crystals of these checks have no common parent with the toy crystals.
+OTHER_CRYSTALS = {"check_isolated_atom"}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [OrderingRegressor(max_iter=3), OrderingClassifier(max_iter=3)],
+    ids=lambda e: type(e).__name__,
+)
+def test_structure_estimator_checks(estimator, fast, monkeypatch):
+    monkeypatch.setattr("sklmat.estimator_checks._toy_data._toy_crystal", toy_ordering)
+    for estimator, check in structure_estimator_checks(estimator):
+        if check.__name__ not in OTHER_CRYSTALS:
+            check(estimator)
 
 
 @pytest.fixture(scope="module")
