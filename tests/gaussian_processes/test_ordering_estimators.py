@@ -232,9 +232,9 @@ OTHER_CRYSTALS = {"check_isolated_atom"}
 )
 def test_structure_estimator_checks(estimator, fast, monkeypatch):
     monkeypatch.setattr("sklmat.estimator_checks._toy_data._toy_crystal", toy_ordering)
-    for estimator, check in structure_estimator_checks(estimator):
+    for one, check in structure_estimator_checks(estimator):
         if check.__name__ not in OTHER_CRYSTALS:
-            check(estimator)
+            check(one)
 
 
 @pytest.fixture(scope="module")
