@@ -40,8 +40,9 @@ _CHUNK = 256
 
 _PARAGRAPHS = parameter_paragraphs("""
     parent : crystal, default=None
-        The crystal whose sites are occupied, in any form that `check_structures` takes; its
-        elements do not matter. It may be a smaller cell, of which the crystals are supercells.
+        The crystal whose sites are occupied, in any form that `check_structures` takes. Sites with
+        the same element, or with common elements in the crystals of `fit`, can be equivalent. It
+        may be a smaller cell, of which the crystals are supercells.
         ``None`` means the mean of the crystals of `fit`, after each was put onto the first one.
         Pass the ideal crystal if the crystals are relaxed and their own mean has lost some of its
         symmetry.
@@ -110,8 +111,8 @@ class _OrderingEstimator(BaseEstimator):
         tags.non_deterministic = self.random_state is None
         return tags
 
-    def _fit_sites(self, structures):
-        """Find the parent; return the kernel and the elements on the sites, as codes."""
+    def _fit(self, structures: np.ndarray, fit: Callable, columns: list) -> None:
+        """Find the parent, fit a process to each column of labels, and set all attributes."""
         crystals = crystal_arrays(structures)
         parent = None
         if self.parent is not None:
@@ -122,25 +123,23 @@ class _OrderingEstimator(BaseEstimator):
         occupations, numbers = SiteOccupations.fit(
             crystals, lambda row: structures[row].formula, parent, symprec
         )
-        self._occupations = occupations
-        self.permutations_ = occupations.permutations
-        self.orbits_ = occupations.orbits
-        self.parent_ = occupations.parent.with_elements(numbers[0]).to_structure()
-        self._kernel = OrderingKernel(
+        kernel = OrderingKernel(
             occupations.orbits, [len(e) for e in occupations.elements], occupations.permutations
         )
-        return occupations.codes(numbers)
-
-    def _fit_processes(self, fit: Callable, codes: np.ndarray, columns: list) -> None:
-        """Fit a process to each column of labels."""
+        codes = occupations.codes(numbers)
         rng = check_random_state(self.random_state)
         # Several threads change the order of sums, and thereby the result.
         with _progress(self.verbose) as tick, threadpool_limits(1, user_api="blas"):
-            self._processes = [
-                fit(self._kernel, codes, column, self.n_optimizer_rows, self.max_iter, rng, tick)
+            processes = [
+                fit(kernel, codes, column, self.n_optimizer_rows, self.max_iter, rng, tick)
                 for column in columns
             ]
-        self.n_iter_ = max(process.n_iter for process in self._processes)
+        # A search that is interrupted changes nothing.
+        self._occupations, self._kernel, self._processes = occupations, kernel, processes
+        self.permutations_ = occupations.permutations
+        self.orbits_ = occupations.orbits
+        self.parent_ = occupations.parent.with_elements(numbers[0]).to_structure()
+        self.n_iter_ = max(process.n_iter for process in processes)
 
     def _moments(self, X, return_std=True):
         """Return means and standard deviations of the functions, shape (n_processes, n)."""
@@ -172,7 +171,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     orderings of one parent crystal, what matters is which element is on which site, up to the
     symmetry of the parent. This model learns a vector for each element, compares two crystals site
     by site, and averages over all symmetry operations of the parent. Its predictions are therefore
-    exactly the same for all equivalent descriptions of a crystal.
+    the same for all choices of lattice vectors, origin, orientation and order of atoms.
 
     Parameters
     ----------
@@ -206,7 +205,9 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     site of its own, after a common shift. Orientation, origin, order of atoms, choice of the cell,
     volume and mirror images make no difference. Displacements and volumes are not used: the model
     predicts from the ordering alone. Rows of other crystals raise an error that names the first of
-    them. Supercells of one parent must have one shape.
+    them. Supercells of one parent must have one shape. A supercell can hold one crystal in two ways
+    that no symmetry operation of the supercell relates, such as layers along its short and its long
+    axis; they count as two orderings.
 
     **The kernel** has three terms, each with vectors of its own for the elements on each orbit of
     sites. Two terms are the mean over all site permutations g of exp(-Σ |v(s) - v'(g s)|²), where
@@ -272,13 +273,12 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         self._validate_params()
         structures = _read(self, X)
         labels = _check_numbers(structures, y)
-        codes = self._fit_sites(structures)
         table = labels.reshape(len(labels), -1)
-        self._n_dim = labels.ndim
-        self._means, self._scales = table.mean(axis=0), table.std(axis=0)
-        self._scales[np.ptp(table, axis=0) == 0] = 0.0
-        standardised = (table - self._means) / np.where(self._scales == 0, 1.0, self._scales)
-        self._fit_processes(fit_regression, codes, list(standardised.T))
+        means, scales = table.mean(axis=0), table.std(axis=0)
+        scales[np.ptp(table, axis=0) == 0] = 0.0
+        standardised = (table - means) / np.where(scales == 0, 1.0, scales)
+        self._fit(structures, fit_regression, list(standardised.T))
+        self._n_dim, self._means, self._scales = labels.ndim, means, scales
         noise = np.sqrt([process.noise for process in self._processes]) * self._scales
         self.noise_std_ = float(noise[0]) if self._n_dim == 1 else noise
         return self
@@ -407,10 +407,9 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         if len(classes) < 2:
             raise ValueError(f"y has one class only: {classes[0]!r}; a classifier needs two")
         numbers = encoder.transform(labels)
-        codes = self._fit_sites(structures)
         # With two classes, one process has the log-odds of the second.
         ones = [1] if len(classes) == 2 else range(len(classes))
-        self._fit_processes(fit_classification, codes, [numbers == one for one in ones])
+        self._fit(structures, fit_classification, [numbers == one for one in ones])
         self.classes_ = classes
         return self
 
@@ -501,4 +500,8 @@ def _progress(verbose: bool) -> Iterator[Callable[..., None]]:
     from tqdm.auto import tqdm
 
     with tqdm(desc="orderings", unit="iteration", disable=not verbose) as bar:
-        yield lambda _: bar.update() and None
+
+        def tick(_):
+            bar.update()
+
+        yield tick

@@ -33,6 +33,8 @@ _PRIOR = 0.1
 #: Rounds of local variables and parameters of a classification, and iterations in each round.
 _ROUNDS = 4
 _MAX_LOCAL_STEPS = 50
+#: Rows of the rarer class of a search, at least.
+_N_RARE = 20
 _LOCAL_TOLERANCE = 1e-3
 
 
@@ -144,6 +146,9 @@ class _Regression:
     def some(self, chosen):
         return _Regression(self.y[chosen])
 
+    def choose(self, n, rng):
+        return _choose(len(self.y), n, rng)
+
     start = np.array([np.log(_START_NOISE)])
 
     def targets_and_noise(self, theta, n_kernel):
@@ -175,6 +180,17 @@ class _Classification:
         part = _Classification(self.signs[chosen] > 0)
         part.local = self.local[chosen]
         return part
+
+    def choose(self, n, rng):
+        """Draw rows in the proportions of the classes, and some rows of a rare class."""
+        rows = [np.flatnonzero(self.signs < 0), np.flatnonzero(self.signs > 0)]
+        rare = int(len(rows[1]) < len(rows[0]))
+        n_rare = round(n * len(rows[rare]) / len(self.signs))
+        n_rare = min(max(n_rare, min(_N_RARE, n // 2)), len(rows[rare]))
+        chosen = [rows[rare][_choose(len(rows[rare]), n_rare, rng)]]
+        others = rows[1 - rare]
+        chosen.append(others[_choose(len(others), n - n_rare, rng)])
+        return np.sort(np.concatenate(chosen))
 
     @property
     def omega(self):
@@ -222,7 +238,7 @@ def _search(kernel, rows, labels, n_rows, max_iter, rng, tick):
     """
     most = max(int(np.sqrt(_MAX_PAIRS / kernel.n_images(rows))), 1)
     n_rows = min(n_rows, most, len(rows))
-    first = _choose(len(rows), min(_N_FIRST_ROWS, n_rows), rng)
+    first = labels.choose(min(_N_FIRST_ROWS, n_rows), rng)
     found = []
     for _ in range(_N_STARTS):
         start = np.concatenate([kernel.start_parameters(rng), labels.start])
@@ -231,10 +247,9 @@ def _search(kernel, rows, labels, n_rows, max_iter, rng, tick):
         )
     _, theta, _ = min(found, key=lambda one: one[0])
     n_iter = sum(one[2] for one in found)
-    if n_rows > len(first):
-        chosen = _choose(len(rows), n_rows, rng)
-        _, theta, more = _climb(kernel, rows[chosen], labels.some(chosen), theta, max_iter, tick)
-        n_iter += more
+    chosen = first if n_rows <= len(first) else labels.choose(n_rows, rng)
+    _, theta, more = _climb(kernel, rows[chosen], labels.some(chosen), theta, max_iter, tick)
+    n_iter += more
     return theta, n_iter
 
 
@@ -261,8 +276,9 @@ def _climb(kernel, rows, labels, start, max_iter, tick):
         )
         theta = found.x
         n_iter += found.nit
+        value = found.fun - labels.bound()  # of the local variables that the search had
         labels.update(kernel, rows, theta)
-    return found.fun - labels.bound(), theta, n_iter
+    return value, theta, n_iter
 
 
 def _negative_log_posterior(theta, kernel, rows, labels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -17,8 +17,10 @@ from sklmat.structures import CrystalArrays
 MAX_STRAIN = 0.1
 #: Largest displacement from a site, as a part of the smallest distance between two sites.
 MAX_DISPLACEMENT = 1 / 3
-#: Part of the largest accepted displacement below which no better assignment is looked for.
+#: Part of the largest accepted displacement below which a displacement is small.
 _NEAR = 0.5
+#: Misfit (Å²) below which no better assignment is looked for.
+_EXACT = 1e-8
 #: Atoms whose sites are tried before those of all atoms.
 _N_FIRST = 6
 #: Rounding of lengths and fractional coordinates.
@@ -51,16 +53,20 @@ class ParentCrystal:
     ----------
     crystal : CrystalArrays
         Its elements are not used.
+    symprec : float
+        Tolerance within which its symmetry operations are operations (Å).
 
     Attributes
     ----------
     crystal : CrystalArrays
+    symprec : float
     max_displacement : float
         Largest accepted displacement of an atom from its site (Å).
     """
 
-    def __init__(self, crystal: CrystalArrays):
+    def __init__(self, crystal: CrystalArrays, symprec: float):
         self.crystal = crystal
+        self.symprec = symprec
         self.lattice = _reduced_lattice(crystal)
         self.sites = crystal.positions @ np.linalg.inv(self.lattice)
         self.max_displacement = MAX_DISPLACEMENT * _smallest_distance(self.sites, self.lattice)
@@ -77,7 +83,8 @@ class ParentCrystal:
         known : ndarray of bool, shape (N, Z)
             Whether an element has been seen on a site, by atomic number. Of several assignments,
             the one with the most atoms on such sites is chosen, then the one with the smallest
-            displacements.
+            strain and displacements: a parent can nearly have symmetry operations that it does not
+            have.
 
         Returns
         -------
@@ -87,7 +94,7 @@ class ParentCrystal:
         n_sites, n_atoms = len(self.sites), len(crystal.atomic_numbers)
         if n_atoms != n_sites:
             return f"has {n_atoms} atoms, and the parent has {n_sites} sites"
-        if (crystal.pbc.sum(), self.crystal.pbc.sum()) != (self.crystal.pbc.sum(),) * 2:
+        if crystal.pbc.sum() != self.crystal.pbc.sum():
             return "is not periodic in as many directions as the parent"
         lattice = _reduced_lattice(crystal)
         fractional = crystal.positions @ np.linalg.inv(lattice)
@@ -95,17 +102,24 @@ class ParentCrystal:
         best: Assignment | None = None
         best_rank = np.inf, np.inf
         bases = _equal_bases(self.lattice, scale * lattice)
+        near = (_NEAR * self.max_displacement) ** 2
         for basis in bases:
             vectors = scale * basis @ lattice
+            metric = vectors @ vectors.T
+            strain = self._strain(metric)
             atoms = fractional @ np.linalg.inv(basis)
             for atom, displacement in self._assignments(atoms):
                 n_known = known[np.arange(n_sites), crystal.atomic_numbers[atom]].sum()
-                size = (displacement**2).sum(axis=1)
-                rank = -n_known, size.mean()
+                misfit = strain + (displacement**2).sum(axis=1).mean()
+                # Equivalent assignments differ by rounding only.
+                rank = -n_known, misfit.round(6)
                 if rank < best_rank:
-                    best, best_rank = Assignment(atom, displacement, vectors @ vectors.T), rank
-                if n_known == n_sites and size.max() < (_NEAR * self.max_displacement) ** 2:
-                    return Assignment(atom, displacement, vectors @ vectors.T)
+                    best, best_rank = Assignment(atom, displacement, metric), rank
+                if n_known == n_sites and (
+                    misfit < _EXACT
+                    or (self.has_only_symmetry and (displacement**2).sum(axis=1).max() < near)
+                ):
+                    return Assignment(atom, displacement, metric)
         if not len(bases):
             return (
                 f"has another lattice than the parent: after scaling to its volume, lengths differ "
@@ -117,6 +131,28 @@ class ParentCrystal:
                 f"{self.max_displacement:.2f} Å from all of them, or two are on the same"
             )
         return best
+
+    @cached_property
+    def has_only_symmetry(self) -> bool:
+        """Whether all assignments of the parent to itself are symmetry operations.
+
+        Then all assignments of a crystal with small displacements are equivalent.
+        """
+        for basis in _equal_bases(self.lattice, self.lattice):
+            vectors = basis @ self.lattice
+            changes = np.linalg.norm(vectors, axis=1) - np.linalg.norm(self.lattice, axis=1)
+            if np.abs(changes).max() > self.symprec:
+                return False
+            for _, displacement in self._assignments(self.sites @ np.linalg.inv(basis)):
+                if (displacement**2).sum(axis=1).max() > self.symprec**2:
+                    return False
+        return True
+
+    def _strain(self, metric):
+        """Return the squared strain of a lattice, times that of the largest displacement (Å²)."""
+        inverse = np.linalg.inv(self.lattice)
+        strain = (inverse @ metric @ inverse.T - np.eye(3)) / 2
+        return 3 * (strain**2).sum() * self.max_displacement**2
 
     def _assignments(self, atoms: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the atoms on the sites, and their displacements, for all translations that fit."""
@@ -159,34 +195,35 @@ class ParentCrystal:
         pbc = self.crystal.pbc.copy()
         if not pbc.all():  # the vector across a slab is the longest one
             pbc = np.arange(3) != np.linalg.norm(self.lattice, axis=1).argmax()
-        return ParentCrystal(
-            CrystalArrays(self.crystal.atomic_numbers, sites @ lattice, lattice, pbc)
-        )
+        crystal = CrystalArrays(self.crystal.atomic_numbers, sites @ lattice, lattice, pbc)
+        return ParentCrystal(crystal, self.symprec)
 
-    def supercell_like(self, crystal: CrystalArrays) -> Iterator[ParentCrystal]:
-        """Yield the supercells with as many sites as a crystal has atoms, and its lattice."""
+    def supercells_like(self, crystal: CrystalArrays) -> Iterator[ParentCrystal]:
+        """Yield supercells with as many sites as a crystal has atoms, the most similar first.
+
+        Their lattices are similar to that of the crystal.
+        """
         n_cells, rest = divmod(len(crystal.atomic_numbers), len(self.sites))
         if rest or not n_cells or not self.crystal.pbc.all() or not crystal.pbc.all():
             return
         volume = abs(np.linalg.det(self.lattice)) * n_cells
         lattice = _reduced_lattice(crystal)
         lattice = lattice * (volume / abs(np.linalg.det(lattice))) ** (1 / 3)
-        for matrix in _hermite_normal_forms(n_cells):
-            supercell = self._supercell(matrix)
-            if len(_equal_bases(supercell.lattice, lattice)):
-                yield supercell
+        for matrix in _equal_bases(lattice, self.lattice, n_cells):
+            yield self._supercell(matrix)
 
     def _supercell(self, matrix):
         """Return the supercell with lattice vectors ``matrix @ lattice``."""
-        # All translations of the lattice in the supercell: the columns of a Hermite normal form
-        # can be reduced one after another.
-        shifts = np.array(list(product(*map(range, matrix.diagonal()))))
+        reach = np.abs(matrix).sum(axis=0)
+        shifts = np.array(list(product(*(range(-n, n + 1) for n in reach))))
+        inside = shifts @ np.linalg.inv(matrix) + _ROUNDING
+        shifts = shifts[((inside >= 0) & (inside < 1)).all(axis=1)]
         sites = (shifts[:, None] + self.sites).reshape(-1, 3)
         numbers = np.tile(self.crystal.atomic_numbers, len(shifts))
         crystal = CrystalArrays(
             numbers, sites @ self.lattice, matrix @ self.lattice, self.crystal.pbc
         )
-        return ParentCrystal(crystal)
+        return ParentCrystal(crystal, self.symprec)
 
 
 def _reduced_lattice(crystal):
@@ -215,27 +252,28 @@ def _smallest_distance(sites, lattice):
     return float(np.sqrt(squared.min()))
 
 
-def _equal_bases(reference: np.ndarray, lattice: np.ndarray) -> np.ndarray:
-    """Return the bases of a lattice with the lengths and angles of a reference lattice.
+def _equal_bases(reference: np.ndarray, lattice: np.ndarray, n_cells: int = 1) -> np.ndarray:
+    """Return the bases of a lattice, or of its superlattices, that are like a reference lattice.
 
-    The unchanged basis is the first one if it is among them, then those with similar lengths and
-    angles.
+    Lengths and angles are similar; the most similar ones come first.
 
     Parameters
     ----------
     reference, lattice : ndarray of shape (3, 3)
-        Of the same volume.
+    n_cells : int, default=1
+        Volume of `reference`, divided by that of `lattice`.
 
     Returns
     -------
     bases : ndarray of int, shape (n, 3, 3)
-        Integer coefficients: the vectors are ``basis @ lattice``. The determinants are 1 or -1.
+        Integer coefficients: the vectors are ``basis @ lattice``. The determinants are `n_cells` or
+        its negative.
     """
-    return _equal_bases_of(reference.tobytes(), lattice.tobytes())
+    return _equal_bases_of(reference.tobytes(), lattice.tobytes(), n_cells)
 
 
 @lru_cache(maxsize=64)
-def _equal_bases_of(reference, lattice):
+def _equal_bases_of(reference, lattice, n_cells):
     """Compute `_equal_bases` of two lattices given as bytes: many crystals have the same one."""
     reference = np.frombuffer(reference).reshape(3, 3)
     lattice = np.frombuffer(lattice).reshape(3, 3)
@@ -257,20 +295,9 @@ def _equal_bases_of(reference, lattice):
     fits &= np.abs(directions[b] @ directions[c].T - cosines[1, 2]) < MAX_STRAIN
     pair, third = np.nonzero(fits)
     bases = steps[np.column_stack([a[pair], b[pair], c[third]])]
-    bases = bases[np.abs(np.rint(np.linalg.det(bases)).astype(int)) == 1]
+    bases = bases[np.abs(np.rint(np.linalg.det(bases)).astype(int)) == n_cells]
     metrics = np.einsum("kij,jl->kil", bases, lattice)
     metrics = metrics @ np.swapaxes(metrics, 1, 2)
     difference = ((metrics - reference @ reference.T) ** 2).sum(axis=(1, 2))
     is_unchanged = (bases == np.eye(3, dtype=int)).all(axis=(1, 2))
-    return bases[np.lexsort([difference.round(6), ~is_unchanged])]
-
-
-def _hermite_normal_forms(determinant: int) -> Iterator[np.ndarray]:
-    """Yield one matrix for each superlattice of this size, lower triangular."""
-    for a in range(1, determinant + 1):
-        for b in range(1, determinant // a + 1):
-            c, rest = divmod(determinant, a * b)
-            if determinant % a or rest:
-                continue
-            for d, e, f in product(range(a), range(a), range(b)):
-                yield np.array([[a, 0, 0], [d, b, 0], [e, f, c]])
+    return bases[np.lexsort([~is_unchanged, difference.round(6)])]

@@ -72,10 +72,15 @@ class SiteOccupations(NamedTuple):
         ValueError
             When spglib finds no symmetry with this tolerance.
         """
+        if (crystals[0] if parent is None else parent).pbc.sum() < 2:
+            raise ValueError(
+                "the parent must be periodic in two or three directions: spglib finds no symmetry "
+                "of wires and molecules"
+            )
         if parent is None:
-            sites = ParentCrystal(crystals[0])
+            sites = ParentCrystal(crystals[0], symprec)
         else:
-            sites = _parent_or_supercell(ParentCrystal(parent), crystals[0])
+            sites = _parent_or_supercell(ParentCrystal(parent, symprec), crystals[0])
         known = np.zeros((len(sites.sites), N_ROWS), dtype=bool)
         known[np.arange(len(known)), sites.crystal.atomic_numbers] = True
         numbers, mean = _put_onto(sites, crystals, known, formula, given=parent is not None)
@@ -135,7 +140,7 @@ def _parent_or_supercell(parent, crystal):
     if len(parent.sites) == len(crystal.atomic_numbers):
         return parent
     nothing_known = np.zeros((len(crystal.atomic_numbers), N_ROWS), dtype=bool)
-    for supercell in parent.supercell_like(crystal):
+    for supercell in parent.supercells_like(crystal):
         if not isinstance(supercell.assign(crystal, nothing_known), str):
             return supercell
     return parent  # `assign` says what is wrong

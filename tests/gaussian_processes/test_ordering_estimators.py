@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sklmat import (
@@ -173,6 +174,32 @@ def test_errors(model, crystals, labels, fast):
     with pytest.raises(InvalidStructureError, match="atoms, and the parent has 8 sites"):
         model.predict([crystals[0], Structure(Lattice.cubic(3), ["Cu"], [[0, 0, 0]])])
     assert OrderingRegressor(**fast).__sklearn_tags__().input_tags.two_d_array is False
+
+
+def test_a_fit_that_is_interrupted_changes_nothing(crystals, labels, fast, monkeypatch):
+    model = OrderingRegressor(**fast).fit(crystals[:10], labels[:10])
+    expected = model.predict(crystals[:3])
+    new = OrderingRegressor(**fast)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_ordering_process, "_climb", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(crystals[20:30], labels[20:30])
+    assert (model.predict(crystals[:3]) == expected).all()
+    with pytest.raises(KeyboardInterrupt):
+        new.fit(crystals, labels)
+    with pytest.raises(NotFittedError):
+        new.predict(crystals)
+
+
+def test_more_iterations_on_few_rows(crystals, labels, fast):
+    short, long = (
+        OrderingRegressor(**{**fast, "max_iter": n}).fit(crystals[:20], labels[:20]).n_iter_
+        for n in (1, 20)
+    )
+    assert short < long
 
 
 def test_classifier(crystals, labels, fast, described_otherwise):

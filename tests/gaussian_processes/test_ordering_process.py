@@ -154,4 +154,27 @@ def test_large_groups_are_fitted_on_fewer_rows(kernel, rows, monkeypatch):
     monkeypatch.setattr(process, "_climb", counting)
     y = (rows == 0).sum(axis=1) - 1.3
     process.fit_regression(kernel, rows, y, 1500, 5, np.random.RandomState(0), no_tick)
-    assert sizes == [10] * 3  # four images: 4 · 10² pairs
+    assert sizes == [10] * 4  # four images: 4 · 10² pairs
+
+
+def test_searches_have_rows_of_a_rare_class():
+    labels = process._Classification(np.arange(2000) % 500 == 3)
+    chosen = labels.choose(400, np.random.RandomState(0))
+    assert len(set(chosen)) == 400
+    assert set(np.arange(3, 2000, 500)) <= set(chosen)
+    common = process._Classification(np.arange(2000) % 4 == 0)
+    chosen = common.choose(400, np.random.RandomState(0))
+    assert (common.signs[chosen] > 0).sum() == 100
+    assert len(labels.choose(2000, np.random.RandomState(0))) == 2000
+
+
+def test_value_of_a_search_is_that_of_its_last_local_variables(kernel, rows, monkeypatch):
+    """Starts are compared by a lower bound of the likelihood, not by a mixture of two bounds."""
+    labels = process._Classification(rows[:, 0] == 0)
+    start = kernel.start_parameters(np.random.RandomState(0))
+    monkeypatch.setattr(process._Classification, "n_rounds", 1)
+    before = process._Classification(rows[:, 0] == 0)
+    value, theta, _ = process._climb(kernel, rows, labels, start, 3, no_tick)
+    expected, _ = process._negative_log_posterior(theta, kernel, rows, before)
+    assert value == pytest.approx(expected - before.bound())
+    assert labels.local.max() > 0

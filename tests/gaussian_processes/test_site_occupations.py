@@ -116,6 +116,80 @@ def test_rows_of_fit_belong_to_the_mean():
     assert (found.read(crystal_arrays(cells[:4]), lambda row: "formula") == numbers).all()
 
 
+SITES = [[0, 0, 0], *FACES]
+FCT = Structure(Lattice.tetragonal(3.8, 4.0), ["Cu"] * 4, SITES)
+
+
+def displaced():
+    cell = Structure(Lattice.cubic(4.0), ["Cu"] * 4, SITES) * (2, 1, 1)
+    cell.translate_sites([0], [0.15, 0, 0], frac_coords=False)
+    return cell
+
+
+def nearly_square():
+    """Space group Cmcm, and nearly the same along the first two vectors."""
+    titanium = [[0, 0.5, 0], [0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0.5]]
+    calcium = [[0.04, 0, 0.25], [0.46, 0.5, 0.75], [0.96, 0, 0.75], [0.54, 0.5, 0.25]]
+    return Structure(
+        Lattice.orthorhombic(5.5, 5.6, 7.8), ["Ca"] * 4 + ["Ti"] * 4, calcium + titanium
+    )
+
+
+@pytest.mark.parametrize("parent", [FCT, displaced(), nearly_square()], ids=["fct", "site", "Cmcm"])
+def test_symmetry_that_a_parent_nearly_has(parent, described_otherwise):
+    """Vectors of nearly the same length, or sites that are a little off, are told apart."""
+    rng = np.random.default_rng(0)
+    cells = []
+    for _ in range(30):
+        cell = parent.copy()
+        for site in np.flatnonzero(rng.random(len(cell)) < 0.5):
+            cell[int(site)] = "Au"
+        cells.append(cell)
+    found, numbers = occupations_of(cells, parent, symprec=0.01)
+    expected = canonical(numbers, found.permutations)
+    for order in ([0, 1, 2], [1, 2, 0], [1, 0, 2]):
+        others = [described_otherwise(cell, rng) for cell in cells]
+        for other in others:
+            other.make_supercell(np.eye(3, dtype=int)[order])
+        read = found.read(crystal_arrays(others), lambda row: "formula")
+        assert canonical(read, found.permutations) == expected
+
+
+def test_parents_with_nothing_but_their_symmetry():
+    for parent, expected in ((CUBIC, True), (FCT, False), (displaced(), False)):
+        [crystal] = crystal_arrays([parent])
+        assert ParentCrystal(crystal, 0.01).has_only_symmetry is expected
+        assert ParentCrystal(crystal, 0.4).has_only_symmetry
+
+
+def test_supercell_with_the_most_similar_lattice():
+    cells = [FCT * (2, 1, 1) for _ in range(8)]
+    for site, cell in enumerate(cells):
+        cell[site] = "Au"
+    found, _ = occupations_of(cells, parent=FCT, symprec=0.01)
+    assert sorted(np.linalg.norm(found.parent.lattice, axis=1).round(6)) == [3.8, 4.0, 7.6]
+    assert len(found.permutations) == 16
+
+
+def test_large_supercell_of_a_primitive_cell():
+    primitive = Structure(Lattice([[0, 2, 2], [2, 0, 2], [2, 2, 0]]), ["Cu"], [[0, 0, 0]])
+    cubic = Structure(Lattice.cubic(4.0), ["Cu"] * 4, SITES) * (2, 2, 2)
+    cubic[17] = "Au"
+    found, numbers = occupations_of([cubic], parent=primitive, symprec=0.01)
+    assert (numbers == 79).sum() == 1
+    assert len(set(found.orbits)) == 1
+    # Eight cells of four lattice points, times the 48 operations of the cube.
+    assert len(found.permutations) == 32 * 48
+
+
+def test_wires_are_refused():
+    wire = Structure(
+        Lattice(np.diag([20.0, 20.0, 2.5]), pbc=(False, False, True)), ["Cu"], [[0.5, 0.5, 0]]
+    )
+    with pytest.raises(ValueError, match="periodic in two or three directions"):
+        occupations_of([wire, wire])
+
+
 def error_of(cells):
     with pytest.raises(InvalidStructureError) as error:
         occupations_of(cells)
@@ -173,5 +247,5 @@ def test_slabs():
 
 
 def test_smallest_distance():
-    parent = ParentCrystal(crystal_arrays([CUBIC])[0])
+    parent = ParentCrystal(crystal_arrays([CUBIC])[0], 0.01)
     assert parent.max_displacement == pytest.approx(1.0)
