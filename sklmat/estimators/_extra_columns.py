@@ -168,7 +168,6 @@ def fit_extra(
     used: np.ndarray,
     y: np.ndarray,
     before: ExtraColumns | None,
-    is_transfer: bool,
 ) -> tuple[CrystalGraphs, ExtraColumns | None]:
     """Fit the columns on training rows.
 
@@ -182,9 +181,8 @@ def fit_extra(
     y : ndarray of shape (C, ...)
         Targets, for a transformer that needs them.
     before : ExtraColumns or None
-        Columns of the fitted networks from which the training starts, which are kept.
-    is_transfer : bool
-        Whether these are of another estimator (`warm_start_from`).
+        Columns of the fitted networks from which the training starts. They are kept, except for the
+        scale of a column that was constant.
 
     Returns
     -------
@@ -201,13 +199,14 @@ def fit_extra(
     elif before is not None:
         transformer = before.transformer
         names, values = _transformed(transformer, transformer.transform, X, len(graphs))
+        _check_same_names(names, before.names)
     else:
         transformer = clone(extra)
         names, values = _fit_transformed(transformer, X, used, y, len(graphs))
     fractions = _fractions(graphs)
     fitted = ExtraColumns.fit(names, values[used], fractions[used], transformer)
     if before is not None:
-        fitted = before.with_unknown_scales(fitted) if is_transfer else before
+        fitted = before.with_unknown_scales(fitted)
     return graphs.with_extra(fitted.of_table(values, fractions)), fitted
 
 
@@ -228,12 +227,18 @@ def add_extra(estimator: GraphEstimator, X: Any, graphs: CrystalGraphs) -> Cryst
     else:
         transform = fitted.transformer.transform
         names, values = _transformed(fitted.transformer, transform, X, len(graphs))
-        if len(names) != len(fitted.names):
-            raise ValueError(
-                f"the transformer of extra gave {len(fitted.names)} columns in fit and now gives "
-                f"{len(names)}"
-            )
+        _check_same_names(names, fitted.names)
     return graphs.with_extra(fitted.of_table(values, _fractions(graphs)))
+
+
+def _check_same_names(names, fitted_names):
+    """Raise if a transformer gives other columns than in `fit`, or in another order."""
+    if names != fitted_names:
+        raise ValueError(
+            f"the transformer of extra gave the {len(fitted_names)} columns {fitted_names} in fit, "
+            f"and now gives the {len(names)} columns {names}; give it a table with the same "
+            "columns in the same order"
+        )
 
 
 def extra_columns(estimator: GraphEstimator) -> ExtraColumns | None:

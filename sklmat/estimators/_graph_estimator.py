@@ -240,7 +240,6 @@ class GraphEstimator(BaseEstimator):
             used,
             y,
             None if before is None else extra_columns(before),
-            is_transfer=source is not None,
         )
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         rescaled = []

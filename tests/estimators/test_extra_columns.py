@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from sklmat import (
     CGCNNClassifier,
@@ -408,6 +408,31 @@ def test_a_column_that_was_constant_in_the_source_is_learned(name, table, y):
     model = regressor(name, ["level"], warm_start_from=FrozenEstimator(source))
     model.fit(table.assign(level=np.arange(20) % 2), y)
     assert model.extra_columns_.mean.tolist() == [0.5]
+
+
+def test_a_column_that_was_constant_in_the_first_rows_is_learned(table, y):
+    """As in batches of one temperature each: later batches tell what the column means."""
+    later = table.assign(T=np.where(np.arange(20) % 2, 300.0, 900.0))
+    model = CGCNNRegressor(**TINY, n_conv=1, readout_dim=4, extra=["T"])
+    model.partial_fit(later.assign(T=300.0), y)
+    assert model.extra_columns_.scale == [0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(later, y)
+    assert model.extra_columns_.mean == [600.0]
+    assert model.extra_columns_.scale == [300.0]
+
+
+def test_columns_of_a_transformer_in_another_order(table, y):
+    numbers = FunctionTransformer(lambda X: X.select_dtypes("number"))
+    model = CGCNNRegressor(**TINY, n_conv=1, readout_dim=4, extra=numbers, warm_start=True)
+    table = table[["structure"]].assign(T=y, p=np.arange(20.0))
+    model.fit(table, y)
+    message = r"the 2 columns \['T', 'p'\] in fit, and now gives the 2 columns \['p', 'T'\]"
+    with pytest.raises(ValueError, match=message):
+        model.predict(table[["p", "structure", "T"]])
+    with pytest.raises(ValueError, match=r"now gives the 1 columns \['T'\]"):
+        model.fit(table[["structure", "T"]], y)
 
 
 def test_an_interrupted_training_is_resumed(table, y, tmp_path):
