@@ -58,6 +58,8 @@ class ExtraColumns:
         Linear model of the scaled columns: a number for each element, zero for those that no
         training row has.
     rest_scale : ndarray of shape (R,)
+    elements : ndarray of int
+        Atomic numbers of the elements in the training rows.
     transformer : fitted transformer or None
         Makes the columns; None if they are columns of a table.
     """
@@ -68,6 +70,7 @@ class ExtraColumns:
     rest: np.ndarray
     references: np.ndarray
     rest_scale: np.ndarray
+    elements: np.ndarray
     transformer: Any = None
 
     @classmethod
@@ -84,7 +87,9 @@ class ExtraColumns:
         spread = (scaled - fractions @ references).std(axis=0)
         low, high = _LINEAR_PART
         rest = np.flatnonzero((scale > 0) & (spread**2 < 1 - low) & (spread**2 > 1 - high))
-        return cls(names, mean, scale, rest, references[:, rest], spread[rest], transformer)
+        return cls(
+            names, mean, scale, rest, references[:, rest], spread[rest], elements, transformer
+        )
 
     def of_table(self, values, fractions):
         """Columns as the network reads them, ndarray of shape (n, K + R).
@@ -105,6 +110,7 @@ class ExtraColumns:
             )
         scaled = _divided(values - self.mean, self.scale)
         rest = (scaled[:, self.rest] - fractions @ self.references) / self.rest_scale
+        rest[fractions[:, self.elements].sum(axis=1) < 1 - 1e-9] = 0.0
         return np.hstack([scaled, rest])
 
     def with_unknown_scales(self, other):

@@ -41,7 +41,8 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         The columns are scaled to mean 0 and standard deviation 1 over the training rows; a constant
         one is read as zero. Where the composition explains nine tenths of the variance of a column,
         as of an energy, the network also reads the rest: the column minus a linear model of the
-        atomic fractions, fitted on the training rows, and scaled. The last layers read the
+        atomic fractions, fitted on the training rows, and scaled (zero for a crystal with an
+        element that no training row has, as its rest is not known). The last layers read the
         columns, and the output has a term that is linear in them. The columns do not change with
         the positions: attacks, `adversarial` and attributions hold them fixed.
     device : str, default="auto"

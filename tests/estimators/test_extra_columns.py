@@ -168,6 +168,13 @@ def test_the_rest_of_an_energy_is_read_beside_it(structures, graphs):
     np.testing.assert_allclose(read.mean(axis=0), 0, atol=0.02)
     np.testing.assert_allclose(read.std(axis=0), 1, rtol=1e-6)
     assert np.corrcoef(read[:, 3], small)[0, 1] > 0.9
+    # Nothing is known of the rest if there is an element that no training row has (tungsten).
+    new = _fractions(structures[:2])
+    new[1] = 0.9 * new[1]
+    new[1, 74] = 0.1
+    read = columns.of_table(given.extra[:2], new)
+    assert read[0, 3] != 0
+    assert read[1, 3] == 0
 
 
 #: Atomic numbers of the elements of `random_alloys`, sorted.
