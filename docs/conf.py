@@ -51,11 +51,13 @@ numpydoc_validation_exclude = {
     # Results that users receive and never make.
     r"\.Comparison$",
     r"\.LabelNoise$",
+    r"\.Orderings$",
     # A protocol: users write a function, and make no object of this class.
     r"\.PotentialModel$",
     # The parameters are scikit-learn's, or torch's.
     r"\.get_n_splits$",
     r"\.CrystalBatch\.to$",
+    r"\.CGCNN\.train$",
 }
 
 # References into sklmat must lead somewhere; those to other projects are left as text, so that the

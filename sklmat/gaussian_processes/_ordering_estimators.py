@@ -210,10 +210,10 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     axis; they count as two orderings.
 
     **The kernel** has three terms, each with vectors of its own for the elements on each orbit of
-    sites. Two terms are the mean over all site permutations g of exp(-Σ |v(s) - v'(g s)|²), where
-    the sum is over the sites s, and v and v' are the vectors of the elements there in the two
-    crystals. The third one is exp(-Σ |c - c'|²), a sum over the orbits, with their mean vectors c,
-    and so knows the composition. With the mean over a group, the process is one of functions that
+    sites. Two terms are the mean over all site permutations g of ``exp(-Σ |v(s) - v'(g s)|²)``,
+    where the sum is over the sites s, and v and v' are the vectors of the elements there in the two
+    crystals. The third one is ``exp(-Σ |c - c'|²)``, a sum over the orbits, with their mean vectors
+    c, and so knows the composition. With the mean over a group, the process is one of functions that
     do not change under the group [1]_. Vectors, variances and noise maximise the marginal
     likelihood [2]_ times a weak normal prior, by L-BFGS-B with exact gradients.
 
