@@ -213,8 +213,8 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     sites. Two terms are the mean over all site permutations g of ``exp(-Σ |v(s) - v'(g s)|²)``,
     where the sum is over the sites s, and v and v' are the vectors of the elements there in the two
     crystals. The third one is ``exp(-Σ |c - c'|²)``, a sum over the orbits, with their mean vectors
-    c, and so knows the composition. With the mean over a group, the process is one of functions that
-    do not change under the group [1]_. Vectors, variances and noise maximise the marginal
+    c, and so knows the composition. With the mean over a group, the process is one of functions
+    that do not change under the group [1]_. Vectors, variances and noise maximise the marginal
     likelihood [2]_ times a weak normal prior, by L-BFGS-B with exact gradients.
 
     Up to 5,000 rows, the posterior is exact, and time grows with the cube of their number. Beyond,
