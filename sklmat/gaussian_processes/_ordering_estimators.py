@@ -42,10 +42,9 @@ _PARAGRAPHS = parameter_paragraphs("""
     parent : crystal, default=None
         The crystal whose sites are occupied, in any form that `check_structures` takes. Sites with
         the same element, or with common elements in the crystals of `fit`, can be equivalent. It
-        may be a smaller cell, of which the crystals are supercells.
-        ``None`` means the mean of the crystals of `fit`, after each was put onto the first one.
-        Pass the ideal crystal if the crystals are relaxed and their own mean has lost some of its
-        symmetry.
+        may be a smaller cell, of which the crystals are supercells. ``None`` means the mean of the
+        crystals of `fit`, after each was put onto the first one. Pass the ideal crystal if the
+        crystals are relaxed and their own mean has lost some of its symmetry.
     symprec : float, default=None
         Tolerance (Å) within which sites of the parent are symmetry-equivalent. ``None`` means 0.01
         for a given `parent`, and 0.4 otherwise, which suits the mean of relaxed cells. Too small a
@@ -218,8 +217,8 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     likelihood [2]_ times a weak normal prior, by L-BFGS-B with exact gradients.
 
     Up to 5,000 rows, the posterior is exact, and time grows with the cube of their number. Beyond,
-    it is that of the values at 2,000 rows drawn at random (projected process [2]_), and memory is
-    16 kB for each row.
+    it is that of the values at 2,000 rows drawn at random (projected process [2]_), with a few
+    arrays of 16 kB for each row.
 
     Labels are standardised. With several targets, each has a process of its own. The results have
     the same bits on any number of threads.
