@@ -119,13 +119,13 @@ class OrderingKernel:
     def value_and_parts(self, A: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, list]:
         """Return the kernel between orderings `A` (n, S), and what `gradient` needs."""
         images = self._images(A)
-        keep = len(images) * _N_SITE_TERMS * len(A) ** 2 <= _MAX_KEPT
+        n_kept = len(images) * _N_SITE_TERMS * len(A) * (len(A) + self.width)
         total, parts = np.zeros((len(A), len(A))), []
         for term, variance in enumerate(np.exp(parameters[: self.n_terms])):
             z = self._vectors(A, self._tables(parameters, term))
             of_images = None
             if term < _N_SITE_TERMS:
-                of_images = _ImageKernels(z, images, keep)
+                of_images = _ImageKernels(z, images, n_kept <= _MAX_KEPT)
                 value = sum(block.reshape(len(A), -1, len(A)).sum(axis=1) for block, _ in of_images)
                 value /= len(images)
             else:

@@ -27,39 +27,51 @@ def parameters(kernel):
     return kernel.start_parameters(np.random.RandomState(0))
 
 
+@pytest.fixture
+def two_kernels(kernel):
+    rng = np.random.RandomState(0)
+    return np.array([kernel.start_parameters(rng) for _ in range(2)])
+
+
+def mean_kernel(kernel, A, B, parameters):
+    first, second = parameters
+    return (kernel.covariance(A, B, first) + kernel.covariance(A, B, second)) / 2
+
+
 def no_tick(_):
     pass
 
 
-def test_exact_posterior(kernel, rows, parameters):
+def test_exact_posterior(kernel, rows, two_kernels):
     y, noise = np.sin(np.arange(20.0)), np.linspace(0.1, 0.3, 20)
     training, new = rows[:20], rows[20:]
-    found = process._Exact(kernel, training, parameters).posterior(y, noise, parameters, 0.2, 1)
-    K = kernel.covariance(training, training, parameters) + np.diag(noise)
-    k = kernel.covariance(new, training, parameters)
+    found = process._Exact(kernel, training, two_kernels).posterior(y, noise, 0.2, 1)
+    K = mean_kernel(kernel, training, training, two_kernels) + np.diag(noise)
+    k = mean_kernel(kernel, new, training, two_kernels)
     mean, deviation = found.predict(kernel, new)
     np.testing.assert_allclose(mean, k @ np.linalg.solve(K, y), rtol=1e-6)
-    variance = np.diag(kernel.covariance(new, new, parameters) - k @ np.linalg.solve(K, k.T))
+    prior = mean_kernel(kernel, new, new, two_kernels)
+    variance = np.diag(prior - k @ np.linalg.solve(K, k.T))
     np.testing.assert_allclose(deviation**2, variance, rtol=1e-6)
-    mean, variance = process._Exact(kernel, training, parameters).moments(y, noise)
+    mean, variance = process._Exact(kernel, training, two_kernels).moments(y, noise)
     of_training = found.predict(kernel, training)
     np.testing.assert_allclose(mean, of_training[0], rtol=1e-6)
     np.testing.assert_allclose(variance, of_training[1] ** 2, rtol=1e-6)
 
 
-def test_inducing_rows(kernel, rows, parameters):
+def test_inducing_rows(kernel, rows, two_kernels):
     """With all rows as inducing rows, the approximation is exact; fewer: a direct formula."""
     rows = np.unique(rows, axis=0)
     y, noise = np.sin(np.arange(len(rows))), np.full(len(rows), 0.1)
-    exact = process._Exact(kernel, rows, parameters)
-    expected = exact.posterior(y, noise, parameters, 0.1, 1).predict(kernel, rows)
-    all_rows = process._Projection(kernel, rows, rows, parameters)
-    found = all_rows.posterior(y, noise, parameters, 0.1, 1).predict(kernel, rows)
+    exact = process._Exact(kernel, rows, two_kernels)
+    expected = exact.posterior(y, noise, 0.1, 1).predict(kernel, rows)
+    all_rows = process._Projection(kernel, rows, rows, two_kernels)
+    found = all_rows.posterior(y, noise, 0.1, 1).predict(kernel, rows)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
-    some = process._Projection(kernel, rows, rows[:10], parameters)
-    found = some.posterior(y, noise, parameters, 0.1, 1).predict(kernel, rows)
-    K = kernel.covariance(rows, rows, parameters)
+    some = process._Projection(kernel, rows, rows[:10], two_kernels)
+    found = some.posterior(y, noise, 0.1, 1).predict(kernel, rows)
+    K = mean_kernel(kernel, rows, rows, two_kernels)
     gain = np.linalg.pinv(K[:10, :10], rcond=1e-9) @ K[:10]
     low_rank = K[:10].T @ gain
     solved = np.linalg.solve(low_rank + np.diag(noise), np.column_stack([y, low_rank]))
@@ -143,18 +155,34 @@ def test_probability_of_class():
 
 
 def test_large_groups_are_fitted_on_fewer_rows(kernel, rows, monkeypatch):
+    monkeypatch.setattr(process, "_MAX_FIRST_PAIRS", 100)
     monkeypatch.setattr(process, "_MAX_PAIRS", 400)
-    sizes = []
+    monkeypatch.setattr(process, "_MAX_POSTERIOR_PAIRS", 1200)
+    sizes, starts = [], []
     climb = process._climb
 
-    def counting(kernel, rows, *rest):
+    def counting(kernel, rows, labels, start, *rest):
         sizes.append(len(rows))
-        return climb(kernel, rows, *rest)
+        found = climb(kernel, rows, labels, start, *rest)
+        starts.append((start, found))
+        return found
 
     monkeypatch.setattr(process, "_climb", counting)
     y = (rows == 0).sum(axis=1) - 1.3
-    process.fit_regression(kernel, rows, y, 1500, 5, np.random.RandomState(0), no_tick)
-    assert sizes == [10] * 4  # four images: 4 · 10² pairs
+    found = process.fit_regression(kernel, rows, y, 1500, 5, np.random.RandomState(0), no_tick)
+    # Four images: 4 · 5², 4 · 10² and 4 · 30 · 10 pairs.
+    assert sizes == [5] * 8 + [10] * 3
+    assert found.rows.shape == (10, 4)
+    # The best three searches are continued, and the kernel is the mean of what they find.
+    first = sorted((one for _, one in starts[:8]), key=lambda one: one[0])
+    for (_, expected, _), (start, (_, theta, _)), parameters in zip(
+        first, starts[8:], found.parameters, strict=False
+    ):
+        np.testing.assert_array_equal(start, expected)
+        np.testing.assert_array_equal(theta[:-1], parameters)
+    assert len(found.parameters) == 3
+    noise = np.mean([np.exp(theta[-1]) for _, (_, theta, _) in starts[8:]])
+    assert found.noise == pytest.approx(noise)
 
 
 def test_searches_have_rows_of_a_rare_class():
