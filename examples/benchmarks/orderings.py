@@ -1,14 +1,11 @@
-"""Ordering models on halide perovskites and mixed halides, with learning curves.
+"""Ordering models on halide perovskites, with learning curves.
 
     python examples/benchmarks/orderings.py perovskites [--splits 0 1 2]
     python examples/benchmarks/orderings.py learning [--rows 250 500 1000 2211]
-    python examples/benchmarks/orderings.py mixed [--splits 0 1 2]
 
 `perovskites`: random 70/10/20 splits of the 3,159 halide perovskites; split 0 is the one of
 `perovskite_accuracy.py`. The 10 % are not used. All settings were chosen on split 1.
 `learning`: the first rows of the training rows of each split.
-`mixed`: the classes of `load_mixed_halide_perovskites` in the folds of `adversarial_perovskites.py`
-(five stratified folds for each seed).
 
 All models are default constructors. Training time is process time.
 """
@@ -17,11 +14,10 @@ import argparse
 import time
 
 import numpy as np
-from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.metrics import accuracy_score, mean_absolute_error
 
 from sklmat import OrderingClassifier, OrderingRegressor, check_structures
-from sklmat.datasets import fetch_halide_perovskites, load_mixed_halide_perovskites
+from sklmat.datasets import fetch_halide_perovskites
 
 TARGETS = {"decomposition_energy": "meV/atom", "band_gap": "eV", "band_type": "accuracy"}
 
@@ -74,40 +70,14 @@ def learning(args):
             )
 
 
-def mixed(args):
-    data = load_mixed_halide_perovskites(["efficiency_class", "ordering_class"])
-    X = check_structures(data.data)
-    for name, y in zip(["efficiency", "ordering"], np.transpose(data.target)):
-        found = []
-        for seed in args.splits:
-            folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-            for train, test in folds.split(y, y):
-                start = time.process_time()
-                model = OrderingClassifier(random_state=seed).fit(X[train], y[train])
-                probability = model.predict_proba(X[test])[:, 1]
-                accuracy = accuracy_score(y[test], model.predict(X[test]))
-                found.append((accuracy, roc_auc_score(y[test], probability)))
-                print(
-                    f"{name}, seed {seed}: accuracy {accuracy:.3f}, ROC-AUC {found[-1][1]:.3f}, "
-                    f"{len(model.permutations_)} permutations, "
-                    f"{time.process_time() - start:.0f} CPU s",
-                    flush=True,
-                )
-        means, deviations = np.mean(found, axis=0), np.std(found, axis=0)
-        print(
-            f"{name}, {len(found)} splits: accuracy {means[0]:.3f} ± {deviations[0]:.3f}, "
-            f"ROC-AUC {means[1]:.3f} ± {deviations[1]:.3f}"
-        )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("task", choices=["perovskites", "learning", "mixed"])
+    parser.add_argument("task", choices=["perovskites", "learning"])
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", type=int, default=[250, 500, 1000, 2211])
     args = parser.parse_args()
-    {"perovskites": perovskites, "learning": learning, "mixed": mixed}[args.task](args)
+    {"perovskites": perovskites, "learning": learning}[args.task](args)
 
 
 if __name__ == "__main__":
