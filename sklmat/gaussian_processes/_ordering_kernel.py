@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+
+from sklmat.gaussian_processes._differing_sites import DifferingSites
+from sklmat.gaussian_processes._site_vectors import (
+    Orbit,
+    SiteVectors,
+    gaussian,
+    pulls,
+    vectors,
+)
 
 #: Components of the vector of an element, at most. One less than the number of elements can put
 #: all of them at any distances from each other.
@@ -16,10 +25,6 @@ _START_DISTANCE = (2.0, 1.0, 2.0)
 _N_SITE_TERMS = 2
 #: Size of random changes of the vectors at the start, as a part of their largest component.
 _START_NOISE = 0.1
-#: Numbers that are kept for the gradient; if there are more, they are computed again (0.4 GB).
-_MAX_KEPT = 50_000_000
-#: Numbers that are computed at once: small enough for the cache, and few calls for few rows.
-_BLOCK = 500_000
 
 
 class OrderingKernel:
@@ -51,138 +56,68 @@ class OrderingKernel:
 
     def __init__(self, orbits, n_elements, permutations):
         self.permutations = permutations
-        widths = [min(n - 1, _MAX_COMPONENTS) for n in n_elements]
-        # The sites of each orbit, its number of elements, and the components of their vectors;
-        # sites that hold the same element in all rows tell nothing.
+        # Sites that hold the same element in all rows tell nothing.
         self.orbits = [
-            (np.flatnonzero(orbits == number), n, width)
-            for number, (n, width) in enumerate(zip(n_elements, widths))
-            if width
+            Orbit(np.flatnonzero(orbits == number), n, min(n - 1, _MAX_COMPONENTS))
+            for number, n in enumerate(n_elements)
+            if n > 1
         ]
         self.n_components = sum(n * width for _, n, width in self.orbits)
         self.n_parameters = self.n_terms * (1 + self.n_components)
-        # z is sorted by orbit, then by site, then by component.
-        first = np.zeros(len(orbits), dtype=int)
-        self.width = 0
-        for sites, _, width in self.orbits:
-            first[sites] = self.width + width * np.arange(len(sites))
-            self.width += width * len(sites)
-        moved = [
-            (first[permutations[:, sites]][..., None] + np.arange(width)).reshape(
-                len(permutations), -1
-            )
-            for sites, _, width in self.orbits
-        ]
-        self.columns = np.concatenate([np.empty((len(permutations), 0), dtype=int), *moved], axis=1)
+        self.sites = SiteVectors(self.orbits, permutations)
+        if self.orbits and all(orbit.n_elements == 2 for orbit in self.orbits):
+            differing = DifferingSites(self.orbits, permutations)
+            if differing.cost(len(permutations)) < len(permutations):
+                self.sites = differing
 
     def start_parameters(self, rng: np.random.RandomState) -> np.ndarray:
         """Draw parameters at which a search begins: elements at nearly the same distances."""
         parts = [np.log(_START_VARIANCE)]
         for term, distance in enumerate(_START_DISTANCE):
             for sites, n, width in self.orbits:
-                vectors = _equidistant(n, width)
-                vectors += _START_NOISE * np.abs(vectors).max() * rng.normal(size=vectors.shape)
+                table = _equidistant(n, width)
+                table += _START_NOISE * np.abs(table).max() * rng.normal(size=table.shape)
                 counted = len(sites) if term < _N_SITE_TERMS else 1
-                of_two = ((vectors[:, None] - vectors) ** 2).sum(axis=-1).mean() * counted
-                vectors *= np.sqrt(distance / len(self.orbits) / of_two)
-                parts.append(vectors.ravel())
+                of_two = ((table[:, None] - table) ** 2).sum(axis=-1).mean() * counted
+                table *= np.sqrt(distance / len(self.orbits) / of_two)
+                parts.append(table.ravel())
         return np.concatenate(parts)
 
     def covariance(self, A: np.ndarray, B: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """Return the kernel between orderings `A` (n, S) and `B` (m, S), shape (n, m)."""
-        images = self._images(B)
-        total = np.zeros((len(A), len(B)))
-        for term, variance in enumerate(np.exp(parameters[: self.n_terms])):
-            tables = self._tables(parameters, term)
-            a, b = self._vectors(A, tables), self._vectors(B, tables)
-            if term < _N_SITE_TERMS:
-                for stacked in _blocks_of_images(len(a), b, images):
-                    of_images = _gaussian(a, stacked).reshape(len(a), -1, len(b))
-                    total += variance / len(images) * of_images.sum(axis=1)
-            else:
-                total += variance * _gaussian(self._means(a), self._means(b))
-        return total
-
-    def variances(self, A: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """Return the kernel of each ordering with itself, shape (n,).
-
-        All images are used: the result of an ordering must not depend on the others.
-        """
-        total = np.full(len(A), np.exp(parameters[_N_SITE_TERMS : self.n_terms]).sum())
-        for term, variance in enumerate(np.exp(parameters[:_N_SITE_TERMS])):
-            z = self._vectors(A, self._tables(parameters, term))
-            for columns in self.columns:
-                squared = ((z - z[:, columns]) ** 2).sum(axis=1)
-                total += variance / len(self.columns) * np.exp(-squared)
-        return total
-
-    def value_and_parts(self, A: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, list]:
-        """Return the kernel between orderings `A` (n, S), and what `gradient` needs."""
-        images = self._images(A)
-        n_kept = len(images) * _N_SITE_TERMS * len(A) * (len(A) + self.width)
-        total, parts = np.zeros((len(A), len(A))), []
-        for term, variance in enumerate(np.exp(parameters[: self.n_terms])):
-            z = self._vectors(A, self._tables(parameters, term))
-            of_images = None
-            if term < _N_SITE_TERMS:
-                of_images = _ImageKernels(z, images, n_kept <= _MAX_KEPT)
-                value = sum(block.reshape(len(A), -1, len(A)).sum(axis=1) for block, _ in of_images)
-                value /= len(images)
-            else:
-                z = self._means(z)
-                value = _gaussian(z, z)
-            total += variance * value
-            parts.append((z, value, of_images))
-        return total, parts
-
-    def gradient(
-        self, A: np.ndarray, parts: list, weights: np.ndarray, parameters: np.ndarray
-    ) -> np.ndarray:
-        """Return the derivatives of Σ weights · kernel by the parameters.
-
-        The permutations are a group. The kernel with the inverse of a permutation is the transposed
-        one, so that the derivative by z in the rows and in the columns is the same.
+        """Return the mean of the kernels with several parameters, shape (n, m).
 
         Parameters
         ----------
-        A : ndarray of int, shape (n, S)
-        parts : list
-            From `value_and_parts`.
-        weights : ndarray of shape (n, n)
-            Symmetric.
-        parameters : ndarray
+        A, B : ndarray of uint8, shape (n, S) and (m, S)
+        parameters : ndarray of shape (n_kernels, n_parameters)
         """
-        gradient = np.empty(len(parameters))
-        for term, (z, value, of_images) in enumerate(parts):
-            variance = np.exp(parameters[term])
-            gradient[term] = variance * np.vdot(weights, value)
-            if of_images is None:
-                slopes = 4 * variance * _pulls(weights * value, z, z)
-            else:
-                slopes = np.zeros_like(z)
-                for block, stacked in of_images:
-                    repeated = block.reshape(len(A), -1, len(A)) * weights[:, None]
-                    slopes += _pulls(repeated.reshape(len(A), -1), z, stacked)
-                slopes *= 4 * variance / len(of_images.images)
-            start = self.n_terms + term * self.n_components
-            gradient[start : start + self.n_components] = self._slopes(A, slopes, term)
-        return gradient
+        of_sites, of_compositions = self._terms(parameters)
+        total = self.sites.covariance(A, B, self._images(B), of_sites)
+        for variance, tables in of_compositions:
+            total += variance * gaussian(self._means(A, tables), self._means(B, tables))
+        return total
+
+    def variances(self, A: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+        """Return the mean of the kernels of each ordering with itself, shape (n,).
+
+        All images are used: the result of an ordering must not depend on the others.
+        """
+        of_sites, of_compositions = self._terms(parameters)
+        return self.sites.variances(A, of_sites) + sum(v for v, _ in of_compositions)
+
+    def training(self, A: np.ndarray) -> TrainingKernel:
+        """Prepare the kernel between training rows `A`."""
+        return TrainingKernel(self, A, self.sites.training(A, self._images(A)))
+
+    def cost(self, occupations: np.ndarray) -> int:
+        """Numbers that a search computes for each pair of these orderings, in each iteration."""
+        return self.sites.cost(self.n_images(occupations))
 
     def n_images(self, occupations: np.ndarray) -> int:
         """Number of different images of these orderings under the permutations."""
         return len(self._images(occupations))
 
-    def _images(self, occupations):
-        """Return, for each different image of the orderings, the components of z that it has.
-
-        If some sites have the same element in each row, several permutations have one image, and
-        all images belong to the same number of permutations.
-        """
-        code = np.unique(occupations, axis=1, return_inverse=True)[1].ravel()
-        first = np.unique(code[self.permutations], axis=0, return_index=True)[1]
-        return self.columns[first]
-
-    def _tables(self, parameters, term):
+    def tables(self, parameters: np.ndarray, term: int) -> list[np.ndarray]:
         """Return the vectors of one term, for each orbit an array of shape (n_elements, width)."""
         start = self.n_terms + term * self.n_components
         tables = []
@@ -191,79 +126,103 @@ class OrderingKernel:
             start += n * width
         return tables
 
-    def _vectors(self, occupations, tables):
-        """Return z of each ordering, shape (n, width)."""
-        parts = [
-            table[occupations[:, sites]].reshape(len(occupations), -1)
-            for table, (sites, _, _) in zip(tables, self.orbits)
+    def _terms(self, parameters):
+        """Return variances and vectors of the terms of sites, and those of compositions."""
+        terms = [
+            [(np.exp(one[term]) / len(parameters), self.tables(one, term)) for one in parameters]
+            for term in range(self.n_terms)
         ]
-        return np.concatenate([np.empty((len(occupations), 0)), *parts], axis=1)
+        return [one for of_term in terms[:_N_SITE_TERMS] for one in of_term], terms[-1]
 
-    def _means(self, z):
-        """Return the mean vectors of the orbits, from z."""
-        parts, start = [z[:, :0]], 0
-        for sites, _, width in self.orbits:
-            stop = start + width * len(sites)
-            parts.append(z[:, start:stop].reshape(len(z), len(sites), width).mean(axis=1))
-            start = stop
-        return np.concatenate(parts, axis=1)
+    def _images(self, occupations):
+        """Return a permutation for each different image of the orderings.
 
-    def _slopes(self, occupations, slopes, term):
-        """Return the derivatives by the components of the vectors, from those by z or by c."""
-        parts, start = [slopes[0, :0]], 0
-        for sites, n, width in self.orbits:
-            one_hot = (occupations[:, sites, None] == np.arange(n)).astype(float)
+        If some sites have the same element in each row, several permutations have one image, and
+        all images belong to the same number of permutations.
+        """
+        code = np.unique(occupations, axis=1, return_inverse=True)[1].ravel()
+        return np.unique(code[self.permutations], axis=0, return_index=True)[1]
+
+    def _means(self, occupations, tables):
+        return mean_vectors(occupations, self.orbits, tables)
+
+
+class TrainingKernel:
+    """The kernel between training rows, and its derivatives by the parameters.
+
+    Parameters
+    ----------
+    kernel : OrderingKernel
+    A : ndarray of uint8, shape (n, S)
+    sites : TrainingVectors or TrainingHistogram
+        The terms of sites.
+    """
+
+    def __init__(self, kernel: OrderingKernel, A: np.ndarray, sites: Any):
+        self.kernel = kernel
+        self.A = A
+        self.sites = sites
+
+    def value_and_parts(self, parameters: np.ndarray) -> tuple[np.ndarray, list]:
+        """Return the kernel, shape (n, n), and what `gradient` needs."""
+        kernel = self.kernel
+        total, parts = np.zeros((len(self.A), len(self.A))), []
+        for term, variance in enumerate(np.exp(parameters[: kernel.n_terms])):
+            tables = kernel.tables(parameters, term)
             if term < _N_SITE_TERMS:
-                stop = start + width * len(sites)
-                block = slopes[:, start:stop].reshape(-1, width)
-                of_elements = one_hot.reshape(-1, n).T @ block
+                value, part = self.sites.value(tables)
             else:
-                stop = start + width
-                of_elements = one_hot.mean(axis=1).T @ slopes[:, start:stop]
-            parts.append(of_elements.ravel())
-            start = stop
+                part = mean_vectors(self.A, kernel.orbits, tables)
+                value = gaussian(part, part)
+            total += variance * value
+            parts.append((value, part))
+        return total, parts
+
+    def gradient(self, parts: list, weights: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+        """Return the derivatives of Σ weights · kernel by the parameters.
+
+        Parameters
+        ----------
+        parts : list
+            From `value_and_parts`.
+        weights : ndarray of shape (n, n)
+            Symmetric.
+        parameters : ndarray
+        """
+        kernel = self.kernel
+        gradient = np.empty(len(parameters))
+        for term, (value, part) in enumerate(parts):
+            variance = np.exp(parameters[term])
+            gradient[term] = variance * np.vdot(weights, value)
+            if term < _N_SITE_TERMS:
+                derivatives = self.sites.derivatives(part, weights)
+            else:
+                derivatives = self._derivatives_of_means(4 * pulls(weights * value, part, part))
+            start = kernel.n_terms + term * kernel.n_components
+            gradient[start : start + kernel.n_components] = variance * derivatives
+        return gradient
+
+    def _derivatives_of_means(self, slopes):
+        """Return the derivatives by the components of the vectors, from those by their means."""
+        parts, start = [slopes[0, :0]], 0
+        for sites, n, width in self.kernel.orbits:
+            fractions = (self.A[:, sites, None] == np.arange(n)).mean(axis=1)
+            parts.append((fractions.T @ slopes[:, start : start + width]).ravel())
+            start += width
         return np.concatenate(parts)
 
 
-class _ImageKernels:
-    """The kernels between orderings and their images, kept or computed again in each pass.
-
-    Iterating gives pairs: the kernels with a block of images, shape (n, k n), and these images.
-    """
-
-    def __init__(self, z, images, keep):
-        self.z = z
-        self.images = images
-        self.kept = list(self._compute()) if keep else None
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return iter(self._compute() if self.kept is None else self.kept)
-
-    def _compute(self):
-        for stacked in _blocks_of_images(len(self.z), self.z, self.images):
-            yield _gaussian(self.z, stacked), stacked
-
-
-def _blocks_of_images(n, z, images):
-    """Yield images of orderings `z` (m, D), stacked: shape (k m, D), one image after another."""
-    size = max(_BLOCK // max(n * len(z), 1), 1)
-    for start in range(0, len(images), size):
-        of_block = images[start : start + size]
-        stacked = np.swapaxes(z[:, of_block], 0, 1)
-        yield stacked.reshape(len(of_block) * len(z), z.shape[1])
-
-
-def _gaussian(a, b):
-    """Return exp(-|a - b|²) for rows `a` (n, D) and `b` (m, D), shape (n, m)."""
-    values = a @ (2.0 * b.T)
-    values -= np.einsum("if,if->i", a, a)[:, None]
-    values -= np.einsum("if,if->i", b, b)
-    return np.exp(np.minimum(values, 0.0, out=values), out=values)
-
-
-def _pulls(weights, a, b):
-    """Return Σ_j weights (b_j - a_i), shape (n, D)."""
-    return weights @ b - weights.sum(axis=1)[:, None] * a
+def mean_vectors(
+    occupations: np.ndarray, orbits: list[Orbit], tables: list[np.ndarray]
+) -> np.ndarray:
+    """Return the mean vectors of the orbits, shape (n, sum of widths)."""
+    z = vectors(occupations, orbits, tables)
+    parts, start = [z[:, :0]], 0
+    for sites, _, width in orbits:
+        stop = start + width * len(sites)
+        parts.append(z[:, start:stop].reshape(len(z), len(sites), width).mean(axis=1))
+        start = stop
+    return np.concatenate(parts, axis=1)
 
 
 def _equidistant(n, width):

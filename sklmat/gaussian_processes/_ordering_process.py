@@ -20,10 +20,10 @@ _N_FIRST_ITERATIONS = 60
 #: Best searches that are continued, each on rows of its own. The kernel is the mean of theirs: on
 #: the halide perovskites, its errors are 2 to 7 % smaller than those of the best search alone.
 _N_CONTINUED = 3
-#: Largest number of pairs of rows and images for which the kernel is computed in each iteration of
-#: the first searches and of the others, and for the posterior.
-_MAX_FIRST_PAIRS = 5_000_000
-_MAX_PAIRS = 20_000_000
+#: Numbers that are computed in each iteration of the first searches and of the others, at most, and
+#: pairs of a row and an image of a row in the posterior.
+_MAX_FIRST_NUMBERS = 5_000_000
+_MAX_NUMBERS = 20_000_000
 _MAX_POSTERIOR_PAIRS = 20_000_000_000
 #: Rows up to which the posterior is exact, and inducing rows beyond.
 MAX_EXACT = 5_000
@@ -77,12 +77,12 @@ class OrderingProcess(NamedTuple):
         self, kernel: OrderingKernel, rows: np.ndarray, return_std: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return means and standard deviations (or None) of the function, standardised."""
-        covariance = _covariance(kernel, rows, self.rows, self.parameters)
+        covariance = kernel.covariance(rows, self.rows, self.parameters)
         mean = covariance @ self.solution
         if not return_std:
             return mean, None
         known = dtrtrs(self.factor, covariance.T, lower=1)[0]
-        variance = _variances(kernel, rows, self.parameters) - np.einsum("ij,ij->j", known, known)
+        variance = kernel.variances(rows, self.parameters) - np.einsum("ij,ij->j", known, known)
         if self.inner is not None:
             unknown = dtrtrs(self.inner, known, lower=1)[0]
             variance += np.einsum("ij,ij->j", unknown, unknown)
@@ -247,34 +247,35 @@ def _search(kernel, rows, labels, n_rows, max_iter, rng, tick):
     n_iter : int
         Iterations of all searches.
     """
-    n_images = kernel.n_images(rows)
-    n_rows = min(n_rows, _most_rows(_MAX_PAIRS, n_images), len(rows))
-    n_first = min(n_rows, _most_rows(_MAX_FIRST_PAIRS, n_images), _N_FIRST_ROWS)
+    cost = kernel.cost(rows)
+    n_rows = min(n_rows, _most_rows(_MAX_NUMBERS, cost), len(rows))
+    n_first = min(n_rows, _most_rows(_MAX_FIRST_NUMBERS, cost), _N_FIRST_ROWS)
     first = labels.choose(n_first, rng)
+    training = kernel.training(rows[first])
     found = []
     for _ in range(_N_STARTS):
         start = np.concatenate([kernel.start_parameters(rng), labels.start])
-        found.append(
-            _climb(kernel, rows[first], labels.some(first), start, _N_FIRST_ITERATIONS, tick)
-        )
+        found.append(_climb(training, labels.some(first), start, _N_FIRST_ITERATIONS, tick))
     n_iter = sum(one[2] for one in found)
     found.sort(key=lambda one: one[0])
     thetas = []
     for _, start, _ in found[:_N_CONTINUED]:
         chosen = labels.choose(n_rows, rng)
-        _, theta, more = _climb(kernel, rows[chosen], labels.some(chosen), start, max_iter, tick)
+        training = kernel.training(rows[chosen])
+        _, theta, more = _climb(training, labels.some(chosen), start, max_iter, tick)
         thetas.append(theta)
         n_iter += more
     return np.array(thetas), n_iter
 
 
-def _most_rows(n_pairs, n_images):
-    """Return the number of rows with so many pairs of a row and an image of a row."""
-    return max(int(np.sqrt(n_pairs / n_images)), 1)
+def _most_rows(n_numbers, n_for_a_pair):
+    """Return the number of rows whose pairs have so many numbers."""
+    return max(int(np.sqrt(n_numbers / n_for_a_pair)), 1)
 
 
-def _climb(kernel, rows, labels, start, max_iter, tick):
+def _climb(training, labels, start, max_iter, tick):
     """Return minus the logarithm of the posterior, the parameters and the iterations."""
+    kernel = training.kernel
     n_kernel = kernel.n_parameters
     bounds = [_VARIANCE_BOUNDS] * kernel.n_terms
     bounds += [_VECTOR_BOUNDS] * (n_kernel - kernel.n_terms)
@@ -284,7 +285,7 @@ def _climb(kernel, rows, labels, start, max_iter, tick):
         found = minimize(
             _negative_log_posterior,
             theta,
-            (kernel, rows, labels),
+            (training, labels),
             "L-BFGS-B",
             jac=True,
             bounds=bounds,
@@ -297,19 +298,20 @@ def _climb(kernel, rows, labels, start, max_iter, tick):
         theta = found.x
         n_iter += found.nit
         value = found.fun - labels.bound()  # of the local variables that the search had
-        labels.update(kernel, rows, theta)
+        labels.update(kernel, training.A, theta)
     return value, theta, n_iter
 
 
-def _negative_log_posterior(theta, kernel, rows, labels):
+def _negative_log_posterior(theta, training, labels):
     """Return minus the logarithm of marginal likelihood times prior, and its gradient.
 
     See Rasmussen and Williams, "Gaussian processes for machine learning", equation 5.9.
     """
-    n, n_kernel = len(rows), kernel.n_parameters
+    kernel = training.kernel
+    n, n_kernel = len(training.A), kernel.n_parameters
     parameters = theta[:n_kernel]
     y, noise = labels.targets_and_noise(theta, n_kernel)
-    values, parts = kernel.value_and_parts(rows, parameters)
+    values, parts = training.value_and_parts(parameters)
     factor = _factor(values, noise)
     solution = dpotrs(factor, y, lower=1)[0]
     value = y @ solution / 2 + np.log(factor.diagonal()).sum() + n / 2 * np.log(2 * np.pi)
@@ -317,7 +319,7 @@ def _negative_log_posterior(theta, kernel, rows, labels):
     weights += np.tril(weights, -1).T
     weights -= np.outer(solution, solution)
     gradient = np.empty(len(theta))
-    gradient[:n_kernel] = kernel.gradient(rows, parts, weights, parameters) / 2
+    gradient[:n_kernel] = training.gradient(parts, weights, parameters) / 2
     if len(theta) > n_kernel:
         gradient[-1] = weights.diagonal() @ noise / 2
     difference = theta.copy()
@@ -343,16 +345,6 @@ def _choose(n, n_chosen, rng):
     return np.arange(n) if n_chosen >= n else np.sort(rng.choice(n, n_chosen, replace=False))
 
 
-def _covariance(kernel, A, B, parameters):
-    """Return the mean of the kernels with several parameters, shape (n, m)."""
-    return sum(kernel.covariance(A, B, one) for one in parameters) / len(parameters)
-
-
-def _variances(kernel, A, parameters):
-    """Return the mean of the kernels of each ordering with itself, shape (n,)."""
-    return sum(kernel.variances(A, one) for one in parameters) / len(parameters)
-
-
 def _inference(kernel, rows, parameters, rng):
     """Return the exact posterior of some rows, or an approximate one of many."""
     n_images = kernel.n_images(rows)
@@ -369,7 +361,7 @@ class _Exact:
     def __init__(self, kernel, rows, parameters):
         self.rows = rows
         self.parameters = parameters
-        self.values = _covariance(kernel, rows, rows, parameters)
+        self.values = kernel.covariance(rows, rows, parameters)
 
     def moments(self, y, noise):
         """Return means and variances of the function at the rows."""
@@ -396,10 +388,9 @@ class _Projection:
     def __init__(self, kernel, rows, inducing, parameters):
         self.inducing = inducing
         self.parameters = parameters
-        self.variances = _variances(kernel, rows, parameters)
-        self.factor = _factor(_covariance(kernel, inducing, inducing, parameters), 0.0)
-        of_inducing = _covariance(kernel, inducing, rows, parameters)
-        self.known = dtrtrs(self.factor, of_inducing, lower=1)[0]
+        self.variances = kernel.variances(rows, parameters)
+        self.factor = _factor(kernel.covariance(inducing, inducing, parameters), 0.0)
+        self.known = dtrtrs(self.factor, kernel.covariance(inducing, rows, parameters), lower=1)[0]
 
     def _inner(self, y, noise):
         weighted = self.known / noise

@@ -1,11 +1,13 @@
 """The kernel between orderings: its formula, its derivatives and its symmetry."""
 
+from copy import copy
 from itertools import permutations
 
 import numpy as np
 import pytest
 
 from sklmat.gaussian_processes._ordering_kernel import OrderingKernel
+from sklmat.gaussian_processes._site_vectors import SiteVectors
 
 # Two orbits: three equivalent sites with three elements, and two with two elements.
 GROUP = np.array([[*p, *q] for p in permutations(range(3)) for q in ((3, 4), (4, 3))])
@@ -27,11 +29,12 @@ def rows():
 
 @pytest.fixture
 def parameters(kernel):
-    return kernel.start_parameters(np.random.RandomState(1))
+    return kernel.start_parameters(np.random.RandomState(1))[None]
 
 
 def brute_force(a, b, parameters):
     """The kernel of two orderings, written out; two and one components of the vectors."""
+    [parameters] = parameters
     variances, rest = np.exp(parameters[:3]), parameters[3:].reshape(3, 8)
     total = 0.0
     for term in range(3):
@@ -60,8 +63,18 @@ def test_formula(kernel, rows, parameters):
     np.testing.assert_allclose(kernel.covariance(rows[:4], rows, parameters), expected, rtol=1e-12)
     diagonal = [brute_force(a, a, parameters) for a in rows]
     np.testing.assert_allclose(kernel.variances(rows, parameters), diagonal, rtol=1e-12)
-    values, _ = kernel.value_and_parts(rows, parameters)
+    values, _ = kernel.training(rows).value_and_parts(parameters[0])
     np.testing.assert_allclose(values, kernel.covariance(rows, rows, parameters), rtol=1e-12)
+
+
+def test_mean_of_kernels(kernel, rows, parameters):
+    other = kernel.start_parameters(np.random.RandomState(2))[None]
+    both = np.concatenate([parameters, other])
+    expected = (
+        kernel.covariance(rows, rows, parameters) + kernel.covariance(rows, rows, other)
+    ) / 2
+    np.testing.assert_allclose(kernel.covariance(rows, rows, both), expected, rtol=1e-12)
+    np.testing.assert_allclose(kernel.variances(rows, both), expected.diagonal(), rtol=1e-12)
 
 
 def test_no_permutation_changes_it(kernel, rows, parameters):
@@ -83,14 +96,12 @@ def test_sites_with_one_element_in_all_rows_save_images(kernel, rows):
     assert kernel.n_images(same) == 1
 
 
-@pytest.mark.parametrize("kept", [10**9, 0])
-def test_gradient(kernel, rows, parameters, kept, monkeypatch):
-    monkeypatch.setattr("sklmat.gaussian_processes._ordering_kernel._MAX_KEPT", kept)
-    rows[:5, 4] = rows[:5, 3]
-    weights = np.random.default_rng(2).normal(size=(12, 12))
+def check_gradient(kernel, rows, parameters):
+    weights = np.random.default_rng(2).normal(size=(len(rows), len(rows)))
     weights += weights.T
-    _, parts = kernel.value_and_parts(rows, parameters)
-    gradient = kernel.gradient(rows, parts, weights, parameters)
+    training = kernel.training(rows)
+    _, parts = training.value_and_parts(parameters[0])
+    gradient = training.gradient(parts, weights, parameters[0])
     for number in range(kernel.n_parameters):
         step = np.zeros(kernel.n_parameters)
         step[number] = 1e-6
@@ -98,9 +109,47 @@ def test_gradient(kernel, rows, parameters, kept, monkeypatch):
         assert gradient[number] == pytest.approx(np.vdot(weights, up - down) / 2e-6, abs=1e-7)
 
 
+@pytest.mark.parametrize("kept", [10**9, 0])
+def test_gradient(kernel, rows, parameters, kept, monkeypatch):
+    monkeypatch.setattr("sklmat.gaussian_processes._site_vectors._MAX_KEPT", kept)
+    rows[:5, 4] = rows[:5, 3]
+    check_gradient(kernel, rows, parameters)
+
+
+@pytest.fixture
+def two_elements():
+    """Two orbits of two elements each, and 48 permutations; the last site is always the same."""
+    group = [[*p, *(4 + np.array(q)), 6] for p in permutations(range(4)) for q in ((0, 1), (1, 0))]
+    orbits, n_elements = np.array([0, 0, 0, 0, 2, 2, 1]), [2, 1, 2]
+    kernel = OrderingKernel(orbits, n_elements, np.array(group))
+    rows = np.random.default_rng(3).integers(2, size=(15, 7)).astype(np.uint8)
+    rows[:, 6] = 0
+    return kernel, rows, kernel.start_parameters(np.random.RandomState(4))[None]
+
+
+def test_differing_sites_are_the_same_kernel(two_elements):
+    kernel, rows, parameters = two_elements
+    assert kernel.cost(rows) == 5 * 3 + round(48 / 20)
+    general = copy(kernel)
+    general.sites = SiteVectors(kernel.orbits, kernel.permutations)
+    assert general.cost(rows) == 48
+    expected = general.covariance(rows[:4], rows, parameters)
+    np.testing.assert_allclose(kernel.covariance(rows[:4], rows, parameters), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        kernel.variances(rows, parameters), general.variances(rows, parameters), rtol=1e-12
+    )
+    expected = general.training(rows).value_and_parts(parameters[0])[0]
+    found = kernel.training(rows).value_and_parts(parameters[0])[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_gradient_of_differing_sites(two_elements):
+    check_gradient(*two_elements)
+
+
 def test_start_distances(kernel):
     """Two random orderings have the mean squared distances 2, 1 and, for the means, 2."""
-    tables = kernel._tables(kernel.start_parameters(np.random.RandomState(0)), 0)
+    tables = kernel.tables(kernel.start_parameters(np.random.RandomState(0)), 0)
     squared = [((t[:, None] - t) ** 2).sum(-1).mean() for t in tables]
     assert 3 * squared[0] + 2 * squared[1] == pytest.approx(2.0)
 
@@ -110,7 +159,8 @@ def test_no_site_varies():
     rows = np.zeros((3, 2), dtype=np.uint8)
     parameters = kernel.start_parameters(np.random.RandomState(0))
     assert len(parameters) == 3
-    values, parts = kernel.value_and_parts(rows, parameters)
+    training = kernel.training(rows)
+    values, parts = training.value_and_parts(parameters)
     np.testing.assert_allclose(values, np.exp(parameters).sum())
-    gradient = kernel.gradient(rows, parts, np.ones((3, 3)), parameters)
+    gradient = training.gradient(parts, np.ones((3, 3)), parameters)
     np.testing.assert_allclose(gradient, 9 * np.exp(parameters))

@@ -34,8 +34,8 @@ def two_kernels(kernel):
 
 
 def mean_kernel(kernel, A, B, parameters):
-    first, second = parameters
-    return (kernel.covariance(A, B, first) + kernel.covariance(A, B, second)) / 2
+    first, second = (kernel.covariance(A, B, one[None]) for one in parameters)
+    return (first + second) / 2
 
 
 def no_tick(_):
@@ -105,12 +105,13 @@ def test_gradient_of_the_posterior(kernel, rows, parameters, labels):
         labels = process._Classification(rng.random(30) < 0.5)
         labels.local = rng.random(30)
     theta = np.concatenate([parameters, labels.start + 1])
-    _, gradient = process._negative_log_posterior(theta, kernel, rows, labels)
+    training = kernel.training(rows)
+    _, gradient = process._negative_log_posterior(theta, training, labels)
     for number in range(len(theta)):
         step = np.zeros(len(theta))
         step[number] = 1e-5
         up, down = (
-            process._negative_log_posterior(theta + sign * step, kernel, rows, labels)[0]
+            process._negative_log_posterior(theta + sign * step, training, labels)[0]
             for sign in (1, -1)
         )
         assert gradient[number] == pytest.approx((up - down) / 2e-5, rel=1e-3, abs=1e-4)
@@ -119,8 +120,8 @@ def test_gradient_of_the_posterior(kernel, rows, parameters, labels):
 def test_marginal_likelihood(kernel, rows, parameters):
     labels = process._Regression(np.sin(np.arange(30.0)))
     theta = np.append(parameters, np.log(0.1))
-    value, _ = process._negative_log_posterior(theta, kernel, rows, labels)
-    K = kernel.covariance(rows, rows, parameters) + 0.1 * np.eye(30)
+    value, _ = process._negative_log_posterior(theta, kernel.training(rows), labels)
+    K = kernel.covariance(rows, rows, parameters[None]) + 0.1 * np.eye(30)
     y = labels.y
     expected = (y @ np.linalg.solve(K, y) + np.linalg.slogdet(2 * np.pi * K)[1]) / 2
     vectors = parameters[3:]
@@ -155,15 +156,15 @@ def test_probability_of_class():
 
 
 def test_large_groups_are_fitted_on_fewer_rows(kernel, rows, monkeypatch):
-    monkeypatch.setattr(process, "_MAX_FIRST_PAIRS", 100)
-    monkeypatch.setattr(process, "_MAX_PAIRS", 400)
+    monkeypatch.setattr(process, "_MAX_FIRST_NUMBERS", 100)
+    monkeypatch.setattr(process, "_MAX_NUMBERS", 400)
     monkeypatch.setattr(process, "_MAX_POSTERIOR_PAIRS", 1200)
     sizes, starts = [], []
     climb = process._climb
 
-    def counting(kernel, rows, labels, start, *rest):
-        sizes.append(len(rows))
-        found = climb(kernel, rows, labels, start, *rest)
+    def counting(training, labels, start, *rest):
+        sizes.append(len(training.A))
+        found = climb(training, labels, start, *rest)
         starts.append((start, found))
         return found
 
@@ -202,7 +203,8 @@ def test_value_of_a_search_is_that_of_its_last_local_variables(kernel, rows, mon
     start = kernel.start_parameters(np.random.RandomState(0))
     monkeypatch.setattr(process._Classification, "n_rounds", 1)
     before = process._Classification(rows[:, 0] == 0)
-    value, theta, _ = process._climb(kernel, rows, labels, start, 3, no_tick)
-    expected, _ = process._negative_log_posterior(theta, kernel, rows, before)
+    training = kernel.training(rows)
+    value, theta, _ = process._climb(training, labels, start, 3, no_tick)
+    expected, _ = process._negative_log_posterior(theta, training, before)
     assert value == pytest.approx(expected - before.bound())
     assert labels.local.max() > 0
