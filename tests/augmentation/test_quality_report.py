@@ -13,6 +13,12 @@ from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 
 
+#: Enough for the limits of these tests.
+N_TREES = 40
+
+pytestmark = pytest.mark.usefixtures("few_trees")
+
+
 def compare(fitted, real, generated, training):
     names = list(fitted.feature_names_in_)
     arrays = (np.asarray(rows, dtype=float) for rows in (real, generated, training))
