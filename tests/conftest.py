@@ -61,11 +61,10 @@ def data_home():
 
 
 def _parse_each_alloy_once(patch):
-    """The alloys of `fetch_hea`, which several files read, are corrected as ever."""
+    """The alloys of `fetch_hea`, which several files of tests need; no test changes them."""
     from sklmat.datasets import _fetch_hea
 
-    parsed = cache(_fetch_hea._read_cell)
-    patch.setattr(_fetch_hea, "_read_cell", lambda path, corrected: parsed(path, corrected).copy())
+    patch.setattr(_fetch_hea, "_read_cell", cache(_fetch_hea._read_cell))
 
 
 @pytest.fixture
@@ -80,17 +79,20 @@ def double():
 
 @pytest.fixture(scope="module")
 def few_trees(request):
-    """Forests of five trees, or N_TREES of the test file, not 200, in the report of generated rows.
+    """Forests of five trees, or N_TREES of the test file, not 200, for generated rows.
 
-    It takes most of the time of fitting a small EFTGAN, and few tests read it.
+    They label classes, and the report of the rows is made with them, which few tests read; both
+    take most of the time of fitting a small network.
     """
-    from sklmat.augmentation import _quality_report
+    from sklmat.augmentation import _labeler, _quality_report
 
     number = getattr(request.module, "N_TREES", 5)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ExtraTreesClassifier", "ExtraTreesRegressor"):
-            Trees = getattr(_quality_report, name)
-            patch.setattr(
-                _quality_report, name, lambda n, Trees=Trees, **params: Trees(number, **params)
-            )
+        for module, name in (
+            (_labeler, "ExtraTreesClassifier"),
+            (_quality_report, "ExtraTreesClassifier"),
+            (_quality_report, "ExtraTreesRegressor"),
+        ):
+            Trees = getattr(module, name)
+            patch.setattr(module, name, lambda n, Trees=Trees, **params: Trees(number, **params))
         yield

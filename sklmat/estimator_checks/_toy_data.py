@@ -76,9 +76,7 @@ def _toy_crystal(index, equal_size, rng):
     # Far below the tolerances of symmetry finders (0.01-0.1 Å): for displacements close to a
     # tolerance, the symmetry found depends on the order of the atoms.
     positions = positions + rng.normal(scale=0.002, size=positions.shape)
-    return Structure(
-        Lattice.orthorhombic(*lengths), species, positions, coords_are_cartesian=True
-    )
+    return Structure(Lattice.orthorhombic(*lengths), species, positions, coords_are_cartesian=True)
 
 
 def make_toy_table(

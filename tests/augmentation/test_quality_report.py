@@ -12,7 +12,6 @@ from sklmat.augmentation import InfoGANAugmenter
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 
-
 #: Enough for the limits of these tests.
 N_TREES = 40
 

@@ -137,7 +137,7 @@ def test_seed_clone_pickle_and_order(model, graphs, alloys, targets, grid):
 
 
 def test_order_and_pieces_change_nothing(both, grid, monkeypatch):
-    X = np.tile(grid, (40, 1))
+    X = np.tile(grid, (4, 1))
     phase = np.resize(["bcc", "fcc", "fcc"], len(X))
     whole = both.predict(X, phase=phase)
     monkeypatch.setattr(_regressor, "_CHUNK", 7)

@@ -57,9 +57,7 @@ class MeanRegressor(RegressorMixin, BaseEstimator):
 
 
 def test_groups_join_phases_supercells_orderings_and_oxidation_states():
-    rocksalt = Structure(
-        Lattice.cubic(4.2), ["Mg"] * 4 + ["O"] * 4, rocksalt_nacl().frac_coords
-    )
+    rocksalt = Structure(Lattice.cubic(4.2), ["Mg"] * 4 + ["O"] * 4, rocksalt_nacl().frac_coords)
     charged = rocksalt.copy().add_oxidation_state_by_element({"Mg": 2, "O": -2})
     X = [cell(["Fe", "Ni"]), rocksalt, cell(["Ni", "Fe", "Ni", "Fe"], a=2.8), charged]
     X += [cell(["Fe", "Fe", "Ni"]), cell(["O", "Mg"])]

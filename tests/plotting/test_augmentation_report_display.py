@@ -14,7 +14,6 @@ from sklmat.augmentation._quality_report import QualityReport
 from sklmat.estimator_checks import make_toy_table
 from sklmat.plotting import AugmentationReportDisplay
 
-
 pytestmark = pytest.mark.usefixtures("few_trees")
 
 
