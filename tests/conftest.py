@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,18 @@ def data_home():
     candidates = [os.environ.get("SKLMAT_DATA"), Path(__file__).parents[2] / "shared" / "data"]
     for candidate in filter(None, candidates):
         if (Path(candidate) / "eftgan").is_dir():
-            return Path(candidate)
+            with pytest.MonkeyPatch.context() as patch:
+                _parse_each_alloy_once(patch)
+                yield Path(candidate)
+            return
     pytest.skip("the real data sets are not here: set SKLMAT_DATA to a filled cache")
+
+
+def _parse_each_alloy_once(patch):
+    """The alloys of `fetch_hea`, which several files of tests need; no test changes them."""
+    from sklmat.datasets import _fetch_hea
+
+    patch.setattr(_fetch_hea, "_read_cell", cache(_fetch_hea._read_cell))
 
 
 @pytest.fixture
@@ -67,17 +78,21 @@ def double():
 
 
 @pytest.fixture(scope="module")
-def few_trees():
-    """Forests of five trees, not 200, in the report of generated rows.
+def few_trees(request):
+    """Forests of five trees, or N_TREES of the test file, not 200, for generated rows.
 
-    It takes most of the time of fitting a small EFTGAN, and few tests read it.
+    They label classes, and the report of the rows is made with them, which few tests read; both
+    take most of the time of fitting a small network.
     """
-    from sklmat.augmentation import _quality_report
+    from sklmat.augmentation import _labeler, _quality_report
 
+    number = getattr(request.module, "N_TREES", 5)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ExtraTreesClassifier", "ExtraTreesRegressor"):
-            Trees = getattr(_quality_report, name)
-            patch.setattr(
-                _quality_report, name, lambda n, Trees=Trees, **params: Trees(5, **params)
-            )
+        for module, name in (
+            (_labeler, "ExtraTreesClassifier"),
+            (_quality_report, "ExtraTreesClassifier"),
+            (_quality_report, "ExtraTreesRegressor"),
+        ):
+            Trees = getattr(module, name)
+            patch.setattr(module, name, lambda n, Trees=Trees, **params: Trees(number, **params))
         yield

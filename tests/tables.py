@@ -44,7 +44,7 @@ ELEMENTS = ("Fe", "Ni", "Pd")
 CODE = [f"x_{element}" for element in ELEMENTS]
 FEATURES = [f"{element}_{k}" for element in ELEMENTS for k in range(3)]
 #: One small network that learns the tables below in less than a second.
-SMALL = {"n_ensemble": 1, "hidden_dim": 32, "batch_size": 60, "max_epochs": 300}
+SMALL = {"n_ensemble": 1, "hidden_dim": 32, "batch_size": 60, "max_epochs": 150, "lr": 0.01}
 #: Networks that learn nothing, where what is learned does not matter.
 QUICK = {"n_ensemble": 2, "hidden_dim": 8, "max_epochs": 3, "random_state": 0}
 

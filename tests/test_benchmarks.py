@@ -95,6 +95,7 @@ def test_original_neighbours_are_ours(speed):
     np.testing.assert_allclose(ours.edge_distance, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_descriptors_are_compared(monkeypatch):
     """Every model on every table gets an error, on alloys small enough for networks of no use."""
     monkeypatch.syspath_prepend(str(FOLDER))

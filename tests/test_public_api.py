@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -249,17 +250,22 @@ def test_processes_that_build_graphs_load_little():
     assert not {"sklearn", "scipy", "pandas", "torch", "pymatgen.core"} & set(loaded)
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported_modules(tree):
     """Modules named by any import of a file, however deep inside a function it stands.
 
     What is imported ``if TYPE_CHECKING`` is left out: it names types and is never executed.
     """
-    tree.body = [
+    executed = [
         node
         for node in tree.body
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     ]
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(executed, [])):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -281,7 +287,7 @@ def test_modules_import_only_from_modules_above():
         if module == "__init__":
             continue
         assert module in MODULES, f"{module} has no place in the order: add it to MODULES"
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         for other in imported_modules(tree):
             if MODULES.index(other) > MODULES.index(module):
                 wrong.append(f"{'/'.join(parts)} imports {other}")
@@ -292,7 +298,7 @@ def test_private_names_are_not_imported_across_modules():
     wrong = []
     for parts, path in modules():
         own = parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.ImportFrom) or not node.module.startswith("sklmat"):
                 continue
             names = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
@@ -328,7 +334,7 @@ def test_private_attributes_are_not_read_across_modules():
     trees = {}
     for parts, path in modules():
         own = parts[0].removesuffix(".py")
-        trees.setdefault(own, {})["/".join(parts)] = ast.parse(path.read_text(encoding="utf-8"))
+        trees.setdefault(own, {})["/".join(parts)] = parsed(path)
     wrong = []
     for files in trees.values():
         defined = {name for tree in files.values() for name in names_written_in(tree)} | FOREIGN
@@ -346,7 +352,7 @@ def test_packages_hold_only_imports():
     for parts, path in modules():
         if parts[-1] != "__init__.py":
             continue
-        docstring, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+        docstring, *rest = parsed(path).body
         assert isinstance(docstring, ast.Expr)
         for node in rest:
             if isinstance(node, ast.Assign):

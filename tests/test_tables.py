@@ -26,6 +26,8 @@ from sklmat import (
 )
 from sklmat.estimator_checks import all_structure_estimators
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 SIZES = np.linspace(2.6, 3.2, 12)
 TINY = {"hidden_dim": 4, "max_epochs": 2, "random_state": 0}
 ECNET = {**TINY, "n_ensemble": 2}

@@ -18,7 +18,7 @@ def ecnet(**params):
 
 
 def infogan(**params):
-    small = {"n_samples": 0, "hidden_dim": 8, "max_epochs": 20, "n_ensemble": 2, "labeler": Ridge()}
+    small = {"n_samples": 0, "hidden_dim": 8, "max_epochs": 8, "n_ensemble": 2, "labeler": Ridge()}
     return InfoGANAugmenter(**{**small, **params})
 
 

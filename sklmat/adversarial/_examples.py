@@ -115,7 +115,7 @@ def find_adversarial_examples(
     >>> a = np.linspace(2.6, 3.2, 24)
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
-    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=30, batch_size=8, random_state=0)
     >>> model = model.fit(cells[::2], y[::2])
     >>> table = find_adversarial_examples(model, cells[1::2], y[1::2], budget=0.2)
     >>> bool((table["prediction"] != table["perturbed prediction"]).all())

@@ -153,12 +153,12 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     >>> from sklmat import (
     ...     AdversarialFeatureBuilder, CGCNNClassifier, StructureAttack, StructureFeaturizer
     ... )
-    >>> a = np.linspace(2.6, 3.2, 40)
+    >>> a = np.linspace(2.6, 3.2, 24)
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
     >>> builder = AdversarialFeatureBuilder(
-    ...     CGCNNClassifier(hidden_dim=8, max_epochs=40, batch_size=8, random_state=0),
-    ...     attack=StructureAttack(budget=0.2),
+    ...     CGCNNClassifier(hidden_dim=8, max_epochs=20, batch_size=8, random_state=0),
+    ...     attack=StructureAttack(budget=0.2, n_steps=5),
     ...     descriptors=StructureFeaturizer(groups=["volume"]),
     ...     select=1,
     ...     cv=3,
@@ -166,7 +166,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     ... )
     >>> table = builder.fit_transform(cells, y)
     >>> table.shape
-    (40, 4)
+    (24, 4)
     >>> list(table.columns[1:])
     ['margin (log-odds)', 'flip budget (Å)', 'spread under noise (log-odds)']
     """

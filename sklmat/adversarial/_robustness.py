@@ -93,7 +93,7 @@ def robustness_curve(
     >>> a = np.linspace(2.6, 3.2, 24)
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
-    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
+    >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=30, batch_size=8, random_state=0)
     >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.2), methods=("pgd",))
     >>> bool(curve["score"].is_monotonic_decreasing)
     True

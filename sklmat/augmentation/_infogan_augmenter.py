@@ -201,7 +201,7 @@ class InfoGANAugmenter(BaseAugmenter):
     >>> X = pd.DataFrame({"x_Fe": x, "x_Ni": 1 - x})
     >>> X["Fe_0"], X["Ni_0"] = np.sin(2 * x), x**2
     >>> y = X["Fe_0"] - X["Ni_0"]
-    >>> augmenter = InfoGANAugmenter(n_samples=20, max_epochs=150, random_state=0)
+    >>> augmenter = InfoGANAugmenter(n_samples=20, max_epochs=100, n_ensemble=1, random_state=0)
     >>> X_more, y_more = augmenter.fit_resample(X, y)
     >>> X_more.shape, augmenter.sample_origin_.sum()
     ((80, 4), np.int64(20))

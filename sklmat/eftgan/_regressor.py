@@ -155,8 +155,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     >>> from sklmat.datasets import make_alloys
     >>> alloys = make_alloys(40, random_state=0)
     >>> model = EFTGANRegressor(
-    ...     ECNetRegressor(max_epochs=30, n_ensemble=2),
-    ...     InfoGANAugmenter(n_samples=0, max_epochs=100, n_ensemble=2),
+    ...     ECNetRegressor(max_epochs=10, n_ensemble=2),
+    ...     InfoGANAugmenter(n_samples=0, max_epochs=30, n_ensemble=2),
     ...     random_state=0,
     ... ).fit(alloys.data, alloys.target)
     >>> model.predict([Composition("NiCu"), Composition("Pd3Pt")], phase="fcc").shape

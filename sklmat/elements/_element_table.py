@@ -193,6 +193,7 @@ def _estimated_elements(elements):
     return found
 
 
+@cache
 def _read_csv(name):
     # The symbol of sodium is no missing value.
     return pd.read_csv(Path(__file__).with_name(name), keep_default_na=False, na_values=[""])

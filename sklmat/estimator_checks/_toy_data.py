@@ -67,18 +67,16 @@ def _toy_crystal(index, equal_size, rng):
     a = (3.7 if fcc else 2.95) * rng.uniform(0.97, 1.03)
     sites = _FCC if fcc else _BCC
     species = ["Ni", "Cu", "Pd", ("Ni", "Cu", "Pd")[rng.randint(3)]]
-    structure = Structure(Lattice.orthorhombic(a if fcc else 2 * a, a, a), species, sites)
+    lengths = np.array([a if fcc else 2 * a, a, a])
+    positions = sites * lengths
     if not equal_size and index % 4 >= 2:
-        structure.make_supercell([1, 2, 1])
+        # Two cells along b.
+        positions = (positions[:, np.newaxis] + [[0, 0, 0], [0, a, 0]]).reshape(-1, 3)
+        species, lengths = [symbol for symbol in species for _ in range(2)], lengths * [1, 2, 1]
     # Far below the tolerances of symmetry finders (0.01-0.1 Å): for displacements close to a
     # tolerance, the symmetry found depends on the order of the atoms.
-    displacements = rng.normal(scale=0.002, size=(len(structure), 3))
-    return Structure(
-        structure.lattice,
-        structure.species,
-        structure.cart_coords + displacements,
-        coords_are_cartesian=True,
-    )
+    positions = positions + rng.normal(scale=0.002, size=positions.shape)
+    return Structure(Lattice.orthorhombic(*lengths), species, positions, coords_are_cartesian=True)
 
 
 def make_toy_table(

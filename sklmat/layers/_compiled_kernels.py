@@ -354,12 +354,17 @@ def take_moments(rows, moments):
             parts[0, j] += deviation
             parts[1, j] += deviation * deviation
         if i % _N_ROWS == _N_ROWS - 1 or i == n_rows - 1:
-            shifted += parts[0]
-            squares += parts[1]
-            parts[:] = _ZERO
-    moments[0] = origin + shifted / n_rows
-    # Rounding must not make it negative; NaN stays NaN.
-    moments[1] = np.maximum(squares / n_rows - (shifted / n_rows) ** 2, 0.0)
+            for j in range(width):
+                shifted[j] += parts[0, j]
+                squares[j] += parts[1, j]
+                parts[0, j] = parts[1, j] = _ZERO
+    # Operations on whole rows would take three times as long to compile.
+    for j in range(width):
+        deviation = shifted[j] / n_rows
+        variance = squares[j] / n_rows - deviation * deviation
+        moments[0, j] = origin[j] + deviation
+        # Rounding must not make it negative; NaN stays NaN.
+        moments[1, j] = 0.0 if variance < 0 else variance
 
 
 @_compiled

@@ -163,7 +163,8 @@ class PrototypeGroupKFold(_LabelGroupKFold):
     >>> from sklmat.model_selection import PrototypeGroupKFold
     >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
     >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
-    >>> oxide = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], sites)
+    >>> oxide = salt.copy()
+    >>> _ = oxide.replace_species({"Na": "Mg", "Cl": "O"}).scale_lattice(74.6)
     >>> other = Structure(Lattice.cubic(4.12), ["Cs", "Cl"], sites)
     >>> cv = PrototypeGroupKFold(n_splits=2, shuffle=False)
     >>> for train, test in cv.split([salt, other, oxide]):

@@ -78,7 +78,7 @@ class AugmentationReportDisplay:
     >>> from sklmat.estimator_checks import make_toy_table
     >>> from sklmat.plotting import AugmentationReportDisplay
     >>> X, y = make_toy_table(60)
-    >>> augmenter = InfoGANAugmenter(max_epochs=50, n_ensemble=1, random_state=0).fit(X[:40])
+    >>> augmenter = InfoGANAugmenter(max_epochs=10, n_ensemble=1, random_state=0).fit(X[:40])
     >>> display = AugmentationReportDisplay.from_estimator(augmenter, X[40:])
     >>> len(display.columns_)
     7

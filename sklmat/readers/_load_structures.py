@@ -126,12 +126,11 @@ def load_structures(
     >>> from pathlib import Path
     >>> from pymatgen.core import Lattice, Structure
     >>> from sklmat import load_structures
+    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, a in [("007", 5.64), ("12", 4.21)]:
-    ...         salt = Structure.from_spacegroup(
-    ...             "Fm-3m", Lattice.cubic(a), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    ...         )
-    ...         _ = salt.to(str(Path(folder) / f"{name}.cif"))
+    ...     for name, volume in [("007", 179.4), ("12", 74.6)]:
+    ...         _ = salt.scale_lattice(volume).to(str(Path(folder) / f"{name}.cif"))
     ...     _ = (Path(folder) / "id_prop.csv").write_text("12,3.1\\n007,8.5\\n")
     ...     salts = load_structures(folder)
     >>> salts.ids.tolist(), salts.target.tolist(), [round(s.volume, 1) for s in salts.data]

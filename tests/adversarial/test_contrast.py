@@ -54,6 +54,7 @@ def test_limits_are_those_true_effects_that_make_the_observed_one_just_too_rare(
         assert_allclose(found, [(1 + level) / 2, (1 - level) / 2], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_interval_covers_the_true_effect_as_often_as_it_says():
     rng = np.random.default_rng(1)
     n_draws, true = 2000, 1.0

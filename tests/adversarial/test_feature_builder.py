@@ -22,6 +22,7 @@ from sklmat import (
     contrast,
     find_adversarial_examples,
 )
+from sklmat.adversarial import _feature_builder
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "batch_size": 12, "max_epochs": 12, "random_state": 0}
 NETWORK = ["margin (log-odds)", "flip budget (Å)", "spread under noise (log-odds)"]
@@ -64,6 +65,14 @@ def make(**params):
     defaults = {"attack": attack, "descriptors": Shapes(), "select": 1, "cv": 3, "random_state": 0}
     defaults["estimator"] = CGCNNClassifier(**TINY)
     return AdversarialFeatureBuilder(**{**defaults, **params})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws():
+    """The spread under noise is that of 4 draws, not 32, which take most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_feature_builder, "_N_DRAWS", 4)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from tables import SMALL, inner_alloys
 from sklmat.augmentation import InfoGANAugmenter
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fitted():
     X, y = inner_alloys()
     with warnings.catch_warnings():

@@ -24,6 +24,8 @@ from sklmat.augmentation import _iterated_gan as iterated_gan_module
 from sklmat.estimator_checks import make_toy_table
 from sklmat.training import _gan_loop as training_module
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def reader(X):
     """Regressor from features to fractions."""
@@ -48,7 +50,7 @@ def test_information_alone_makes_the_code_recoverable():
     assert recovered(augmenter, X) > 0.9
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_without_information_and_reconstruction_the_code_is_lost(seed):
     X, _ = inner_alloys()
     weights = {"info_weight": 0, "reconstruction_weight": 0}
@@ -67,7 +69,7 @@ def test_categories_are_learned_and_kept():
     fcc = np.arange(80) % 2
     X["lattice_bcc"], X["lattice_fcc"] = 1.0 - fcc, 1.0 * fcc
     X["Fe_0"] += 3 * fcc
-    augmenter = InfoGANAugmenter(**{**SMALL, "max_epochs": 150}, random_state=0).fit(X)
+    augmenter = InfoGANAugmenter(**{**SMALL, "max_epochs": 80}, random_state=0).fit(X)
     codes = X[[*CODE, "lattice_bcc", "lattice_fcc"]]
     made = augmenter.sample(codes)
     assert_array_equal(made[codes.columns], codes)
@@ -422,7 +424,7 @@ def test_in_pipelines_and_searches():
     steps = SamplingPipeline([("gan", augmenter), ("ridge", RidgeCV())])
     assert np.mean(cross_val_score(steps, X, y, cv=3, error_score="raise")) > 0.8
     model = AugmentedRegressor(RidgeCV(), InfoGANAugmenter(**QUICK, n_samples=0.5))
-    search = GridSearchCV(model, {"augmenter__n_samples": [0, 9]}, cv=3)
+    search = GridSearchCV(model, {"augmenter__n_samples": [0, 9]}, cv=2)
     assert search.fit(X, y).best_estimator_.predict(X).shape == (60,)
     fitted = model.fit(X, y)
     assert fitted.augmenter_.sample_origin_.sum() == 30

@@ -12,6 +12,11 @@ from sklmat.augmentation import InfoGANAugmenter
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.estimator_checks import make_toy_table
 
+#: Enough for the limits of these tests.
+N_TREES = 40
+
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def compare(fitted, real, generated, training):
     names = list(fitted.feature_names_in_)

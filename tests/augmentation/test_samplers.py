@@ -18,6 +18,8 @@ from sklmat.augmentation import (
 from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.estimator_checks import sampler_checks
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 #: Instances that fit two dozen rows in no time, for the checks.
 SAMPLERS = [
     NoiseAugmenter(),
@@ -27,11 +29,14 @@ SAMPLERS = [
     InfoGANAugmenter(n_samples=1.0, max_epochs=5, n_ensemble=1, hidden_dim=8),
 ]
 AUGMENTED = [
-    AugmentedRegressor(Ridge(), NoiseAugmenter()),
     AugmentedRegressor(Ridge(), MixupAugmenter(), sample_weight=0.5),
     AugmentedRegressor(SGDRegressor(), NoiseAugmenter(), strategy="pretrain_finetune"),
-    AugmentedRegressor(Ridge()),
     AugmentedClassifier(LogisticRegression(), NoiseAugmenter()),
+]
+#: Other samplers and settings of the same estimators.
+OTHERS = [
+    AugmentedRegressor(Ridge(), NoiseAugmenter()),
+    AugmentedRegressor(Ridge()),
     AugmentedClassifier(LogisticRegression(), MixupAugmenter(), sample_weight=0.5),
     AugmentedClassifier(LogisticRegression()),
 ]
@@ -55,6 +60,12 @@ def test_every_sampler_is_checked():
 
 @parametrize_with_checks([NoiseAugmenter(), MixupAugmenter(), *AUGMENTED])
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHERS)
+def test_scikit_learn_checks_of_other_settings(estimator, check):
     check(estimator)
 
 

@@ -1,14 +1,11 @@
 """High-entropy alloys: rows, labels and their corrections."""
 
-import functools
-
 import numpy as np
 import pytest
 from pymatgen.core import Composition
 
 from sklmat import label_noise
 from sklmat.datasets import (
-    _fetch_hea,
     check_compositions,
     check_energies,
     check_magnetizations,
@@ -47,17 +44,6 @@ E_FORM, E_MIX, E_TOTAL = (f"{kind} energy (eV/atom)" for kind in ("formation", "
 
 
 MOMENT, CELL_MOMENT = "magnetic moment (μB/atom)", "magnetic moment of the cell (μB)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _each_cell_is_read_once():
-    """Cells are read and corrected as ever, but parsed once only."""
-    parsed = functools.cache(_fetch_hea._read_cell)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            _fetch_hea, "_read_cell", lambda path, corrected: parsed(path, corrected).copy()
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

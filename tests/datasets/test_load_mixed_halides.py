@@ -88,6 +88,7 @@ def test_shipped_file_is_small_and_holds_no_objects():
         assert arrays["method"].item().startswith("GFN1-xTB, tblite 0.8.0")
 
 
+@pytest.mark.slow
 def test_script_still_makes_these_rows():
     path = Path(__file__).parents[2] / "examples" / "benchmarks" / "label_mixed_halides.py"
     script = runpy.run_path(str(path))

@@ -127,6 +127,7 @@ def test_a_published_network_by_its_name_and_by_its_path(published, structures, 
         GraphEmbedding(own).fit(structures)
 
 
+@pytest.mark.slow
 def test_ridge_on_a_published_network(published):
     """The composition alone gives R² of 0.92 here, the vectors without scaling less than 0.5."""
     alloys = make_alloys(60, random_state=0)

@@ -48,7 +48,7 @@ def state(estimator, k=0):
 
 def test_overfits_ten_crystals(graphs):
     y = np.random.default_rng(0).normal(size=10)
-    model = CGCNNRegressor(max_epochs=250, lr=5e-3, batch_size=10, random_state=0)
+    model = CGCNNRegressor(hidden_dim=16, max_epochs=150, lr=0.01, batch_size=10, random_state=0)
     model.fit(graphs[:10], y)
     assert model.history_[-1]["train_loss"] < 0.1 * model.history_[0]["train_loss"]
     assert np.abs(model.predict(graphs[:10]) - y).mean() < 0.15
@@ -62,7 +62,7 @@ def test_learns_what_a_mean_cannot(structures):
 
 
 def test_classifier_learns(structures, labels):
-    model = CGCNNClassifier(hidden_dim=16, max_epochs=60, batch_size=8, random_state=0)
+    model = CGCNNClassifier(hidden_dim=16, max_epochs=30, batch_size=8, random_state=0)
     assert model.fit(structures, labels).score(structures, labels) > 0.9
     proba = model.predict_proba(structures)
     assert model.classes_.tolist() == ["poor", "rich"]

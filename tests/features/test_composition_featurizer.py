@@ -82,7 +82,7 @@ def test_unseen_element_names_row_and_element():
 
 def test_unseen_lattice_names_row_and_lattice():
     featurizer = CompositionFeaturizer(lattice=True).fit([bcc_fe(), fcc_cu()])
-    odd = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Fe"], [[0, 0, 0]])
+    odd = Structure(Lattice.cubic(3.6), ["Fe"] * 4, fcc_cu().frac_coords)
     simple = Structure(Lattice.cubic(2.3), ["Fe"], [[0, 0, 0]])
     with pytest.raises(InvalidStructureError, match=r"structure 1 .* lattice sc"):
         featurizer.transform([odd, simple])

@@ -40,9 +40,10 @@ def test_vacuum_and_place_in_it_do_not_matter(pbc):
 
 def test_data_of_many_elements_has_few_columns():
     names = ("Na F", "Mg O", "K Cl", "Ca O", "Rb Br", "Sr S", "Cs I", "Ba Se", "Li F")
-    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
     salts = [
-        Structure.from_spacegroup("Fm-3m", Lattice.cubic(5 + 0.2 * number), name.split(), sites)
+        Structure(
+            Lattice.cubic(5 + 0.2 * number), np.repeat(name.split(), 4), rocksalt_nacl().frac_coords
+        )
         for number, name in enumerate(names)
     ]
     featurizer = DisorderFeaturizer().fit(salts)

@@ -108,6 +108,7 @@ def test_lattice_of_relaxed_alloys(relaxed_alloys):
     assert found[names == "NiCo_bcc"] == "hcp"
 
 
+@pytest.mark.slow
 def test_relaxed_alloys_have_left_the_lattice_of_their_label(data_home):
     from sklmat.datasets import fetch_hea
 

@@ -254,7 +254,10 @@ OTHER_CRYSTALS = {"check_isolated_atom"}
 
 @pytest.mark.parametrize(
     "estimator",
-    [OrderingRegressor(max_iter=3), OrderingClassifier(max_iter=3)],
+    [
+        OrderingRegressor(max_iter=3),
+        pytest.param(OrderingClassifier(max_iter=3), marks=pytest.mark.slow),
+    ],
     ids=lambda e: type(e).__name__,
 )
 def test_structure_estimator_checks(estimator, fast, monkeypatch):

@@ -78,15 +78,19 @@ def test_robust_process_has_a_length_scale_for_each_fraction_and_the_volume():
     assert name not in baselines("regression", formulas)
 
 
+def set_trees(model, number):
+    for step in getattr(model, "named_steps", {}).values():
+        if "n_estimators" in step.get_params():
+            step.set_params(n_estimators=number)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_elements_of_test_rows_only_do_not_stop_a_comparison():
     X = [bcc_fe(), fcc_cu(), rocksalt_nacl(), b2_nial(), l12_cu3au(), fcc_cu()]
     y = np.arange(6.0)
     models = baselines("regression", X)
     for model in models.values():
-        for step in getattr(model, "named_steps", {}).values():
-            if "n_estimators" in step.get_params():
-                step.set_params(n_estimators=5)
+        set_trees(model, 5)
     with pytest.warns(ExtrapolationWarning, match="Na"):
         table = compare_estimators(models, X, y, cv=3)
     assert np.isfinite(table["MAE mean"]).all()
@@ -98,6 +102,7 @@ def test_classes_may_be_any_labels(labels):
     y = np.repeat(labels[::-1], 6)
     for name, model in baselines("classification", X).items():
         if name != "most frequent":
+            set_trees(model, 20)
             model.fit(X, y)
             assert model.predict(["RbCl", "CoNi"]).tolist() == labels[::-1], name
             assert model.classes_.tolist() == labels
@@ -111,7 +116,7 @@ def test_baselines_learn_from_formulas_and_repeat_themselves():
         for n in (1, 2)
     ]
     y = np.array([Composition(name).weight for name in X])
-    cv = KFold(4, shuffle=True, random_state=0)
+    cv = KFold(2, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)
         # The weight has no noise, so that the noise of the Gaussian process is at its bound.

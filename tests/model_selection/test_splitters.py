@@ -1,10 +1,11 @@
 """Splits by composition, chemical system, prototype, element and number of elements."""
 
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 
 import numpy as np
 import pandas as pd
 import pytest
+from crystals import diamond_si, rocksalt_nacl
 from pymatgen.core import Composition, Lattice, Structure
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
@@ -56,9 +57,7 @@ class MeanRegressor(RegressorMixin, BaseEstimator):
 
 
 def test_groups_join_phases_supercells_orderings_and_oxidation_states():
-    rocksalt = Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
+    rocksalt = Structure(Lattice.cubic(4.2), ["Mg"] * 4 + ["O"] * 4, rocksalt_nacl().frac_coords)
     charged = rocksalt.copy().add_oxidation_state_by_element({"Mg": 2, "O": -2})
     X = [cell(["Fe", "Ni"]), rocksalt, cell(["Ni", "Fe", "Ni", "Fe"], a=2.8), charged]
     X += [cell(["Fe", "Fe", "Ni"]), cell(["O", "Mg"])]
@@ -320,15 +319,12 @@ def test_elements_that_cannot_be_left_out(splitter, X, message):
 def prototypes():
     """NaCl, CsCl, zincblende and wurtzite: four arrangements of two elements."""
     sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
-    quarter = [[0, 0, 0], [0.25, 0.25, 0.25]]
     hexagonal = [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.375]]
     return {
-        "AB_cF8_225_a_b": Structure.from_spacegroup(
-            "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], sites
-        ),
+        "AB_cF8_225_a_b": rocksalt_nacl(),
         "AB_cP2_221_a_b": Structure(Lattice.cubic(4.1), ["Cs", "Cl"], sites),
-        "AB_cF8_216_a_c": Structure.from_spacegroup(
-            "F-43m", Lattice.cubic(5.4), ["Zn", "S"], quarter
+        "AB_cF8_216_a_c": Structure(
+            Lattice.cubic(5.4), ["Zn"] * 4 + ["S"] * 4, diamond_si().frac_coords
         ),
         "AB_hP4_186_b_b": Structure.from_spacegroup(
             "P6_3mc", Lattice.hexagonal(3.8, 6.2), ["Zn", "S"], hexagonal
@@ -362,9 +358,12 @@ def test_prototype_does_not_depend_on_which_element_comes_first():
         for species in permutations(["Sr", "Ti", "O"])
     ]
     assert set(prototype_labels(perovskites)) == {"ABC3_cP5_221_a_b_c"}
+    quarters = list(product([0.25, 0.75], repeat=3))
     fluorites = [
-        Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.0), species, [corner, [0.25] * 3])
-        for species in (["Ca", "F"], ["O", "Li"])
+        Structure(
+            Lattice.cubic(5.0), [a] * 4 + [b] * 8, [*rocksalt_nacl().frac_coords[:4], *quarters]
+        )
+        for a, b in (["Ca", "F"], ["O", "Li"])
     ]
     assert set(prototype_labels(fluorites)) == {"AB2_cF12_225_a_c"}
 

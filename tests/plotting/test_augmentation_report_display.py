@@ -14,6 +14,8 @@ from sklmat.augmentation._quality_report import QualityReport
 from sklmat.estimator_checks import make_toy_table
 from sklmat.plotting import AugmentationReportDisplay
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def make_report(n=30, n_columns=6, seed=0):
     rng = np.random.default_rng(seed)

@@ -25,6 +25,7 @@ def smallest_ratio(structures):
     return smallest
 
 
+@pytest.mark.slow
 def test_files_of_the_alloys(data_home):
     paths = sorted((data_home / "eftgan" / "HAE_Data").glob("*_POSCAR_Files/POSCAR_*"))
     assert len(paths) > 300

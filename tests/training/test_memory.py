@@ -33,7 +33,7 @@ def peak(function, *args):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_a_mapped_file(
     alloys, tmp_path, monkeypatch, name, early_stopping
 ):
