@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from sklmat.typing import ArrayLike, RandomState, Structures
 
-#: Tolerance (Å) of the symmetry of a given parent, and of the mean of crystals.
-_SYMPREC_GIVEN, _SYMPREC_FOUND = 0.01, 0.4
+#: Tolerance (Å) of the symmetry of a given parent.
+_SYMPREC_GIVEN = 0.01
 #: Rows predicted at once, and pairs of these rows and images of the training rows, at most. The
 #: last chunk is filled up: the result of a row then has the same bits in whatever list it is
 #: predicted.
@@ -119,8 +119,8 @@ class _OrderingEstimator(BaseEstimator):
         if self.parent is not None:
             [parent] = crystal_arrays(check_structures([self.parent]))
         symprec = self.symprec
-        if symprec is None:
-            symprec = _SYMPREC_FOUND if parent is None else _SYMPREC_GIVEN
+        if symprec is None and parent is not None:
+            symprec = _SYMPREC_GIVEN
         occupations, numbers = SiteOccupations.fit(
             crystals, lambda row: structures[row].formula, parent, symprec
         )

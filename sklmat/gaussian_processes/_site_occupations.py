@@ -6,14 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from sklmat.elements import N_ROWS, element_symbols
 from sklmat.exceptions import InvalidStructureError
-from sklmat.gaussian_processes._parent_crystal import ParentCrystal
-from sklmat.gaussian_processes._site_permutations import site_permutations
+from sklmat.gaussian_processes._parent_crystal import ParentCrystal, Tolerance
+from sklmat.gaussian_processes._reading_order import (
+    connected_elements,
+    cost_of_elements,
+    reading_order,
+)
+from sklmat.gaussian_processes._similar_lattices import stretches
 from sklmat.structures import CrystalArrays
+
+#: Tolerance of the symmetry of the mean of crystals: this part of the smallest distance between
+#: sites, and this relative change of a length ...
+_PART_OF_DISTANCE, _STRETCH = 0.05, 0.01
+#: ... or, if it is larger, this times the root-mean-square deviation of the crystals.
+_DEVIATIONS = 2.0
 
 
 class SiteOccupations(NamedTuple):
@@ -22,6 +31,8 @@ class SiteOccupations(NamedTuple):
     Attributes
     ----------
     parent : ParentCrystal
+    tolerance : Tolerance
+        Of the symmetry of the parent when crystals are put onto it.
     permutations : ndarray of int, shape (G, S)
         Permutations of the sites by the symmetry of the parent.
     orbits : ndarray of int, shape (S,)
@@ -33,6 +44,7 @@ class SiteOccupations(NamedTuple):
     """
 
     parent: ParentCrystal
+    tolerance: Tolerance
     permutations: np.ndarray
     orbits: np.ndarray
     elements: list[np.ndarray]
@@ -44,7 +56,7 @@ class SiteOccupations(NamedTuple):
         crystals: Sequence[CrystalArrays],
         formula: Callable[[int], str],
         parent: CrystalArrays | None,
-        symprec: float,
+        symprec: float | None,
     ) -> tuple[SiteOccupations, np.ndarray]:
         """Find the common parent of crystals.
 
@@ -56,8 +68,8 @@ class SiteOccupations(NamedTuple):
         parent : CrystalArrays or None
             Crystal with the sites, or a smaller cell of it. With None, the sites are the means over
             the crystals.
-        symprec : float
-            Tolerance of the symmetry of the parent (Å).
+        symprec : float or None
+            Tolerance of the symmetry of the parent (Å). None finds one from the crystals.
 
         Returns
         -------
@@ -70,30 +82,58 @@ class SiteOccupations(NamedTuple):
         InvalidStructureError
             When a crystal does not have this parent.
         ValueError
-            When spglib finds no symmetry with this tolerance.
+            When the parent is a wire or a molecule.
         """
         if (crystals[0] if parent is None else parent).pbc.sum() < 2:
             raise ValueError(
-                "the parent must be periodic in two or three directions: spglib finds no symmetry "
-                "of wires and molecules"
+                "the parent must be periodic in two or three directions; wires and molecules are "
+                "not supported"
             )
-        if parent is None:
-            sites = ParentCrystal(crystals[0], symprec)
-        else:
-            sites = _parent_or_supercell(ParentCrystal(parent, symprec), crystals[0])
-        known = np.zeros((len(sites.sites), N_ROWS), dtype=bool)
-        known[np.arange(len(known)), sites.crystal.atomic_numbers] = True
-        numbers, mean = _put_onto(sites, crystals, known, formula, given=parent is not None)
-        if parent is None:
+        if parent is not None:
+            sites = _parent_or_supercell(ParentCrystal(parent), crystals[0])
+            order = reading_order(crystals, sites.crystal)
+            return cls._from_sites(sites, crystals, order, formula, symprec, given=True)
+        order = reading_order(crystals)
+        try:
+            return cls._from_sites(
+                ParentCrystal(crystals[order[0]]), crystals, order, formula, symprec, given=False
+            )
+        except InvalidStructureError:
+            if order[0] == 0:
+                raise
+        # The first crystal itself may be the one that differs from the others.
+        order.remove(0)
+        return cls._from_sites(
+            ParentCrystal(crystals[0]), crystals, [0, *order], formula, symprec, given=False
+        )
+
+    @classmethod
+    def _from_sites(cls, sites, crystals, order, formula, symprec, given):
+        first = _put_onto(sites, crystals, order, formula, _known(sites), symprec, given)
+        if not given:
             # All rows must belong to the mean crystal, onto which `read` puts new ones.
-            sites = mean
-            numbers, _ = _put_onto(sites, crystals, known, formula, given=False)
-        alike = _alike(known)
+            volume = np.mean([abs(np.linalg.det(crystal.lattice)) for crystal in crystals])
+            sites = sites.moved(
+                first.displacements.mean(axis=0),
+                first.metrics.mean(axis=0),
+                volume if sites.crystal.pbc.all() else None,
+            )
+        # Now each row is put with what is known from all of them.
+        known = first.known
+        rows = _put_onto(sites, crystals, order, formula, known, symprec, given)
+        known = _known(sites) if given else np.zeros_like(known)
+        for row in rows.numbers:
+            known[np.arange(len(known)), row] = True
+        alike = connected_elements(known)
         labels = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
-        permutations = site_permutations(sites.crystal, labels, symprec)
+        if symprec is None:
+            tolerance = _tolerance_of_mean(sites, rows.displacements, rows.metrics)
+        else:
+            tolerance = _tolerance(sites, symprec)
+        permutations = sites.permutations(labels, tolerance)
         orbits = np.unique(permutations.min(axis=0), return_inverse=True)[1]
-        elements = [np.unique(numbers[:, orbits == k]) for k in range(orbits.max() + 1)]
-        return cls(sites, permutations, orbits, elements, alike), numbers
+        elements = [np.unique(rows.numbers[:, orbits == k]) for k in range(orbits.max() + 1)]
+        return cls(sites, _tolerance(sites, symprec), permutations, orbits, elements, alike), rows.numbers
 
     def codes(self, numbers: np.ndarray) -> np.ndarray:
         """Return the positions in `elements` of atomic numbers on the sites, shape (n, S)."""
@@ -113,10 +153,11 @@ class SiteOccupations(NamedTuple):
             of `fit` had it, nor on an equivalent one.
         """
         numbers = np.empty((len(crystals), len(self.orbits)), dtype=np.uint8)
+        cost = cost_of_elements(self.alike)
         for row, crystal in enumerate(crystals):
-            found = self.parent.assign(crystal, self.alike)
+            found = self.parent.assign(crystal, cost, self.tolerance)
             if isinstance(found, str):
-                raise _no_parent_error(row, formula, found, given=True)
+                raise _no_parent_error(row, formula, found, "the parent")
             numbers[row] = crystal.atomic_numbers[found.atom]
         seen = np.zeros((len(self.orbits), N_ROWS), dtype=bool)
         for orbit, elements in enumerate(self.elements):
@@ -135,51 +176,96 @@ class SiteOccupations(NamedTuple):
         return numbers
 
 
+class _Rows(NamedTuple):
+    """Crystals on the sites of one parent.
+
+    Attributes
+    ----------
+    numbers : ndarray of uint8, shape (n, S)
+        Atomic numbers on the sites.
+    displacements : ndarray of shape (n, S, 3)
+        Vectors from the sites to the atoms (Å).
+    metrics : ndarray of shape (n, 3, 3)
+        Products of the lattice vectors (Å²), scaled to the volume of the parent.
+    known : ndarray of bool, shape (S, Z)
+        Whether an element has been seen on a site.
+    """
+
+    numbers: np.ndarray
+    displacements: np.ndarray
+    metrics: np.ndarray
+    known: np.ndarray
+
+
+def _put_onto(sites, crystals, order, formula, known, symprec, given):
+    """Put the crystals onto sites one after the other, of which some elements are known."""
+    tolerance = _tolerance(sites, symprec)
+    known = known.copy()
+    cost = cost_of_elements(connected_elements(known))
+    n, n_sites = len(crystals), len(known)
+    rows = _Rows(
+        np.empty((n, n_sites), dtype=np.uint8), np.empty((n, n_sites, 3)), np.empty((n, 3, 3)), known
+    )
+    reasons = {}
+    for row in order:
+        crystal = crystals[row]
+        found = sites.assign(crystal, cost, tolerance)
+        if isinstance(found, str):
+            reasons[row] = found
+            continue
+        rows.numbers[row] = crystal.atomic_numbers[found.atom]
+        rows.displacements[row] = found.displacement
+        rows.metrics[row] = found.metric
+        at = np.arange(n_sites), rows.numbers[row]
+        if not known[at].all():
+            known[at] = True
+            cost = cost_of_elements(connected_elements(known))
+    if reasons:
+        row = min(reasons)
+        parent = f"the parent, which is found from row {order[0]} and the mean of all"
+        raise _no_parent_error(row, formula, reasons[row], "the parent" if given else parent)
+    return rows
+
+
+def _known(sites):
+    """Return the elements on the sites of a parent, shape (S, Z)."""
+    known = np.zeros((len(sites.sites), N_ROWS), dtype=bool)
+    known[np.arange(len(known)), sites.crystal.atomic_numbers] = True
+    return known
+
+
+def _tolerance(sites, symprec):
+    if symprec is None:
+        return Tolerance(_PART_OF_DISTANCE * sites.smallest_distance, _STRETCH)
+    return Tolerance(symprec, symprec / np.linalg.norm(sites.lattice, axis=1).max())
+
+
+def _tolerance_of_mean(sites, displacements, metrics):
+    """Return the tolerance of the symmetry of the mean of crystals.
+
+    Relaxed crystals are displaced by their own ordering, and their mean keeps a part of it.
+    """
+    smallest = _tolerance(sites, None)
+    of_sites = np.sqrt((displacements**2).sum(axis=2).mean(axis=0)).max()
+    stretch = np.sqrt((stretches(sites.lattice, metrics) ** 2).mean())
+    return Tolerance(
+        min(max(smallest.displacement, _DEVIATIONS * of_sites), sites.max_displacement),
+        max(smallest.stretch, _DEVIATIONS * stretch),
+    )
+
+
 def _parent_or_supercell(parent, crystal):
     """Return the parent, or its supercell with the lattice and the sites of a crystal."""
     if len(parent.sites) == len(crystal.atomic_numbers):
         return parent
-    nothing_known = np.zeros((len(crystal.atomic_numbers), N_ROWS), dtype=bool)
+    no_cost = np.zeros((len(crystal.atomic_numbers), N_ROWS))
     for supercell in parent.supercells_like(crystal):
-        if not isinstance(supercell.assign(crystal, nothing_known), str):
+        if not isinstance(supercell.assign(crystal, no_cost, _tolerance(supercell, None)), str):
             return supercell
     return parent  # `assign` says what is wrong
 
 
-def _put_onto(sites, crystals, known, formula, given):
-    """Return the atomic numbers on the sites, shape (n, S), and the mean of the crystals.
-
-    `known`, shape (S, Z), is updated with the elements that are found on each site.
-    """
-    numbers = np.empty((len(crystals), len(known)), dtype=np.uint8)
-    displacement, metric = np.zeros_like(sites.sites), np.zeros((3, 3))
-    alike = _alike(known)
-    for row, crystal in enumerate(crystals):
-        found = sites.assign(crystal, alike)
-        if isinstance(found, str):
-            raise _no_parent_error(row, formula, found, given)
-        numbers[row] = crystal.atomic_numbers[found.atom]
-        displacement += found.displacement
-        metric += found.metric
-        at = np.arange(len(known)), numbers[row]
-        if not known[at].all():
-            known[at] = True
-            alike = _alike(known)
-    return numbers, sites.moved(displacement / len(crystals), metric / len(crystals))
-
-
-def _alike(known):
-    """Return, for each site, the elements on all sites connected to it by common elements."""
-    site, element = np.nonzero(known)
-    n_sites = len(known)
-    shape = (n_sites + known.shape[1],) * 2
-    edges = coo_matrix((np.ones(len(site)), (site, n_sites + element)), shape)
-    group = connected_components(edges, directed=False)[1]
-    return group[:n_sites, None] == group[None, n_sites:]
-
-
-def _no_parent_error(row, formula, reason, given):
-    parent = "the parent" if given else "the parent, which is found from row 0 and the mean of all"
+def _no_parent_error(row, formula, reason, parent):
     return InvalidStructureError(
         row,
         formula(row),
