@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.gaussian_processes._finite_targets import check_targets
+from sklmat.gaussian_processes._given_parent import check_parent
 from sklmat.gaussian_processes._ordering_kernel import OrderingKernel
 from sklmat.gaussian_processes._ordering_process import (
     fit_classification,
@@ -25,7 +27,7 @@ from sklmat.gaussian_processes._ordering_process import (
 )
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
-from sklmat.targets import as_numbers, label_column, plain_labels
+from sklmat.targets import label_column, plain_labels
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -117,7 +119,7 @@ class _OrderingEstimator(BaseEstimator):
         crystals = crystal_arrays(structures)
         parent = None
         if self.parent is not None:
-            [parent] = crystal_arrays(check_structures([self.parent]))
+            [parent] = crystal_arrays([check_parent(self.parent)])
         symprec = self.symprec
         if symprec is None and parent is not None:
             symprec = _SYMPREC_GIVEN
@@ -273,11 +275,12 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         InvalidStructureError
             When a row is not a valid crystal, or not an ordering of the parent.
         ValueError
-            When `y` has NaN or infinity, or spglib finds no symmetry of the parent.
+            When `y` has NaN, infinity, or values whose variance cannot be computed, or the parent
+            is a wire or a molecule.
         """
         self._validate_params()
         structures = _read(self, X)
-        labels = _check_numbers(structures, y)
+        labels = check_targets(type(self).__name__, structures, y)
         table = labels.reshape(len(labels), -1)
         means, scales = table.mean(axis=0), table.std(axis=0)
         scales[np.ptp(table, axis=0) == 0] = 0.0
@@ -398,7 +401,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         InvalidStructureError
             When a row is not a valid crystal, or not an ordering of the parent.
         ValueError
-            When `y` has fewer than two classes, or spglib finds no symmetry of the parent.
+            When `y` has fewer than two classes, or the parent is a wire or a molecule.
         """
         self._validate_params()
         structures = _read(self, X)
@@ -479,24 +482,6 @@ def _read(estimator: BaseEstimator, X: Any) -> np.ndarray:
     if not len(structures):
         raise ValueError(f"{type(estimator).__name__} needs at least one structure, and X is empty")
     return structures
-
-
-def _check_numbers(structures, y):
-    """Return `y` as finite float64, shape (n,) or (n, T)."""
-    if y is None:
-        raise ValueError(_NO_TARGET.format("OrderingRegressor"))
-    y = as_numbers(y)
-    check_consistent_length(structures, y)
-    if y.ndim not in (1, 2) or 0 in y.shape:
-        raise ValueError(f"y must be of shape (n,) or (n, T), got {y.shape}")
-    bad = np.argwhere(~np.isfinite(y))
-    if len(bad):
-        of_target = f", target {bad[0][1]}" if y.ndim == 2 else ""
-        raise ValueError(
-            f"Input y contains NaN or infinity, first in row {bad[0][0]}{of_target}: leave the row "
-            "out"
-        )
-    return y
 
 
 @contextmanager

@@ -81,6 +81,8 @@ class Operations(NamedTuple):
         The site whose image is at each site.
     displacement : ndarray of shape (K, N, 3)
         Vectors from the sites to the images (Å).
+    distance : ndarray of shape (K,)
+        Length of the longest of these vectors (Å).
     turn : ndarray of shape (K, 3, 3)
         A displacement v of a site becomes ``v @ turn`` at its image.
     stretch : ndarray of shape (K,)
@@ -90,13 +92,13 @@ class Operations(NamedTuple):
     basis: np.ndarray
     site: np.ndarray
     displacement: np.ndarray
+    distance: np.ndarray
     turn: np.ndarray
     stretch: np.ndarray
 
     def misfit(self, tolerance: Tolerance) -> np.ndarray:
         """Return the change by each operation, at most 1 within the tolerance, shape (K,)."""
-        distance = np.sqrt((self.displacement**2).sum(axis=-1).max(axis=-1))
-        return np.maximum(distance / tolerance.displacement, self.stretch / tolerance.stretch)
+        return np.maximum(self.distance / tolerance.displacement, self.stretch / tolerance.stretch)
 
 
 class ParentCrystal:
@@ -171,7 +173,7 @@ class ParentCrystal:
             for atom, displacement in self._assignments(fractional @ np.linalg.inv(basis)):
                 found = Assignment(atom, displacement, metric)
                 total = cost[np.arange(n_sites), crystal.atomic_numbers[atom]].sum()
-                squared = (displacement**2).sum(axis=1)
+                squared = _squared(displacement)
                 misfit = strain + squared.mean()
                 if total == 0 and misfit < _EXACT:
                     return found
@@ -206,7 +208,8 @@ class ParentCrystal:
         basis, site, displacement, turn = map(np.array, zip(*found))
         vectors = basis @ self.lattice
         stretch = stretches(self.lattice, vectors @ np.swapaxes(vectors, 1, 2))
-        return Operations(basis, site, displacement, turn, stretch)
+        distance = np.sqrt(_squared(displacement).max(axis=-1))
+        return Operations(basis, site, displacement, distance, turn, stretch)
 
     def permutations(self, labels: np.ndarray, tolerance: Tolerance) -> np.ndarray:
         """Return how the symmetry operations permute the sites, as `site_permutations` does.
@@ -238,7 +241,7 @@ class ParentCrystal:
             site, basis = operations.site[chosen], operations.basis[chosen]
             displacement = found.displacement[site] @ operations.turn[chosen]
             displacement += operations.displacement[chosen]
-            squared = (displacement**2).sum(axis=-1)
+            squared = _squared(displacement)
             metric = basis @ found.metric @ np.swapaxes(basis, 1, 2)
             misfit = self._strain(metric) + squared.mean(axis=-1)
             misfit[squared.max(axis=-1) > self.max_displacement**2] = np.inf
@@ -276,8 +279,7 @@ class ParentCrystal:
             vectors = (points - np.floor(points) - self._images[nearest]) @ self.lattice
             displacement = vectors - vectors.sum(axis=1, keepdims=True) / n
             fits = (np.sort(site, axis=1) == np.arange(n)).all(axis=1)
-            largest = (displacement**2).sum(axis=-1).max(axis=-1)
-            fits &= largest <= self.max_displacement**2
+            fits &= _squared(displacement).max(axis=-1) <= self.max_displacement**2
             yield from zip(site[fits], displacement[fits])
             # The atom that was put onto a site may be the only one that is displaced.
             shift = np.median(vectors[~fits], axis=1, keepdims=True)
@@ -351,3 +353,8 @@ class ParentCrystal:
             numbers, sites @ self.lattice, matrix @ self.lattice, self.crystal.pbc
         )
         return ParentCrystal(crystal)
+
+
+def _squared(vectors):
+    """Return the squared lengths of vectors (..., 3)."""
+    return np.einsum("...i,...i->...", vectors, vectors)

@@ -119,21 +119,18 @@ class SiteOccupations(NamedTuple):
                 volume if sites.crystal.pbc.all() else None,
             )
         # Now each row is put with what is known from all of them.
-        known = first.known
-        rows = _put_onto(sites, crystals, order, formula, known, symprec, given)
-        known = _known(sites) if given else np.zeros_like(known)
+        rows = _put_onto(sites, crystals, order, formula, first.known, symprec, given)
+        known = _known(sites) if given else np.zeros_like(first.known)
         for row in rows.numbers:
             known[np.arange(len(known)), row] = True
         alike = connected_elements(known)
         labels = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
-        if symprec is None:
-            tolerance = _tolerance_of_mean(sites, rows.displacements, rows.metrics)
-        else:
-            tolerance = _tolerance(sites, symprec)
-        permutations = sites.permutations(labels, tolerance)
+        tolerance = _tolerance(sites, symprec)
+        of_mean = tolerance if symprec is not None else _tolerance_of_mean(sites, rows)
+        permutations = sites.permutations(labels, of_mean)
         orbits = np.unique(permutations.min(axis=0), return_inverse=True)[1]
         elements = [np.unique(rows.numbers[:, orbits == k]) for k in range(orbits.max() + 1)]
-        return cls(sites, _tolerance(sites, symprec), permutations, orbits, elements, alike), rows.numbers
+        return cls(sites, tolerance, permutations, orbits, elements, alike), rows.numbers
 
     def codes(self, numbers: np.ndarray) -> np.ndarray:
         """Return the positions in `elements` of atomic numbers on the sites, shape (n, S)."""
@@ -202,9 +199,13 @@ def _put_onto(sites, crystals, order, formula, known, symprec, given):
     tolerance = _tolerance(sites, symprec)
     known = known.copy()
     cost = cost_of_elements(connected_elements(known))
-    n, n_sites = len(crystals), len(known)
+    n_sites = len(known)
+    shape = len(crystals), n_sites
     rows = _Rows(
-        np.empty((n, n_sites), dtype=np.uint8), np.empty((n, n_sites, 3)), np.empty((n, 3, 3)), known
+        np.empty(shape, dtype=np.uint8),
+        np.empty((*shape, 3)),
+        np.empty((len(crystals), 3, 3)),
+        known,
     )
     reasons = {}
     for row in order:
@@ -240,14 +241,14 @@ def _tolerance(sites, symprec):
     return Tolerance(symprec, symprec / np.linalg.norm(sites.lattice, axis=1).max())
 
 
-def _tolerance_of_mean(sites, displacements, metrics):
+def _tolerance_of_mean(sites, rows):
     """Return the tolerance of the symmetry of the mean of crystals.
 
     Relaxed crystals are displaced by their own ordering, and their mean keeps a part of it.
     """
     smallest = _tolerance(sites, None)
-    of_sites = np.sqrt((displacements**2).sum(axis=2).mean(axis=0)).max()
-    stretch = np.sqrt((stretches(sites.lattice, metrics) ** 2).mean())
+    of_sites = np.sqrt((rows.displacements**2).sum(axis=2).mean(axis=0)).max()
+    stretch = np.sqrt((stretches(sites.lattice, rows.metrics) ** 2).mean())
     return Tolerance(
         min(max(smallest.displacement, _DEVIATIONS * of_sites), sites.max_displacement),
         max(smallest.stretch, _DEVIATIONS * stretch),

@@ -103,7 +103,8 @@ def generated_group(permutations: np.ndarray, misfit: np.ndarray) -> np.ndarray:
     np.minimum.at(smallest, inverse.ravel(), misfit)
     candidates = np.flatnonzero(smallest <= 2)
     numbers = {permutations[number].tobytes(): number for number in candidates.tolist()}
-    group, generators = np.zeros(1, dtype=int), []  # the identity is the first one
+    group = np.zeros(1, dtype=int)  # the identity is the first one
+    generators: list[int] = []
     for number in candidates[np.argsort(smallest[candidates], kind="stable")]:
         if smallest[number] > 1:
             break

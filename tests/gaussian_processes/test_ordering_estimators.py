@@ -120,6 +120,15 @@ def test_several_targets_and_units(crystals, labels, fast):
     )
 
 
+def test_units_far_from_one(crystals, labels, fast):
+    expected = OrderingRegressor(**fast).fit(crystals[:40], labels[:40]).predict(crystals)
+    for unit in (2.0**450, 2.0**-450):
+        model = OrderingRegressor(**fast).fit(crystals[:40], unit * labels[:40])
+        mean, deviation = model.predict(crystals, return_std=True, include_noise=True)
+        assert (mean == unit * expected).all()
+        assert np.isfinite(deviation).all()
+
+
 def test_one_row_and_equal_rows(crystals, fast):
     model = OrderingRegressor(**fast).fit(crystals[:1], [2.0])
     assert model.predict(crystals[:1]) == [2.0]
@@ -162,6 +171,10 @@ def test_errors(model, crystals, labels, fast):
         OrderingRegressor().fit(crystals[:3], None)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         OrderingRegressor().fit(crystals[:3], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"y has values from 1e\+200 to 3e\+200, whose variance"):
+        OrderingRegressor().fit(crystals[:3], [1e200, 2e200, 3e200])
+    with pytest.raises(ValueError, match="y of target 1 has values from 1e-200 to 2e-200, whose"):
+        OrderingRegressor().fit(crystals[:2], [[1.0, 1e-200], [2.0, 2e-200]])
     with pytest.raises(ValueError, match="symprec"):
         OrderingRegressor(symprec=-1).fit(crystals[:3], labels[:3])
     with pytest.raises(TypeError, match="needs the structures themselves"):
