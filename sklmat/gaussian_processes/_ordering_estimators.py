@@ -46,14 +46,18 @@ _PARAGRAPHS = parameter_paragraphs("""
     parent : crystal, default=None
         The crystal whose sites are occupied, in any form that `check_structures` takes. Sites with
         the same element, or with common elements in the crystals of `fit`, can be equivalent. It
-        may be a smaller cell, of which the crystals are supercells. ``None`` means the mean of the
-        crystals of `fit`, after each was put onto the first one. Pass the ideal crystal if the
-        crystals are relaxed and their own mean has lost some of its symmetry.
+        may be a smaller cell, of which the crystals are supercells, and it may be disordered: of a
+        partially occupied site, the position and the most frequent element are used. ``None`` means
+        the mean of the crystals of `fit`, after each was put onto one of them. Pass the ideal
+        crystal if there are few crystals and they are relaxed.
     symprec : float, default=None
-        Tolerance (Å) within which sites of the parent are symmetry-equivalent. ``None`` means 0.01
-        for a given `parent`, and 0.4 otherwise, which suits the mean of relaxed cells. Too small a
-        tolerance loses symmetry, which costs accuracy; too large a one takes orderings that differ
-        for the same.
+        Tolerance (Å) within which sites of the parent are symmetry-equivalent, and its lattice has
+        a symmetry operation. ``None`` means 0.01 for a given `parent`. Otherwise an operation is a
+        symmetry operation if it moves no site farther from another one than 5 % of the smallest
+        distance between sites, and changes no length by more than 1 %; if the crystals vary more,
+        twice the root-mean-square displacement of the atoms on that site where it is largest, and
+        twice the root-mean-square strain of the crystals are tolerated. Too small a tolerance loses
+        symmetry, which costs accuracy; too large a one takes orderings that differ for the same.
     n_optimizer_rows : int, default=1500
         Rows on which the vectors of the elements and the variances are fitted, drawn at random if
         there are more. Predictions use all rows. For parents with many site permutations, such as
@@ -213,6 +217,13 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     them. Supercells of one parent must have one shape. A supercell can hold one crystal in two ways
     that no symmetry operation of the supercell relates, such as layers along its short and its long
     axis; they count as two orderings.
+
+    Sublattices that hold different elements are told apart by the elements: of all ways to put a
+    crystal onto the parent, the one with the most atoms on sites where their elements have been
+    seen is chosen, or on sites that share elements with them. Crystals of one composition, the most
+    frequent one, are read first, then those with the largest part of known elements. An element
+    that is new goes where the mean electronegativity of the elements is most similar. For NaCl and
+    KBr, this puts K onto the sites of Na. The order of the rows makes no difference.
 
     **The kernel** has three terms, each with vectors of its own for the elements on each orbit of
     sites. Two terms are the mean over all site permutations g of ``exp(-Σ |v(s) - v'(g s)|²)``,

@@ -84,6 +84,38 @@ def test_supercell_of_a_given_parent(crystals, labels, fast, model):
     assert error < 0.25 * np.abs(labels[40:] - labels[:40].mean()).mean()
 
 
+def test_disordered_parent(crystals, labels, fast, tmp_path):
+    """Only its positions are used; a CIF is what users have."""
+    alloy = Structure(Lattice.cubic(3.8), [{"Cu": 0.5, "Au": 0.25, "Ag": 0.25}] * 4, SITES)
+    alloy.to(tmp_path / "alloy.cif")
+    for parent in (alloy, alloy.as_dict(), tmp_path / "alloy.cif"):
+        model = OrderingRegressor(parent, **fast).fit(crystals[:10], labels[:10])
+        assert len(model.permutations_) == 32
+    split = Structure(Lattice.cubic(3.8), [{"Cu": 0.5}] * 2, [[0, 0, 0], [0.1, 0, 0]])
+    with pytest.raises(InvalidStructureError, match="sites 0 and 1 are 0.380 Å apart"):
+        OrderingRegressor(split).fit(crystals[:10], labels[:10])
+
+
+def test_order_of_rows_and_atoms(fast):
+    """Pairs of elements that no other row has: predictions are the same in any order."""
+    sites = [*SITES, *(np.array(SITES) + 0.5)]
+    rows, y = [], []
+    for cation, anion, value in (("Na", "Cl", 1.0), ("K", "Br", 2.0), ("Mg", "O", 5.0)):
+        rows.append(Structure(Lattice.cubic(5), [cation] * 4 + [anion] * 4, sites))
+        rows.append(Structure(Lattice.cubic(5), [anion] * 4 + [cation] * 4, sites))
+        y += [value, value]
+    y = np.array(y)
+    expected = OrderingRegressor(**fast).fit(rows, y).predict(rows)
+    np.testing.assert_allclose(expected[::2], expected[1::2])
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        order = rng.permutation(len(rows))
+        shuffled = [Structure.from_sites([row[i] for i in rng.permutation(8)]) for row in rows]
+        model = OrderingRegressor(**fast).fit([shuffled[i] for i in order], y[order])
+        np.testing.assert_allclose(model.predict(rows), expected, atol=1e-4)
+        assert len(model.permutations_) == 24
+
+
 def test_parent_attribute(model, crystals):
     assert isinstance(model.parent_, Structure)
     assert model.parent_.composition == crystals[0].composition
