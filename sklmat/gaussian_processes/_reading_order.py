@@ -31,38 +31,33 @@ def reading_order(
     ----------
     crystals : sequence of n CrystalArrays
     parent : CrystalArrays or None
-        Without a parent, the first crystal is one of the most frequent composition among those with
-        as many atoms as row 0.
+        Its elements are known. Without a parent, crystals of the most frequent composition come
+        first, among those with the most frequent number of atoms.
 
     Returns
     -------
     list of n int
-        After the first one, compositions with the largest part of atoms of known elements come
-        first.
+        Then, compositions with the largest part of atoms of known elements come first.
     """
-    numbers = [crystal.atomic_numbers for crystal in crystals]
-    counts = np.array([np.bincount(row, minlength=N_ROWS) for row in numbers])
+    counts = [np.bincount(crystal.atomic_numbers, minlength=N_ROWS) for crystal in crystals]
     compositions, of_row, n_rows = np.unique(
         counts, axis=0, return_inverse=True, return_counts=True
     )
     sizes = compositions.sum(axis=1)
+    step = np.full(len(compositions), -1)
     if parent is None:
-        start = np.where(sizes == len(numbers[0]), n_rows, 0).argmax()
-        known = compositions[start] > 0
+        n_of_size = np.bincount(sizes, weights=n_rows)[sizes]
+        step[np.lexsort([-n_rows, -n_of_size])[0]] = 0
+        known = (compositions[step == 0] > 0).any(axis=0)
     else:
         known = np.bincount(parent.atomic_numbers, minlength=N_ROWS) > 0
-    place = np.full(len(compositions), -1)
-    step = 0
-    if parent is None:
-        place[start] = step
-    while (place < 0).any():
-        step += 1
-        share = np.where(place < 0, compositions[:, known].sum(axis=1) / sizes, -1)
-        largest = share.max()
-        chosen = np.flatnonzero(share == largest) if largest == 1 else [share.argmax()]
-        place[chosen] = step
+    while (step < 0).any():
+        part = np.where(step < 0, compositions[:, known].sum(axis=1) / sizes, -1)
+        # One composition at a time, until all elements are known.
+        chosen = [part.argmax()] if part.max() < 1 else np.flatnonzero(part == 1)
+        step[chosen] = step.max() + 1
         known |= (compositions[chosen] > 0).any(axis=0)
-    return np.argsort(place[of_row.ravel()], kind="stable").tolist()
+    return np.argsort(step[of_row.ravel()], kind="stable").tolist()
 
 
 def connected_elements(known: np.ndarray) -> np.ndarray:

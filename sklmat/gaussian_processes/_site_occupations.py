@@ -80,53 +80,43 @@ class SiteOccupations(NamedTuple):
         Raises
         ------
         InvalidStructureError
-            When a crystal does not have this parent.
+            When a crystal does not have this parent, or is a wire or a molecule.
         ValueError
-            When the parent is a wire or a molecule.
+            When a given parent is a wire or a molecule.
         """
-        if (crystals[0] if parent is None else parent).pbc.sum() < 2:
-            raise ValueError(
-                "the parent must be periodic in two or three directions; wires and molecules are "
-                "not supported"
-            )
+        if parent is not None and parent.pbc.sum() < 2:
+            raise ValueError("the parent must be periodic in two or three directions")
+        for row, crystal in enumerate(crystals):
+            if crystal.pbc.sum() < 2:
+                raise InvalidStructureError(
+                    row,
+                    formula(row),
+                    "is a wire or a molecule; orderings need crystals that are periodic in two or "
+                    "three directions",
+                )
         if parent is not None:
             sites = _parent_or_supercell(ParentCrystal(parent), crystals[0])
             order = reading_order(crystals, sites.crystal)
-            return cls._from_sites(sites, crystals, order, formula, symprec, given=True)
-        order = reading_order(crystals)
-        try:
-            return cls._from_sites(
-                ParentCrystal(crystals[order[0]]), crystals, order, formula, symprec, given=False
-            )
-        except InvalidStructureError:
-            if order[0] == 0:
-                raise
-        # The first crystal itself may be the one that differs from the others.
-        order.remove(0)
-        return cls._from_sites(
-            ParentCrystal(crystals[0]), crystals, [0, *order], formula, symprec, given=False
-        )
-
-    @classmethod
-    def _from_sites(cls, sites, crystals, order, formula, symprec, given):
-        first = _put_onto(sites, crystals, order, formula, _known(sites), symprec, given)
-        if not given:
+            first = _put_onto(sites, crystals, order, _known(sites), symprec)
+            origin = "the parent"
+        else:
+            start, first = _first_rows(crystals, symprec)
+            order = reading_order(crystals, crystals[start])
+            origin = f"the parent, which is found from row {start} and the mean of all"
+        first.check(formula, origin)
+        if parent is None:
             # All rows must belong to the mean crystal, onto which `read` puts new ones.
-            volume = np.mean([abs(np.linalg.det(crystal.lattice)) for crystal in crystals])
-            sites = sites.moved(
-                first.displacements.mean(axis=0),
-                first.metrics.mean(axis=0),
-                volume if sites.crystal.pbc.all() else None,
-            )
+            sites = first.mean(crystals)
         # Now each row is put with what is known from all of them.
-        rows = _put_onto(sites, crystals, order, formula, first.known, symprec, given)
-        known = _known(sites) if given else np.zeros_like(first.known)
+        rows = _put_onto(sites, crystals, order, first.known, symprec)
+        rows.check(formula, origin)
+        known = np.zeros_like(first.known) if parent is None else _known(sites)
         for row in rows.numbers:
             known[np.arange(len(known)), row] = True
         alike = connected_elements(known)
         labels = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
         tolerance = _tolerance(sites, symprec)
-        of_mean = tolerance if symprec is not None else _tolerance_of_mean(sites, rows)
+        of_mean = tolerance if symprec is not None else _tolerance_of_mean(rows)
         permutations = sites.permutations(labels, of_mean)
         orbits = np.unique(permutations.min(axis=0), return_inverse=True)[1]
         elements = [np.unique(rows.numbers[:, orbits == k]) for k in range(orbits.max() + 1)]
@@ -178,6 +168,7 @@ class _Rows(NamedTuple):
 
     Attributes
     ----------
+    sites : ParentCrystal
     numbers : ndarray of uint8, shape (n, S)
         Atomic numbers on the sites.
     displacements : ndarray of shape (n, S, 3)
@@ -186,27 +177,58 @@ class _Rows(NamedTuple):
         Products of the lattice vectors (Å²), scaled to the volume of the parent.
     known : ndarray of bool, shape (S, Z)
         Whether an element has been seen on a site.
+    reasons : dict of int to str
+        Why rows do not have this parent.
     """
 
+    sites: ParentCrystal
     numbers: np.ndarray
     displacements: np.ndarray
     metrics: np.ndarray
     known: np.ndarray
+    reasons: dict[int, str]
+
+    def check(self, formula, origin):
+        """Raise for the first row that does not have this parent."""
+        if self.reasons:
+            row = min(self.reasons)
+            raise _no_parent_error(row, formula, self.reasons[row], origin)
+
+    def mean(self, crystals):
+        """Return the mean of the crystals as a parent."""
+        volumes = [abs(np.linalg.det(crystal.lattice)) for crystal in crystals]
+        return self.sites.moved(
+            self.displacements.mean(axis=0),
+            self.metrics.mean(axis=0),
+            float(np.mean(volumes)) if self.sites.crystal.pbc.all() else None,
+        )
 
 
-def _put_onto(sites, crystals, order, formula, known, symprec, given):
+def _first_rows(crystals, symprec):
+    """Return the row that is taken for the parent at first, and all crystals put onto it.
+
+    If some of the crystals do not fit, row 0 is tried, too: the first choice itself may be the one
+    that differs from the others.
+    """
+    attempts = {}
+    for start in (reading_order(crystals)[0], 0):
+        sites = ParentCrystal(crystals[start])
+        order = reading_order(crystals, crystals[start])
+        attempts[start] = _put_onto(sites, crystals, order, _known(sites), symprec)
+        if not attempts[start].reasons:
+            break
+    start = min(attempts, key=lambda start: (len(attempts[start].reasons), start))
+    return start, attempts[start]
+
+
+def _put_onto(sites, crystals, order, known, symprec):
     """Put the crystals onto sites one after the other, of which some elements are known."""
     tolerance = _tolerance(sites, symprec)
     known = known.copy()
     cost = cost_of_elements(connected_elements(known))
-    n_sites = len(known)
-    shape = len(crystals), n_sites
-    rows = _Rows(
-        np.empty(shape, dtype=np.uint8),
-        np.empty((*shape, 3)),
-        np.empty((len(crystals), 3, 3)),
-        known,
-    )
+    shape = len(crystals), len(known)
+    numbers = np.empty(shape, dtype=np.uint8)
+    displacements, metrics = np.empty((*shape, 3)), np.empty((len(crystals), 3, 3))
     reasons = {}
     for row in order:
         crystal = crystals[row]
@@ -214,18 +236,13 @@ def _put_onto(sites, crystals, order, formula, known, symprec, given):
         if isinstance(found, str):
             reasons[row] = found
             continue
-        rows.numbers[row] = crystal.atomic_numbers[found.atom]
-        rows.displacements[row] = found.displacement
-        rows.metrics[row] = found.metric
-        at = np.arange(n_sites), rows.numbers[row]
+        numbers[row] = crystal.atomic_numbers[found.atom]
+        displacements[row], metrics[row] = found.displacement, found.metric
+        at = np.arange(len(known)), numbers[row]
         if not known[at].all():
             known[at] = True
             cost = cost_of_elements(connected_elements(known))
-    if reasons:
-        row = min(reasons)
-        parent = f"the parent, which is found from row {order[0]} and the mean of all"
-        raise _no_parent_error(row, formula, reasons[row], "the parent" if given else parent)
-    return rows
+    return _Rows(sites, numbers, displacements, metrics, known, reasons)
 
 
 def _known(sites):
@@ -241,11 +258,12 @@ def _tolerance(sites, symprec):
     return Tolerance(symprec, symprec / np.linalg.norm(sites.lattice, axis=1).max())
 
 
-def _tolerance_of_mean(sites, rows):
+def _tolerance_of_mean(rows):
     """Return the tolerance of the symmetry of the mean of crystals.
 
     Relaxed crystals are displaced by their own ordering, and their mean keeps a part of it.
     """
+    sites = rows.sites
     smallest = _tolerance(sites, None)
     of_sites = np.sqrt((rows.displacements**2).sum(axis=2).mean(axis=0)).max()
     stretch = np.sqrt((stretches(sites.lattice, rows.metrics) ** 2).mean())
