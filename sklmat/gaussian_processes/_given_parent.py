@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,9 @@ def check_parent(parent: IStructure | Atoms | dict[str, Any] | str | Path) -> IS
         disordered = structure_of_partial(parent, error)
         if disordered is None:
             raise
-        ordered = disordered.copy()
-        for number, site in enumerate(disordered):
-            most_frequent = max(site.species, key=site.species.get)
-            ordered[number] = most_frequent
+        from pymatgen.core import Structure
+
+        species = [max(site.species.items(), key=itemgetter(1))[0] for site in disordered]
+        ordered = Structure(disordered.lattice, species, disordered.frac_coords)
         [structure] = check_structures([ordered])
     return structure

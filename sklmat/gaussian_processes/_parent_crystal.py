@@ -199,17 +199,33 @@ class ParentCrystal:
     @cached_property
     def operations(self) -> Operations:
         """All operations that put every site near a site."""
-        inverse = np.linalg.inv(self.lattice)
-        found: list[tuple[np.ndarray, ...]] = []
-        for basis in equal_bases(self.lattice, self.lattice):
-            back = np.linalg.inv(basis)
-            turn = inverse @ back @ self.lattice
-            found += [(basis, *of_one, turn) for of_one in self._assignments(self.sites @ back)]
-        basis, site, displacement, turn = map(np.array, zip(*found))
+        bases = equal_bases(self.lattice, self.lattice)  # the first one is the identity
+        translations = [np.array(values) for values in zip(*self._assignments(self.sites))]
+        of_bases = [translations, *(self._with_basis(basis, *translations) for basis in bases[1:])]
+        basis = np.repeat(bases, [len(site) for site, _ in of_bases], axis=0)
+        site, displacement = map(np.concatenate, zip(*of_bases))
+        distance = np.sqrt(_squared(displacement).max(axis=-1))
+        turn = np.linalg.inv(self.lattice) @ np.linalg.inv(basis) @ self.lattice
         vectors = basis @ self.lattice
         stretch = stretches(self.lattice, vectors @ np.swapaxes(vectors, 1, 2))
-        distance = np.sqrt(_squared(displacement).max(axis=-1))
         return Operations(basis, site, displacement, distance, turn, stretch)
+
+    def _with_basis(self, basis, translated, displacement):
+        """Return sites and displacements of the operations that change the basis.
+
+        They are products of one of them, if it is accurate, with the translations.
+        """
+        n = len(self.sites)
+        found = self._assignments(self.sites @ np.linalg.inv(basis))
+        first = next(found, None)
+        if first is None:
+            return np.empty((0, n), dtype=int), np.empty((0, n, 3))
+        if _squared(first[1]).max() > (_NEAR * self.max_displacement) ** 2:
+            sites, displacements = zip(first, *found)
+            return np.array(sites), np.array(displacements)
+        displacement = first[1][translated] + displacement
+        fits = _squared(displacement).max(axis=-1) <= self.max_displacement**2
+        return first[0][translated[fits]], displacement[fits]
 
     def permutations(self, labels: np.ndarray, tolerance: Tolerance) -> np.ndarray:
         """Return how the symmetry operations permute the sites, as `site_permutations` does.
