@@ -23,6 +23,10 @@ from sklmat.structures import CrystalArrays
 _PART_OF_DISTANCE, _STRETCH = 0.05, 0.01
 #: ... or, if it is larger, this times the root-mean-square deviation of the crystals.
 _DEVIATIONS = 2.0
+#: Crystals that are tried as the first parent if not all fit.
+_N_STARTS = 4
+#: Largest number of times that the mean is taken, if not all fit.
+_N_MEANS = 4
 
 
 class SiteOccupations(NamedTuple):
@@ -94,25 +98,29 @@ class SiteOccupations(NamedTuple):
                     "is a wire or a molecule; orderings need crystals that are periodic in two or "
                     "three directions",
                 )
-        if parent is not None:
-            sites = _parent_or_supercell(ParentCrystal(parent), crystals[0])
-            order = reading_order(crystals, sites.crystal)
-            first = _put_onto(sites, crystals, order, _known(sites), symprec)
-            origin = "the parent"
-        else:
-            start, first = _first_rows(crystals, symprec)
+        if parent is None:
+            start, rows = _first_rows(crystals, symprec)
             order = reading_order(crystals, crystals[start])
             origin = f"the parent, which is found from row {start} and the mean of all"
-        first.check(formula, origin)
-        if parent is None:
-            # All rows must belong to the mean crystal, onto which `read` puts new ones.
-            sites = first.mean(crystals)
-        # Now each row is put with what is known from all of them.
-        rows = _put_onto(sites, crystals, order, first.known, symprec)
-        rows.check(formula, origin)
-        known = np.zeros_like(first.known) if parent is None else _known(sites)
-        for row in rows.numbers:
-            known[np.arange(len(known)), row] = True
+            for _ in range(_N_MEANS):
+                # All rows must belong to the mean crystal, onto which `read` puts new ones.
+                rows = _put_onto(rows.mean(crystals), crystals, order, rows.known(), symprec)
+                if not rows.reasons:
+                    break
+            known = rows.known()
+        else:
+            sites = _parent_or_supercell(ParentCrystal(parent), crystals)
+            order = reading_order(crystals, sites.crystal)
+            origin = "the parent"
+            known = _known(sites)
+            rows = _put_onto(sites, crystals, order, known, symprec)
+            # Now each row is put with what is known from all of them.
+            rows = _put_onto(sites, crystals, order, known | rows.known(), symprec)
+            known |= rows.known()
+        if rows.reasons:
+            row = min(rows.reasons)
+            raise _no_parent_error(row, formula, rows.reasons[row], origin)
+        sites = rows.sites
         alike = connected_elements(known)
         labels = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
         tolerance = _tolerance(sites, symprec)
@@ -175,8 +183,6 @@ class _Rows(NamedTuple):
         Vectors from the sites to the atoms (Å).
     metrics : ndarray of shape (n, 3, 3)
         Products of the lattice vectors (Å²), scaled to the volume of the parent.
-    known : ndarray of bool, shape (S, Z)
-        Whether an element has been seen on a site.
     reasons : dict of int to str
         Why rows do not have this parent.
     """
@@ -185,21 +191,28 @@ class _Rows(NamedTuple):
     numbers: np.ndarray
     displacements: np.ndarray
     metrics: np.ndarray
-    known: np.ndarray
     reasons: dict[int, str]
 
-    def check(self, formula, origin):
-        """Raise for the first row that does not have this parent."""
-        if self.reasons:
-            row = min(self.reasons)
-            raise _no_parent_error(row, formula, self.reasons[row], origin)
+    @property
+    def _fits(self):
+        fits = np.ones(len(self.numbers), dtype=bool)
+        fits[list(self.reasons)] = False
+        return fits
+
+    def known(self):
+        """Return which elements are on which site, shape (S, Z)."""
+        known = np.zeros((self.numbers.shape[1], N_ROWS), dtype=bool)
+        for row in self.numbers[self._fits]:
+            known[np.arange(len(known)), row] = True
+        return known
 
     def mean(self, crystals):
-        """Return the mean of the crystals as a parent."""
-        volumes = [abs(np.linalg.det(crystal.lattice)) for crystal in crystals]
+        """Return the mean of the crystals that have this parent as a parent."""
+        fits = self._fits
+        volumes = [abs(np.linalg.det(crystals[row].lattice)) for row in np.flatnonzero(fits)]
         return self.sites.moved(
-            self.displacements.mean(axis=0),
-            self.metrics.mean(axis=0),
+            self.displacements[fits].mean(axis=0),
+            self.metrics[fits].mean(axis=0),
             float(np.mean(volumes)) if self.sites.crystal.pbc.all() else None,
         )
 
@@ -207,16 +220,16 @@ class _Rows(NamedTuple):
 def _first_rows(crystals, symprec):
     """Return the row that is taken for the parent at first, and all crystals put onto it.
 
-    If some of the crystals do not fit, row 0 is tried, too: the first choice itself may be the one
-    that differs from the others.
+    If some of the crystals do not fit, others are tried: the first choice may be the one that
+    differs from the others.
     """
     attempts = {}
-    for start in (reading_order(crystals)[0], 0):
+    start = reading_order(crystals)[0]
+    while start not in attempts and len(attempts) < _N_STARTS:
         sites = ParentCrystal(crystals[start])
         order = reading_order(crystals, crystals[start])
         attempts[start] = _put_onto(sites, crystals, order, _known(sites), symprec)
-        if not attempts[start].reasons:
-            break
+        start = min(attempts[start].reasons, default=start)
     start = min(attempts, key=lambda start: (len(attempts[start].reasons), start))
     return start, attempts[start]
 
@@ -242,7 +255,7 @@ def _put_onto(sites, crystals, order, known, symprec):
         if not known[at].all():
             known[at] = True
             cost = cost_of_elements(connected_elements(known))
-    return _Rows(sites, numbers, displacements, metrics, known, reasons)
+    return _Rows(sites, numbers, displacements, metrics, reasons)
 
 
 def _known(sites):
@@ -273,14 +286,16 @@ def _tolerance_of_mean(rows):
     )
 
 
-def _parent_or_supercell(parent, crystal):
+def _parent_or_supercell(parent, crystals):
     """Return the parent, or its supercell with the lattice and the sites of a crystal."""
-    if len(parent.sites) == len(crystal.atomic_numbers):
-        return parent
-    no_cost = np.zeros((len(crystal.atomic_numbers), N_ROWS))
-    for supercell in parent.supercells_like(crystal):
-        if not isinstance(supercell.assign(crystal, no_cost, _tolerance(supercell, None)), str):
-            return supercell
+    for row in reading_order(crystals)[:_N_STARTS]:
+        crystal = crystals[row]
+        if len(parent.sites) == len(crystal.atomic_numbers):
+            return parent
+        no_cost = np.zeros((len(crystal.atomic_numbers), N_ROWS))
+        for supercell in parent.supercells_like(crystal):
+            if not isinstance(supercell.assign(crystal, no_cost, _tolerance(supercell, None)), str):
+                return supercell
     return parent  # `assign` says what is wrong
 
 

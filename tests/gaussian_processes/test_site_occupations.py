@@ -222,6 +222,32 @@ def test_other_crystals_are_named():
     assert "not periodic in as many directions" in str(error_of([cells[0], slab]))
 
 
+def test_the_row_that_differs_is_named_wherever_it_is():
+    cells = orderings(5)
+    vacancy, stretched = cells[1].copy(), cells[2].copy()
+    vacancy.remove_sites([7])
+    stretched.lattice = Lattice.orthorhombic(12, 6, 8)
+    for other, reason in ((vacancy, "has 9 atoms"), (stretched, "has another lattice")):
+        for place in (0, 2, 5):
+            for parent in (None, CUBIC):
+                with pytest.raises(InvalidStructureError, match=reason) as error:
+                    occupations_of([*cells[:place], other, *cells[place:]], parent=parent)
+                assert error.value.index == place
+
+
+def test_crystals_that_are_near_the_mean_and_not_near_each_other():
+    """Atoms are displaced by 0.8 Å of at most 1 Å to opposite sides."""
+    parent = CUBIC * (2, 1, 1)
+    cells = []
+    for number in range(10):
+        cell = parent.copy()
+        cell.translate_sites([9 - number // 2], [0, 0.8 * (-1) ** number, 0], frac_coords=False)
+        cells.append(cell)
+    found, numbers = occupations_of(cells, symprec=None)
+    assert len(set(canonical(numbers, found.permutations))) == 1
+    assert len(found.permutations) == 8
+
+
 def test_new_elements_are_named():
     cells = orderings(6)
     found, _ = occupations_of(cells)
