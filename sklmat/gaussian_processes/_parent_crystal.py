@@ -129,6 +129,10 @@ class ParentCrystal:
         self.smallest_distance = smallest_distance(self.sites, self.lattice)
         self.max_displacement = MAX_DISPLACEMENT * self.smallest_distance
 
+    def __reduce__(self):
+        # Operations of large supercells take much memory, and are found again when needed.
+        return ParentCrystal, (self.crystal,)
+
     def assign(
         self, crystal: CrystalArrays, cost: np.ndarray, tolerance: Tolerance
     ) -> Assignment | str:

@@ -92,7 +92,7 @@ def test_disordered_parent(crystals, labels, fast, tmp_path):
         model = OrderingRegressor(parent, **fast).fit(crystals[:10], labels[:10])
         assert len(model.permutations_) == 32
     split = Structure(Lattice.cubic(3.8), [{"Cu": 0.5}] * 2, [[0, 0, 0], [0.1, 0, 0]])
-    with pytest.raises(InvalidStructureError, match="sites 0 and 1 are 0.380 Å apart"):
+    with pytest.raises(InvalidStructureError, match=r"sites 0 and 1 are 0\.380 Å apart"):
         OrderingRegressor(split).fit(crystals[:10], labels[:10])
 
 

@@ -1,5 +1,7 @@
 """Crystals are put onto the sites of their parent, however their cells are described."""
 
+import pickle
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -440,6 +442,15 @@ def test_large_supercells():
     assert found.permutations.shape == (5184, 108)
     assert is_group(found.permutations)
     assert len(np.unique(found.permutations, axis=0)) == 5184
+
+
+def test_pickles_are_small():
+    [crystal] = crystal_arrays([CUBIC * (2, 2, 2)])
+    parent = ParentCrystal(crystal)
+    before = pickle.dumps(parent)
+    assert len(parent.operations.stretch) == 384
+    assert pickle.dumps(parent) == before
+    assert (pickle.loads(before).operations.site == parent.operations.site).all()
 
 
 def test_same_symmetry_as_spglib():
