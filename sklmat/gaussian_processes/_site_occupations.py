@@ -126,8 +126,7 @@ class SiteOccupations(NamedTuple):
         tolerance = _tolerance(sites, symprec)
         of_mean = tolerance if symprec is not None else _tolerance_of_mean(rows)
         permutations = sites.permutations(labels, of_mean)
-        orbits = np.unique(permutations.min(axis=0), return_inverse=True)[1]
-        elements = [np.unique(rows.numbers[:, orbits == k]) for k in range(orbits.max() + 1)]
+        orbits, elements = _numbered_orbits(permutations, rows.numbers)
         return cls(sites, tolerance, permutations, orbits, elements, alike), rows.numbers
 
     def codes(self, numbers: np.ndarray) -> np.ndarray:
@@ -263,6 +262,21 @@ def _known(sites):
     known = np.zeros((len(sites.sites), N_ROWS), dtype=bool)
     known[np.arange(len(known)), sites.crystal.atomic_numbers] = True
     return known
+
+
+def _numbered_orbits(permutations, numbers):
+    """Return the number of the orbit of each site, and the elements of each orbit.
+
+    They are numbered in the order of their elements and sizes: sites have other numbers if the rows
+    or the atoms are in another order.
+    """
+    first = permutations.min(axis=0)
+    found = {site: np.unique(numbers[:, first == site]) for site in np.unique(first)}
+    order = sorted(found, key=lambda site: (found[site].tolist(), (first == site).sum()))
+    orbits = np.empty(len(first), dtype=int)
+    for number, site in enumerate(order):
+        orbits[first == site] = number
+    return orbits, [found[site] for site in order]
 
 
 def _tolerance(sites, symprec):
