@@ -223,7 +223,8 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     seen is chosen, or on sites that share elements with them. Crystals of one composition, the most
     frequent one, are read first, then those with the largest part of known elements. An element
     that is new goes where the mean electronegativity of the elements is most similar. For NaCl and
-    KBr, this puts K onto the sites of Na. The order of the rows makes no difference.
+    KBr, this puts K onto the sites of Na. The order of the rows makes no difference, unless atoms
+    are displaced by more than about a tenth of the smallest distance between sites.
 
     **The kernel** has three terms, each with vectors of its own for the elements on each orbit of
     sites. Two terms are the mean over all site permutations g of ``exp(-Σ |v(s) - v'(g s)|²)``,
