@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.gaussian_processes._finite_targets import check_targets
+from sklmat.gaussian_processes._given_parent import check_parent
 from sklmat.gaussian_processes._ordering_kernel import OrderingKernel
 from sklmat.gaussian_processes._ordering_process import (
     fit_classification,
@@ -25,15 +27,15 @@ from sklmat.gaussian_processes._ordering_process import (
 )
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
-from sklmat.targets import as_numbers, label_column, plain_labels
+from sklmat.targets import label_column, plain_labels
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from sklmat.typing import ArrayLike, RandomState, Structures
 
-#: Tolerance (Å) of the symmetry of a given parent, and of the mean of crystals.
-_SYMPREC_GIVEN, _SYMPREC_FOUND = 0.01, 0.4
+#: Tolerance (Å) of the symmetry of a given parent.
+_SYMPREC_GIVEN = 0.01
 #: Rows predicted at once, and pairs of these rows and images of the training rows, at most. The
 #: last chunk is filled up: the result of a row then has the same bits in whatever list it is
 #: predicted.
@@ -44,14 +46,18 @@ _PARAGRAPHS = parameter_paragraphs("""
     parent : crystal, default=None
         The crystal whose sites are occupied, in any form that `check_structures` takes. Sites with
         the same element, or with common elements in the crystals of `fit`, can be equivalent. It
-        may be a smaller cell, of which the crystals are supercells. ``None`` means the mean of the
-        crystals of `fit`, after each was put onto the first one. Pass the ideal crystal if the
-        crystals are relaxed and their own mean has lost some of its symmetry.
+        may be a smaller cell, of which the crystals are supercells, and it may be disordered: of a
+        partially occupied site, the position and the most frequent element are used. ``None`` means
+        the mean of the crystals of `fit`, after each was put onto one of them. Pass the ideal
+        crystal if there are few crystals and they are relaxed.
     symprec : float, default=None
-        Tolerance (Å) within which sites of the parent are symmetry-equivalent. ``None`` means 0.01
-        for a given `parent`, and 0.4 otherwise, which suits the mean of relaxed cells. Too small a
-        tolerance loses symmetry, which costs accuracy; too large a one takes orderings that differ
-        for the same.
+        Tolerance (Å) within which sites of the parent are symmetry-equivalent, and its lattice has
+        a symmetry operation. ``None`` means 0.01 for a given `parent`. Otherwise an operation is a
+        symmetry operation if it moves no site farther from another one than 5 % of the smallest
+        distance between sites, and changes no length by more than 1 %; if the crystals vary more,
+        twice the root-mean-square displacement of the atoms on that site where it is largest, and
+        twice the root-mean-square strain of the crystals are tolerated. Too small a tolerance loses
+        symmetry, which costs accuracy; too large a one takes orderings that differ for the same.
     n_optimizer_rows : int, default=1500
         Rows on which the vectors of the elements and the variances are fitted, drawn at random if
         there are more. Predictions use all rows. For parents with many site permutations, such as
@@ -117,10 +123,10 @@ class _OrderingEstimator(BaseEstimator):
         crystals = crystal_arrays(structures)
         parent = None
         if self.parent is not None:
-            [parent] = crystal_arrays(check_structures([self.parent]))
+            [parent] = crystal_arrays([check_parent(self.parent)])
         symprec = self.symprec
-        if symprec is None:
-            symprec = _SYMPREC_FOUND if parent is None else _SYMPREC_GIVEN
+        if symprec is None and parent is not None:
+            symprec = _SYMPREC_GIVEN
         occupations, numbers = SiteOccupations.fit(
             crystals, lambda row: structures[row].formula, parent, symprec
         )
@@ -212,6 +218,14 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
     that no symmetry operation of the supercell relates, such as layers along its short and its long
     axis; they count as two orderings.
 
+    Sublattices that hold different elements are told apart by the elements: of all ways to put a
+    crystal onto the parent, the one with the most atoms on sites where their elements have been
+    seen is chosen, or on sites that share elements with them. Crystals of one composition, the most
+    frequent one, are read first, then those with the largest part of known elements. An element
+    that is new goes where the mean electronegativity of the elements is most similar. For NaCl and
+    KBr, this puts K onto the sites of Na. The order of the rows makes no difference, unless atoms
+    are displaced by more than about a tenth of the smallest distance between sites.
+
     **The kernel** has three terms, each with vectors of its own for the elements on each orbit of
     sites. Two terms are the mean over all site permutations g of ``exp(-Σ |v(s) - v'(g s)|²)``,
     where the sum is over the sites s, and v and v' are the vectors of the elements there in the two
@@ -273,11 +287,12 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         InvalidStructureError
             When a row is not a valid crystal, or not an ordering of the parent.
         ValueError
-            When `y` has NaN or infinity, or spglib finds no symmetry of the parent.
+            When `y` has NaN, infinity, or values whose variance cannot be computed, or the parent
+            is a wire or a molecule.
         """
         self._validate_params()
         structures = _read(self, X)
-        labels = _check_numbers(structures, y)
+        labels = check_targets(type(self).__name__, structures, y)
         table = labels.reshape(len(labels), -1)
         means, scales = table.mean(axis=0), table.std(axis=0)
         scales[np.ptp(table, axis=0) == 0] = 0.0
@@ -398,7 +413,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         InvalidStructureError
             When a row is not a valid crystal, or not an ordering of the parent.
         ValueError
-            When `y` has fewer than two classes, or spglib finds no symmetry of the parent.
+            When `y` has fewer than two classes, or the parent is a wire or a molecule.
         """
         self._validate_params()
         structures = _read(self, X)
@@ -479,24 +494,6 @@ def _read(estimator: BaseEstimator, X: Any) -> np.ndarray:
     if not len(structures):
         raise ValueError(f"{type(estimator).__name__} needs at least one structure, and X is empty")
     return structures
-
-
-def _check_numbers(structures, y):
-    """Return `y` as finite float64, shape (n,) or (n, T)."""
-    if y is None:
-        raise ValueError(_NO_TARGET.format("OrderingRegressor"))
-    y = as_numbers(y)
-    check_consistent_length(structures, y)
-    if y.ndim not in (1, 2) or 0 in y.shape:
-        raise ValueError(f"y must be of shape (n,) or (n, T), got {y.shape}")
-    bad = np.argwhere(~np.isfinite(y))
-    if len(bad):
-        of_target = f", target {bad[0][1]}" if y.ndim == 2 else ""
-        raise ValueError(
-            f"Input y contains NaN or infinity, first in row {bad[0][0]}{of_target}: leave the row "
-            "out"
-        )
-    return y
 
 
 @contextmanager

@@ -15,13 +15,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 from threadpoolctl import threadpool_limits
 
 from sklmat.gaussian_processes._column_groups import find_column_groups
+from sklmat.gaussian_processes._finite_targets import (
+    OUT_OF_RANGE,
+    are_out_of_range,
+    check_targets,
+)
 from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
 from sklmat.targets import as_numbers
@@ -36,9 +40,8 @@ _MAX_ROWS = 10_000
 #: Rows predicted at once. The last chunk is filled up: the result of a row then has the same bits
 #: in whatever table it is predicted.
 _CHUNK = 256
-#: Squares of numbers beyond these overflow or vanish.
-_LARGEST, _SMALLEST = 1e150, 1e-150
-_OUT_OF_RANGE = "whose variance cannot be computed; choose another unit"
+#: Sums of larger weights could overflow.
+_LARGEST_PRECISION = 1e150
 #: Standardised values beyond this are as far from all rows of `fit` as this is.
 _FAR = 1e100
 #: A label whose relative precision is smaller than this part of the largest one tells nothing.
@@ -229,7 +232,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
                 "too much time and memory; fit a random part of the rows, or gradient boosting"
             )
         self._check_units(rows)
-        labels = self._check_labels(rows, y)
+        labels = check_targets(type(self).__name__, rows, y)
         precision = _check_precision(sample_weight, rows)
         names = getattr(self, "feature_names_in_", None)
         self.column_groups_ = find_column_groups(self.column_groups, names, rows.shape[1])
@@ -326,38 +329,17 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
 
     def _check_units(self, X):
         """Raise for a column whose variance cannot be computed."""
-        bad = np.flatnonzero(_are_out_of_range(X))
+        bad = np.flatnonzero(are_out_of_range(X))
         if len(bad):
             column = X[:, bad[0]]
             raise ValueError(
                 f"X has values from {column.min():g} to {column.max():g} in column "
-                f"{self._label(bad[0])}, {_OUT_OF_RANGE}"
+                f"{self._label(bad[0])}, {OUT_OF_RANGE}"
             )
 
     def _label(self, column):
         """Name of a column for messages, or its position."""
         return repr(getattr(self, "feature_names_in_", range(self.n_features_in_))[column])
-
-    def _check_labels(self, X, y):
-        """Return `y` as a finite float64 array of shape (n,) or (n, T)."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
-        y = as_numbers(y)
-        check_consistent_length(X, y)
-        if y.ndim not in (1, 2) or 0 in y.shape:
-            raise ValueError(f"y must be of shape (n,) or (n, T), got {y.shape}")
-        bad = np.argwhere(~np.isfinite(y))
-        if len(bad):
-            of_target = f", target {bad[0][1]}" if y.ndim == 2 else ""
-            raise ValueError(
-                f"Input y contains NaN or infinity, first in row {bad[0][0]}{of_target}: leave the "
-                "row out"
-            )
-        if _are_out_of_range(y).any():
-            raise ValueError(f"y has values from {y.min():g} to {y.max():g}, {_OUT_OF_RANGE}")
-        return y
 
     def _is_shared(self, group):
         if self.length_scales == "auto":
@@ -385,12 +367,6 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         return values[0] if self._n_dim == 1 else np.array(values)
 
 
-def _are_out_of_range(values):
-    """Whether the variance of each column overflows or vanishes in double precision."""
-    low, high = values.min(axis=0), values.max(axis=0)
-    return (np.maximum(-low, high) > _LARGEST) | (high / 2 - low / 2 < _SMALLEST) & (low < high)
-
-
 def _check_precision(sample_weight, X):
     """Return relative precisions with a mean of one, shape (n,)."""
     bad = np.argwhere(~np.isfinite(as_numbers([1.0] if sample_weight is None else sample_weight)))
@@ -400,12 +376,12 @@ def _check_precision(sample_weight, X):
             "or set a positive number"
         )
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    bad = np.flatnonzero((weights <= 0) | (weights > _LARGEST))
+    bad = np.flatnonzero((weights <= 0) | (weights > _LARGEST_PRECISION))
     if len(bad):
         raise ValueError(
-            f"sample_weight must be positive and at most {_LARGEST:g}, and is {weights[bad[0]]:g} "
-            f"in row {bad[0]}: it is the relative precision of a label; leave rows out that shall "
-            "not count"
+            f"sample_weight must be positive and at most {_LARGEST_PRECISION:g}, and is "
+            f"{weights[bad[0]]:g} in row {bad[0]}: it is the relative precision of a label; leave "
+            "rows out that shall not count"
         )
     bad = np.flatnonzero(weights < _SMALLEST_PRECISION * weights.max())
     if len(bad):

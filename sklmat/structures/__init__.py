@@ -20,6 +20,9 @@ from sklmat.structures._found_crystal import FoundCrystal as FoundCrystal
 from sklmat.structures._partial_occupancy import (
     composition_of_partial as composition_of_partial,
 )
+from sklmat.structures._partial_occupancy import (
+    structure_of_partial as structure_of_partial,
+)
 from sklmat.structures._read_crystals import crystals_of_document as crystals_of_document
 from sklmat.structures._read_crystals import crystals_of_text as crystals_of_text
 from sklmat.structures._read_crystals import read_crystals as read_crystals

@@ -1,4 +1,4 @@
-"""`composition_of_partial`: the composition of a crystal with partially occupied sites."""
+"""Crystals with partially occupied sites, and their compositions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklmat.recorded_warnings import ignore_warnings
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
+    from pymatgen.core.structure import IStructure
 
 
 def composition_of_partial(item: object, error: InvalidStructureError) -> Composition | None:
@@ -28,6 +29,24 @@ def composition_of_partial(item: object, error: InvalidStructureError) -> Compos
     Composition or None
         None if the item was refused for another reason.
     """
+    structure = structure_of_partial(item, error)
+    return None if structure is None else structure.composition
+
+
+def structure_of_partial(item: object, error: InvalidStructureError) -> IStructure | None:
+    """Structure of an item that `as_structure` refused because of partial occupancy.
+
+    Parameters
+    ----------
+    item : Structure, dict, path or text of a CIF
+    error : InvalidStructureError
+        Why the item was refused.
+
+    Returns
+    -------
+    Structure or None
+        Its sites may hold several elements. None if the item was refused for another reason.
+    """
     if "has partial occupancy" not in error.reason:
         return None
     from pymatgen.core.structure import IStructure
@@ -36,15 +55,15 @@ def composition_of_partial(item: object, error: InvalidStructureError) -> Compos
 
     structure = item if isinstance(item, IStructure) else getattr(item, "structure", None)
     if isinstance(structure, IStructure):
-        return structure.composition
+        return structure
     if isinstance(item, Mapping):
-        return structure_from_dict(item).composition
+        return structure_from_dict(item)
     if isinstance(item, str | bytes | os.PathLike):
-        return _composition_of_cif(item)
+        return _structure_of_cif(item)
     return None
 
 
-def _composition_of_cif(item):
+def _structure_of_cif(item):
     from pymatgen.io.cif import CifParser
 
     text = os.fsdecode(item)
@@ -55,4 +74,4 @@ def _composition_of_cif(item):
             [structure] = CifParser.from_str(text).parse_structures(primitive=False)
         except Exception:  # a file that pymatgen cannot read can raise any exception
             return None
-    return structure.composition
+    return structure

@@ -84,6 +84,38 @@ def test_supercell_of_a_given_parent(crystals, labels, fast, model):
     assert error < 0.25 * np.abs(labels[40:] - labels[:40].mean()).mean()
 
 
+def test_disordered_parent(crystals, labels, fast, tmp_path):
+    """Only its positions are used; a CIF is what users have."""
+    alloy = Structure(Lattice.cubic(3.8), [{"Cu": 0.5, "Au": 0.25, "Ag": 0.25}] * 4, SITES)
+    alloy.to(tmp_path / "alloy.cif")
+    for parent in (alloy, alloy.as_dict(), tmp_path / "alloy.cif"):
+        model = OrderingRegressor(parent, **fast).fit(crystals[:10], labels[:10])
+        assert len(model.permutations_) == 32
+    split = Structure(Lattice.cubic(3.8), [{"Cu": 0.5}] * 2, [[0, 0, 0], [0.1, 0, 0]])
+    with pytest.raises(InvalidStructureError, match=r"sites 0 and 1 are 0\.380 Å apart"):
+        OrderingRegressor(split).fit(crystals[:10], labels[:10])
+
+
+def test_order_of_rows_and_atoms(fast, described_otherwise):
+    """Pairs of elements that no other row has: K is put onto the sites of Na in any order."""
+    sites = [*SITES, *(np.array(SITES) + 0.5)]
+
+    def salt(cation, anion):
+        return Structure(Lattice.cubic(5), [cation] * 4 + [anion] * 4, sites)
+
+    rows = [salt("Na", "Cl"), salt("K", "Br"), salt("Mg", "O")] * 2
+    y = np.array([1.0, 2.0, 5.0] * 2)
+    others = [salt("Na", "Br"), salt("K", "Cl"), salt("Mg", "Cl"), salt("K", "O")]
+    expected = OrderingRegressor(**fast).fit(rows, y).predict(others)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        order = rng.permutation(len(rows))
+        model = OrderingRegressor(**fast)
+        model.fit([described_otherwise(rows[i], rng) for i in order], y[order])
+        np.testing.assert_allclose(model.predict(others), expected, atol=1e-3)
+        assert len(model.permutations_) == 24
+
+
 def test_parent_attribute(model, crystals):
     assert isinstance(model.parent_, Structure)
     assert model.parent_.composition == crystals[0].composition
@@ -118,6 +150,15 @@ def test_several_targets_and_units(crystals, labels, fast):
     np.testing.assert_allclose(
         large.predict(crystals[40:]), 1e6 * single.predict(crystals[40:]) + 5, rtol=0.02
     )
+
+
+def test_units_far_from_one(crystals, labels, fast):
+    expected = OrderingRegressor(**fast).fit(crystals[:40], labels[:40]).predict(crystals)
+    for unit in (2.0**450, 2.0**-450):
+        model = OrderingRegressor(**fast).fit(crystals[:40], unit * labels[:40])
+        mean, deviation = model.predict(crystals, return_std=True, include_noise=True)
+        assert (mean == unit * expected).all()
+        assert np.isfinite(deviation).all()
 
 
 def test_one_row_and_equal_rows(crystals, fast):
@@ -162,6 +203,10 @@ def test_errors(model, crystals, labels, fast):
         OrderingRegressor().fit(crystals[:3], None)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         OrderingRegressor().fit(crystals[:3], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"y has values from 1e\+200 to 3e\+200, whose variance"):
+        OrderingRegressor().fit(crystals[:3], [1e200, 2e200, 3e200])
+    with pytest.raises(ValueError, match="y of target 1 has values from 1e-200 to 2e-200, whose"):
+        OrderingRegressor().fit(crystals[:2], [[1.0, 1e-200], [2.0, 2e-200]])
     with pytest.raises(ValueError, match="symprec"):
         OrderingRegressor(symprec=-1).fit(crystals[:3], labels[:3])
     with pytest.raises(TypeError, match="needs the structures themselves"):
