@@ -82,7 +82,7 @@ class MemberPreparation:
         # results.
         if architecture.transferable and estimator.warm_start_from is not None:
             source = transfer_source(estimator)
-            transfer_weights(net, source, member, self.targets, train_set)
+            transfer_weights(net, estimator, source, member, self.targets, train_set)
         return net
 
     def _update_settings(self, net):

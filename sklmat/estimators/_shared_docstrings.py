@@ -135,9 +135,10 @@ _CGCNN = parameter_paragraphs("""
         `GraphEmbedding` (``"cgcnn:band-gap"``, or the path of a ``.pth.tar`` file). The fitted
         estimator itself is not accepted, because ``clone`` would remove its weights. Its network
         must have the same parameters, such as widths, and as many members, or one, from which all
-        members then start. Graphs of structures are built with its settings. The targets may
-        differ; with another number of targets, or other classes, the layers after pooling start
-        from random weights.
+        members then start. Graphs of structures are built with its settings. The statistics of its
+        batch normalisations are replaced by those of the training rows, unless `freeze` keeps them.
+        The targets may differ; with another number of targets, or other classes, the layers after
+        pooling start from random weights.
     freeze : {"none", "embedding", "convolutions"}, default="none"
         Weights of `warm_start_from` that are not trained: none, the embedding of the element
         vectors, or the embedding and the convolutions (with the statistics of their batch

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -21,7 +22,7 @@ from sklmat.estimators._extra_columns import describe_extra, extra_columns
 from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
 from sklmat.files import expand_path, is_torch_file
-from sklmat.training import run_network
+from sklmat.training import adapt_statistics, run_network
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -242,23 +243,30 @@ def check_source_graphs(source, graphs):
     )
 
 
-def _check_source_network(module, source_module):
+def _check_source_network(module, source_module, estimator, source):
     """Raise if the source of a transfer has another network or other element vectors."""
     config = source_module.config
-    _refuse_differences(
-        "has another network",
-        {
-            _PARAMETER_NAMES.get(name, name): (config[name], value)
-            for name, value in module.config.items()
-            if name not in _MAY_DIFFER
-        },
-        "set these parameters to the same values",
-    )
+    values = {
+        _PARAMETER_NAMES.get(name, name): (config[name], value)
+        for name, value in module.config.items()
+        if name not in _MAY_DIFFER
+    }
     vectors = module.element_vectors
     if not torch.equal(vectors, source_module.element_vectors.to(vectors)):
-        raise ValueError(
-            "warm_start_from was trained with other element vectors; use the same atom_init"
-        )
+        there, here = (_describe_vectors(given.atom_init) for given in (source, estimator))
+        if there == here:
+            here = "now other vectors"
+        values["atom_init"] = (there, here)
+    _refuse_differences("has another network", values, "set these parameters to the same values")
+
+
+def _describe_vectors(atom_init):
+    """The value of `atom_init` in a few words."""
+    if isinstance(atom_init, pd.DataFrame):
+        return f"a DataFrame of {len(atom_init)} elements and {atom_init.shape[1]} columns"
+    if isinstance(atom_init, dict):
+        return f"a dict of {len(atom_init)} elements"
+    return repr(os.fspath(atom_init))
 
 
 def _refuse_differences(what, values, remedy):
@@ -275,18 +283,21 @@ def _refuse_differences(what, values, remedy):
 # -- copying weights
 
 
-def transfer_weights(net, source, member, targets, train_set):
+def transfer_weights(net, estimator, source, member, targets, train_set):
     """Copy the weights of a fitted estimator to a new net.
 
     The weights of the head (see `Architecture`) are copied only if both estimators have the same
-    number of targets, or the same classes. With ``pool="mean"``, the output of a regressor is then
-    scaled and shifted to fit the training rows best, because the scaling and the unit of the
+    number of targets, or the same classes. The statistics of batch normalisations become those of
+    the training rows, unless they are frozen. With ``pool="mean"``, the output of a regressor is
+    then scaled and shifted to fit the training rows best, because the scaling and the unit of the
     targets may differ; a sum over elements cannot be shifted.
 
     Parameters
     ----------
     net : GraphNet
         New net; changed in place.
+    estimator : GraphEstimator
+        The estimator that is being fitted.
     source : fitted estimator
     member : int
         Number of the net in its ensemble; it starts from the member of this number. All members
@@ -302,7 +313,7 @@ def transfer_weights(net, source, member, targets, train_set):
     """
     module = net.module_
     source_module = source.nets_[member if len(source.nets_) > 1 else 0].module_
-    _check_source_network(module, source_module)
+    _check_source_network(module, source_module, estimator, source)
     same_targets = targets.same_outputs_as(fitted_targets(source))
     weights = {
         name: value
@@ -310,6 +321,8 @@ def transfer_weights(net, source, member, targets, train_set):
         if same_targets or name.split(".")[0] not in source.architecture.head
     }
     module.load_state_dict(weights, strict=False)
+    if estimator.freeze != "convolutions":
+        adapt_statistics(net, train_set)
     if same_targets and isinstance(targets, RegressionTargets):
         fit_output(net, train_set, range(targets.n_outputs))
 

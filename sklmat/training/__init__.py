@@ -7,11 +7,13 @@ from sklmat.training._gan_loop import train_gan
 from sklmat.training._graph_net import GraphNet, WeightedLoss, make_net, member_histories
 from sklmat.training._loop import run_network, train_net
 from sklmat.training._random_numbers import initial_weights
+from sklmat.training._running_statistics import adapt_statistics
 from sklmat.training._threads import one_thread, suitable_threads
 
 __all__ = [
     "GraphNet",
     "WeightedLoss",
+    "adapt_statistics",
     "check_callbacks",
     "check_device",
     "initial_weights",

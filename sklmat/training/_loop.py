@@ -20,6 +20,7 @@ from sklmat.training._checkpoint import Resume
 from sklmat.training._device import on_device
 from sklmat.training._graph_net import BestWeights, ProgressBar, Schedule
 from sklmat.training._precision import products_in
+from sklmat.training._running_statistics import statistics_kept
 from sklmat.training._threads import suitable_threads
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def _advice(net, train_set, n_edges, failure):
 def _fits(net, train_set, rows):
     """Whether memory suffices for the gradient of a batch."""
     fits = False
-    with contextlib.suppress(torch.OutOfMemoryError), on_device(net.device):
+    kept = statistics_kept(net.module_)
+    with contextlib.suppress(torch.OutOfMemoryError), on_device(net.device), kept:
         batch, target = train_set.__getitems__(rows)
         net.module_.train()
         net.get_loss(net.infer(batch), target).backward()

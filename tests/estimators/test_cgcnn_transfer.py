@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from crystals import random_alloys, sparse_cell
+from crystals import isolated_ne, random_alloys, sparse_cell
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_validate
+from skorch.callbacks import Callback
 from tiny_ecnet import Kill, changed
 
 from sklmat import CGCNNClassifier, CGCNNRegressor, ECNetRegressor, StructureToGraph
+from sklmat.datasets import make_alloys
 from sklmat.estimators import load_cgcnn_checkpoint
 
 TINY = {
@@ -142,7 +144,7 @@ def test_a_classifier_from_a_regressor_and_back(graphs, y, labels):
         ({"readout_dim": 4}, "readout_dim is 8 there and 4 here"),
         ({"n_ensemble": 3}, "n_ensemble is 2 there and 3 here"),
         ({"cutoff": 3.5}, "cutoff is 4.0 there and 3.5 here"),
-        ({"atom_init": "onehot"}, "other element vectors"),
+        ({"atom_init": "onehot"}, "atom_init is 'physical' there and 'onehot' here; set these"),
     ],
     ids=str,
 )
@@ -215,3 +217,103 @@ def test_a_published_network_is_a_source(data_home):
     assert model.graph_settings_ == published.graph_settings_
     np.testing.assert_allclose(model.embed(crystals), published.embed(crystals), atol=1e-6)
     np.testing.assert_allclose(model.predict(crystals), 5 * y + 2, atol=1e-4)
+
+
+# -- statistics of the batch normalisations
+
+
+class Begin(Callback):
+    """Keeps the state of each network before its first step."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_train_begin(self, net, **kwargs):
+        self.states.append({name: v.clone() for name, v in net.module_.state_dict().items()})
+
+
+def first_edges(module, graphs):
+    """Input of the first normalisation, for all edges: the three maps of the convolution."""
+    h = module.embedding(module.element_vectors)[graphs.atomic_numbers.astype(int)]
+    convolution = module.convolutions[0]
+    edges = convolution.edge_map(module.expansion(torch.from_numpy(graphs.edge_distance)))
+    edges = edges + convolution.source_map(h)[graphs.flat_source]
+    return edges + convolution.target_map(h)[graphs.flat_target]
+
+
+@pytest.mark.parametrize("target", ["same", "other"])
+@pytest.mark.parametrize("batch_size", [16, 4])
+def test_statistics_start_as_those_of_the_training_rows(graphs, both, source, target, batch_size):
+    """The mean over batches; a row without weight is in none."""
+    first = random_alloys(17, n_cells=1)
+    for site in range(4):
+        first[0].replace(site, "W")
+    given = StructureToGraph(cutoff=4.0).fit_transform(first)
+    y = np.vstack([both[:1], both])
+    begin = Begin()
+    model = CGCNNRegressor(
+        **{**TINY, "n_ensemble": 2, "batch_size": batch_size, "max_epochs": 1, "dropout": 0.5},
+        warm_start_from=FrozenEstimator(source),
+        callbacks=[begin],
+    )
+    model.fit(given, y if target == "same" else y[:, 0], sample_weight=[0] + [1] * 16)
+    for seen, net in zip(begin.states, source.nets_, strict=True):
+        with torch.no_grad():
+            edges = first_edges(net.module_, given[1:])
+        assert len(edges) % 16 == 0
+        prefix = "convolutions.0.edge_norm"
+        torch.testing.assert_close(
+            seen[f"{prefix}.running_mean"], edges.mean(0), rtol=1e-4, atol=1e-5
+        )
+        if batch_size == 16:
+            torch.testing.assert_close(
+                seen[f"{prefix}.running_var"], edges.var(0), rtol=1e-4, atol=1e-5
+            )
+        assert seen[f"{prefix}.num_batches_tracked"] == 16 // batch_size
+    assert all(
+        part.momentum == 0.1
+        for net in model.nets_
+        for part in net.module_.modules()
+        if isinstance(part, torch.nn.BatchNorm1d)
+    )
+
+
+def test_a_published_network_learns_other_crystals(data_home):
+    """Its statistics are those of the Materials Project; these are alloys of six metals."""
+    home = data_home / "cgcnn"
+    published = load_cgcnn_checkpoint(
+        home / "pre-trained" / "formation-energy-per-atom.pth.tar",
+        atom_init=home / "data" / "sample-regression" / "atom_init.json",
+    )
+    alloys, y = make_alloys(60, n_atoms=4, return_X_y=True)
+    model = clone(published).set_params(
+        warm_start_from=FrozenEstimator(published),
+        optimizer="adam",
+        lr=1e-3,
+        max_epochs=15,
+        batch_size=10,
+        random_state=0,
+    )
+    model.fit(alloys[:40], y[:40])
+    assert model.score(alloys[40:], y[40:]) > 0.8
+
+
+def test_the_source_keeps_its_statistics(graphs, both, source):
+    before = [state(source, member) for member in range(2)]
+    CGCNNRegressor(**TINY, warm_start_from=FrozenEstimator(source)).fit(graphs[:8], both[:8])
+    assert not any(changed(seen, state(source, k)) for k, seen in enumerate(before))
+
+
+def test_isolated_atoms_leave_the_statistics(source, graphs):
+    """A batch of one atom has no variance."""
+    begin = Begin()
+    model = CGCNNRegressor(
+        **{**TINY, "batch_size": 1, "max_epochs": 1},
+        warm_start_from=FrozenEstimator(source),
+        callbacks=[begin],
+    )
+    model.fit([isolated_ne(), isolated_ne()], [[1.0, 2.0], [2.0, 1.0]])
+    old = state(source)
+    names = {name for name in old if "norm.running" in name}
+    assert len(names) == 8
+    assert not names & changed(old, begin.states[0])

@@ -66,7 +66,7 @@ def test_sources_must_be_element_networks(graphs, y, tmp_path):
         ({"tower_dims": (4, 4)}, r"tower_dims is \[8\] there and \[4, 4\] here"),
         ({"cutoff": 4.0}, "cutoff is 5.0 there and 4.0 here"),
         ({"activation": "shifted_softplus"}, "activation is silu there"),
-        ({"atom_init": "physical"}, "other element vectors"),
+        ({"atom_init": "physical"}, "atom_init is 'onehot' there and 'physical' here; set these"),
     ],
     ids=str,
 )
