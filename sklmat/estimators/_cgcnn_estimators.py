@@ -147,6 +147,7 @@ class CGCNNRegressor(GraphRegressor):
         Number of targets.
     {graph_settings_}
     {extra_columns_}
+    {structure_column_}
     {y_mean_}
     {y_scale_}
 
@@ -306,6 +307,7 @@ class CGCNNClassifier(GraphClassifier):
         Number of classes.
     {graph_settings_}
     {extra_columns_}
+    {structure_column_}
     {classes_}
 
     See Also

@@ -193,6 +193,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         Number of targets.
     {graph_settings_}
     {extra_columns_}
+    {structure_column_}
     {y_mean_}
     {y_scale_}
 
@@ -399,6 +400,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         Number of classes.
     {graph_settings_}
     {extra_columns_}
+    {structure_column_}
     {classes_}
 
     See Also

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 
 from sklmat.elements import N_ROWS
+from sklmat.estimators._same_values import same_values
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.graphs import CrystalGraphs, number_columns
-from sklmat.readers import find_structures
+from sklmat.readers import find_structures, holds_structures
 from sklmat.structures import convert_structures
 
 if TYPE_CHECKING:
@@ -130,13 +133,15 @@ def _divided(values, scale):
 # -- reading
 
 
-def read_input(estimator: GraphEstimator, X: Any) -> tuple[Any, Any]:
+def read_input(estimator: GraphEstimator, X: Any, column: Any = None) -> tuple[Any, Any, Any]:
     """Return what the columns and the graphs are made from.
 
     Parameters
     ----------
     estimator : GraphEstimator
     X : sequence of C structures, CrystalGraphs, or for an estimator with `extra` a DataFrame
+    column : default=None
+        Name of the column that held the structures in `fit`. None looks for it.
 
     Returns
     -------
@@ -145,26 +150,47 @@ def read_input(estimator: GraphEstimator, X: Any) -> tuple[Any, Any]:
         no table. Structures are converted here if the transformer reads them too.
     crystals : sequence of C structures, or CrystalGraphs
         `X`, or the column of a DataFrame that holds the structures.
+    column
+        Name of this column, also if this `X` is no DataFrame.
     """
     extra = getattr(estimator, "extra", None)
     if extra is None:
-        return X, X
+        return X, X, column
     if isinstance(X, pd.DataFrame):
         given = [] if _is_transformer(extra) else list(extra)
-        missing = [name for name in given if name not in X.columns]
-        if missing:
-            raise ValueError(
-                f"X has no column {missing[0]!r}, which extra names; its columns are "
-                f"{', '.join(map(repr, X.columns))}"
-            )
-        crystals = find_structures(X.drop(columns=given))
+        _check_columns(X, given, "which extra names")
+        if column is None:
+            column = _structure_column(X, given)
+        else:
+            _check_columns(X, [column], "which held the structures in fit")
         if _is_transformer(extra) and not _reads_tables(extra):
-            structures = convert_structures(crystals)
-            return structures, structures
-        return X, crystals
+            structures = convert_structures(X[column])
+            return structures, structures, column
+        return X, X[column], column
     if _is_transformer(extra) and not isinstance(X, CrystalGraphs):
         X = convert_structures(X)
-    return X, X
+    return X, X, column
+
+
+def _check_columns(X, names, what):
+    """Raise if a table does not have each of some columns once."""
+    _check_names(names)
+    columns = X.columns.tolist()
+    for name in names:
+        if columns.count(name) == 0:
+            raise ValueError(
+                f"X has no column {name!r}, {what}; its columns are {', '.join(map(repr, columns))}"
+            )
+        if columns.count(name) > 1:
+            raise ValueError(f"X has several columns {name!r}, {what}; keep one of them")
+
+
+def _structure_column(X, given):
+    """Name of the column that holds structures, beside those that `extra` names."""
+    for name in given:
+        if holds_structures(X[name]):
+            raise ValueError(f"extra names {name!r}, which holds structures; leave it out of extra")
+    return find_structures(X.drop(columns=given)).name
 
 
 def fit_extra(
@@ -200,6 +226,8 @@ def fit_extra(
     if extra is None:
         return _without_extra(graphs), None
     if not _is_transformer(extra):
+        if not extra:
+            raise ValueError("extra names no columns; use None for a network without them")
         _check_names(extra)
         names, values, transformer = list(extra), _named_columns(extra, X), None
     elif before is not None:
@@ -252,13 +280,49 @@ def extra_columns(estimator: GraphEstimator) -> ExtraColumns | None:
     return getattr(estimator, "extra_columns_", None)
 
 
-def describe_extra(extra: Any) -> Any:
-    """What two values of the parameter `extra` must have in common: names, or class and params."""
+def describe_extras(one: Any, other: Any) -> tuple[Any, Any]:
+    """Describe two values of the parameter `extra` in a few words, equal if they are the same.
+
+    Parameters
+    ----------
+    one, other : list of column names, transformer, ExtraColumns or None
+
+    Returns
+    -------
+    tuple of two descriptions
+    """
+    one, other = map(_parameter, (one, other))
+    if same_values(one, other):
+        return one, one
+    names = _different_params(one, other)
+    shown = _described(one, names), _described(other, names)
+    return shown if shown[0] != shown[1] else (shown[0], f"{shown[1]} with other values")
+
+
+def _parameter(extra):
+    """The value of the parameter `extra` with which columns were fitted."""
     if isinstance(extra, ExtraColumns):
         extra = extra.names if extra.transformer is None else extra.transformer
-    if isinstance(extra, BaseEstimator):
-        return extra.__repr__(N_CHAR_MAX=10**6)
     return list(extra) if isinstance(extra, list | tuple) else extra
+
+
+def _different_params(one, other):
+    """Names of the parameters of two transformers of one class that differ."""
+    if type(one) is not type(other) or not isinstance(one, BaseEstimator):
+        return []
+    params, others = one.get_params(deep=False), other.get_params(deep=False)
+    return [name for name in params if not same_values(params[name], others.get(name))]
+
+
+def _described(extra, names):
+    if not _is_transformer(extra):
+        return extra
+    shown = [f"{name}={_brief(getattr(extra, name, None))}" for name in names[:3]]
+    return f"{type(extra).__name__}({', '.join(shown)})"
+
+
+def _brief(value):
+    return shorten(repr(value), 60, placeholder="...")
 
 
 def _is_transformer(extra):
@@ -275,8 +339,9 @@ def _reads_tables(transformer):
 
 
 def _check_names(names):
-    if not names:
-        raise ValueError("extra names no columns; use None for a network without them")
+    unusable = [name for name in names if not isinstance(name, Hashable)]
+    if unusable:
+        raise ValueError(f"extra names the column {unusable[0]!r}, which is no name of a column")
     if len(set(names)) < len(names):
         raise ValueError(f"extra names a column twice: {list(names)}")
 

@@ -220,7 +220,8 @@ class GraphEstimator(BaseEstimator):
             source = transfer_source(self)
         before = self if from_fitted else source
         padded = before is not None and before.padded_
-        X, crystals = read_input(self, X)
+        column = getattr(self, "structure_column_", None) if from_fitted else None
+        X, crystals, column = read_input(self, X, column)
         graphs, n_rows = self._read_training_rows(crystals, from_fitted, source)
         graphs = pad_neighbors(graphs) if padded else graphs
         targets = fitted_targets(self) if from_fitted else self.targets_class.of(self)
@@ -282,7 +283,7 @@ class GraphEstimator(BaseEstimator):
         )
         if from_fitted and nets is self.nets_:
             targets = fitted_targets(self)  # Interrupted: these are the nets of before.
-        return self._keep(nets, targets, graphs, extra, elements, before, chosen)
+        return self._keep(nets, targets, graphs, extra, column, elements, before, chosen)
 
     def _has_own_generator(self, from_fitted):
         """Whether a training draws no numbers from the generator of torch, as users' code may."""
@@ -329,7 +330,7 @@ class GraphEstimator(BaseEstimator):
             stratify=y if self.targets_class.stratified else None,
         )
 
-    def _keep(self, nets, targets, graphs, extra, elements, before, chosen):
+    def _keep(self, nets, targets, graphs, extra, column, elements, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.
 
         Parameters
@@ -338,6 +339,8 @@ class GraphEstimator(BaseEstimator):
         targets : RegressionTargets or ClassTargets
         graphs : CrystalGraphs
         extra : ExtraColumns or None
+        column
+            Name of the column of structures, if `X` was a DataFrame.
         elements : ndarray of int
             Elements of the training rows with a weight.
         before : fitted estimator or None
@@ -355,6 +358,7 @@ class GraphEstimator(BaseEstimator):
             self.auto_params_ = chosen
         self.graph_settings_ = graphs.settings
         self.extra_columns_ = extra
+        self.structure_column_ = column
         for name, value in fitted_attributes(targets).items():
             setattr(self, f"{name}_", value)
         self.history_ = member_histories(nets)

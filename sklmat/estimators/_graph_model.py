@@ -118,7 +118,9 @@ class GraphModel:
         X
         crystals : sequence of C structures, or CrystalGraphs
         """
-        return read_input(self.estimator, X)
+        # Estimators that were saved by earlier versions have no such attribute.
+        column = getattr(self.estimator, "structure_column_", None)
+        return read_input(self.estimator, X, column)[:2]
 
     def read_graphs(
         self, X: Any, crystals: Any = None, *, with_extra: bool = True

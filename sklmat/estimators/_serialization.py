@@ -237,7 +237,7 @@ def to_json(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [to_json(name, item) for item in value]
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
     if isinstance(value, str | int | float | bool | None):
         return value
     if isinstance(value, torch.device):

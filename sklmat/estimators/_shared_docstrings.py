@@ -69,6 +69,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
     extra_columns_ : object or None
         Columns of `extra`: ``names``, ``mean``, ``scale`` and the fitted ``transformer``. None
         without `extra`.
+    structure_column_ : object or None
+        Name of the column of the DataFrame of `fit` that held the structures; `predict` reads the
+        column of this name. None if `X` was no DataFrame.
     y_mean_ : ndarray of shape (n_targets,)
         Mean of the training rows' targets; see `warm_start`.
     y_scale_ : ndarray of shape (n_targets,)

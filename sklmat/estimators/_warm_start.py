@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint
 from sklmat.elements import element_vectors
-from sklmat.estimators._extra_columns import describe_extra, extra_columns
+from sklmat.estimators._extra_columns import describe_extras, extra_columns
 from sklmat.estimators._serialization import load_estimator
 from sklmat.estimators._targets import RegressionTargets, fitted_targets
 from sklmat.files import expand_path, is_torch_file
@@ -153,7 +153,7 @@ def transfer_source(estimator):
         raise ValueError(f"warm_start_from holds {_one(found)}, not {_one(needed)}")
     _refuse_differences(
         "reads other columns",
-        {"extra": (describe_extra(extra_columns(source)), describe_extra(estimator.extra))},
+        {"extra": describe_extras(extra_columns(source), estimator.extra)},
         "use the same extra",
     )
     n_nets = len(source.nets_)
@@ -176,11 +176,8 @@ def _one(name):
 
 def check_same_extra(estimator):
     """Raise if the parameter `extra` differs from the columns of the first `fit`."""
-    fitted, asked = (
-        describe_extra(extra)
-        for extra in (extra_columns(estimator), getattr(estimator, "extra", None))
-    )
-    _refuse_changes("further columns", {"extra": (fitted, asked)})
+    extras = describe_extras(extra_columns(estimator), getattr(estimator, "extra", None))
+    _refuse_changes("further columns", {"extra": extras})
 
 
 def check_same_graphs(estimator):

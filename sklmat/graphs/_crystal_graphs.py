@@ -16,7 +16,7 @@ import numpy as np
 
 from sklmat.files import describe_file, expand_path, read_safetensors_header
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
-from sklmat.graphs._number_columns import number_columns
+from sklmat.graphs._number_columns import named_columns
 from sklmat.structures import CrystalArrays
 
 if TYPE_CHECKING:
@@ -411,8 +411,9 @@ class CrystalGraphs:
         Raises
         ------
         ValueError
-            When a column has another length, or holds something else than finite numbers; the
-            message names the column and the row.
+            When a column has another length, or holds something else than finite numbers (the
+            message names the column and the row); or when a name is neither text, a number nor a
+            tuple of these, so that a file of graphs cannot keep it.
 
         Examples
         --------
@@ -425,11 +426,8 @@ class CrystalGraphs:
         """
         if table is None:
             return self._replace_extra(None, ())
-        if isinstance(table, np.ndarray):
-            table = dict(enumerate(table.T))
-        names = tuple(table.columns if hasattr(table, "columns") else table)
-        values = [table[name] for name in names]
-        return self._replace_extra(number_columns(values, names, len(self)), names)
+        names, values = named_columns(table, len(self))
+        return self._replace_extra(values, names) if names else self._replace_extra(None, ())
 
     def _replace_extra(self, extra, names):
         return replace(self, extra=extra, extra_names=names)
@@ -537,12 +535,16 @@ class CrystalGraphs:
         torch_geometric.data.Data
             For the n atoms and e edges of this crystal: ``z`` (n,), ``pos`` (n, 3), ``edge_index``
             (2, e) with the neighbour in row 0 and the central atom in row 1, ``edge_weight`` (e,)
-            distances (Å), ``edge_image`` (e, 3), ``cell`` (1, 3, 3).
+            distances (Å), ``edge_image`` (e, 3), ``cell`` (1, 3, 3); and with columns of
+            `with_extra` ``extra`` (1, K), in the order of `extra_names`.
         """
         import torch
         from torch_geometric.data import Data
 
         crystal = self[int(c)]
+        columns = {}
+        if crystal.extra is not None:
+            columns["extra"] = torch.from_numpy(crystal.extra.astype(np.float32))
         return Data(
             z=torch.from_numpy(crystal.atomic_numbers.astype(np.int64)),
             pos=torch.from_numpy(crystal.positions.astype(np.float32)),
@@ -552,6 +554,7 @@ class CrystalGraphs:
             edge_weight=torch.from_numpy(crystal.edge_distance.copy()),
             edge_image=torch.from_numpy(crystal.edge_image.astype(np.int64)),
             cell=torch.from_numpy(crystal.lattices.astype(np.float32)),
+            **columns,
         )
 
     def save(self, path: PathLike) -> None:
@@ -598,13 +601,18 @@ class CrystalGraphs:
             )
         arrays = _read_safetensors(path, header, start, mmap=mmap)
         settings = json.loads(metadata["settings"])
-        settings["extra_names"] = tuple(settings.pop("extra_names", ()))
+        settings["extra_names"] = _names_of_json(settings.pop("extra_names", ()))
         graphs = cls(**arrays, **settings)
         if not mmap:
             return graphs
         from sklmat.graphs._lazy_graphs import LazyGraphs, MappedFile
 
         return LazyGraphs.of(graphs, slice(0, len(graphs)), file=MappedFile.of(path))
+
+
+def _names_of_json(names):
+    """Names of columns: what is a list in JSON was a tuple."""
+    return tuple(_names_of_json(name) if isinstance(name, list) else name for name in names)
 
 
 def _concatenated(arrays, dtype, width=()):

@@ -209,10 +209,11 @@ def as_items(X: Structures | CrystalGraphs) -> list:
             f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
         )
     if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
+        names = list(X.columns)
+        crystals = [name for name in names if len(X) and hasattr(X[name].iloc[0], "lattice")]
         raise ValueError(
             f"expected a 1-D sequence of structures, got a {type(X).__name__} with the columns "
-            f"{list(X.columns)}; pass its column of structures, such as "
-            f"table[{next(iter(X.columns))!r}]"
+            f"{names}; pass its column of structures, such as table[{[*crystals, *names, 'structure'][0]!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(
