@@ -144,7 +144,8 @@ class GraphEstimator(BaseEstimator):
             Targets: numbers, or for a classifier one label per crystal. If there are several
             targets, some of them may be missing (NaN) in a row; these are left out of the loss.
         sample_weight : array-like of shape (C,), default=None
-            Weight of each crystal in the loss.
+            Weight of each crystal in the loss. The network is fitted as if the rows of weight zero
+            were not there; only their classes count as classes.
         checkpoint : path, default=None
             File to which the state of the training is saved after each epoch. If the file exists,
             the training is resumed from it, with the same result as without interruption. The
@@ -231,21 +232,21 @@ class GraphEstimator(BaseEstimator):
         n_members = 1 if self.architecture.members_share_network else self.n_ensemble
         seed = draw_seed(self.random_state)
         member_seeds = draw_seed(seed, size=n_members)
-        train, valid = self._split(y, seed)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
-        used = train[sample_weight[train] > 0]
+        # A row without weight would otherwise shape the statistics of batch normalisations.
+        train, valid = self._split(y, seed, np.flatnonzero(sample_weight))
         graphs, extra = fit_extra(
             self,
             X,
             graphs,
-            used,
+            train,
             y,
             None if before is None else extra_columns(before),
         )
         encoded, weight = targets.fit(y, sample_weight, train, valid, classes)
         rescaled = []
-        elements = _elements_in(graphs, used)
-        chosen = auto_params(self, len(used), len(elements), before, from_fitted)
+        elements = _elements_in(graphs, train)
+        chosen = auto_params(self, len(train), len(elements), before, from_fitted)
         asked = with_values(self, chosen)
         if max_epochs is None:
             max_epochs = asked.max_epochs
@@ -256,7 +257,7 @@ class GraphEstimator(BaseEstimator):
             check_same_network(asked, n_members)
         if rescale and isinstance(targets, RegressionTargets):
             predictions = targets.decode(GraphModel.of(self).run(inputs)).mean(axis=0)
-            rescaled = targets.rescale(y, used, predictions)
+            rescaled = targets.rescale(y, train, predictions)
             encoded = targets.encode(y)
         data = GraphDataset(inputs, encoded, torch.tensor(weight, dtype=torch.float32))
         attack = None
@@ -267,7 +268,7 @@ class GraphEstimator(BaseEstimator):
             key = checkpoint_key(asked, data, train, valid, targets, seed, max_epochs, from_fitted)
         nets = train_ensemble(
             MemberPreparation(asked, targets, attack, padded, rescaled),
-            data.select(train) if len(valid) else data,
+            data.select(train) if len(train) < len(data) else data,
             data.select(valid) if len(valid) else None,
             seeds=member_seeds,
             fitted=self.nets_ if from_fitted else None,
@@ -316,9 +317,9 @@ class GraphEstimator(BaseEstimator):
             check_elements(graphs, ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1))
         return graphs, n_rows
 
-    def _split(self, y, seed):
-        """Training rows, and validation rows for early stopping (none without it)."""
-        rows = np.arange(len(y))
+    def _split(self, y, seed, rows=None):
+        """Divide rows, or all, into training rows and, for early stopping, validation rows."""
+        rows = np.arange(len(y)) if rows is None else rows
         if not self.early_stopping:
             return rows, rows[:0]
         if len(rows) < 2:
@@ -327,7 +328,7 @@ class GraphEstimator(BaseEstimator):
             rows,
             test_size=self.validation_fraction,
             random_state=seed,
-            stratify=y if self.targets_class.stratified else None,
+            stratify=y[rows] if self.targets_class.stratified else None,
         )
 
     def _keep(self, nets, targets, graphs, extra, column, elements, before, chosen):
@@ -443,4 +444,6 @@ def _checked_sample_weight(sample_weight, n_rows):
     if (sample_weight < 0).any():
         row = int(np.argmax(sample_weight < 0))
         raise ValueError(f"sample_weight is negative in row {row}")
+    if not sample_weight.any():
+        raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
     return sample_weight

@@ -276,7 +276,7 @@ class ClassTargets:
         valid: np.ndarray,
         classes: ArrayLike | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Find the classes in the training rows, unless they are given or set already.
+        """Find the classes in all rows, unless they are given or set already.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class ClassTargets:
         """
         if classes is not None:
             classes = label_column(classes)
-        weight = sample_weight * compute_sample_weight(self.class_weight, y)
+        weight = sample_weight * self._class_weights(y, np.flatnonzero(sample_weight))
         weight = _normalized(weight, train, valid)
         if self.n_outputs is not None:
             known = self.classes
@@ -306,11 +306,16 @@ class ClassTargets:
                     f"classes={list(classes)} differ from those of the first call: {known.tolist()}"
                 )
         else:
-            known = np.unique(y[train] if classes is None else classes)
+            known = np.unique(y if classes is None else classes)
         if len(known) < 2:
             raise ValueError(f"y has a single class, {str(known[0])!r}; a classifier needs two")
         self.classes, self.n_outputs = known, len(known)
         return self.encode(y), weight
+
+    def _class_weights(self, y, rows):
+        """Weight of the class of each row; "balanced" counts some rows."""
+        balanced = self.class_weight == "balanced"
+        return compute_sample_weight(self.class_weight, y, indices=rows if balanced else None)
 
     def encode(self, y: np.ndarray) -> torch.Tensor:
         """Indices of the classes, Tensor of shape (C,), int64; an unknown class is an error."""

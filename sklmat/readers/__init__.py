@@ -4,7 +4,6 @@ from sklmat.readers._columns import NoIdColumnError as NoIdColumnError
 from sklmat.readers._columns import find_id_column as find_id_column
 from sklmat.readers._columns import find_structures as find_structures
 from sklmat.readers._columns import holds_structures as holds_structures
-from sklmat.readers._columns import holds_structures as holds_structures
 from sklmat.readers._columns import is_missing as is_missing
 from sklmat.readers._columns import read_target as read_target
 from sklmat.readers._columns import target_array as target_array

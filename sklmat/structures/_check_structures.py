@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
 
 import numpy as np
 
@@ -209,11 +209,13 @@ def as_items(X: Structures | CrystalGraphs) -> list:
             f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
         )
     if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
-        names = list(X.columns)
-        crystals = [name for name in names if len(X) and hasattr(X[name].iloc[0], "lattice")]
+        table: Any = X
+        names = list(table.columns)
+        crystals = [c for c in names if len(table) and hasattr(table[c].iloc[0], "lattice")]
+        example = [*crystals, *names, "structure"][0]
         raise ValueError(
             f"expected a 1-D sequence of structures, got a {type(X).__name__} with the columns "
-            f"{names}; pass its column of structures, such as table[{[*crystals, *names, 'structure'][0]!r}]"
+            f"{names}; pass its column of structures, such as table[{example!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         raise ValueError(
