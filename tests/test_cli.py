@@ -20,7 +20,7 @@ from sklmat.cli import main
 from sklmat.cli._main import _make_parser
 from sklmat.cli._models import make_model
 from sklmat.datasets import make_alloys
-from sklmat.estimators import CGCNNRegressor
+from sklmat.estimators import CGCNNRegressor, ECNetRegressor
 from sklmat.readers import load_structures
 
 
@@ -193,6 +193,36 @@ def test_ensembles_give_a_standard_deviation_and_units_are_kept(alloys, capsys):
     assert (pd.read_csv(table).iloc[:, 3] > 0).all()
     _, err = run_cli(capsys, *arguments, "--overwrite", "--model", "mean", "--ensemble", 2, code=2)
     assert "--ensemble is for cgcnn and ecnet" in err
+
+
+@pytest.mark.parametrize("model", ["cgcnn", "ecnet"])
+def test_further_columns(alloys, capsys, model):
+    folder, file, out = alloys / "alloys", alloys / "model.sklmat", alloys / "out.csv"
+    data = load_structures(folder)
+    table = pd.DataFrame({"id": data.ids, "y": data.target, "T": np.arange(8.0), "wet": [0, 1] * 4})
+    table.to_csv(folder / "id_prop.csv", index=False)
+    arguments = ["fit", folder, "--target", "y", "--model", model, "--epochs", 1, "-o", file]
+    run_cli(capsys, *arguments, "--extra", "T", "wet")
+    run_cli(capsys, "predict", file, folder, "-o", out)
+    cls = {"cgcnn": CGCNNRegressor, "ecnet": ECNetRegressor}[model]
+    network = cls(max_epochs=1, n_ensemble=1, random_state=0, extra=["T", "wet"])
+    inputs = table[["T", "wet"]].assign(structure=data.data)
+    expected = network.fit(inputs, data.target).predict(inputs)
+    np.testing.assert_allclose(pd.read_csv(out)["y"], expected, rtol=1e-4)
+    # A row without a value is an error or left out.
+    table.assign(T=[1, 2, None, 4, 5, 6, 7, 8]).to_csv(folder / "id_prop.csv", index=False)
+    again = ("predict", file, folder, "-o", out, "--overwrite")
+    _, err = run_cli(capsys, *again, code=2)
+    assert f"{data.ids[2]}, the column 'T' has no value; fill it in, or use --on-invalid" in err
+    _, err = run_cli(capsys, *again, "--on-invalid", "drop", code=1)
+    assert f"left out: {data.ids[2]}, the column 'T' has no value" in err
+    assert pd.read_csv(out)["id"].tolist() == np.delete(data.ids, 2).tolist()
+    table.drop(columns="wet").to_csv(folder / "id_prop.csv", index=False)
+    _, err = run_cli(capsys, *again, code=2)
+    assert "no column 'wet' beside structures, ids and target; there are ['y', 'T']" in err
+    arguments[5] = "mean"
+    _, err = run_cli(capsys, *arguments, "--extra", "T", "--overwrite", code=2)
+    assert "--extra is for cgcnn and ecnet, not for mean" in err
 
 
 def test_unseen_elements_are_named_once_by_id(alloys, capsys):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Rows that a warning names.
 _MAX_NAMED = 10
@@ -27,6 +31,8 @@ class Rows(NamedTuple):
         Name of the target.
     rejected : list of str
         One line for each row that was left out.
+    table : DataFrame or None
+        The crystals and the further columns that a network reads.
     """
 
     X: np.ndarray
@@ -34,6 +40,12 @@ class Rows(NamedTuple):
     ids: np.ndarray
     target: str | None
     rejected: list[str]
+    table: pd.DataFrame | None = None
+
+    @property
+    def inputs(self) -> Any:
+        """What a model reads: the table, if there is one, else the crystals or formulas."""
+        return self.X if self.table is None else self.table
 
 
 def new_parser(
@@ -69,7 +81,11 @@ def add_source(parser: argparse.ArgumentParser, *, target: bool = True) -> None:
     parser.add_argument("--n-jobs", type=int, metavar="N", help="number of processes")
 
 
-def read_rows(options: argparse.Namespace, id_of_fit: str | None = None) -> Rows:
+def read_rows(
+    options: argparse.Namespace,
+    id_of_fit: str | None = None,
+    extra: Sequence[str] | None = None,
+) -> Rows:
     """Read the rows of a source; rows that are left out are printed.
 
     Parameters
@@ -77,10 +93,12 @@ def read_rows(options: argparse.Namespace, id_of_fit: str | None = None) -> Rows
     options : Namespace
     id_of_fit : str or None, default=None
         Column of ids to take if the options name none and the source has it.
+    extra : sequence of str or None, default=None
+        Further columns that a network reads beside structures.
     """
     from sklmat.readers import NoIdColumnError
 
-    read = _read_formulas if options.formula else _read_structures
+    read = _read_formulas if options.formula else partial(_read_structures, extra=extra)
     try:
         rows = read(options, options.id or id_of_fit)
     except NoIdColumnError:
@@ -97,7 +115,7 @@ def read_rows(options: argparse.Namespace, id_of_fit: str | None = None) -> Rows
     return rows
 
 
-def _read_structures(options, id):
+def _read_structures(options, id, extra):
     from sklmat.readers import load_structures
 
     data = load_structures(
@@ -114,7 +132,46 @@ def _read_structures(options, id):
         for row in data.rejected[["id", "file", "reason"]].itertuples(index=False)
     ]
     name = data.target_names[0] if data.target_names else None
-    return Rows(data.data, data.target, data.ids, name, rejected)
+    rows = Rows(data.data, data.target, data.ids, name, rejected)
+    return rows if extra is None else _with_columns(rows, data.frame, extra, options)
+
+
+def _with_columns(rows, frame, extra, options):
+    """Add the further columns; rows without a value are an error, or left out."""
+    import pandas as pd
+
+    from sklmat.readers import is_missing
+
+    for name in extra:
+        if name not in frame:
+            raise ValueError(
+                f"{options.source} has no column {name!r} beside structures, ids and target; there "
+                f"are {list(frame.columns)}"
+            )
+    gaps = np.column_stack([frame[name].map(is_missing) for name in extra])
+    lines = [
+        f"{rows.ids[row]}, the column {extra[int(gaps[row].argmax())]!r} has no value"
+        for row in np.flatnonzero(gaps.any(axis=1))
+    ]
+    if lines and options.on_invalid == "raise":
+        raise ValueError(f"{lines[0]}; fill it in, or use --on-invalid drop")
+    keep = np.flatnonzero(~gaps.any(axis=1))
+    if not len(keep):
+        raise ValueError(f"no row of {options.source} can be used")
+    # `predict` looks for the name that the column of structures had in `fit`.
+    column = "structure"
+    while column in extra:
+        column += "_"
+    columns = {column: rows.X[keep]}
+    columns |= {name: frame[name].to_numpy()[keep] for name in extra}
+    return Rows(
+        rows.X[keep],
+        None if rows.y is None else rows.y[keep],
+        rows.ids[keep],
+        rows.target,
+        rows.rejected + lines,
+        pd.DataFrame(columns),
+    )
 
 
 def _read_formulas(options, id):

@@ -45,6 +45,13 @@ def add_parser(commands):
         help="number of networks that are averaged (default: 1); with two or more, sklmat predict "
         "also writes their standard deviation",
     )
+    parser.add_argument(
+        "--extra",
+        nargs="+",
+        metavar="NAME",
+        help="further columns of numbers that a network reads beside the structures, such as a "
+        "temperature; sklmat predict needs a source that has them too",
+    )
     add_out(parser, "file of the model")
     parser.set_defaults(run=run)
 
@@ -52,7 +59,9 @@ def add_parser(commands):
 def run(options):
     """Fit and save the model."""
     path = refuse_existing(options.out, options.overwrite)
-    rows = read_rows(options)
+    if options.extra and options.model not in NETWORKS:
+        raise ValueError(f"--extra is for {' and '.join(NETWORKS)}, not for {options.model}")
+    rows = read_rows(options, extra=options.extra)
     task, y, classes = choose_task(options.task, needed_target(rows))
     of_formulas = options.formula is not None
     model = make_model(
@@ -64,12 +73,15 @@ def run(options):
     )
     if options.model in NETWORKS:
         model.set_params(
-            n_ensemble=options.ensemble, verbose=sys.stderr.isatty(), n_jobs=options.n_jobs
+            n_ensemble=options.ensemble,
+            extra=options.extra,
+            verbose=sys.stderr.isatty(),
+            n_jobs=options.n_jobs,
         )
     elif options.ensemble != 1:
         raise ValueError(f"--ensemble is for {' and '.join(NETWORKS)}, not for {options.model}")
     with rows_by_id(rows):
-        model.fit(rows.X, y)
+        model.fit(rows.inputs, y)
     if options.model in NETWORKS:
         model.set_params(verbose=False, n_jobs=None)
     save_model(

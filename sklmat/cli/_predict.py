@@ -27,7 +27,8 @@ def add_parser(commands):
         "Write a CSV file with id, formula and prediction of each row; for classes also their\n"
         "probabilities, for ensembles and Gaussian processes of numbers also the standard\n"
         "deviation. The ids are those of --id, else of the column that sklmat fit was given, if\n"
-        "the new table has it. Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
+        "the new table has it. The source needs the columns of --extra of sklmat fit. Exit code: 0,\n"
+        "or 1 if rows were left out (--on-invalid drop).",
         "sklmat predict energy.sklmat new_folder --out predictions.csv",
     )
     parser.add_argument("model", help="file that sklmat fit has written")
@@ -48,10 +49,10 @@ def run(options):
     of_lattice = fitted.name == "gaussian-process" and not fitted.of_formulas
     if options.formula and (of_lattice or fitted.name not in OF_FORMULAS):
         raise ValueError(f"the model {fitted.name} needs structures; leave out --formula")
-    rows = read_rows(options, fitted.id)
+    rows = read_rows(options, fitted.id, getattr(fitted.model, "extra", None))
     table = pd.DataFrame({"id": rows.ids, "formula": [_formula(item) for item in rows.X]})
     with rows_by_id(rows):
-        _add_predictions(table, fitted, rows.X)
+        _add_predictions(table, fitted, rows.inputs)
         if fitted.elements is not None:
             numbers = [atomic_numbers(item) for item in rows.X]
             places = np.repeat(np.arange(len(numbers)), [len(of_row) for of_row in numbers])
