@@ -17,6 +17,7 @@ from sklmat.estimators import (
     GraphModel,
     fitted_source,
     is_fitted_source,
+    read_input,
     training_graphs,
     unfitted_clone,
 )
@@ -170,12 +171,12 @@ class ECNetFeaturizer(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None) -> Self:
         """Train the network unless it is fitted, and fit the PCA of each element.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for an ECNet with `extra` a DataFrame
             See `check_structures`. For many fits on the same crystals, CrystalGraphs save time.
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
@@ -196,7 +197,7 @@ class ECNetFeaturizer(TableFeaturizer):
         return self
 
     def fit_transform(
-        self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
+        self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Fit, and compute the table of the training rows.
 
@@ -204,7 +205,7 @@ class ECNetFeaturizer(TableFeaturizer):
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for an ECNet with `extra` a DataFrame
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
@@ -222,12 +223,12 @@ class ECNetFeaturizer(TableFeaturizer):
         """
         return output_table(self, self._fit(X, y), X)
 
-    def transform(self, X: Structures | CrystalGraphs) -> pd.DataFrame:
+    def transform(self, X: Structures | CrystalGraphs | pd.DataFrame) -> pd.DataFrame:
         """Compute the table of crystals with the fitted network and the fitted PCA.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for an ECNet with `extra` a DataFrame
 
         Returns
         -------
@@ -239,11 +240,12 @@ class ECNetFeaturizer(TableFeaturizer):
             When a crystal is invalid, or has an element or a lattice that no row of `fit` has.
         """
         check_is_fitted(self)
-        structures = X.to_structures() if is_graphs(X) else check_structures(X)
+        crystals = GraphModel.of(self.estimator_).read_input(X, with_extra=False)[1]
+        structures = crystals.to_structures() if is_graphs(crystals) else check_structures(crystals)
         self._refuse_unseen_elements(structures)
         composition = self.composition_.transform(structures)
         vectors, crystal, numbers, _ = self.estimator_.elemental_vectors(
-            X if is_graphs(X) else structures
+            crystals if is_graphs(crystals) else structures
         )
         return output_table(self, self._assemble(composition, vectors, crystal, numbers), X)
 
@@ -251,15 +253,23 @@ class ECNetFeaturizer(TableFeaturizer):
         """Fit network, composition and PCA, and return the table of the training rows."""
         self._validate_params()
         network = self._network(y)
-        structures = X.to_structures() if is_graphs(X) else check_structures(X)
+        is_fitted = is_fitted_source(self.estimator)
+        if is_fitted:
+            crystals = GraphModel.of(network).read_input(X, with_extra=False)[1]
+        else:
+            crystals = read_input(network, X)[1]
+        structures = crystals.to_structures() if is_graphs(crystals) else check_structures(crystals)
         composition = CompositionFeaturizer(lattice=self.lattice, fractions=True, properties=())
         leading = composition.fit_transform(structures)
-        items = X if is_graphs(X) else structures
-        if is_fitted_source(self.estimator):
+        items = crystals if is_graphs(crystals) else structures
+        if is_fitted:
             graphs = GraphModel.of(network).read_graphs(items, with_extra=False)
-        else:
+        elif getattr(network, "extra", None) is None:
             graphs = training_graphs(network, items)
             network.fit(graphs, y)
+        else:
+            network.fit(X, y)  # Graphs alone would lack the columns that `extra` reads.
+            graphs = GraphModel.of(network).read_graphs(items, with_extra=False)
         vectors, crystal, numbers, _ = network.elemental_vectors(graphs)
         self.estimator_, self.composition_ = network, composition
         self._fit_components(vectors, numbers)

@@ -21,6 +21,7 @@ from sklmat.features import TableFeaturizer, output_table
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from sklearn.base import BaseEstimator
 
     from sklmat.graphs import CrystalGraphs
@@ -89,12 +90,12 @@ class GraphEmbedding(TableFeaturizer):
     def __init__(self, estimator: BaseEstimator | PathLike | None = None) -> None:
         self.estimator = estimator
 
-    def fit(self, X: Structures | CrystalGraphs, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None) -> Self:
         """Train the network unless it is fitted.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
@@ -115,13 +116,13 @@ class GraphEmbedding(TableFeaturizer):
         return self
 
     def fit_transform(
-        self, X: Structures | CrystalGraphs, y: ArrayLike | None = None
+        self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None
     ) -> np.ndarray:
         """Fit, and compute the vectors of the training rows.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
@@ -156,12 +157,12 @@ class GraphEmbedding(TableFeaturizer):
         self.feature_names_ = [f"{prefix}_{k}" for k in range(self.n_features_out_)]
         return X
 
-    def transform(self, X: Structures | CrystalGraphs) -> np.ndarray:
+    def transform(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Compute the vectors of crystals.
 
         Parameters
         ----------
-        X : sequence of C structures, or CrystalGraphs
+        X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
 
         Returns
         -------

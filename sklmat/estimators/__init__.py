@@ -8,6 +8,7 @@ from sklmat.estimators._architecture import Architecture as Architecture
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.estimators._ecnet_estimators import ECNetClassifier, ECNetRegressor
 from sklmat.estimators._elemental_vectors import element_contributions as element_contributions
+from sklmat.estimators._extra_columns import read_input as read_input
 from sklmat.estimators._graph_classifier import GraphClassifier as GraphClassifier
 from sklmat.estimators._graph_input import check_elements as check_elements
 from sklmat.estimators._graph_input import training_graphs as training_graphs

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, get_tags
@@ -133,7 +134,9 @@ def _divided(values, scale):
 # -- reading
 
 
-def read_input(estimator: GraphEstimator, X: Any, column: Any = None) -> tuple[Any, Any, Any]:
+def read_input(
+    estimator: GraphEstimator, X: Any, column: Any = None, *, with_extra: bool = True
+) -> tuple[Any, Any, Any]:
     """Return what the columns and the graphs are made from.
 
     Parameters
@@ -142,6 +145,8 @@ def read_input(estimator: GraphEstimator, X: Any, column: Any = None) -> tuple[A
     X : sequence of C structures, CrystalGraphs, or for an estimator with `extra` a DataFrame
     column : default=None
         Name of the column that held the structures in `fit`. None looks for it.
+    with_extra : bool, default=True
+        Whether a DataFrame needs the columns that `extra` names.
 
     Returns
     -------
@@ -158,7 +163,9 @@ def read_input(estimator: GraphEstimator, X: Any, column: Any = None) -> tuple[A
         return X, X, column
     if isinstance(X, pd.DataFrame):
         given = [] if _is_transformer(extra) else list(extra)
-        _check_columns(X, given, "which extra names")
+        if with_extra:
+            _check_columns(X, given, "which extra names")
+        given = [name for name in given if name in X.columns]
         if column is None:
             column = _structure_column(X, given)
         else:
@@ -167,6 +174,11 @@ def read_input(estimator: GraphEstimator, X: Any, column: Any = None) -> tuple[A
             structures = convert_structures(X[column])
             return structures, structures, column
         return X, X[column], column
+    if with_extra and isinstance(_first(extra), ColumnTransformer):
+        raise ValueError(
+            f"extra is a {type(extra).__name__} that reads columns of a table, and X is a "
+            f"{type(X).__name__} without them; pass a DataFrame with the structures and these columns"
+        )
     if _is_transformer(extra) and not isinstance(X, CrystalGraphs):
         X = convert_structures(X)
     return X, X, column
@@ -331,11 +343,16 @@ def _is_transformer(extra):
 
 def _reads_tables(transformer):
     """Whether a transformer, or the first one within it, takes tables and not structures."""
+    return get_tags(_first(transformer)).input_tags.two_d_array
+
+
+def _first(transformer):
+    """The transformer itself, or the one within it that reads `X`."""
     if isinstance(transformer, Pipeline):
-        return _reads_tables(transformer.steps[0][1])
+        return _first(transformer.steps[0][1])
     if isinstance(transformer, FeatureUnion):
-        return _reads_tables(transformer.transformer_list[0][1])
-    return get_tags(transformer).input_tags.two_d_array
+        return _first(transformer.transformer_list[0][1])
+    return transformer
 
 
 def _check_names(names):

@@ -106,12 +106,14 @@ class GraphModel:
         modules = [net.module_ for net in estimator.nets_]
         return cls(estimator, modules, fitted_targets(estimator), estimator.padded_)
 
-    def read_input(self, X: Any) -> tuple[Any, Any]:
+    def read_input(self, X: Any, *, with_extra: bool = True) -> tuple[Any, Any]:
         """Return what the columns of `extra` and the graphs are made from, for `read_graphs`.
 
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or DataFrame
+        with_extra : bool, default=True
+            Whether a DataFrame needs the columns that `extra` names.
 
         Returns
         -------
@@ -120,7 +122,7 @@ class GraphModel:
         """
         # Estimators that were saved by earlier versions have no such attribute.
         column = getattr(self.estimator, "structure_column_", None)
-        return read_input(self.estimator, X, column)[:2]
+        return read_input(self.estimator, X, column, with_extra=with_extra)[:2]
 
     def read_graphs(
         self, X: Any, crystals: Any = None, *, with_extra: bool = True
@@ -137,7 +139,7 @@ class GraphModel:
             read.
         """
         if crystals is None:
-            X, crystals = self.read_input(X)
+            X, crystals = self.read_input(X, with_extra=with_extra)
         graphs = graphs_like_fit(self.estimator, crystals)
         check_seen_elements(self.estimator, graphs)
         if len(graphs) == 0:

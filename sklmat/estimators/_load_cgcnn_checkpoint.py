@@ -149,6 +149,8 @@ def _estimator(network, args, normalizer, atom_init, device):
         readout_dim=args["h_fea_len"],
         n_readout=args["n_h"],
         lr=args["lr"],
+        momentum=args["momentum"],
+        weight_decay=args["weight_decay"],
         max_epochs=args["epochs"],
     )
     net = make_net(

@@ -93,3 +93,5 @@ class MemberPreparation:
         net.criterion_.name = self.targets.loss
         for group in net.optimizer_.param_groups:
             group["weight_decay"] = estimator.weight_decay
+            if "momentum" in group:  # of "sgd"
+                group["momentum"] = getattr(estimator, "momentum", group["momentum"])

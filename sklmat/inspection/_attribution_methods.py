@@ -52,7 +52,7 @@ class AtomModel:
         self.shift = shift
         numbers = graphs.atomic_numbers
         if background is not None:
-            background = model.read_input(background)[1]
+            background = model.read_input(background, with_extra=False)[1]
             numbers = _atomic_numbers(background, self.states[0]["known_elements"].cpu().numpy())
         self.average = self.vectors(numbers).mean(dim=0)
 

@@ -262,3 +262,13 @@ def test_interrupted_fit_is_usable_and_says_so(graphs, y):
 def test_divergence_is_an_error(graphs, y):
     with pytest.raises(FloatingPointError, match="smaller lr"):
         CGCNNRegressor(**{**TINY, "max_epochs": 30}, optimizer="sgd", lr=1e30).fit(graphs, y)
+
+
+def test_going_on_uses_the_present_momentum(graphs, y):
+    params = {**TINY, "optimizer": "sgd", "warm_start": True, "batch_size": 4}
+    model = CGCNNRegressor(**params, momentum=0.9).fit(graphs, y)
+    other = CGCNNRegressor(**params, momentum=0.9).fit(graphs, y)
+    model.fit(graphs, y)
+    other.set_params(momentum=0.0).fit(graphs, y)
+    assert other.net_.optimizer_.param_groups[0]["momentum"] == 0
+    assert not np.array_equal(model.predict(graphs), other.predict(graphs))

@@ -8,8 +8,19 @@ import pandas as pd
 import pytest
 from crystals import b2_cscl, random_alloys
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
-from sklmat import CGCNNRegressor, CompositionFeaturizer, GraphEmbedding, StructureToGraph
+from sklmat import (
+    CGCNNRegressor,
+    CompositionFeaturizer,
+    ECNetFeaturizer,
+    ECNetRegressor,
+    GraphEmbedding,
+    StructureToGraph,
+)
 from sklmat.inspection import site_attribution
 
 MODEL = CGCNNRegressor(
@@ -110,6 +121,38 @@ def test_graphs_after_a_table(model):
     graphs = StructureToGraph().transform(CELLS).with_extra(TABLE[["T"]])
     np.testing.assert_array_equal(model.predict(graphs), model.predict(TABLE))
     assert clone(MODEL).fit(graphs, Y).structure_column_ is None
+
+
+def test_vectors_need_no_columns(model):
+    """`extra` is read by later layers only."""
+    bare = MORE.drop(columns="T")
+    np.testing.assert_array_equal(model.embed(bare), model.embed(TABLE))
+    with pytest.raises(ValueError, match="X has no column 'T'"):
+        model.predict(bare)
+
+
+def test_elemental_vectors_of_a_network_that_reads_columns():
+    network = ECNetRegressor(
+        hidden_dim=4, n_filters=4, tower_dims=(4,), n_ensemble=1, max_epochs=2, random_state=0
+    )
+    network.set_params(extra=["T"])
+    featurizer = ECNetFeaturizer(network, n_components=2)
+    table = featurizer.fit_transform(TABLE, Y)
+    np.testing.assert_allclose(featurizer.transform(MORE.drop(columns="T")), table, atol=1e-6)
+    fitted = FrozenEstimator(clone(network).fit(TABLE, Y))
+    again = ECNetFeaturizer(fitted, n_components=2).fit_transform(MORE)
+    np.testing.assert_allclose(again, table, atol=1e-6)
+    with pytest.raises(ValueError, match=r"extra=\['T'\] names columns of a table"):
+        ECNetFeaturizer(network).fit(CELLS, Y)
+
+
+def test_columns_for_a_transformer_of_columns():
+    columns = ColumnTransformer([("T", "passthrough", ["T"])])
+    model = clone(MODEL).set_params(extra=make_pipeline(columns, MinMaxScaler())).fit(TABLE, Y)
+    np.testing.assert_array_equal(model.predict(MORE), model.predict(TABLE))
+    message = "extra is a Pipeline that reads columns of a table, and X is a list without them"
+    with pytest.raises(ValueError, match=message):
+        model.predict(CELLS)
 
 
 def test_a_table_without_extra():
