@@ -27,8 +27,8 @@ def add_parser(commands):
         "Write a CSV file with id, formula and prediction of each row; for classes also their\n"
         "probabilities, for ensembles and Gaussian processes of numbers also the standard\n"
         "deviation. The ids are those of --id, else of the column that sklmat fit was given, if\n"
-        "the new table has it. The source needs the columns of --extra of sklmat fit. Exit code: 0,\n"
-        "or 1 if rows were left out (--on-invalid drop).",
+        "the new table has it. The source needs the columns that --extra of sklmat fit named.\n"
+        "Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
         "sklmat predict energy.sklmat new_folder --out predictions.csv",
     )
     parser.add_argument("model", help="file that sklmat fit has written")

@@ -177,7 +177,7 @@ def read_input(
     if with_extra and isinstance(_first(extra), ColumnTransformer):
         raise ValueError(
             f"extra is a {type(extra).__name__} that reads columns of a table, and X is a "
-            f"{type(X).__name__} without them; pass a DataFrame with the structures and these columns"
+            f"{type(X).__name__} without them; pass a DataFrame with the structures and columns"
         )
     if _is_transformer(extra) and not isinstance(X, CrystalGraphs):
         X = convert_structures(X)
