@@ -324,12 +324,21 @@ class GraphEstimator(BaseEstimator):
             return rows, rows[:0]
         if len(rows) < 2:
             raise ValueError("early_stopping needs at least two structures")
-        return train_test_split(
-            rows,
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=y[rows] if self.targets_class.stratified else None,
-        )
+        stratified = self.targets_class.stratified
+        try:
+            return train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                random_state=seed,
+                stratify=y[rows] if stratified else None,
+            )
+        except ValueError as error:
+            if not stratified:
+                raise
+            raise ValueError(
+                "early_stopping needs training and validation rows of each class; increase "
+                f"validation_fraction, or leave out rare classes ({error})"
+            ) from error
 
     def _keep(self, nets, targets, graphs, extra, column, elements, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.

@@ -118,7 +118,8 @@ _CGCNN = parameter_paragraphs("""
         "muon" for many rows if `lr` is "auto" too, and otherwise "adam". Many rows are more than
         1000 training rows and more than 100 for each element in them. With fewer, the small
         network with "adam" already fits the training rows much better than other rows, and "muon"
-        was not more accurate. A network that is trained further keeps its optimizer.
+        was not more accurate. A network that is trained further keeps its optimizer; another one
+        than "auto" or this is an error.
     lr : float or "auto", default="auto"
         Largest learning rate. "auto" is 0.004 for "muon" and 0.01 for other optimizers.
     lr_schedule : {"cosine", "constant", "step"}, default="cosine"

@@ -199,6 +199,10 @@ def check_same_network(estimator, n_members):
         Number of networks, by the current parameters, that are trained one after another.
     """
     _refuse_changes("ensemble", {"n_ensemble": (len(estimator.nets_), n_members)})
+    optimizer = estimator.nets_[0].optimizer_name
+    _refuse_changes(
+        "optimizer", {"optimizer": (optimizer, getattr(estimator, "optimizer", optimizer))}
+    )
     module = estimator.nets_[0].module_
     asked = estimator.architecture.settings(estimator)
     _refuse_changes(

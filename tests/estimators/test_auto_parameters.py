@@ -125,6 +125,16 @@ def test_training_further_keeps_network_and_optimizer(data, ten_are_many, furthe
     assert np.array_equal(*(model.predict(graphs) for model in models))
 
 
+def test_training_further_with_another_optimizer_is_an_error(data):
+    graphs, y = data
+    model = CGCNNRegressor(**SHORT, hidden_dim=4, warm_start=True).fit(graphs, y)
+    model.set_params(optimizer="adam").fit(graphs, y)
+    with pytest.raises(ValueError, match="cannot change its optimizer: optimizer was adam, is muo"):
+        model.set_params(optimizer="muon").fit(graphs, y)
+    with pytest.raises(ValueError, match="set warm_start=False, or clone, to start over"):
+        model.set_params(optimizer="sgd").partial_fit(graphs, y)
+
+
 def test_new_network_has_the_width_of_its_source(data, ten_are_many):
     graphs, y = data
     source = CGCNNRegressor(**SHORT, hidden_dim=6).fit(graphs, y)

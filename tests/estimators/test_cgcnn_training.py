@@ -272,3 +272,10 @@ def test_going_on_uses_the_present_momentum(graphs, y):
     other.set_params(momentum=0.0).fit(graphs, y)
     assert other.net_.optimizer_.param_groups[0]["momentum"] == 0
     assert not np.array_equal(model.predict(graphs), other.predict(graphs))
+
+
+@pytest.mark.parametrize("labels", [["a"] * 15 + ["b"], ["a", "b", "c", "d"] * 4])
+def test_classes_that_cannot_be_validated(graphs, labels):
+    model = CGCNNClassifier(**TINY, early_stopping=True, validation_fraction=0.1)
+    with pytest.raises(ValueError, match="early_stopping needs training and validation rows of ea"):
+        model.fit(graphs, labels)
