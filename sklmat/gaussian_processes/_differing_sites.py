@@ -62,12 +62,19 @@ class DifferingSites:
 
     def training(self, A: np.ndarray, images: np.ndarray) -> TrainingHistogram:
         """Prepare the kernel between training rows `A`."""
-        n_bins = len(self.differing)
-        counts = np.zeros(len(A) ** 2 * n_bins)
-        first = (n_bins * np.arange(len(A) ** 2)).reshape(len(A), len(A))
-        for bins in self._bins(A, A, images):
-            for of_image in bins:
-                counts[first + of_image] += 1
+        n, n_bins = len(A), len(self.differing)
+        counts = np.zeros((n, n * n_bins))
+        n_images = max(_BLOCK // n, 1)
+        for start in range(0, len(images), n_images):
+            some = images[start : start + n_images]
+            n_rows = max(_BLOCK // (n * len(some)), 1)
+            for row in range(0, n, n_rows):
+                part = A[row : row + n_rows]
+                pair = np.arange(len(part) * n).reshape(len(part), n)
+                for bins in self._bins(part, A, some):
+                    of_pair = (n_bins * pair + bins).ravel()
+                    found = np.bincount(of_pair, minlength=pair.size * n_bins)
+                    counts[row : row + n_rows] += found.reshape(len(part), -1)
         return TrainingHistogram(counts.reshape(-1, n_bins) / len(images), self.differing)
 
     def _of_bins(self, terms):

@@ -62,7 +62,8 @@ _PARAGRAPHS = parameter_paragraphs("""
         Rows on which the vectors of the elements and the variances are fitted, drawn at random if
         there are more. Predictions use all rows. For parents with many site permutations, such as
         large supercells, there are fewer: the number of rows squared times that of permutations is
-        limited to 2 · 10⁷.
+        limited to 2 · 10⁷. If no orbit has more than two elements, as in a binary alloy, there are
+        more rows, and the time grows with the number of sites instead.
     max_iter : int, default=60
         Largest number of iterations on these rows. Before, there are eight searches of 60
         iterations on at most 400 rows from different starts, and the best three are continued.

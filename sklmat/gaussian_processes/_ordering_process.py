@@ -161,7 +161,7 @@ class _Regression:
     def targets_and_noise(self, theta, n_kernel):
         return self.y, np.full(len(self.y), np.exp(theta[n_kernel]))
 
-    def update(self, kernel, rows, theta):
+    def update(self, training, theta):
         """Nothing but parameters is fitted."""
 
     def bound(self):
@@ -215,8 +215,9 @@ class _Classification:
     def targets_and_noise(self, theta, n_kernel):
         return self.targets, self.noise
 
-    def update(self, kernel, rows, theta):
-        self.iterate(_Exact(kernel, rows, theta[None]).moments, 5)
+    def update(self, training, theta):
+        values, _ = training.value_and_parts(theta)
+        self.iterate(_Exact(training.A, values, theta[None]).moments, 5)
 
     def iterate(self, moments, max_steps):
         """Find the local variables, with `moments` of the function at all labels."""
@@ -258,10 +259,11 @@ def _search(kernel, rows, labels, n_rows, max_iter, rng, tick):
         found.append(_climb(training, labels.some(first), start, _N_FIRST_ITERATIONS, tick))
     n_iter = sum(one[2] for one in found)
     found.sort(key=lambda one: one[0])
-    thetas = []
+    thetas, before = [], first
     for _, start, _ in found[:_N_CONTINUED]:
         chosen = labels.choose(n_rows, rng)
-        training = kernel.training(rows[chosen])
+        if not np.array_equal(chosen, before):
+            training, before = kernel.training(rows[chosen]), chosen
         _, theta, more = _climb(training, labels.some(chosen), start, max_iter, tick)
         thetas.append(theta)
         n_iter += more
@@ -298,7 +300,7 @@ def _climb(training, labels, start, max_iter, tick):
         theta = found.x
         n_iter += found.nit
         value = found.fun - labels.bound()  # of the local variables that the search had
-        labels.update(kernel, training.A, theta)
+        labels.update(training, theta)
     return value, theta, n_iter
 
 
@@ -349,7 +351,7 @@ def _inference(kernel, rows, parameters, rng):
     """Return the exact posterior of some rows, or an approximate one of many."""
     n_images = kernel.n_images(rows)
     if len(rows) <= min(MAX_EXACT, _most_rows(_MAX_POSTERIOR_PAIRS, n_images)):
-        return _Exact(kernel, rows, parameters)
+        return _Exact(rows, kernel.covariance(rows, rows, parameters), parameters)
     n_inducing = max(min(N_INDUCING, _MAX_POSTERIOR_PAIRS // (n_images * len(rows))), 1)
     inducing = rows[_choose(len(rows), n_inducing, rng)]
     return _Projection(kernel, rows, inducing, parameters)
@@ -358,10 +360,10 @@ def _inference(kernel, rows, parameters, rng):
 class _Exact:
     """The exact posterior, for several labels and noises of the same rows."""
 
-    def __init__(self, kernel, rows, parameters):
+    def __init__(self, rows, values, parameters):
         self.rows = rows
+        self.values = values
         self.parameters = parameters
-        self.values = kernel.covariance(rows, rows, parameters)
 
     def moments(self, y, noise):
         """Return means and variances of the function at the rows."""

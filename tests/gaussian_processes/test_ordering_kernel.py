@@ -127,7 +127,9 @@ def two_elements():
     return kernel, rows, kernel.start_parameters(np.random.RandomState(4))[None]
 
 
-def test_differing_sites_are_the_same_kernel(two_elements):
+@pytest.mark.parametrize("block", [500_000, 40])
+def test_differing_sites_are_the_same_kernel(two_elements, block, monkeypatch):
+    monkeypatch.setattr("sklmat.gaussian_processes._differing_sites._BLOCK", block)
     kernel, rows, parameters = two_elements
     assert kernel.cost(rows) == 5 * 3 + round(48 / 20)
     general = copy(kernel)

@@ -38,6 +38,10 @@ def mean_kernel(kernel, A, B, parameters):
     return (first + second) / 2
 
 
+def exact(kernel, rows, parameters):
+    return process._Exact(rows, mean_kernel(kernel, rows, rows, parameters), parameters)
+
+
 def no_tick(_):
     pass
 
@@ -45,7 +49,7 @@ def no_tick(_):
 def test_exact_posterior(kernel, rows, two_kernels):
     y, noise = np.sin(np.arange(20.0)), np.linspace(0.1, 0.3, 20)
     training, new = rows[:20], rows[20:]
-    found = process._Exact(kernel, training, two_kernels).posterior(y, noise, 0.2, 1)
+    found = exact(kernel, training, two_kernels).posterior(y, noise, 0.2, 1)
     K = mean_kernel(kernel, training, training, two_kernels) + np.diag(noise)
     k = mean_kernel(kernel, new, training, two_kernels)
     mean, deviation = found.predict(kernel, new)
@@ -53,7 +57,7 @@ def test_exact_posterior(kernel, rows, two_kernels):
     prior = mean_kernel(kernel, new, new, two_kernels)
     variance = np.diag(prior - k @ np.linalg.solve(K, k.T))
     np.testing.assert_allclose(deviation**2, variance, rtol=1e-6)
-    mean, variance = process._Exact(kernel, training, two_kernels).moments(y, noise)
+    mean, variance = exact(kernel, training, two_kernels).moments(y, noise)
     of_training = found.predict(kernel, training)
     np.testing.assert_allclose(mean, of_training[0], rtol=1e-6)
     np.testing.assert_allclose(variance, of_training[1] ** 2, rtol=1e-6)
@@ -63,8 +67,7 @@ def test_inducing_rows(kernel, rows, two_kernels):
     """With all rows as inducing rows, the approximation is exact; fewer: a direct formula."""
     rows = np.unique(rows, axis=0)
     y, noise = np.sin(np.arange(len(rows))), np.full(len(rows), 0.1)
-    exact = process._Exact(kernel, rows, two_kernels)
-    expected = exact.posterior(y, noise, 0.1, 1).predict(kernel, rows)
+    expected = exact(kernel, rows, two_kernels).posterior(y, noise, 0.1, 1).predict(kernel, rows)
     all_rows = process._Projection(kernel, rows, rows, two_kernels)
     found = all_rows.posterior(y, noise, 0.1, 1).predict(kernel, rows)
     np.testing.assert_allclose(found, expected, atol=1e-4)
