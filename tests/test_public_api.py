@@ -30,6 +30,7 @@ MODULES = [
     "parallel",
     "processes",
     "targets",
+    "known_labels",
     "exceptions",
     "structures",
     "readers",

@@ -2,6 +2,7 @@ from sklmat.augmentation._augmented_estimators import AugmentedClassifier, Augme
 from sklmat.augmentation._base_augmenter import BaseAugmenter as BaseAugmenter
 from sklmat.augmentation._gaussian_process_means import process_mean as process_mean
 from sklmat.augmentation._infogan_augmenter import InfoGANAugmenter
+from sklmat.augmentation._known_labels import KnownLabelsRegressor as KnownLabelsRegressor
 from sklmat.augmentation._labeler import GaussianProcessLabeler as GaussianProcessLabeler
 from sklmat.augmentation._labeler import label_rows as label_rows
 from sklmat.augmentation._mixup_augmenter import MixupAugmenter

@@ -71,6 +71,9 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
+    #: Whether some of several numeric targets of a row may be missing (NaN).
+    _labels_may_be_missing = False
+
     # imbalanced-learn reads this attribute before it reads the tags.
     _estimator_type = "sampler"
 
@@ -174,7 +177,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         self.classes_ = None
         if y is not None:
             check_consistent_length(X, y)
-            y, self.classes_ = encode_target(y)
+            y, self.classes_ = encode_target(y, may_be_missing=self._labels_may_be_missing)
         self._check_range(y)
         self._learn(X, y)
         return X, y

@@ -10,13 +10,15 @@ import numpy as np
 _MANY_CLASSES = 20
 
 
-def encode_target(y):
+def encode_target(y, *, may_be_missing=False):
     """Return the target as numbers, and its classes or None.
 
     Parameters
     ----------
     y : array-like of shape (n,) or (n, T)
         Floats are a numeric target; strings, booleans and integers are classes.
+    may_be_missing : bool, default=False
+        Whether some of several numeric targets of a row may be missing (NaN).
 
     Returns
     -------
@@ -37,7 +39,7 @@ def encode_target(y):
     """
     values = _as_array(y)
     if values.dtype.kind == "f":
-        return _finite(values), None
+        return _finite(values, may_be_missing), None
     if values.ndim != 1:
         raise ValueError(
             f"y has shape {values.shape} and holds classes (strings, booleans or integers): pass "
@@ -79,11 +81,15 @@ def _from_objects(values):
     return np.asarray(values.tolist())
 
 
-def _finite(values):
+def _finite(values, may_be_missing):
     """Return a float64 copy of finite targets (n,) or (n, T)."""
     if values.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got shape {values.shape}")
-    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    table = values.reshape(len(values), -1)
+    usable = np.isfinite(table).all(axis=1)
+    if may_be_missing and values.ndim == 2:
+        usable = ~np.isinf(table).any(axis=1) & ~np.isnan(table).all(axis=1)
+    bad = np.flatnonzero(~usable)
     if len(bad):
         raise ValueError(
             f"Input y contains NaN or infinity, first in row {bad[0]}: samplers need every label, "

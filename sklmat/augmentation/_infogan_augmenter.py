@@ -19,6 +19,7 @@ from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
 from sklmat.augmentation._dataframes import as_table, is_pandas, is_polars
 from sklmat.augmentation._iterated_gan import IteratedGAN
+from sklmat.augmentation._known_labels import KnownLabelsRegressor
 from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
@@ -98,7 +99,9 @@ class InfoGANAugmenter(BaseAugmenter):
         Predicts the targets of generated rows, after training on the real rows. The default for
         numeric targets is the mean of two Gaussian processes: the inputs of the first are the
         features, weighted by the fractions of their elements; the inputs of the second are the code
-        alone. The default for classes is a vote of trees and a linear model.
+        alone. The default for classes is a vote of trees and a linear model. If some of several
+        numeric targets are missing (NaN) in some rows, a clone of the labeler is trained for each
+        target, on the rows whose label is known.
     max_uncertainty : float, array-like or None, default=None
         Generated rows whose label has a larger uncertainty are discarded and drawn again. For
         numeric targets the uncertainty is the standard deviation of the labeler (from its
@@ -232,6 +235,8 @@ class InfoGANAugmenter(BaseAugmenter):
         "verbose": ["verbose"],
         **BaseAugmenter._parameter_constraints,
     }
+
+    _labels_may_be_missing = True
 
     def __init__(
         self,
@@ -409,18 +414,20 @@ class InfoGANAugmenter(BaseAugmenter):
         if self.classes_ is not None:
             return float(zero_one_loss(y, labels))
         encode = gan.target_codec.encode
-        return float(np.sqrt(np.mean((encode(labels) - encode(y)) ** 2)))
+        return float(np.sqrt(np.nanmean((encode(labels) - encode(y)) ** 2)))
 
     def _new_gan(self, X, y, codes, blocks, seed):
         """Fit scales and labeler on the rows; no network is trained yet."""
         names, labeler, target_codec = self._names(), None, None
         if y is not None:
-            target_codec = TargetCodec(y, self.classes_)
             if self.labeler is None:
                 labeler = default_labeler(self.classes_, codes, blocks, seed)
             else:
                 labeler = check_labeler(self.labeler, self.classes_)
+            if np.isnan(y).any():
+                labeler = KnownLabelsRegressor(labeler)
             labeler.fit(as_table(X, names), y.ravel() if y.shape[1:] == (1,) else y)
+            target_codec = TargetCodec(y, self.classes_)
         return IteratedGAN(
             TableCodec(codes, blocks, X),
             target_codec,
@@ -455,8 +462,10 @@ class InfoGANAugmenter(BaseAugmenter):
         rng = np.random.default_rng(seed + iteration)
         codes = sample_codes(gan.codec, X, len(X), self.code_sampling, rng)
         generated = gan.generate(codes, rng)
-        target = np.concatenate([y, gan.label(generated)[0]])
-        gan.train_next(np.vstack([X, generated]), target, seed + iteration)
+        # The target is a part of the code, so real rows with a missing label are left out.
+        known = ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
+        target = np.concatenate([y[known], gan.label(generated)[0]])
+        gan.train_next(np.vstack([X[known], generated]), target, seed + iteration)
 
     def _generate(self, n, rng):
         rows = self._gan.generate(self._draw_codes(n, rng), rng)

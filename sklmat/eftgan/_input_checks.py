@@ -21,9 +21,15 @@ def check_targets(y):
         raise ValueError(f"y must be numeric: {error}") from error
     if values.ndim not in (1, 2):
         raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {values.shape}")
-    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    table = values.reshape(len(values), -1)
+    # With several targets, some may be missing in a row, but not all.
+    bad = np.flatnonzero(np.isinf(table).any(axis=1) | np.isnan(table).all(axis=1))
     if len(bad):
-        raise ValueError(f"y is NaN or infinite in rows {bad[:10].tolist()}; drop them")
+        what = "infinite, or NaN in all targets," if table.shape[1] > 1 else "NaN or infinite"
+        raise ValueError(f"y is {what} in rows {bad[:10].tolist()}; drop them")
+    empty = np.flatnonzero(np.isnan(table).all(axis=0))
+    if len(empty):
+        raise ValueError(f"no row has target {empty.tolist()}; leave it out of y")
     if names is None:
         names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
     return values, names

@@ -41,16 +41,18 @@ class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
         ----------
         X : DataFrame of shape (n, F)
         y : ndarray of shape (n,) or (n, n_targets)
+            NaN where one of several targets is missing in a row.
         """
         names, rows = list(X.columns), X.to_numpy()
         n_plain = len(names) - self.n_phase_columns
         self.n_dim_ = y.ndim
         self.processes_, reads_phase = [], []
         for target in y.reshape(len(y), -1).T:
-            chosen = _fit_processes(names[:n_plain], rows[:, :n_plain], target)
+            known = ~np.isnan(target)
+            chosen = _fit_processes(names[:n_plain], rows[:, :n_plain], target, known)
             reads_phase.append(False)
             if self.n_phase_columns:
-                with_phase = _fit_processes(names, rows, target)
+                with_phase = _fit_processes(names, rows, target, known)
                 error, error_with_phase = _error(chosen), _error(with_phase)
                 reads_phase[-1] = error_with_phase < _MAX_ERROR_RATIO * error
                 chosen = with_phase if reads_phase[-1] else chosen
@@ -76,8 +78,9 @@ class PhaseAwareProcesses(RegressorMixin, BaseEstimator):
         return columns[0] if self.n_dim_ == 1 else np.column_stack(columns)
 
 
-def _fit_processes(names, rows, target):
-    return GaussianProcessLabeler.for_table(names, rows).fit(rows, target)
+def _fit_processes(names, rows, target, known):
+    """Fit the processes of a target on the rows with a known label."""
+    return GaussianProcessLabeler.for_table(names, rows).fit(rows[known], target[known])
 
 
 def _error(process):

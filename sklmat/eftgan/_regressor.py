@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklmat.augmentation import InfoGANAugmenter, label_rows
+from sklmat.augmentation import InfoGANAugmenter, KnownLabelsRegressor, label_rows
 from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
 from sklmat.deprecation import renamed_attribute, renamed_parameters
 from sklmat.eftgan._extrapolation import ExtrapolationDetector
@@ -26,6 +26,7 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.known_labels import score_known_labels
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 
@@ -210,7 +211,9 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         X : sequence of C structures, or CrystalGraphs
             See `check_structures`.
         y : Series, DataFrame or array of shape (C,) or (C, n_targets)
-            Targets; the names of its columns become `target_names_`.
+            Targets; the names of its columns become `target_names_`. If there are several targets,
+            some of them may be missing (NaN) in a row; every stage then learns a target from the
+            rows whose label is known.
         phase : array-like of str, shape (C,), or None, default=None
             Lattice that each cell was set up on: "bcc", "fcc", ... ``None`` takes the lattice of
             the given structure, from `infer_lattice`.
@@ -224,7 +227,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         InvalidStructureError
             When a crystal cannot be used.
         ValueError
-            When `y` is not finite, or `phase` is not one label for each row.
+            When `y` is infinite, or missing in a whole row or column, or `phase` is not one label
+            for each row.
         """
         self._validate_params()
         values, names = check_targets(y)
@@ -254,7 +258,10 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
             table, values, lattice, phase, augmenter_seed
         )
         self._add_phase(table, phase)
-        self.regressor_ = self._make_regressor(regressor_seed).fit(table, values)
+        regressor = self._make_regressor(regressor_seed)
+        if self.regressor is not None and np.isnan(values).any():
+            regressor = KnownLabelsRegressor(regressor)
+        self.regressor_ = regressor.fit(table, values)
         return self
 
     @overload
@@ -398,7 +405,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         X : sequence of structures, sequence of Composition, or table of fractions
             As in `predict`.
         y : array-like of shape (n,) or (n, n_targets)
-            True values.
+            True values; NaN where a label is missing.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows.
         phase : str or array-like of str, default=None
@@ -407,9 +414,15 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         r2 : float
-            R²: 1 for perfect predictions, 0 for predicting the mean; averaged over targets.
+            R² of the known labels of each target, averaged over the targets: 1 for perfect
+            predictions, 0 for predicting the mean.
+
+        Raises
+        ------
+        ValueError
+            When labels are missing and a target has fewer than two known labels.
         """
-        return r2_score(y, self.predict(X, phase), sample_weight=sample_weight)
+        return score_known_labels(r2_score, y, self.predict(X, phase), sample_weight)
 
     def lattice_probability(
         self, X: Compositions | Table, phase: str | ArrayLike | None = None

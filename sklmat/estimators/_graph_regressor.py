@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import RegressionTargets
+from sklmat.known_labels import score_known_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +88,33 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
             raise ValueError("return_std needs an ensemble: set n_ensemble to 2 or more, and refit")
         y = model.targets.decode(outputs)
         return (y.mean(axis=0), y.std(axis=0)) if return_std else y.mean(axis=0)
+
+    def score(
+        self,
+        X: Structures | CrystalGraphs | pd.DataFrame,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+        y : array-like of shape (C,) or (C, n_targets)
+            True values; NaN where a label is missing.
+        sample_weight : array-like of shape (C,), default=None
+
+        Returns
+        -------
+        float
+            R² of the known labels of each target, averaged over the targets.
+
+        Raises
+        ------
+        ValueError
+            When labels are missing and a target has fewer than two known labels.
+        """
+        return score_known_labels(r2_score, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

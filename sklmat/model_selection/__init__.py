@@ -7,6 +7,7 @@ from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
 from sklmat.model_selection._delta_regressor import DeltaRegressor
 from sklmat.model_selection._group_labels import chemical_systems, composition_groups
 from sklmat.model_selection._label_noise import LabelNoise, label_noise
+from sklmat.model_selection._masked_scorer import masked_scorer
 from sklmat.model_selection._matbench_split import MatbenchSplit
 from sklmat.model_selection._prototype_labels import prototype_labels
 from sklmat.model_selection._splitters import (
@@ -33,5 +34,6 @@ __all__ = [
     "composition_groups",
     "corrected_resampled_ttest",
     "label_noise",
+    "masked_scorer",
     "prototype_labels",
 ]

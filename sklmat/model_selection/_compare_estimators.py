@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.exceptions import InvalidStructureError
+from sklmat.known_labels import target_names
+from sklmat.model_selection._comparison_scores import check_metrics, score_fold
 from sklmat.model_selection._comparison_table import (
     PREDICTION_KEYS,
     FoldResult,
@@ -28,6 +32,7 @@ from sklmat.model_selection._label_noise import LabelNoise
 from sklmat.model_selection._label_noise import label_noise as estimate_label_noise
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
+from sklmat.targets import as_numbers
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
@@ -38,19 +43,8 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Structures, Table
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
-_RMSE = "neg_root_mean_squared_error"
 #: Rows of `Comparison.floor`.
 _FLOOR_ROWS = ["label noise, least", "label noise, expected"]
-#: Name of a scorer -> name of the metric in the table.
-_METRIC_NAMES = {
-    "neg_mean_absolute_error": "MAE",
-    _RMSE: "RMSE",
-    "neg_mean_squared_error": "MSE",
-    "r2": "R2",
-    "roc_auc": "ROC AUC",
-    "roc_auc_ovr": "ROC AUC OvR",
-    "neg_log_loss": "log loss",
-}
 
 
 @renamed_parameters(confidence="confidence_level")
@@ -62,6 +56,7 @@ def compare_estimators(
     cv: int | BaseCrossValidator | Iterable = 5,
     scoring: str | Callable | Sequence[str] | Mapping[str, str | Callable] | None = None,
     groups: ArrayLike | None = None,
+    params: Mapping[str, ArrayLike] | None = None,
     reference: str | None = None,
     confidence_level: float = 0.95,
     error_score: Literal["raise"] | float = "raise",
@@ -79,7 +74,9 @@ def compare_estimators(
     X : sequence of C crystals, CrystalGraphs or table
         Input of the estimators.
     y : array-like of shape (C,) or (C, n_targets)
-        The target.
+        The target. If there are several targets, labels may be missing (NaN) where the estimators
+        allow it, as graph networks do. Scores are then those of the known labels of each target,
+        averaged over the targets (see `masked_scorer`).
     cv : int, splitter or iterable of (train, test), default=5
         As in scikit-learn, an int means `KFold` (regression) or `StratifiedKFold`
         (classification), *without* shuffling. Tables of alloys are usually sorted, so prefer
@@ -95,6 +92,10 @@ def compare_estimators(
         class against the rest if there are more than two).
     groups : array-like of shape (C,), default=None
         Groups of the rows, for splitters that use them.
+    params : dict of str to array-like of shape (C,), default=None
+        Metadata of the rows, such as ``{"phase": phase}``. The rows of a fold are passed to ``fit``
+        and ``predict`` of those estimators, or steps of a Pipeline, that ask for them: the phase to
+        `EFTGANRegressor` and `CompositionFeaturizer`; others as set by ``set_fit_request``.
     reference : str or None, default=None
         Name of the estimator with which all others are compared by the test.
     confidence_level : float, default=0.95
@@ -137,10 +138,11 @@ def compare_estimators(
     ValueError
         When classifiers and regressors are mixed, the reference is unknown, the predictions of an
         estimator have another shape than `y`, or `label_noise` is asked for with classifiers or
-        was estimated from other labels.
+        was estimated from other labels; when labels are missing and a fold has none of a target,
+        or `scoring` names a scorer that needs all labels.
     TypeError
         When an estimator is a class, or cannot fit and predict, or ``label_noise=True`` and `X`
-        does not hold crystals.
+        does not hold crystals, or no estimator asks for an entry of `params`.
 
     Warns
     -----
@@ -187,11 +189,16 @@ def compare_estimators(
     1    1     0     2.9   3.0
     """
     check_n_jobs(n_jobs, "compare_estimators")
-    X, y, groups = indexable(X, y, groups)
+    params = dict(params or {})
+    X, y, groups, *_ = indexable(X, y, groups, *params.values())
     are_classifiers = _check_estimators(estimators, reference)
+    _check_params(params, estimators)
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number, got {error_score!r}")
-    scorers, signs, root_mean_squares = _check_metrics(scoring, estimators, y, are_classifiers)
+    known = None if are_classifiers else _known_labels(y)
+    scorers, signs, root_mean_squares = check_metrics(
+        scoring, estimators, y, are_classifiers, known is not None, params
+    )
     noise = _check_label_noise(label_noise, X, y, are_classifiers)
     agreeing = None
     if noise is not None:
@@ -203,7 +210,9 @@ def compare_estimators(
         (rows[train], rows[test])
         for train, test in check_cv(cv, y, classifier=are_classifiers).split(X, y, groups)
     ]
-    common = estimators, X, y, splits, scorers, signs, error_score, agreeing
+    if known is not None:
+        _check_folds(splits, known, target_names(y, known.shape[1]))
+    common = estimators, X, y, params, splits, scorers, signs, error_score, agreeing
     tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
     fits = run_parallel(_fit_and_score, tasks, common=common, n_jobs=n_jobs)
     results = _with_progress(fits, len(tasks), len(estimators), verbose)
@@ -240,26 +249,41 @@ def _check_estimators(estimators, reference):
     return bool(classifiers)
 
 
-def _check_metrics(scoring, estimators, y, are_classifiers):
-    """Scorers by the name of the metric, the sign of each natural value, and which are RMSE."""
-    if scoring is None:
-        scoring = _default_scoring(estimators, y, are_classifiers)
-    if isinstance(scoring, str):
-        scoring = [scoring]
-    elif callable(scoring):
-        scoring = {"score": scoring}
-    if not isinstance(scoring, Mapping):
-        scoring = {
-            _METRIC_NAMES.get(name, name.removeprefix("neg_").replace("_", " ")): name
-            for name in scoring
-        }
-    signs = {
-        metric: -1.0 if isinstance(scorer, str) and scorer.startswith("neg_") else 1.0
-        for metric, scorer in scoring.items()
-    }
-    root_mean_squares = [metric for metric, scorer in scoring.items() if scorer == _RMSE]
-    scorers = {metric: get_scorer(scorer) for metric, scorer in scoring.items()}
-    return scorers, signs, root_mean_squares
+def _check_params(params, estimators):
+    """Refuse metadata that no estimator asks for."""
+    for name in params:
+        pairs = product(estimators.values(), ("fit", "predict"))
+        if not any(name in _taken(estimator, method, params) for estimator, method in pairs):
+            raise TypeError(
+                f"no estimator asks for params={{{name!r}: ...}}; leave it out, or call "
+                f"set_fit_request({name}=True) of an estimator that takes it"
+            )
+
+
+def _taken(estimator, method, params):
+    """Names of the metadata that a method of an estimator asks for."""
+    return set(get_routing_for_object(estimator).consumes(method, params)) if params else set()
+
+
+def _known_labels(y):
+    """Mask of the known labels of several targets; None if none is missing."""
+    if np.ndim(y) != 2:
+        return None
+    known = ~np.isnan(as_numbers(y))
+    return None if known.all() else known
+
+
+def _check_folds(splits, known, names):
+    """Refuse folds without a known label of a target."""
+    for fold, sides in enumerate(splits):
+        for rows, side in zip(sides, ("training", "test")):
+            for name, n_known in zip(names, known[rows].sum(axis=0)):
+                if not n_known:
+                    raise ValueError(
+                        f"fold {fold} of 0-{len(splits) - 1} has no known label of target {name} "
+                        f"among its {len(rows)} {side} rows; use fewer or other folds, such as "
+                        "KFold(shuffle=True), or leave this target out of y"
+                    )
 
 
 def _check_label_noise(asked, X, y, are_classifiers):
@@ -347,17 +371,6 @@ def _training_data(part, visited):
         yield from _training_data(inner, visited)
 
 
-def _default_scoring(estimators, y, are_classifiers):
-    """Names of the scorers that suit all estimators."""
-    if not are_classifiers:
-        return ["neg_mean_absolute_error", _RMSE, "r2"]
-    scoring = ["accuracy", "balanced_accuracy"]
-    if all(hasattr(estimator, "predict_proba") for estimator in estimators.values()):
-        scoring.append("roc_auc" if len(np.unique(y)) == 2 else "roc_auc_ovr")
-        scoring.append("neg_log_loss")
-    return scoring
-
-
 def _with_progress(fits, n_fits, n_estimators, verbose):
     """List the results of all fits, with a progress bar."""
     from tqdm.auto import tqdm
@@ -393,32 +406,38 @@ def _warn_unseen(results):
     )
 
 
-def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, agreeing, name, fold):
+def _fit_and_score(
+    estimators, X, y, params, splits, scorers, signs, error_score, agreeing, name, fold
+):
     """Fit a clone on one fold; return its scores, seconds and predictions."""
     train, test = splits[fold]
     X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
     X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
     rows = train
     try:
-        start = time.perf_counter()
-        model = clone(estimators[name]).fit(X_train, y_train)
-        end_of_fit = time.perf_counter()
-        rows = test
-        with gather_unseen_elements() as gathered:
-            predictions = np.asarray(model.predict(X_test))
-            end_of_predict = time.perf_counter()
-            if predictions.shape != np.shape(y_test):
-                raise ValueError(f"predicted {predictions.shape} for y of shape {np.shape(y_test)}")
-            score = check_scoring(model, scorers)
-            scores = score(model, X_test, y_test)
-        of_agreeing = {}
-        if agreeing is not None:
-            kept = np.flatnonzero(agreeing[test])
-            of_agreeing = dict.fromkeys(scorers, np.nan)
-            if len(kept):
-                with gather_unseen_elements():  # They are known from all test rows.
-                    parts = (_safe_indexing(each, kept) for each in (X_test, y_test))
-                    of_agreeing = score(model, *parts)
+        with config_context(**({"enable_metadata_routing": True} if params else {})):
+            model = clone(estimators[name])
+            start = time.perf_counter()
+            model.fit(X_train, y_train, **_rows_of(params, model, "fit", train))
+            end_of_fit = time.perf_counter()
+            rows = test
+            with gather_unseen_elements() as gathered:
+                taken = _rows_of(params, model, "predict", test)
+                predictions = np.asarray(model.predict(X_test, **taken))
+                end_of_predict = time.perf_counter()
+                if predictions.shape != np.shape(y_test):
+                    raise ValueError(
+                        f"predicted {predictions.shape} for y of shape {np.shape(y_test)}"
+                    )
+                scores = score_fold(model, scorers, X_test, y_test, predictions)
+            of_agreeing = {}
+            if agreeing is not None:
+                kept = np.flatnonzero(agreeing[test])
+                of_agreeing = dict.fromkeys(scorers, np.nan)
+                if len(kept):
+                    with gather_unseen_elements():  # They are known from all test rows.
+                        parts = (_safe_indexing(each, kept) for each in (X_test, y_test))
+                        of_agreeing = score_fold(model, scorers, *parts, predictions[kept])
     except Exception as error:
         context = f"estimator {name!r}, fold {fold} of 0-{len(splits) - 1}"
         if error_score == "raise":
@@ -436,6 +455,11 @@ def _fit_and_score(estimators, X, y, splits, scorers, signs, error_score, agreei
     unseen = UnseenElements(by_row, gathered.consequences)
     training_data = tuple(_training_data(model, set()))
     return FoldResult(name, fold, natural, *times, predictions, unseen, training_data)
+
+
+def _rows_of(params, estimator, method, rows):
+    """Rows of the metadata that a method of an estimator asks for."""
+    return {name: _safe_indexing(params[name], rows) for name in _taken(estimator, method, params)}
 
 
 def _raise_with_context(error, context, rows):

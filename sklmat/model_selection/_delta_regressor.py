@@ -12,6 +12,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -23,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmat.element_references import fit_references
+from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
 from sklmat.model_selection._element_references import (
@@ -276,6 +278,33 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         offset = baseline_values(self.baseline_, X, shape) + of_elements
         total = difference + offset.reshape(difference.shape)
         return (total, std[0]) if return_std else total
+
+    def score(
+        self,
+        X: Structures | CrystalGraphs | Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs, compositions or table
+        y : array-like of shape (n,) or (n, T)
+            True values; NaN where a label is missing.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+            R² of the known labels of each target, averaged over the targets.
+
+        Raises
+        ------
+        ValueError
+            When labels are missing and a target has fewer than two known labels.
+        """
+        return score_known_labels(r2_score, y, self.predict(X), sample_weight)
 
     def save(self, path: PathLike) -> None:
         """Write the fitted model to one file, which holds numbers and JSON and no code.

@@ -218,6 +218,7 @@ class ParityDisplay:
             if target not in targets:
                 raise ValueError(f"several targets: choose target= one of {targets}")
             table = table[table["target"] == target]
+            table = table[table["y_true"].notna()]  # Labels of several targets may be missing.
         keys = ("row", "fold", "repeat", "target", "y_true")
         names: list[Any] = [name for name in table if name not in keys]
         if color_by is not None:
