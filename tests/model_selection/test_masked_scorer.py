@@ -165,7 +165,7 @@ def test_metadata_reaches_predict():
     y = np.arange(16.0).reshape(8, 2)
     shift = np.arange(8.0)
     models = {"mean": Constant(), "shift": Constant(1.0), "line": Ridge()}
-    with pytest.raises(TypeError, match="no estimator asks for .*row_shift"):
+    with pytest.raises(TypeError, match=r"no estimator asks for .*row_shift"):
         compare_estimators({"line": Ridge()}, X, y, params={"row_shift": shift})
     with config_context(enable_metadata_routing=True):
         scorer = masked_scorer("neg_mean_absolute_error").set_score_request(row_shift=True)
