@@ -1,4 +1,4 @@
-"""Validation of the input of `EFTGANRegressor`: targets, phases, structures, compositions."""
+"""Validation of the input of `EFTGANRegressor`: targets, structures, compositions."""
 
 import os
 
@@ -33,24 +33,6 @@ def check_targets(y):
     if names is None:
         names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
     return values, names
-
-
-def check_phase(phase, n):
-    """Return the phase labels of n rows as an array of str; raise a ValueError otherwise."""
-    labels = np.asarray(phase)
-    if labels.shape != (n,):
-        raise ValueError(
-            f"phase must be one label, or one for each of {n} rows; got the shape {labels.shape}"
-        )
-    if labels.dtype.kind == "U":
-        return labels
-    wrong = np.array([not isinstance(label, str) for label in labels], dtype=bool)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"row {row} has the phase {labels.tolist()[row]!r}; pass a string such as 'fcc'"
-        )
-    return labels.astype(str)
 
 
 def count_compositions(X):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.augmentation import InfoGANAugmenter, KnownLabelsRegressor, label_rows
@@ -18,7 +19,6 @@ from sklmat.compositions import fraction_column, fraction_table, is_fraction_tab
 from sklmat.deprecation import renamed_attribute, renamed_parameters
 from sklmat.eftgan._extrapolation import ExtrapolationDetector
 from sklmat.eftgan._input_checks import (
-    check_phase,
     check_targets,
     count_compositions,
     refuse_formulas,
@@ -26,11 +26,15 @@ from sklmat.eftgan._input_checks import (
 from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
+from sklmat.features import check_phase, request_phase
 from sklmat.known_labels import score_known_labels
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
+    from sklearn.utils.metadata_routing import MetadataRequest
+
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Compositions, RandomState, Structures, Table
 
@@ -50,7 +54,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     targets from composition, lattice and *generated* features, so that its inputs are made in the
     same way for training and new compositions, and need no structure.
 
-    Targets of structures are predicted by the network itself, which uses the whole structure.
+    Targets of structures are predicted by the network itself, which uses the whole structure,
+    unless `predict_from` is "composition".
 
     Parameters
     ----------
@@ -74,6 +79,13 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
     n_iterations : int or None, default=None
         Iterations of the augmenter: generated rows and their predicted labels are added to the
         training rows of the next GAN. ``None`` keeps the value of the augmenter (default: one).
+    predict_from : {"structure", "composition"}, default="structure"
+        What `predict` and `score` read of structures: the whole structure, or, as for new alloys
+        without a structure, only its composition, together with `phase`. The second is for
+        cross-validation: with ``sklearn.set_config(enable_metadata_routing=True)``,
+        ``cross_validate(model, structures, y, params={"phase": phase})`` and searches pass the
+        phase to `fit`, `predict` and `score`; ``compare_estimators(..., params={"phase": phase})``
+        always does.
     random_state : int, RandomState or None, default=None
         Seed of the network, the augmenter and, if it has a `random_state`, the regressor. ``None``
         keeps the seeds of the given estimators.
@@ -173,6 +185,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         "regressor": [None, HasMethods(["fit", "predict"])],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_iterations": [None, Interval(Integral, 1, None, closed="left")],
+        "predict_from": [StrOptions({"structure", "composition"})],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
         "verbose": ["verbose"],
@@ -186,6 +199,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         *,
         n_components: int = 5,
         n_iterations: int | None = None,
+        predict_from: Literal["structure", "composition"] = "structure",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -195,6 +209,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self.regressor = regressor
         self.n_components = n_components
         self.n_iterations = n_iterations
+        self.predict_from = predict_from
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -290,12 +305,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of structures, sequence of Composition, or table of fractions
-            For structures (or CrystalGraphs), the network computes the predictions. A table is a
-            DataFrame with columns ``x_Fe`` or ``Fe``, or an array with a column for each of
-            `elements_`.
+            For structures (or CrystalGraphs), the network computes the predictions, unless
+            `predict_from` is "composition". A table is a DataFrame with columns ``x_Fe`` or ``Fe``,
+            or an array with a column for each of `elements_`.
         phase : str or array-like of str, default=None
-            For compositions: one phase for all, or one for each. It may be left out if all training
-            rows have the same phase.
+            For predictions from compositions: one phase for all, or one for each. It may be left
+            out if all training rows have the same phase.
         return_std : bool, default=False
             Also return standard deviations. For structures it is the standard deviation over the
             networks of the ensemble; for compositions it combines the standard deviation of the
@@ -330,10 +345,16 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         found = count_compositions(X)
         if not found:
             refuse_formulas(X)
+            if self.predict_from == "composition":
+                structures = X.to_structures() if is_graphs(X) else check_structures(X)
+                compositions = [structure.composition for structure in structures]
+                x = fraction_table(compositions, self.elements_)
+                return self._predict_fractions(x, phase, return_std)
             if phase is not None:
                 raise ValueError(
                     "X holds no Composition and is read as structures, which have a lattice of "
-                    "their own: leave phase out; or pass formulas and dicts to predict_composition"
+                    "their own: leave phase out, or set predict_from='composition'; pass formulas "
+                    "and dicts to predict_composition"
                 )
             return self._predict_structures(X, return_std)
         if found < len(X):
@@ -444,6 +465,16 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         x = fraction_table(X, self.elements_)
         probability = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
         return pd.DataFrame(probability, columns=self.relaxation_.classes_)
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return the requested metadata: the phase, also to predict from compositions."""
+        without_structure = self.predict_from == "composition"
+        return request_phase(
+            super().get_metadata_routing(),
+            fit=True,
+            predict=without_structure,
+            score=without_structure,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -558,12 +589,22 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         self._add_phase(table, phase)
         return table
 
+    def _how_to_route(self):
+        """How the phase reaches `predict` in a cross-validation, if it does not yet."""
+        if self.predict_from == "structure" or get_config()["enable_metadata_routing"]:
+            return ""
+        return (
+            " (in a cross-validation, params={'phase': phase} reaches predict and score only after "
+            "sklearn.set_config(enable_metadata_routing=True))"
+        )
+
     def _phases_of(self, phase, n):
         """One known phase for each row."""
         if phase is None:
             if len(self.phases_) > 1:
                 raise ValueError(
                     f"a composition alone does not say its phase; pass phase, one of {self.phases_}"
+                    + self._how_to_route()
                 )
             phase = self.phases_[0]
         labels = np.full(n, phase) if isinstance(phase, str) else check_phase(phase, n)

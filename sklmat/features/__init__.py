@@ -3,6 +3,8 @@
 from sklmat.features._composition_featurizer import CompositionFeaturizer
 from sklmat.features._disorder_featurizer import DisorderFeaturizer
 from sklmat.features._infer_lattice import infer_lattice
+from sklmat.features._phases import check_phase as check_phase
+from sklmat.features._phases import request_phase as request_phase
 from sklmat.features._structure_featurizer import StructureFeaturizer
 from sklmat.features._symmetry import lattice_of_symmetry as lattice_of_symmetry
 from sklmat.features._symmetry import quiet_spglib as quiet_spglib

@@ -23,6 +23,7 @@ from sklmat.features._composition_statistics import (
 )
 from sklmat.features._element_columns import MAX_ELEMENTS
 from sklmat.features._invalid_rows import refuse, unseen_errors
+from sklmat.features._phases import request_phase
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
 from sklmat.unseen_elements import (
@@ -33,8 +34,9 @@ from sklmat.unseen_elements import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.utils.metadata_routing import MetadataRequest
 
-    from sklmat.typing import Compositions, Structures
+    from sklmat.typing import ArrayLike, Compositions, Structures
 
 #: Properties beside fractions of elements; of metals, in the first place.
 FEW_PROPERTIES = (
@@ -231,7 +233,9 @@ class CompositionFeaturizer(TableFeaturizer):
         self.statistics = statistics
         self.on_invalid = on_invalid
 
-    def fit(self, X: Structures | Compositions, y: object = None) -> Self:
+    def fit(
+        self, X: Structures | Compositions, y: object = None, phase: str | ArrayLike | None = None
+    ) -> Self:
         """Find the elements and, with `lattice`, the lattices in the data.
 
         Parameters
@@ -243,6 +247,9 @@ class CompositionFeaturizer(TableFeaturizer):
             are allowed only if `lattice` is False.
         y : None
             Ignored.
+        phase : str or array-like of str, shape (C,), default=None
+            With `lattice`: the lattice of all rows or of each, in place of that of the structures.
+            With the metadata routing of scikit-learn, a Pipeline passes it on.
 
         Returns
         -------
@@ -259,10 +266,12 @@ class CompositionFeaturizer(TableFeaturizer):
             When `X` is `CrystalGraphs`, or holds compositions without a phase although `lattice` is
             True.
         """
-        self._fit(X)
+        self._fit(X, phase)
         return self
 
-    def fit_transform(self, X: Structures | Compositions, y: object = None) -> pd.DataFrame:
+    def fit_transform(
+        self, X: Structures | Compositions, y: object = None, phase: str | ArrayLike | None = None
+    ) -> pd.DataFrame:
         """Same result as ``fit(X).transform(X)``, but `X` is read and validated only once.
 
         Parameters
@@ -270,17 +279,19 @@ class CompositionFeaturizer(TableFeaturizer):
         X : sequence of C crystals, compositions or formulas, or DataFrame
         y : None
             Ignored.
+        phase : str or array-like of str, shape (C,), default=None
+            As in `fit`.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
         """
-        return output_table(self, self._table(self._fit(X)), X)
+        return output_table(self, self._table(self._fit(X, phase)), X)
 
-    def _fit(self, X):
+    def _fit(self, X, phase):
         """Fit, and return the rows of `X`."""
         self._validate_params()
-        rows = read_compositions(X, self.lattice, self.on_invalid)
+        rows = read_compositions(X, self.lattice, self.on_invalid, phase)
         total = np.nansum(rows.fractions, axis=0)
         if not total.any():
             raise ValueError("no row of X can be used to fit on")
@@ -307,6 +318,11 @@ class CompositionFeaturizer(TableFeaturizer):
         self.feature_names_.append(MIXING_ENTROPY)
         return rows
 
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return the requested metadata: with `lattice`, the phase."""
+        request = super().get_metadata_routing()
+        return request_phase(request, fit=self.lattice, transform=self.lattice)
+
     def _has_fractions(self, seen):
         if self.fractions is False and self.elements is not None:
             raise ValueError(
@@ -329,12 +345,16 @@ class CompositionFeaturizer(TableFeaturizer):
             )
         return [symbol for symbol in element_table().index if symbol in set(self.elements)]
 
-    def transform(self, X: Structures | Compositions) -> pd.DataFrame:
+    def transform(
+        self, X: Structures | Compositions, phase: str | ArrayLike | None = None
+    ) -> pd.DataFrame:
         """Compute the table.
 
         Parameters
         ----------
         X : sequence of C crystals, compositions or formulas, or DataFrame
+        phase : str or array-like of str, shape (C,), default=None
+            As in `fit`.
 
         Returns
         -------
@@ -348,7 +368,7 @@ class CompositionFeaturizer(TableFeaturizer):
             element.
         """
         check_is_fitted(self)
-        rows = read_compositions(X, self.lattice, self.on_invalid)
+        rows = read_compositions(X, self.lattice, self.on_invalid, phase)
         return output_table(self, self._table(rows), X)
 
     def _table(self, rows: CompositionRows) -> np.ndarray:

@@ -14,6 +14,7 @@ from sklmat.compositions import element_amounts, is_formula, parse_composition
 from sklmat.exceptions import InvalidStructureError
 from sklmat.features._infer_lattice import lattice_labels
 from sklmat.features._invalid_rows import refuse
+from sklmat.features._phases import check_phase
 from sklmat.structures import (
     as_items,
     as_structure,
@@ -27,6 +28,8 @@ from sklmat.structures import (
 if TYPE_CHECKING:
     from pymatgen.core import Composition
     from pymatgen.core.structure import IStructure
+
+    from sklmat.typing import ArrayLike
 
 #: Columns of a DataFrame that hold the lattice of each row.
 PHASE_COLUMNS = ("phase", "lattice")
@@ -52,8 +55,12 @@ class CompositionRows(NamedTuple):
     lattices: np.ndarray | None
 
 
-def read_compositions(X: Any, with_lattice: bool, on_invalid: str) -> CompositionRows:
+def read_compositions(
+    X: Any, with_lattice: bool, on_invalid: str, phase: str | ArrayLike | None = None
+) -> CompositionRows:
     """Read structures, compositions, formulas, or a table of them with the phase of each row."""
+    if phase is not None and not with_lattice:
+        raise ValueError("phase is used only with lattice=True; set it, or leave phase out")
     if is_graphs(X):
         raise TypeError(
             "featurizers need the structures themselves, not CrystalGraphs: pass the structures "
@@ -61,6 +68,10 @@ def read_compositions(X: Any, with_lattice: bool, on_invalid: str) -> Compositio
         )
     X, phases = _split_table(X, with_lattice)
     _refuse_single(X)
+    if phase is not None:
+        if phases is not None:
+            raise ValueError("the phase is a column of X and an argument; pass one of them")
+        phases = np.full(len(X), phase) if isinstance(phase, str) else check_phase(phase, len(X))
     items = np.empty(len(X), dtype=object)
     errors: list[InvalidStructureError] = []
     notes: list[tuple[int, str, str]] = []
@@ -133,8 +144,8 @@ def _read_item(row, item, needs_structure):
         if needs_structure:
             raise TypeError(
                 f"row {row} ({_text(item)}) is a composition, which has no lattice: pass "
-                "structures or a DataFrame with the columns 'composition' and 'phase', or set "
-                "lattice=False"
+                "structures, phase=, or a DataFrame with the columns 'composition' and 'phase', "
+                "or set lattice=False"
             )
         return _checked_composition(row, item), []
     if isinstance(item, str) and "\n" not in item and not item.lstrip().startswith(("{", "[")):
