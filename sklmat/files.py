@@ -36,6 +36,9 @@ _COMPRESSIONS = {
 #: Formats of our own safetensors files, without their numbers -> what reads them.
 _OUR_FORMATS = {
     "sklmat-estimator": "an estimator, which the load() of its class reads (CGCNNRegressor.load)",
+    "sklmat-ecnet-featurizer": "a transformer, which ECNetFeaturizer.load reads",
+    "sklmat-eftgan": "a model, which EFTGANRegressor.load reads",
+    "sklmat-infogan": "a sampler, which InfoGANAugmenter.load reads",
     "sklmat-graphs": "crystal graphs, which CrystalGraphs.load reads",
 }
 #: Bytes; safetensors writes no longer header.

@@ -24,6 +24,7 @@ MODULES = [
     "deprecation",
     "typing",
     "files",
+    "model_files",
     "downloads",
     "random_state",
     "recorded_warnings",

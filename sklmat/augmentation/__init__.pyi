@@ -5,6 +5,10 @@ from sklmat.augmentation._infogan_augmenter import InfoGANAugmenter
 from sklmat.augmentation._known_labels import KnownLabelsRegressor as KnownLabelsRegressor
 from sklmat.augmentation._labeler import GaussianProcessLabeler as GaussianProcessLabeler
 from sklmat.augmentation._labeler import label_rows as label_rows
+from sklmat.augmentation._labeler_json import labeler_from_json as labeler_from_json
+from sklmat.augmentation._labeler_json import labeler_to_json as labeler_to_json
+from sklmat.augmentation._labeler_json import process_from_json as process_from_json
+from sklmat.augmentation._labeler_json import process_to_json as process_to_json
 from sklmat.augmentation._mixup_augmenter import MixupAugmenter
 from sklmat.augmentation._noise_augmenter import NoiseAugmenter
 from sklmat.augmentation._quality_report import QualityReport

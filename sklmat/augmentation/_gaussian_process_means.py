@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from scipy.linalg import cho_solve
+from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
@@ -15,9 +14,6 @@ from sklearn.gaussian_process.kernels import (
     Sum,
     WhiteKernel,
 )
-
-if TYPE_CHECKING:
-    from sklearn.gaussian_process import GaussianProcessRegressor
 
 #: Rows per chunk: their kernel matrix with a few hundred training rows fits into the cache.
 _CHUNK = 2048
@@ -97,6 +93,26 @@ def target_moments(process):
     scikit-learn has them in private attributes only, which no other function here reads.
     """
     return process._y_train_mean, process._y_train_std
+
+
+def restore_process(kernel, rows, targets, moments):
+    """Make the fitted process with a given kernel from its scaled training rows and targets.
+
+    Parameters
+    ----------
+    kernel : kernel of scikit-learn
+        With fitted parameters.
+    rows : ndarray of shape (n, F)
+        ``X_train_`` of the process.
+    targets : ndarray of shape (n,) or (n, T)
+        ``y_train_`` of the process.
+    moments : pair of ndarray
+        Result of `target_moments`.
+    """
+    process = GaussianProcessRegressor(kernel, optimizer=None, random_state=0).fit(rows, targets)
+    process.normalize_y = True
+    process._y_train_mean, process._y_train_std = moments
+    return process
 
 
 def _kernel_minus_one(kernel_name, exponent):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
 from sklmat.augmentation._dataframes import as_table, is_pandas, is_polars
+from sklmat.augmentation._infogan_file import load_augmenter, save_augmenter
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._known_labels import KnownLabelsRegressor
 from sklmat.augmentation._labeler import check_labeler, default_labeler
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from sklmat.augmentation import QualityReport
-    from sklmat.typing import ArrayLike, RandomState, Table
+    from sklmat.typing import ArrayLike, PathLike, RandomState, Table
 
 #: A GAN has collapsed where the standard deviation of generated features, relative to that of real
 #: ones, is below this.
@@ -357,6 +358,45 @@ class InfoGANAugmenter(BaseAugmenter):
         if names is None:
             names = [f"column {k}" for k in range(real.shape[1])]
         return quality_report(real, generated, self._rows, codec, list(names))
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted sampler to one file, which holds numbers and JSON and no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A safetensors file. It contains the training rows, too.
+
+        Raises
+        ------
+        ValueError
+            When `labeler` is an estimator of yours, the targets are classes, or `code_features` is
+            a function: write such a sampler with ``joblib.dump``.
+        """
+        check_is_fitted(self)
+        save_augmenter(self, self._gan, self._rows, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a sampler that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        augmenter : InfoGANAugmenter
+            Fitted. Without codes in a DataFrame, it samples DataFrames of pandas.
+
+        Raises
+        ------
+        ValueError
+            When the file does not hold an InfoGANAugmenter.
+        """
+        augmenter, gan, rows = load_augmenter(cls, path)
+        augmenter._gan, augmenter._rows, augmenter._fitted_on_polars = gan, rows, False
+        return augmenter
 
     def _validate_params(self):
         super()._validate_params()

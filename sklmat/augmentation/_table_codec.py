@@ -98,6 +98,13 @@ class TargetCodec:
             self.mean, scale = _moments(y.reshape(len(y), -1))
             self.scale = np.where(scale > 0, scale, 1.0)
 
+    @classmethod
+    def restore(cls, values):
+        """Make the fitted codec with given attributes."""
+        codec = cls.__new__(cls)
+        vars(codec).update(values)
+        return codec
+
     def encode(self, y):
         """Return codes of shape (n, T) or (n, n_classes)."""
         if self.groups:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklmat.augmentation import InfoGANAugmenter, KnownLabelsRegressor, label_rows
 from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
 from sklmat.deprecation import renamed_attribute, renamed_parameters
+from sklmat.eftgan._eftgan_file import load_eftgan, save_eftgan
 from sklmat.eftgan._extrapolation import ExtrapolationDetector
 from sklmat.eftgan._input_checks import (
     check_targets,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRequest
 
     from sklmat.graphs import CrystalGraphs
-    from sklmat.typing import ArrayLike, Compositions, RandomState, Structures, Table
+    from sklmat.typing import ArrayLike, Compositions, PathLike, RandomState, Structures, Table
 
 #: Compositions per chunk: memory does not depend on the size of the grid, and the outputs of the
 #: networks fit into the cache.
@@ -465,6 +466,43 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         x = fraction_table(X, self.elements_)
         probability = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
         return pd.DataFrame(probability, columns=self.relaxation_.classes_)
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted model to one file, which holds numbers and JSON and no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A safetensors file. It contains all stages, and the training rows as a table.
+
+        Raises
+        ------
+        ValueError
+            When `regressor`, or the `labeler` of `augmenter`, is an estimator of yours: write such
+            a model with ``joblib.dump``.
+        """
+        check_is_fitted(self)
+        save_eftgan(self, self._n_dim, self._extrapolation.training_compositions, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        model : EFTGANRegressor
+
+        Raises
+        ------
+        ValueError
+            When the file does not hold an EFTGANRegressor.
+        """
+        model, model._n_dim, model._extrapolation = load_eftgan(cls, path)
+        return model
 
     def get_metadata_routing(self) -> MetadataRequest:
         """Return the requested metadata: the phase, also to predict from compositions."""

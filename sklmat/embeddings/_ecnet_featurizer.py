@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
+from sklmat.embeddings._ecnet_featurizer_file import load_featurizer, save_featurizer
 from sklmat.embeddings._pca import fit_pca
 from sklmat.estimators import (
     ECNetRegressor,
@@ -248,6 +249,37 @@ class ECNetFeaturizer(TableFeaturizer):
             crystals if is_graphs(crystals) else structures
         )
         return output_table(self, self._assemble(composition, vectors, crystal, numbers), X)
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted transformer to one file, which holds numbers and JSON and no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A safetensors file. It contains the network, too.
+        """
+        check_is_fitted(self)
+        save_featurizer(self, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a transformer that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        featurizer : ECNetFeaturizer
+            Fitted. Settings of ``set_output`` are not in the file.
+
+        Raises
+        ------
+        ValueError
+            When the file does not hold an ECNetFeaturizer.
+        """
+        return load_featurizer(cls, path)
 
     def _fit(self, X, y):
         """Fit network, composition and PCA, and return the table of the training rows."""
