@@ -61,7 +61,7 @@ def read_model(
     from safetensors import SafetensorError, safe_open
 
     path = expand_path(path)
-    metadata = {}
+    metadata: dict[str, str] = {}
     if path.is_file():
         try:
             with safe_open(path, "np") as file:

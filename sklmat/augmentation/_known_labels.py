@@ -1,11 +1,18 @@
 """`KnownLabelsRegressor`: a regressor for each target, fitted on the rows with a known label."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation._labeler import label_rows
 from sklmat.known_labels import target_names
+
+if TYPE_CHECKING:
+    from sklmat.typing import Table
 
 
 class KnownLabelsRegressor(RegressorMixin, BaseEstimator):
@@ -22,10 +29,10 @@ class KnownLabelsRegressor(RegressorMixin, BaseEstimator):
         One for each target.
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: np.ndarray) -> Self:
         """Fit a regressor for each target.
 
         Parameters
@@ -43,7 +50,7 @@ class KnownLabelsRegressor(RegressorMixin, BaseEstimator):
         ]
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X: Table, return_std: bool = False) -> Any:
         """Predict all targets; with `return_std` also their standard deviations."""
         check_is_fitted(self)
         columns = [label_rows(regressor, X, return_std) for regressor in self.regressors_]

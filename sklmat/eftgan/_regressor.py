@@ -34,6 +34,9 @@ from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymatgen.core.structure import IStructure
     from sklearn.utils.metadata_routing import MetadataRequest
 
     from sklmat.graphs import CrystalGraphs
@@ -347,7 +350,7 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         if not found:
             refuse_formulas(X)
             if self.predict_from == "composition":
-                structures = X.to_structures() if is_graphs(X) else check_structures(X)
+                structures = cast("Sequence[IStructure]", _structures_of(X))
                 compositions = [structure.composition for structure in structures]
                 x = fraction_table(compositions, self.elements_)
                 return self._predict_fractions(x, phase, return_std)
@@ -653,3 +656,8 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
                 f"{self.phases_}"
             )
         return labels
+
+
+def _structures_of(X):
+    """The crystals of sequences in any form, or of graphs."""
+    return X.to_structures() if is_graphs(X) else check_structures(X)
