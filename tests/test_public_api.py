@@ -30,6 +30,7 @@ MODULES = [
     "parallel",
     "processes",
     "targets",
+    "row_groups",
     "exceptions",
     "structures",
     "readers",
