@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from sklmat.unseen_elements import frames_inside
+
 #: Rows that a warning names.
 _MAX_NAMED = 10
 
@@ -90,6 +92,12 @@ def hold_out_rows(
     ValueError
         When a class has too few rows for both sides.
     """
+    train, valid = train_test_split(
+        rows,
+        test_size=fraction,
+        random_state=seed,
+        stratify=None if classes is None else classes[rows],
+    )
     present, first, group = np.unique(groups[rows], return_index=True, return_inverse=True)
     if 1 < len(present) < len(rows):
         code = np.zeros(len(rows), dtype=int)
@@ -103,12 +111,6 @@ def hold_out_rows(
         if selected is not None:
             is_valid = np.isin(group, order[selected])
             return rows[~is_valid], rows[is_valid]
-    train, valid = train_test_split(
-        rows,
-        test_size=fraction,
-        random_state=seed,
-        stratify=None if classes is None else classes[rows],
-    )
     if len(present) > 1:
         warn_divided_groups(
             [(train, valid)],
@@ -147,7 +149,7 @@ def warn_divided_groups(
         f"{what}: {len(rows)} of {n_held_out} held-out rows have the same composition as training "
         f"rows of their fold (rows {named}{more}); {advice}",
         UserWarning,
-        stacklevel=3,
+        stacklevel=frames_inside(),
     )
 
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from tiny_ecnet import TINY, Kill, changed, of_members, state
 
-from sklmat import ECNetClassifier, ECNetRegressor
+from sklmat import ECNetClassifier, ECNetRegressor, StructureToGraph
 from sklmat.batches import make_batch
 from sklmat.estimators import GraphModel
 from sklmat.random_state import draw_seed
@@ -101,9 +101,12 @@ def test_elements_are_those_that_were_learned_from(structures, y):
     assert 79 in tuned.elements_
     assert 79 not in clone(model).fit(gold, y, sample_weight=weight).elements_
     stopping = clone(model).set_params(early_stopping=True)
-    _, watched = stopping._split(y, draw_seed(stopping.random_state), graphs)
-    order = np.r_[watched[0], np.delete(np.arange(len(y)), watched[0])]
-    stopping.fit([gold[k] for k in np.argsort(order)], y)
+    seed = draw_seed(stopping.random_state)
+    for place in range(len(y)):
+        cells = [*gold[1 : place + 1], gold[0], *gold[place + 1 :]]
+        if place in stopping._split(y, seed, StructureToGraph().transform(cells))[1]:
+            break
+    stopping.fit(cells, y)
     with pytest.raises(ValueError, match="the element Au"):
         stopping.predict(gold[:1])
 
