@@ -185,7 +185,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     """
 
     _parameter_constraints = {
-        "estimator": [None, HasMethods(["fit", "predict_proba"])],
+        "estimator": [None, HasMethods(["fit", "predict"])],
         "attack": [None, HasMethods(["generate"])],
         "threshold": [None, Interval(Real, 0, None, closed="neither")],
         "descriptors": [None, HasMethods(["fit", "transform"])],

@@ -100,7 +100,7 @@ class Examination:
         run = AttackRun(self.attack, estimator, X)
         reference = run.reference(None, self.threshold)
         has_budget, is_classifier = "flip_budget" in self.columns, run.network.is_classifier
-        attacked = None
+        attacked: Any = None
         if is_classifier or has_budget:
             attacked = self._search(run, reference, np.arange(len(run)), smallest=has_budget)
         table = self._table(run, reference, attacked)
@@ -120,7 +120,8 @@ class Examination:
         needed = np.full(len(run), np.inf)
         # A change by rounding errors says nothing about larger budgets.
         has_effect = right & (after - before > _SMALLEST_EFFECT * np.abs(before))
-        needed[has_effect] = self.attack.budget * (before / (before - after))[has_effect]
+        before, change = before[has_effect], (after - before)[has_effect]
+        needed[has_effect] = self.attack.budget * -before / change
         table["needed budget"] = needed
         return table
 
@@ -210,7 +211,7 @@ def make_folds(
     if groups is None:
         warn_divided_groups(
             folds,
-            label_compositions([element_amounts(structures)]),
+            label_compositions([element_amounts(structures.tolist())]),
             "cv of AdversarialFeatureBuilder",
             "their columns come from networks that know their composition, those of new "
             "compositions do not; pass cv=CompositionGroupKFold(5), or groups to fit (a different "

@@ -97,7 +97,10 @@ def _warn_few_examples(examples, n_adversarial, n_normal, budget):
             f"{needed[-_MIN_EXAMPLES]:.2g} Å instead of {budget:.2g} Å"
         )
     else:
-        advice = f"the attack hardly changes the predictions with its budget of {budget:.2g} Å; increase it"
+        advice = (
+            f"the attack hardly changes the predictions with its budget of {budget:.2g} Å; "
+            "increase it"
+        )
     warnings.warn(
         f"of {len(examples)} training rows {n_adversarial} are adversarial and {n_normal} normal "
         f"examples; a contrast needs {_MIN_EXAMPLES} of each. Descriptors are selected by "
