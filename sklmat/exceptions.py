@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class InvalidStructureError(ValueError):
     """Error for an invalid crystal, with its row in the input.
@@ -68,3 +75,21 @@ class PretrainingOverlapWarning(UserWarning):
 
     Scores on such crystals can be better than on new ones, and no split of the rows changes this.
     """
+
+
+@contextlib.contextmanager
+def rows_of_input(rows: Sequence[int] | np.ndarray, context: str = "") -> Iterator[None]:
+    """Let an `InvalidStructureError` for some rows name the row of the whole input.
+
+    Parameters
+    ----------
+    rows : sequence of int
+        Row of the whole input, for each row that the code in the ``with`` block works on.
+    context : str, default=""
+        Where the error happened, such as "in fold 2 of cv"; added to the reason.
+    """
+    try:
+        yield
+    except InvalidStructureError as error:
+        reason = f"{error.reason} ({context})" if context else error.reason
+        raise InvalidStructureError(int(rows[error.index]), error.formula, reason) from error

@@ -147,7 +147,7 @@ def warn_unseen_elements(
         f"{count} elements that {training_rows} had: {', '.join(named[:_MAX_NAMED])}{more}; "
         f"{consequence}",
         ExtrapolationWarning,
-        stacklevel=_frames_inside(),
+        stacklevel=frames_inside(),
     )
 
 
@@ -167,8 +167,11 @@ def gather_unseen_elements() -> Iterator[UnseenElements]:
         _gathered.reset(token)
 
 
-def _frames_inside():
-    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller."""
+def frames_inside() -> int:
+    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller.
+
+    As ``stacklevel``, it lets a warning point to the line of the user.
+    """
     frame, count = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
         frame, count = frame.f_back, count + 1

@@ -39,6 +39,7 @@ MODULES = [
     "elements",
     "compositions",
     "unseen_elements",
+    "row_groups",
     "element_references",
     "graphs",
     "features",

@@ -58,14 +58,14 @@ class AttackRun:
         return self.network.outputs(self.graphs)
 
     def reference(
-        self, y: ArrayLike | None = None, threshold: np.ndarray | None = None
+        self, y: ArrayLike | None = None, threshold: float | np.ndarray | None = None
     ) -> Reference:
         """What predictions are compared with: `y`, or the predictions for unperturbed crystals.
 
         Parameters
         ----------
         y : array-like of shape (C,) or (C, T), default=None
-        threshold : ndarray of shape () or (T,), default=None
+        threshold : float or ndarray of shape () or (T,), default=None
             For regressors: a prediction with a larger absolute error is wrong. None takes the
             standard deviation of the training rows.
 

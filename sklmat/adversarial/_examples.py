@@ -31,7 +31,7 @@ _N_BISECTIONS = 6
 def find_adversarial_examples(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,
-    y: ArrayLike,
+    y: ArrayLike | None = None,
     *,
     method: Literal["pgd", "fgsm", "random"] = "pgd",
     budget: float = 0.05,
@@ -53,8 +53,9 @@ def find_adversarial_examples(
     X : sequence of C structures, or CrystalGraphs
         Crystals that were not used to train `estimator`; examples among the training rows say
         little about new crystals.
-    y : array-like of shape (C,) or (C, n_targets)
-        True classes or values.
+    y : array-like of shape (C,) or (C, n_targets), default=None
+        True classes or values. None attacks the predictions for the unperturbed crystals, as if
+        they were true; regressors then need a `threshold`.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         See `StructureAttack`. In [1]_, all crystals are perturbed by random displacements of one
         size, as with "random".
@@ -64,8 +65,9 @@ def find_adversarial_examples(
         Largest Frobenius norm of the strain of the lattice.
     threshold : float or array-like of shape (n_targets,), default=None
         For regressors only: a prediction is wrong if the absolute error of a target is larger than
-        its threshold (in the unit of `y`). ``None`` takes, for each target, twice the median
-        absolute error on the unperturbed rows. ``table.attrs["threshold"]`` lists the thresholds.
+        its threshold (in the unit of `y`). With `y`, ``None`` takes, for each target, twice the
+        median absolute error on the unperturbed rows. ``table.attrs["threshold"]`` lists the
+        thresholds.
     neighbor_list, n_steps, n_draws, min_distance, random_state, verbose
         See `StructureAttack`.
 
@@ -75,7 +77,7 @@ def find_adversarial_examples(
         One row per adversarial example, in the order of `X`:
 
         - ``index``: row of `X`.
-        - ``target``, ``prediction``, ``perturbed prediction``.
+        - ``target`` (only with `y`), ``prediction``, ``perturbed prediction``.
         - ``smallest budget (Å)``: the smallest budget with which the attack makes the prediction
           wrong, found by bisection to a precision of 1/64 of `budget`. The value in the table is
           the largest displacement of an atom in the perturbation that was found with this budget.
@@ -140,7 +142,7 @@ def find_adversarial_examples(
     reference = run.reference(y, _threshold(run, y, threshold))
     right = np.flatnonzero(run.network.error(run.outputs, reference) <= 0)
     directions = IndependentDirections(make_generator(random_state))
-    found = find_wrong_predictions(run, reference, right, lambda: directions)
+    found, _ = find_wrong_predictions(run, reference, right, lambda: directions)
     table = _table(run, y, found)
     table.attrs["n_right"] = len(right)
     if not reference.has_classes:
@@ -155,6 +157,11 @@ def _threshold(run, y, threshold):
         if threshold is not None:
             raise ValueError("threshold is for regressors; a class is right or wrong")
         return None
+    if threshold is None and y is None:
+        raise ValueError(
+            "without y there are no errors from which a threshold follows; pass threshold, the "
+            "change of a prediction that counts, in the unit of the target"
+        )
     if threshold is None:
         errors = np.abs(run.outputs - run.reference(y).values)
         return 2 * np.median(errors, axis=0)
@@ -176,7 +183,7 @@ def find_wrong_predictions(
     rows: np.ndarray,
     make_directions: Callable[[], RandomDirections],
     smallest: bool = True,
-) -> list[tuple[np.ndarray, np.ndarray, AttackState]]:
+) -> tuple[list[tuple[np.ndarray, np.ndarray, AttackState]], np.ndarray]:
     """Perturbations that make predictions wrong.
 
     Parameters
@@ -192,22 +199,25 @@ def find_wrong_predictions(
 
     Returns
     -------
-    list of tuple (rows, fraction, state)
+    found : list of tuple (rows, fraction, state)
         One tuple per chunk, about the crystals whose predictions were made wrong: their rows, the
         fraction of the budgets that was needed, and the evaluated state.
+    error : ndarray of shape (C,)
+        Error after the attack with the whole budgets; NaN for crystals that were not attacked.
     """
-    found = []
+    found, error = [], np.full(len(run), np.nan)
     for chunk in run.chunks(rows):
         options = run.options(make_directions(), until_wrong=True)
         state = run.search(run.unperturbed(chunk, reference), options)
         state = evaluate(run.network, state)
-        wrong = np.asarray(state.error) > 0
+        error[chunk] = state.error
+        wrong = error[chunk] > 0
         if wrong.any():
             state, fraction = state.select(wrong), np.ones(wrong.sum())
             if smallest:
                 fraction, state = _bisect_budget(run, state, options)
             found.append((chunk[wrong], fraction, state))
-    return found
+    return found, error
 
 
 def _bisect_budget(run, state, options):
@@ -231,7 +241,7 @@ def _table(run, y, found):
     for rows, _, state in found:
         displacements = np.split(state.displacement, state.bounds.graphs.atom_ptr[1:-1])
         columns["index"] += rows.tolist()
-        columns["target"] += list(np.asarray(y)[rows])
+        columns["target"] += list(rows if y is None else np.asarray(y)[rows])
         columns["prediction"] += list(run.network.predictions(run.outputs[rows]))
         columns["perturbed prediction"] += list(run.network.predictions(state.outputs))
         columns["smallest budget (Å)"] += [
@@ -240,6 +250,8 @@ def _table(run, y, found):
         columns["smallest strain"] += np.linalg.norm(state.strain, axis=(1, 2)).tolist()
         columns["displacement (Å)"] += displacements
         columns["structure"] += run.apply_to_structures(rows, state)
+    if y is None:
+        del columns["target"]
     if not run.attack.strain:
         del columns["smallest strain"]
     return pd.DataFrame(columns)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import ClassifierTags
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.utils import ClassifierTags, RegressorTags, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.adversarial._attack import StructureAttack, check_attack
-from sklmat.adversarial._attack_run import CHUNK, AttackRun
-from sklmat.adversarial._attack_state import draw, evaluate
-from sklmat.adversarial._contrast import contrast
-from sklmat.adversarial._examples import find_wrong_predictions
-from sklmat.adversarial._random_directions import CrystalDirections
+from sklmat.adversarial._out_of_fold import Examination, examine_fold, joined, make_folds
+from sklmat.adversarial._select_descriptors import select_descriptors
 from sklmat.estimators import (
     CGCNNClassifier,
     ClassTargets,
+    RegressionTargets,
     is_graph_estimator,
     thawed,
     training_graphs,
@@ -33,9 +29,9 @@ from sklmat.parallel import N_JOBS
 from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
+from sklmat.unseen_elements import warn_unseen_elements
 
 if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
     from sklearn.model_selection import BaseCrossValidator
 
     from sklmat.typing import ArrayLike, RandomState, Structures
@@ -46,28 +42,29 @@ _COLUMNS = {
     "flip_budget": "flip budget (Å)",
     "spread_under_noise": "spread under noise (log-odds)",
 }
-#: Random draws over which the standard deviation is taken.
-_N_DRAWS = 32
-#: A descriptor with a higher rank correlation to one already selected is not selected.
-_HIGHEST_CORRELATION = 0.8
+#: Names for a regressor as reference, whose predictions have no margin.
+_REGRESSOR_COLUMNS = {
+    "flip_budget": "flip budget (Å)",
+    "spread_under_noise": "spread under noise (unit of y)",
+}
 
 
 class AdversarialFeatureBuilder(TableFeaturizer):
     """Select descriptors in which adversarial and normal examples differ, and add network columns.
 
-    `fit` trains a reference classifier and attacks its predictions. Adversarial examples are the
+    `fit` trains a reference network and attacks its predictions. Adversarial examples are the
     crystals that it predicts right as they are and wrong when perturbed; normal examples are
     predicted right in both cases. `fit` compares the two groups and selects the descriptors in
     which they differ most, similar to Wang et al. [1]_ (see Notes). Further columns are computed
-    from the predictions of the classifier.
+    from the predictions of the network.
 
     Parameters
     ----------
-    estimator : graph classifier, default=None
-        The reference classifier: `CGCNNClassifier`, `ECNetClassifier` or a classifier with a
-        network of your own. ``None`` takes ``CGCNNClassifier()``.
+    estimator : graph classifier or graph regressor, default=None
+        The reference network: `CGCNNClassifier`, `ECNetClassifier`, a regressor with one target, or
+        a network of your own. ``None`` takes ``CGCNNClassifier()``.
     attack : StructureAttack, default=None
-        The attack on the reference classifier; the attack's own `estimator` must be None. ``None``
+        The attack on the reference network; the attack's own `estimator` must be None. ``None``
         takes ``StructureAttack()``.
     descriptors : transformer of structures to a table, default=None
         Computes the descriptors to select from, for example a ``FeatureUnion`` of featurizers.
@@ -77,21 +74,26 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         the smallest effect of a selected descriptor (magnitude of Hedges' g; by convention, 0.8 is
         a large effect). A descriptor is not selected if the magnitude of its Spearman rank
         correlation with a selected descriptor of larger effect is above 0.8.
-    include : sequence of str, default=("descriptors", "margin", "flip_budget", \
-"spread_under_noise")
-        Which columns to make, in this order:
+    threshold : float, default=None
+        For a regressor as reference, which needs it: a prediction is wrong if its error is larger
+        than this (in the unit of `y`), and changed if it differs from that of the unperturbed
+        crystal by more than this.
+    include : sequence of str, default=None
+        Which columns to make, in this order; ``None`` makes all that the reference has:
 
         - "descriptors": the selected descriptors.
-        - "margin": log-odds of the predicted class against the second most probable one, at
-          least 0.
+        - "margin", for classifiers: log-odds of the predicted class against the second most
+          probable one, at least 0.
         - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
           bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
           attack.
-        - "spread_under_noise": standard deviation of the log-odds of "margin" over 32 random draws,
-          in which each atom is displaced by the budget of the attack.
+        - "spread_under_noise": standard deviation of the log-odds of "margin", or of the prediction
+          of a regressor, over 32 random draws, in which each atom is displaced by the budget of the
+          attack.
     cv : int, cross-validation generator or iterable, default=5
-        Folds for the out-of-fold predictions of the training rows. An int means stratified,
-        shuffled folds.
+        Folds for the out-of-fold predictions of the training rows, such as
+        `CompositionGroupKFold`, which gets the structures. An int means shuffled folds (stratified
+        for classes); with `groups` in `fit`, no group is divided.
     random_state : int, RandomState or None, default=None
         Seed of the folds and of the noise. The estimator has its own `random_state`.
     n_jobs : int, default=None
@@ -101,20 +103,22 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     Attributes
     ----------
-    estimator_ : graph classifier
-        The reference classifier, fitted on all training rows; `transform` uses its predictions.
+    estimator_ : graph estimator
+        The reference network, fitted on all training rows; `transform` uses its predictions.
     descriptors_ : transformer
         Fitted on the training rows.
     selected_ : list of str
         Selected descriptors, the largest effect first.
     contrast_ : DataFrame
-        All descriptors, compared between adversarial and normal examples: see `contrast`.
+        All descriptors, compared between adversarial and normal examples: see `contrast`. If there
+        are too few examples, the less stable half of the predictions is compared with the more
+        stable half, and ``contrast_.attrs["compared"]`` says so.
     examples_ : DataFrame
         One row per training row, from out-of-fold predictions: ``prediction``, ``right``,
         ``adversarial`` (right as it is, wrong when perturbed), and the columns of the network that
         are in `include`.
     classes_ : ndarray
-        The class labels, sorted.
+        The class labels, sorted; only with a classifier as reference.
     feature_names_ : list of str
         Names of the columns.
 
@@ -131,6 +135,15 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     out-of-fold too. `transform` computes them with the network fitted on all training rows.
     Therefore ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``, as with
     scikit-learn's ``TargetEncoder``. `transform` uses no labels: it attacks the predicted class.
+
+    **Rows of one composition.** If a fold trains on the composition of one of its test rows, the
+    columns of this row are better than those of crystals with new compositions. `fit` warns of
+    this; `CompositionGroupKFold` as `cv`, or `groups`, avoids it.
+
+    **Too few examples.** A contrast needs two adversarial and two normal examples. If there are
+    fewer, as in a small fold or with a small budget, `fit` warns, says which budget would give
+    them, and compares the right predictions of smaller with those of larger margin. For a
+    regressor, the order is what the attack leaves of `threshold`.
 
     Only examples that are predicted right without perturbation are compared. Descriptors whose
     effect is undefined (constant ones) are never selected. The noise depends on the crystal, not
@@ -172,14 +185,15 @@ class AdversarialFeatureBuilder(TableFeaturizer):
     """
 
     _parameter_constraints = {
-        "estimator": [None, HasMethods(["fit", "predict_proba"])],
+        "estimator": [None, HasMethods(["fit", "predict"])],
         "attack": [None, HasMethods(["generate"])],
+        "threshold": [None, Interval(Real, 0, None, closed="neither")],
         "descriptors": [None, HasMethods(["fit", "transform"])],
         "select": [
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, None, closed="left"),
         ],
-        "include": ["array-like"],
+        "include": [None, "array-like"],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
@@ -193,7 +207,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         attack: StructureAttack | None = None,
         descriptors: BaseEstimator | None = None,
         select: int | float = 5,
-        include: Sequence[str] = ("descriptors", "margin", "flip_budget", "spread_under_noise"),
+        threshold: float | None = None,
+        include: Sequence[str] | None = None,
         cv: int | BaseCrossValidator | Iterable = 5,
         random_state: RandomState = None,
         n_jobs: int | None = None,
@@ -203,20 +218,23 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self.attack = attack
         self.descriptors = descriptors
         self.select = select
+        self.threshold = threshold
         self.include = include
         self.cv = cv
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Structures, y: ArrayLike) -> Self:
-        """Train and attack the reference classifier, compare examples and select descriptors.
+    def fit(self, X: Structures, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Train and attack the reference network, compare examples and select descriptors.
 
         Parameters
         ----------
         X : sequence of C structures
         y : array-like of shape (C,)
-            Classes.
+            Classes, or numbers for a regressor as reference.
+        groups : array-like of shape (C,), default=None
+            Group of each row, for `cv`.
 
         Returns
         -------
@@ -227,28 +245,38 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         InvalidStructureError
             When a crystal cannot be used.
         TypeError
-            When `estimator` is not a graph classifier, or `X` is a `CrystalGraphs` (descriptors
+            When `estimator` is not a graph estimator, or `X` is a `CrystalGraphs` (descriptors
             need the structures).
         ValueError
-            When a parameter is out of range, there are fewer than two adversarial or two normal
-            examples, or the effect of every descriptor is below `select`.
+            When a parameter is out of range, a regressor has no `threshold`, or the effect of
+            every descriptor is below `select`.
+
+        Warns
+        -----
+        UserWarning
+            When there are fewer than two adversarial or two normal examples, or rows of one
+            composition are in different folds without `groups`.
         """
-        self._fit(X, y)
+        self._fit(X, y, groups)
         return self
 
-    def fit_transform(self, X: Structures, y: ArrayLike) -> pd.DataFrame:
+    def fit_transform(
+        self, X: Structures, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> pd.DataFrame:
         """Fit, and return the table of the training rows, with out-of-fold network columns.
 
         Parameters
         ----------
         X : sequence of C structures
         y : array-like of shape (C,)
+        groups : array-like of shape (C,), default=None
+            Group of each row, for `cv`.
 
         Returns
         -------
         DataFrame or ndarray of shape (C, F)
         """
-        return self._columns(X, self._fit(X, y), self.examples_)
+        return self._columns(X, self._fit(X, y, groups), self.examples_)
 
     def transform(self, X: Structures) -> pd.DataFrame:
         """Compute the selected descriptors and the columns of the network fitted on all rows.
@@ -268,47 +296,90 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         """
         check_is_fitted(self, "estimator_")
         structures = self._structures(X)
+        included = self._included()
         table = examples = None
-        if "descriptors" in self.include:
+        if "descriptors" in included:
             table = self._describe(structures, self.descriptors_.transform)
-        if set(self.include) & set(_COLUMNS):
-            attack = self._own_attack()
-            examples = _examine(self.estimator_, structures, attack, self.noise_seed_, self.include)
+        examination = self._examination(included)
+        if examination.columns:
+            examples = examination.table(self.estimator_, structures)
         return self._columns(X, table, examples)
 
-    def _fit(self, X, y):
+    def _fit(self, X, y, groups):
         self._validate_params()
-        self._check_include()
+        included = self._included()
         structures = self._structures(X)
-        estimator, attack = self._own_estimator(), self._own_attack()
+        estimator = self._own_estimator()
         fold_seed, self.noise_seed_ = draw_seed(self.random_state, size=2)
+        examination = self._examination(included)
         graphs = training_graphs(estimator, structures)
-        y = ClassTargets().check(y)
+        y = self._check_target(y)
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
-        self.examples_ = self._out_of_fold(estimator, attack, graphs, y, fold_seed)
+        check_consistent_length(structures, groups)
+        folds = make_folds(
+            self.cv, structures, y, groups, seed=fold_seed, stratified=self._has_classes()
+        )
+        examples = self._out_of_fold(estimator, examination, graphs, y, folds)
+        self.examples_ = examples.drop(columns=["stability", "needed budget"])
         self.descriptors_, table = None, None
         self.contrast_, self.selected_ = None, []
-        if "descriptors" in self.include:
+        if "descriptors" in included:
             self.descriptors_ = clone(self._own_descriptors())
             table = self._describe(structures, lambda X: self.descriptors_.fit_transform(X, y))
-            self._select(table)
+            self.contrast_, self.selected_ = select_descriptors(
+                table, examples, self.select, examination.attack.budget
+            )
         self.estimator_ = clone(estimator).fit(graphs, y)
-        self.classes_ = self.estimator_.classes_
+        if self._has_classes():
+            self.classes_ = self.estimator_.classes_
         self.feature_names_ = [
             column
-            for name in self.include
-            for column in (self.selected_ if name == "descriptors" else [_COLUMNS[name]])
+            for name in included
+            for column in (
+                self.selected_ if name == "descriptors" else [self._column_names()[name]]
+            )
         ]
         return table
 
-    def _check_include(self):
-        known = ("descriptors", *_COLUMNS)
-        if not len(self.include) or len(set(self.include) & set(known)) < len(self.include):
+    def _has_classes(self):
+        return self.estimator is None or is_classifier(self.estimator)
+
+    def _column_names(self):
+        return _COLUMNS if self._has_classes() else _REGRESSOR_COLUMNS
+
+    def _included(self):
+        """Names of the columns to make, in their order."""
+        known = ("descriptors", *self._column_names())
+        included = known if self.include is None else tuple(self.include)
+        if not included or len(set(included) & set(known)) < len(included):
             raise ValueError(
                 f"include must be different ones out of {list(known)}, at least one; got "
-                f"{list(self.include)}"
+                f"{list(included)}"
             )
+        return included
+
+    def _examination(self, included):
+        if self._has_classes():
+            if self.threshold is not None:
+                raise ValueError("threshold is for regressors; a class is right or wrong")
+        elif self.threshold is None:
+            raise ValueError(
+                "a regressor as reference needs threshold: the error, in the unit of y, above "
+                "which a prediction counts as wrong, such as twice the mean absolute error of the "
+                "network"
+            )
+        names = self._column_names()
+        columns = {name: names[name] for name in included if name in names}
+        return Examination(self._own_attack(), self.noise_seed_, columns, self.threshold)
+
+    def _check_target(self, y):
+        if self._has_classes():
+            return ClassTargets().check(y)
+        y = RegressionTargets("mae").check(y)
+        if y.ndim != 1:
+            raise ValueError(f"y must be one number for each structure, got the shape {y.shape}")
+        return y
 
     def _structures(self, X):
         if is_graphs(X):
@@ -322,10 +393,10 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         if self.estimator is None:
             return CGCNNClassifier()
         estimator = thawed(self.estimator)
-        if not is_classifier(estimator) or not is_graph_estimator(estimator):
+        if not is_graph_estimator(estimator):
             raise TypeError(
-                "estimator must be a graph classifier, CGCNNClassifier or ECNetClassifier, got "
-                f"{type(self.estimator).__name__}; divide a numeric target into classes first"
+                "estimator must be a graph classifier or regressor, such as CGCNNClassifier or "
+                f"ECNetRegressor, got {type(self.estimator).__name__}"
             )
         return self.estimator
 
@@ -346,131 +417,40 @@ class AdversarialFeatureBuilder(TableFeaturizer):
             return table.reset_index(drop=True)
         return pd.DataFrame(np.asarray(table), columns=self.descriptors_.get_feature_names_out())
 
-    def _out_of_fold(self, estimator, attack, graphs, y, seed):
+    def _out_of_fold(self, estimator, examination, graphs, y, folds):
         """Examine each training row with a network not trained on it: one table row for each."""
         from tqdm.auto import tqdm
 
-        cv = check_cv(self.cv, y, classifier=True)
-        if isinstance(self.cv, Integral):
-            cv = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
-        folds = list(cv.split(np.empty((len(y), 1)), y))
-        n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
-        if (n_tests != 1).any():
-            row = int(np.argmax(n_tests != 1))
-            raise ValueError(
-                f"cv must put each row into one test fold; row {row} is in {n_tests[row]}"
-            )
-        common = estimator, graphs, y, attack, self.noise_seed_, tuple(self.include)
-        tables = run_parallel(_examine_fold, folds, common=common, n_jobs=self.n_jobs)
+        common = estimator, graphs, y, examination, len(folds)
+        items = [(number, *fold) for number, fold in enumerate(folds)]
+        results = run_parallel(examine_fold, items, common=common, n_jobs=self.n_jobs)
         bar = tqdm(
-            tables, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
+            results, total=len(folds), unit="fold", desc="adversarial", disable=not self.verbose
         )
-        table = pd.concat(
-            [table.set_axis(test) for table, (_, test) in zip(bar, folds)]
-        ).sort_index()
-        table.insert(1, "right", table["prediction"].to_numpy() == y)
-        table.insert(2, "adversarial", table["right"] & table.pop("flipped"))
-        return table
-
-    def _select(self, table):
-        """Compare adversarial with normal examples, and select descriptors that differ."""
-        adversarial = self.examples_["adversarial"].to_numpy()
-        normal = (self.examples_["right"] & ~self.examples_["adversarial"]).to_numpy()
-        if min(adversarial.sum(), normal.sum()) < 2:
-            raise ValueError(
-                f"of {len(table)} training rows {adversarial.sum()} are adversarial and "
-                f"{normal.sum()} normal examples; a contrast needs two of each: change the budget "
-                "of the attack, or train a better reference"
-            )
-        self.contrast_ = contrast(table[adversarial], table[normal])
-        effect = self.contrast_["effect size"].abs().dropna()
-        if effect.empty:
-            raise ValueError(
-                f"none of the {table.shape[1]} descriptors differs between any of the examples, or "
-                "they have too few values; use other descriptors"
-            )
-        if not isinstance(self.select, Integral):
-            effect = effect[effect >= self.select]
-        if effect.empty:
-            raise ValueError(
-                f"no descriptor has an effect of {self.select}; the largest is "
-                f"{self.contrast_['effect size'].abs().max():.3g}; lower select"
-            )
-        n_most = self.select if isinstance(self.select, Integral) else len(effect)
-        self.selected_ = _uncorrelated(table[effect.index], n_most)
+        tables, unseen = zip(*bar)
+        together = joined(unseen)
+        warn_unseen_elements(
+            together.symbols, "; ".join(together.consequences), "no training row of their fold"
+        )
+        return pd.concat(tables).sort_index()
 
     def _columns(self, X, table, examples):
         """The included columns side by side."""
         blocks = [
             table[self.selected_].to_numpy(dtype=float)
             if name == "descriptors"
-            else examples[[_COLUMNS[name]]].to_numpy(dtype=float)
-            for name in self.include
+            else examples[[self._column_names()[name]]].to_numpy(dtype=float)
+            for name in self._included()
         ]
         return output_table(self, np.hstack(blocks), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.classifier_tags = ClassifierTags()  # that is, y holds classes
+        # They say whether y holds classes or numbers.
+        if self._has_classes():
+            tags.classifier_tags = ClassifierTags()
+        else:
+            tags.regressor_tags = RegressorTags()
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _examine_fold(estimator, graphs, y, attack, seed, include, train, test):
-    """Train on some rows and examine the others."""
-    fitted = clone(estimator).fit(graphs[train], y[train])
-    return _examine(fitted, graphs[test], attack, seed, {*include, "flipped"})
-
-
-def _examine(estimator, X, attack, seed, include):
-    """Predictions of a fitted network and their stability, one table row per crystal."""
-    run = AttackRun(attack, estimator, X)
-    reference = run.reference()
-    all_rows = np.arange(len(run))
-    table = pd.DataFrame({"prediction": run.network.predictions(run.outputs)})
-    if {"flipped", "flip_budget"} & set(include):
-        flipped, fraction = np.zeros(len(run), dtype=bool), np.ones(len(run))
-        # New directions for every chunk, so that they do not depend on the chunks before it.
-        make_directions = partial(CrystalDirections, seed)
-        smallest = "flip_budget" in include
-        found = find_wrong_predictions(run, reference, all_rows, make_directions, smallest)
-        for rows, needed, _ in found:
-            flipped[rows], fraction[rows] = True, needed
-        table["flipped"] = flipped
-    if "margin" in include:
-        table[_COLUMNS["margin"]] = -run.network.error(run.outputs, reference)
-    if "flip_budget" in include:
-        table[_COLUMNS["flip_budget"]] = attack.budget * fraction
-    if "spread_under_noise" in include:
-        chunks = np.array_split(all_rows, -(-len(run) // CHUNK))
-        table[_COLUMNS["spread_under_noise"]] = np.concatenate(
-            [
-                _log_odds_spread(run.network, run.unperturbed(rows, reference), seed)
-                for rows in chunks
-            ]
-        )
-    return table
-
-
-def _log_odds_spread(network, state, seed):
-    """Standard deviation of the log-odds over random perturbations."""
-    directions = CrystalDirections(seed)
-    errors = [evaluate(network, draw(state, directions)).error for _ in range(_N_DRAWS)]
-    return np.std(errors, axis=0)
-
-
-def _uncorrelated(table, n_most):
-    """Names of the first columns that have no high rank correlation with a kept column."""
-    ranks = table.rank().to_numpy()
-    # Missing values have no rank. The mean rank adds nothing to the correlation.
-    ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0), ranks)
-    ranks = ranks - ranks.mean(axis=0)
-    ranks /= np.linalg.norm(ranks, axis=0).clip(min=1e-300)
-    kept = []
-    for k in range(ranks.shape[1]):
-        if all(abs(ranks[:, k] @ ranks[:, other]) <= _HIGHEST_CORRELATION for other in kept):
-            kept.append(k)
-        if len(kept) == n_most:
-            break
-    return [table.columns[k] for k in kept]

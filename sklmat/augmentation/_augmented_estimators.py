@@ -28,6 +28,7 @@ from sklmat.augmentation._dataframes import is_pandas, is_polars, with_values
 from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+from sklmat.exceptions import rows_of_input
 from sklmat.random_state import draw_seed
 from sklmat.targets import label_column, plain_labels, refuse_not_real
 
@@ -110,8 +111,14 @@ class AugmentedMixin(MetaEstimatorMixin):
         weight = self._weights_of_real_rows(X, **fit_params)
         estimator, augmenter = self._seeded_clones()
         y = self._checked_target(y)
-        if weight is not None and not weight.all():
-            X, y, weight = self._rows_with_weight(X, y, weight)
+        if weight is None or weight.all():
+            return self._fit_rows(estimator, augmenter, X, y, weight)
+        with rows_of_input(np.flatnonzero(weight)):
+            rows = self._rows_with_weight(X, y, weight)
+            return self._fit_rows(estimator, augmenter, *rows)
+
+    def _fit_rows(self, estimator, augmenter, X, y, weight):
+        """Fit clones on rows with a weight."""
         if augmenter is None:
             self.augmenter_ = None
             self.estimator_ = estimator.fit(X, y, **_as_fit_parameter(estimator, weight))

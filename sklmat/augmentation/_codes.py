@@ -16,6 +16,7 @@ from sklmat.compositions import (
     refuse_rows,
     sum_to_one,
 )
+from sklmat.row_groups import label_compositions, label_equal_rows
 
 #: Names of one-hot columns start with these, after a FeatureUnion's or ColumnTransformer's prefix.
 _CATEGORIES = ("lattice_", "phase_")
@@ -114,6 +115,28 @@ def find_blocks(names, X, codes):
         else:
             blocks[column] = _fraction_by_name(names, X, column, fractions)
     return blocks
+
+
+def code_groups(X, codes):
+    """Label rows of the same composition; without fractions, those with the same numeric codes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, F)
+        The training rows.
+    codes : Codes
+        From `find_codes`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        All labels differ if the codes are categories only.
+    """
+    if len(codes.fractions):
+        return label_compositions([X[:, codes.fractions]])
+    categories = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
+    numeric = np.setdiff1d(codes.columns, categories)
+    return label_equal_rows([X[:, numeric]]) if len(numeric) else np.arange(len(X))
 
 
 def sample_codes(codec, X, n, code_sampling, rng):

@@ -11,12 +11,17 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import zero_one_loss
-from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter
-from sklmat.augmentation._codes import check_codes, find_blocks, find_codes, sample_codes
+from sklmat.augmentation._codes import (
+    check_codes,
+    code_groups,
+    find_blocks,
+    find_codes,
+    sample_codes,
+)
 from sklmat.augmentation._dataframes import as_table, is_pandas, is_polars
 from sklmat.augmentation._infogan_file import load_augmenter, save_augmenter
 from sklmat.augmentation._iterated_gan import IteratedGAN
@@ -27,6 +32,7 @@ from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+from sklmat.row_groups import hold_out_rows
 from sklmat.training import check_device
 
 if TYPE_CHECKING:
@@ -117,7 +123,7 @@ class InfoGANAugmenter(BaseAugmenter):
         repeated on all rows, which more than doubles the time.
     validation_fraction : float, default=0.2
         Fraction of the rows that are held out to choose the number of iterations; not used with
-        ``n_iterations=1``.
+        ``n_iterations=1``. Rows of the same composition are held out together.
     {y_range}
     device : str, default="auto"
         Device on which the networks are trained. "auto" is CUDA if it is available, and the CPU
@@ -432,12 +438,14 @@ class InfoGANAugmenter(BaseAugmenter):
 
     def _choose_iterations(self, X, y, codes, blocks, seed):
         """Number of iterations with the least error on validation rows."""
-        stratify = y if self.classes_ is not None and np.bincount(y).min() > 1 else None
-        train, validation = train_test_split(
+        can_stratify = self.classes_ is not None and np.bincount(y).min() > 1
+        train, validation = hold_out_rows(
             np.arange(len(X)),
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=stratify,
+            self.validation_fraction,
+            groups=code_groups(X, codes),
+            seed=seed,
+            classes=y if can_stratify else None,
+            purpose="n_iterations",
         )
         gan = self._new_gan(X[train], y[train], codes, blocks, seed)
         errors = self.validation_errors_

@@ -22,6 +22,7 @@ from sklmat.estimators._serialization import to_json as to_json
 from sklmat.estimators._serialization import transformer_from_json as transformer_from_json
 from sklmat.estimators._serialization import transformer_to_json as transformer_to_json
 from sklmat.estimators._targets import ClassTargets as ClassTargets
+from sklmat.estimators._targets import RegressionTargets as RegressionTargets
 from sklmat.estimators._warm_start import fitted_source as fitted_source
 from sklmat.estimators._warm_start import is_fitted_source as is_fitted_source
 from sklmat.estimators._warm_start import published_name as published_name

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklmat.batches import GraphDataset, pad_neighbors
-from sklmat.elements import element_vectors
+from sklmat.elements import N_ROWS, element_vectors
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._auto_parameters import auto_params, with_values
 from sklmat.estimators._checkpoint_key import checkpoint_key
@@ -41,6 +40,7 @@ from sklmat.estimators._warm_start import (
 from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.row_groups import hold_out_rows, label_compositions
 from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class GraphEstimator(BaseEstimator):
         member_seeds = draw_seed(seed, size=n_members)
         sample_weight = _checked_sample_weight(sample_weight, n_rows)
         # A row without weight would otherwise shape the statistics of batch normalisations.
-        train, valid = self._split(y, seed, np.flatnonzero(sample_weight))
+        train, valid = self._split(y, seed, graphs, np.flatnonzero(sample_weight))
         graphs, extra = fit_extra(
             self,
             X,
@@ -317,7 +317,7 @@ class GraphEstimator(BaseEstimator):
             check_elements(graphs, ~np.isnan(element_vectors(self.atom_init)[0]).any(axis=1))
         return graphs, n_rows
 
-    def _split(self, y, seed, rows=None):
+    def _split(self, y, seed, graphs, rows=None):
         """Divide rows, or all, into training rows and, for early stopping, validation rows."""
         rows = np.arange(len(y)) if rows is None else rows
         if not self.early_stopping:
@@ -326,11 +326,13 @@ class GraphEstimator(BaseEstimator):
             raise ValueError("early_stopping needs at least two structures")
         stratified = self.targets_class.stratified
         try:
-            return train_test_split(
+            return hold_out_rows(
                 rows,
-                test_size=self.validation_fraction,
-                random_state=seed,
-                stratify=y[rows] if stratified else None,
+                self.validation_fraction,
+                groups=_compositions_of(graphs),
+                seed=seed,
+                classes=y if stratified else None,
+                purpose="early_stopping",
             )
         except ValueError as error:
             if not stratified:
@@ -446,6 +448,18 @@ def _elements_in(graphs, rows):
         for first, part in graphs.chunks()
     ]
     return np.unique(np.concatenate(elements))
+
+
+def _compositions_of(graphs):
+    """Label of the reduced composition of each crystal, shape (C,)."""
+
+    def amounts():
+        for _, part in graphs.chunks():
+            cells = part.crystal_of_atom.astype(int) * N_ROWS + part.atomic_numbers
+            counts = np.bincount(cells, minlength=len(part) * N_ROWS)
+            yield counts.reshape(len(part), N_ROWS)
+
+    return label_compositions(amounts())
 
 
 def _checked_sample_weight(sample_weight, n_rows):

@@ -15,7 +15,9 @@ _GRAPH_ESTIMATORS = parameter_paragraphs("""
         training.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` sets aside, drawn with `random_state` (for
-        classifiers, in the proportions of the classes).
+        classifiers, in about the proportions of the classes). Rows of the same reduced composition
+        are set aside together, so that the validation loss is that of new compositions; if the
+        compositions have too many rows for this, a warning names the rows.
     n_iter_no_change : int, default=50
         Epochs without improvement after which `early_stopping` stops the training.
     warm_start : bool, default=False

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmat.element_references import fit_references
+from sklmat.exceptions import rows_of_input
 from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
@@ -185,8 +186,8 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n,) or (n, T)
             Targets.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the rows, for the references and for `estimator`. A transformer as baseline
-            is fitted on all rows, without weights.
+            Weights of the rows, for the references and for `estimator`. Rows of weight zero are
+            left out. A transformer as baseline is fitted on all other rows, without weights.
 
         Returns
         -------
@@ -218,6 +219,14 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             )
             if not weight.any():
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
+        if weight is None or weight.all():
+            return self._fit_rows(X, y, values, weight)
+        rows = np.flatnonzero(weight)
+        with rows_of_input(rows):
+            return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
+
+    def _fit_rows(self, X, y, values, weight):
+        """Fit on rows with a weight; `y` gives only the names of the targets."""
         weights = _as_fit_parameter(self.estimator, weight)
         # Before the baseline, which may take long.
         fractions = None if self.references is None else read_fractions(X, complete=True)
@@ -226,7 +235,7 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         named = None
         if fractions is not None:
             references = fit_references(fractions, rest, weight)
-            # Elements without a reference are only in rows without weight or label.
+            # Elements without a reference are only in rows without label.
             rest = rest - reference_values(fractions, references, "ignore")
             named = named_references(references, _target_names(y, values))
         estimator = clone(self.estimator).fit(X, rest.reshape(values.shape), **weights)

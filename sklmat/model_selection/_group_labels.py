@@ -19,6 +19,7 @@ from sklmat.compositions import (
 from sklmat.elements import N_ROWS, element_symbols
 from sklmat.exceptions import InvalidStructureError
 from sklmat.readers import holds_structures
+from sklmat.row_groups import label_compositions
 from sklmat.structures import composition_of_partial, convert_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -64,12 +65,7 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
     >>> composition_groups(["NiCo", "Ni3Co", "Co8Ni8", "CoNi3"])
     array([0, 1, 0, 1])
     """
-    amounts = amounts_of_elements(X)
-    fractions = np.round(amounts / amounts.sum(axis=1, keepdims=True), 6)
-    _, first, labels = np.unique(fractions, axis=0, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=int)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[labels.reshape(-1)]
+    return label_compositions([amounts_of_elements(X)])
 
 
 def chemical_systems(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:

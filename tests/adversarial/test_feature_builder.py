@@ -22,7 +22,7 @@ from sklmat import (
     contrast,
     find_adversarial_examples,
 )
-from sklmat.adversarial import _feature_builder
+from sklmat.adversarial import _out_of_fold
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "batch_size": 12, "max_epochs": 12, "random_state": 0}
 NETWORK = ["margin (log-odds)", "flip budget (Å)", "spread under noise (log-odds)"]
@@ -71,7 +71,7 @@ def make(**params):
 def _few_draws():
     """The spread under noise is that of 4 draws, not 32, which take most of the time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_feature_builder, "_N_DRAWS", 4)
+        patch.setattr(_out_of_fold, "_N_DRAWS", 4)
         yield
 
 
@@ -368,9 +368,14 @@ def test_ecnet_and_featurizers_of_ours_serve_too(cells, y):
         ({"attack": "pgd"}, ValueError, "attack"),
         ({"attack": StructureAttack(method="cw")}, ValueError, "method"),
         ({"attack": StructureAttack(CGCNNClassifier())}, ValueError, "leave its estimator None"),
-        ({"attack": StructureAttack(budget=0.0)}, ValueError, "0 are adversarial"),
-        ({"estimator": CGCNNRegressor()}, (TypeError, ValueError), "estimator"),
-        ({"estimator": RandomForestClassifier()}, TypeError, "graph classifier"),
+        ({"estimator": CGCNNRegressor()}, ValueError, "regressor as reference needs threshold"),
+        ({"threshold": 0.1}, ValueError, "threshold is for regressors"),
+        (
+            {"estimator": CGCNNRegressor(), "threshold": 0.1, "include": ("margin",)},
+            ValueError,
+            "include must be",
+        ),
+        ({"estimator": RandomForestClassifier()}, TypeError, "graph classifier or regressor"),
     ],
 )
 def test_wrong_parameters_are_refused(params, error, message, cells, y):

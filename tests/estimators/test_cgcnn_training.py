@@ -107,7 +107,7 @@ def test_early_stopping_stops_and_goes_back_to_the_best(graphs, y):
     losses = [row["valid_loss"] for row in model.history_]
     assert len(losses) == model.n_iter_ < 60
     assert np.argmin(losses) == len(losses) - 4
-    train, valid = model._split(y, draw_seed(model.random_state))
+    train, valid = model._split(y, draw_seed(model.random_state), graphs)
     assert not set(train) & set(valid)
     scaled = (model.predict(graphs)[valid] - y[valid]) / model.y_scale_[0]
     assert np.abs(scaled).mean() == pytest.approx(min(losses), rel=1e-4)
@@ -116,13 +116,13 @@ def test_early_stopping_stops_and_goes_back_to_the_best(graphs, y):
 def test_classifiers_validate_on_classes_in_proportion(graphs):
     y = np.array([0] * 12 + [1] * 4)
     model = CGCNNClassifier(**TINY, early_stopping=True, validation_fraction=0.25)
-    _, valid = model._split(y, 0)
+    _, valid = model._split(y, 0, graphs)
     assert y[valid].tolist().count(1) == 1
 
 
 def test_scaling_uses_training_rows_only(graphs, y):
     model = CGCNNRegressor(**TINY, early_stopping=True, validation_fraction=0.25).fit(graphs, y)
-    train, _ = model._split(y, draw_seed(model.random_state))
+    train, _ = model._split(y, draw_seed(model.random_state), graphs)
     assert len(train) == 12
     assert model.y_mean_[0] == pytest.approx(y[train].mean())
 

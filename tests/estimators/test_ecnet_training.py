@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from tiny_ecnet import TINY, Kill, changed, of_members, state
 
-from sklmat import ECNetClassifier, ECNetRegressor
+from sklmat import ECNetClassifier, ECNetRegressor, StructureToGraph
 from sklmat.batches import make_batch
 from sklmat.estimators import GraphModel
 from sklmat.random_state import draw_seed
@@ -101,9 +101,12 @@ def test_elements_are_those_that_were_learned_from(structures, y):
     assert 79 in tuned.elements_
     assert 79 not in clone(model).fit(gold, y, sample_weight=weight).elements_
     stopping = clone(model).set_params(early_stopping=True)
-    _, watched = stopping._split(y, draw_seed(stopping.random_state))
-    order = np.r_[watched[0], np.delete(np.arange(len(y)), watched[0])]
-    stopping.fit([gold[k] for k in np.argsort(order)], y)
+    seed = draw_seed(stopping.random_state)
+    for place in range(len(y)):
+        cells = [*gold[1 : place + 1], gold[0], *gold[place + 1 :]]
+        if place in stopping._split(y, seed, StructureToGraph().transform(cells))[1]:
+            break
+    stopping.fit(cells, y)
     with pytest.raises(ValueError, match="the element Au"):
         stopping.predict(gold[:1])
 
@@ -111,7 +114,7 @@ def test_elements_are_those_that_were_learned_from(structures, y):
 def test_early_stopping_needs_something_to_watch(graphs, both):
     """Of the validation rows, only the target without weight is known."""
     model = ECNetRegressor(**TINY, early_stopping=True, target_weights=(1, 0))
-    _, watched = model._split(both, draw_seed(model.random_state))
+    _, watched = model._split(both, draw_seed(model.random_state), graphs)
     few = both.copy()
     few[watched, 0] = np.nan
     with pytest.raises(ValueError, match="has no validation loss"):
@@ -168,7 +171,7 @@ def test_early_stopping_goes_back_to_the_best(graphs, both):
     losses = [row["valid_loss"] for row in model.fit(graphs, both).history_]
     assert len(losses) == model.n_iter_ < 80
     assert np.argmin(losses) == len(losses) - 4
-    train, valid = model._split(both, draw_seed(model.random_state))
+    train, valid = model._split(both, draw_seed(model.random_state), graphs)
     np.testing.assert_allclose(model.y_mean_, both[train].mean(axis=0))
     members = (of_members(model, graphs[valid]) - both[valid, None]) / model.y_scale_
     assert np.abs(members).mean(axis=(0, 2)).sum() == pytest.approx(min(losses), rel=1e-4)

@@ -17,6 +17,7 @@ from sklmat import (
     ECNetClassifier,
     ECNetRegressor,
     GraphEmbedding,
+    StructureToGraph,
     find_adversarial_examples,
     site_attribution,
 )
@@ -109,7 +110,8 @@ def test_each_fold_warns_once_at_the_line_of_the_caller():
 def test_validation_rows_of_early_stopping_do_not_warn():
     y = np.arange(6.0)
     model = CGCNNRegressor(max_epochs=1, early_stopping=True, random_state=0)
-    [row] = model._split(y, draw_seed(0))[1]
+    graphs = StructureToGraph().transform([TRAINING[k % 4] for k in range(6)])
+    [row] = model._split(y, draw_seed(0), graphs)[1]
     X = [l12_cu3au() if k == row else TRAINING[k % 4] for k in range(6)]
     assert caught(lambda: model.fit(X, y)) == []
     assert len(caught(lambda: model.predict(X))) == 1

@@ -81,7 +81,7 @@ def test_what_cannot_be_learned_from_is_named(graphs, both, y):
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         ECNetRegressor(**TINY).fit(graphs, empty)
     stopping = ECNetRegressor(**TINY, early_stopping=True, validation_fraction=0.25)
-    _, valid = stopping._split(y, draw_seed(stopping.random_state))
+    _, valid = stopping._split(y, draw_seed(stopping.random_state), graphs)
     empty[valid, 1] = 1.0
     with pytest.raises(ValueError, match=r"no training row has target \[1\]"):
         stopping.fit(graphs, empty)
