@@ -21,6 +21,7 @@ from sklmat import inspection as inspection
 from sklmat import layers as layers
 from sklmat import model_selection as model_selection
 from sklmat import networks as networks
+from sklmat import perturbations as perturbations
 from sklmat import plotting as plotting
 from sklmat import random_state as random_state
 from sklmat import readers as readers
@@ -33,7 +34,6 @@ from sklmat.adversarial import (
     StructureAttack,
     contrast,
     find_adversarial_examples,
-    perturb_structures,
     robustness_curve,
 )
 from sklmat.augmentation import (
@@ -89,6 +89,7 @@ from sklmat.model_selection import (
     corrected_resampled_ttest,
     label_noise,
 )
+from sklmat.perturbations import perturb_structures
 from sklmat.plotting import (
     AugmentationReportDisplay,
     CompositionMapDisplay,

@@ -41,6 +41,7 @@ MODULES = [
     "unseen_elements",
     "element_references",
     "graphs",
+    "perturbations",
     "features",
     "batches",
     "layers",

@@ -20,7 +20,6 @@ from sklmat.adversarial._attack_run import CHUNK, AttackRun
 from sklmat.adversarial._attack_state import draw, evaluate
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_wrong_predictions
-from sklmat.adversarial._random_directions import CrystalDirections
 from sklmat.estimators import (
     CGCNNClassifier,
     ClassTargets,
@@ -30,6 +29,7 @@ from sklmat.estimators import (
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
 from sklmat.parallel import N_JOBS
+from sklmat.perturbations import CrystalDirections
 from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
