@@ -42,6 +42,9 @@ from sklmat.augmentation import (
     InfoGANAugmenter,
     MixupAugmenter,
     NoiseAugmenter,
+    PerturbationSampler,
+    StructureOverSampler,
+    StructureUnderSampler,
 )
 from sklmat.data_checks import check_dataset
 from sklmat.eftgan import EFTGANRegressor
@@ -138,6 +141,7 @@ __all__ = [
     "OrderingClassifier",
     "OrderingRegressor",
     "ParityDisplay",
+    "PerturbationSampler",
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",
     "PrototypeGroupKFold",
@@ -145,7 +149,9 @@ __all__ = [
     "RobustnessDisplay",
     "StructureAttack",
     "StructureFeaturizer",
+    "StructureOverSampler",
     "StructureToGraph",
+    "StructureUnderSampler",
     "baselines",
     "check_dataset",
     "check_structures",
