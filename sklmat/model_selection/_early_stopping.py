@@ -166,7 +166,13 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
             )
         X, y, groups = indexable(X, self._checked_target(y), groups)
         rows, weight = rows_with_weight(_num_samples(X), sample_weight)
-        classes = np.unique(y[rows]) if is_classifier(self) else None
+        classes = None
+        if is_classifier(self):
+            classes = np.unique(y[rows])
+            if len(classes) < 2:
+                raise ValueError(
+                    f"y holds only one class, {classes.tolist()[0]!r}; a classifier needs two"
+                )
         held_out = self._held_out(X, y, groups, rows)
         train = Rows(X, y, weight, rows[~held_out])
         validation = Rows(X, y, weight, rows[held_out])

@@ -401,6 +401,10 @@ def test_what_cannot_stop_is_refused(table):
     ):
         with pytest.raises(TypeError, match="takes validation rows: the last step must be"):
             EarlyStoppingRegressor(wrong).fit(X, y)
+    with pytest.raises(ValueError, match="y holds only one class, 'metal'"):
+        EarlyStoppingClassifier(XGBClassifier()).fit(X, ["metal"] * 80)
+    with pytest.raises(ValueError, match=r"n_samples=1 \(rows with weight\)"):
+        EarlyStoppingRegressor(XGBRegressor()).fit(X, y, sample_weight=np.eye(80)[3])
     with pytest.raises(TypeError, match="EarlyStoppingRegressor was given a classifier"):
         EarlyStoppingRegressor(XGBClassifier()).fit(X, y)
     with pytest.raises(TypeError, match="EarlyStoppingClassifier was given a regressor"):
