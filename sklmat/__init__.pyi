@@ -21,6 +21,7 @@ from sklmat import inspection as inspection
 from sklmat import layers as layers
 from sklmat import model_selection as model_selection
 from sklmat import networks as networks
+from sklmat import perturbations as perturbations
 from sklmat import plotting as plotting
 from sklmat import random_state as random_state
 from sklmat import readers as readers
@@ -33,7 +34,6 @@ from sklmat.adversarial import (
     StructureAttack,
     contrast,
     find_adversarial_examples,
-    perturb_structures,
     robustness_curve,
 )
 from sklmat.augmentation import (
@@ -42,6 +42,9 @@ from sklmat.augmentation import (
     InfoGANAugmenter,
     MixupAugmenter,
     NoiseAugmenter,
+    PerturbationSampler,
+    StructureOverSampler,
+    StructureUnderSampler,
 )
 from sklmat.data_checks import check_dataset
 from sklmat.eftgan import EFTGANRegressor
@@ -80,6 +83,8 @@ from sklmat.model_selection import (
     ComponentSplit,
     CompositionGroupKFold,
     DeltaRegressor,
+    EarlyStoppingClassifier,
+    EarlyStoppingRegressor,
     LeaveOneElementOut,
     MatbenchSplit,
     PrototypeGroupKFold,
@@ -89,6 +94,7 @@ from sklmat.model_selection import (
     corrected_resampled_ttest,
     label_noise,
 )
+from sklmat.perturbations import perturb_structures
 from sklmat.plotting import (
     AugmentationReportDisplay,
     CompositionMapDisplay,
@@ -122,6 +128,8 @@ __all__ = [
     "ECNetFeaturizer",
     "ECNetRegressor",
     "EFTGANRegressor",
+    "EarlyStoppingClassifier",
+    "EarlyStoppingRegressor",
     "ElementMapDisplay",
     "ExtrapolationWarning",
     "GraphCache",
@@ -137,6 +145,7 @@ __all__ = [
     "OrderingClassifier",
     "OrderingRegressor",
     "ParityDisplay",
+    "PerturbationSampler",
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",
     "PrototypeGroupKFold",
@@ -144,7 +153,9 @@ __all__ = [
     "RobustnessDisplay",
     "StructureAttack",
     "StructureFeaturizer",
+    "StructureOverSampler",
     "StructureToGraph",
+    "StructureUnderSampler",
     "baselines",
     "check_dataset",
     "check_structures",

@@ -42,6 +42,7 @@ MODULES = [
     "row_groups",
     "element_references",
     "graphs",
+    "perturbations",
     "features",
     "batches",
     "layers",

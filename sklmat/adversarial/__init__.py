@@ -4,8 +4,8 @@ from sklmat.adversarial._attack import StructureAttack
 from sklmat.adversarial._contrast import contrast
 from sklmat.adversarial._examples import find_adversarial_examples
 from sklmat.adversarial._feature_builder import AdversarialFeatureBuilder
-from sklmat.adversarial._perturb_structures import perturb_structures
 from sklmat.adversarial._robustness import robustness_curve
+from sklmat.perturbations import perturb_structures
 
 __all__ = [
     "AdversarialFeatureBuilder",

@@ -10,10 +10,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
-from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.deprecation import renamed_parameters
+from sklmat.perturbations import IndependentDirections, PerturbationBounds
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:

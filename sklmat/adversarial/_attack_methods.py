@@ -13,7 +13,7 @@ from sklmat.adversarial._attack_state import (
     keep_worse,
 )
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._random_directions import RandomDirections, fixed_directions
+from sklmat.perturbations import RandomDirections, fixed_directions
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ import numpy as np
 from sklmat.adversarial._attack_methods import METHODS, SearchOptions
 from sklmat.adversarial._attack_state import AttackState
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._perturb_structures import apply_perturbation
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
-from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.graphs import CrystalGraphs
+from sklmat.perturbations import PerturbationBounds, RandomDirections, apply_perturbation
 from sklmat.structures import check_structures
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds, perturbation_gradient
 from sklmat.adversarial._prediction_error import Reference
-from sklmat.adversarial._random_directions import RandomDirections
+from sklmat.perturbations import PerturbationBounds, RandomDirections, perturbation_gradient
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import AttackState, evaluate, scale
 from sklmat.adversarial._prediction_error import Reference
-from sklmat.adversarial._random_directions import IndependentDirections, RandomDirections
 from sklmat.deprecation import renamed_parameters
+from sklmat.perturbations import IndependentDirections, RandomDirections
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:

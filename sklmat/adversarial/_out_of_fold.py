@@ -22,9 +22,9 @@ from sklearn.model_selection import (
 from sklmat.adversarial._attack_run import CHUNK, AttackRun
 from sklmat.adversarial._attack_state import draw, evaluate
 from sklmat.adversarial._examples import find_wrong_predictions
-from sklmat.adversarial._random_directions import CrystalDirections
 from sklmat.compositions import element_amounts
 from sklmat.exceptions import rows_of_input
+from sklmat.perturbations import CrystalDirections
 from sklmat.row_groups import label_compositions, warn_divided_groups
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements
 

@@ -10,11 +10,10 @@ import torch
 from sklmat.adversarial._attack_methods import METHODS, SearchOptions
 from sklmat.adversarial._attack_state import AttackState
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
-from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.batches import BatchTransform, GraphDataset
 from sklmat.estimators import GraphModel
+from sklmat.perturbations import IndependentDirections, PerturbationBounds
 
 if TYPE_CHECKING:
     from sklmat.adversarial import StructureAttack

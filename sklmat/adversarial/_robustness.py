@@ -12,8 +12,8 @@ from sklmat.adversarial._attack import StructureAttack, check_attack
 from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import evaluate
-from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.deprecation import renamed_parameters
+from sklmat.perturbations import IndependentDirections
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Samplers that add generated rows to a table, and estimators that fit on what they add.
+"""Samplers that add rows to tables and crystals, and estimators that fit on what they add.
 
 Only `InfoGANAugmenter` needs torch: the others are loaded without it.
 """

@@ -11,7 +11,9 @@ from sklmat.augmentation._labeler_json import process_from_json as process_from_
 from sklmat.augmentation._labeler_json import process_to_json as process_to_json
 from sklmat.augmentation._mixup_augmenter import MixupAugmenter
 from sklmat.augmentation._noise_augmenter import NoiseAugmenter
+from sklmat.augmentation._perturbation_sampler import PerturbationSampler
 from sklmat.augmentation._quality_report import QualityReport
+from sklmat.augmentation._structure_resamplers import StructureOverSampler, StructureUnderSampler
 
 __all__ = [
     "AugmentedClassifier",
@@ -19,5 +21,8 @@ __all__ = [
     "InfoGANAugmenter",
     "MixupAugmenter",
     "NoiseAugmenter",
+    "PerturbationSampler",
     "QualityReport",
+    "StructureOverSampler",
+    "StructureUnderSampler",
 ]

@@ -1,4 +1,4 @@
-"""`AugmentedRegressor` and `AugmentedClassifier`: fit a table estimator on augmented rows."""
+"""`AugmentedRegressor` and `AugmentedClassifier`: fit an estimator on augmented rows."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AugmentedMixin(MetaEstimatorMixin):
         Parameters
         ----------
         X : DataFrame of pandas or polars, or array, of shape (n, F)
-            The real rows.
+            The real rows; crystals or `CrystalGraphs` if `augmenter` takes crystals.
         y : Series, DataFrame (of pandas or polars) or array of shape (n,) or (n, T)
             Their targets.
         **fit_params : dict
@@ -130,7 +130,11 @@ class AugmentedMixin(MetaEstimatorMixin):
         elif self.sample_weight is None and weight is None:
             self.estimator_ = estimator.fit(X_all, y_all)
         else:
-            weights = self._weights(weight, _origin(augmenter, X, X_all))
+            origin = _origin(augmenter, X, X_all)
+            if weight is not None and hasattr(augmenter, "sample_indices_"):
+                # Under-sampling removes real rows.
+                weight = weight[augmenter.sample_indices_[origin == 0]]
+            weights = self._weights(weight, origin)
             self.estimator_ = estimator.fit(X_all, y_all, **_as_fit_parameter(estimator, weights))
         self.augmenter_ = augmenter
         return self
@@ -307,8 +311,8 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
         The regressor to fit, which may be a Pipeline; it is cloned.
     augmenter : sampler or None, default=None
         Any object with `fit_resample` for a numeric target, such as `NoiseAugmenter`,
-        `MixupAugmenter` or `InfoGANAugmenter`; it is cloned. ``None`` generates no rows, so that a
-        hyper-parameter search can include this case.
+        `MixupAugmenter`, `InfoGANAugmenter` or, for crystals, `PerturbationSampler`; it is cloned.
+        ``None`` generates no rows, so that a hyper-parameter search can include this case.
     strategy : {"concat", "pretrain_finetune"}, default="concat"
         "concat" fits once on all rows. "pretrain_finetune" first fits on the generated rows and
         then continues the training on the real rows, so that real rows have the larger influence.
@@ -391,8 +395,9 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         The classifier to fit, which may be a Pipeline; it is cloned.
     augmenter : sampler or None, default=None
         Any object with `fit_resample`, such as `NoiseAugmenter`, `MixupAugmenter`,
-        `InfoGANAugmenter` or a sampler of imbalanced-learn; it is cloned. ``None`` generates no
-        rows, so that a hyper-parameter search can include this case.
+        `InfoGANAugmenter`, a sampler of imbalanced-learn or, for crystals, `StructureOverSampler`;
+        it is cloned. ``None`` generates no rows, so that a hyper-parameter search can include this
+        case.
     strategy : {"concat", "pretrain_finetune"}, default="concat"
         "concat" fits once on all rows. "pretrain_finetune" first fits on the generated rows and
         then continues the training on the real rows. It needs an estimator that can resume training

@@ -233,10 +233,7 @@ class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
         return make_generator(self.random_state)
 
     def _n_new(self, n_real):
-        """Number of rows to generate."""
-        if isinstance(self.n_samples, Integral):
-            return int(self.n_samples)
-        return round(self.n_samples * n_real)
+        return number_of_rows(self.n_samples, n_real)
 
     def _draw(self, n, target, rng):
         """Generate n rows with labels inside `y_range`; return them, labels and origins."""
@@ -299,7 +296,14 @@ def _as_columns(y):
     return y[:, np.newaxis] if y.ndim == 1 else y
 
 
+def number_of_rows(n_samples, n_real):
+    """Number of rows to generate: an int is this number, a float a multiple of the real rows."""
+    if isinstance(n_samples, Integral):
+        return int(n_samples)
+    return round(n_samples * n_real)
+
+
 def draw_evenly(n_rows, n, rng):
     """Draw n row numbers, each row equally often up to a difference of one."""
-    n_rounds = -(-n // n_rows)
-    return np.concatenate([rng.permutation(n_rows) for _ in range(n_rounds)])[:n]
+    rounds = [rng.permutation(n_rows) for _ in range(-(-n // n_rows))]
+    return np.concatenate([np.empty(0, dtype=int), *rounds])[:n]

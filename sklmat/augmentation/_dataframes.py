@@ -125,7 +125,7 @@ def append_rows(X, X_new):
     real = X.set_axis(range(X.shape[1]), axis=1).astype(dtypes)
     new = pd.DataFrame(X_new).astype(dtypes)
     table = pd.concat([real, new])
-    return table.set_axis(X.columns, axis=1).set_axis(_extend_index(X.index, len(new)))
+    return table.set_axis(X.columns, axis=1).set_axis(extend_index(X.index, len(new)))
 
 
 def append_target(y, y_new, classes, *, X, X_resampled):
@@ -155,7 +155,7 @@ def append_target(y, y_new, classes, *, X, X_resampled):
 
         new = pd.Series(y_new if classes is None else classes[y_new], dtype=y.dtype)
         target = pd.concat([y.rename(None), new]).rename(y.name)
-        target.index = _extend_index(y.index, len(new))
+        target.index = extend_index(y.index, len(new))
     else:
         real = np.asarray(y)
         new = y_new if classes is None else classes[y_new]
@@ -230,8 +230,8 @@ def _common_dtype(dtype, values):
     return np.dtype(np.float64)
 
 
-def _extend_index(index, n_new):
-    """Extend an index: integers after the largest, anything else by row number."""
+def extend_index(index, n_new):
+    """Extend an index of pandas: integers after the largest, anything else by row number."""
     import pandas as pd
 
     if n_new == 0:

@@ -20,6 +20,11 @@ SAMPLER_PARAGRAPHS = parameter_paragraphs("""
         Names of the columns, if `X` was a DataFrame.
 """)
 
+STRUCTURE_PARAGRAPHS = parameter_paragraphs("""
+    sample_indices_ : ndarray of int
+        For each row that `fit_resample` returned, the row of `X` that it is or that it copies.
+""")
+
 AUGMENTED_PARAGRAPHS = {
     **parameter_paragraphs("""
     sample_weight : float or None, default=None

@@ -152,12 +152,13 @@ def check_sampler(
     expected_failed_checks: Mapping[str, str] | None = None,
     on_fail: Literal["raise"] | None = "raise",
 ) -> list[dict[str, Any]]:
-    """Check that a sampler of tables follows the conventions of sklmat.
+    """Check that a sampler of tables or crystals follows the conventions of sklmat.
 
     Parameters
     ----------
     sampler : sampler
-        An instance with `fit_resample`, whose parameters allow a fast fit of two dozen rows.
+        An instance with `fit_resample`, whose parameters allow a fast fit of two dozen rows. It is
+        given tables, or crystals if ``input_tags.two_d_array`` of its tags is False.
     expected_failed_checks : dict of str to str, default=None
         Names of checks that may fail, with the reasons.
     on_fail : {"raise", None}, default="raise"

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils import get_tags
 
 from sklmat.estimator_checks._convention_checks import check_get_set_params, check_init_stores_only
 from sklmat.estimator_checks._fit_and_compare import (
@@ -21,6 +22,7 @@ from sklmat.estimator_checks._fit_and_compare import (
     seeded_clone,
     signature_names,
 )
+from sklmat.estimator_checks._structure_sampler_checks import STRUCTURE_SAMPLER_CHECKS
 from sklmat.estimator_checks._toy_data import make_toy_table
 
 if TYPE_CHECKING:
@@ -28,13 +30,14 @@ if TYPE_CHECKING:
 
 
 def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Callable]]:
-    """Yield the checks that a sampler for tables should pass.
+    """Yield the checks that a sampler should pass.
 
     Parameters
     ----------
     sampler : sampler
         An instance whose parameters allow a fast fit of two dozen rows. It is cloned; the object
-        itself is not fitted.
+        itself is not fitted. The checks pass tables to it, or crystals if
+        ``input_tags.two_d_array`` of its tags is False.
 
     Yields
     ------
@@ -51,7 +54,8 @@ def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Call
     >>> checks[0].__name__
     'check_init_stores_only'
     """
-    for check in _CHECKS:
+    takes_tables = get_tags(sampler).input_tags.two_d_array
+    for check in _CHECKS if takes_tables else STRUCTURE_SAMPLER_CHECKS:
         yield sampler, check
 
 

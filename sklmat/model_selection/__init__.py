@@ -5,6 +5,10 @@ from sklmat.model_selection._compare_estimators import compare_estimators
 from sklmat.model_selection._comparison_table import Comparison
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
 from sklmat.model_selection._delta_regressor import DeltaRegressor
+from sklmat.model_selection._early_stopping import (
+    EarlyStoppingClassifier,
+    EarlyStoppingRegressor,
+)
 from sklmat.model_selection._group_labels import chemical_systems, composition_groups
 from sklmat.model_selection._label_noise import LabelNoise, label_noise
 from sklmat.model_selection._masked_scorer import masked_scorer
@@ -24,6 +28,8 @@ __all__ = [
     "ComponentSplit",
     "CompositionGroupKFold",
     "DeltaRegressor",
+    "EarlyStoppingClassifier",
+    "EarlyStoppingRegressor",
     "LabelNoise",
     "LeaveOneElementOut",
     "MatbenchSplit",

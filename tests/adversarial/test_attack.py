@@ -22,9 +22,9 @@ from sklmat import (
 )
 from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.exceptions import InvalidStructureError
 from sklmat.graphs import CrystalGraphs
+from sklmat.perturbations import PerturbationBounds
 
 # Budgets ------------------------------------------------------------------------------------------
 

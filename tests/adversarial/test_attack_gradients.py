@@ -17,8 +17,8 @@ from sklmat import (
     load_cgcnn_checkpoint,
 )
 from sklmat.adversarial._attack_run import AttackRun
-from sklmat.adversarial._perturbation_bounds import perturbation_gradient
 from sklmat.graphs import move_atoms
+from sklmat.perturbations import perturbation_gradient
 
 
 def error_at(model, graphs, reference, displacement, strain):

@@ -12,9 +12,9 @@ from sklmat import CGCNNRegressor, StructureAttack, StructureToGraph, robustness
 from sklmat.adversarial._attack_methods import METHODS, AttackMethod
 from sklmat.adversarial._attack_state import AttackState, evaluate, keep_worse
 from sklmat.adversarial._attacked_network import AttackedNetwork
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.graphs import move_atoms
+from sklmat.perturbations import PerturbationBounds
 
 
 def naive_fgsm(graphs, gradient, budget):

@@ -14,6 +14,9 @@ from sklmat.augmentation import (
     InfoGANAugmenter,
     MixupAugmenter,
     NoiseAugmenter,
+    PerturbationSampler,
+    StructureOverSampler,
+    StructureUnderSampler,
 )
 from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.estimator_checks import sampler_checks
@@ -27,6 +30,10 @@ SAMPLERS = [
     MixupAugmenter(),
     MixupAugmenter(alpha=0.4, label_bandwidth=0.5),
     InfoGANAugmenter(n_samples=1.0, max_epochs=5, n_ensemble=1, hidden_dim=8),
+    PerturbationSampler(strain=0.01),
+    StructureOverSampler(),
+    StructureOverSampler(budget=0.05, strain=0.01),
+    StructureUnderSampler(),
 ]
 AUGMENTED = [
     AugmentedRegressor(Ridge(), MixupAugmenter(), sample_weight=0.5),
@@ -54,7 +61,9 @@ def test_samplers(sampler, check):
 
 
 def test_every_sampler_is_checked():
-    names = {name for name in sklmat.augmentation.__all__ if name.endswith("Augmenter")}
+    names = {
+        name for name in sklmat.augmentation.__all__ if name.endswith(("Augmenter", "Sampler"))
+    }
     assert names == {type(sampler).__name__ for sampler in SAMPLERS}
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
@@ -89,6 +90,24 @@ def small_instances():
                 make_pipeline(sklmat.StructureFeaturizer(), Ridge()), Volume(), references=None
             ),
         ],
+        "EarlyStoppingRegressor": [
+            sklmat.EarlyStoppingRegressor(
+                make_pipeline(
+                    sklmat.CompositionFeaturizer(),
+                    HistGradientBoostingRegressor(max_iter=9, min_samples_leaf=1, random_state=0),
+                ),
+                validation_fraction=0.3,
+            )
+        ],
+        "EarlyStoppingClassifier": [
+            sklmat.EarlyStoppingClassifier(
+                make_pipeline(
+                    sklmat.CompositionFeaturizer(),
+                    HistGradientBoostingClassifier(max_iter=9, min_samples_leaf=1, random_state=0),
+                ),
+                validation_fraction=0.3,
+            )
+        ],
         "PotentialFeaturizer": [
             sklmat.PotentialFeaturizer(distances, columns="embedding"),
             sklmat.PotentialFeaturizer(
@@ -116,6 +135,8 @@ POLICIES = {
     "CGCNNClassifier": "warns once",
     "GraphEmbedding": "warns once",
     "DeltaRegressor": "refuses",  # each element has a reference
+    "EarlyStoppingRegressor": "refuses",
+    "EarlyStoppingClassifier": "refuses",
     "AdversarialFeatureBuilder": "warns once",
     "ECNetRegressor": "refuses",  # learned vectors by default
     "ECNetClassifier": "refuses",
@@ -160,7 +181,11 @@ def on_purpose(estimator):
 
 OURS = [estimator for group in small_instances().values() for estimator in group]
 #: Chains of the other estimators, which take much of the time, and other settings of the same.
-CHAINS = (sklmat.AdversarialFeatureBuilder, sklmat.EFTGANRegressor)
+CHAINS = (
+    sklmat.AdversarialFeatureBuilder,
+    sklmat.EFTGANRegressor,
+    sklmat.EarlyStoppingClassifier,
+)
 FIRST = [group[0] for group in small_instances().values() if not isinstance(group[0], CHAINS)]
 OTHERS = [
     estimator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from sklmat.adversarial._perturbation_bounds import PerturbationBounds, largest_distance_change
-from sklmat.adversarial._random_directions import IndependentDirections
 from sklmat.deprecation import REMOVED_IN
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
+from sklmat.perturbations._perturbation_bounds import PerturbationBounds, largest_distance_change
+from sklmat.perturbations._random_directions import IndependentDirections
 from sklmat.random_state import make_generator
 from sklmat.structures import check_structures
 

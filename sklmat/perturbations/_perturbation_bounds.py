@@ -7,9 +7,9 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from sklmat.adversarial._random_directions import RandomDirections
 from sklmat.elements import element_table
 from sklmat.graphs import CrystalGraphs, move_atoms, nearby_pairs
+from sklmat.perturbations._random_directions import RandomDirections
 from sklmat.structures import largest_smallest_distance, smallest_distances
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 from attacked import displacements, lengths
-from crystals import rocksalt_nacl
+from crystals import rattled_cells, rocksalt_nacl
 from pymatgen.core import Lattice, Structure
 
 from sklmat import StructureToGraph, perturb_structures
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return rattled_cells(40)[0]
 
 
 def test_gaussian_noise_has_its_standard_deviation():

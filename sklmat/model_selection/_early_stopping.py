@@ -1,0 +1,398 @@
+"""`EarlyStoppingRegressor` and `EarlyStoppingClassifier`: boosting in a Pipeline stops early."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+    is_regressor,
+)
+from sklearn.utils import get_tags, indexable
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _num_samples,
+    check_is_fitted,
+)
+
+from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.model_selection._boosting import XGBoost, boosting_of
+from sklmat.model_selection._fit_with_validation import (
+    Rows,
+    StepFitter,
+    last_step,
+    rows_with_weight,
+)
+from sklmat.model_selection._validation_rows import choose_validation_rows, default_groups
+from sklmat.random_state import make_generator
+from sklmat.targets import label_column, plain_labels, refuse_not_real
+
+if TYPE_CHECKING:
+    from sklmat.graphs import CrystalGraphs
+    from sklmat.typing import ArrayLike, RandomState, Structures, Table
+
+_PARAGRAPHS = {
+    **parameter_paragraphs("""
+    n_iter_no_change : int, default=10
+        Iterations (trees) without a better validation score after which the training stops. It
+        replaces `early_stopping_rounds` or `n_iter_no_change` of the boosting model.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that are held out to decide when to stop. Whole groups are held out, so
+        the fraction is met approximately.
+    refit : bool, default=False
+        False keeps the model as it was trained, without the validation rows. True fits all steps
+        again on all rows, with `n_iter_` iterations, which takes about twice the time.
+    random_state : int, RandomState or None, default=None
+        Seed of the choice of validation rows. Seeds inside `estimator` are not changed.
+    n_iter_ : int
+        Number of iterations with the best validation score. XGBoost and LightGBM predict with
+        these; HistGradientBoosting without `refit` also keeps the `n_iter_no_change` later ones.
+    validation_rows_ : ndarray of int
+        The rows of `X` that were held out.
+    n_features_in_ : int
+        Number of columns of `X`, if `estimator` counts them.
+    feature_names_in_ : ndarray
+        Names of the columns of `X`, if `estimator` keeps them.
+    """),
+    "what_fit_does": """
+    A boosting model needs validation rows to find the number of its trees, and inside a Pipeline it
+    cannot have proper ones: rows that are split off in the last step have shaped the transformers,
+    and after a sampler they have copies among the training rows. `fit` therefore first sets
+    validation rows aside. It fits the steps of the Pipeline to the other rows only, transforms the
+    validation rows with the fitted steps, skipping samplers, and gives them to the boosting model.
+    """,
+    "notes": """
+    Validation rows are groups of rows: those that `fit` is given as `groups`, or else rows of the
+    same composition (see `composition_groups`), where `X` holds crystals, compositions, or columns
+    ``x_Fe``, ...; in other tables each row is its own group. Rows of one group are on the same
+    side. ``groups=np.arange(n)`` draws single rows.
+
+    Set the number of trees of the boosting model (`n_estimators`, `max_iter`) to a large number: it
+    is the limit, and the defaults of 100 may end the training before it is best.
+
+    With metadata routing, `sample_weight` and `groups` are requested by ``set_fit_request``.
+    Weights go to the last step, and to those other steps that request them.
+    """,
+}
+
+
+def _estimator_has(name):
+    """Whether the fitted estimator, or the one to be fitted, has a method."""
+
+    def check(self):
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+class EarlyStoppingMixin(MetaEstimatorMixin):
+    """Split validation rows off before a Pipeline, and stop its boosting model with them."""
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "refit": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        *,
+        n_iter_no_change: int = 10,
+        validation_fraction: float = 0.1,
+        refit: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Structures | CrystalGraphs | Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Set validation rows aside, and fit the estimator to the others until it should stop.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs or table
+            Whatever `estimator` takes.
+        y : array-like of shape (n,) or (n, T)
+            Targets, or classes of shape (n,).
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows, for training and for the validation score. Rows without weight are
+            left out.
+        groups : array-like of shape (n,), default=None
+            Rows with the same label are held out together. ``None`` takes the compositions; see
+            Notes.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        InvalidStructureError
+            When a crystal cannot be used; the error names its row in `X`.
+        TypeError
+            When `estimator` does not end in a boosting model that takes validation rows.
+        ValueError
+            When no validation rows can be held out, or weights are given and a sampler changes the
+            rows.
+        """
+        self._validate_params()
+        self._check_estimator()
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        X, y, groups = indexable(X, self._checked_target(y), groups)
+        rows, weight = rows_with_weight(_num_samples(X), sample_weight)
+        classes = None
+        if is_classifier(self):
+            classes = np.unique(y[rows])
+            if len(classes) < 2:
+                raise ValueError(
+                    f"y holds only one class, {classes.tolist()[0]!r}; a classifier needs two"
+                )
+        held_out = self._held_out(X, y, groups, rows)
+        train = Rows(X, y, weight, rows[~held_out])
+        validation = Rows(X, y, weight, rows[held_out])
+        fitter = StepFitter(self.n_iter_no_change, classes)
+        estimator, last = fitter.fit(clone(self.estimator), train, validation)
+        n_iterations = boosting_of(last).n_iterations(last)
+        if self.refit:
+            all_rows = Rows(X, y, weight, rows)
+            estimator, _ = fitter.fit(clone(self.estimator), all_rows, n_iterations=n_iterations)
+        if classes is not None:
+            self.classes_ = classes
+        self.n_iter_, self.validation_rows_ = n_iterations, validation.numbers
+        self.estimator_ = estimator
+        return self
+
+    def predict(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
+        """Predict with the fitted estimator.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs or table
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, T)
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns seen by `fit`, if `estimator` counts them."""
+        return self._fitted("n_features_in_").n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns seen by `fit`, if `estimator` keeps them."""
+        return self._fitted("feature_names_in_").feature_names_in_
+
+    def _fitted(self, attribute):
+        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
+        if "estimator_" not in vars(self):
+            message = f"{type(self).__name__} has no attribute {attribute!r} before fit"
+            raise AttributeError(message)
+        return self.estimator_
+
+    def _check_estimator(self):
+        """Refuse an estimator of the wrong kind, whatever the data."""
+        wrong = is_classifier if is_regressor(self) else is_regressor
+        if wrong(self.estimator):
+            kind = "classifier" if is_regressor(self) else "regressor"
+            raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
+        boosting_of(last_step(self.estimator))
+
+    def _held_out(self, X, y, groups, rows):
+        """Tell which of some rows are held out for validation."""
+        labels = default_groups(X) if groups is None else np.asarray(groups)
+        if labels.ndim != 1:
+            raise ValueError(f"groups must have the shape (n,), got {labels.shape}")
+        classes = y if is_classifier(self) else np.zeros(len(labels))
+        rng = make_generator(self.random_state)
+        return choose_validation_rows(labels[rows], classes[rows], self.validation_fraction, rng)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = deepcopy(get_tags(self.estimator))
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
+        tags.target_tags.required = True
+        if inner.classifier_tags is not None:
+            tags.classifier_tags = inner.classifier_tags
+        if inner.regressor_tags is not None:
+            tags.regressor_tags = inner.regressor_tags
+        return tags
+
+
+@insert_paragraphs(_PARAGRAPHS)
+class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
+    """Regressor whose boosting stops early, on rows that no step of its Pipeline has seen.
+
+    {what_fit_does}
+
+    Parameters
+    ----------
+    estimator : regressor
+        A model of XGBoost or LightGBM, a `HistGradientBoostingRegressor` (scikit-learn 1.7 or
+        later), or a Pipeline of scikit-learn or imbalanced-learn that ends in one. It is cloned.
+    {n_iter_no_change}
+    {validation_fraction}
+    {refit}
+    {random_state}
+
+    Attributes
+    ----------
+    estimator_ : regressor
+        The fitted regressor or Pipeline.
+    {n_iter_}
+    {validation_rows_}
+    {n_features_in_}
+    {feature_names_in_}
+
+    See Also
+    --------
+    EarlyStoppingClassifier : The same for classifiers.
+    AugmentedRegressor : Fits on generated rows; put samplers as steps of imbalanced-learn's
+        Pipeline if the training is to stop early.
+
+    Notes
+    -----
+    {notes}
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklmat import CompositionFeaturizer, EarlyStoppingRegressor
+    >>> from sklmat.datasets import make_alloys
+    >>> from xgboost import XGBRegressor
+    >>> alloys = make_alloys(60)
+    >>> boosting = XGBRegressor(n_estimators=2000, learning_rate=0.1, max_depth=3)
+    >>> model = EarlyStoppingRegressor(
+    ...     make_pipeline(CompositionFeaturizer(), boosting), random_state=0
+    ... )
+    >>> model.fit(alloys.data, alloys.target).n_iter_ < 2000
+    True
+    >>> len(model.validation_rows_)
+    6
+    """
+
+    def _checked_target(self, y):
+        refuse_not_real(y)
+        return y if hasattr(y, "shape") else np.asarray(y)
+
+
+@insert_paragraphs(_PARAGRAPHS)
+class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator):
+    """Classifier whose boosting stops early, on rows that no step of its Pipeline has seen.
+
+    {what_fit_does}
+
+    Parameters
+    ----------
+    estimator : classifier
+        A model of XGBoost or LightGBM, a `HistGradientBoostingClassifier` (scikit-learn 1.7 or
+        later), or a Pipeline of scikit-learn or imbalanced-learn that ends in one. It is cloned.
+    {n_iter_no_change}
+    {validation_fraction}
+    {refit}
+    {random_state}
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted classifier or Pipeline. XGBoost is given the positions of the classes in
+        `classes_`, since it takes no other labels.
+    classes_ : ndarray
+        The classes.
+    {n_iter_}
+    {validation_rows_}
+    {n_features_in_}
+    {feature_names_in_}
+
+    See Also
+    --------
+    EarlyStoppingRegressor : The same for regressors.
+
+    Notes
+    -----
+    {notes}
+
+    Validation rows are drawn from each class, as far as the groups allow, and at least one row of
+    each class is left for the training.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklmat import CompositionFeaturizer, EarlyStoppingClassifier
+    >>> from sklmat.datasets import make_alloys
+    >>> from xgboost import XGBClassifier
+    >>> alloys = make_alloys(60)
+    >>> y = ["stable" if energy < 0 else "unstable" for energy in alloys.target]
+    >>> boosting = XGBClassifier(n_estimators=2000, max_depth=3)
+    >>> model = EarlyStoppingClassifier(
+    ...     make_pipeline(CompositionFeaturizer(), boosting), random_state=0
+    ... )
+    >>> model.fit(alloys.data, y).classes_.tolist()
+    ['stable', 'unstable']
+    """
+
+    def predict(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs or table
+
+        Returns
+        -------
+        y : ndarray of shape (n,)
+        """
+        predicted = super().predict(X)
+        if isinstance(boosting_of(last_step(self.estimator_)), XGBoost):
+            return self.classes_[predicted]
+        return predicted
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : sequence of n crystals, CrystalGraphs or table
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def _checked_target(self, y):
+        labels = label_column(plain_labels(y))
+        check_classification_targets(labels)
+        return labels
