@@ -49,6 +49,7 @@ MODULES = [
     "estimators",
     "embeddings",
     "augmentation",
+    "model_inside",
     "eftgan",
     "inspection",
     "adversarial",
