@@ -159,7 +159,8 @@ def find_model(estimator: Any) -> ModelInside:
             estimator = estimator.estimator
             continue
         if isinstance(estimator, BaseSearchCV) or hasattr(estimator, "best_estimator_"):
-            check_is_fitted(estimator, "best_estimator_", msg=_NO_BEST)
+            if not hasattr(estimator, "best_estimator_"):
+                check_is_fitted(estimator, "best_estimator_", msg=_NO_BEST)  # raises
             estimator = estimator.best_estimator_
             continue
         if not steps:
