@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.frozen import FrozenEstimator
@@ -199,23 +201,43 @@ def calibrated_models(model: Any) -> list[Any] | None:
     if not isinstance(model, CalibratedClassifierCV):
         return None
     check_is_fitted(model)
-    return [copy.estimator for copy in model.calibrated_classifiers_]
+    return [each.estimator for each in model.calibrated_classifiers_]
 
 
-def positive_class(threshold: Any) -> tuple[Any, float]:
-    """Class and smallest probability with which a threshold classifier predicts this class.
+def preferred_class(threshold: Any) -> tuple[Any, float]:
+    """Class that a threshold classifier prefers, and the smallest probability that it then needs.
 
     Parameters
     ----------
     threshold : fitted FixedThresholdClassifier or TunedThresholdClassifierCV
         Of a classifier with `predict_proba` and without `decision_function`.
+
+    Returns
+    -------
+    label
+        Class that is predicted where both classes have the same probability.
+    smallest : float
+        The class is predicted where its probability is at least this.
     """
     if isinstance(threshold, TunedThresholdClassifierCV):
-        label, smallest = threshold._curve_scorer._get_pos_label(), threshold.best_threshold_
+        smallest = threshold.best_threshold_
     else:
-        label = threshold.pos_label
         smallest = 0.5 if threshold.threshold == "auto" else threshold.threshold
-    return threshold.classes_[1] if label is None else label, float(smallest)
+    # Which class the threshold is for may follow from a scorer, so a prediction shows it.
+    with_even = copy(threshold)
+    with_even.estimator_ = _EvenClassifier().fit(None, threshold.classes_)
+    return with_even.predict(np.zeros((1, 1)))[0], float(min(smallest, 1 - smallest))
+
+
+class _EvenClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that gives two classes the same probability."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
 
 
 def _column_names(step, X, names):

@@ -21,6 +21,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -48,7 +49,7 @@ from sklmat import (
     robustness_curve,
 )
 from sklmat.inspection import element_attribution, shap_table, site_attribution
-from sklmat.model_inside import find_model
+from sklmat.model_inside import find_model, preferred_class
 from sklmat.screening import composition_grid, screen
 
 CELLS, A = rattled_cells(12)
@@ -214,6 +215,22 @@ def test_attacks_respect_the_threshold_of_a_classifier():
         assert (model.predict(list(found["structure"])) == found["perturbed prediction"]).all()
         curve = robustness_curve(model, CELLS, LABELS, **BUDGETS)
         assert_allclose(curve["score"][curve["budget"] == 0], model.score(CELLS, LABELS))
+
+
+def test_preferred_class_of_a_threshold():
+    fit = LogisticRegression().fit(X, CLASSES)
+    for label, other in (("low", "high"), ("high", "low")):
+        for threshold, preferred in ((0.2, label), (0.5, label), (0.8, other)):
+            model = FixedThresholdClassifier(fit, threshold=threshold, pos_label=label)
+            model.fit(X, CLASSES)
+            smallest = 0.5 if threshold == 0.5 else 0.2
+            assert preferred_class(model) == (preferred, pytest.approx(smallest))
+    scorer = make_scorer(f1_score, pos_label="high")
+    tuned = TunedThresholdClassifierCV(fit, scoring=scorer, cv=2, response_method="predict_proba")
+    label, smallest = preferred_class(tuned.fit(X, CLASSES))
+    column = list(tuned.classes_).index(label)
+    is_label = tuned.predict_proba(X)[:, column] >= smallest
+    assert (is_label == (tuned.predict(X) == label)).all()
 
 
 def test_threshold_found_by_a_search():

@@ -17,7 +17,7 @@ from sklmat.graphs import (
     radial_gradient_to_edges,
     rank_within_group,
 )
-from sklmat.model_inside import calibrated_models, find_model, positive_class
+from sklmat.model_inside import calibrated_models, find_model, preferred_class
 from sklmat.training import suitable_threads
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AttackedNetwork:
         if isinstance(targets, ClassTargets):
             smallest = None
             if inside.threshold is not None:
-                smallest = _smallest_probabilities(*positive_class(inside.threshold), targets)
+                smallest = _smallest_probabilities(*preferred_class(inside.threshold), targets)
             return cls(model, smallest_probabilities=smallest)
         return cls(model, *inside.rescaled(targets.scale, targets.mean))
 
