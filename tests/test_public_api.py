@@ -51,6 +51,7 @@ MODULES = [
     "estimators",
     "embeddings",
     "augmentation",
+    "model_inside",
     "eftgan",
     "inspection",
     "adversarial",

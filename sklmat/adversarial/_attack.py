@@ -35,10 +35,14 @@ class StructureAttack(BaseEstimator):
     ----------
     estimator : fitted graph estimator, default=None
         The network to attack: CGCNN, ECNet or a network of your own, as a classifier or a
-        regressor. It must be ``None`` if the attack is passed to `AdversarialFeatureBuilder` or to
-        the parameter `adversarial` of a graph estimator, because these apply the attack to their
-        own network. ``clone`` of the attack also clones `estimator`, which removes its weights;
-        wrap it into ``sklearn.frozen.FrozenEstimator`` to keep them.
+        regressor. It may be inside a FrozenEstimator, a search such as `GridSearchCV` (the best
+        estimator is attacked), a classifier with another threshold, a `TransformedTargetRegressor`
+        that only scales and shifts `y`, or a Pipeline whose other steps do not change the crystals,
+        such as `StructureToGraph`. It must be ``None`` if the attack is passed to
+        `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph estimator, because
+        these apply the attack to their own network. ``clone`` of the attack also clones
+        `estimator`, which removes its weights; wrap it into ``sklearn.frozen.FrozenEstimator`` to
+        keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
           translation is removed. The result is the draw with the largest error of `n_draws` draws.
@@ -87,9 +91,10 @@ class StructureAttack(BaseEstimator):
     The error that an attack maximises is, for classifiers, the log-odds of the most probable wrong
     class against the right class, computed from the mean probabilities of an ensemble. The gradient
     of the cross-entropy vanishes where the predicted probability is close to one; the gradient of
-    the log-odds does not. For regressors it is the absolute error, in standard deviations of the
-    training targets; with several targets, the largest of their errors. Without `y`, the prediction
-    for the unperturbed crystal takes the place of the true value.
+    the log-odds does not. A `FixedThresholdClassifier` or `TunedThresholdClassifierCV` shifts the
+    log-odds by those of its threshold. For regressors it is the absolute error, in standard
+    deviations of the training targets; with several targets, the largest of their errors. Without
+    `y`, the prediction for the unperturbed crystal takes the place of the true value.
 
     Atoms are displaced first, then the crystal is strained: a position x becomes
     ``(x + u)(1 + ε)``, with the displacement u and the strain ε. The strain is symmetric, so the
@@ -200,6 +205,8 @@ class StructureAttack(BaseEstimator):
             When `estimator` is None, or `y` has the wrong shape, type or classes for it.
         InvalidStructureError
             When a crystal cannot be used.
+        TypeError
+            When the model inside `estimator` is not a graph estimator, or is calibrated.
         """
         check_attack(self)
         if self.estimator is None:

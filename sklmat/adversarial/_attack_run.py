@@ -7,13 +7,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from sklmat.adversarial._attack_methods import METHODS, SearchOptions
 from sklmat.adversarial._attack_state import AttackState
 from sklmat.adversarial._attacked_network import AttackedNetwork
 from sklmat.adversarial._prediction_error import Reference
 from sklmat.graphs import CrystalGraphs
+from sklmat.model_inside import find_model
 from sklmat.perturbations import PerturbationBounds, RandomDirections, apply_perturbation
+from sklmat.readers import find_structures
 from sklmat.structures import check_structures
 
 if TYPE_CHECKING:
@@ -25,6 +28,17 @@ if TYPE_CHECKING:
 CHUNK = 512
 
 
+def in_chunks(rows: np.ndarray, verbose: bool) -> Iterator[np.ndarray]:
+    """Yield rows of crystals in chunks of at most `CHUNK`, with a progress bar if `verbose`."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=len(rows), unit="crystal", desc="attack", disable=not verbose) as bar:
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            yield chunk
+            bar.update(len(chunk))
+
+
 class AttackRun:
     """An attack on a fitted estimator and crystals.
 
@@ -32,20 +46,25 @@ class AttackRun:
     ----------
     attack : StructureAttack
         With valid parameters. Its budgets are the largest that will be used.
-    estimator : fitted graph estimator, or FrozenEstimator of one
+    estimator : fitted graph estimator, or fitted estimator with one inside
     X : sequence of C structures, CrystalGraphs, or for an estimator with `extra` a DataFrame
     """
 
     def __init__(self, attack, estimator, X):
         self.attack = attack
         self.network = AttackedNetwork.fitted(estimator)
-        model = self.network.model
-        X, crystals = model.read_input(X)
+        model, inside = self.network.model, find_model(estimator)
+        before = X
+        X, crystals = model.read_input(inside.transform(X))
         is_graphs = isinstance(crystals, CrystalGraphs)
         self.given = crystals if is_graphs else check_structures(crystals)
         self.structures = None if is_graphs else self.given
         self.graphs = model.read_graphs(X, self.given)
         self._n_crystals = len(self.graphs)
+        if inside.steps and not isinstance(before, CrystalGraphs):
+            # The result has the form of what the first step takes.
+            self.structures = _structures(before)
+            _check_same_crystals(self.structures, self.graphs)
 
     def __len__(self):
         return self._n_crystals
@@ -83,7 +102,7 @@ class AttackRun:
             return Reference(targets.encode(y).numpy() if has_y else self.outputs.argmax(axis=1))
         values = self.outputs if y is None else self._complete_targets(y)
         if threshold is None:
-            threshold = targets.scale
+            threshold = np.abs(self.network.scale.numpy())
         return Reference(values, np.broadcast_to(threshold, values.shape[1]).astype(float))
 
     def _complete_targets(self, y):
@@ -97,15 +116,7 @@ class AttackRun:
 
     def chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows in chunks, with a progress bar."""
-        from tqdm.auto import tqdm
-
-        with tqdm(
-            total=len(rows), unit="crystal", desc="attack", disable=not self.attack.verbose
-        ) as bar:
-            for start in range(0, len(rows), CHUNK):
-                chunk = rows[start : start + CHUNK]
-                yield chunk
-                bar.update(len(chunk))
+        return in_chunks(rows, self.attack.verbose)
 
     def unperturbed(self, rows: np.ndarray, reference: Reference) -> AttackState:
         """The initial state of an attack on some rows."""
@@ -158,3 +169,25 @@ class AttackRun:
         graphs = self.graphs[rows]
         structures = graphs.to_structures() if self.structures is None else self.structures[rows]
         return apply_perturbation(structures, graphs, state.displacement, state.strain)
+
+
+def _structures(X):
+    """Structures of the rows, which a DataFrame has in one of its columns."""
+    return check_structures(find_structures(X) if isinstance(X, pd.DataFrame) else X)
+
+
+def _check_same_crystals(structures, graphs):
+    """Raise if steps of a pipeline changed the crystals, so that displacements do not fit."""
+    same = len(structures) == len(graphs) and np.array_equal(
+        np.concatenate([structure.atomic_numbers for structure in structures]),
+        graphs.atomic_numbers,
+    )
+    if same:
+        positions = np.concatenate([structure.cart_coords for structure in structures])
+        same = np.allclose(positions, graphs.positions, atol=1e-3)
+    if not same:
+        raise TypeError(
+            "the steps before the network change the crystals or the order of their atoms, so "
+            "their displacements cannot be applied to X; attack the network itself with crystals "
+            "after these steps"
+        )

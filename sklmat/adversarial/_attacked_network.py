@@ -17,6 +17,7 @@ from sklmat.graphs import (
     radial_gradient_to_edges,
     rank_within_group,
 )
+from sklmat.model_inside import calibrated_models, find_model, preferred_class
 from sklmat.training import suitable_threads
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class AttackedNetwork:
     model : GraphModel
     scale, shift : ndarray of shape (T,), default=None
         For regressors: predictions are outputs * scale + shift. T is the number of targets.
+    smallest_probabilities : ndarray of shape (K,), default=None
+        For classifiers: the predicted class is the one whose probability is the largest multiple of
+        these numbers. None takes the most probable class.
     """
 
     def __init__(
@@ -38,27 +42,44 @@ class AttackedNetwork:
         model: GraphModel,
         scale: np.ndarray | None = None,
         shift: np.ndarray | None = None,
+        smallest_probabilities: np.ndarray | None = None,
     ):
         self.model = model
         self.is_classifier = model.is_classifier
         if not self.is_classifier:
             self.scale, self.shift = torch.from_numpy(scale), torch.from_numpy(shift)
+        self.log_smallest = torch.zeros(1)
+        if smallest_probabilities is not None:
+            self.log_smallest = torch.from_numpy(np.log(smallest_probabilities)).float()
 
     @classmethod
     def fitted(cls, estimator: BaseEstimator) -> AttackedNetwork:
-        """The networks of a fitted graph estimator, or of a frozen one.
+        """The networks of a fitted graph estimator, which may be inside another estimator.
 
         Raises
         ------
         TypeError
-            When `estimator` is not a graph estimator.
+            When the model inside `estimator` is not a graph estimator, or is calibrated.
+        ValueError
+            When a `TransformedTargetRegressor` does more than scale and shift `y`.
         NotFittedError
             When `estimator` is not fitted.
         """
-        model = GraphModel.of(estimator, purpose="attacks")
-        if isinstance(model.targets, ClassTargets):
-            return cls(model)
-        return cls(model, model.targets.scale, model.targets.mean)
+        inside = find_model(estimator)
+        if calibrated_models(inside.model) is not None:
+            raise TypeError(
+                "attacks need the network that makes the prediction, and a CalibratedClassifierCV "
+                "changes the prediction of its networks; pass one of them, "
+                "estimator.calibrated_classifiers_[0].estimator"
+            )
+        model = GraphModel.of(inside.model, purpose="attacks")
+        targets = model.targets
+        if isinstance(targets, ClassTargets):
+            smallest = None
+            if inside.threshold is not None:
+                smallest = _smallest_probabilities(*preferred_class(inside.threshold), targets)
+            return cls(model, smallest_probabilities=smallest)
+        return cls(model, *inside.rescaled(targets.scale, targets.mean))
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs as the estimator gives them: classes, or numbers in the shape of `y`."""
@@ -67,7 +88,10 @@ class AttackedNetwork:
         return self.model.targets.in_shape_of_y(outputs)
 
     def outputs(self, graphs: CrystalGraphs) -> np.ndarray:
-        """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T)."""
+        """Log-probabilities of the classes, or predictions: ndarray of shape (C, K or T).
+
+        With another threshold of a classifier, minus the logarithm of the smallest probabilities.
+        """
         return self._run(graphs)[1]
 
     def error(self, outputs: np.ndarray, reference: Reference) -> np.ndarray:
@@ -125,6 +149,7 @@ class AttackedNetwork:
                 if self.is_classifier:
                     n_members = outputs.shape[1]
                     outputs = torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - np.log(n_members)
+                    outputs = outputs - self.log_smallest.to(outputs.dtype)
                 else:
                     scale, shift = self.scale.to(outputs.dtype), self.shift.to(outputs.dtype)
                     outputs = outputs.mean(dim=1) * scale + shift
@@ -155,6 +180,15 @@ class AttackedNetwork:
                 module.train(is_training)
                 for parameter, value in zip(module.parameters(), requires_grad):
                     parameter.requires_grad_(value)
+
+
+def _smallest_probabilities(label, smallest, targets):
+    """Smallest probability with which each of two classes is predicted, ndarray of shape (2,)."""
+    if not 0 < smallest < 1:
+        raise ValueError(
+            f"the classifier predicts one class for every crystal, with the threshold {smallest:g}"
+        )
+    return np.where(targets.classes == label, smallest, 1 - smallest)
 
 
 def _gradient_of_edges(graphs, inputs, gradient):

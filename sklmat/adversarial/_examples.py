@@ -49,7 +49,8 @@ def find_adversarial_examples(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
+        CGCNN, ECNet or a network of your own, as a classifier or a regressor, also inside a search,
+        a Pipeline and others: see `StructureAttack`.
     X : sequence of C structures, or CrystalGraphs
         Crystals that were not used to train `estimator`; examples among the training rows say
         little about new crystals.
@@ -92,7 +93,7 @@ def find_adversarial_examples(
     Raises
     ------
     TypeError
-        When `estimator` is no graph estimator.
+        When the model inside `estimator` is not a graph estimator, or is calibrated.
     ValueError
         When `y` does not suit the estimator, or a parameter is out of range.
 

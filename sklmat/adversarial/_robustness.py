@@ -1,4 +1,4 @@
-"""`robustness_curve`: the score of a network against the size of the perturbations."""
+"""`robustness_curve`: the score of an estimator against the size of the perturbations."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import NotFittedError
 
 from sklmat.adversarial._attack import StructureAttack, check_attack
 from sklmat.adversarial._attack_methods import METHODS
-from sklmat.adversarial._attack_run import AttackRun
+from sklmat.adversarial._attack_run import AttackRun, in_chunks
 from sklmat.adversarial._attack_state import evaluate
+from sklmat.adversarial._attacked_network import AttackedNetwork
+from sklmat.adversarial._random_scores import RandomScores
 from sklmat.deprecation import renamed_parameters
 from sklmat.perturbations import IndependentDirections
 from sklmat.random_state import make_generator
@@ -41,19 +44,25 @@ def robustness_curve(
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Compute the score of a network as a function of the allowed displacement of the atoms.
+    """Compute the score of an estimator as a function of the allowed displacement of the atoms.
 
     Parameters
     ----------
-    estimator : fitted graph estimator
-        CGCNN, ECNet or a network of your own, as a classifier or a regressor.
-    X : sequence of C structures, or CrystalGraphs
+    estimator : fitted classifier or regressor
+        For "fgsm" and "pgd" a graph estimator (CGCNN, ECNet or a network of your own), also inside
+        a search, a Pipeline and others: see `StructureAttack`. For "random" alone, any estimator
+        that predicts from structures, such as a Pipeline of a featurizer and XGBoost.
+    X : sequence of C structures, CrystalGraphs, or DataFrame with a column of structures
+        What `estimator` predicts from.
     y : array-like of shape (C,) or (C, n_targets)
+        In the encoding with which `estimator` was fitted.
     methods : sequence of {"random", "fgsm", "pgd"}, default=("random", "fgsm", "pgd")
+        ``("random",)`` compares networks with other estimators: with the same `X`, `budgets`,
+        `n_draws` and `random_state` (an integer), all estimators get the same displaced crystals.
     budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
         Largest displacements of an atom (Å).
     neighbor_list, n_steps
-        See `StructureAttack`.
+        See `StructureAttack`. They concern graph estimators only.
     n_draws : int, default=5
         Number of draws of "random"; their scores are averaged. (`StructureAttack` instead takes the
         worst draw of each crystal.)
@@ -71,7 +80,8 @@ def robustness_curve(
     Raises
     ------
     TypeError
-        When `estimator` is not a graph estimator.
+        When `methods` needs gradients, and the model inside `estimator` is not a graph estimator or
+        is calibrated.
     ValueError
         When `y` does not suit the estimator, or a parameter is out of range.
 
@@ -116,25 +126,50 @@ def robustness_curve(
         verbose=verbose,
     )
     check_attack(attack)
-    run = AttackRun(attack, estimator, X)
-    reference = run.reference(y)
-    has_classes = reference.has_classes
-    options = run.options(
-        IndependentDirections(make_generator(random_state)), until_wrong=has_classes
-    )
-    scores: dict[str, list[np.ndarray]] = {method: [] for method in methods}
-    for rows in run.chunks(np.arange(len(run))):
-        state = evaluate(run.network, run.unperturbed(rows, reference))
-        for method in methods:
-            scores[method].append(_scores(run.network, state, METHODS[method], sizes, options))
+    directions = IndependentDirections(make_generator(random_state))
+    if _has_gradients(estimator, methods):
+        run = AttackRun(attack, estimator, X)
+        scores = _scores_under_attack(run, run.reference(y), methods, sizes, directions)
+        has_classes = run.network.is_classifier
+    else:
+        predictions = RandomScores(estimator, X, y, min_distance)
+        chunks = in_chunks(np.arange(len(predictions)), verbose)
+        parts = [predictions.scores(rows, sizes, n_draws, directions) for rows in chunks]
+        scores, has_classes = {"random": np.concatenate(parts, axis=1)}, predictions.has_classes
     records = [
         {"method": method, "budget": budget, **_summary(values, has_classes), "n": len(values)}
         for method in methods
-        for budget, values in zip(sizes, np.concatenate(scores[method], axis=1))
+        for budget, values in zip(sizes, scores[method])
     ]
     table = pd.DataFrame(records)
     table.attrs["score"] = "accuracy" if has_classes else "mean absolute error"
     return table
+
+
+def _has_gradients(estimator, methods):
+    """Whether the estimator is a network that can be attacked; raise if it has to be one."""
+    try:
+        AttackedNetwork.fitted(estimator)
+    except NotFittedError:
+        raise
+    except (TypeError, ValueError) as error:
+        if set(methods) == {"random"}:
+            return False
+        raise type(error)(
+            f"{error}; or use methods=('random',), which needs no gradients and takes any estimator"
+        ) from error
+    return True
+
+
+def _scores_under_attack(run, reference, methods, budgets, directions):
+    """Score of each crystal for each method and budget: arrays of shape (n_budgets, C)."""
+    options = run.options(directions, until_wrong=reference.has_classes)
+    scores: dict[str, list[np.ndarray]] = {method: [] for method in methods}
+    for rows in run.chunks(np.arange(len(run))):
+        state = evaluate(run.network, run.unperturbed(rows, reference))
+        for method in methods:
+            scores[method].append(_scores(run.network, state, METHODS[method], budgets, options))
+    return {method: np.concatenate(parts, axis=1) for method, parts in scores.items()}
 
 
 def _scores(network, state, method, budgets, options):

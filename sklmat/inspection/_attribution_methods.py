@@ -147,16 +147,3 @@ def occlusion(model, graph):
     whole, without_one = np.ones((1, n_atoms), dtype=bool), ~np.eye(n_atoms, dtype=bool)
     predictions = model.coalitions(graph, np.vstack([whole, without_one]))
     return predictions[0] - predictions[1:]
-
-
-def shapley_values(model, graph, n_permutations, rng):
-    """Shapley values of the N atoms of one crystal from permutations, ndarray of shape (N,)."""
-    n_atoms = len(graph.atomic_numbers)
-    drawn = [rng.permutation(n_atoms) for _ in range(-(-n_permutations // 2))]
-    orders = [order for permutation in drawn for order in (permutation, permutation[::-1])]
-    # Position of each atom in each permutation; step k keeps the atoms at positions below k.
-    places = np.argsort(orders[:n_permutations], axis=1)
-    keep = places[:, None, :] < np.arange(n_atoms + 1)[:, None]
-    predictions = model.coalitions(graph, keep.reshape(-1, n_atoms))
-    differences = np.diff(predictions.reshape(len(places), n_atoms + 1), axis=1)
-    return np.take_along_axis(differences, places, axis=1).mean(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from sklmat.inspection._attribution_methods import (
     AtomModel,
     integrated_gradients,
     occlusion,
-    shapley_values,
 )
-from sklmat.inspection._last_step import last_step
+from sklmat.inspection._shapley_values import shapley_values
+from sklmat.model_inside import calibrated_models, find_model
 from sklmat.training import suitable_threads
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ def site_attribution(
     Parameters
     ----------
     estimator : fitted graph estimator
-        CGCNN, ECNet or a network of your own; also within a ``FrozenEstimator``, or as the last
-        step of a Pipeline.
+        CGCNN, ECNet or a network of your own. It may be the last step of a Pipeline, and inside a
+        FrozenEstimator, a search such as `GridSearchCV` (the best estimator is used), a classifier
+        with another threshold, a `TransformedTargetRegressor` that only scales and shifts `y`, or a
+        `CalibratedClassifierCV`, of which the mean over its networks before the calibration is
+        explained.
     X : sequence of C structures, or CrystalGraphs
         Crystals whose predictions are explained.
     method : str, default="auto"
@@ -150,13 +154,31 @@ def site_attribution(
     True
     """
     _check_options(method, n_steps, n_permutations)
-    model, X, background = _graph_model(estimator, X, background)
+    options = {
+        "method": method,
+        "target": target,
+        "n_steps": n_steps,
+        "n_permutations": n_permutations,
+        "rng": check_random_state(random_state),
+    }
+    return _attribution(estimator, X, background, options)
+
+
+def _attribution(estimator, X, background, options):
+    """The table of the model inside an estimator, or the mean of the tables of several."""
+    inside = find_model(estimator)
+    X = inside.transform(X)
+    background = None if background is None else inside.transform(background)
+    models = calibrated_models(inside.model)
+    if models is not None:
+        return _mean([_attribution(each, X, background, options) for each in models])
+    model, method = _graph_model(inside.model), options["method"]
     by_elements = model.additive_elements
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
         other = "'contributions'" if by_elements else "one of those that replace atoms"
         name = type(model.estimator).__name__
         raise ValueError(f"method={method!r} does not suit {name}; use {other}, or 'auto'")
-    weights, shift = _explained_output(model, target)
+    weights, shift = _explained_output(model, options["target"], inside)
     graphs = model.pad(model.read_graphs(X))
     if by_elements:
         if background is not None:
@@ -165,18 +187,31 @@ def site_attribution(
         return _table(graphs, values, np.zeros(len(graphs)))
     atoms = AtomModel(model, graphs, background, weights, shift)
     with suitable_threads(model.modules[0], graphs.n_edges.mean() * model.batch_size):
-        if method == "occlusion":
-            values = [occlusion(atoms, graphs[[row]]) for row in range(len(graphs))]
-        elif method == "shapley":
-            rng = check_random_state(random_state)
-            values = [
-                shapley_values(atoms, graphs[[row]], n_permutations, rng)
-                for row in range(len(graphs))
-            ]
-        else:
-            values = [integrated_gradients(atoms, part, n_steps) for part in atoms.parts(graphs)]
+        values = _values_of_atoms(atoms, graphs, options)
         baseline = [atoms.baseline(part) for part in atoms.parts(graphs)]
     return _table(graphs, np.concatenate(values), np.concatenate(baseline))
+
+
+def _values_of_atoms(atoms, graphs, options):
+    """Attributions by a method that replaces atoms, a list of arrays."""
+    if options["method"] == "occlusion":
+        return [occlusion(atoms, graphs[[row]]) for row in range(len(graphs))]
+    if options["method"] == "shapley":
+        n_permutations, rng = options["n_permutations"], options["rng"]
+        return [
+            shapley_values(partial(atoms.coalitions, graphs[[row]]), n_atoms, n_permutations, rng)
+            for row, n_atoms in enumerate(graphs.n_atoms)
+        ]
+    return [integrated_gradients(atoms, part, options["n_steps"]) for part in atoms.parts(graphs)]
+
+
+def _mean(tables):
+    """Mean of the attributions of several networks to the predictions for the same crystals."""
+    table = tables[0]
+    table["attribution"] = np.mean([each["attribution"] for each in tables], axis=0)
+    baselines = [each.attrs["baseline"] for each in tables]
+    table.attrs["baseline"] = np.mean(baselines, axis=0).tolist()
+    return table
 
 
 @renamed_parameters(n_samples="n_permutations")
@@ -257,20 +292,16 @@ def _check_options(method, n_steps, n_permutations):
             raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
 
 
-def _graph_model(estimator, X, background):
-    """The graph estimator at the end of a Pipeline, and the crystals it predicts from."""
-    if background is not None:
-        background = last_step(estimator, background)[1]
-    estimator, X = last_step(estimator, X)
+def _graph_model(estimator):
     if not is_graph_estimator(estimator):
         raise TypeError(
             "sites can be explained for graph estimators (CGCNN or ECNet) only, got "
-            f"{type(estimator).__name__}; for tree models of tables use shap_table"
+            f"{type(estimator).__name__}; for models of tables use shap_table"
         )
-    return GraphModel.of(estimator), X, background
+    return GraphModel.of(estimator)
 
 
-def _explained_output(model, target):
+def _explained_output(model, target, inside):
     """Weights (K,) and shift: the explained number is weights @ outputs + shift, for K outputs."""
     if model.is_classifier:
         classes = model.targets.classes.tolist()
@@ -286,9 +317,10 @@ def _explained_output(model, target):
         target = 0
     if target not in range(n_targets):
         raise ValueError(f"target must be a number from 0 to {n_targets - 1}, got {target!r}")
+    scale, mean = inside.rescaled(model.targets.scale, model.targets.mean)
     weights = np.zeros(n_targets)
-    weights[target] = model.targets.scale[target]
-    return weights, float(model.targets.mean[target])
+    weights[target] = scale[target]
+    return weights, float(mean[target])
 
 
 def _contributions_of_sites(model, graphs, weights, shift):

@@ -1,4 +1,4 @@
-"""`RobustnessDisplay`: score of a network as a function of the budget of attacks."""
+"""`RobustnessDisplay`: score of an estimator as a function of the budget of attacks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _COLUMNS = ("method", "budget", "score", "lower", "upper")
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
 class RobustnessDisplay:
-    """Plot of a network's score against the displacement of atoms, with one line per attack method.
+    """Plot of an estimator's score against the displacement of atoms, one line per attack method.
 
-    `from_estimator` creates the display from a fitted network, `from_curve` from a table that
+    `from_estimator` creates the display from a fitted estimator, `from_curve` from a table that
     `robustness_curve` made. The constructor only stores its arguments.
 
     Parameters
@@ -92,13 +92,14 @@ class RobustnessDisplay:
         ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
-        """Attack a fitted network, and draw its scores.
+        """Perturb the crystals that a fitted estimator predicts, and draw its scores.
 
         Parameters
         ----------
-        estimator : fitted graph estimator
-            CGCNN, ECNet or a network of your own, as a classifier or a regressor.
-        X : sequence of C structures, or CrystalGraphs
+        estimator : fitted classifier or regressor
+            A graph estimator, also inside a search or a Pipeline, or with ``methods=("random",)``
+            any estimator that predicts from structures.
+        X : sequence of C structures, CrystalGraphs, or DataFrame with a column of structures
             Preferably rows on which the estimator was not fitted.
         y : array-like of shape (C,)
             Classes or targets.

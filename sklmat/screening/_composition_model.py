@@ -3,7 +3,9 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sklmat.compositions import (
     MIXING_ENTROPY,
@@ -11,6 +13,8 @@ from sklmat.compositions import (
     fraction_columns,
     mixing_entropy,
 )
+from sklmat.features import CompositionFeaturizer
+from sklmat.model_inside import find_model
 from sklmat.screening._prediction_columns import PHASE, UNITS
 
 #: Prefix of the names of one-hot columns of lattices.
@@ -23,8 +27,10 @@ class CompositionModel:
     Parameters
     ----------
     model : fitted regressor
-        Its ``predict`` either has a parameter ``phase`` and takes a table of fractions
-        (`EFTGANRegressor`), or it was fitted on a table of fractions and one-hot lattices.
+        Its ``predict`` has a parameter ``phase`` and takes a table of fractions
+        (`EFTGANRegressor`), or it was fitted on a table of fractions and one-hot lattices, or it
+        takes compositions, as a pipeline does that begins with a `CompositionFeaturizer`. It may be
+        inside a search or another estimator that `find_model` opens.
     columns : list of str
         Columns of the grid: ``x_Fe``, ...
     phases : sequence of str, str or None
@@ -43,11 +49,20 @@ class CompositionModel:
     """
 
     def __init__(self, model, columns, phases, return_std):
-        # A search predicts with its best estimator; only this one has the phases.
-        self.model = model = getattr(model, "best_estimator_", model)
+        inside = find_model(model)
+        self.model = inside.readers[0]
+        self.target_names = _first_with("target_names_", inside.readers)
         self.return_std = return_std
-        self.takes_phase = PHASE in inspect.signature(model.predict).parameters
-        known = self._read_phase_model() if self.takes_phase else self._read_table_model()
+        self.takes_phase = self.takes_compositions = self.takes_lattice = False
+        of_phases = [reader for reader in inside.readers if takes_phase(reader)]
+        if of_phases:
+            known = self._read_phase_model(of_phases[0])
+        else:
+            names = _first_with("feature_names_in_", inside.readers)
+            if names is None:
+                known = self._read_composition_model(inside, columns)
+            else:
+                known = self._read_table_model(names)
         self.fractions = _fractions_among(self.inputs)
         unknown = [name for name in columns if name not in self.inputs]
         if unknown:
@@ -57,21 +72,32 @@ class CompositionModel:
             )
         self.phases = _checked_phases(phases, known)
 
-    def _read_phase_model(self):
+    def _read_phase_model(self, of_phases):
         """Store the inputs of a model whose ``predict`` has a phase; return its phases."""
-        if not hasattr(self.model, "elements_"):
-            raise NotFittedError(f"{type(self.model).__name__} is not fitted: call fit first")
-        self.inputs = [fraction_column(symbol) for symbol in self.model.elements_]
-        return list(self.model.phases_)
+        if not hasattr(of_phases, "elements_"):
+            raise NotFittedError(f"{type(of_phases).__name__} is not fitted: call fit first")
+        self.takes_phase = True
+        self.inputs = [fraction_column(symbol) for symbol in of_phases.elements_]
+        return list(of_phases.phases_)
 
-    def _read_table_model(self):
+    def _read_composition_model(self, inside, columns):
+        """Store the inputs of a model that takes compositions; return its phases."""
+        self.takes_compositions = True
+        featurizers = list(_composition_featurizers(inside.steps[:1]))
+        self.is_known_to_take_compositions = bool(featurizers)
+        needed = [
+            fraction_column(symbol)
+            for each in featurizers
+            if each.fractions_ and each.handle_unknown == "error"
+            for symbol in each.elements_
+        ]
+        self.inputs = list(dict.fromkeys(needed)) or list(columns)
+        lattices = [each.lattices_ for each in featurizers if each.lattice]
+        self.takes_lattice = bool(lattices)
+        return lattices[0] if lattices else [None]
+
+    def _read_table_model(self, names):
         """Store the inputs of a model that was fitted on columns; return the phases among them."""
-        names = getattr(self.model, "feature_names_in_", None)
-        if names is None:
-            raise TypeError(
-                f"{type(self.model).__name__} is not fitted, or does not know what its columns "
-                "mean: fit it on a DataFrame with columns such as x_Fe, x_Ni and lattice_fcc"
-            )
         self.inputs = [str(name) for name in names]
         fractions = _fractions_among(self.inputs)
         lattices = [name for name in self.inputs if name.startswith(LATTICE)]
@@ -81,7 +107,8 @@ class CompositionModel:
             raise ValueError(
                 f"a composition and a phase do not give the columns {unknown[:5]} that "
                 f"{type(self.model).__name__} was fitted on: fit it on x_Fe, ..., lattice_fcc, ... "
-                f"and {MIXING_ENTROPY!r} alone"
+                f"and {MIXING_ENTROPY!r} alone, or fit a pipeline that begins with the "
+                "CompositionFeaturizer"
             )
         return [name.removeprefix(LATTICE) for name in lattices] or [None]
 
@@ -107,19 +134,39 @@ class CompositionModel:
         settings = {"return_std": True} if self.return_std else {}
         if self.takes_phase:
             table, settings = table[self.inputs], {PHASE: phase, **settings}
+        elif self.takes_compositions:
+            table = self._compositions(table, phase)
         else:
             table = self._add_columns(table, phase)
         try:
             output = self.model.predict(table, **settings)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
+            name = type(self.model).__name__
             if not self.return_std or "return_std" not in str(error):
+                if self.takes_compositions and not self.is_known_to_take_compositions:
+                    raise TypeError(
+                        f"{name} is not fitted, or does not know what its columns mean, and does "
+                        f"not predict compositions ({error}): fit it on a DataFrame with columns "
+                        "such as x_Fe, x_Ni and lattice_fcc, or fit a pipeline that begins with "
+                        "the CompositionFeaturizer"
+                    ) from error
                 raise
             raise TypeError(
-                f"{type(self.model).__name__} gives no uncertainty (its predict has no "
-                "return_std): leave return_std out"
+                f"{name} gives no uncertainty (its predict has no return_std): leave return_std out"
             ) from error
         values, spread = output if self.return_std else (output, None)
         return _as_columns(values, len(table)), _as_columns(spread, len(table))
+
+    def _compositions(self, table, phase):
+        """Compositions for a model that takes them, with the phase if it takes this, too."""
+        from pymatgen.core import Composition
+
+        symbols = [name.removeprefix("x_") for name in table.columns]
+        rows = table.to_numpy(dtype=float).tolist()
+        items = np.empty(len(rows), dtype=object)
+        for number, row in enumerate(rows):
+            items[number] = Composition({s: x for s, x in zip(symbols, row) if x > 0})
+        return pd.DataFrame({"composition": items, PHASE: phase}) if self.takes_lattice else items
 
     def _add_columns(self, table, phase):
         """Add the other columns on which the model was fitted to the fractions."""
@@ -133,16 +180,40 @@ class CompositionModel:
         return table.assign(**columns)[self.inputs]
 
 
-def target_columns(model, targets, n_targets):
+def takes_phase(model):
+    """Whether ``predict`` of a model has a parameter ``phase``."""
+    return PHASE in inspect.signature(model.predict).parameters
+
+
+def _first_with(attribute, estimators):
+    """The attribute of the first estimator that has it, or None."""
+    for estimator in estimators:
+        value = getattr(estimator, attribute, None)
+        if value is not None:
+            return value
+    return None
+
+
+def _composition_featurizers(transformers):
+    """Generate the `CompositionFeaturizer`s among transformers, also inside unions."""
+    for transformer in transformers:
+        if isinstance(transformer, CompositionFeaturizer):
+            yield transformer
+        elif isinstance(transformer, FeatureUnion):
+            yield from _composition_featurizers(part for _, part in transformer.transformer_list)
+        elif isinstance(transformer, Pipeline):
+            yield from _composition_featurizers(part for _, part in transformer.steps[:1])
+
+
+def target_columns(fitted_names, targets, n_targets):
     """Name the predictions.
 
-    Names in `targets` are used unchanged. To names that the model took from a table, the unit is
-    added if it is known.
+    Names in `targets` are used unchanged. To `fitted_names`, which the model took from a table, the
+    unit is added if it is known.
     """
     if targets is not None:
         names = [targets] if isinstance(targets, str) else list(targets)
     else:
-        fitted_names = getattr(model, "target_names_", None)
         if fitted_names is not None:
             names = [UNITS.get(name, str(name)) for name in fitted_names]
         elif n_targets == 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import warnings
@@ -16,11 +15,12 @@ import pandas as pd
 from sklmat.compositions import fraction_column, fraction_columns
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.files import expand_path, replace_file
+from sklmat.model_inside import find_model
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import count_processes, run_parallel
 from sklmat.readers import find_id_column, is_saved, load_structures
 from sklmat.recorded_warnings import ignore_warnings, record_warnings
-from sklmat.screening._composition_model import target_columns
+from sklmat.screening._composition_model import takes_phase, target_columns
 from sklmat.screening._prediction_columns import PHASE
 from sklmat.screening._resumable_parquet import ResumableFolder
 from sklmat.screening._screening_task import spread_column
@@ -363,15 +363,14 @@ class _FilePrediction:
     def _read(self, path, n_rows):
         from pyarrow import parquet
 
-        # A search or a meta-estimator predicts with its best estimator.
-        model = getattr(self.estimator, "best_estimator_", self.estimator)
+        model = find_model(self.estimator).readers[0]
         present = parquet.read_schema(path).names
         wanted = self.columns
         if wanted is None:
             known = [str(name) for name in getattr(model, "feature_names_in_", [])]
             if known and set(known) <= set(present):
                 wanted = known
-            elif PHASE in inspect.signature(model.predict).parameters and fraction_columns(present):
+            elif takes_phase(model) and fraction_columns(present):
                 return self._read_fractions(path, n_rows, model)
             else:
                 return self._read_structures(path, n_rows)
@@ -455,8 +454,8 @@ class _FilePrediction:
         else:
             values, spread = self._predict_phases(rows, settings)
         values = np.asarray(values).reshape(len(rows.at), -1)
-        model = getattr(estimator, "best_estimator_", estimator)
-        names = target_columns(model, self.targets, values.shape[1])
+        fitted_names = getattr(find_model(estimator).readers[0], "target_names_", None)
+        names = target_columns(fitted_names, self.targets, values.shape[1])
         columns = dict(zip(names, values.T))
         if spread is not None:
             spread = np.asarray(spread).reshape(values.shape)

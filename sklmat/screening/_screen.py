@@ -95,7 +95,9 @@ def screen(
     Parameters
     ----------
     estimator : fitted regressor
-        One of two kinds of models:
+        One of three kinds of models, also inside a search such as `GridSearchCV` (the best
+        estimator predicts), a FrozenEstimator, an `AugmentedRegressor` or a
+        `TransformedTargetRegressor`:
 
         - an `EFTGANRegressor`, or another regressor with the attributes ``elements_`` and
           ``phases_`` whose ``predict`` takes a table of fractions and a parameter ``phase``;
@@ -104,7 +106,10 @@ def screen(
           ``lattice_bcc``, ..., of which the column of the predicted phase is set to 1. The column
           ``mixing entropy (kB per atom)`` is optional.
           ``CompositionFeaturizer(fractions=True, properties=[])`` makes such a table, with
-          ``lattice=True`` for phases.
+          ``lattice=True`` for phases;
+        - a pipeline that predicts compositions, such as ``make_pipeline(CompositionFeaturizer(),
+          XGBRegressor())``. It distinguishes the phases if its first step is a
+          `CompositionFeaturizer` with ``lattice=True``.
     grid : CompositionGrid or DataFrame
         The compositions, as `composition_grid` makes them, or a table with the columns ``x_Fe``,
         ... . An element of `estimator` that has no column in the table has the fraction zero.

@@ -144,7 +144,7 @@ def make_task(model, first, targets, keep, by, largest, stable_only, temperature
     ScreeningTask
     """
     n_targets = model.predict(first.iloc[:1])[0].shape[2]
-    names = target_columns(model.model, targets, n_targets)
+    names = target_columns(model.target_names, targets, n_targets)
     temperatures = [] if temperature is None else np.atleast_1d(temperature).tolist()
     check_temperature(temperatures)
     if keep != "all" and (not isinstance(keep, Integral) or isinstance(keep, bool) or keep < 1):

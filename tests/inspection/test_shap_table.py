@@ -86,11 +86,20 @@ def test_shap_of_classifiers_tables_and_scaled_columns(alloys):
     assert shap_table(many, table).shape == (*table.shape, 3)
 
 
-def test_shap_refuses_what_is_no_tree_model(model, alloys):
+def test_shap_of_a_linear_model_behind_featurizers(model, alloys):
     X, y = alloys
-    with pytest.raises(TypeError, match=r"Ridge is no tree model.*site_attribution"):
-        shap_table(make_pipeline(CompositionFeaturizer(), Ridge()).fit(X, y), X)
-    with pytest.raises(TypeError, match="CGCNNRegressor is no tree model"):
+    linear = make_pipeline(CompositionFeaturizer(), Ridge()).fit(X, y)
+    explanation = shap_table(linear, X)
+    assert list(explanation.feature_names) == list(linear[:-1].get_feature_names_out())
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, linear.predict(X), atol=1e-9)
+    # The background is X itself, whose contributions cancel.
+    assert_allclose(explanation.values.mean(axis=0), 0, atol=1e-9)
+
+
+def test_shap_refuses_what_reads_no_table(model, alloys):
+    X, _ = alloys
+    with pytest.raises(TypeError, match=r"CGCNNRegressor does not predict .*site_attribution"):
         shap_table(model, X)
     with pytest.raises(NotFittedError):
         shap_table(make_pipeline(CompositionFeaturizer(), XGBRegressor()), X)
