@@ -454,7 +454,8 @@ def _compositions_of(graphs):
     """Label of the reduced composition of each crystal, shape (C,)."""
 
     def amounts():
-        for _, part in graphs.chunks():
+        # A table of all crystals could take more memory than their graphs.
+        for _, part in graphs.chunks(n_atoms=2**12):
             cells = part.crystal_of_atom.astype(int) * N_ROWS + part.atomic_numbers
             counts = np.bincount(cells, minlength=len(part) * N_ROWS)
             yield counts.reshape(len(part), N_ROWS)
