@@ -40,7 +40,7 @@ def test_memory_does_not_grow_with_a_mapped_file(
     monkeypatch.setattr("sklmat.graphs._lazy_graphs._CHUNK_EDGES", 2000)
     monkeypatch.setattr("sklmat.graphs._element_graphs._CHUNK_EDGES", 2000)
     chunks = CrystalGraphs.chunks
-    monkeypatch.setattr(CrystalGraphs, "chunks", lambda self: chunks(self, 300))
+    monkeypatch.setattr(CrystalGraphs, "chunks", lambda self, n_atoms=300: chunks(self, 300))
     model = MODELS[name].set_params(
         max_epochs=1, batch_size=24, random_state=0, early_stopping=early_stopping
     )
