@@ -8,6 +8,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -56,6 +57,9 @@ class AugmentedMixin(MetaEstimatorMixin):
         "sample_weight": [Interval(Real, 0, None, closed="left"), None],
         "random_state": ["random_state"],
     }
+
+    # The signature of `fit` does not name sample_weight, because not every estimator takes weights.
+    __metadata_request__fit = {"sample_weight": None}
 
     def __init__(
         self,
@@ -518,7 +522,9 @@ def _as_fit_parameter(estimator, weights):
     """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
     if weights is None:
         return {}
-    name = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    # With metadata routing, a Pipeline knows from the requests of its steps which take the weights.
+    by_step = isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]
+    name = f"{estimator.steps[-1][0]}__" if by_step else ""
     return {f"{name}sample_weight": weights}
 
 

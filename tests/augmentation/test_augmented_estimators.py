@@ -9,6 +9,7 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as SamplingPipeline
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import NotFittedError
@@ -118,6 +119,24 @@ def test_weights_in_a_pipeline():
     model.fit(X, y, augmentedregressor__sample_weight=weight)
     by_hand = weighted(Ridge(), StandardScaler().fit_transform(X), y, weight)
     assert_allclose(model[-1].estimator_.coef_, by_hand.coef_)
+
+
+def test_weights_by_metadata_routing():
+    X, y = random_table()
+    weight = np.random.default_rng(0).random(len(y))
+    model = AugmentedRegressor(Ridge(), Fixed(shift=8.0), sample_weight=3.0)
+    expected = clone(model).fit(X, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        search = GridSearchCV(model, {"sample_weight": [3.0]}, cv=3)
+        search.fit(X, y, sample_weight=weight)
+        assert_allclose(search.predict(X), expected.predict(X))
+        scale = StandardScaler().set_fit_request(sample_weight=True)
+        ridge = Ridge().set_fit_request(sample_weight=True)
+        model.set_params(estimator=make_pipeline(scale, ridge)).fit(X, y, sample_weight=weight)
+    all_rows, all_weights = np.vstack([X, X]), np.append(weight, np.full(len(y), 3 * weight.mean()))
+    by_hand = clone(scale).fit(all_rows, sample_weight=all_weights)
+    assert_allclose(model.estimator_[0].mean_, by_hand.mean_)
 
 
 def test_bagging_draws_rows_as_for_estimators_without_weights():
