@@ -18,6 +18,7 @@ from sklearn.base import (
     is_classifier,
     is_regressor,
 )
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -125,21 +126,22 @@ class AugmentedMixin(MetaEstimatorMixin):
         """Fit clones on rows with a weight."""
         if augmenter is None:
             self.augmenter_ = None
-            self.estimator_ = estimator.fit(X, y, **_as_fit_parameter(estimator, weight))
+            labels = self._labels_for(estimator, y)
+            self.estimator_ = estimator.fit(X, labels, **_as_fit_parameter(estimator, weight))
             return self
         X_all, y_all = self._resample(augmenter, X, y)
         if self.strategy == "pretrain_finetune":
             origin = _origin(augmenter, X, X_all)
             self.estimator_ = self._fit_in_two_steps(estimator, X_all, y_all, origin)
         elif self.sample_weight is None and weight is None:
-            self.estimator_ = estimator.fit(X_all, y_all)
+            self.estimator_ = estimator.fit(X_all, self._labels_for(estimator, y_all))
         else:
             origin = _origin(augmenter, X, X_all)
             if weight is not None and hasattr(augmenter, "sample_indices_"):
                 # Under-sampling removes real rows.
                 weight = weight[augmenter.sample_indices_[origin == 0]]
-            weights = self._weights(weight, origin)
-            self.estimator_ = estimator.fit(X_all, y_all, **_as_fit_parameter(estimator, weights))
+            weights = _as_fit_parameter(estimator, self._weights(weight, origin))
+            self.estimator_ = estimator.fit(X_all, self._labels_for(estimator, y_all), **weights)
         self.augmenter_ = augmenter
         return self
 
@@ -283,7 +285,12 @@ class AugmentedMixin(MetaEstimatorMixin):
         weights[origin == 0] = of_real
         return weights
 
+    def _labels_for(self, estimator, y):
+        """Return the targets in the form that `estimator` takes."""
+        return y
+
     def _fit_in_two_steps(self, estimator, X, y, origin):
+        y = self._labels_for(estimator, y)
         generated, real = (
             [_safe_indexing(table, np.flatnonzero(rows)) for table in (X, y)]
             for rows in (origin > 0, origin == 0)
@@ -412,7 +419,8 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     estimator_ : classifier
-        The fitted classifier.
+        The fitted classifier. XGBoost is given the positions of the classes in `classes_`, since it
+        takes no other labels.
     {augmenter_}
     classes_ : ndarray
         The classes.
@@ -447,7 +455,48 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     @property
     def classes_(self) -> np.ndarray:
         """The classes."""
-        return self._fitted("classes_").classes_
+        estimator = self._fitted("classes_")
+        return estimator.classes_ if self._encoded_classes is None else self._encoded_classes
+
+    def predict(self, X: Table, **params: Any) -> np.ndarray:
+        """Predict classes with the fitted classifier.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
+            Rows; nothing is generated here.
+        **params : dict
+            Passed to `predict` of the classifier.
+
+        Returns
+        -------
+        y : ndarray of shape (n,)
+        """
+        predicted = super().predict(X, **params)
+        return predicted if self._encoded_classes is None else self._encoded_classes[predicted]
+
+    @available_if(estimator_has("score"))
+    def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Score of the fitted classifier on real rows.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or array, of shape (n, F)
+            Rows; nothing is generated here.
+        y : array of shape (n,)
+            Their classes.
+        sample_weight : array of shape (n,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Result of `score` of the classifier, which is the accuracy.
+        """
+        check_is_fitted(self)
+        if self._encoded_classes is None:
+            return super().score(X, y, sample_weight)
+        return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Table) -> np.ndarray:
@@ -505,6 +554,15 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         X_all, positions = augmenter.fit_resample(X, with_values(y, positions))
         return X_all, with_values(positions, classes[np.asarray(positions)])
 
+    def _labels_for(self, estimator, y):
+        """Return the classes; for XGBoost, their positions in `classes_`."""
+        labels = np.asarray(y)
+        if labels.ndim != 1 or not _is_xgboost(final_step(estimator)):
+            self._encoded_classes = None
+            return y
+        self._encoded_classes, positions = np.unique(plain_labels(labels), return_inverse=True)
+        return positions
+
     def _fit_in_two_steps(self, estimator, X, y, origin):
         missing = set(np.unique(y)) - set(np.unique(np.asarray(y)[origin > 0]))
         if missing and (origin > 0).any():
@@ -516,6 +574,10 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         return self._with_tags_of_estimator(super().__sklearn_tags__())
+
+
+def _is_xgboost(estimator):
+    return any(base.__name__ == "XGBModel" for base in type(estimator).__mro__)
 
 
 def _as_fit_parameter(estimator, weights):

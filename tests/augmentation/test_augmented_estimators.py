@@ -20,6 +20,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tables import Fixed, random_table
+from xgboost import XGBClassifier
 
 from sklmat.augmentation import (
     AugmentedClassifier,
@@ -266,3 +267,28 @@ def test_search_over_two_strategies():
     model = AugmentedRegressor(SGDRegressor(random_state=0), Fixed(shift=10.0))
     search = GridSearchCV(model, {"strategy": ["concat", "pretrain_finetune"]}, cv=3).fit(X, y)
     assert search.best_params_ == {"strategy": "pretrain_finetune"}
+
+
+@pytest.mark.parametrize("strategy", ["concat", "pretrain_finetune"])
+@pytest.mark.parametrize("container", [np.asarray, list, pd.Series])
+def test_xgboost_takes_classes_of_any_kind(container, strategy):
+    X, y = random_table()
+    positions = np.digitize(y, np.quantile(y, [0.3, 0.6]))
+    names = np.array(["semiconductor", "insulator", "metal"])  # not in alphabetical order
+    boosting = XGBClassifier(n_estimators=3, random_state=0)
+    noise = NoiseAugmenter(random_state=0)
+    for estimator in (boosting, make_pipeline(StandardScaler(), boosting)):
+        for augmenter in (None, noise):
+            model = AugmentedClassifier(estimator, augmenter, strategy=strategy)
+            expected = clone(model).fit(X, positions)
+            model.fit(X, container(names[positions]))
+            assert model.classes_.tolist() == ["insulator", "metal", "semiconductor"]
+            probability = model.predict_proba(X)
+            # The classes have another order, which changes the trees by rounding only.
+            by_name = [model.classes_.tolist().index(name) for name in names]
+            assert_allclose(probability[:, by_name], expected.predict_proba(X), atol=1e-5)
+            assert_array_equal(model.predict(X), model.classes_[probability.argmax(axis=1)])
+            assert model.score(X, names[positions]) == np.mean(model.predict(X) == names[positions])
+    in_a_search = GridSearchCV(model, {"augmenter": [None, noise]}, cv=2, error_score="raise")
+    assert set(in_a_search.fit(X, names[positions]).predict(X)) == set(names)
+    assert in_a_search.best_score_ > 0.5
