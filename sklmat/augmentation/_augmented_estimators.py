@@ -440,13 +440,13 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     --------
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklmat import CompositionFeaturizer
-    >>> from sklmat.augmentation import AugmentedClassifier, NoiseAugmenter
+    >>> from sklmat.augmentation import AugmentedClassifier, MixupAugmenter
     >>> from sklmat.datasets import make_alloys
     >>> alloys = make_alloys(40)
     >>> X = CompositionFeaturizer().fit_transform(alloys.data)
     >>> y = ["stable" if energy < 0 else "unstable" for energy in alloys.target]
     >>> model = AugmentedClassifier(
-    ...     LogisticRegression(max_iter=1000), NoiseAugmenter(random_state=0), sample_weight=0.5
+    ...     LogisticRegression(max_iter=1000), MixupAugmenter(random_state=0), sample_weight=0.5
     ... )
     >>> model.fit(X, y).classes_.tolist()
     ['stable', 'unstable']

@@ -23,6 +23,7 @@ from sklmat.augmentation._codes import (
     sample_codes,
 )
 from sklmat.augmentation._dataframes import as_table, is_pandas, is_polars
+from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._infogan_file import load_augmenter, save_augmenter
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._known_labels import KnownLabelsRegressor
@@ -178,8 +179,9 @@ class InfoGANAugmenter(BaseAugmenter):
     The code columns of a generated row hold exactly the code for which it was generated. Columns
     that describe an element, such as ``Fe_3``, are exactly zero in rows without this element
     (``x_Fe`` is 0). In a plain array, a column describes an element if it is zero in all rows in
-    which the fraction of this element is zero. Features are standardised for the training and
-    scaled back in generated rows.
+    which the fraction of this element is zero. Columns of `CompositionFeaturizer`, such as ``mean
+    group``, are no features: they are computed from the fractions of a generated row. Features are
+    standardised for the training and scaled back in generated rows.
 
     Differences from [1]_ and its code: the generator is trained (in the code, its output is
     detached from its loss, so that it gets no gradient); the information head is trained on real
@@ -411,10 +413,11 @@ class InfoGANAugmenter(BaseAugmenter):
     def _learn(self, X, y):
         self._check_uncertainty(y)
         codes = find_codes(self._names(), X, self.code_features)
-        if len(codes.columns) == X.shape[1]:
+        self._derived = DerivedColumns(self._names(), codes, X)
+        if len(codes.columns) + len(self._derived.columns) == X.shape[1]:
             raise ValueError(
-                "every column is a code column, so there is nothing to generate; add features, or "
-                "name fewer columns as code_features"
+                "every column is a code column or follows from the composition, so there is "
+                "nothing to generate; add features, or name fewer columns as code_features"
             )
         if y is None and self.n_iterations > 1:
             raise ValueError("n_iterations > 1 puts the target into the code, so fit needs y")
@@ -477,7 +480,7 @@ class InfoGANAugmenter(BaseAugmenter):
             labeler.fit(as_table(X, names), y.ravel() if y.shape[1:] == (1,) else y)
             target_codec = TargetCodec(y, self.classes_)
         return IteratedGAN(
-            TableCodec(codes, blocks, X),
+            TableCodec(codes, blocks, X, self._derived),
             target_codec,
             labeler,
             names,

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sklmat.augmentation._codes import find_blocks, find_codes
+from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler_json import labeler_from_json, labeler_to_json
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
@@ -59,7 +60,9 @@ def load_augmenter(cls, path):
         targets = TargetCodec.restore(from_json(content["targets"]))
     labeler = None if content["labeler"] is None else labeler_from_json(content["labeler"])
     gan = IteratedGAN(
-        TableCodec(codes, find_blocks(names, rows, codes), rows),
+        TableCodec(
+            codes, find_blocks(names, rows, codes), rows, DerivedColumns(names, codes, rows)
+        ),
         targets,
         labeler,
         names,

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_codes, is_binary
+from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 
@@ -72,7 +73,8 @@ class MixupAugmenter(BaseAugmenter):
     difference of one. Fractions still sum to one. Columns that describe one element (such as
     ``Fe_0``, ``Fe_1``, ... in tables of `ECNetFeaturizer`) are zero in rows without this element.
     If only one of the two rows contains the element, its values are mixed with these zeros; if
-    neither contains the element, the columns stay zero.
+    neither contains the element, the columns stay zero. Columns of `CompositionFeaturizer`, such as
+    ``max group``, are not mixed: they are computed from the mixed fractions.
 
     Differences from [1]_ and [2]_: rows are mixed once before the fit and not again in every batch,
     so that any estimator can use them; rows of different classes are not mixed; and a row is never
@@ -121,7 +123,10 @@ class MixupAugmenter(BaseAugmenter):
     def _learn(self, X, y):
         by_label = self.label_bandwidth is not None and self.classes_ is None
         self._scaled_labels = _scaled(y) if by_label else None
-        self.category_features_ = self._categories(X)
+        names = getattr(self, "feature_names_in_", None)
+        codes = find_codes(names, X, self.code_features, required=False)
+        self._derived = DerivedColumns(names, codes, X)
+        self.category_features_ = self._categories(X, codes)
         category = X[:, self.category_features_]
         if self.classes_ is not None:
             category = np.column_stack([category, y])
@@ -141,19 +146,17 @@ class MixupAugmenter(BaseAugmenter):
         chunks = np.split(first, range(_CHUNK, n, _CHUNK))
         second = np.concatenate([self._draw_partners(chunk, rng) for chunk in chunks])
         weight = rng.beta(self.alpha, self.alpha, size=(n, 1))
-        rows = _mix(self._rows, first, second, weight)
+        rows = self._derived.fill(_mix(self._rows, first, second, weight))
         if self.classes_ is not None:
             return rows, self._labels[first]
         labels = self._labels.reshape(len(self._labels), -1)
         return rows, _mix(labels, first, second, weight).reshape(n, *self._labels.shape[1:])
 
-    def _categories(self, X):
+    def _categories(self, X, codes):
         """Return the columns in which two rows must agree."""
-        names = getattr(self, "feature_names_in_", None)
-        codes = find_codes(names, X, self.code_features, required=False)
         columns = np.arange(X.shape[1]) if self.code_features is None else codes.columns
         binary = is_binary(X)
-        return np.setdiff1d(columns[binary[columns]], codes.fractions)
+        return np.setdiff1d(columns[binary[columns]], [*codes.fractions, *self._derived.columns])
 
     def _draw_partners(self, rows, rng):
         """Draw a partner for each of `rows`: the largest log-probability plus Gumbel noise."""

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_blocks, find_codes, is_binary
+from sklmat.augmentation._derived_columns import derived_columns
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 
@@ -58,12 +59,13 @@ class NoiseAugmenter(BaseAugmenter):
 
     Notes
     -----
-    No noise is added to code columns, constant columns, and columns of zeros and ones. In a column
-    that describes an element, such as ``Fe_3``, no noise is added in rows that do not contain the
-    element (``x_Fe`` is 0), and the standard deviation is computed over the other rows. In a plain
-    array, a column describes an element if it is zero in all rows in which the fraction of this
-    element is zero. Every other column is treated as continuous: counts become non-integers, and
-    relations between columns no longer hold exactly.
+    No noise is added to code columns, constant columns, columns of zeros and ones, and the columns
+    of `CompositionFeaturizer`, since a copy keeps its composition. In a column that describes an
+    element, such as ``Fe_3``, no noise is added in rows that do not contain the element (``x_Fe``
+    is 0), and the standard deviation is computed over the other rows. In a plain array, a column
+    describes an element if it is zero in all rows in which the fraction of this element is zero.
+    Every other column is treated as continuous: counts become non-integers, and relations between
+    these columns no longer hold exactly.
 
     The numbers of copies of any two real rows differ by at most one.
 
@@ -112,11 +114,13 @@ class NoiseAugmenter(BaseAugmenter):
         present[:, of_element] = X[:, blocks[of_element]] != 0
         fixed = is_binary(X)
         fixed[codes.columns] = True
+        fixed[derived_columns(names, codes)] = True
         deviation = np.where(fixed, 0.0, X.std(axis=0, where=present))
         if not deviation.any():
             raise ValueError(
                 "NoiseAugmenter found nothing to disturb: every column is constant, a code "
-                "column or only zeros and ones, so generated rows would be copies"
+                "column, follows from the composition, or holds only zeros and ones, so generated "
+                "rows would be copies"
             )
         self.code_features_ = codes.columns
         self.noise_scale_ = self.scale * deviation

@@ -17,11 +17,12 @@ class TableCodec:
         From `find_blocks`.
     X : ndarray of shape (n, F)
         The training rows.
+    derived : DerivedColumns
 
     Attributes
     ----------
     columns, features : ndarray of int
-        Positions of the code columns, and of all other columns.
+        Positions of the code columns, and of all other columns except the derived ones.
     continuous, fractions : ndarray of int
         Positions of the numeric code columns, and of those among them that sum to one.
     groups : list of ndarray of int
@@ -30,12 +31,14 @@ class TableCodec:
         Positions of fractions and one-hot columns that are zero in every training row.
     """
 
-    def __init__(self, codes, blocks, X):
+    def __init__(self, codes, blocks, X, derived):
         categories = np.concatenate([*codes.groups, np.empty(0, dtype=int)])
         self.columns, self.fractions = codes.columns, codes.fractions
         self.continuous = np.array([k for k in codes.columns if k not in categories], dtype=int)
         self.groups = [np.asarray(group) for group in codes.groups]
-        self.features = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
+        self.derived = derived
+        known = np.concatenate([codes.columns, derived.columns])
+        self.features = np.setdiff1d(np.arange(X.shape[1]), known)
         self.blocks = blocks[self.features]
         self.n_columns = X.shape[1]
         countable = np.concatenate([self.fractions, categories]).astype(int)
@@ -66,11 +69,11 @@ class TableCodec:
         return np.where(self.present(X), (X[:, self.features] - self.mean) / scale, 0.0)
 
     def decode(self, X, encoded):
-        """Return a copy of rows that hold codes, with generated features filled in."""
+        """Return a copy of rows that hold codes, with generated features and derived columns."""
         rows = np.zeros_like(X)
         rows[:, self.columns] = X[:, self.columns]
         rows[:, self.features] = np.where(self.present(X), encoded * self.scale + self.mean, 0.0)
-        return rows
+        return self.derived.fill(rows)
 
 
 class TargetCodec:

@@ -1,5 +1,7 @@
 """Transformers from crystals to tables with named columns; none of them needs torch."""
 
+from sklmat.features._composition_columns import composition_columns as composition_columns
+from sklmat.features._composition_columns import is_composition_column as is_composition_column
 from sklmat.features._composition_featurizer import CompositionFeaturizer
 from sklmat.features._disorder_featurizer import DisorderFeaturizer
 from sklmat.features._infer_lattice import infer_lattice

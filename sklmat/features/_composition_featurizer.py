@@ -13,9 +13,14 @@ from sklmat.compositions import MIXING_ENTROPY, fraction_column, is_element, mix
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols, element_table
 from sklmat.exceptions import InvalidStructureError
+from sklmat.features._composition_columns import (
+    NORM_COLUMNS,
+    ORBITAL_COLUMNS,
+    orbital_fractions,
+    property_values,
+)
 from sklmat.features._composition_rows import CompositionRows, formula_of, read_compositions
 from sklmat.features._composition_statistics import (
-    NORMS,
     STATISTICS,
     fraction_norms,
     present_elements,
@@ -84,7 +89,6 @@ MANY_PROPERTIES = (
     "boiling point (K)",
 )
 MANY_STATISTICS = ("mean", "average deviation", "range", "min", "max", "mode")
-_ORBITALS = ("s", "p", "d", "f")
 
 
 @insert_paragraphs(FEATURIZER_PARAGRAPHS)
@@ -305,16 +309,14 @@ class CompositionFeaturizer(TableFeaturizer):
         self.statistics_ = self._checked_statistics()
         self.properties_ = self._checked_properties(seen)
         numbers = element_table(self.elements_)["atomic number"]
-        self.property_values_ = self._property_values()[numbers]
+        self.property_values_ = property_values(self.properties_)[numbers]
         self.feature_names_ = [
             *(fraction_column(symbol) for symbol in self.elements_ if self.fractions_),
             *(f"lattice_{name}" for name in self.lattices_),
             *(f"{statistic} {name}" for name in self.properties_ for statistic in self.statistics_),
         ]
         if not self.fractions_:
-            self.feature_names_ += ["number of elements"]
-            self.feature_names_ += [f"norm of order {order}" for order in NORMS[1:]]
-            self.feature_names_ += [f"fraction of {kind} electrons" for kind in _ORBITALS]
+            self.feature_names_ += [*NORM_COLUMNS, *ORBITAL_COLUMNS]
         self.feature_names_.append(MIXING_ENTROPY)
         return rows
 
@@ -411,7 +413,7 @@ class CompositionFeaturizer(TableFeaturizer):
 
     def _missing_properties(self, rows, valid):
         """Errors of the rows with an element that lacks a property."""
-        lacking = np.isnan(self._property_values())
+        lacking = np.isnan(property_values(self.properties_))
         errors = []
         for row, number in np.argwhere(rows.fractions[valid][:, lacking.any(axis=1)] > 0):
             number = int(np.flatnonzero(lacking.any(axis=1))[number])
@@ -426,11 +428,6 @@ class CompositionFeaturizer(TableFeaturizer):
                 )
             )
         return list({error.index: error for error in reversed(errors)}.values())
-
-    def _property_values(self):
-        """Values of `properties_` by atomic number, shape (119, P)."""
-        table = element_table(estimates=True)[self.properties_]
-        return np.vstack([np.zeros(len(self.properties_)), table.to_numpy(dtype=float)])
 
     def _checked_statistics(self):
         default = FEW_STATISTICS if self.fractions_ else MANY_STATISTICS
@@ -469,16 +466,10 @@ class CompositionFeaturizer(TableFeaturizer):
             columns.append(fractions[:, element_table(self.elements_)["atomic number"]])
         if self.lattices_:
             columns.append(rows.lattices[valid][:, None] == np.array(self.lattices_))
-        columns.append(property_statistics(fractions, self._property_values(), self.statistics_))
+        columns.append(
+            property_statistics(fractions, property_values(self.properties_), self.statistics_)
+        )
         if not self.fractions_:
-            columns += [fraction_norms(fractions), _orbital_fractions(fractions)]
+            columns += [fraction_norms(fractions), orbital_fractions(fractions)]
         columns.append(mixing_entropy(present_elements(fractions)[0])[:, None])
         return np.hstack(columns)
-
-
-def _orbital_fractions(fractions):
-    """Fractions of s, p, d and f electrons among the valence electrons, shape (C, 4)."""
-    names = [f"{kind} valence electrons" for kind in _ORBITALS]
-    electrons = np.vstack([np.zeros(4), element_table()[names].fillna(0).to_numpy()])
-    counts = fractions @ electrons
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
