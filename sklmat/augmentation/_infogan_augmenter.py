@@ -64,10 +64,7 @@ class InfoGANAugmenter(BaseAugmenter):
         The code columns: names, positions, or a function of the table that returns them. ``None``
         takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
         on a plain array the leading columns whose rows sum to one.
-    n_samples : int or float, default=1000
-        How many rows to generate: an int is their number, a float a multiple of the real rows. The
-        default is an int because generated rows should cover the space of codes, whose size does
-        not depend on the number of real rows.
+    {n_samples}
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
         Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
         random order, so that generated rows have as many components, in the same ratios, as real
@@ -183,6 +180,9 @@ class InfoGANAugmenter(BaseAugmenter):
     group``, are no features: they are computed from the fractions of a generated row. Features are
     standardised for the training and scaled back in generated rows.
 
+    If few compositions of many are among the real rows, generate more rows than the default, to
+    cover the others: the benchmarks on high-entropy alloys use ``n_samples=1000``.
+
     Differences from [1]_ and its code: the generator is trained (in the code, its output is
     detached from its loss, so that it gets no gradient); the information head is trained on real
     rows too, so that codes and features are related in the same way in real and in generated rows;
@@ -251,7 +251,7 @@ class InfoGANAugmenter(BaseAugmenter):
         self,
         code_features: Sequence[str | int] | Callable[..., Any] | None = None,
         *,
-        n_samples: int | float = 1000,
+        n_samples: int | float = 1.0,
         code_sampling: Literal["permute", "interpolate", "uniform"] = "permute",
         latent_dim: int = 4,
         hidden_dim: int = 64,

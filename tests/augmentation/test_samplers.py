@@ -49,6 +49,13 @@ OTHERS = [
 ]
 
 
+def test_one_default_of_the_number_of_rows():
+    defaults = {type(s).__name__: type(s)().n_samples for s in SAMPLERS if "n_samples" in vars(s)}
+    assert len(defaults) == 4
+    # One row for each real one; 1 would be a single row.
+    assert all(isinstance(default, float) and default == 1 for default in defaults.values())
+
+
 def case_name(value):
     return value.__name__ if callable(value) else type(value).__name__
 
