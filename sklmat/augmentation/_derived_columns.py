@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklmat.augmentation._codes import Codes
 from sklmat.compositions import element_of_column, is_element
 from sklmat.elements import N_ROWS, element_table
 from sklmat.features import composition_columns, is_composition_column
@@ -57,7 +56,7 @@ class DerivedColumns:
         other values.
     """
 
-    def __init__(self, names, codes: Codes, X):
+    def __init__(self, names, codes, X):
         self.columns = derived_columns(names, codes)
         self._names = [str(names[column]) for column in self.columns]
         self._fractions = codes.fractions
