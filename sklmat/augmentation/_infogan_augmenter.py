@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import zero_one_loss
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
@@ -29,6 +30,7 @@ from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._known_labels import KnownLabelsRegressor
 from sklmat.augmentation._labeler import check_labeler, default_labeler
 from sklmat.augmentation._quality_report import quality_report
+from sklmat.augmentation._sampling_strategy import OVER_SAMPLING, rows_per_class
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 from sklmat.docstrings import insert_paragraphs
@@ -65,6 +67,13 @@ class InfoGANAugmenter(BaseAugmenter):
         takes the fractions ``x_*`` and the 0/1 columns ``lattice_*`` and ``phase_*`` by name, and
         on a plain array the leading columns whose rows sum to one.
     {n_samples}
+    sampling_strategy : float, str, dict, callable or None, default=None
+        For classes: fill up rare classes instead of adding `n_samples` rows. For each of these
+        classes, an InfoGAN is trained on its rows alone, and all rows that it generates belong to
+        the class, so that no labeler is used. The values are those of imbalanced-learn: "auto"
+        fills up all classes to the size of the most frequent one, "minority" only the rarest; a
+        float is the number of rows of the rare class over that of the other, for two classes; a
+        dict holds the wanted number of rows of each class, real ones included.
     code_sampling : {"permute", "interpolate", "uniform"}, default="permute"
         Codes of generated rows. "permute" assigns the fractions of a real row to the elements in a
         random order, so that generated rows have as many components, in the same ratios, as real
@@ -147,6 +156,11 @@ class InfoGANAugmenter(BaseAugmenter):
     labeler_ : regressor, classifier or None
         Fitted on the real rows; a class is encoded as its position in `classes_`. None if `fit` was
         given no targets.
+    sampling_strategy_ : dict
+        With `sampling_strategy`: class -> number of rows that `fit_resample` adds.
+    samplers_ : dict
+        With `sampling_strategy`: class -> InfoGANAugmenter that was fitted on the rows of the
+        class. Their `sample` and `quality_report` replace those of this sampler.
     n_iterations_ : int
         Number of iterations that were kept.
     validation_errors_ : list of float
@@ -224,6 +238,7 @@ class InfoGANAugmenter(BaseAugmenter):
 
     _parameter_constraints: dict = {
         "code_features": ["array-like", str, callable, None],
+        "sampling_strategy": [*OVER_SAMPLING, None],
         "code_sampling": [StrOptions({"permute", "interpolate", "uniform"})],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
@@ -252,6 +267,7 @@ class InfoGANAugmenter(BaseAugmenter):
         code_features: Sequence[str | int] | Callable[..., Any] | None = None,
         *,
         n_samples: int | float = 1.0,
+        sampling_strategy: float | str | Mapping[Any, int] | Callable[..., Any] | None = None,
         code_sampling: Literal["permute", "interpolate", "uniform"] = "permute",
         latent_dim: int = 4,
         hidden_dim: int = 64,
@@ -275,6 +291,7 @@ class InfoGANAugmenter(BaseAugmenter):
     ) -> None:
         super().__init__(n_samples=n_samples, y_range=y_range, random_state=random_state)
         self.code_features = code_features
+        self.sampling_strategy = sampling_strategy
         self.code_sampling = code_sampling
         self.latent_dim = latent_dim
         self.hidden_dim = hidden_dim
@@ -324,6 +341,7 @@ class InfoGANAugmenter(BaseAugmenter):
             row had the element, lattice or phase.
         """
         check_is_fitted(self)
+        self._refuse_class_samplers("sample")
         rng, index = self._generator(), None
         if isinstance(codes, Integral):
             if codes < 0:
@@ -359,6 +377,7 @@ class InfoGANAugmenter(BaseAugmenter):
             When the rows have other columns than those of `fit`, or codes that `sample` refuses.
         """
         check_is_fitted(self)
+        self._refuse_class_samplers("quality_report")
         real = self._check_rows(X)
         codec, names = self._gan.codec, self._names()
         rows = check_codes(real[:, codec.columns], codec, names)
@@ -382,6 +401,7 @@ class InfoGANAugmenter(BaseAugmenter):
             a function: write such a sampler with ``joblib.dump``.
         """
         check_is_fitted(self)
+        self._refuse_class_samplers("save")
         save_augmenter(self, self._gan, self._rows, path)
 
     @classmethod
@@ -412,6 +432,8 @@ class InfoGANAugmenter(BaseAugmenter):
 
     def _learn(self, X, y):
         self._check_uncertainty(y)
+        for fitted in ("samplers_", "sampling_strategy_"):
+            vars(self).pop(fitted, None)
         codes = find_codes(self._names(), X, self.code_features)
         self._derived = DerivedColumns(self._names(), codes, X)
         if len(codes.columns) + len(self._derived.columns) == X.shape[1]:
@@ -419,6 +441,8 @@ class InfoGANAugmenter(BaseAugmenter):
                 "every column is a code column or follows from the composition, so there is "
                 "nothing to generate; add features, or name fewer columns as code_features"
             )
+        if self.sampling_strategy is not None:
+            self._check_classes()
         if y is None and self.n_iterations > 1:
             raise ValueError("n_iterations > 1 puts the target into the code, so fit needs y")
         if self.classes_ is not None and len(self.classes_) == 1:
@@ -430,6 +454,9 @@ class InfoGANAugmenter(BaseAugmenter):
         blocks = find_blocks(self._names(), X, codes)
         seed = draw_seed(self.random_state)
         self.n_iterations_, self.validation_errors_ = 1, []
+        if self.sampling_strategy is not None:
+            self._learn_classes(X, y, seed)
+            return
         if self.n_iterations > 1:
             self.n_iterations_ = self._choose_iterations(X, y, codes, blocks, seed)
         self._gan = self._new_gan(X, y, codes, blocks, seed)
@@ -438,6 +465,56 @@ class InfoGANAugmenter(BaseAugmenter):
         self.gans_, self.history_ = self._gan.gans, self._gan.history
         self.labeler_ = self._gan.labeler
         self._warn_of_collapse(X)
+
+    def _check_classes(self):
+        """Refuse a target and parameters that do not go with `sampling_strategy`."""
+        if self.classes_ is None:
+            raise ValueError(
+                "sampling_strategy fills up classes, and y is missing or holds floats, which are a "
+                "numeric target: pass the classes as strings, integers or booleans"
+            )
+        defaults = {"labeler": None, "max_uncertainty": None, "n_iterations": 1}
+        given = [name for name, default in defaults.items() if getattr(self, name) != default]
+        if given:
+            raise ValueError(
+                f"{' and '.join(given)} concern predicted labels; with sampling_strategy, rows "
+                "have the class that their InfoGAN was trained on: leave one of them out"
+            )
+
+    def _learn_classes(self, X, y, seed):
+        """Train a sampler for each class to fill up, on its rows."""
+        labels = self.classes_[y]
+        numbers = rows_per_class(self.sampling_strategy, labels, "over-sampling")
+        self.sampling_strategy_ = numbers
+        self.samplers_, self.gans_, self.history_, self.labeler_ = {}, [], [], None
+        for label in numbers:
+            rows = X[labels == label]
+            if len(rows) < 2:
+                raise ValueError(
+                    f"class {label!r} has a single row, and an InfoGAN needs at least two: leave "
+                    "the class out of sampling_strategy"
+                )
+            sampler = clone(self).set_params(
+                sampling_strategy=None,
+                code_features=self.code_features_.tolist(),
+                random_state=seed,
+            )
+            sampler.fit(as_table(rows, self._names()))
+            self.samplers_[label] = sampler
+            self.gans_ += sampler.gans_
+            self.history_ += sampler.history_
+
+    def _refuse_class_samplers(self, method):
+        if hasattr(self, "samplers_"):
+            raise ValueError(
+                f"with sampling_strategy there is an InfoGAN for each class: call {method} of one "
+                f"of samplers_, which has the classes {list(self.samplers_)}"
+            )
+
+    def _n_new(self, n_real):
+        if self.sampling_strategy is None:
+            return super()._n_new(n_real)
+        return sum(self.sampling_strategy_.values())
 
     def _choose_iterations(self, X, y, codes, blocks, seed):
         """Number of iterations with the least error on validation rows."""
@@ -519,6 +596,8 @@ class InfoGANAugmenter(BaseAugmenter):
         gan.train_next(np.vstack([X[known], generated]), target, seed + iteration)
 
     def _generate(self, n, rng):
+        if self.sampling_strategy is not None:
+            return self._generate_classes()
         rows = self._gan.generate(self._draw_codes(n, rng), rng)
         limit = self.max_uncertainty
         labels, uncertainty = self._gan.label(rows, limit is not None)
@@ -526,6 +605,13 @@ class InfoGANAugmenter(BaseAugmenter):
             certain = (uncertainty <= np.asarray(limit)).reshape(n, -1).all(axis=1)
             rows, labels = rows[certain], labels[certain]
         return rows, labels, np.full(len(rows), self.n_iterations_)
+
+    def _generate_classes(self):
+        """Return all rows of all classes that are filled up."""
+        numbers = self.sampling_strategy_
+        rows = [np.asarray(self.samplers_[label].sample(numbers[label])) for label in numbers]
+        positions = np.searchsorted(self.classes_, list(numbers))
+        return np.vstack(rows), np.repeat(positions, list(numbers.values()))
 
     def _draw_codes(self, n, rng):
         return sample_codes(self._gan.codec, self._rows, n, self.code_sampling, rng)

@@ -16,6 +16,7 @@ from sklmat.augmentation._base_structure_sampler import (
     BaseStructureSampler,
     perturbed_copies,
 )
+from sklmat.augmentation._sampling_strategy import OVER_SAMPLING, rows_per_class
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS, STRUCTURE_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 
@@ -41,11 +42,8 @@ class ClassBalancer(BaseStructureSampler):
 
     def _numbers(self, target, kind):
         """Return a dict: class -> number of its rows to add or to keep."""
-        # Slow to import, and samplers of tables do not need it.
-        from imblearn.utils import check_sampling_strategy
-
-        numbers = check_sampling_strategy(self.sampling_strategy, self.classes_[target], kind)
-        self.sampling_strategy_ = {_plain(label): int(number) for label, number in numbers.items()}
+        labels = self.classes_[target]
+        self.sampling_strategy_ = rows_per_class(self.sampling_strategy, labels, kind)
         return self.sampling_strategy_
 
     def _rows_of(self, label, target):
@@ -56,11 +54,6 @@ class ClassBalancer(BaseStructureSampler):
         tags.classifier_tags = ClassifierTags()
         tags.target_tags.multi_output = False
         return tags
-
-
-def _plain(label):
-    """Return a number or string of numpy as one of Python."""
-    return label.item() if isinstance(label, np.generic) else label
 
 
 @insert_paragraphs({**SAMPLER_PARAGRAPHS, **STRUCTURE_PARAGRAPHS})
@@ -119,12 +112,7 @@ class StructureOverSampler(ClassBalancer):
     """
 
     _parameter_constraints: dict = {
-        "sampling_strategy": [
-            Interval(Real, 0, 1, closed="right"),
-            StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
-            Mapping,
-            callable,
-        ],
+        "sampling_strategy": OVER_SAMPLING,
         **PERTURBATION_CONSTRAINTS,
         "random_state": ["random_state"],
     }
