@@ -508,7 +508,12 @@ class EFTGANRegressor(RegressorMixin, BaseEstimator):
         return model
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return the requested metadata: the phase, also to predict from compositions."""
+        """Return the requested metadata: the phase, also to predict from compositions.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+        """
         without_structure = self.predict_from == "composition"
         return request_phase(
             super().get_metadata_routing(),

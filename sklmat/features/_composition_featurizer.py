@@ -321,7 +321,12 @@ class CompositionFeaturizer(TableFeaturizer):
         return rows
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return the requested metadata: with `lattice`, the phase."""
+        """Return the requested metadata: with `lattice`, the phase.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+        """
         request = super().get_metadata_routing()
         return request_phase(request, fit=self.lattice, transform=self.lattice)
 
