@@ -34,7 +34,7 @@ from sklmat.model_selection._element_references import (
     read_fractions,
     reference_values,
 )
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -219,9 +219,10 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             )
             if not weight.any():
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
-        if weight is None or weight.all():
+        rows = np.arange(len(values)) if weight is None else np.flatnonzero(weight)
+        refuse_missing_rows(values, rows)
+        if len(rows) == len(values):
             return self._fit_rows(X, y, values, weight)
-        rows = np.flatnonzero(weight)
         with rows_of_input(rows):
             return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
 
