@@ -31,6 +31,7 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
+from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
 
@@ -48,7 +49,7 @@ def estimator_has(name):
     return check
 
 
-class AugmentedMixin(MetaEstimatorMixin):
+class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {

@@ -34,6 +34,7 @@ from sklmat.model_selection._element_references import (
     read_fractions,
     reference_values,
 )
+from sklmat.nested_parameters import NestedParameters
 from sklmat.targets import as_numbers, refuse_missing_rows
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, PathLike, Structures, Table
 
 
-class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Regressor of the difference between the target and a baseline.
 
     The baseline is something cheap that is close to the target: the energy of a pre-trained
