@@ -383,7 +383,10 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         """Return the targets as numbers, of the length of `X` and not infinite."""
         if y is None:
             raise ValueError("DeltaRegressor needs y, the target")
-        values = as_numbers(y)
+        try:
+            values = as_numbers(y)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y must be numeric for DeltaRegressor: {error}") from error
         if values.ndim not in (1, 2):
             raise ValueError(f"y must have the shape (n,) or (n, T), got {values.shape}")
         n_rows = _num_samples(X)
