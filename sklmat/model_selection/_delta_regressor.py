@@ -222,7 +222,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
         rows = np.arange(len(values)) if weight is None else np.flatnonzero(weight)
         refuse_missing_rows(values, rows)
-        if len(rows) == len(values):
+        if weight is None or weight.all():
             return self._fit_rows(X, y, values, weight)
         with rows_of_input(rows):
             return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
