@@ -101,7 +101,7 @@ def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
     if values.ndim not in (1, 2) or not values.size:
         return
     table = values.reshape(len(values), -1)
-    unusable = np.asarray(pd.isna(table)).all(axis=1)
+    unusable = np.asarray(pd.isna(table).all(axis=1))
     if table.dtype.kind == "f":
         unusable |= np.isinf(table).any(axis=1)
     bad = np.flatnonzero(unusable) if rows is None else rows[unusable[rows]]

@@ -234,7 +234,10 @@ LONG = ("element vectors, XGBoost", "tree", "EFTGAN", "orderings")
 
 
 def marked(name, task, *others, works=True):
-    marks = pytest.mark.slow if works and name in LONG and task != "regression" else ()
+    is_long = (name in LONG and task != "regression") or (
+        name == "orderings" and "search" in others
+    )
+    marks = pytest.mark.slow if works and is_long else ()
     return pytest.param(name, *others, task, marks=marks)
 
 
