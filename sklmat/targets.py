@@ -68,6 +68,51 @@ def as_numbers(y: ArrayLike) -> np.ndarray:
     return np.asarray(y, dtype=np.float64)
 
 
+def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
+    """Raise a ValueError for rows without a usable label; the error names their numbers in `y`.
+
+    Where rows are selected before an estimator is fitted (by folds, weights or early stopping), the
+    estimator can only name their numbers in the selection.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, n_targets)
+        Numbers or classes. With several targets, some of them may be missing in a row.
+    rows : ndarray of int, default=None
+        The rows that are used; all by default.
+
+    Raises
+    ------
+    ValueError
+        When a label is infinite, or all labels of a row are missing.
+
+    Examples
+    --------
+    >>> from sklmat.targets import refuse_missing_rows
+    >>> refuse_missing_rows([[1.0, float("nan")], [2.0, 3.0]])
+    >>> refuse_missing_rows([1.0, 2.0, float("nan")])
+    Traceback (most recent call last):
+        ...
+    ValueError: Input y contains NaN or infinity in 1 rows: [2]; drop these rows of X and y
+    """
+    import pandas as pd
+
+    values = np.asarray(y)
+    if values.ndim not in (1, 2) or not values.size:
+        return
+    table = values.reshape(len(values), -1)
+    unusable = np.asarray(pd.isna(table).all(axis=1))
+    if table.dtype.kind == "f":
+        unusable |= np.isinf(table).any(axis=1)
+    bad = np.flatnonzero(unusable) if rows is None else rows[unusable[rows]]
+    if len(bad):
+        what = "NaN or infinity" if table.shape[1] == 1 else "infinity, or only NaN,"
+        raise ValueError(
+            f"Input y contains {what} in {len(bad)} rows: {bad[:10].tolist()}"
+            f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
+        )
+
+
 def plain_labels(y: Any) -> Any:
     """Return class labels that scikit-learn can read.
 

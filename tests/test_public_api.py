@@ -22,6 +22,7 @@ MODULES = [
     "lazy_imports",
     "docstrings",
     "deprecation",
+    "nested_parameters",
     "typing",
     "files",
     "model_files",

@@ -12,6 +12,7 @@ from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.deprecation import renamed_parameters
+from sklmat.nested_parameters import NestedParameters
 from sklmat.perturbations import IndependentDirections, PerturbationBounds
 from sklmat.random_state import make_generator
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @renamed_parameters(neighbors="neighbor_list")
-class StructureAttack(BaseEstimator):
+class StructureAttack(NestedParameters, BaseEstimator):
     """Attack on a graph network: small displacements of atoms that make its predictions wrong.
 
     Every atom moves by `budget` at most, the displacements of a crystal sum to zero, and no two

@@ -31,8 +31,9 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
+from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
-from sklmat.targets import label_column, plain_labels, refuse_not_real
+from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -48,7 +49,7 @@ def estimator_has(name):
     return check
 
 
-class AugmentedMixin(MetaEstimatorMixin):
+class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {
@@ -116,6 +117,8 @@ class AugmentedMixin(MetaEstimatorMixin):
         weight = self._weights_of_real_rows(X, **fit_params)
         estimator, augmenter = self._seeded_clones()
         y = self._checked_target(y)
+        if y is not None:
+            refuse_missing_rows(y, None if weight is None else np.flatnonzero(weight))
         if weight is None or weight.all():
             return self._fit_rows(estimator, augmenter, X, y, weight)
         with rows_of_input(np.flatnonzero(weight)):

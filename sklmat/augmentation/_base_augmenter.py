@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from sklmat.augmentation._dataframes import append_rows, append_target, encode_target, is_polars
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MAX_DRAWS = 50
 
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
-class BaseAugmenter(OneToOneFeatureMixin, BaseEstimator, ABC):
+class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
     """Base of samplers that add generated rows to a table.
 
     A concrete augmenter implements two methods, whose input is already validated:

@@ -29,6 +29,7 @@ from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.features import check_phase, request_phase
 from sklmat.known_labels import score_known_labels
+from sklmat.nested_parameters import NestedParameters
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
@@ -48,7 +49,7 @@ _CHUNK = 4096
 
 
 @renamed_parameters(ecnet="estimator")
-class EFTGANRegressor(RegressorMixin, BaseEstimator):
+class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
     """Regressor that is trained on structures and predicts from compositions alone.
 
     It consists of four models. A graph network learns an elemental feature vector for each element

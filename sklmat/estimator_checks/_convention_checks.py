@@ -31,7 +31,7 @@ from sklmat.estimator_checks._fit_and_compare import (
 def check_init_stores_only(estimator):
     """The constructor stores its arguments unchanged and does nothing else."""
     cls, params = type(estimator), estimator.get_params(deep=False)
-    parameters = inspect.signature(cls.__init__).parameters.values()
+    parameters = inspect.signature(cls).parameters.values()
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
     assert not any(parameter.kind in variable for parameter in parameters), (
         f"{cls.__name__}.__init__ takes *args or **kwargs; name every parameter"

@@ -37,6 +37,7 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.nested_parameters import NestedParameters
 from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, PathLike, Structures
 
 
-class GraphEstimator(BaseEstimator):
+class GraphEstimator(NestedParameters, BaseEstimator):
     """Base of estimators that train networks on crystal graphs.
 
     A new network needs an `Architecture` and estimators with its parameters; see "Your own network"

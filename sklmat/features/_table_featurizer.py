@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.elements import element_table
 from sklmat.features._chunks import MAX_CRYSTALS, split_into_chunks
+from sklmat.nested_parameters import NestedParameters
 from sklmat.processes import count_processes, run_parallel
 
 
-class TableFeaturizer(TransformerMixin, BaseEstimator):
+class TableFeaturizer(NestedParameters, TransformerMixin, BaseEstimator):
     """Base of transformers from crystals to a table with named columns."""
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:

@@ -32,7 +32,7 @@ from sklmat.model_selection._label_noise import LabelNoise
 from sklmat.model_selection._label_noise import label_noise as estimate_label_noise
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, refuse_missing_rows
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def compare_estimators(
     check_n_jobs(n_jobs, "compare_estimators")
     params = dict(params or {})
     X, y, groups, *_ = indexable(X, y, groups, *params.values())
+    refuse_missing_rows(y)
     are_classifiers = _check_estimators(estimators, reference)
     _check_params(params, estimators)
     if error_score != "raise" and not isinstance(error_score, Real):

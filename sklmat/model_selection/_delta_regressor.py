@@ -34,14 +34,15 @@ from sklmat.model_selection._element_references import (
     read_fractions,
     reference_values,
 )
-from sklmat.targets import as_numbers
+from sklmat.nested_parameters import NestedParameters
+from sklmat.targets import as_numbers, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, PathLike, Structures, Table
 
 
-class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Regressor of the difference between the target and a baseline.
 
     The baseline is something cheap that is close to the target: the energy of a pre-trained
@@ -219,9 +220,10 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             )
             if not weight.any():
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
+        rows = np.arange(len(values)) if weight is None else np.flatnonzero(weight)
+        refuse_missing_rows(values, rows)
         if weight is None or weight.all():
             return self._fit_rows(X, y, values, weight)
-        rows = np.flatnonzero(weight)
         with rows_of_input(rows):
             return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
 
@@ -381,7 +383,10 @@ class DeltaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """Return the targets as numbers, of the length of `X` and not infinite."""
         if y is None:
             raise ValueError("DeltaRegressor needs y, the target")
-        values = as_numbers(y)
+        try:
+            values = as_numbers(y)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y must be numeric for DeltaRegressor: {error}") from error
         if values.ndim not in (1, 2):
             raise ValueError(f"y must have the shape (n,) or (n, T), got {values.shape}")
         n_rows = _num_samples(X)

@@ -35,7 +35,7 @@ from sklmat.model_selection._fit_with_validation import (
 )
 from sklmat.model_selection._validation_rows import choose_validation_rows, default_groups
 from sklmat.random_state import make_generator
-from sklmat.targets import label_column, plain_labels, refuse_not_real
+from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -164,8 +164,10 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
-        X, y, groups = indexable(X, self._checked_target(y), groups)
+        X, y, groups = indexable(X, y, groups)
         rows, weight = rows_with_weight(_num_samples(X), sample_weight)
+        refuse_missing_rows(y, rows)
+        y = self._checked_target(y)
         classes = None
         if is_classifier(self):
             classes = np.unique(y[rows])

@@ -43,7 +43,7 @@ def shockley_queisser(
     Parameters
     ----------
     gap : float or array-like of shape (n,)
-        Band gaps (eV). The index of a Series is kept.
+        Band gaps (eV); zero for a metal. The index of a Series is kept.
     spectrum : {"am1.5g", "blackbody"}, default="am1.5g"
         "am1.5g": the global tilted spectrum of ASTM G173-03, 1000.4 W/m², the present standard.
         "blackbody": a sun of 6000 K, 1600 W/m², as in the original paper.
@@ -62,8 +62,8 @@ def shockley_queisser(
     Raises
     ------
     ValueError
-        When gaps are not finite or not positive (the message names the rows), or when a parameter
-        is not one of the values above.
+        When gaps are negative or not finite (the message names the rows), or when a parameter is
+        not one of the values above.
 
     Notes
     -----
@@ -83,6 +83,9 @@ def shockley_queisser(
     values are zero, and the fill factor is NaN. Below 0.31 eV a smaller gap absorbs no additional
     photons.
 
+    A metal (gap 0) has no voltage and gives no power: all values are zero, and the fill factor is
+    NaN. So is J_sc, since nothing separates electrons from holes.
+
     References
     ----------
     .. [1] Shockley, Queisser, J. Appl. Phys. 32, 510 (1961), :doi:`10.1063/1.1736034`
@@ -99,16 +102,21 @@ def shockley_queisser(
     2           30.58          25.47      1.33
     """
     gaps = _check_gaps(gap)
+    metals = gaps == 0
     if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be a positive number of K, got {temperature!r}")
+    # The formulas have no finite value for metals, which get theirs below.
+    positive = np.where(metals, 1.0, gaps)
     if spectrum == "am1.5g":
-        power, photons = _am15g()[0], _photons_am15g(gaps)
+        power, photons = _am15g()[0], _photons_am15g(positive)
     elif spectrum == "blackbody":
         power = SUN_DILUTION * sigma * SUN_TEMPERATURE**4
-        photons = SUN_DILUTION * np.exp(_log_photons_emitted(gaps, SUN_TEMPERATURE))
+        photons = SUN_DILUTION * np.exp(_log_photons_emitted(positive, SUN_TEMPERATURE))
     else:
         raise ValueError(f"spectrum must be 'am1.5g' or 'blackbody', got {spectrum!r}")
-    limits = _limits(gaps, power, photons, temperature, faces=1 if back_reflector else 2)
+    limits = _limits(positive, power, photons, temperature, faces=1 if back_reflector else 2)
+    for name, column in zip(COLUMNS, limits):
+        column[metals] = np.nan if name == "fill factor" else 0.0
     if np.ndim(gap) == 0:
         return pd.Series([column[0] for column in limits], COLUMNS)
     index = gap.index if isinstance(gap, pd.Series) else None
@@ -120,12 +128,13 @@ def _check_gaps(gap):
     gaps = np.atleast_1d(np.asarray(gap, dtype=float))
     if gaps.ndim != 1:
         raise ValueError(f"gap must be a number or of one dimension, got shape {gaps.shape}")
-    wrong = np.flatnonzero(~(np.isfinite(gaps) & (gaps > 0)))
+    wrong = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))
     if len(wrong):
         rows = ", ".join(f"{row}: {gaps[row]}" for row in wrong[:5].tolist())
         raise ValueError(
-            f"gaps must be positive numbers of eV, but {len(wrong)} of {len(gaps)} rows are not "
-            f"({rows}): metals and missing values have no limit, leave them out"
+            f"gaps must be numbers of eV, zero for metals, but {len(wrong)} of {len(gaps)} rows "
+            f"are not ({rows}): if negative predictions mean metals, pass np.maximum(gaps, 0), and "
+            "leave missing values out"
         )
     return gaps
 

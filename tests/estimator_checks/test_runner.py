@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from toy_estimators import Classifier, Featurizer, NoisyJobs, Regressor, SortsRows
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from toy_estimators import Classifier, Featurizer, NoisyJobs, Regressor, SortsRows, describe
 
 from sklmat.estimator_checks import (
     check_structure_estimator,
@@ -10,6 +12,7 @@ from sklmat.estimator_checks import (
     parametrize_with_structure_checks,
     structure_estimator_checks,
 )
+from sklmat.structures import check_structures
 
 
 def test_runner_reports_and_raises():
@@ -73,3 +76,30 @@ def test_toy_crystals():
     counts = [len(s.get_neighbors(s[0], 1.08 * s.get_neighbors(s[0], 3.2)[0].nn_distance))
               for s in X]  # fmt: skip
     assert counts == [8, 12, 8, 12]
+
+
+class WithoutInit(RegressorMixin, BaseEstimator):
+    """Estimator without parameters, and therefore without a constructor: the nearest volume."""
+
+    def fit(self, X, y):
+        table, y = describe(check_structures(X)), column_or_1d(y)
+        if len(table) != len(y) or not len(y) or not np.isfinite(y).all():
+            raise ValueError("X or y is empty, or y has another length, or holds NaN or infinity")
+        self.table_, self.y_ = table, y
+        return self
+
+    def predict(self, X):
+        check_is_fitted(self)
+        table = describe(check_structures(X))
+        return self.y_[np.abs(table[:, None] - self.table_).sum(axis=2).argmin(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def test_estimator_without_init():
+    results = check_structure_estimator(WithoutInit(), on_fail=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert not failed

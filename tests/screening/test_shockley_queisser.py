@@ -91,9 +91,22 @@ def test_rows_index_and_extremes():
     assert far[FILL] == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("spectrum", ["am1.5g", "blackbody"])
+def test_metals_give_no_power(spectrum):
+    gaps = pd.Series([0.0, 1.34, -0.0], index=["Al", "best", "Cu"])
+    limits = shockley_queisser(gaps, spectrum=spectrum)
+    numbers = [EFFICIENCY, CURRENT, VOLTAGE, POWER]
+    assert (limits.loc[["Al", "Cu"], numbers] == 0).all(axis=None)
+    assert limits.loc[["Al", "Cu"], FILL].isna().all()
+    pd.testing.assert_series_equal(
+        limits.loc["best"], shockley_queisser(1.34, spectrum=spectrum), check_names=False
+    )
+    assert shockley_queisser(0)[EFFICIENCY] == 0
+
+
 def test_errors_name_rows_and_values():
-    with pytest.raises(ValueError, match=r"2 of 3 rows are not \(1: 0\.0, 2: nan\)"):
-        shockley_queisser([1.0, 0.0, np.nan])
+    with pytest.raises(ValueError, match=r"2 of 4 rows are not \(1: -0\.1, 3: nan\).*np\.maximum"):
+        shockley_queisser([1.0, -0.1, 0.0, np.nan])
     with pytest.raises(ValueError, match="1 of 1"):
         shockley_queisser(-1.0)
     with pytest.raises(ValueError, match=r"shape \(1, 1\)"):
