@@ -436,10 +436,10 @@ class InfoGANAugmenter(BaseAugmenter):
             vars(self).pop(fitted, None)
         codes = find_codes(self._names(), X, self.code_features)
         self._derived = DerivedColumns(self._names(), codes, X)
-        if len(codes.columns) + len(self._derived.columns) == X.shape[1]:
+        if len(codes.columns) == X.shape[1]:
             raise ValueError(
-                "every column is a code column or follows from the composition, so there is "
-                "nothing to generate; add features, or name fewer columns as code_features"
+                "every column is a code column, so there is nothing to generate; add features, or "
+                "name fewer columns as code_features"
             )
         if self.sampling_strategy is not None:
             self._check_classes()

@@ -22,7 +22,8 @@ class TableCodec:
     Attributes
     ----------
     columns, features : ndarray of int
-        Positions of the code columns, and of all other columns except the derived ones.
+        Positions of the code columns, and of all other columns, without the derived ones where
+        there are others.
     continuous, fractions : ndarray of int
         Positions of the numeric code columns, and of those among them that sum to one.
     groups : list of ndarray of int
@@ -37,8 +38,10 @@ class TableCodec:
         self.continuous = np.array([k for k in codes.columns if k not in categories], dtype=int)
         self.groups = [np.asarray(group) for group in codes.groups]
         self.derived = derived
-        known = np.concatenate([codes.columns, derived.columns])
-        self.features = np.setdiff1d(np.arange(X.shape[1]), known)
+        self.features = np.setdiff1d(np.arange(X.shape[1]), codes.columns)
+        # If all follow from the fractions, the network learns them, and they are computed again.
+        if len(self.features) > len(derived.columns):
+            self.features = np.setdiff1d(self.features, derived.columns)
         self.blocks = blocks[self.features]
         self.n_columns = X.shape[1]
         countable = np.concatenate([self.fractions, categories]).astype(int)

@@ -112,10 +112,12 @@ def test_without_fractions_nothing_is_invented():
         GAN.fit_resample(X, Y)
 
 
-def test_nothing_left_to_generate():
-    X = make_table(properties=["group"]).drop(columns="volume per atom (Å³)")
-    with pytest.raises(ValueError, match="or follows from the composition, so there is nothing"):
-        GAN.fit_resample(X, Y)
+def test_all_columns_follow_from_the_composition():
+    X = make_table(properties=["group"], statistics=["mean"])
+    X = X.drop(columns="volume per atom (Å³)")
+    new, _ = generated(GAN, X, Y)
+    fractions = new[["x_Fe", "x_Ni", "x_Cu", "x_Pd"]].to_numpy()
+    assert_allclose(new["mean group"], fractions @ [8, 10, 11, 10])
 
 
 @pytest.mark.parametrize("sampler", [MIXUP, GAN], ids=["mixup", "infogan"])
