@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from sklmat.unseen_elements import frames_inside
 
@@ -59,15 +58,15 @@ def hold_out_rows(
     fraction: float,
     *,
     groups: np.ndarray,
-    seed: int,
+    seed: int | np.random.Generator,
     classes: np.ndarray | None = None,
+    divide: bool = True,
     purpose: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw validation rows such that no group has rows on both sides.
 
-    If no two rows are of one group, or all rows are, this is scikit-learn's `train_test_split`. It
-    is also used, with a warning, if the groups are too large: if no selection of groups has between
-    one row and twice the wanted number of rows (of each class).
+    Groups are drawn in random order, and each is held out if the held-out rows then do not exceed
+    the fraction (of each class), or twice the fraction if none fits.
 
     Parameters
     ----------
@@ -77,40 +76,52 @@ def hold_out_rows(
         Fraction of the rows that are validation rows.
     groups : ndarray of shape (C,)
         Label of the group of every row, not only of those in `rows`.
-    seed : int
+    seed : int or numpy.random.Generator
     classes : ndarray of shape (C,), default=None
-        Classes that shall be on both sides in about the same proportions.
+        Classes that shall be on both sides in about the same proportions. A class with a single row
+        is for training.
+    divide : bool, default=True
+        What to do if the groups are too large. True draws single rows, with a warning if there is
+        more than one group. False holds out the smallest group that leaves rows of each class.
     purpose : str
-        Beginning of the warning: what the validation rows are for.
+        Beginning of warning and error: what the validation rows are for.
 
     Returns
     -------
     train, valid : ndarray of int
+        In the order of `rows`.
 
     Raises
     ------
     ValueError
-        When a class has too few rows for both sides.
+        When no rows can be held out.
     """
-    train, valid = train_test_split(
-        rows,
-        test_size=fraction,
-        random_state=seed,
-        stratify=None if classes is None else classes[rows],
-    )
-    present, first, group = np.unique(groups[rows], return_index=True, return_inverse=True)
-    if 1 < len(present) < len(rows):
-        code = np.zeros(len(rows), dtype=int)
-        if classes is not None:
-            code = np.unique(classes[rows], return_inverse=True)[1]
-        counts = np.zeros((len(present), code.max() + 1), dtype=int)
-        np.add.at(counts, (group, code), 1)
-        # Labels count rows that are not in `rows`, too. These rows must not change the selection.
-        order = np.argsort(first)
-        selected = _select_groups(counts[order], fraction, np.random.default_rng(seed))
-        if selected is not None:
-            is_valid = np.isin(group, order[selected])
-            return rows[~is_valid], rows[is_valid]
+    rng = np.random.default_rng(seed)
+    present, group = _in_order_of_first_row(groups[rows])
+    code = np.zeros(len(rows), dtype=int)
+    if classes is not None:
+        code = np.unique(classes[rows], return_inverse=True)[1]
+    selected = None
+    if len(present) > 1 or not divide:
+        selected = _select_groups(_counts(group, code), fraction, rng, smallest=not divide)
+        if selected is None and not divide:
+            raise ValueError(
+                f"{purpose}: no validation rows can be held out of {len(rows)} rows in "
+                f"{len(present)} groups, as each group holds all rows, or all rows of a class; "
+                "pass other groups"
+            )
+    if selected is not None:
+        is_valid = np.isin(group, selected)
+        return rows[~is_valid], rows[is_valid]
+    alone = np.arange(len(rows))
+    selected = _select_groups(_counts(alone, code), fraction, rng)
+    if selected is None:
+        raise ValueError(
+            f"{purpose}: no validation rows can be held out of {len(rows)} rows; at least two are "
+            "needed, and of one class for a classifier"
+        )
+    is_valid = np.isin(alone, selected)
+    train, valid = rows[~is_valid], rows[is_valid]
     if len(present) > 1:
         warn_divided_groups(
             [(train, valid)],
@@ -120,6 +131,52 @@ def hold_out_rows(
             "the validation error is too low for new compositions; increase validation_fraction",
         )
     return train, valid
+
+
+def _in_order_of_first_row(labels):
+    """Number labels by their first rows, so that labels of other rows change nothing."""
+    present, first, group = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(present), dtype=int)
+    rank[np.argsort(first)] = np.arange(len(present))
+    return present, rank[group]
+
+
+def _counts(group, code):
+    """Number of rows of each group and class."""
+    counts = np.zeros((group.max(initial=-1) + 1, code.max(initial=-1) + 1), dtype=int)
+    np.add.at(counts, (group, code), 1)
+    return counts
+
+
+def _select_groups(counts, fraction, rng, smallest=False):
+    """Choose held-out groups at random, from their numbers of rows of each class (G, K).
+
+    Returns
+    -------
+    ndarray of int or None
+        None if there is no selection that leaves training rows of each class and has validation
+        rows of each class of several rows. With `smallest`, validation rows of some classes are
+        enough, or else the smallest group that leaves training rows of each class.
+    """
+    order = rng.permutation(len(counts))
+    total = counts.sum(axis=0)
+    incomplete = []
+    for factor in (1, 2):
+        limit = np.minimum(np.ceil(factor * fraction * total), total - 1)
+        n_held_out, selected = np.zeros_like(total), []
+        for group in order:
+            if (n_held_out + counts[group] <= limit).all():
+                n_held_out = n_held_out + counts[group]
+                selected.append(group)
+        if selected and (n_held_out > 0)[total > 1].all():
+            return np.array(selected)
+        incomplete = incomplete or selected
+    if smallest and incomplete:
+        return np.array(incomplete)
+    possible = np.flatnonzero((counts < total).all(axis=1))
+    if not smallest or not len(possible):
+        return None
+    return possible[[np.argmin(counts[possible].sum(axis=1))]]
 
 
 def warn_divided_groups(
@@ -151,24 +208,3 @@ def warn_divided_groups(
         UserWarning,
         stacklevel=frames_inside(),
     )
-
-
-def _select_groups(counts, fraction, rng):
-    """Choose held-out groups at random, from their numbers of rows of each class (G, K).
-
-    Returns
-    -------
-    ndarray of int or None
-        None if there is no selection with rows of each class on both sides.
-    """
-    order = rng.permutation(len(counts))
-    total = counts.sum(axis=0)
-    for limit in (np.ceil(fraction * total), np.ceil(2 * fraction * total)):
-        n_held_out, selected = np.zeros_like(total), []
-        for group in order:
-            if (n_held_out + counts[group] <= limit).all():
-                n_held_out = n_held_out + counts[group]
-                selected.append(group)
-        if (n_held_out > 0).all() and (n_held_out < total).all():
-            return np.array(selected)
-    return None

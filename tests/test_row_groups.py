@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
 
 from sklmat.row_groups import (
     hold_out_rows,
@@ -14,10 +13,16 @@ from sklmat.row_groups import (
 )
 
 
-def hold_out(groups, fraction=0.25, seed=0, rows=None, classes=None):
+def hold_out(groups, fraction=0.25, seed=0, rows=None, classes=None, divide=True):
     rows = np.arange(len(groups)) if rows is None else np.asarray(rows)
     return hold_out_rows(
-        rows, fraction, groups=np.asarray(groups), seed=seed, classes=classes, purpose="validation"
+        rows,
+        fraction,
+        groups=np.asarray(groups),
+        seed=seed,
+        classes=classes,
+        divide=divide,
+        purpose="validation",
     )
 
 
@@ -34,13 +39,45 @@ def test_labels_count_in_the_order_of_the_rows():
 
 
 @pytest.mark.parametrize("groups", [np.arange(20), np.zeros(20, dtype=int)])
-@pytest.mark.parametrize("classes", [None, np.arange(20) % 2])
-def test_without_twins_it_is_the_split_of_scikit_learn(groups, classes):
-    expected = train_test_split(np.arange(20), test_size=0.25, random_state=3, stratify=classes)
+def test_single_rows_without_twins_or_of_one_composition(groups):
+    classes = np.repeat(["a", "b", "c", "d"], [12, 5, 2, 1])
+    drawn = set()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for rows, others in zip(hold_out(groups, seed=3, classes=classes), expected, strict=True):
-            np.testing.assert_array_equal(rows, others)
+        for seed in range(20):
+            train, valid = hold_out(groups, seed=seed)
+            assert len(valid) == 5
+            assert sorted([*train, *valid]) == list(range(20))
+            drawn |= set(valid)
+            # A quarter of each class, rounded up; a class of one row is for training.
+            train, valid = hold_out(groups, seed=seed, classes=classes)
+            assert [int((classes[valid] == k).sum()) for k in "abcd"] == [3, 2, 1, 0]
+    assert drawn == set(range(20))
+
+
+def test_given_groups_are_never_divided():
+    # Larger than twice the fraction: the smallest one.
+    groups = np.repeat(["c", "a", "b"], [10, 8, 12])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train, valid = hold_out(groups, fraction=0.1, divide=False)
+        assert set(groups[valid]) == {"a"}
+        assert len(train) == 22
+        # Groups without one of the classes are better than the smallest group.
+        groups, classes = np.r_[np.zeros(6), 1 + np.arange(14)], np.repeat(["a", "b"], [3, 17])
+        for seed in range(5):
+            _, valid = hold_out(groups, 0.2, seed=seed, classes=classes, divide=False)
+            assert len(valid) == 4
+            assert (classes[valid] == "b").all()
+    with pytest.raises(ValueError, match="20 rows in 1 groups"):
+        hold_out(np.zeros(20), divide=False)
+
+
+def test_too_few_rows():
+    with pytest.raises(ValueError, match=r"validation: .*1 rows; at least two"):
+        hold_out([0])
+    with pytest.raises(ValueError, match="one class"):
+        hold_out([0, 1], classes=np.array(["a", "b"]))
 
 
 def test_groups_stay_together():
@@ -79,11 +116,10 @@ def test_rows_that_are_not_divided_change_nothing():
 
 def test_groups_that_are_too_large_are_divided_with_a_warning():
     groups = np.repeat([0, 1], 20)
-    expected = train_test_split(np.arange(40), test_size=0.1, random_state=0)[1]
     match = r"validation: .* too large.*4 of 4 held-out rows have the same comp.*validation_frac"
     with pytest.warns(UserWarning, match=match) as caught:
         _, valid = hold_out(groups, fraction=0.1)
-    np.testing.assert_array_equal(valid, expected)
+    assert len(valid) == 4
     assert caught[0].filename == __file__
     # A group of at most twice the wanted number is held out as a whole.
     with warnings.catch_warnings():

@@ -323,25 +323,14 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         rows = np.arange(len(y)) if rows is None else rows
         if not self.early_stopping:
             return rows, rows[:0]
-        if len(rows) < 2:
-            raise ValueError("early_stopping needs at least two structures")
-        stratified = self.targets_class.stratified
-        try:
-            return hold_out_rows(
-                rows,
-                self.validation_fraction,
-                groups=_compositions_of(graphs),
-                seed=seed,
-                classes=y if stratified else None,
-                purpose="early_stopping",
-            )
-        except ValueError as error:
-            if not stratified:
-                raise
-            raise ValueError(
-                "early_stopping needs training and validation rows of each class; increase "
-                f"validation_fraction, or leave out rare classes ({error})"
-            ) from error
+        return hold_out_rows(
+            rows,
+            self.validation_fraction,
+            groups=_compositions_of(graphs),
+            seed=seed,
+            classes=y if self.targets_class.stratified else None,
+            purpose="early_stopping",
+        )
 
     def _keep(self, nets, targets, graphs, extra, column, elements, before, chosen):
         """Set all fitted attributes together, so that a fit that fails earlier sets none.

@@ -33,8 +33,9 @@ from sklmat.model_selection._fit_with_validation import (
     last_step,
     rows_with_weight,
 )
-from sklmat.model_selection._validation_rows import choose_validation_rows, default_groups
+from sklmat.model_selection._group_labels import default_groups
 from sklmat.random_state import make_generator
+from sklmat.row_groups import hold_out_rows
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ _PARAGRAPHS = {
     Validation rows are groups of rows: those that `fit` is given as `groups`, or else rows of the
     same composition (see `composition_groups`), where `X` holds crystals, compositions, or columns
     ``x_Fe``, ...; in other tables each row is its own group. Rows of one group are on the same
-    side. ``groups=np.arange(n)`` draws single rows.
+    side. ``groups=np.arange(n)`` draws single rows. If no groups fit into twice the fraction, the
+    smallest one is held out. Single rows are drawn if all are of one composition.
 
     Set the number of trees of the boosting model (`n_estimators`, `max_iter`) to a large number: it
     is the limit, and the defaults of 100 may end the training before it is best.
@@ -175,9 +177,9 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
                 raise ValueError(
                     f"y holds only one class, {classes.tolist()[0]!r}; a classifier needs two"
                 )
-        held_out = self._held_out(X, y, groups, rows)
-        train = Rows(X, y, weight, rows[~held_out])
-        validation = Rows(X, y, weight, rows[held_out])
+        train_rows, validation_rows = self._split(X, y, groups, rows)
+        train = Rows(X, y, weight, train_rows)
+        validation = Rows(X, y, weight, validation_rows)
         fitter = StepFitter(self.n_iter_no_change, classes)
         estimator, last = fitter.fit(clone(self.estimator), train, validation)
         n_iterations = boosting_of(last).n_iterations(last)
@@ -229,14 +231,22 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
             raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
         boosting_of(last_step(self.estimator))
 
-    def _held_out(self, X, y, groups, rows):
-        """Tell which of some rows are held out for validation."""
+    def _split(self, X, y, groups, rows):
+        """Divide some rows into training and validation rows."""
         labels = default_groups(X) if groups is None else np.asarray(groups)
+        if groups is None and len(labels) and (labels[rows] == labels[rows[0]]).all():
+            labels = np.arange(len(labels))  # No split can keep one composition together.
         if labels.ndim != 1:
             raise ValueError(f"groups must have the shape (n,), got {labels.shape}")
-        classes = y if is_classifier(self) else np.zeros(len(labels))
-        rng = make_generator(self.random_state)
-        return choose_validation_rows(labels[rows], classes[rows], self.validation_fraction, rng)
+        return hold_out_rows(
+            rows,
+            self.validation_fraction,
+            groups=labels,
+            seed=make_generator(self.random_state),
+            classes=y if is_classifier(self) else None,
+            divide=False,
+            purpose="early stopping",
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import _num_samples
 
 from sklmat.compositions import (
     element_amounts,
@@ -66,6 +67,29 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
     array([0, 1, 0, 1])
     """
     return label_compositions([amounts_of_elements(X)])
+
+
+def default_groups(X: Any) -> np.ndarray:
+    """Label rows by composition, or each row by its number if `X` tells no compositions.
+
+    Parameters
+    ----------
+    X : sequence of n crystals or compositions, CrystalGraphs or table
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype int
+    """
+    if _is_plain_table(X):
+        return np.arange(_num_samples(X))
+    try:
+        return composition_groups(X)
+    except InvalidStructureError:
+        raise
+    except ValueError:
+        if isinstance(X, pd.DataFrame):  # without fractions and structures
+            return np.arange(len(X))
+        raise
 
 
 def chemical_systems(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
@@ -179,3 +203,13 @@ def _holds_amounts(item):
     if isinstance(item, Composition):
         return True
     return isinstance(item, Mapping) and "sites" not in item
+
+
+def _is_plain_table(X):
+    """Whether `X` holds rows of numbers without names."""
+    if isinstance(X, pd.DataFrame):
+        return False
+    if getattr(X, "ndim", 1) == 2 or hasattr(X, "width"):  # array, sparse matrix, polars
+        return True
+    first = X[0] if isinstance(X, list | tuple) and len(X) else None
+    return isinstance(first, list | tuple | np.ndarray)

@@ -274,8 +274,11 @@ def test_going_on_uses_the_present_momentum(graphs, y):
     assert not np.array_equal(model.predict(graphs), other.predict(graphs))
 
 
-@pytest.mark.parametrize("labels", [["a"] * 15 + ["b"], ["a", "b", "c", "d"] * 4])
-def test_classes_that_cannot_be_validated(graphs, labels):
+def test_rare_classes_are_validated_as_far_as_possible(graphs):
     model = CGCNNClassifier(**TINY, early_stopping=True, validation_fraction=0.1)
-    with pytest.raises(ValueError, match="early_stopping needs training and validation rows of ea"):
-        model.fit(graphs, labels)
+    # A single row of a class is for training.
+    assert model.fit(graphs, ["a"] * 15 + ["b"]).classes_.tolist() == ["a", "b"]
+    assert model.fit(graphs, ["a", "b", "c", "d"] * 4).n_iter_ == TINY["max_epochs"]
+    match = "early_stopping: no validation rows can be held out of 16 rows; at least two are needed"
+    with pytest.raises(ValueError, match=match):
+        model.fit(graphs, [f"class {i}" for i in range(16)])

@@ -33,7 +33,7 @@ from sklmat import (
 )
 from sklmat.estimator_checks import make_toy_crystals
 from sklmat.exceptions import InvalidStructureError
-from sklmat.model_selection._validation_rows import choose_validation_rows, default_groups
+from sklmat.model_selection._group_labels import default_groups
 
 XGB = {"n_estimators": 200, "learning_rate": 0.3, "max_depth": 2, "n_jobs": 1}
 HIST = {"max_iter": 200, "learning_rate": 0.3, "min_samples_leaf": 2}
@@ -247,6 +247,10 @@ def test_compositions_are_not_divided():
     # Single rows, where they are asked for.
     model.fit(X, y, groups=np.arange(40))
     assert len(model.validation_rows_) == 4
+    # One composition cannot be kept together.
+    one = np.flatnonzero(groups == groups[0])
+    model.fit([X[i] for i in one], y[one])
+    assert len(model.validation_rows_) == np.ceil(0.1 * len(one))
 
 
 def test_given_groups_are_held_out_together(table):
@@ -266,22 +270,6 @@ def test_default_groups():
     for plain in (fractions[["T (K)"]], fractions.to_numpy(), fractions.to_numpy().tolist()):
         assert default_groups(plain).tolist() == [0, 1, 2]
     assert default_groups(["Fe2O3", "NiO", "Fe4O6"]).tolist() == [0, 1, 0]
-
-
-def test_rows_of_each_class_on_both_sides():
-    rng = np.random.default_rng(0)
-    classes = np.repeat(["a", "b", "c"], [60, 30, 2])
-    for _ in range(20):
-        chosen = choose_validation_rows(np.arange(92), classes, 0.1, rng)
-        assert {k: int(np.sum(chosen[classes == k])) for k in "abc"} == {"a": 6, "b": 3, "c": 1}
-    # A class of one row is only in the training.
-    classes[-1] = "d"
-    chosen = choose_validation_rows(np.arange(92), classes, 0.1, rng)
-    assert not chosen[-2:].any()
-    # Groups larger than the fraction: the smallest one.
-    groups = np.repeat([3, 1, 2], [10, 8, 12])
-    chosen = choose_validation_rows(groups, np.zeros(30), 0.1, rng)
-    assert set(groups[chosen]) == {1}
 
 
 # -- classifiers
