@@ -61,9 +61,9 @@ print(examples[columns].head().round(4).to_string(index=False))
 # Trees that read descriptors
 # ---------------------------
 # ``AdversarialFeatureBuilder`` selects descriptors with the help of adversarial examples. It
-# attacks the training rows, each with a network that was not trained on this row, compares the
-# adversarial examples with the other rows, and keeps the columns of ``DisorderFeaturizer`` that
-# separate the two groups. It is a transformer; here its columns and general columns are the input
+# attacks the training rows, each with a network that was not trained on crystals of the same
+# composition, compares the adversarial examples with the other rows, and keeps the columns of
+# ``DisorderFeaturizer`` that separate the two groups. It is a transformer; here its columns and general columns are the input
 # of boosted trees.
 
 from sklearn.base import clone
@@ -73,12 +73,17 @@ from xgboost import XGBClassifier
 from sklmat import (
     AdversarialFeatureBuilder,
     CompositionFeaturizer,
+    CompositionGroupKFold,
     StructureAttack,
     StructureFeaturizer,
 )
 
 builder = AdversarialFeatureBuilder(
-    network, attack=StructureAttack(budget=0.05), include=("descriptors",), cv=2, random_state=0
+    network,
+    attack=StructureAttack(budget=0.05),
+    include=("descriptors",),
+    cv=CompositionGroupKFold(3, random_state=0),
+    random_state=0,
 )
 general = [
     CompositionFeaturizer(),
@@ -102,12 +107,12 @@ builder = features.named_transformers["adversarialfeaturebuilder"]
 ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 
 # %%
-# The largest effects are those of the arrangement of the halides around tin: whether equal halides
-# are opposite each other, and the dipole of the halides if they are not. If two different halides
-# are opposite each other, tin moves towards one of them and the energy falls. A contrast shows
-# which descriptors are associated with adversarial examples, not causes; here these descriptors are
-# also close to the cause of the label. Of columns that are strongly correlated, such as these two,
-# only one is kept.
+# The largest effects are those of the arrangement of the halides around cesium and tin: dipoles, how
+# much the numbers of neighbours vary, and whether equal halides are opposite each other at tin
+# (180°). If two different halides are opposite each other, tin moves towards one of them and the
+# energy falls. A contrast shows which descriptors are associated with adversarial examples, not
+# causes; here some of these descriptors are also close to the cause of the label. Of columns that
+# are strongly correlated, only one is kept.
 
 print("\n".join(builder.selected_))
 
