@@ -63,8 +63,8 @@ print(examples[columns].head().round(4).to_string(index=False))
 # ``AdversarialFeatureBuilder`` selects descriptors with the help of adversarial examples. It
 # attacks the training rows, each with a network that was not trained on crystals of the same
 # composition, compares the adversarial examples with the other rows, and keeps the columns of
-# ``DisorderFeaturizer`` that separate the two groups. It is a transformer; here its columns and general columns are the input
-# of boosted trees.
+# ``DisorderFeaturizer`` that separate the two groups. It is a transformer; here its columns and
+# general columns are the input of boosted trees.
 
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline, make_union
@@ -107,8 +107,8 @@ builder = features.named_transformers["adversarialfeaturebuilder"]
 ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 
 # %%
-# The largest effects are those of the arrangement of the halides around cesium and tin: dipoles, how
-# much the numbers of neighbours vary, and whether equal halides are opposite each other at tin
+# The largest effects are those of the arrangement of the halides around cesium and tin: dipoles,
+# how much the numbers of neighbours vary, and whether equal halides are opposite each other at tin
 # (180°). If two different halides are opposite each other, tin moves towards one of them and the
 # energy falls. A contrast shows which descriptors are associated with adversarial examples, not
 # causes; here some of these descriptors are also close to the cause of the label. Of columns that
