@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
-from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
-from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils import indexable
 
 from sklmat.deprecation import renamed_parameters
-from sklmat.exceptions import InvalidStructureError
 from sklmat.known_labels import target_names
-from sklmat.model_selection._comparison_scores import check_metrics, score_fold
-from sklmat.model_selection._comparison_table import (
-    PREDICTION_KEYS,
-    FoldResult,
-    make_comparison,
+from sklmat.model_selection._comparison_scores import check_metrics
+from sklmat.model_selection._comparison_table import PREDICTION_KEYS
+from sklmat.model_selection._fit_and_score import (
+    FitOptions,
+    check_error_score,
+    check_estimators,
+    check_params,
+    collect_results,
+    fit_and_score,
     without_disagreeing,
 )
 from sklmat.model_selection._label_noise import LabelNoise
 from sklmat.model_selection._label_noise import label_noise as estimate_label_noise
+from sklmat.model_selection._make_comparison import make_comparison
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 from sklmat.targets import as_numbers, refuse_missing_rows
-from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
     from sklearn.model_selection import BaseCrossValidator
 
     from sklmat.graphs import CrystalGraphs
     from sklmat.model_selection import Comparison
     from sklmat.typing import ArrayLike, Structures, Table
 
-_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
 #: Rows of `Comparison.floor`.
 _FLOOR_ROWS = ["label noise, least", "label noise, expected"]
 
@@ -61,6 +56,7 @@ def compare_estimators(
     confidence_level: float = 0.95,
     error_score: Literal["raise"] | float = "raise",
     label_noise: bool | LabelNoise | None = None,
+    return_estimator: bool = False,
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Comparison:
@@ -114,6 +110,11 @@ def compare_estimators(
         together, whether or not `cv` tests them all; the mean RMSE of folds is lower, the more so
         the smaller the folds are. True estimates the noise from `X`, which must hold crystals, and
         `y`; a result of `label_noise` for these rows uses other settings.
+    return_estimator : bool, default=False
+        Whether to keep the fitted estimators, as ``table.estimators[name][fold]``. All of them are
+        in memory at the same time, are sent back from parallel processes, and are saved with the
+        table. The weights of a network take a few megabytes for each fold; a featurizer or kernel
+        may hold all training rows.
     n_jobs : int or None, default=None
         Number of (estimator, fold) pairs that joblib runs in parallel. Parallel runs increase the
         measured times.
@@ -129,9 +130,11 @@ def compare_estimators(
         ``fit seconds sd`` and the same for ``predict seconds`` (one call of ``predict`` per fold).
         With `reference`, per metric also ``difference`` (estimator minus reference, mean over
         folds), its confidence interval ``low`` to ``high``, and the two-sided ``p`` of the
-        corrected resampled t-test. The attributes ``predictions`` (out-of-fold) and ``scores`` (per
-        fold) of the table are DataFrames; ``table.summary()`` formats it for reading.
-        ``table.notes`` says which estimators contain a model that was pre-trained on other data.
+        corrected resampled t-test. ``print(table)`` formats it for reading, in lines of at most 80
+        characters, and ``table.summary()`` as one table. The attributes ``scores`` (per fold),
+        ``predictions`` (out-of-fold) and, for classifiers, ``probabilities`` are DataFrames. With
+        several targets, ``table.target_scores`` has the scores of each target. ``table.notes`` says
+        which estimators contain a model that was pre-trained on other data.
 
     Raises
     ------
@@ -192,20 +195,18 @@ def compare_estimators(
     params = dict(params or {})
     X, y, groups, *_ = indexable(X, y, groups, *params.values())
     refuse_missing_rows(y)
-    are_classifiers = _check_estimators(estimators, reference)
-    _check_params(params, estimators)
-    if error_score != "raise" and not isinstance(error_score, Real):
-        raise ValueError(f"error_score must be 'raise' or a number, got {error_score!r}")
+    are_classifiers = check_estimators(estimators, reference, PREDICTION_KEYS)
+    check_params(params, estimators)
+    check_error_score(error_score)
     known = None if are_classifiers else _known_labels(y)
-    scorers, signs, root_mean_squares = check_metrics(
-        scoring, estimators, y, are_classifiers, known is not None, params
-    )
+    metrics = check_metrics(scoring, estimators, y, are_classifiers, known is not None, params)
     noise = _check_label_noise(label_noise, X, y, are_classifiers)
-    agreeing = None
+    agreeing = floor = None
     if noise is not None:
-        _check_names(estimators, signs)
+        _check_names(estimators, metrics.scorers)
         agreeing = np.ones(len(y), dtype=bool)
         agreeing[noise.disagreeing_rows] = False
+        floor = _floor(noise, y, agreeing, metrics.root_mean_squares)
     rows = np.arange(len(y))
     splits = [
         (rows[train], rows[test])
@@ -213,57 +214,31 @@ def compare_estimators(
     ]
     if known is not None:
         _check_folds(splits, known, target_names(y, known.shape[1]))
-    common = estimators, X, y, params, splits, scorers, signs, error_score, agreeing
-    tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
-    fits = run_parallel(_fit_and_score, tasks, common=common, n_jobs=n_jobs)
-    results = _with_progress(fits, len(tasks), len(estimators), verbose)
-    for name in estimators:
-        _warn_unseen([result for result in results if result.estimator == name])
-    table = make_comparison(
-        results, splits, y, list(estimators), list(signs), reference, confidence_level, agreeing
+    contexts = [f"fold {fold} of 0-{len(splits) - 1}" for fold in range(len(splits))]
+    options = FitOptions(
+        error_score, agreeing, are_classifiers and np.ndim(y) == 1, return_estimator
     )
-    table.notes = _pretraining_notes(results)
-    table.label_noise = noise
-    if noise is not None:
-        table.floor = _floor(noise, y, agreeing, root_mean_squares)
-    return table
-
-
-def _check_estimators(estimators, reference):
-    """Check that the estimators can be compared; return whether they are classifiers."""
-    if not isinstance(estimators, Mapping) or not estimators:
-        raise TypeError("estimators must be a non-empty dict from name to estimator")
-    if reference is not None and reference not in estimators:
-        raise ValueError(f"reference={reference!r} is not among {list(estimators)}")
-    for name, estimator in estimators.items():
-        if not isinstance(name, str) or name in PREDICTION_KEYS:
-            raise ValueError(
-                f"{name!r} cannot name an estimator: use a string outside {PREDICTION_KEYS}"
-            )
-        if isinstance(estimator, type):
-            raise TypeError(f"{name!r} is a class; pass an instance, {estimator.__name__}(...)")
-        if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-            raise TypeError(f"{name!r} has no fit and predict: {estimator!r}")
-    classifiers = [name for name, estimator in estimators.items() if is_classifier(estimator)]
-    if 0 < len(classifiers) < len(estimators):
-        raise ValueError(f"{classifiers} are classifiers and the others are not; compare one kind")
-    return bool(classifiers)
-
-
-def _check_params(params, estimators):
-    """Refuse metadata that no estimator asks for."""
-    for name in params:
-        pairs = product(estimators.values(), ("fit", "predict"))
-        if not any(name in _taken(estimator, method, params) for estimator, method in pairs):
-            raise TypeError(
-                f"no estimator asks for params={{{name!r}: ...}}; leave it out, or call "
-                f"set_fit_request({name}=True) of an estimator that takes it"
-            )
-
-
-def _taken(estimator, method, params):
-    """Names of the metadata that a method of an estimator asks for."""
-    return set(get_routing_for_object(estimator).consumes(method, params)) if params else set()
+    fixed = estimators, X, y, params, splits, contexts, metrics.scorers, metrics.signs, options
+    tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
+    fits = run_parallel(fit_and_score, tasks, common=fixed, n_jobs=n_jobs)
+    results = collect_results(fits, len(tasks), len(estimators), verbose, "compare")
+    fitted = None
+    if return_estimator:
+        fitted = {name: [r.fitted for r in results if r.estimator == name] for name in estimators}
+    return make_comparison(
+        results,
+        splits,
+        y,
+        list(estimators),
+        metrics,
+        reference=reference,
+        confidence_level=confidence_level,
+        agreeing=agreeing,
+        estimators=fitted,
+        label_noise=noise,
+        floor=floor,
+        notes=_pretraining_notes(results),
+    )
 
 
 def _known_labels(y):
@@ -356,118 +331,3 @@ def _pretraining_notes(results):
         "hold these crystals, which no split repairs."
         for data, names in estimators.items()
     )
-
-
-def _training_data(part, visited):
-    """Yield what the pre-trained models in a fitted estimator were trained on."""
-    if not isinstance(part, BaseEstimator | Mapping | list | tuple) or id(part) in visited:
-        return
-    visited.add(id(part))
-    if isinstance(part, BaseEstimator):
-        data = getattr(part, "training_data_", None)
-        if isinstance(data, str):
-            yield data
-        part = vars(part)
-    for inner in part.values() if isinstance(part, Mapping) else part:
-        yield from _training_data(inner, visited)
-
-
-def _with_progress(fits, n_fits, n_estimators, verbose):
-    """List the results of all fits, with a progress bar."""
-    from tqdm.auto import tqdm
-
-    bar = tqdm(
-        fits,
-        total=n_fits,
-        disable=not verbose,
-        desc="compare",
-        unit="fit",
-        # The mean over all fits so far, as those of one estimator take longer than of another.
-        smoothing=0,
-        bar_format=_BAR + "]",
-    )
-    results = []
-    for result in bar:
-        results.append(result)
-        if len(results) == n_estimators:
-            # Only now is it known how long a fold takes.
-            bar.bar_format = _BAR + "<{remaining}]"
-    return results
-
-
-def _warn_unseen(results):
-    """Give one warning for all folds of an estimator."""
-    unseen = UnseenElements()
-    for result in results:
-        unseen.add(result.unseen.symbols, result.unseen.consequences)
-    warn_unseen_elements(
-        dict(sorted(unseen.symbols.items())),
-        f"{'; '.join(unseen.consequences)} (estimator {results[0].estimator!r})",
-        "no training row of their fold",
-    )
-
-
-def _fit_and_score(
-    estimators, X, y, params, splits, scorers, signs, error_score, agreeing, name, fold
-):
-    """Fit a clone on one fold; return its scores, seconds and predictions."""
-    train, test = splits[fold]
-    X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
-    X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
-    rows = train
-    try:
-        with config_context(**({"enable_metadata_routing": True} if params else {})):
-            model = clone(estimators[name])
-            start = time.perf_counter()
-            model.fit(X_train, y_train, **_rows_of(params, model, "fit", train))
-            end_of_fit = time.perf_counter()
-            rows = test
-            with gather_unseen_elements() as gathered:
-                taken = _rows_of(params, model, "predict", test)
-                predictions = np.asarray(model.predict(X_test, **taken))
-                end_of_predict = time.perf_counter()
-                if predictions.shape != np.shape(y_test):
-                    raise ValueError(
-                        f"predicted {predictions.shape} for y of shape {np.shape(y_test)}"
-                    )
-                scores = score_fold(model, scorers, X_test, y_test, predictions)
-            of_agreeing = {}
-            if agreeing is not None:
-                kept = np.flatnonzero(agreeing[test])
-                of_agreeing = dict.fromkeys(scorers, np.nan)
-                if len(kept):
-                    with gather_unseen_elements():  # They are known from all test rows.
-                        parts = (_safe_indexing(each, kept) for each in (X_test, y_test))
-                        of_agreeing = score_fold(model, scorers, *parts, predictions[kept])
-    except Exception as error:
-        context = f"estimator {name!r}, fold {fold} of 0-{len(splits) - 1}"
-        if error_score == "raise":
-            _raise_with_context(error, context, rows)
-        message = f"{context} failed: {type(error).__name__}: {error}"
-        warnings.warn(message, FitFailedWarning, stacklevel=2)
-        # The error score is given in the natural sign.
-        failed = [*scorers, *([] if agreeing is None else map(without_disagreeing, scorers))]
-        return FoldResult(name, fold, dict.fromkeys(failed, error_score))
-    natural = {metric: sign * scores[metric] for metric, sign in signs.items()}
-    natural |= {without_disagreeing(m): signs[m] * value for m, value in of_agreeing.items()}
-    times = end_of_fit - start, end_of_predict - end_of_fit
-    # The estimator has counted the rows of this fold.
-    by_row = {int(test[row]): symbols for row, symbols in gathered.symbols.items()}
-    unseen = UnseenElements(by_row, gathered.consequences)
-    training_data = tuple(_training_data(model, set()))
-    return FoldResult(name, fold, natural, *times, predictions, unseen, training_data)
-
-
-def _rows_of(params, estimator, method, rows):
-    """Rows of the metadata that a method of an estimator asks for."""
-    return {name: _safe_indexing(params[name], rows) for name in _taken(estimator, method, params)}
-
-
-def _raise_with_context(error, context, rows):
-    """Raise `error` again with the estimator, the fold and the number of the row in `X`."""
-    if isinstance(error, InvalidStructureError):
-        # Its index counts the rows of one side of the split.
-        reason = f"{error.reason} (in {context})"
-        raise InvalidStructureError(int(rows[error.index]), error.formula, reason) from error
-    error.add_note(f"This happened in {context}.")
-    raise error

@@ -1,10 +1,14 @@
 """`check_metrics`, `score_fold`: the metrics of `compare_estimators`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import check_scoring, get_scorer
 
+from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._masked_scorer import METRICS, MaskedScorer, masked_scorer
 
 _RMSE = "neg_root_mean_squared_error"
@@ -18,13 +22,61 @@ _METRIC_NAMES = {
     "roc_auc_ovr": "ROC AUC OvR",
     "neg_log_loss": "log loss",
 }
+#: Scorers whose natural value has the unit of y.
+_OF_ERRORS = {
+    "neg_mean_absolute_error",
+    _RMSE,
+    "neg_median_absolute_error",
+    "neg_max_error",
+}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of a comparison; all dicts are by the name of the metric.
+
+    Parameters
+    ----------
+    scorers : dict of str to callable
+    signs : dict of str to float
+        -1 if the natural value is minus that of the scorer: lower is better.
+    scoring : dict of str to str or callable
+        Name of the scorer of scikit-learn, or the scorer if it has none.
+    """
+
+    scorers: dict[str, Callable[..., float]]
+    signs: dict[str, float]
+    scoring: dict[str, Any]
+
+    @property
+    def root_mean_squares(self) -> list[str]:
+        """Metrics that are RMSE."""
+        return [metric for metric, name in self.scoring.items() if name == _RMSE]
+
+    @property
+    def lower_is_better(self) -> tuple[str, ...]:
+        """Metrics that are errors, in their natural sign."""
+        return tuple(metric for metric, sign in self.signs.items() if sign < 0)
+
+    @property
+    def in_unit_of_y(self) -> tuple[str, ...]:
+        """Metrics that have the unit of y."""
+        named = {metric: name for metric, name in self.scoring.items() if isinstance(name, str)}
+        return tuple(metric for metric, name in named.items() if name in _OF_ERRORS)
+
+    @property
+    def of_one_target(self) -> dict[str, Callable[..., float]]:
+        """Functions of the true and predicted values of one target, where the metric has one."""
+        named = {metric: name for metric, name in self.scoring.items() if isinstance(name, str)}
+        return {
+            metric: partial(score_known_labels, METRICS[name])
+            for metric, name in named.items()
+            if name in METRICS
+        }
 
 
 def check_metrics(scoring, estimators, y, are_classifiers, missing, params):
-    """Scorers by the name of the metric, the sign of each natural value, and which are RMSE.
-
-    Where labels are missing or metadata are given, names mean masked scorers.
-    """
+    """Return the `Metrics`; where labels are missing or metadata are given, with masked scorers."""
     if scoring is None:
         scoring = _default_scoring(estimators, y, are_classifiers)
     if isinstance(scoring, str | MaskedScorer):
@@ -41,14 +93,13 @@ def check_metrics(scoring, estimators, y, are_classifiers, missing, params):
         metric: -1.0 if isinstance(name, str) and name.startswith("neg_") else 1.0
         for metric, name in names.items()
     }
-    root_mean_squares = [metric for metric, name in names.items() if name == _RMSE]
     scorers = {
         metric: masked_scorer(scorer)
         if isinstance(scorer, str) and (missing or (params and scorer in METRICS))
         else get_scorer(scorer)
         for metric, scorer in scoring.items()
     }
-    return scorers, signs, root_mean_squares
+    return Metrics(scorers, signs, names)
 
 
 def _name(scorer):

@@ -1,32 +1,62 @@
-"""`Comparison`: the table that `compare_estimators` returns, and how it is computed."""
+"""`Comparison`: the table that `compare_estimators` returns."""
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
-from sklmat.unseen_elements import UnseenElements
+from sklmat.model_selection._comparison_report import report_html, report_text, summary_table
 
 if TYPE_CHECKING:
-    from sklmat.model_selection import LabelNoise
-    from sklmat.typing import ArrayLike
+    from sklearn.base import BaseEstimator
 
-FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
+    from sklmat.model_selection import LabelNoise
+
 #: Columns of `Comparison.predictions` that do not belong to an estimator.
 PREDICTION_KEYS = ("row", "fold", "repeat", "target", "y_true")
+
+
+@dataclass(frozen=True)
+class ComparisonParts:
+    """What belongs to a table of all estimators; see the attributes of `Comparison`.
+
+    Parameters
+    ----------
+    columns : list of str
+        Columns of the table.
+    metrics, lower_is_better, in_unit_of_y : tuple of str
+        All metrics, those that are errors, and those that have the unit of y.
+    """
+
+    columns: list[str]
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    metrics: tuple[str, ...]
+    lower_is_better: tuple[str, ...]
+    in_unit_of_y: tuple[str, ...]
+    reference: str | None = None
+    confidence_level: float = 0.95
+    probabilities: pd.DataFrame | None = None
+    target_scores: pd.DataFrame | None = None
+    estimators: dict[str, list[BaseEstimator | None]] | None = None
+    label_noise: LabelNoise | None = None
+    floor: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Comparison(pd.DataFrame):
     """Result of `compare_estimators`: a DataFrame of scores, with the underlying predictions.
 
-    It has one row per estimator and all methods of a DataFrame; tables derived from it are plain
-    DataFrames.
+    It has one row per estimator and all methods of a DataFrame. ``print`` shows the scores as
+    "mean ± sd", and with a reference the differences, in lines of at most 80 characters;
+    ``table.columns`` has the names of the columns, and ``table.to_string()`` shows all of them.
+    Selecting, sorting or copying rows gives a Comparison of these rows, whose attributes hold what
+    belongs to them. Selecting columns, computing with the table or renaming its rows gives an
+    ordinary DataFrame.
 
     Attributes
     ----------
@@ -34,10 +64,31 @@ class Comparison(pd.DataFrame):
         One row per estimator and fold: ``estimator``, ``fold``, ``n_train``, ``n_test``, a column
         per metric, ``fit seconds`` and ``predict seconds``. With `label_noise`, ``n_test without
         disagreeing twins`` is the number of test rows for the metrics of this name.
+    target_scores : DataFrame or None
+        If `y` has several targets: one row per ``estimator`` and ``target`` with the mean and sd
+        over the folds of each metric for this target alone. It has only metrics of `scoring` that
+        `masked_scorer` knows by name, which are all defaults.
     predictions : DataFrame
         Out-of-fold predictions, one row per tested row (and target): ``row`` (its number in `X`),
         ``fold``, ``repeat`` (0 when a row is tested for the first time), ``target`` (if `y` has
         several), ``y_true`` and a column per estimator.
+    probabilities : DataFrame or None
+        For classifiers with ``predict_proba``: probabilities of the classes, in the rows of
+        ``predictions``. ``probabilities[name]`` has a column per class; a class that no training
+        row of the fold has gets 0.
+    estimators : dict of str to list of estimators, or None
+        With ``return_estimator=True``, the fitted estimators: ``estimators[name][fold]``. None
+        stands for a fit that failed.
+    reference : str or None
+        The estimator with which the others are compared.
+    confidence_level : float
+        Level of the intervals.
+    metrics : tuple of str
+        Names of the metrics.
+    lower_is_better : tuple of str
+        Metrics that are errors; for all others, higher is better.
+    in_unit_of_y : tuple of str
+        Metrics that are known to have the unit of y.
     label_noise : LabelNoise or None
         Result of `label_noise`, if ``compare_estimators(..., label_noise=...)`` was asked for it.
     floor : DataFrame or None
@@ -49,16 +100,119 @@ class Comparison(pd.DataFrame):
         What to know about the scores, such as that a model was pre-trained on other data.
     """
 
-    scores: pd.DataFrame
-    predictions: pd.DataFrame
-    label_noise: LabelNoise | None = None
-    floor: pd.DataFrame | None = None
-    notes: tuple[str, ...] = ()
-    _metadata = ["predictions", "scores", "label_noise", "floor", "notes"]
+    _parts: ComparisonParts | None = None
+    # pandas copies and pickles this attribute with the table.
+    _metadata = ["_parts"]
+
+    @classmethod
+    def from_parts(cls, table: pd.DataFrame, parts: ComparisonParts) -> Comparison:
+        """Make the table of all estimators.
+
+        Parameters
+        ----------
+        table : DataFrame
+        parts : ComparisonParts
+
+        Returns
+        -------
+        Comparison
+        """
+        comparison = cls(table)
+        comparison._parts = parts
+        return comparison
 
     @property
     def _constructor(self):
-        return pd.DataFrame
+        # pandas makes the result of each operation with this function.
+        return self._of_rows
+
+    def _of_rows(self, *args, **kwargs):
+        """Make a DataFrame, or a Comparison if it consists of rows of this table."""
+        result, whole = pd.DataFrame(*args, **kwargs), pd.DataFrame(self)
+        if (
+            self._parts is None
+            or not result.columns.equals(whole.columns)
+            or not result.index.is_unique
+            or not result.index.isin(whole.index).all()
+            or not result.equals(whole.loc[result.index])
+        ):
+            return result
+        return Comparison.from_parts(result, self._parts)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        scores = self._all.scores
+        if self._has_all_rows:
+            return scores
+        return scores[scores["estimator"].isin(self.index)].reset_index(drop=True)
+
+    @property
+    def target_scores(self) -> pd.DataFrame | None:
+        scores = self._all.target_scores
+        return scores if scores is None or self._has_all_rows else scores.loc[list(self.index)]
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        predictions = self._all.predictions
+        if self._has_all_rows:
+            return predictions
+        keys = [name for name in predictions if name in PREDICTION_KEYS]
+        return predictions[[*keys, *self.index]]
+
+    @property
+    def probabilities(self) -> pd.DataFrame | None:
+        found = self._all.probabilities
+        if found is None or self._has_all_rows:
+            return found
+        names = found.columns.get_level_values(0)
+        return found[[name for name in self.index if name in names]]
+
+    @property
+    def estimators(self) -> dict[str, list[BaseEstimator | None]] | None:
+        found = self._all.estimators
+        return None if found is None else {name: found[name] for name in self.index}
+
+    @property
+    def reference(self) -> str | None:
+        return self._all.reference
+
+    @property
+    def confidence_level(self) -> float:
+        return self._all.confidence_level
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return self._all.metrics
+
+    @property
+    def lower_is_better(self) -> tuple[str, ...]:
+        return self._all.lower_is_better
+
+    @property
+    def in_unit_of_y(self) -> tuple[str, ...]:
+        return self._all.in_unit_of_y
+
+    @property
+    def label_noise(self) -> LabelNoise | None:
+        return self._all.label_noise
+
+    @property
+    def floor(self) -> pd.DataFrame | None:
+        return self._all.floor
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._all.notes
+
+    @property
+    def _all(self):
+        if self._parts is None:
+            raise AttributeError("this Comparison was not made by compare_estimators")
+        return self._parts
+
+    @property
+    def _has_all_rows(self):
+        return list(self.index) == list(self._all.scores["estimator"].unique())
 
     def summary(self, digits: int = 3) -> pd.DataFrame:
         """Format the scores as strings "mean ± sd" for a terminal or a report.
@@ -78,26 +232,23 @@ class Comparison(pd.DataFrame):
             RMSE that follows from the noise of the labels. The notes, if there are any, are below
             the table when it is printed.
         """
-        table = pd.DataFrame(index=self.index)
-        for column in self.columns:
-            name, _, statistic = column.rpartition(" ")
-            if statistic != "mean":
-                continue
-            n_digits = 2 if name.endswith(" seconds") else digits
-            pairs = zip(self[column], self[f"{name} sd"])
-            table[name] = [_plus_minus(mean, deviation, n_digits) for mean, deviation in pairs]
-            if f"{name} p" in self:
-                p_values = self[f"{name} p"]
-                table[f"{name} p"] = ["" if np.isnan(p) else f"{p:.2g}" for p in p_values]
-        if self.floor is not None:
-            floor = self.floor.reindex(columns=[f"{each} mean" for each in table])
-            for row in floor.index:
-                cells = [_plus_minus(value, np.nan, digits) for value in floor.loc[row]]
-                table.loc[row] = ["" if cell == "nan" else cell for cell in cells]
+        table = summary_table(self, digits)
         if self.notes or self.floor is not None:
             table = _WholeTable(table)
             table.notes = self.notes
         return table
+
+    def __repr__(self):
+        return report_text(self) if self._is_whole() else super().__repr__()
+
+    def _repr_html_(self):
+        if self._is_whole() and pd.get_option("display.notebook_repr_html"):
+            return report_html(self)
+        return super()._repr_html_()
+
+    def _is_whole(self):
+        """Whether there are rows, and the columns of the comparison and no others."""
+        return self._parts is not None and len(self) > 0 and list(self) == self._parts.columns
 
 
 class _WholeTable(pd.DataFrame):
@@ -130,184 +281,3 @@ class _WholeTable(pd.DataFrame):
             text = super()._repr_html_()
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return None if text is None else text + notes  # None if pandas is set to show text.
-
-
-@dataclass
-class FoldResult:
-    """Result of one estimator on one fold.
-
-    Parameters
-    ----------
-    estimator : str
-        Name of the estimator.
-    fold : int
-    scores : dict of str to float
-        Metric -> score in its natural sign.
-    fit_time, predict_time : float
-        Seconds; NaN when the fit failed.
-    predictions : ndarray or None
-        Predictions for the test rows; None when the fit failed.
-    unseen : UnseenElements
-        By row of `X`.
-    training_data : tuple of str
-        What the pre-trained models in the estimator were trained on.
-    """
-
-    estimator: str
-    fold: int
-    scores: dict[str, float]
-    fit_time: float = np.nan
-    predict_time: float = np.nan
-    predictions: np.ndarray | None = None
-    unseen: UnseenElements = field(default_factory=UnseenElements)
-    training_data: tuple[str, ...] = ()
-
-
-def make_comparison(
-    results: list[FoldResult],
-    splits: list[tuple[np.ndarray, np.ndarray]],
-    y: ArrayLike,
-    names: list[str],
-    metrics: list[str],
-    reference: str | None,
-    confidence: float,
-    agreeing: np.ndarray | None,
-) -> Comparison:
-    """Make the table of a comparison.
-
-    Parameters
-    ----------
-    results : list of FoldResult
-        One for each estimator and fold.
-    splits : list of (train, test)
-        Row numbers of each fold.
-    y : array-like of shape (C,) or (C, n_targets)
-        True values of all rows.
-    names : list of str
-        Estimators in the order of the rows.
-    metrics : list of str
-        Metrics in the order of the columns.
-    reference, confidence
-        As in `compare_estimators`.
-    agreeing : ndarray of bool, shape (C,), or None
-        Rows that agree with their twins, if each metric has a second column for these.
-
-    Returns
-    -------
-    Comparison
-    """
-    counts = dict.fromkeys(metrics, "n_test")
-    if agreeing is not None:
-        counts |= {without_disagreeing(m): without_disagreeing("n_test") for m in metrics}
-    scores = _score_table(results, splits, list(counts), agreeing)
-    table = Comparison(_aggregate(scores, names, counts, reference, confidence))
-    table.scores = scores
-    table.predictions = _prediction_table(results, splits, y, names)
-    return table
-
-
-def without_disagreeing(name):
-    """Name of what is left of a metric, or count, without rows that disagree with their twins."""
-    return f"{name} without disagreeing twins"
-
-
-def _score_table(results, splits, metrics, agreeing):
-    """Scores and seconds, one row for each estimator and fold."""
-    rows = []
-    for result in results:
-        train, test = splits[result.fold]
-        row = {"estimator": result.estimator, "fold": result.fold}
-        row |= {"n_train": len(train), "n_test": len(test)}
-        if agreeing is not None:
-            row[without_disagreeing("n_test")] = np.count_nonzero(agreeing[test])
-        row |= {metric: result.scores[metric] for metric in metrics}
-        rows.append(row | {FIT_TIME: result.fit_time, PREDICT_TIME: result.predict_time})
-    return pd.DataFrame(rows)
-
-
-def _aggregate(scores, names, counts, reference, confidence):
-    """Means and standard deviations over the folds, and the tests against the reference.
-
-    `counts` maps each metric to the column with the number of its test rows.
-    """
-    columns = {}
-    for quantity, count in {**counts, FIT_TIME: "n_test", PREDICT_TIME: "n_test"}.items():
-        # With skipna=False the mean over folds is NaN if the fit of one fold failed.
-        values = scores[scores[count] > 0].groupby("estimator", sort=False)[quantity]
-        columns[f"{quantity} mean"] = values.agg(lambda fold: fold.mean(skipna=False))
-        columns[f"{quantity} sd"] = values.agg(lambda fold: fold.std(skipna=False))
-    table = pd.DataFrame(columns).loc[names].rename_axis(None)
-    if reference is not None:
-        for metric, count in counts.items():
-            tested = scores[scores[count] > 0]
-            table = table.join(_test_against(tested, metric, count, reference, confidence))
-    return table
-
-
-def _test_against(scores, metric, count, reference, confidence):
-    """Columns difference, low, high and p of one metric."""
-    folds = scores.pivot(index="fold", columns="estimator", values=metric)
-    sizes = scores[scores["estimator"] == reference].set_index("fold")
-    tests = {
-        name: corrected_resampled_ttest(
-            folds[name] - folds[reference],
-            sizes["n_train"],
-            sizes[count],
-            confidence_level=confidence,
-        )
-        for name in folds
-        if name != reference
-    }
-    columns = ["difference", "low", "high", "p"]
-    table = pd.DataFrame.from_dict(tests, orient="index", columns=columns)
-    table.loc[reference] = [0.0, np.nan, np.nan, np.nan]
-    return table.add_prefix(f"{metric} ")
-
-
-def _prediction_table(results, splits, y, names):
-    """Out-of-fold predictions, one row per tested row and target."""
-    predictions = {(result.estimator, result.fold): result.predictions for result in results}
-    y_true = np.asarray(y)
-    rows = np.concatenate([test for _, test in splits])
-    folds = np.repeat(np.arange(len(splits)), [len(test) for _, test in splits])
-    columns = {"row": rows, "fold": folds}
-    if y_true.ndim == 2:
-        n_targets = y_true.shape[1]
-        columns = {key: np.repeat(column, n_targets) for key, column in columns.items()}
-        target_names = np.asarray(getattr(y, "columns", range(n_targets)))
-        columns["target"] = np.tile(target_names, len(rows))
-    columns["y_true"] = y_true[rows].reshape(-1)
-    for name in names:
-        by_fold = [predictions[name, fold] for fold in range(len(splits))]
-        columns[name] = _join_folds(by_fold, splits, y_true.shape[1:])
-    table = pd.DataFrame(columns)
-    keys = ["row"] if y_true.ndim == 1 else ["row", "target"]
-    table.insert(2, "repeat", table.groupby(keys).cumcount())
-    return table
-
-
-def _join_folds(by_fold, splits, target_shape):
-    """Join the predictions of all folds to one flat column; NaN for a fold whose fit failed."""
-    if all(predictions is not None for predictions in by_fold):
-        return np.concatenate(by_fold).reshape(-1)
-    filled = [
-        np.full((len(test), *target_shape), np.nan, dtype=object)
-        if predictions is None
-        else np.asarray(predictions, dtype=object)
-        for predictions, (_, test) in zip(by_fold, splits)
-    ]
-    return pd.Series(np.concatenate(filled).reshape(-1)).infer_objects()
-
-
-def _plus_minus(mean, deviation, digits):
-    """Format a mean and its standard deviation with the same number of decimals."""
-    decimals = max(_decimals(mean, digits), _decimals(deviation, 1))
-    text = f"{mean:.{decimals}f}"
-    return text if np.isnan(deviation) else f"{text} ± {deviation:.{decimals}f}"
-
-
-def _decimals(value, digits):
-    """Number of decimals that gives `value` the number of significant `digits`."""
-    if not np.isfinite(value) or value == 0:
-        return 0
-    return max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
