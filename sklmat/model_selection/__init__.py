@@ -11,6 +11,8 @@ from sklmat.model_selection._early_stopping import (
 )
 from sklmat.model_selection._group_labels import chemical_systems, composition_groups
 from sklmat.model_selection._label_noise import LabelNoise, label_noise
+from sklmat.model_selection._learning_curve_table import LearningCurves
+from sklmat.model_selection._learning_curves import learning_curves
 from sklmat.model_selection._masked_scorer import masked_scorer
 from sklmat.model_selection._matbench_split import MatbenchSplit
 from sklmat.model_selection._prototype_labels import prototype_labels
@@ -31,6 +33,7 @@ __all__ = [
     "EarlyStoppingClassifier",
     "EarlyStoppingRegressor",
     "LabelNoise",
+    "LearningCurves",
     "LeaveOneElementOut",
     "MatbenchSplit",
     "PrototypeGroupKFold",
@@ -40,6 +43,7 @@ __all__ = [
     "composition_groups",
     "corrected_resampled_ttest",
     "label_noise",
+    "learning_curves",
     "masked_scorer",
     "prototype_labels",
 ]

@@ -21,6 +21,7 @@ from sklmat.model_selection._fit_and_score import (
     check_params,
     collect_results,
     fit_and_score,
+    known_labels,
     without_disagreeing,
 )
 from sklmat.model_selection._label_noise import LabelNoise
@@ -28,7 +29,7 @@ from sklmat.model_selection._label_noise import label_noise as estimate_label_no
 from sklmat.model_selection._make_comparison import make_comparison
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
-from sklmat.targets import as_numbers, refuse_missing_rows
+from sklmat.targets import refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -198,7 +199,7 @@ def compare_estimators(
     are_classifiers = check_estimators(estimators, reference, PREDICTION_KEYS)
     check_params(params, estimators)
     check_error_score(error_score)
-    known = None if are_classifiers else _known_labels(y)
+    known = None if are_classifiers else known_labels(y)
     metrics = check_metrics(scoring, estimators, y, are_classifiers, known is not None, params)
     noise = _check_label_noise(label_noise, X, y, are_classifiers)
     agreeing = floor = None
@@ -221,7 +222,13 @@ def compare_estimators(
     fixed = estimators, X, y, params, splits, contexts, metrics.scorers, metrics.signs, options
     tasks = [(name, fold) for fold in range(len(splits)) for name in estimators]
     fits = run_parallel(fit_and_score, tasks, common=fixed, n_jobs=n_jobs)
-    results = collect_results(fits, len(tasks), len(estimators), verbose, "compare")
+    results = collect_results(
+        fits,
+        n_fits=len(tasks),
+        n_first=len(estimators),
+        verbose=verbose,
+        description="compare",
+    )
     fitted = None
     if return_estimator:
         fitted = {name: [r.fitted for r in results if r.estimator == name] for name in estimators}
@@ -239,14 +246,6 @@ def compare_estimators(
         floor=floor,
         notes=_pretraining_notes(results),
     )
-
-
-def _known_labels(y):
-    """Mask of the known labels of several targets; None if none is missing."""
-    if np.ndim(y) != 2:
-        return None
-    known = ~np.isnan(as_numbers(y))
-    return None if known.all() else known
 
 
 def _check_folds(splits, known, names):

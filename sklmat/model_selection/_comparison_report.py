@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ from sklmat.model_selection._text_tables import (
 )
 
 if TYPE_CHECKING:
-    from sklmat.model_selection import Comparison
+    from sklmat.model_selection import Comparison, LearningCurves
 
 FIT_TIME, PREDICT_TIME = "fit seconds", "predict seconds"
 
@@ -85,7 +84,7 @@ def _count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _tables(comparison) -> Iterator[pd.DataFrame]:
+def _tables(comparison):
     """Yield tables of strings; the name of the columns says what a table shows."""
     metrics = [name for name in _quantities(comparison) if name not in (FIT_TIME, PREDICT_TIME)]
     names = {"fit (s)": FIT_TIME, "predict (s)": PREDICT_TIME}
@@ -128,10 +127,7 @@ def _table_of_differences(comparison, metric):
 
 def _legend(comparison):
     """Sentences that say what the numbers are."""
-    sentences = [
-        f"{', '.join(names)}: {direction}{unit}."
-        for names, direction, unit in _kinds_of_metrics(comparison)
-    ]
+    sentences = [meaning_of_metrics(comparison)]
     has_intervals = comparison.scores["fold"].nunique() > 1
     if has_intervals:
         sentences.append(
@@ -159,16 +155,11 @@ def _legend(comparison):
     return [*legend, *comparison.notes]
 
 
-def _kinds_of_metrics(comparison):
-    """Yield metrics for which the same is better and that have the same unit."""
-    for is_error in (True, False):
-        for has_unit in (True, False):
-            names = [
-                name
-                for name in comparison.metrics
-                if (name in comparison.lower_is_better) == is_error
-                and (name in comparison.in_unit_of_y) == has_unit
-            ]
-            if names:
-                direction = f"{'lower' if is_error else 'higher'} is better"
-                yield names, direction, ", in the unit of y" if has_unit else ""
+def meaning_of_metrics(result: Comparison | LearningCurves) -> str:
+    """Say for each metric which values are better, and whether it has the unit of y."""
+    kinds: dict[str, list[str]] = {}
+    for name in result.metrics:
+        kind = "lower" if name in result.lower_is_better else "higher"
+        unit = ", in the unit of y" if name in result.in_unit_of_y else ""
+        kinds.setdefault(f"{kind} is better{unit}", []).append(name)
+    return " ".join(f"{', '.join(names)}: {kind}." for kind, names in kinds.items())

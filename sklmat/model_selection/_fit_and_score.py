@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.model_selection._comparison_scores import score_fold
+from sklmat.targets import as_numbers
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
@@ -120,6 +121,14 @@ def check_params(params, estimators):
             )
 
 
+def known_labels(y):
+    """Mask of the known labels of several targets; None if none is missing."""
+    if np.ndim(y) != 2:
+        return None
+    known = ~np.isnan(as_numbers(y))
+    return None if known.all() else known
+
+
 def check_error_score(error_score):
     """Refuse anything but "raise" and numbers."""
     if error_score != "raise" and not isinstance(error_score, Real):
@@ -218,10 +227,33 @@ def fit_and_score(
     )
 
 
-def collect_results(fits: Iterable[FoldResult], n_fits, n_first, verbose, description):
+def collect_results(
+    fits: Iterable[FoldResult],
+    *,
+    n_fits: int,
+    n_first: int,
+    verbose: bool,
+    description: str,
+    those_that_know: str = "no training row of their fold",
+) -> list[FoldResult]:
     """List the results of all fits, with a progress bar, and warn of unseen elements.
 
-    The bar shows the expected time after the first `n_first` fits.
+    Parameters
+    ----------
+    fits : iterable of FoldResult
+        May be a generator that makes the fits.
+    n_fits, n_first : int
+        Number of fits, and number of those after which the bar shows the expected time.
+    verbose : bool
+        Whether to show the bar.
+    description : str
+        Text at the left of the bar.
+    those_that_know : str, default="no training row of their fold"
+        In the warning: which rows had none of the unseen elements.
+
+    Returns
+    -------
+    list of FoldResult
     """
     from tqdm.auto import tqdm
 
@@ -242,11 +274,11 @@ def collect_results(fits: Iterable[FoldResult], n_fits, n_first, verbose, descri
             # Only now is it known how long a fold takes.
             bar.bar_format = _BAR + "<{remaining}]"
     for name in dict.fromkeys(result.estimator for result in results):
-        _warn_unseen([result for result in results if result.estimator == name])
+        _warn_unseen([each for each in results if each.estimator == name], those_that_know)
     return results
 
 
-def _warn_unseen(results):
+def _warn_unseen(results, those_that_know):
     """Give one warning for all folds of an estimator."""
     unseen = UnseenElements()
     for result in results:
@@ -254,7 +286,7 @@ def _warn_unseen(results):
     warn_unseen_elements(
         dict(sorted(unseen.symbols.items())),
         f"{'; '.join(unseen.consequences)} (estimator {results[0].estimator!r})",
-        "no training row of their fold",
+        those_that_know,
     )
 
 

@@ -65,6 +65,15 @@ def difference_and_interval(difference: float, low: float, high: float) -> tuple
     return texts[0], f"{texts[1]} to {texts[2]}"
 
 
+def mean_and_interval(mean: float, low: float, high: float) -> str:
+    """Format a mean and its interval; half its width has two significant digits."""
+    if np.isnan(low):
+        return _number(mean, _decimals(mean, 3), 3)
+    decimals = _decimals((high - low) / 2 or mean, 2)
+    texts = [_number(value, decimals, 3) for value in (mean, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
 def seconds(time: float) -> str:
     """Format a time with two significant digits."""
     return "<0.01" if time < 0.01 else _number(time, _decimals(time, 2), 2)

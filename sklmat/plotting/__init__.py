@@ -1,17 +1,23 @@
 """Plots in the style of scikit-learn's displays: created from an estimator or a table."""
 
 from sklmat.plotting._augmentation_report_display import AugmentationReportDisplay
+from sklmat.plotting._comparison_display import ComparisonDisplay
 from sklmat.plotting._composition_map_display import CompositionMapDisplay
 from sklmat.plotting._contrast_display import ContrastDisplay
+from sklmat.plotting._coverage_display import CoverageDisplay
 from sklmat.plotting._element_map_display import ElementMapDisplay
+from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
 
 __all__ = [
     "AugmentationReportDisplay",
+    "ComparisonDisplay",
     "CompositionMapDisplay",
     "ContrastDisplay",
+    "CoverageDisplay",
     "ElementMapDisplay",
+    "LearningCurveDisplay",
     "ParityDisplay",
     "RobustnessDisplay",
 ]

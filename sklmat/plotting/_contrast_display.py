@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS
+from sklmat.plotting._style import COLORS, wrap_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +187,7 @@ class ContrastDisplay:
         drawn = finite.sort_values("effect size", key=abs, ascending=False, kind="stable")
         drawn = drawn[: self.max_features]
         self.features_ = list(drawn.index)
-        names = [_wrapped(str(name)) for name in self.features_]
+        names = [wrap_name(str(name), _LINE_LENGTH) for name in self.features_]
         self.ax_ = _new_axes(names) if ax is None else ax
         self.figure_ = self.ax_.figure
         self.ax_.axvline(0, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
@@ -265,12 +264,6 @@ class ContrastDisplay:
         if n_effects < len(self.table):
             notes.append(f"{len(self.table) - n_effects} without an effect")
         ax.set_title("; ".join(notes), fontsize=8.5, loc="left", pad=20)
-
-
-def _wrapped(name):
-    """Split a long name into lines of similar length."""
-    n_lines = -(-len(name) // _LINE_LENGTH)
-    return textwrap.fill(name, min(_LINE_LENGTH, len(name) // n_lines + 6))
 
 
 def _new_axes(names):

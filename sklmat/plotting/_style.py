@@ -1,4 +1,6 @@
-"""Colours and markers of all displays, and `is_grouping`: whether values are drawn as groups."""
+"""Colours, markers and legends of all displays, and whether values are drawn as groups."""
+
+import textwrap
 
 import pandas as pd
 
@@ -38,3 +40,44 @@ def is_grouping(keys, name):
             f"{name} has {keys.nunique()} groups; at most {len(COLORS)} can be told apart"
         )
     return has_few_values
+
+
+def wrap_name(name, length):
+    """Divide a long name into lines of similar length.
+
+    Parameters
+    ----------
+    name : str
+    length : int
+        Largest number of characters in a line.
+
+    Returns
+    -------
+    str
+    """
+    n_lines = -(-len(name) // length)
+    return textwrap.fill(name, min(length, len(name) // max(n_lines, 1) + 6))
+
+
+def legend_above(ax, handles=None):
+    """Draw a legend above the axes, where it covers no data.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    handles : list of artists, default=None
+        Artists with labels; all labelled artists of the axes by default. Long labels are divided
+        into lines.
+    """
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    labels = [wrap_name(handle.get_label(), 36) for handle in handles]
+    ax.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=1 if max(map(len, labels)) > 16 else min(3, len(labels)),
+        borderaxespad=0.2,
+        fontsize=8.5,
+        frameon=False,
+    )
