@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from sklmat.cli._arguments import (
     add_model_settings,
@@ -23,11 +22,6 @@ from sklmat.cli._models import DEFAULT_MODELS, DESCRIPTION, OF_FORMULAS, REGRESS
 from sklmat.cli._task import choose_task
 
 _SPLITS = ("shuffled", "composition", "chemical-system", "prototype")
-_WIDTH = 80
-_METRICS = {
-    "regression": ("MAE", "RMSE", "R2"),
-    "classification": ("accuracy", "balanced accuracy", "ROC AUC"),
-}
 
 
 def add_parser(commands):
@@ -90,7 +84,7 @@ def run(options):
             n_jobs=options.n_jobs,
             verbose=sys.stderr.isatty(),
         )
-    print(_as_text(table, target.task))
+    print(table)
     if folder is not None:
         _write_results(folder, table, rows, target, options)
     return 1 if rows.rejected else 0
@@ -138,24 +132,6 @@ def _scoring(task, y, folds):
     if task == "regression" or all(len(np.unique(y[test])) == n_classes for _, test in folds):
         return None
     return {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy"}
-
-
-def _as_text(table, task):
-    """Mean ± standard deviation of the scores; the times only where they fit into the width."""
-    names = [name for name in _METRICS[task] if f"{name} mean" in table]
-    shown = pd.DataFrame(
-        {
-            name: [
-                f"{mean:.3g} ± {deviation:.1g}"
-                for mean, deviation in zip(table[f"{name} mean"], table[f"{name} sd"])
-            ]
-            for name in names
-        },
-        index=table.index,
-    )
-    with_times = shown.assign(**{"fit (s)": table["fit seconds mean"].map("{:.1f}".format)})
-    text = with_times.to_string()
-    return text if max(map(len, text.splitlines())) <= _WIDTH else shown.to_string()
 
 
 def _results_folder(options):

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sklmat.plotting._style import COLORS, wrap_name
+from sklmat.plotting._style import COLORS, legend_above, wrap_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from sklmat.model_selection import Comparison
 
-#: Largest number of characters of a name in one line, and of panels in one row.
-_LINE_LENGTH, _MOST_COLUMNS = 26, 3
+#: Largest number of characters of a name in one line, and in figures below a width in inches.
+_LINE_LENGTH, _SHORT_LINE, _NARROW = 26, 18, 4.2
+#: Largest number of panels in one row.
+_MOST_COLUMNS = 3
 
 
 class ComparisonDisplay:
@@ -128,17 +130,19 @@ class ComparisonDisplay:
         display : ComparisonDisplay
             The display itself.
         """
-        names = [wrap_name(name, _LINE_LENGTH) for name in self.comparison.index]
-        self.axes_ = self._new_axes(names) if ax is None else np.atleast_1d(np.asarray(ax)).ravel()
+        is_narrow = ax is not None and np.ravel(ax)[0].figure.get_figwidth() < _NARROW
+        length = _SHORT_LINE if is_narrow else _LINE_LENGTH
+        names = [wrap_name(name, length) for name in self.comparison.index]
+        self.axes_ = self._new_axes(names) if ax is None else np.ravel(np.asarray(ax))
         if len(self.axes_) < len(self.metrics):
             raise ValueError(f"{len(self.metrics)} metrics do not fit on {len(self.axes_)} axes")
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         self.intervals_ = {metric: self._intervals(metric) for metric in self.metrics}
         for panel, metric in zip(self.axes_, self.metrics):
-            self._draw(panel, metric, errorbar_kwargs)
-            self._label(panel, metric, names)
-        self._legend(is_new=ax is None)
+            rows = self._label(panel, metric, names)
+            self._draw(panel, metric, rows, errorbar_kwargs)
+        self._legend()
         return self
 
     def _intervals(self, metric):
@@ -164,7 +168,7 @@ class ComparisonDisplay:
         ]
         return np.array(found)[:, :3]
 
-    def _draw(self, panel, metric, errorbar_kwargs):
+    def _draw(self, panel, metric, rows, errorbar_kwargs):
         """Draw the points, the bars and the score of the reference."""
         comparison = self.comparison
         mean, low, high = self.intervals_[metric].T
@@ -174,7 +178,6 @@ class ComparisonDisplay:
         style = {"fmt": "o", "markersize": 5.5, "color": COLORS[0], "elinewidth": 1.6, "zorder": 3}
         is_reference = np.array([name == comparison.reference for name in comparison.index])
         widths = np.nan_to_num([mean - low, high - mean])
-        rows = np.arange(len(mean))
         for kept, more in ((~is_reference, {}), (is_reference, {"mfc": "white", "color": "0.35"})):
             panel.errorbar(
                 mean[kept],
@@ -184,23 +187,27 @@ class ComparisonDisplay:
             )
 
     def _label(self, panel, metric, names):
-        """Write the names of the estimators and of the metric."""
+        """Write the names of the estimators and of the metric; return the ordinates of the rows."""
+        # Names of several lines have more height.
+        heights = np.array([1.7 + 1.2 * name.count("\n") for name in names])
+        rows = np.cumsum(heights) - heights / 2
         grid = panel.get_subplotspec()
-        panel.set_yticks(range(len(names)), names, fontsize=8.5)
+        panel.set_yticks(rows, names, fontsize=8.5)
         if grid is not None and not grid.is_first_col():
             panel.tick_params(axis="y", labelleft=False)
-        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_ylim(heights.sum(), 0)
         panel.tick_params(axis="y", length=0)
         panel.tick_params(axis="x", labelsize=8.5)
-        panel.locator_params(axis="x", nbins=4)
+        panel.locator_params(axis="x", nbins=3)
         panel.margins(x=0.08)
         has_unit = self.unit and metric in self.comparison.in_unit_of_y
         label = metric + (f" ({self.unit})" if has_unit else "")
         is_error = metric in self.comparison.lower_is_better
         better = "← lower is better" if is_error else "higher is better →"
         panel.set_xlabel(f"{wrap_name(label, _LINE_LENGTH)}\n{better}", fontsize=9)
+        return rows
 
-    def _legend(self, is_new):
+    def _legend(self):
         """Say what the points, bars and the line are."""
         from matplotlib.lines import Line2D
 
@@ -209,15 +216,13 @@ class ComparisonDisplay:
         of = "" if comparison.reference is None else " of the difference"
         handles = [Line2D([], [], marker="o", color=COLORS[0], label=f"mean, {level}{of}")]
         if comparison.reference is not None:
-            name = wrap_name(f"reference: {comparison.reference}", 2 * _LINE_LENGTH)
+            name = wrap_name(f"reference: {comparison.reference}", 36)
             handles.append(Line2D([], [], linestyle="--", color="0.35", label=name))
-        style = {"fontsize": 8.5, "frameon": False}
-        if is_new:
-            self.figure_.legend(handles=handles, loc="outside lower center", **style)
+        if len(self.figure_.axes) == len(self.axes_):
+            style = {"loc": "outside lower center", "fontsize": 8.5, "frameon": False}
+            self.figure_.legend(handles=handles, **style)
         else:
-            self.ax_.legend(
-                handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, **style
-            )
+            legend_above(self.ax_, handles)
 
     def _new_axes(self, names):
         """Axes of a new figure, whose size depends on the names."""
@@ -229,7 +234,7 @@ class ComparisonDisplay:
         longest = max(len(line) for name in names for line in name.split("\n"))
         size = (
             0.4 + 0.07 * longest + 2.1 * n_columns,
-            0.7 + (0.8 + 0.16 * n_lines + 0.12 * len(names)) * n_rows,
+            0.7 + (0.7 + 0.16 * (n_lines + 0.5 * len(names))) * n_rows,
         )
         figure, axes = plt.subplots(
             n_rows, n_columns, figsize=size, layout="constrained", squeeze=False

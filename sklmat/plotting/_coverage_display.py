@@ -208,7 +208,7 @@ class CoverageDisplay:
         ax.text(0.04, 0.96, "too wide", va="top", **note)
         ax.text(0.96, 0.04, "too narrow", ha="right", **note)
         if list(self.lines_) != ["prediction"]:
-            legend_above(ax, list(self.lines_.values()))
+            legend_above(ax)
         return self
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, legend_above
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Largest ratio of the ends of a logarithmic axis on which the ticks are evenly spaced numbers.
 _SHORT_AXIS = 8
+#: Largest number of sizes that have their own ticks.
+_MOST_TICKS = 6
 
 
 @insert_paragraphs(PANEL_PARAGRAPHS)
@@ -139,11 +143,19 @@ class LearningCurveDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = {}
         table = self.curves.table
+        names = table["estimator"].unique()
         for number, (name, rows) in enumerate(table.groupby("estimator", sort=False)):
-            self.lines_[name] = self._draw(name, rows.sort_values("n_train"), number, line_kwargs)
+            # Bars at the same number of rows are drawn side by side.
+            shift = number - (len(names) - 1) / 2
+            self.lines_[name] = self._draw(
+                name, rows.sort_values("n_train"), number, shift, line_kwargs
+            )
         is_error = self.metric in self.curves.lower_is_better
         if self.log_scale:
-            _set_log_scale(ax.xaxis, table["n_train"].min(), table["n_train"].max())
+            sizes = table.loc[table["estimator"] == names[0], "n_train"].round().to_numpy()
+            _set_log_scale(ax.xaxis, sizes.min(), sizes.max())
+            if len(sizes) <= _MOST_TICKS and (sizes[1:] >= 1.4 * sizes[:-1]).all():
+                ax.set_xticks(sizes)
             if is_error and (table[f"{self.metric} mean"] > 0).all():
                 # Intervals that reach zero end at the edge.
                 least = table[f"{self.metric} mean"].min() / 2
@@ -154,21 +166,21 @@ class LearningCurveDisplay:
         legend_above(ax)
         return self
 
-    def _draw(self, name, rows, number, line_kwargs):
+    def _draw(self, name, rows, number, shift, line_kwargs):
         """Draw one line with its intervals."""
         mean, low, high = (rows[f"{self.metric} {each}"] for each in ("mean", "low", "high"))
+        n_train = rows["n_train"].to_numpy()
+        width = (
+            0.012 * np.log(n_train[-1] / n_train[0]) if self.log_scale else 0.012 * np.ptp(n_train)
+        )
+        at = n_train * np.exp(width * shift) if self.log_scale else n_train + width * shift
         index = number % len(COLORS)
         style = {"color": COLORS[index], "marker": MARKERS[index], "label": name}
         style |= {"markersize": 4.5, "linewidth": 1.6, "zorder": 3}
-        (line,) = self.ax_.plot(rows["n_train"], mean, **(style | line_kwargs))
-        self.ax_.fill_between(
-            rows["n_train"], low, high, color=line.get_color(), alpha=0.13, linewidth=0
-        )
-        # The ends of overlapping bands are hard to see.
-        for edge in (low, high):
-            self.ax_.plot(
-                rows["n_train"], edge, color=line.get_color(), linewidth=0.6, alpha=0.6, zorder=2
-            )
+        (line,) = self.ax_.plot(at, mean, **(style | line_kwargs))
+        color = line.get_color()
+        self.ax_.fill_between(at, low, high, color=color, alpha=0.08, linewidth=0)
+        self.ax_.vlines(at, low, high, color=color, linewidth=1.1, zorder=2)
         return line
 
 

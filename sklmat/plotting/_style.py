@@ -71,12 +71,13 @@ def legend_above(ax, handles=None):
     """
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     labels = [wrap_name(handle.get_label(), 36) for handle in handles]
+    longest = max(map(len, labels))
     ax.legend(
         handles,
         labels,
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=1 if max(map(len, labels)) > 16 else min(3, len(labels)),
+        ncols=min(len(labels), max(1, 36 // (longest + 6))),
         borderaxespad=0.2,
         fontsize=8.5,
         frameon=False,
