@@ -12,6 +12,7 @@ from sklmat.model_selection._text_tables import (
     difference_and_interval,
     format_html,
     format_text,
+    is_narrow,
     mean_and_deviation,
     p_value,
     seconds,
@@ -95,7 +96,9 @@ def _tables(comparison):
     times = pd.DataFrame(times, index)
     if comparison.reference is None:
         means = pd.DataFrame({name: _means(comparison, name) for name in metrics}, index)
-        yield _with_floor(comparison, means).join(times).fillna("")
+        means = _with_floor(comparison, means)
+        together = means.join(times).fillna("")
+        yield from [together] if is_narrow(together) else [means, times.rename_axis(columns="time")]
     else:
         for metric in metrics:
             yield _table_of_differences(comparison, metric)

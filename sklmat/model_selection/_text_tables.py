@@ -42,6 +42,12 @@ def format_text(tables: Iterable[pd.DataFrame], notes: Sequence[str]) -> str:
     return "\n\n".join([*parts, "\n".join(paragraphs)])
 
 
+def is_narrow(table: pd.DataFrame) -> bool:
+    """Whether a table of strings fits into 80 characters without any change."""
+    block = _Block(table)
+    return max(map(len, block.names)) + sum(map(_width, block.columns)) <= WIDTH
+
+
 def format_html(tables: Iterable[pd.DataFrame], notes: Sequence[str]) -> str:
     """Write tables of strings, and the notes below them, as HTML; everything is escaped."""
     paragraphs = [f"<p>{html.escape(note)}</p>" for note in notes]
