@@ -55,8 +55,8 @@ class Comparison(pd.DataFrame):
     "mean ± sd", and with a reference the differences, in lines of at most 80 characters;
     ``table.columns`` has the names of the columns, and ``table.to_string()`` shows all of them.
     Selecting, sorting or copying rows gives a Comparison of these rows, whose attributes hold what
-    belongs to them. Selecting columns, computing with the table or renaming its rows gives an
-    ordinary DataFrame.
+    belongs to them. Selecting columns or computing with the table gives an ordinary DataFrame, and
+    a table with added columns or renamed rows is printed like one.
 
     Attributes
     ----------
@@ -208,7 +208,16 @@ class Comparison(pd.DataFrame):
     def _all(self):
         if self._parts is None:
             raise AttributeError("this Comparison was not made by compare_estimators")
+        if not self._has_known_rows:
+            raise ValueError(
+                f"the rows {list(self.index)} are no longer estimators of the comparison, so that "
+                "their scores are not known; ask for them before you rename rows"
+            )
         return self._parts
+
+    @property
+    def _has_known_rows(self):
+        return self.index.is_unique and self.index.isin(self._parts.scores["estimator"]).all()
 
     @property
     def _has_all_rows(self):
@@ -247,8 +256,13 @@ class Comparison(pd.DataFrame):
         return super()._repr_html_()
 
     def _is_whole(self):
-        """Whether there are rows, and the columns of the comparison and no others."""
-        return self._parts is not None and len(self) > 0 and list(self) == self._parts.columns
+        """Whether there are rows of the comparison, and its columns and no others."""
+        return (
+            self._parts is not None
+            and len(self) > 0
+            and list(self) == self._parts.columns
+            and self._has_known_rows
+        )
 
 
 class _WholeTable(pd.DataFrame):

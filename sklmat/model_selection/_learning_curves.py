@@ -206,8 +206,8 @@ def _check_sizes(train_sizes):
     if isinstance(train_sizes, Real | str) or not len(train_sizes):
         raise ValueError(f"train_sizes must be a sequence of sizes, got {train_sizes!r}")
     for size in train_sizes:
-        is_number = isinstance(size, Integral) and not isinstance(size, bool) and size > 0
-        if not is_number and not (isinstance(size, Real) and 0 < size <= 1):
+        is_size = isinstance(size, Real) and not isinstance(size, bool | np.bool_)
+        if not is_size or not 0 < size <= (np.inf if isinstance(size, Integral) else 1):
             raise ValueError(
                 f"train_sizes has {size!r}; use an int (number of rows) or a float above 0 and "
                 "up to 1 (fraction of the training rows)"
