@@ -98,8 +98,8 @@ for name, sampler in samplers.items():
     models[name] = AugmentedRegressor(boosting, sampler)
 repeats = ShuffleSplit(6, train_size=40, test_size=100, random_state=0)
 comparison = compare_estimators(models, X, y, cv=repeats, reference="XGBoost")
-print("MAE and RMSE in eV/atom, mean ± standard deviation over the repetitions")
-print(comparison.summary().T.to_string())
+print("Unit of y: eV/atom")
+print(comparison)
 
 # %%
 # Let the search decide

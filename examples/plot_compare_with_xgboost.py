@@ -62,8 +62,8 @@ comparison = compare_estimators(
     reference="XGBoost on structure",
     verbose=True,
 )
-print("MAE and RMSE in eV/atom, mean ± standard deviation over the folds")
-print(comparison.summary().T.to_string())
+print("Unit of y: eV/atom")
+print(comparison)
 
 # %%
 # The figure

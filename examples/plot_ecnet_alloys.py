@@ -69,8 +69,8 @@ comparison = compare_estimators(
     reference="ECNet",
     verbose=True,
 )
-print("MAE and RMSE in meV/atom, mean ± standard deviation over the folds")
-print(comparison.summary().T.to_string())
+print("Unit of y: meV/atom")
+print(comparison)
 
 # %%
 # The network is as accurate as a Gaussian process on the fractions of neighbouring pairs of

@@ -56,7 +56,7 @@ table = compare_estimators(
     cv=CompositionGroupKFold(5, random_state=0),
     reference="mean",
 )
-print(table.summary().to_string())
+print(table)
 
 # %%
 # Fit and predict

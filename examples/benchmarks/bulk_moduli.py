@@ -115,7 +115,7 @@ def main():
                 cv=ShuffleSplit(args.draws, train_size=n, random_state=0),
                 n_jobs=args.jobs,
             )
-            print(f"\n{n} training rows\n{table.summary().to_string()}", flush=True)
+            print(f"\n{table}", flush=True)
             result[n] = table.scores.to_dict("list")
     with open(args.out, "w") as file:
         json.dump(result, file, indent=1)

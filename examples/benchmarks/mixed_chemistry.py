@@ -88,7 +88,7 @@ def main():
         n_jobs=arguments.jobs,
         verbose=True,
     )
-    print(table.summary().to_string())
+    print(table)
     table.scores.to_json(arguments.out, orient="split")
 
 
