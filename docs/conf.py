@@ -51,6 +51,7 @@ numpydoc_validation_exclude = {
     # Results that users receive and never make.
     r"\.Comparison$",
     r"\.LabelNoise$",
+    r"\.LearningCurves$",
     r"\.Orderings$",
     # A protocol: users write a function, and make no object of this class.
     r"\.PotentialModel$",

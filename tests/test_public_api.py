@@ -169,6 +169,7 @@ def is_made_by_users(thing):
         sklmat.gaussian_processes.Orderings,
         sklmat.model_selection.Comparison,
         sklmat.model_selection.LabelNoise,
+        sklmat.model_selection.LearningCurves,
     ):
         return False
     return not (inspect.isclass(thing) and issubclass(thing, Exception))

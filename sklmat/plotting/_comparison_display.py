@@ -198,7 +198,7 @@ class ComparisonDisplay:
         panel.set_ylim(heights.sum(), 0)
         panel.tick_params(axis="y", length=0)
         panel.tick_params(axis="x", labelsize=8.5)
-        panel.locator_params(axis="x", nbins=3)
+        panel.locator_params(axis="x", nbins=4)
         panel.margins(x=0.08)
         has_unit = self.unit and metric in self.comparison.in_unit_of_y
         label = metric + (f" ({self.unit})" if has_unit else "")
