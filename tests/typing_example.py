@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklmat import (
     CGCNNClassifier,
     CGCNNRegressor,
+    ComparisonDisplay,
     CompositionFeaturizer,
     CompositionGroupKFold,
     CrystalGraphs,
@@ -30,12 +31,13 @@ from sklmat import (
     datasets,
     element_vectors,
     find_adversarial_examples,
+    learning_curves,
     perturb_structures,
     robustness_curve,
     screen,
 )
 from sklmat.augmentation import QualityReport
-from sklmat.model_selection import Comparison
+from sklmat.model_selection import Comparison, LearningCurves
 from sklmat.random_state import draw_seed
 from sklmat.typing import Structures
 
@@ -58,7 +60,10 @@ def tables(cells: Structures) -> None:
 
 def selection_and_screening(cells: Structures, y: np.ndarray, model: Any) -> None:
     cv = CompositionGroupKFold(3, random_state=np.random.RandomState(0))
-    assert_type(compare_estimators({"one": model}, cells, y, cv=cv), Comparison)
+    table = compare_estimators({"one": model}, cells, y, cv=cv)
+    assert_type(table, Comparison)
+    assert_type(ComparisonDisplay.from_comparison(table, unit="eV"), ComparisonDisplay)
+    assert_type(learning_curves({"one": model}, cells, y, train_sizes=[5, 0.5]), LearningCurves)
     grid = composition_grid(["Fe", "Ni"], 0.1, {"Fe": 0.2})
     assert_type(grid[0], pd.DataFrame)
     assert_type(screen(model, grid), pd.DataFrame)

@@ -130,10 +130,11 @@ class ComparisonDisplay:
         display : ComparisonDisplay
             The display itself.
         """
-        is_narrow = ax is not None and np.ravel(ax)[0].figure.get_figwidth() < _NARROW
+        given: Any = [] if ax is None else np.ravel(np.asarray(ax))
+        is_narrow = len(given) and given[0].figure.get_figwidth() < _NARROW
         length = _SHORT_LINE if is_narrow else _LINE_LENGTH
         names = [wrap_name(name, length) for name in self.comparison.index]
-        self.axes_ = self._new_axes(names) if ax is None else np.ravel(np.asarray(ax))
+        self.axes_ = self._new_axes(names) if ax is None else given
         if len(self.axes_) < len(self.metrics):
             raise ValueError(f"{len(self.metrics)} metrics do not fit on {len(self.axes_)} axes")
         self.ax_ = self.axes_[0]

@@ -57,8 +57,8 @@ class CoverageDisplay:
     ... )
     >>> display.table.query("level == 0.9")[["name", "covered"]]
              name  covered
-    8       right    0.898
-    18  too small    0.578
+    8       right    0.918
+    18  too small    0.582
     """
 
     def __init__(self, *, table: pd.DataFrame) -> None:
