@@ -72,10 +72,10 @@ def difference_and_interval(difference: float, low: float, high: float) -> tuple
 
 
 def mean_and_interval(mean: float, low: float, high: float) -> str:
-    """Format a mean and its interval; half its width has two significant digits."""
+    """Format a mean and its interval; the mean and half the width have two digits or more."""
     if np.isnan(low):
         return _number(mean, _decimals(mean, 3), 3)
-    decimals = _decimals((high - low) / 2 or mean, 2)
+    decimals = max(_decimals(mean, 2), _decimals((high - low) / 2, 2))
     texts = [_number(value, decimals, 3) for value in (mean, low, high)]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"
 
