@@ -136,7 +136,7 @@ def _legend(comparison):
         sentences.append(
             "Scores are mean ± standard deviation (sd) over the folds, times are means."
         )
-    legend = [" ".join(sentences)]
+    legend = [" ".join(filter(None, sentences))]
     if comparison.reference is not None:
         explanation = (
             ", with its confidence interval and two-sided p-value; both allow for the overlap of "
@@ -155,14 +155,19 @@ def _legend(comparison):
             "label noise: the RMSE of a model that cannot tell apart rows of the same composition "
             "and lattice, whose labels differ."
         )
-    return [*legend, *comparison.notes]
+    return [*filter(None, legend), *comparison.notes]
 
 
 def meaning_of_metrics(result: Comparison | LearningCurves) -> str:
     """Say for each metric which values are better, and whether it has the unit of y."""
     kinds: dict[str, list[str]] = {}
     for name in result.metrics:
-        kind = "lower" if name in result.lower_is_better else "higher"
-        unit = ", in the unit of y" if name in result.in_unit_of_y else ""
-        kinds.setdefault(f"{kind} is better{unit}", []).append(name)
+        facts = {
+            "lower is better": result.lower_is_better,
+            "higher is better": result.higher_is_better,
+            "in the unit of y": result.in_unit_of_y,
+        }
+        kind = ", ".join(fact for fact, names in facts.items() if name in names)
+        if kind:
+            kinds.setdefault(kind, []).append(name)
     return " ".join(f"{', '.join(names)}: {kind}." for kind, names in kinds.items())

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._masked_scorer import METRICS, MaskedScorer, masked_scorer
@@ -57,6 +57,16 @@ class Metrics:
     def lower_is_better(self) -> tuple[str, ...]:
         """Metrics that are errors, in their natural sign."""
         return tuple(metric for metric, sign in self.signs.items() if sign < 0)
+
+    @property
+    def higher_is_better(self) -> tuple[str, ...]:
+        """Other metrics of scikit-learn; of own functions it is not known."""
+        names = get_scorer_names()
+        return tuple(
+            metric
+            for metric, name in self.scoring.items()
+            if isinstance(name, str) and name in names and self.signs[metric] > 0
+        )
 
     @property
     def in_unit_of_y(self) -> tuple[str, ...]:

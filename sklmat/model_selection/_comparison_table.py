@@ -28,8 +28,8 @@ class ComparisonParts:
     ----------
     columns : list of str
         Columns of the table.
-    metrics, lower_is_better, in_unit_of_y : tuple of str
-        All metrics, those that are errors, and those that have the unit of y.
+    metrics, lower_is_better, higher_is_better, in_unit_of_y : tuple of str
+        All metrics, those of which this is known, and those that have the unit of y.
     """
 
     columns: list[str]
@@ -37,6 +37,7 @@ class ComparisonParts:
     predictions: pd.DataFrame
     metrics: tuple[str, ...]
     lower_is_better: tuple[str, ...]
+    higher_is_better: tuple[str, ...]
     in_unit_of_y: tuple[str, ...]
     reference: str | None = None
     confidence_level: float = 0.95
@@ -85,8 +86,9 @@ class Comparison(pd.DataFrame):
         Level of the intervals.
     metrics : tuple of str
         Names of the metrics.
-    lower_is_better : tuple of str
-        Metrics that are errors; for all others, higher is better.
+    lower_is_better, higher_is_better : tuple of str
+        Metrics that are errors, and other metrics of scikit-learn. Functions of your own are in
+        neither, as this is not known of them.
     in_unit_of_y : tuple of str
         Metrics that are known to have the unit of y.
     label_noise : LabelNoise or None
@@ -187,6 +189,10 @@ class Comparison(pd.DataFrame):
     @property
     def lower_is_better(self) -> tuple[str, ...]:
         return self._all.lower_is_better
+
+    @property
+    def higher_is_better(self) -> tuple[str, ...]:
+        return self._all.higher_is_better
 
     @property
     def in_unit_of_y(self) -> tuple[str, ...]:

@@ -25,8 +25,9 @@ class LearningCurves:
         column per metric, ``fit seconds`` and ``predict seconds``.
     metrics : tuple of str
         Names of the metrics.
-    lower_is_better : tuple of str
-        Metrics that are errors; for all others, higher is better.
+    lower_is_better, higher_is_better : tuple of str
+        Metrics that are errors, and other metrics of scikit-learn. Functions of your own are in
+        neither, as this is not known of them.
     in_unit_of_y : tuple of str
         Metrics that are known to have the unit of y.
     confidence_level : float
@@ -41,6 +42,7 @@ class LearningCurves:
     scores: pd.DataFrame
     metrics: tuple[str, ...]
     lower_is_better: tuple[str, ...]
+    higher_is_better: tuple[str, ...]
     in_unit_of_y: tuple[str, ...]
     confidence_level: float = 0.95
 
@@ -133,7 +135,7 @@ class LearningCurves:
     def _legend(self):
         """Sentences that say what the numbers are."""
         n_folds, n_draws = self.scores["fold"].nunique(), self.scores["draw"].nunique()
-        legend = [meaning_of_metrics(self)]
+        legend = list(filter(None, [meaning_of_metrics(self)]))
         if n_folds == 1:
             legend.append(f"Means of {n_draws} draws; one fold gives no interval.")
         else:

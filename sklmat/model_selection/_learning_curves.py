@@ -196,6 +196,7 @@ def learning_curves(
         table_of_sizes(scores),
         metrics=tuple(metrics.scorers),
         lower_is_better=metrics.lower_is_better,
+        higher_is_better=metrics.higher_is_better,
         in_unit_of_y=metrics.in_unit_of_y,
         confidence_level=confidence_level,
     )

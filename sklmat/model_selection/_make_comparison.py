@@ -68,6 +68,7 @@ def make_comparison(
             probabilities=_probability_table(results, splits, names),
             metrics=tuple(metrics.scorers),
             lower_is_better=metrics.lower_is_better,
+            higher_is_better=metrics.higher_is_better,
             in_unit_of_y=metrics.in_unit_of_y,
             reference=reference,
             confidence_level=confidence_level,

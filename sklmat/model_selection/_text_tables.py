@@ -39,7 +39,7 @@ def format_text(tables: Iterable[pd.DataFrame], notes: Sequence[str]) -> str:
     width = min(longest, remaining if remaining >= _LEAST_NAMES else _LEAST_HEADER)
     parts = [part for block in blocks for part in block.parts(width)]
     paragraphs = [textwrap.fill(note, WIDTH, break_on_hyphens=False) for note in notes]
-    return "\n\n".join([*parts, "\n".join(paragraphs)])
+    return "\n\n".join([*parts, "\n".join(paragraphs)]).rstrip()
 
 
 def is_narrow(table: pd.DataFrame) -> bool:

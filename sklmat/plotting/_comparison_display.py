@@ -201,10 +201,14 @@ class ComparisonDisplay:
         panel.tick_params(axis="x", labelsize=8.5)
         panel.locator_params(axis="x", nbins=4)
         panel.margins(x=0.08)
-        has_unit = self.unit and metric in self.comparison.in_unit_of_y
+        # A metric may be named with its unit, as in scoring={"MAE (eV/atom)": ...}.
+        has_unit = self.unit and metric in self.comparison.in_unit_of_y and metric[-1:] != ")"
         label = metric + (f" ({self.unit})" if has_unit else "")
-        is_error = metric in self.comparison.lower_is_better
-        better = "← lower is better" if is_error else "higher is better →"
+        better = ""
+        if metric in self.comparison.lower_is_better:
+            better = "← lower is better"
+        elif metric in self.comparison.higher_is_better:
+            better = "higher is better →"
         panel.set_xlabel(f"{wrap_name(label, _LINE_LENGTH)}\n{better}", fontsize=9)
         return rows
 

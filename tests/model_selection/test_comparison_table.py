@@ -228,6 +228,19 @@ def test_print_is_never_wider_than_80(reference, scale):
         assert table._repr_html_() is None
 
 
+def test_nothing_is_claimed_of_own_functions():
+    X, y = linear_data()
+    scoring = {"own": lambda model, X, y: 1.0, "R2 (test)": "r2", "error (eV)": "neg_max_error"}
+    table = compare_estimators({"m": Ridge()}, X, y, scoring=scoring)
+    assert table.lower_is_better == table.in_unit_of_y == ("error (eV)",)
+    assert table.higher_is_better == ("R2 (test)",)
+    text = " ".join(str(table).split())
+    assert "R2 (test): higher is better. error (eV): lower is better, in the unit of y." in text
+    assert "own:" not in text
+    only = compare_estimators({"m": Ridge()}, X, y, scoring=scoring["own"])
+    assert "better" not in str(only)
+
+
 def test_every_metric_with_its_numbers_is_printed(table):
     text = str(table)
     for metric in ("MAE", "RMSE", "R2"):

@@ -141,7 +141,7 @@ def make_curves(values, n_available=16, n_test=4):
         for fold in range(len(values[0]))
         for draw in range(len(values[0][0]))
     ]
-    return Curves(pd.DataFrame(rows), ("MAE",), ("MAE",), ("MAE",), 0.9)
+    return Curves(pd.DataFrame(rows), ("MAE",), ("MAE",), (), ("MAE",), 0.9)
 
 
 def test_intervals_by_hand():
