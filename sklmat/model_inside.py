@@ -19,7 +19,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.augmentation import AugmentedClassifier, AugmentedRegressor
+from sklmat.model_selection import EarlyStoppingClassifier, EarlyStoppingRegressor
 
+_HOLDERS = (
+    AugmentedRegressor,
+    AugmentedClassifier,
+    EarlyStoppingRegressor,
+    EarlyStoppingClassifier,
+)
 _NO_BEST = (
     "This %(name)s has no best_estimator_: call fit with refit=True, or pass one of the estimators"
 )
@@ -106,9 +113,9 @@ class ModelInside:
                 is_linear = np.allclose(inverse(inner), inner * gain + at_zero, rtol=1e-4)
             if not is_linear:
                 raise ValueError(
-                    f"{target!r} does more than scale and shift y, so that no contributions add up "
-                    "to its predictions and no error has their unit; pass estimator.regressor_, "
-                    "which predicts the transformed target"
+                    "the TransformedTargetRegressor does more than scale and shift y, so that no "
+                    "contributions add up to its predictions and no error has their unit; pass its "
+                    "regressor_, which predicts the transformed target"
                 )
             slope, shift = slope * gain, shift * gain + at_zero
         return slope, shift
@@ -140,8 +147,9 @@ def find_model(estimator: Any) -> ModelInside:
     estimator : fitted estimator
         The model may be inside a FrozenEstimator, at the end of a Pipeline of scikit-learn or
         imbalanced-learn, the best one of a search (any estimator with ``best_estimator_``), or the
-        one of an `AugmentedRegressor`, an `AugmentedClassifier`, a `TransformedTargetRegressor`, a
-        `FixedThresholdClassifier` or a `TunedThresholdClassifierCV`, also one inside the other.
+        one of an `AugmentedRegressor`, an `AugmentedClassifier`, an `EarlyStoppingRegressor`, an
+        `EarlyStoppingClassifier`, a `TransformedTargetRegressor`, a `FixedThresholdClassifier` or a
+        `TunedThresholdClassifierCV`, also one inside the other.
 
     Returns
     -------
@@ -176,7 +184,7 @@ def find_model(estimator: Any) -> ModelInside:
                 if step not in (None, "passthrough") and not hasattr(step, "fit_resample")
             ]
             estimator = estimator.steps[-1][1]
-        elif isinstance(estimator, AugmentedRegressor | AugmentedClassifier):
+        elif isinstance(estimator, _HOLDERS):
             check_is_fitted(estimator)
             estimator = estimator.estimator_
         elif isinstance(estimator, TransformedTargetRegressor):

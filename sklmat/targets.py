@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +113,58 @@ def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
             f"Input y contains {what} in {len(bad)} rows: {bad[:10].tolist()}"
             f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
         )
+
+
+def refuse_missing_labels(y: ArrayLike, rows: np.ndarray | None = None) -> None:
+    """Raise a ValueError where some of several targets are missing; it names the rows of `y`.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, n_targets)
+    rows : ndarray of int, default=None
+        The rows that are used; all by default.
+
+    Examples
+    --------
+    >>> from sklmat.targets import refuse_missing_labels
+    >>> refuse_missing_labels([[1.0, float("nan")], [2.0, 3.0]])
+    Traceback (most recent call last):
+        ...
+    ValueError: the estimator needs every label, and y contains NaN in 1 rows: [0]; fit one model...
+    """
+    values = np.asarray(y)
+    if values.ndim != 2 or values.dtype.kind != "f":
+        return
+    missing = np.isnan(values).any(axis=1)
+    bad = np.flatnonzero(missing) if rows is None else rows[missing[rows]]
+    if len(bad):
+        raise ValueError(
+            f"the estimator needs every label, and y contains NaN in {len(bad)} rows: "
+            f"{bad[:10].tolist()}{'...' if len(bad) > 10 else ''}; fit one model for each target, "
+            "on the rows that have it, or use a graph network, which allows missing labels"
+        )
+
+
+@contextmanager
+def explain_missing_labels(y: ArrayLike, rows: np.ndarray | None = None) -> Iterator[None]:
+    """Name the rows with missing labels when an estimator that needs all labels refuses NaN.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, n_targets)
+        The targets that the code in the ``with`` block works on.
+    rows : ndarray of int, default=None
+        The rows that are used; all by default.
+    """
+    try:
+        yield
+    except Exception as error:
+        if "NaN" in str(error):
+            try:
+                refuse_missing_labels(y, rows)
+            except ValueError as explained:
+                raise explained from error
+        raise
 
 
 def plain_labels(y: Any) -> Any:

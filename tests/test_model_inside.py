@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import RandomForestRegressor, VotingClassifier
+from sklearn.ensemble import RandomForestRegressor, VotingClassifier, VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -33,6 +33,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from xgboost import XGBRegressor
 
 from sklmat import (
     AugmentedClassifier,
@@ -40,6 +41,8 @@ from sklmat import (
     CGCNNClassifier,
     CGCNNRegressor,
     CompositionFeaturizer,
+    DeltaRegressor,
+    EarlyStoppingRegressor,
     ECNetRegressor,
     NoiseAugmenter,
     StructureAttack,
@@ -618,3 +621,29 @@ def test_unfitted_holders_are_named():
             find_model(model)
     with pytest.raises(NotFittedError, match="GridSearchCV has no best_estimator_"):
         find_model(GridSearchCV(Ridge(), {}, cv=2, refit=False).fit(X, Y))
+
+
+# -- boosting that stops early
+
+
+def test_model_that_stopped_early():
+    volume = StructureFeaturizer(groups=["volume"])
+    trees = XGBRegressor(n_estimators=5, max_depth=2)
+    model = EarlyStoppingRegressor(make_pipeline(volume, trees), random_state=0).fit(CELLS, A)
+    explanation = shap_table(search(model).fit(CELLS, A), CELLS)
+    assert explanation.feature_names[0] == "volume per atom (Å³)"
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, model.predict(CELLS), atol=1e-5)
+    with pytest.raises(TypeError, match=r"need a fitted graph estimator.*got XGBRegressor"):
+        StructureAttack(model).generate(CELLS)
+
+
+def test_shap_names_the_models_of_those_that_hold_several():
+    volume = StructureFeaturizer(groups=["volume"])
+    votes = VotingRegressor([("a", make_pipeline(volume, Ridge()))]).fit(CELLS, A)
+    with pytest.raises(TypeError, match=r"VotingRegressor does not .* each of its estimators_"):
+        shap_table(votes, CELLS)
+    assert len(shap_table(votes.estimators_[0], CELLS)) == 12
+    rest = DeltaRegressor(make_pipeline(volume, Ridge()), lambda X: np.zeros(len(X)))
+    with pytest.raises(TypeError, match=r"DeltaRegressor does not .* explain its estimator_,"):
+        shap_table(rest.fit(CELLS, A), CELLS)

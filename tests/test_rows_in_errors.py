@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 from tiny_eftgan import ecnet, tiny
+from xgboost import XGBRegressor
 
 from sklmat import (
     AdversarialFeatureBuilder,
@@ -149,3 +150,25 @@ def test_some_targets_of_a_row_may_be_missing():
     with pytest.raises(ValueError, match=r"in 1 rows: \[5\]"):
         refuse_missing_rows(y, np.array([0, 5, 7]))
     refuse_missing_rows(["a", "nan", 3])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        EARLY,
+        DeltaRegressor(TREE, lambda X: np.zeros((len(X), 2))),
+        AugmentedRegressor(TREE, PerturbationSampler()),
+        AugmentedRegressor(
+            make_pipeline(CompositionFeaturizer(), XGBRegressor()), PerturbationSampler()
+        ),
+    ],
+)
+def test_estimators_that_need_every_label(model):
+    y = np.column_stack([Y, Y])
+    y[[0, 7, 9], 1] = np.nan
+    message = r"^the estimator needs every label, and y contains NaN in {} rows: {};"
+    with pytest.raises(ValueError, match=message.format(3, r"\[0, 7, 9\]")):
+        model.fit(CELLS, y)
+    if not isinstance(model, EarlyStoppingRegressor):
+        with pytest.raises(ValueError, match=message.format(2, r"\[7, 9\]")):
+            model.fit(CELLS, y, sample_weight=WEIGHT)

@@ -33,7 +33,13 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
-from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
+from sklmat.targets import (
+    explain_missing_labels,
+    label_column,
+    plain_labels,
+    refuse_missing_rows,
+    refuse_not_real,
+)
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -117,13 +123,15 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         weight = self._weights_of_real_rows(X, **fit_params)
         estimator, augmenter = self._seeded_clones()
         y = self._checked_target(y)
+        used = None if weight is None else np.flatnonzero(weight)
         if y is not None:
-            refuse_missing_rows(y, None if weight is None else np.flatnonzero(weight))
-        if weight is None or weight.all():
-            return self._fit_rows(estimator, augmenter, X, y, weight)
-        with rows_of_input(np.flatnonzero(weight)):
-            rows = self._rows_with_weight(X, y, weight)
-            return self._fit_rows(estimator, augmenter, *rows)
+            refuse_missing_rows(y, used)
+        with explain_missing_labels(y, used):
+            if weight is None or weight.all():
+                return self._fit_rows(estimator, augmenter, X, y, weight)
+            with rows_of_input(used):
+                rows = self._rows_with_weight(X, y, weight)
+                return self._fit_rows(estimator, augmenter, *rows)
 
     def _fit_rows(self, estimator, augmenter, X, y, weight):
         """Fit clones on rows with a weight."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sklmat.augmentation._dataframes import append_rows, append_target, encode_target, is_polars
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
+from sklmat.augmentation._structure_rows import holds_crystals
 from sklmat.docstrings import insert_paragraphs
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
@@ -185,6 +186,11 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
 
     def _check_rows(self, X, *, reset=False):
         """Return `X` as a finite float64 array with the columns of `fit`."""
+        if holds_crystals(X):
+            raise TypeError(
+                f"{type(self).__name__} takes tables of numbers, and X holds crystals: put a "
+                "featurizer before it, or use a sampler of crystals, such as PerturbationSampler"
+            )
         X = validate_data(
             self,
             X,

@@ -81,6 +81,8 @@ class BaseStructureSampler(BaseEstimator, ABC):
             The real crystals, in any form that `check_structures` accepts.
         y : Series, DataFrame or array of shape (n,) or (n, T)
             Their targets. Floats are a numeric target; strings, booleans and integers are classes.
+            Of several numeric targets of a row, some may be missing (NaN), and are then missing
+            in its copies.
 
         Returns
         -------
@@ -127,7 +129,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
         check_consistent_length(crystals, y)
         if not len(crystals):
             raise ValueError("X is empty (0 crystals); there is nothing to sample")
-        target, self.classes_ = encode_target(y)
+        target, self.classes_ = encode_target(y, may_be_missing=True)
         return crystals, target
 
     def _joined_target(self, X, y, X_resampled, kept, y_new):

@@ -142,7 +142,9 @@ class PerturbationSampler(BaseStructureSampler):
                 f"copies; return an array of shape {labels.shape}"
             )
         if self.classes_ is None:
-            valid = np.isfinite(corrected.reshape(len(rows), -1)).all(axis=1)
+            # A label that is missing may stay so.
+            usable = np.isfinite(corrected) | np.isnan(labels)
+            valid = usable.reshape(len(rows), -1).all(axis=1)
         else:
             valid = np.isin(corrected, self.classes_)
         if not valid.all():

@@ -20,6 +20,15 @@ def read_crystals(X):
     return check_structures(find_structures(X) if _is_table(X) else X)
 
 
+def holds_crystals(X):
+    """Whether `X` is CrystalGraphs, or a sequence of structures and not a table of numbers."""
+    if isinstance(X, CrystalGraphs):
+        return True
+    is_sequence = isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1
+    first = next(iter(X), None) if is_sequence else None
+    return hasattr(first, "lattice") or hasattr(first, "get_chemical_symbols")
+
+
 def join_rows(X, kept, copied, crystals=None):
     """Return rows of `X` and copies below them, in the container of `X`.
 

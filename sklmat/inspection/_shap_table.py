@@ -136,9 +136,14 @@ def _explain_model(model, table, names, background, sampling):
         import shap
 
     if not (hasattr(table, "ndim") and table.ndim == 2):
+        instead = "for graph estimators use site_attribution"
+        for name, what in (("estimators_", "explain each of"), ("estimator_", "explain")):
+            if hasattr(model, name):
+                instead = f"{what} its {name}, if this predicts from a table"
+                break
         raise TypeError(
             f"{type(model).__name__} does not predict from a table, and shap explains models of "
-            "tables only; for graph estimators use site_attribution"
+            f"tables only; {instead}"
         )
     if shap.explainers.TreeExplainer.supports_model_with_masker(model, None):
         table, background = _as_frame(table, names), _as_frame(background, names)

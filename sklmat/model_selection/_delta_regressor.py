@@ -35,7 +35,7 @@ from sklmat.model_selection._element_references import (
     reference_values,
 )
 from sklmat.nested_parameters import NestedParameters
-from sklmat.targets import as_numbers, refuse_missing_rows
+from sklmat.targets import as_numbers, explain_missing_labels, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -222,10 +222,11 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
                 raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
         rows = np.arange(len(values)) if weight is None else np.flatnonzero(weight)
         refuse_missing_rows(values, rows)
-        if weight is None or weight.all():
-            return self._fit_rows(X, y, values, weight)
-        with rows_of_input(rows):
-            return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
+        with explain_missing_labels(values, rows):
+            if weight is None or weight.all():
+                return self._fit_rows(X, y, values, weight)
+            with rows_of_input(rows):
+                return self._fit_rows(_safe_indexing(X, rows), y, values[rows], weight[rows])
 
     def _fit_rows(self, X, y, values, weight):
         """Fit on rows with a weight; `y` gives only the names of the targets."""

@@ -36,7 +36,13 @@ from sklmat.model_selection._fit_with_validation import (
 from sklmat.model_selection._group_labels import default_groups
 from sklmat.random_state import make_generator
 from sklmat.row_groups import hold_out_rows
-from sklmat.targets import label_column, plain_labels, refuse_missing_rows, refuse_not_real
+from sklmat.targets import (
+    label_column,
+    plain_labels,
+    refuse_missing_labels,
+    refuse_missing_rows,
+    refuse_not_real,
+)
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -169,6 +175,7 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         X, y, groups = indexable(X, y, groups)
         rows, weight = rows_with_weight(_num_samples(X), sample_weight)
         refuse_missing_rows(y, rows)
+        refuse_missing_labels(y, rows)
         y = self._checked_target(y)
         classes = None
         if is_classifier(self):

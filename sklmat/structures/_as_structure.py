@@ -80,12 +80,7 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
             )
         atoms: Any = item.toatoms() if hasattr(item, "toatoms") else item
         if not (hasattr(atoms, "get_chemical_symbols") and hasattr(atoms, "get_cell")):
-            raise InvalidStructureError(
-                index,
-                type(item).__name__,
-                "not a structure; pass a pymatgen Structure, an ASE Atoms, a dict from as_dict() "
-                "or a path to a structure file",
-            )
+            raise InvalidStructureError(index, type(item).__name__, _why_no_structure(item))
         try:
             structure = structure_from_ase(atoms)
         except ValueError as error:
@@ -95,6 +90,20 @@ def as_structure(index: int, item: object) -> tuple[IStructure, list[str]]:
     except InvalidStructureError as error:
         raise with_file(error, item) from error
     return structure, [note + _file(item) for note in [*notes, *rounded]]
+
+
+def _why_no_structure(item):
+    from pymatgen.core import Site
+
+    if isinstance(item, list | tuple | np.ndarray) and len(item) and isinstance(item[0], Site):
+        return (
+            "a list of sites without a lattice; what turns X into an array, as samplers of tables "
+            "do, cannot be used before structures are described by numbers"
+        )
+    return (
+        "not a structure; pass a pymatgen Structure, an ASE Atoms, a dict from as_dict() or a path "
+        "to a structure file"
+    )
 
 
 def _formula_of_atoms(atoms):

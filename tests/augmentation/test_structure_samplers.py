@@ -13,6 +13,9 @@ from sklmat import (
     AugmentedClassifier,
     AugmentedRegressor,
     CompositionFeaturizer,
+    InfoGANAugmenter,
+    MixupAugmenter,
+    NoiseAugmenter,
     PerturbationSampler,
     StructureFeaturizer,
     StructureOverSampler,
@@ -122,6 +125,20 @@ def test_label_correction_of_classes_and_of_two_targets(crystals):
     np.testing.assert_array_equal(both[12:], 2 * two[sampler.sample_indices_[12:]])
 
 
+def test_missing_labels_stay_missing_in_copies(crystals):
+    X, y = crystals
+    two = np.column_stack([y, -y])
+    two[[0, 5], 1] = np.nan
+    sampler = PerturbationSampler(random_state=0)
+    _, both = sampler.fit_resample(X, two)
+    rows = sampler.sample_indices_
+    np.testing.assert_array_equal(both, two[rows])
+    sampler.set_params(label_correction=lambda a, b, labels: 2 * labels)
+    np.testing.assert_array_equal(sampler.fit_resample(X, two)[1][12:], 2 * two[rows[12:]])
+    with pytest.raises(ValueError, match=r"NaN or infinity, first in row 3"):
+        sampler.fit_resample(X, np.where(np.arange(12) == 3, np.nan, y))
+
+
 def test_wrong_corrections_name_the_row(crystals):
     X, y = crystals
 
@@ -139,6 +156,14 @@ def test_wrong_corrections_name_the_row(crystals):
     sampler.set_params(label_correction=lambda a, b, labels: labels[:3])
     with pytest.raises(ValueError, match=r"shape \(3,\) for 12 copies"):
         sampler.fit_resample(X, y)
+
+
+@pytest.mark.parametrize("sampler", [NoiseAugmenter(), MixupAugmenter(), InfoGANAugmenter()])
+def test_samplers_of_tables_refuse_crystals(crystals, sampler):
+    X, y = crystals
+    for same in (X, pd.Series(X), StructureToGraph().transform(X)):
+        with pytest.raises(TypeError, match=r"takes tables of numbers, and X holds crystals"):
+            sampler.fit_resample(same, y)
 
 
 # -- classes

@@ -140,6 +140,7 @@ def vacancy():
 BAD = {
     "not a structure": (lambda: Composition("FeNi"), "not a structure"),
     "number": (lambda: 3.14, "not a structure"),
+    "sites": (lambda: list(bcc_fe()), "a list of sites without a lattice"),
     "none": (lambda: None, "not a structure"),
     "empty": (lambda: Structure(Lattice.cubic(3), [], []), "no atoms"),
     "mixed site": (disordered, "site 0 has partial occupancy"),
