@@ -629,8 +629,10 @@ def test_unfitted_holders_are_named():
 def test_model_that_stopped_early():
     volume = StructureFeaturizer(groups=["volume"])
     trees = XGBRegressor(n_estimators=5, max_depth=2)
-    model = EarlyStoppingRegressor(make_pipeline(volume, trees), random_state=0).fit(CELLS, A)
-    explanation = shap_table(search(model).fit(CELLS, A), CELLS)
+    model = EarlyStoppingRegressor(make_pipeline(volume, trees), random_state=0)
+    # All crystals have the same composition.
+    model.fit(CELLS, A, groups=np.arange(12))
+    explanation = shap_table(FrozenEstimator(model), CELLS)
     assert explanation.feature_names[0] == "volume per atom (Å³)"
     total = explanation.values.sum(axis=1) + explanation.base_values
     assert_allclose(total, model.predict(CELLS), atol=1e-5)
@@ -647,3 +649,14 @@ def test_shap_names_the_models_of_those_that_hold_several():
     rest = DeltaRegressor(make_pipeline(volume, Ridge()), lambda X: np.zeros(len(X)))
     with pytest.raises(TypeError, match=r"DeltaRegressor does not .* explain its estimator_,"):
         shap_table(rest.fit(CELLS, A), CELLS)
+
+
+def test_networks_inside_other_models_are_named():
+    network = regressor("bare")
+    votes = VotingRegressor([("a", network)]).fit(CELLS, A)
+    rest = DeltaRegressor(network, lambda X: np.zeros(len(X)), references=None).fit(CELLS, A)
+    for model, found in ((votes, "one of its networks, estimators_"), (rest, "its network, est")):
+        name = type(model).__name__
+        for function in (site_attribution, StructureAttack(model).generate):
+            with pytest.raises(TypeError, match=f"got {name}; pass {found}"):
+                function(*((model, CELLS) if function is site_attribution else (CELLS, A)))

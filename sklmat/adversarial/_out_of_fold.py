@@ -188,7 +188,7 @@ def make_folds(
     Raises
     ------
     ValueError
-        When a row is in no test fold, or in several.
+        When a row is in no test fold, or in several, or a fold trains on a single class.
 
     Warns
     -----
@@ -208,6 +208,14 @@ def make_folds(
     if (n_tests != 1).any():
         row = int(np.argmax(n_tests != 1))
         raise ValueError(f"cv must put each row into one test fold; row {row} is in {n_tests[row]}")
+    if stratified and (y != y[0]).any():
+        for fold, (train, _) in enumerate(folds):
+            if (y[train] == y[train[0]]).all():
+                raise ValueError(
+                    f"the {len(train)} training rows of fold {fold} of 0-{len(folds) - 1} of cv "
+                    "have a single class, and a reference classifier needs two; use fewer or other "
+                    "folds"
+                )
     if groups is None:
         warn_divided_groups(
             folds,

@@ -14,6 +14,7 @@ from sklmat.estimators._graph_input import check_elements as check_elements
 from sklmat.estimators._graph_input import training_graphs as training_graphs
 from sklmat.estimators._graph_model import GraphModel as GraphModel
 from sklmat.estimators._graph_model import is_graph_estimator as is_graph_estimator
+from sklmat.estimators._graph_model import name_of_other as name_of_other
 from sklmat.estimators._graph_regressor import GraphRegressor as GraphRegressor
 from sklmat.estimators._load_cgcnn_checkpoint import load_cgcnn_checkpoint
 from sklmat.estimators._serialization import from_json as from_json

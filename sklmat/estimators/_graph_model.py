@@ -35,6 +35,17 @@ def is_graph_estimator(estimator: object) -> TypeGuard[GraphEstimator]:
     return isinstance(getattr(type(estimator), "architecture", None), Architecture)
 
 
+def name_of_other(estimator: object) -> str:
+    """Name of the class of an estimator that is none, and the attribute that has a network."""
+    name = type(estimator).__name__
+    for attribute in ("estimator_", "estimators_"):
+        inside = getattr(estimator, attribute, None)
+        if any(map(is_graph_estimator, inside if isinstance(inside, list) else [inside])):
+            one = "its network" if attribute == "estimator_" else "one of its networks"
+            return f"{name}; pass {one}, {attribute}"
+    return name
+
+
 class GraphModel:
     """The networks of a graph estimator, fitted or in training, as a function of crystal graphs.
 
@@ -99,7 +110,7 @@ class GraphModel:
         if not is_graph_estimator(estimator):
             raise TypeError(
                 f"{purpose} need a fitted graph estimator (CGCNN or ECNet, as a classifier or a "
-                f"regressor), got {type(estimator).__name__}"
+                f"regressor), got {name_of_other(estimator)}"
             )
         if not hasattr(estimator, "nets_"):
             check_is_fitted(estimator, "nets_")  # raises, with scikit-learn's message

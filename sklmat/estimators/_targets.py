@@ -276,7 +276,7 @@ class ClassTargets:
         valid: np.ndarray,
         classes: ArrayLike | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Find the classes in all rows, unless they are given or set already.
+        """Find the classes in the rows with weight, unless they are given or set already.
 
         Parameters
         ----------
@@ -306,11 +306,12 @@ class ClassTargets:
                     f"classes={list(classes)} differ from those of the first call: {known.tolist()}"
                 )
         else:
-            known = np.unique(y if classes is None else classes)
+            known = np.unique(y[sample_weight > 0] if classes is None else classes)
         if len(known) < 2:
             raise ValueError(f"y has a single class, {str(known[0])!r}; a classifier needs two")
         self.classes, self.n_outputs = known, len(known)
-        return self.encode(y), weight
+        # Rows without weight may have any other class.
+        return self.encode(np.where(sample_weight > 0, y, known[0])), weight
 
     def _class_weights(self, y, rows):
         """Weight of the class of each row; "balanced" counts some rows."""

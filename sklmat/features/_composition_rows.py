@@ -93,6 +93,10 @@ def read_compositions(
 
 def _split_table(X, with_lattice):
     """Rows and phases of a DataFrame; other input has no phases."""
+    if hasattr(X, "columns") and hasattr(X, "width"):  # polars
+        import pandas as pd
+
+        X = pd.DataFrame({name: X[name].to_list() for name in X.columns})
     if not (hasattr(X, "columns") and hasattr(X, "iloc")):
         return X, None
     phase_names = [name for name in X.columns if name in PHASE_COLUMNS]

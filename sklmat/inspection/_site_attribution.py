@@ -12,7 +12,12 @@ from sklearn.utils import check_random_state
 
 from sklmat.deprecation import renamed_parameters
 from sklmat.elements import element_symbols
-from sklmat.estimators import GraphModel, element_contributions, is_graph_estimator
+from sklmat.estimators import (
+    GraphModel,
+    element_contributions,
+    is_graph_estimator,
+    name_of_other,
+)
 from sklmat.graphs import rank_within_group
 from sklmat.inspection._attribution_methods import (
     AtomModel,
@@ -296,7 +301,7 @@ def _graph_model(estimator):
     if not is_graph_estimator(estimator):
         raise TypeError(
             "sites can be explained for graph estimators (CGCNN or ECNet) only, got "
-            f"{type(estimator).__name__}; for models of tables use shap_table"
+            f"{name_of_other(estimator)}; for models of tables use shap_table"
         )
     return GraphModel.of(estimator)
 

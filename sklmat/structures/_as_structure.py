@@ -23,7 +23,7 @@ from sklmat.structures._read_crystals import (
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
-_FORMULA = re.compile(r"([A-Z][a-z]?\d*\.?\d*|[()\[\]])+")
+_FORMULA = re.compile(r"([A-Z][a-z]?\d*\.?\d* ?|[()\[\]])+")
 _DATABASE_ID = re.compile(r"(mp|mvc|oqmd|jvasp|aflow|cod|icsd)[-:_ ]?\d+", re.IGNORECASE)
 
 

@@ -208,16 +208,23 @@ def as_items(X: Structures | CrystalGraphs) -> list:
         raise TypeError(
             f"expected a sequence of structures, got a single {type(X).__name__}; put it in a list"
         )
-    if getattr(X, "ndim", 1) == 2 and hasattr(X, "columns"):
+    # A DataFrame of pandas, or one of polars.
+    if hasattr(X, "columns") and (getattr(X, "ndim", 1) == 2 or hasattr(X, "width")):
         table: Any = X
         names = list(table.columns)
-        crystals = [c for c in names if len(table) and hasattr(table[c].iloc[0], "lattice")]
+        crystals = [c for c in names if len(table) and hasattr(next(iter(table[c])), "lattice")]
         example = [*crystals, *names, "structure"][0]
         raise ValueError(
             f"expected a 1-D sequence of structures, got a {type(X).__name__} with the columns "
             f"{names}; pass its column of structures, such as table[{example!r}]"
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
+        array: Any = X
+        if array.ndim == 2 and array.size and hasattr(array[0, 0], "lattice"):
+            raise ValueError(
+                "expected a 1-D sequence of structures, got an array of structures of shape "
+                f"{array.shape}; pass one column of it, such as X[:, 0]"
+            )
         raise ValueError(
             f"expected a 1-D sequence of structures, got an array of shape {X.shape}; np.asarray "
             "turns a list of equal-sized cells into a 2-D array of sites: pass the list itself, or "

@@ -104,6 +104,13 @@ def test_compositions_in_several_folds_are_warned_of(cv):
         model.set_params(cv=3).fit(CELLS, Y, groups=np.arange(30))
 
 
+def test_folds_of_a_single_class_are_named():
+    is_first = np.arange(30) < 3
+    halves = np.arange(15), np.arange(15, 30)
+    with pytest.raises(ValueError, match=r"15 training rows of fold 1 of 0-1 of cv have a single"):
+        make(cv=[halves, halves[::-1]]).fit(CELLS, is_first)
+
+
 def test_groups_are_routed():
     model = make(Seen(**TINY, max_epochs=1), include=("margin",), cv=3)
     chain = make_pipeline(model, RandomForestClassifier(3, random_state=0))

@@ -300,6 +300,17 @@ def test_sample_weight_counts(graphs):
     assert model.predict(graphs).mean() > 0.8
 
 
+def test_a_class_of_rows_without_weight_only_is_unknown(graphs):
+    y, weight = np.resize(["high", "low"], len(graphs)), np.ones(len(graphs))
+    y[3], weight[3] = "another", 0
+    params = {"hidden_dim": 4, "n_conv": 1, "max_epochs": 1, "random_state": 0}
+    model = CGCNNClassifier(**params).fit(graphs, y, sample_weight=weight)
+    assert model.classes_.tolist() == ["high", "low"]
+    y[3] = "low"
+    same = CGCNNClassifier(**params).fit(graphs, y, sample_weight=weight)
+    np.testing.assert_array_equal(model.predict_proba(graphs), same.predict_proba(graphs))
+
+
 def test_weights_do_not_depend_on_batches(graphs):
     y = np.r_[np.zeros(8), np.ones(8)]
     heavy = np.r_[np.full(8, 1e-6), np.ones(8)]

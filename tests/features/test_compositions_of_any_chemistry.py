@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from crystals import b2_nial, bcc_fe, fcc_cu, rocksalt_nacl
 from pymatgen.core import Composition, Lattice, Structure
@@ -149,6 +150,8 @@ def test_phase_beside_compositions():
     )
     np.testing.assert_allclose(table.to_numpy(), from_structures.to_numpy(), rtol=1e-12)
     assert table.index.tolist() == [5, 6, 7]
+    of_polars = featurizer.transform(pl.DataFrame(frame.to_dict("list")))
+    np.testing.assert_array_equal(of_polars.to_numpy(), table.to_numpy())
     with pytest.raises(InvalidStructureError, match=r"structure 0 .* lattice hcp"):
         featurizer.transform(frame.assign(phase="hcp"))
     with pytest.raises(ValueError, match="row 1 has no phase"):

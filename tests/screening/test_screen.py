@@ -10,7 +10,7 @@ import pytest
 from phase_model import ENERGY, PhaseModel, Warns, linear_model
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -92,6 +92,10 @@ def test_models_that_cannot_be_screened(grid):
     X = pd.DataFrame({"x_Fe": [1.0, 0.0], "Fe_0": [0.0, 1.0]})
     with pytest.raises(ValueError, match=r"do not give the columns \['Fe_0'\]"):
         screen(LinearRegression().fit(X, [0, 1]), grid)
+    X = pd.DataFrame({"x_Fe": [1.0, 0.0], "x_Ni": [0.0, 1.0]})
+    classes = LogisticRegression().fit(X, ["soft", "hard"])
+    with pytest.raises(TypeError, match=r"predicts 'hard' for \{'x_Fe': 0.0, .*no number"):
+        screen(classes, composition_grid(["Fe", "Ni"], 0.5))
     with pytest.raises(TypeError, match=r"grid must come from composition_grid.* list"):
         screen(PhaseModel(), [[0.5, 0.5]])
 

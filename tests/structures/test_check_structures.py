@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from crystals import b2_cscl, bcc_fe, fcc_cu, isolated_ne, rocksalt_nacl
 from pymatgen.core import Composition, DummySpecies, Lattice, Site, Structure
@@ -222,3 +223,16 @@ def test_oxidation_states_are_welcome():
     s = b2_cscl()
     s.add_oxidation_state_by_element({"Cs": 1, "Cl": -1})
     assert len(check_structures([s])) == 1
+
+
+def test_tables_of_structures_name_their_column():
+    cells = [bcc_fe(), bcc_fe()]
+    table = pd.DataFrame({"T": [1, 2], "cell": cells}, index=[5, 6])
+    of_polars = pl.DataFrame(
+        {"T": [1, 2], "cell": cells}, schema={"T": pl.Int64, "cell": pl.Object}, strict=False
+    )
+    for each in (table, of_polars):
+        with pytest.raises(ValueError, match=r"its column of structures, such as table\['cell'\]"):
+            check_structures(each)
+    with pytest.raises(ValueError, match=r"of structures of shape \(2, 1\); pass one column"):
+        check_structures(table[["cell"]].to_numpy())

@@ -167,6 +167,7 @@ def test_objects_with_a_structure():
     ("item", "reason"),
     [
         ("NaCl", "a formula has no structure: CompositionFeaturizer takes formulas"),
+        ("Cu1 Ni2 Pd1", "a formula has no structure: CompositionFeaturizer takes formulas"),
         ("mp-149", "id of a database entry"),
         ("nowhere.cif", "no such file"),
         ("~nobody/nowhere.cif", "no such file"),
