@@ -145,6 +145,23 @@ def refuse_missing_labels(y: ArrayLike, rows: np.ndarray | None = None) -> None:
         )
 
 
+def refuse_missing_groups(groups: ArrayLike | None) -> None:
+    """Raise a ValueError for rows without a group, which cannot be sorted or compared.
+
+    Parameters
+    ----------
+    groups : array-like of shape (C,) or None
+    """
+    import pandas as pd
+
+    missing = [] if groups is None else np.flatnonzero(pd.isna(np.asarray(groups, dtype=object)))
+    if len(missing):
+        raise ValueError(
+            f"groups has no label in {len(missing)} rows: {missing[:10].tolist()}"
+            f"{'...' if len(missing) > 10 else ''}; give each of these rows a group of its own"
+        )
+
+
 @contextmanager
 def explain_missing_labels(y: ArrayLike, rows: np.ndarray | None = None) -> Iterator[None]:
     """Name the rows with missing labels when an estimator that needs all labels refuses NaN.

@@ -172,3 +172,15 @@ def test_estimators_that_need_every_label(model):
     if not isinstance(model, EarlyStoppingRegressor):
         with pytest.raises(ValueError, match=message.format(2, r"\[7, 9\]")):
             model.fit(CELLS, y, sample_weight=WEIGHT)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize(
+    ("model", "y"),
+    [(EARLY, Y), (builder(NETWORK, threshold=0.1), Y), (builder(CLASSIFIER), CLASSES)],
+)
+def test_rows_without_a_group(model, y, missing):
+    groups = np.resize(["a", "b", "c"], N).astype(object)
+    groups[7] = missing
+    with pytest.raises(ValueError, match=r"groups has no label in 1 rows: \[7\]"):
+        model.fit(CELLS, y, groups=groups)

@@ -29,6 +29,7 @@ from sklmat.parallel import N_JOBS
 from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
+from sklmat.targets import refuse_missing_groups
 from sklmat.unseen_elements import warn_unseen_elements
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         if len(y) != len(graphs):
             raise ValueError(f"X has {len(graphs)} structures and y has {len(y)} rows")
         check_consistent_length(structures, groups)
+        refuse_missing_groups(groups)
         folds = make_folds(
             self.cv, structures, y, groups, seed=fold_seed, stratified=self._has_classes()
         )

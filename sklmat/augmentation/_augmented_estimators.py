@@ -123,11 +123,11 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         weight = self._weights_of_real_rows(X, **fit_params)
         estimator, augmenter = self._seeded_clones()
         y = self._checked_target(y)
-        used = None if weight is None else np.flatnonzero(weight)
+        used = None if weight is None or weight.all() else np.flatnonzero(weight)
         if y is not None:
             refuse_missing_rows(y, used)
         with explain_missing_labels(y, used):
-            if weight is None or weight.all():
+            if used is None:
                 return self._fit_rows(estimator, augmenter, X, y, weight)
             with rows_of_input(used):
                 rows = self._rows_with_weight(X, y, weight)

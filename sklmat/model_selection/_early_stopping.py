@@ -39,6 +39,7 @@ from sklmat.row_groups import hold_out_rows
 from sklmat.targets import (
     label_column,
     plain_labels,
+    refuse_missing_groups,
     refuse_missing_labels,
     refuse_missing_rows,
     refuse_not_real,
@@ -173,6 +174,7 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         X, y, groups = indexable(X, y, groups)
+        refuse_missing_groups(groups)
         rows, weight = rows_with_weight(_num_samples(X), sample_weight)
         refuse_missing_rows(y, rows)
         refuse_missing_labels(y, rows)

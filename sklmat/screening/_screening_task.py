@@ -170,8 +170,8 @@ def _check_finite(values, table):
     """Raise an error when predictions are not numbers, or those for a composition not finite."""
     if values.dtype.kind not in "fiub":
         raise TypeError(
-            f"the model predicts {str(values.flat[0])!r} for {table.iloc[0].to_dict()}, which is no "
-            "number; screen with a regressor"
+            f"the model predicts {str(values.flat[0])!r} for {table.iloc[0].to_dict()}, which is "
+            "no number; screen with a regressor"
         )
     wrong = ~np.isfinite(values).all(axis=(1, 2))
     if wrong.any():

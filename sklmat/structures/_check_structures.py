@@ -220,7 +220,7 @@ def as_items(X: Structures | CrystalGraphs) -> list:
         )
     if not isinstance(X, Sequence) and getattr(X, "ndim", 1) != 1:
         array: Any = X
-        if array.ndim == 2 and array.size and hasattr(array[0, 0], "lattice"):
+        if array.ndim == 2 and array.size and isinstance(array[0, 0], SiteCollection):
             raise ValueError(
                 "expected a 1-D sequence of structures, got an array of structures of shape "
                 f"{array.shape}; pass one column of it, such as X[:, 0]"
