@@ -154,7 +154,9 @@ def refuse_missing_groups(groups: ArrayLike | None) -> None:
     """
     import pandas as pd
 
-    missing = [] if groups is None else np.flatnonzero(pd.isna(np.asarray(groups, dtype=object)))
+    if groups is None:
+        return
+    missing = np.flatnonzero(pd.isna(np.asarray(groups, dtype=object)))
     if len(missing):
         raise ValueError(
             f"groups has no label in {len(missing)} rows: {missing[:10].tolist()}"
