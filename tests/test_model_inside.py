@@ -33,7 +33,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from xgboost import XGBRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from sklmat import (
     AugmentedClassifier,
@@ -44,6 +44,7 @@ from sklmat import (
     DeltaRegressor,
     EarlyStoppingRegressor,
     ECNetRegressor,
+    EFTGANRegressor,
     NoiseAugmenter,
     StructureAttack,
     StructureFeaturizer,
@@ -660,3 +661,18 @@ def test_networks_inside_other_models_are_named():
         for function in (site_attribution, StructureAttack(model).generate):
             with pytest.raises(TypeError, match=f"got {name}; pass {found}"):
                 function(*((model, CELLS) if function is site_attribution else (CELLS, A)))
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda model, y: AugmentedRegressor(model).fit(CELLS, y),
+        lambda model, y: EarlyStoppingRegressor(model).fit(CELLS, y),
+        lambda model, y: DeltaRegressor(model, lambda X: np.zeros(len(X))).fit(CELLS, y),
+        lambda model, y: EFTGANRegressor(regressor=model).fit(CELLS, y),
+    ],
+)
+def test_estimators_of_the_wrong_kind_are_named_in_one_line(fit):
+    model = make_pipeline(StructureFeaturizer(), XGBClassifier())
+    with pytest.raises(TypeError, match=r"(classifier|regressor).* (XGBClassifier|Pipeline)$"):
+        fit(model, A)

@@ -218,7 +218,8 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         wrong = is_classifier if is_regressor(self) else is_regressor
         if wrong(self.estimator):
             kind = "classifier" if is_regressor(self) else "regressor"
-            raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
+            given = type(final_step(self.estimator)).__name__
+            raise TypeError(f"{type(self).__name__} was given a {kind}: {given}")
         if self.augmenter is not None:
             self._warn_of_early_stopping()
             if self.strategy == "pretrain_finetune":

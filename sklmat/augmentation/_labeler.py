@@ -224,8 +224,8 @@ def label_rows(
         or not np.allclose(by_member.mean(axis=0), labels)
     ):
         raise ValueError(
-            f"{labeler!r} gives no uncertainty of its labels: it is no classifier, its predict "
-            "has no return_std, and its prediction is not the mean of its estimators_; leave out "
+            f"{type(labeler).__name__} gives no uncertainty of its labels: it is no classifier, "
+            "its predict has no return_std, and its prediction is not the mean of its estimators_; leave out "
             "max_uncertainty or return_std, or pass a labeler that has one of the three"
         )
     return labels, by_member.std(axis=0)
@@ -252,5 +252,6 @@ def check_labeler(labeler, classes):
     """Check that the user's labeler suits the target, and return a clone."""
     if (classes is not None) != is_classifier(labeler):
         target, wanted = ("numbers", "regressor") if classes is None else ("classes", "classifier")
-        raise ValueError(f"the target holds {target}: labeler must be a {wanted}, not {labeler!r}")
+        given = type(labeler[-1] if isinstance(labeler, Pipeline) else labeler).__name__
+        raise ValueError(f"the target holds {target}: labeler must be a {wanted}, not {given}")
     return clone(labeler)

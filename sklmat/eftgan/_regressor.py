@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast, overload
 import numpy as np
 import pandas as pd
 from sklearn import get_config
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -251,6 +251,8 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
             for each row.
         """
         self._validate_params()
+        if is_classifier(self.regressor):
+            raise TypeError(f"regressor is a classifier, {type(self.regressor).__name__}")
         values, names = check_targets(y)
         check_consistent_length(X, values)
         # Errors in `phase` are raised before the training, which takes longest.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import is_classifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.utils import check_random_state
 
 from sklmat.deprecation import renamed_parameters
@@ -39,13 +40,13 @@ def shap_table(
     estimator : fitted model of a table, or fitted estimator that holds one
         Tree models that ``shap.TreeExplainer`` supports, such as XGBoost, and linear models are
         explained exactly; every other regressor or classifier, such as a Gaussian process, by
-        sampling. The model may be the last step of a Pipeline of scikit-learn or imbalanced-learn,
-        whose first step may take structures; the columns are then those after all steps. It may
-        also be inside a FrozenEstimator, a search such as `GridSearchCV` (the best estimator is
-        used), an `AugmentedRegressor`, an `AugmentedClassifier`, a classifier with another
-        threshold, a `TransformedTargetRegressor` that only scales and shifts `y`, or a
-        `CalibratedClassifierCV`, of which the mean over its classifiers before the calibration is
-        explained.
+        sampling, as is HistGradientBoosting with a `background`. The model may be the last step of
+        a Pipeline of scikit-learn or imbalanced-learn, whose first step may take structures; the
+        columns are then those after all steps. It may also be inside a FrozenEstimator, a search
+        such as `GridSearchCV` (the best estimator is used), an `AugmentedRegressor`, an
+        `EarlyStoppingRegressor` (or classifier), a classifier with another threshold, a
+        `TransformedTargetRegressor` that only scales and shifts `y`, or a `CalibratedClassifierCV`,
+        of which the mean over its classifiers before the calibration is explained.
     X : sequence of C structures, or table
         Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None
@@ -145,7 +146,13 @@ def _explain_model(model, table, names, background, sampling):
             f"{type(model).__name__} does not predict from a table, and shap explains models of "
             f"tables only; {instead}"
         )
-    if shap.explainers.TreeExplainer.supports_model_with_masker(model, None):
+    # shap compares with a background in single precision, so that values of these models, which
+    # read double precision, would not sum to the prediction where thresholds are between close
+    # numbers.
+    is_double = isinstance(model, HistGradientBoostingRegressor | HistGradientBoostingClassifier)
+    if shap.explainers.TreeExplainer.supports_model_with_masker(model, None) and not (
+        is_double and background is not None
+    ):
         table, background = _as_frame(table, names), _as_frame(background, names)
         return shap.TreeExplainer(model, background)(table)
     numbers = _as_numbers(table)
@@ -202,7 +209,8 @@ def _linear_values(model, as_given, table, background):
 
 def _output(model, as_given):
     """The output that is explained by sampling, as a function of an array of rows."""
-    if is_classifier(model) and hasattr(model, "predict_proba"):
+    is_tree = isinstance(model, HistGradientBoostingClassifier)  # log-odds, as other trees
+    if is_classifier(model) and hasattr(model, "predict_proba") and not is_tree:
 
         def probabilities(rows):
             found = model.predict_proba(as_given(rows))

@@ -34,6 +34,7 @@ from sklmat.model_selection._element_references import (
     read_fractions,
     reference_values,
 )
+from sklmat.model_selection._fit_with_validation import last_step
 from sklmat.nested_parameters import NestedParameters
 from sklmat.targets import as_numbers, explain_missing_labels, refuse_missing_rows
 
@@ -208,7 +209,9 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         """
         self._validate_params()
         if isinstance(self.estimator, type) or not gives_numbers(self.estimator):
-            raise TypeError(f"estimator must be a regressor, got {self.estimator!r}")
+            is_class = isinstance(self.estimator, type)
+            given = self.estimator if is_class else type(last_step(self.estimator)).__name__
+            raise TypeError(f"estimator must be a regressor, got {given}")
         values = self._checked_target(X, y)
         weight = None
         if sample_weight is not None:

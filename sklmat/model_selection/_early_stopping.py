@@ -237,7 +237,8 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         wrong = is_classifier if is_regressor(self) else is_regressor
         if wrong(self.estimator):
             kind = "classifier" if is_regressor(self) else "regressor"
-            raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
+            given = type(last_step(self.estimator)).__name__
+            raise TypeError(f"{type(self).__name__} was given a {kind}: {given}")
         boosting_of(last_step(self.estimator))
 
     def _split(self, X, y, groups, rows):

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
@@ -178,6 +182,22 @@ def test_shap_of_several_scaled_targets(table, alloys):
     explanation = shap_table(model, table)
     total = explanation.values.sum(axis=1) + explanation.base_values
     assert_allclose(total, model.predict(table), atol=1e-3)
+
+
+@pytest.mark.parametrize("has_background", [True, False])
+def test_thresholds_between_close_numbers(has_background):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 6, size=(30, 2)) + 1e-9 * rng.random((30, 2))
+    y = rng.normal(size=30)
+    background = X[:5] if has_background else None
+    settings = {"max_iter": 5, "min_samples_leaf": 1}
+    regressor = HistGradientBoostingRegressor(**settings).fit(X, y)
+    classifier = HistGradientBoostingClassifier(**settings).fit(X, y > 0)
+    outputs = {regressor: regressor.predict(X), classifier: classifier.decision_function(X)}
+    for model, output in outputs.items():
+        explanation = shap_table(model, X, background=background, n_permutations=2, random_state=0)
+        total = explanation.values.sum(axis=1) + explanation.base_values
+        assert_allclose(total, output, atol=1e-9)
 
 
 def test_a_logarithm_of_the_target_is_not_shared_out(table, alloys):
