@@ -225,8 +225,9 @@ def label_rows(
     ):
         raise ValueError(
             f"{type(labeler).__name__} gives no uncertainty of its labels: it is no classifier, "
-            "its predict has no return_std, and its prediction is not the mean of its estimators_; leave out "
-            "max_uncertainty or return_std, or pass a labeler that has one of the three"
+            "its predict has no return_std, and its prediction is not the mean of its "
+            "estimators_; leave out max_uncertainty or return_std, or pass a labeler that has one "
+            "of the three"
         )
     return labels, by_member.std(axis=0)
 
