@@ -251,7 +251,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
             for each row.
         """
         self._validate_params()
-        if is_classifier(self.regressor):
+        if self.regressor is not None and is_classifier(self.regressor):
             raise TypeError(f"regressor is a classifier, {type(self.regressor).__name__}")
         values, names = check_targets(y)
         check_consistent_length(X, values)
