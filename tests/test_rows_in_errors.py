@@ -31,6 +31,7 @@ from sklmat import (
     StructureAttack,
     StructureOverSampler,
     compare_estimators,
+    learning_curves,
 )
 from sklmat.exceptions import InvalidStructureError
 from sklmat.targets import refuse_missing_rows
@@ -184,3 +185,16 @@ def test_rows_without_a_group(model, y, missing):
     groups[7] = missing
     with pytest.raises(ValueError, match=r"groups has no label in 1 rows: \[7\]"):
         model.fit(CELLS, y, groups=groups)
+
+
+def test_comparisons():
+    model = make_pipeline(CompositionFeaturizer(), XGBRegressor(n_estimators=2))
+    y = np.column_stack([Y, Y])
+    y[[0, 7], 1] = np.nan
+    with pytest.raises(ValueError, match=r"needs every label, and y contains NaN in 1 rows: \[7\]"):
+        compare_estimators({"trees": model}, CELLS, y, cv=KFold(3))
+    groups = np.resize([0.0, 1, 2], N)
+    groups[7] = np.nan
+    for compare in (compare_estimators, learning_curves):
+        with pytest.raises(ValueError, match=r"groups has no label in 1 rows: \[7\]"):
+            compare({"trees": model}, CELLS, Y, groups=groups)

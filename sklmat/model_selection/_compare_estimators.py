@@ -29,7 +29,7 @@ from sklmat.model_selection._label_noise import label_noise as estimate_label_no
 from sklmat.model_selection._make_comparison import make_comparison
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
-from sklmat.targets import refuse_missing_rows
+from sklmat.targets import refuse_missing_groups, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -196,6 +196,7 @@ def compare_estimators(
     params = dict(params or {})
     X, y, groups, *_ = indexable(X, y, groups, *params.values())
     refuse_missing_rows(y)
+    refuse_missing_groups(groups)
     are_classifiers = check_estimators(estimators, reference, PREDICTION_KEYS)
     check_params(params, estimators)
     check_error_score(error_score)

@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.model_selection._comparison_scores import score_fold
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, explain_missing_labels
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}"
@@ -170,7 +170,8 @@ def fit_and_score(
         with config_context(**({"enable_metadata_routing": True} if params else {})):
             model = clone(estimators[name])
             start = time.perf_counter()
-            model.fit(X_train, y_train, **_rows_of(params, model, "fit", train))
+            with explain_missing_labels(y, train):
+                model.fit(X_train, y_train, **_rows_of(params, model, "fit", train))
             end_of_fit = time.perf_counter()
             rows = test
             with gather_unseen_elements() as gathered:

@@ -26,7 +26,7 @@ from sklmat.model_selection._learning_curve_table import LearningCurves, table_o
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 from sklmat.random_state import make_generator
-from sklmat.targets import refuse_missing_rows
+from sklmat.targets import refuse_missing_groups, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -152,6 +152,8 @@ def learning_curves(
     params = dict(params or {})
     X, y, groups, subset_groups, *_ = indexable(X, y, groups, subset_groups, *params.values())
     refuse_missing_rows(y)
+    refuse_missing_groups(groups)
+    refuse_missing_groups(subset_groups)
     are_classifiers = check_estimators(estimators)
     check_params(params, estimators)
     check_error_score(error_score)
