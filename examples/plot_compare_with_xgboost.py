@@ -25,8 +25,8 @@ print(alloys.frame[["formula", "short-range order", "formation energy (eV/atom)"
 # %%
 # The models
 # ----------
-# Each model takes the structures themselves. ``baselines`` makes the simple ones, with settings that
-# were chosen on other alloys: pipelines of a featurizer and a regressor, in which everything is
+# Each model takes the structures themselves. ``baselines`` makes the simple ones, with settings
+# that were chosen on other data: pipelines of a featurizer and a regressor, in which everything is
 # learned from the training rows only.
 
 from sklmat import CGCNNRegressor, baselines

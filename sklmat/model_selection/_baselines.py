@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
@@ -16,7 +16,7 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
@@ -91,8 +91,9 @@ def baselines(
         And if `X` does not hold compositions or formulas:
 
         - "XGBoost, composition and structure": with the columns of `StructureFeaturizer` too.
-        - "Gaussian process, composition and volume": with the volume per atom and the lattice that
-          `infer_lattice` finds; only if `X` is not too long.
+        - "Gaussian process, composition and volume": with the group "volume" of
+          `StructureFeaturizer` and the lattice that `infer_lattice` finds; only if `X` is not too
+          long. Undefined volumes (of slabs among crystals) are replaced by the mean.
         - "robust Gaussian process, composition and volume": the same with noise that has a
           Student-t distribution, `RobustGaussianProcessRegressor`; only for regression.
         - "ordering model": `OrderingRegressor` or `OrderingClassifier`, if all crystals are
@@ -122,10 +123,10 @@ def baselines(
     some thousand rows, and CHGNet about a second for a large cell on a CPU, once for each crystal
     and process. Remove what takes too long from the dict.
 
-    The settings of XGBoost and of the processes were chosen by ``tune_baselines.py`` of the
-    benchmarks, on generated alloys and crystals of mixed chemistry, and on half-known perovskites:
-    not on the data on which the user guide reports errors. The number of trees is fixed, because
-    with a few hundred rows, early stopping is less accurate.
+    The settings of XGBoost and the columns of the processes were chosen by ``tune_baselines.py`` of
+    the benchmarks, on generated alloys, crystals of mixed chemistry and perovskites that are not
+    those on which the user guide reports errors. The number of trees is fixed: for some hundred
+    rows, this was more accurate than early stopping with `EarlyStoppingRegressor`.
 
     Elements that no training row has do not stop a model: if the table has columns of elements,
     there is an `ExtrapolationWarning`. The exception is the ordering model, which cannot predict a
@@ -171,28 +172,25 @@ def baselines(
     models["XGBoost, composition"] = make.boosting(_composition())
     with_process = X is not None and len(X) <= _MAX_PROCESS_ROWS[task]
     if with_process:
-        models["Gaussian process, composition"] = make.process(_composition())
+        models["Gaussian process, composition"] = make.process({})
     if X is not None and holds_compositions(X):
         return models
     both = make_union(_composition(), StructureFeaturizer(handle_unknown="warn"))
     models["XGBoost, composition and structure"] = make.boosting(both)
     if X is None:
         return models
+    tables = _lattice_and_volume()
     if with_process:
         name = "Gaussian process, composition and volume"
-        models[name] = make.process(_composition(), *_lattice_and_volume())
+        models[name] = make.process(tables)
         if is_regression:
-            models[f"robust {name}"] = make.process(
-                _composition(), *_lattice_and_volume(), degrees_of_freedom=3.0
-            )
+            models[f"robust {name}"] = make.process(tables, degrees_of_freedom=3.0)
     if share_parent(X):
         models["ordering model"] = make.ordering_model()
     if with_process and find_spec("chgnet"):
         models["Gaussian process, CHGNet"] = make.process(
-            _composition(),
-            *_lattice_and_volume(),
-            _chgnet(len(X)),
-            groups={"vectors": "chgnet embedding*", "others": "*"},
+            {**tables, "chgnet": _chgnet(len(X))},
+            groups={"vectors": "chgnet__*", "composition and volume": "*"},
         )
     return models
 
@@ -230,23 +228,26 @@ class _Models:
         trees = XGBClassifier(**_BOOSTING, n_jobs=1, **self.seed)
         return make_pipeline(table, VotingClassifier([("trees", trees)], voting="soft"))
 
-    def process(self, *tables, groups=None, degrees_of_freedom=np.inf):
+    def process(self, tables, *, groups=None, degrees_of_freedom=np.inf):
+        """Make a Gaussian process on the composition and further tables, given by name."""
+        union = FeatureUnion([("composition", _composition()), *tables.items()])
         chosen = ColumnTransformer([("chosen", SimpleImputer(), _columns_of_process)])
-        table = make_pipeline(
-            make_union(*tables).set_output(transform="pandas"),
-            chosen.set_output(transform="pandas"),
-        )
-        if not self.is_regression:
+        steps = [
+            ("table", clone(union).set_output(transform="pandas")),
+            ("columns", chosen.set_output(transform="pandas")),
+        ]
+        if self.is_regression:
+            process = RobustGaussianProcessRegressor(
+                groups,
+                degrees_of_freedom=degrees_of_freedom,
+                n_optimizer_rows=_OPTIMIZER_ROWS,
+                **self.seed,
+            )
+        else:
+            steps.append(("scaler", StandardScaler()))
             kernel = ConstantKernel(1.0, (1e-3, 1e4)) * Matern(3.0, (1e-1, 1e3), nu=2.5)
             process = GaussianProcessClassifier(kernel, **self.seed)
-            return Pipeline([*table.steps, ("scaler", StandardScaler()), ("process", process)])
-        process = RobustGaussianProcessRegressor(
-            groups,
-            degrees_of_freedom=degrees_of_freedom,
-            n_optimizer_rows=_OPTIMIZER_ROWS,
-            **self.seed,
-        )
-        return Pipeline([*table.steps, ("process", process)])
+        return Pipeline([*steps, ("process", process)])
 
     def ordering_model(self):
         model = OrderingRegressor if self.is_regression else OrderingClassifier
@@ -262,12 +263,11 @@ def _composition():
 
 
 def _lattice_and_volume():
-    """Transformers to 0/1 columns of the lattice, all zero if it is a new one, and to the volume."""
+    """Make tables of 0/1 columns of the lattice, all zero if it is a new one, and of volumes."""
     names = FunctionTransformer(_lattices, feature_names_out=_lattice_name)
-    lattice = make_pipeline(names, OneHotEncoder(sparse_output=False, handle_unknown="ignore"))
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
     volume = StructureFeaturizer(groups=["volume"], handle_unknown="warn")
-    chosen = ColumnTransformer([("volume", "passthrough", ["volume per atom (Å³)"])])
-    return lattice, make_pipeline(volume, chosen)
+    return {"lattice": make_pipeline(names, encoder), "volume": volume}
 
 
 def _lattices(X):
@@ -294,6 +294,5 @@ def _columns_of_process(table):
     fractions = [name for name in table.columns if element_of_column(name)]
     if not fractions:
         return list(table.columns)
-    prefix = fractions[0].partition("__")[0] + "__"
-    others = [name for name in table.columns if not name.startswith(prefix)]
-    return [*fractions, prefix + MIXING_ENTROPY, *others]
+    others = [name for name in table.columns if not name.startswith("composition__")]
+    return [*fractions, f"composition__{MIXING_ENTROPY}", *others]

@@ -76,8 +76,8 @@ def search_space(estimator: BaseEstimator) -> dict[str, Any]:
         others = sorted(name for library, name in spaces if library != "sklmat")
         raise TypeError(
             f"{type(estimator).__name__} has no parameters to search, nor has a part of it; there "
-            f"are spaces for the estimators of sklmat and for {', '.join(others)}, also as parts of a "
-            "Pipeline or another meta-estimator"
+            f"are spaces for the estimators of sklmat and for {', '.join(others)}, also as parts "
+            "of a Pipeline or another meta-estimator"
         )
     return space
 
