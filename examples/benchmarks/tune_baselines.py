@@ -1,6 +1,6 @@
 """Choice of the settings of `sklmat.baselines`, on other data than those of the user guide.
 
-    python examples/benchmarks/tune_baselines.py [--quick] [--models boosting processes]
+    python examples/benchmarks/tune_baselines.py [--quick] [--models boosting processes chgnet]
 
 The data: generated alloys of other elements and another seed than elsewhere, generated crystals of
 mixed chemistry with another seed, and some of the halide perovskites that are training rows of
@@ -108,6 +108,26 @@ def processes(X):
     }
 
 
+def with_chgnet(X):
+    """Gaussian processes that have vectors of CHGNet too, or only these."""
+    name = "Gaussian process, CHGNet"
+    model = baselines("regression", X).get(name)
+    if model is None:
+        return {}
+    alone = {"table__composition": "drop", "table__lattice": "drop", "table__volume": "drop"}
+    alone["process__column_groups"] = None
+    pooled, components = "table__chgnet__pool", "table__chgnet__n_components"
+    changes = {
+        "vectors alone": alone,
+        "vectors and standard deviations alone": {**alone, pooled: ("mean", "sd")},
+        "one kernel, ten components": {components: 10, "process__column_groups": None},
+        "two kernels, ten components": {components: 10},
+        "two kernels, vectors": {},
+        "two kernels, vectors and standard deviations": {pooled: ("mean", "sd")},
+    }
+    return {f"CHGNet, {key}": clone(model).set_params(**some) for key, some in changes.items()}
+
+
 def relative_error(model, X, y, splits, classify):
     """Error divided by that of the model that ignores `X`."""
     simple = DummyClassifier() if classify else DummyRegressor()
@@ -129,7 +149,7 @@ def take(X, rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few rows")
-    kinds = ["boosting", "processes"]
+    kinds = ["boosting", "processes", "chgnet"]
     parser.add_argument("--models", nargs="+", choices=kinds, default=kinds)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -143,8 +163,10 @@ def main():
             table = tables_of(X)
             jobs += [(key, model, table) for key, model in boosting_models(classify).items()]
         # All perovskites have one volume and lattice.
-        if "processes" in args.models and not name.startswith("perovskites"):
-            jobs += [(key, model, X) for key, model in processes(X).items()]
+        if not name.startswith("perovskites"):
+            models = processes(X) if "processes" in args.models else {}
+            models |= with_chgnet(X) if "chgnet" in args.models else {}
+            jobs += [(key, model, X) for key, model in models.items()]
         print(f"{name}: {len(X)} rows", flush=True)
         for key, model, data in jobs:
             start = time.process_time()

@@ -100,8 +100,9 @@ def baselines(
           orderings of one parent crystal, such as alloys on the sites of one supercell, and each
           element is on its sites in five crystals or more. A parent is not looked for if the sum
           of the squared numbers of atoms is above 4 million.
-        - "Gaussian process, CHGNet": with ten principal components of the vectors of CHGNet, see
-          `PotentialFeaturizer`; if ``sklmat[potentials]`` is installed and `X` is not too long.
+        - "Gaussian process, CHGNet": with the mean vectors of CHGNet too, which have a kernel of
+          their own, see `PotentialFeaturizer`; if ``sklmat[potentials]`` is installed and `X` is
+          not too long.
 
     Raises
     ------
@@ -281,9 +282,7 @@ def _lattice_name(transformer, names):
 def _chgnet(n_rows):
     from sklmat.embeddings import PotentialFeaturizer
 
-    return PotentialFeaturizer(
-        "chgnet", columns="embedding", pool="mean", n_components=10, cache=n_rows
-    )
+    return PotentialFeaturizer("chgnet", columns="embedding", pool="mean", cache=n_rows)
 
 
 def _columns_of_process(table):
