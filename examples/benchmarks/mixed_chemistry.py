@@ -23,64 +23,32 @@ The R2 of CGCNN is 0.72, those of the tables (first seed) 0.62, 0.71 and 0.73.
 
 import argparse
 
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.pipeline import FeatureUnion, make_pipeline
-from xgboost import XGBRegressor
-
-from sklmat import (
-    CGCNNRegressor,
-    CompositionFeaturizer,
-    CompositionGroupKFold,
-    StructureFeaturizer,
-)
+from sklmat import CGCNNRegressor, CompositionGroupKFold, baselines, compare_estimators
 from sklmat.datasets import make_prototypes
-from sklmat.model_selection import compare_estimators
 
 
-def xgboost():
-    return XGBRegressor(
-        n_estimators=500,
-        learning_rate=0.05,
-        max_depth=5,
-        subsample=0.8,
-        colsample_bytree=0.5,
-        n_jobs=1,
-        random_state=0,
-    )
-
-
-def models():
+def models(structures):
     """Name and estimator of each model."""
-    both = FeatureUnion(
-        [("composition", CompositionFeaturizer()), ("structure", StructureFeaturizer())]
-    ).set_output(transform="pandas")
-    forest = RandomForestRegressor(n_estimators=300, random_state=0)
-    return {
-        "mean": DummyRegressor(),
-        "random forest, composition": make_pipeline(CompositionFeaturizer(), forest),
-        "XGBoost, composition": make_pipeline(CompositionFeaturizer(), xgboost()),
-        "XGBoost, composition and structure": make_pipeline(both, xgboost()),
-        "CGCNN": CGCNNRegressor(random_state=0),
-    }
+    return {**baselines("regression", structures), "CGCNN": CGCNNRegressor(random_state=0)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", choices=list(models()), default=list(models()))
+    parser.add_argument("--models", nargs="+", help="names of models; by default all")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", default="mixed_chemistry.json")
     arguments = parser.parse_args()
     structures, energies = make_prototypes(arguments.samples, verbose=True, return_X_y=True)
+    made = models(structures)
     folds = [
         split
         for seed in range(arguments.seeds)
         for split in CompositionGroupKFold(5, random_state=seed).split(structures)
     ]
     table = compare_estimators(
-        {name: models()[name] for name in arguments.models},
+        {name: made[name] for name in arguments.models or made},
         structures,
         energies,
         cv=folds,
