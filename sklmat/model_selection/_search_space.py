@@ -55,7 +55,7 @@ def search_space(estimator: BaseEstimator) -> dict[str, Any]:
     >>> search = RandomizedSearchCV(
     ...     model, search_space(model), n_iter=2, cv=KFold(2), random_state=0
     ... )
-    >>> search.fit(["NaCl", "KCl", "NaBr", "KBr"], [1.0, 2.0, 3.0, 4.0]).n_splits_
+    >>> search.fit(["NaCl", "KBr", "KCl", "NaBr"], [1.0, 2.0, 3.0, 4.0]).n_splits_
     2
     """
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
