@@ -94,6 +94,7 @@ from sklmat.model_selection import (
     corrected_resampled_ttest,
     label_noise,
     learning_curves,
+    search_space,
 )
 from sklmat.perturbations import perturb_structures
 from sklmat.plotting import (
@@ -186,6 +187,7 @@ __all__ = [
     "robustness_curve",
     "save_structures",
     "screen",
+    "search_space",
     "shap_table",
     "shockley_queisser",
     "site_attribution",

@@ -34,6 +34,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
         "reading_speed",
         "run_all",
         "small_things",
+        "tune_baselines",
     ],
 )
 def test_script_can_be_loaded(name, monkeypatch):

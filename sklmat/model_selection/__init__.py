@@ -16,6 +16,7 @@ from sklmat.model_selection._learning_curves import learning_curves
 from sklmat.model_selection._masked_scorer import masked_scorer
 from sklmat.model_selection._matbench_split import MatbenchSplit
 from sklmat.model_selection._prototype_labels import prototype_labels
+from sklmat.model_selection._search_space import search_space
 from sklmat.model_selection._splitters import (
     ChemicalSystemGroupKFold,
     ComponentSplit,
@@ -46,4 +47,5 @@ __all__ = [
     "learning_curves",
     "masked_scorer",
     "prototype_labels",
+    "search_space",
 ]
