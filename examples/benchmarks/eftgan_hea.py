@@ -2,6 +2,7 @@
 
     python examples/benchmarks/eftgan_hea.py augmentation [--seeds 0 1 2 3 4]
     python examples/benchmarks/eftgan_hea.py compositions [--seeds 0 1 2 3 4] [--all-targets]
+    python examples/benchmarks/eftgan_hea.py compositions --folds composition --seeds 0 1
     python examples/benchmarks/eftgan_hea.py speed
 
 364 Fe-Ni-Co-Cr-Mn-Pd alloys, five shuffled folds for each seed, corrected labels. Network, GAN,
@@ -38,13 +39,16 @@ from xgboost import XGBRegressor
 
 from sklmat import (
     AugmentedRegressor,
+    CompositionGroupKFold,
     ECNetFeaturizer,
     EFTGANRegressor,
     ExtrapolationWarning,
     InfoGANAugmenter,
     MixupAugmenter,
     NoiseAugmenter,
+    RobustGaussianProcessRegressor,
     StructureToGraph,
+    corrected_resampled_ttest,
 )
 from sklmat.datasets import fetch_hea
 
@@ -246,7 +250,16 @@ def composition_models():
     cubic = make_pipeline(
         PolynomialFeatures(3, include_bias=False), StandardScaler(), RidgeCV(np.logspace(-6, 3, 28))
     )
-    return {"Gaussian process": gaussian_process(7), "cubic ridge": cubic, **regressors()}
+    robust = RobustGaussianProcessRegressor()
+    processes = {"Gaussian process": gaussian_process(7), "robust Gaussian process": robust}
+    return {**processes, "cubic ridge": cubic, **regressors()}
+
+
+#: Kind of folds -> splitter for a seed.
+FOLDS = {
+    "shuffled": lambda seed: KFold(5, shuffle=True, random_state=seed),
+    "composition": lambda seed: CompositionGroupKFold(5, random_state=seed),
+}
 
 
 def compositions(args):
@@ -257,12 +270,13 @@ def compositions(args):
     phase = data.frame["phase"].to_numpy()
     x = fractions_of(data.data)
     inputs = np.column_stack([x, phase == "fcc"]).astype(float)
-    errors = {}
+    errors, sizes = {}, []
     for seed in args.seeds:
-        for fold, (train, test) in enumerate(KFold(5, shuffle=True, random_state=seed).split(y)):
+        for fold, (train, test) in enumerate(FOLDS[args.folds](seed).split(data.data)):
             if args.share < 1:
                 order = np.random.default_rng([seed, fold]).permutation(train)
                 train = order[: round(args.share * len(order))]
+            sizes.append((len(train), len(test)))
             for k, name in enumerate(names):
                 # A relaxed cell contains its volume and the displacements from the ideal lattice.
                 tells = name not in ("volume", "rmsd")
@@ -270,9 +284,9 @@ def compositions(args):
                     inputs, graphs, phase, y[:, k], train, test, seed, structures_may_tell=tells
                 )
                 for model, values in told.items():
-                    place = errors.setdefault((name, model, seed), np.full(len(y), np.nan))
-                    place[test] = values - y[test, k]
-        report_compositions(errors, names)
+                    errors.setdefault((name, model), []).append(values - y[test, k])
+        print(f"\n== {args.folds} folds, seeds up to {seed}")
+        report_compositions(errors, sizes)
 
 
 def fractions_of(structures):
@@ -290,7 +304,8 @@ def predict_without_structures(
         mean, scale = y[train].mean(), y[train].std()
         told[name] = model.fit(inputs[train], (y[train] - mean) / scale).predict(inputs[test])
         told[name] = told[name] * scale + mean
-    told["mean of process and ridge"] = (told["Gaussian process"] + told["cubic ridge"]) / 2
+    for name in ("Gaussian process", "robust Gaussian process"):
+        told[f"mean of {name} and ridge"] = (told[name] + told["cubic ridge"]) / 2
     chain = EFTGANRegressor(random_state=seed).fit(graphs[train], y[train], phase[train])
     told["EFTGANRegressor"] = chain.predict(inputs[test][:, :6], phase[test])
     if structures_may_tell:
@@ -298,23 +313,32 @@ def predict_without_structures(
     return told
 
 
-def report_compositions(errors, names):
-    """MAE and RMSE of all rows, averaged over seeds, and differences from `EFTGANRegressor`."""
-    seeds = sorted({key[2] for key in errors})
-    print(f"\n== seeds {seeds}")
-    for target in names:
-        print(f"{target} ({ALL_UNITS[target]}), MAE / RMSE")
-        models = list(dict.fromkeys(key[1] for key in errors if key[0] == target))
-        chain = np.array([errors[target, "EFTGANRegressor", seed] for seed in seeds])
-        for model in models:
-            error = np.array([errors[target, model, seed] for seed in seeds])
-            mae, rmse = np.abs(error).mean(), np.sqrt((error**2).mean(axis=1)).mean()
-            # The rows are the independent samples; each has the mean of its errors over the seeds.
-            gain = (np.abs(chain) - np.abs(error)).mean(axis=0)
-            half = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
+def report_compositions(errors, sizes):
+    """MAE ± standard deviation over the folds, RMSE, and `EFTGANRegressor` minus each model.
+
+    The interval of a difference of the MAE is that of `corrected_resampled_ttest` over the folds.
+
+    Parameters
+    ----------
+    errors : dict
+        (target, model) -> errors of the test rows, an array for each fold.
+    sizes : list of (n_train, n_test), one for each fold
+    """
+    for target in dict.fromkeys(name for name, _ in errors):
+        print(f"{target} ({ALL_UNITS[target]}), MAE ± sd over folds / RMSE of all rows")
+        mae = {
+            model: np.array([np.abs(fold).mean() for fold in folds])
+            for (name, model), folds in errors.items()
+            if name == target
+        }
+        for model, values in mae.items():
+            rmse = np.sqrt((np.concatenate(errors[target, model]) ** 2).mean())
+            gain, low, high, p = corrected_resampled_ttest(
+                mae["EFTGANRegressor"] - values, *np.transpose(sizes)
+            )
             print(
-                f"  {model:30s} {mae:.4f} / {rmse:.4f}   "
-                f"chain minus this, MAE {gain.mean():+.4f} ± {half:.4f}",
+                f"  {model:40s} {values.mean():.4f} ± {values.std():.4f} / {rmse:.4f}   "
+                f"chain minus this {gain:+.4f} ({low:+.4f} to {high:+.4f}), p = {p:.3f}",
                 flush=True,
             )
 
@@ -349,6 +373,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--share", type=float, default=1.0, help="part of the training rows")
+    parser.add_argument("--folds", choices=list(FOLDS), default="shuffled")
     parser.add_argument("--all-targets", action="store_true")
     parser.add_argument("--out", default="eftgan_hea.json")
     args = parser.parse_args()
