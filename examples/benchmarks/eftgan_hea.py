@@ -285,6 +285,9 @@ def compositions(args):
                 )
                 for model, values in told.items():
                     errors.setdefault((name, model), []).append(values - y[test, k])
+                mae = {model: np.abs(values - y[test, k]).mean() for model, values in told.items()}
+                line = ", ".join(f"{model} {value:.4f}" for model, value in mae.items())
+                print(f"seed {seed}, fold {fold}, {name}: {line}", flush=True)
         print(f"\n== {args.folds} folds, seeds up to {seed}")
         report_compositions(errors, sizes)
 

@@ -55,6 +55,23 @@ def test_lattice_survives_displacements_and_strain(label):
     assert infer_lattice(shaken).tolist() == [label] * 3
 
 
+@pytest.mark.parametrize(("a", "one", "three"), [(4.556, "Si", "Cr"), (5.29, "Sn", "Nb")])
+def test_a15_is_not_bcc_with_displacements_either(a, one, three):
+    sites = [[0, 0, 0], [0.25, 0, 0.5]]
+    crystal = Structure.from_spacegroup("Pm-3n", Lattice.cubic(a), [one, three], sites)
+    assert len(crystal) == 8
+    crystal *= (2, 2, 2)
+    rng = np.random.default_rng(0)
+    displaced = []
+    for fraction in (0.01, 0.03, 0.05):
+        # The nearest neighbours are half a lattice parameter apart.
+        moves = rng.normal(size=(len(crystal), 3)) * fraction * a / 2 / np.sqrt(3)
+        coords = crystal.cart_coords + moves
+        moved = Structure(crystal.lattice, crystal.species, coords, coords_are_cartesian=True)
+        displaced.append(moved)
+    assert infer_lattice([crystal, *displaced]).tolist() == ["other"] * 4
+
+
 def test_zinc_is_hcp_in_spite_of_its_axes_and_a_gas_is_other():
     lattice, sites = Lattice.hexagonal(2.66, 4.95), [[1 / 3, 2 / 3, 0.25]]
     zinc = Structure.from_spacegroup("P6_3/mmc", lattice, ["Zn"], sites)
