@@ -1,6 +1,7 @@
 """Speed and memory against size, compared with other implementations: one run, one page.
 
     python examples/benchmarks/run_all.py [--quick] [--out docs]
+    python examples/benchmarks/run_all.py --check [...]  (figures of the guide: check_figures.py)
 
 Writes ``_static/speed.json`` with all numbers and the machine, the plots ``_static/speed_*.svg``
 and the page ``user_guide/speed.md`` (from ``speed_page.md``, next to this script) into the folder.
@@ -18,6 +19,7 @@ That what is compared computes the same numbers is checked before the timing.
 """
 
 import argparse
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from functools import partial
 from pathlib import Path
 
 import cgcnn_speed
+import check_figures
 import ecnet_speed
 import numpy as np
 import torch
@@ -456,6 +459,8 @@ def others(rates, alloys):
 
 
 def main():
+    if "--check" in sys.argv:
+        return check_figures.main()
     # Not at the top, because the processes whose memory is measured import this file.
     from speed_page import write
 
