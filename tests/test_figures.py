@@ -48,6 +48,11 @@ def test_every_table_of_figures_has_a_command(figures, page):
             assert table in named or not has_figures, line
 
 
+def test_cells_of_a_table(figures):
+    text = "Text\n\n| | a | b | c |\n| --- | --- | --- | --- |\n| **x** | 1 | | 3 |\nEnd"
+    assert figures["table_after"](text, "Text") == {"x": ["1", "", "3"]}
+
+
 def test_numbers_of_a_cell(figures):
     assert figures["numbers"]("**0.0105 ± 0.001 / 0.0164**") == ([0.0105, 0.001, 0.0164], [4, 3, 4])
     assert figures["numbers"]("−12 %") == ([-0.12], [2])

@@ -92,8 +92,9 @@ def table_after(text, start):
     for line in lines[top + 2 :]:
         if not line.startswith("|"):
             break
-        label, *cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
-        rows[label.strip("| ").replace("*", "")] = cells
+        # Lines begin and end with a bar.
+        label, *cells = [cell.strip() for cell in line.strip()[1:-1].split("|")]
+        rows[label.replace("*", "")] = cells
     return rows
 
 
