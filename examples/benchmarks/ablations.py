@@ -15,7 +15,7 @@ import warnings
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 
-import ablations_perovskites
+import ablations_crystals
 import numpy as np
 import pandas as pd
 from eftgan_hea import composition_models, ridge_features
@@ -426,7 +426,7 @@ ABLATIONS = {
         lattice,
         relaxation,
         generator,
-        *ablations_perovskites.FUNCTIONS,
+        *ablations_crystals.FUNCTIONS,
     ]
 }
 

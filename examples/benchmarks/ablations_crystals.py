@@ -5,14 +5,27 @@ from fnmatch import fnmatchcase
 
 import adversarial_perovskites
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from xgboost import XGBClassifier
 
-from sklmat import CGCNNRegressor, CompositionGroupKFold, DisorderFeaturizer, StructureToGraph
+from sklmat import (
+    CGCNNRegressor,
+    CompositionFeaturizer,
+    CompositionGroupKFold,
+    DisorderFeaturizer,
+    StructureFeaturizer,
+    StructureToGraph,
+)
 from sklmat.datasets import (
     fetch_halide_perovskites,
+    load_mixed_halide_perovskites,
+    make_alloys,
     make_mixed_halide_perovskites,
     make_prototypes,
 )
@@ -108,4 +121,30 @@ def disorder(args):
         print(f"  {name:44s} {np.mean(values):.3f} ± {np.std(values):.3f}", flush=True)
 
 
-FUNCTIONS = [perovskites, prototypes, disorder]
+def alloys(args):
+    """What composition and pairs of neighbours explain of the energies of `make_alloys`."""
+    data = make_alloys(**({"n_samples": 20, "n_atoms": 16} if args.quick else {}))
+    composition = CompositionFeaturizer(properties=()).fit_transform(data.data)
+    pairs = StructureFeaturizer().fit_transform(data.data).filter(regex="^fraction of .* shell 1$")
+    quadratic = make_pipeline(
+        StandardScaler(), PolynomialFeatures(2), StandardScaler(), RidgeCV(np.logspace(-6, 2, 9))
+    )
+    folds = KFold(5, shuffle=True, random_state=0)
+    print(f"\nR2 of a quadratic function, five folds of {len(data.target)} alloys")
+    for name, X in {"fractions": composition, "with pairs": composition.join(pairs)}.items():
+        r2 = cross_val_score(quadratic, X.to_numpy(), data.target, cv=folds, scoring="r2")
+        print(f"  {name:20s} {r2.mean():.3f} ± {r2.std():.3f}", flush=True)
+
+
+def halides(args):
+    """ROC-AUC of the mean label of the other rows of a composition; xTB mixed halides."""
+    print("\nROC-AUC of the mean of the other rows of the composition")
+    for target in ("efficiency_class", "ordering_class"):
+        data = load_mixed_halide_perovskites(target)
+        y = pd.Series(data.target, dtype=float)
+        groups = y.groupby([structure.formula for structure in data.data])
+        others = (groups.transform("sum") - y) / (groups.transform("size") - 1)
+        print(f"  {target:20s} {roc_auc_score(y, others.fillna(y.mean())):.2f}")
+
+
+FUNCTIONS = [perovskites, prototypes, disorder, alloys, halides]
