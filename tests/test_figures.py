@@ -155,7 +155,7 @@ def test_every_ablation_runs(tmp_path):
         [sys.executable, script, "--list"], check=True, capture_output=True, encoding="utf-8"
     ).stdout
     names = [line.split()[0] for line in listed.splitlines()]
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 15
     result = subprocess.run(
         [sys.executable, script, *names, "--quick"],
         check=True,

@@ -151,6 +151,14 @@ def ecnet(args):
         compare(alloys, "shuffled", [1, 2], models, args)
 
 
+def published(args):
+    """ECNet as published, 500 epochs, on shuffling 0."""
+    for target in UNITS:
+        alloys = Alloys(target, args.quick)
+        network = ECNetRegressor.from_preset("wang2022").set_params(random_state=0)
+        compare(alloys, "shuffled", [0], {"as published": (alloys.all_neighbors, network)}, args)
+
+
 def cgcnn(args):
     """Settings of CGCNN on the alloys; the first two folds of shuffling 0."""
     wide = {"hidden_dim": 64, "lr": 0.002, "max_epochs": 100, "atom_init": "onehot"}
@@ -418,6 +426,7 @@ ABLATIONS = {
     function.__name__.replace("_", "-"): function
     for function in [
         ecnet,
+        published,
         cgcnn,
         chgnet,
         extra,
