@@ -30,7 +30,11 @@ def test_page_lists_the_commands(figures):
     assert page == text, "run examples/benchmarks/run_all.py --check --write-page"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/user_guide/benchmarks.md"])
+PAGES = ["augmentation", "benchmarks", "differences", "eftgan", "gaussian_processes"]
+PAGES += ["scaling_out", "speed"]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/user_guide/{name}.md" for name in PAGES)])
 def test_every_table_of_figures_has_a_command(figures, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = [
