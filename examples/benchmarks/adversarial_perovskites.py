@@ -106,6 +106,7 @@ VARIANTS = {
 KEYS = ["data", "label", "seed", "fold"]
 METRICS = ["accuracy", "F1", "ROC AUC", "PR AUC"]
 PAIRS = [("d", other) for other in "cbae"] + [("f", "d"), ("d", "d5"), ("d", "g"), ("d", "h")]
+PAIRS += [("e", "c"), ("e", "a")]
 PAIRS += [("d", "a+"), ("d", "b+"), ("d", "d+")] + [("o", other) for other in "adh"]
 
 
