@@ -79,9 +79,13 @@ from sklmat.gaussian_processes import (
 from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
 from sklmat.inspection import element_attribution, shap_table, site_attribution
 from sklmat.model_selection import (
+    ApplicabilityDomain,
+    CalibratedStdRegressor,
     ChemicalSystemGroupKFold,
     ComponentSplit,
     CompositionGroupKFold,
+    ConformalClassifier,
+    ConformalRegressor,
     DeltaRegressor,
     EarlyStoppingClassifier,
     EarlyStoppingRegressor,
@@ -107,6 +111,7 @@ from sklmat.plotting import (
     LearningCurveDisplay,
     ParityDisplay,
     RobustnessDisplay,
+    StdCalibrationDisplay,
 )
 from sklmat.readers import load_structures, save_structures
 from sklmat.screening import composition_grid, predict_dataset, screen, shockley_queisser
@@ -115,17 +120,21 @@ from sklmat.structures import check_structures
 __version__: str
 __all__ = [
     "AdversarialFeatureBuilder",
+    "ApplicabilityDomain",
     "AugmentationReportDisplay",
     "AugmentedClassifier",
     "AugmentedRegressor",
     "CGCNNClassifier",
     "CGCNNRegressor",
+    "CalibratedStdRegressor",
     "ChemicalSystemGroupKFold",
     "ComparisonDisplay",
     "ComponentSplit",
     "CompositionFeaturizer",
     "CompositionGroupKFold",
     "CompositionMapDisplay",
+    "ConformalClassifier",
+    "ConformalRegressor",
     "ContrastDisplay",
     "CoverageDisplay",
     "CrystalGraphs",
@@ -159,6 +168,7 @@ __all__ = [
     "PrototypeGroupKFold",
     "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
+    "StdCalibrationDisplay",
     "StructureAttack",
     "StructureFeaturizer",
     "StructureOverSampler",

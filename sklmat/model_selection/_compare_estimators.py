@@ -86,7 +86,9 @@ def compare_estimators(
         columns: ``{"MAE (eV/atom)": "neg_mean_absolute_error"}``; scores of callables are shown as
         they are. None means MAE, RMSE and R2 for regressors. For classifiers it means accuracy and
         balanced accuracy, and if all of them have ``predict_proba`` also log loss and ROC AUC (one
-        class against the rest if there are more than two).
+        class against the rest if there are more than two). If all estimators have intervals or sets
+        of classes, as `ConformalRegressor` does, it also means their coverage and mean width (see
+        `sklmat.model_selection.coverage_scorer`).
     groups : array-like of shape (C,), default=None
         Groups of the rows, for splitters that use them.
     params : dict of str to array-like of shape (C,), default=None

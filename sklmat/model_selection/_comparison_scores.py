@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from sklmat.known_labels import score_known_labels
+from sklmat.model_selection._interval_scorers import INTERVAL_SCORERS, interval_scores
 from sklmat.model_selection._masked_scorer import METRICS, MaskedScorer, masked_scorer
 
 _RMSE = "neg_root_mean_squared_error"
@@ -114,23 +115,37 @@ def check_metrics(scoring, estimators, y, are_classifiers, missing, params):
 
 def _name(scorer):
     """Name of the scorer of scikit-learn, or the scorer itself if it has none."""
+    if callable(scorer) and not isinstance(scorer, MaskedScorer):
+        return INTERVAL_SCORERS.get(scorer, scorer)
     return scorer.scoring if isinstance(scorer, MaskedScorer) else scorer
 
 
 def _default_scoring(estimators, y, are_classifiers):
     """Names of the scorers that suit all estimators."""
+    method = "predict_set" if are_classifiers else "predict_interval"
+    of_intervals = []
+    if all(hasattr(estimator, method) for estimator in estimators.values()):
+        of_intervals = list(INTERVAL_SCORERS)
     if not are_classifiers:
-        return ["neg_mean_absolute_error", _RMSE, "r2"]
+        return ["neg_mean_absolute_error", _RMSE, "r2", *of_intervals]
     scoring = ["accuracy", "balanced_accuracy"]
     if all(hasattr(estimator, "predict_proba") for estimator in estimators.values()):
         scoring.append("roc_auc" if len(np.unique(y)) == 2 else "roc_auc_ovr")
         scoring.append("neg_log_loss")
-    return scoring
+    return scoring + of_intervals
 
 
 def score_fold(model, scorers, X, y, predictions):
-    """Scores by the name of the metric; masked scorers need no second prediction."""
+    """Scores by the name of the metric; those of intervals share one prediction of them."""
     masked = {name: each for name, each in scorers.items() if isinstance(each, MaskedScorer)}
     scores = {name: each.score_predictions(y, predictions) for name, each in masked.items()}
-    others = {name: each for name, each in scorers.items() if name not in masked}
+    of_intervals = {
+        name: INTERVAL_SCORERS[each]
+        for name, each in scorers.items()
+        if name not in masked and each in INTERVAL_SCORERS
+    }
+    if of_intervals:
+        found = interval_scores(model, X, y)
+        scores |= {name: found[which] for name, which in of_intervals.items()}
+    others = {name: each for name, each in scorers.items() if name not in scores}
     return scores | (check_scoring(model, others)(model, X, y) if others else {})
