@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,8 @@ from sklmat.model_selection._out_of_fold import fit_folds
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sklearn.model_selection import BaseCrossValidator
-
     from sklmat.graphs import CrystalGraphs
-    from sklmat.typing import ArrayLike, RandomState, Structures, Table
+    from sklmat.typing import ArrayLike, Structures, Table
 
 
 @insert_paragraphs(PARAGRAPHS)
@@ -65,8 +61,9 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
     -----
     It needs the package MAPIE: ``pip install "sklmat[uq]"``.
 
-    A set holds all classes above a threshold of the probability (least ambiguous sets, "LAC"): these
-    sets are the smallest of a given coverage [3]_. A set may be empty where no class is probable.
+    A set holds all classes above a threshold of the probability (least ambiguous sets, "LAC"):
+    these sets are the smallest of a given coverage [3]_. A set may be empty where no class is
+    probable.
 
     {groups}
 

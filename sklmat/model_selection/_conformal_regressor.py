@@ -182,7 +182,7 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         params: dict = {"return_std": True} if self.conformity_score == "normalized" else {}
         found = fit_folds(self.estimator, X, values, folds, n_jobs=self.n_jobs, **params)
         outputs = [
-            self._columns(output, len(test), fitted)
+            _columns(output, len(test), fitted, bool(params))
             for output, (_, test), fitted in zip(found.outputs, folds, found.estimators)
         ]
         columns = {
@@ -252,7 +252,7 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         calibration = [fold_table(table[name].to_numpy(), fold, n_models) for name in names]
         params = {"return_std": True} if "std" in names else {}
         outputs = [
-            self._columns(each.predict(X, **params), _num_samples(X), each)
+            _columns(each.predict(X, **params), _num_samples(X), each, bool(params))
             for each in self.estimators_
         ]
         return compute_intervals(
@@ -264,8 +264,9 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
             n_models=n_models,
         )
 
-    def _columns(self, output, n_rows, estimator):
-        """Predictions and, with "normalized", standard deviations: arrays of shape (n,)."""
-        if self.conformity_score == "normalized":
-            return predictions_and_stds(output, n_rows, estimator)
-        return (predicted_column(output, n_rows, estimator),)
+
+def _columns(output, n_rows, estimator, with_std):
+    """Predictions and, if asked for, standard deviations: arrays of shape (n,)."""
+    if with_std:
+        return predictions_and_stds(output, n_rows, estimator)
+    return (predicted_column(output, n_rows, estimator),)
