@@ -168,9 +168,8 @@ def main():
                     json.dump({**found, f"{name}, {method}": results}, file, indent=1)
             found[f"{name}, {method}"] = results
             print(f"\n{name}, {method} ({time.perf_counter() - start:.0f} s)")
-            print(
-                "\n".join(f"  {line}" for line in summary(results, UNITS[args.target])), flush=True
-            )
+            for line in summary(results, UNITS[args.target]):
+                print(f"  {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -47,22 +47,46 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def predict_proba(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
+    @overload
+    def predict_proba(
+        self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: Literal[False] = False
+    ) -> np.ndarray: ...
+    @overload
+    def predict_proba(
+        self, X: Structures | CrystalGraphs | pd.DataFrame, *, return_std: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    def predict_proba(
+        self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict the probabilities of the classes: softmax outputs, averaged over the ensemble.
 
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+        return_std : bool, default=False
+            Also return the standard deviation over the members of the ensemble.
 
         Returns
         -------
-        ndarray of shape (C, n_classes)
+        probabilities : ndarray of shape (C, n_classes)
             Columns in the order of ``classes_``.
+        std : ndarray of shape (C, n_classes)
+            Only with `return_std`: standard deviation of each probability over the members, at most
+            0.5.
+
+        Raises
+        ------
+        ValueError
+            When `return_std` is True and the ensemble has one member only.
         """
         logits = GraphModel.of(self).predict_outputs(X).astype(np.float64)
+        if return_std and len(logits) < 2:
+            raise ValueError("return_std needs an ensemble: set n_ensemble to 2 or more, and refit")
         logits -= logits.max(axis=-1, keepdims=True)
         odds = np.exp(logits)
-        return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
+        probabilities = odds / odds.sum(axis=-1, keepdims=True)
+        mean = probabilities.mean(axis=0)
+        return (mean, probabilities.std(axis=0)) if return_std else mean
 
     def predict(self, X: Structures | CrystalGraphs | pd.DataFrame) -> np.ndarray:
         """Predict the most probable class.

@@ -164,7 +164,9 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         labels = row_labels(X, groups)
         embedding = None
         if self.embedding is not None:
-            embedding = clone(_as_transformer(self.embedding))
+            embedding = _as_transformer(self.embedding)
+            if embedding is self.embedding:
+                embedding = clone(embedding)
             embedding.fit(X, y)
         vectors = _vectors(embedding, X)
         sizes = np.bincount(labels)

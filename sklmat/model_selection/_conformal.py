@@ -134,7 +134,7 @@ class ConformalMixin(MetaEstimatorMixin):
             )
 
     def _calibration(self, X, y, groups):
-        """Folds whose test rows calibrate, and the group of each row."""
+        """`X` that can be indexed, folds whose test rows calibrate, and the group of each row."""
         X, y, groups = indexable(X, y, groups)
         n_rows = _num_samples(X)
         labels = row_labels(X, groups)
@@ -159,7 +159,7 @@ class ConformalMixin(MetaEstimatorMixin):
         rows = np.concatenate([test for _, test in folds])
         # Before the models are fitted, which may take long.
         self._rank(self.confidence_level, labels[rows])
-        return folds, labels
+        return X, folds, labels
 
     def _rank(self, level: float, labels: np.ndarray) -> int:
         """Rank of the conformity score that bounds new rows, among the calibration rows.

@@ -150,12 +150,14 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         if labels.ndim != 1:
             raise ValueError(f"y must have the shape (n,), got {labels.shape}")
+        if not len(labels):
+            raise ValueError("X is empty (0 rows); there is nothing to fit")
         classes = np.unique(labels)
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class, {classes.tolist()[0]!r}; a classifier needs two"
             )
-        folds, group_of = self._calibration(X, labels, groups)
+        X, folds, group_of = self._calibration(X, labels, groups)
         found = fit_folds(self.estimator, X, labels, folds, "predict_proba", n_jobs=self.n_jobs)
         probabilities = found.joined(
             [
@@ -204,7 +206,8 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         -------
         y : ndarray of shape (n,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_set(
         self, X: Structures | CrystalGraphs | Table, confidence_level: float | None = None

@@ -178,7 +178,7 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         values = one_target(y, type(self).__name__)
-        folds, labels = self._calibration(X, values, groups)
+        X, folds, labels = self._calibration(X, values, groups)
         params: dict = {"return_std": True} if self.conformity_score == "normalized" else {}
         found = fit_folds(self.estimator, X, values, folds, n_jobs=self.n_jobs, **params)
         outputs = [

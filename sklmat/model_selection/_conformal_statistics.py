@@ -6,6 +6,7 @@ each model, and its "estimator" returns one of these blocks.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -183,7 +184,10 @@ def compute_sets(
             block.fit(calibration[:0], y[:0]),
             confidence_level=(rank - 0.5) / (n_rows + 1),
             random_state=0,
-        ).conformalize(calibration, y)
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*conformalization dataset has less labels")
+            mapie.conformalize(calibration, y)
         settings = {}
     else:
         # MAPIE includes a class if at least alpha * (n - 1) calibration rows conform less.

@@ -72,6 +72,8 @@ def one_target(y: ArrayLike, name: str) -> np.ndarray:
             "each column"
         )
     values = column_or_1d(values, warn=True)
+    if not len(values):
+        raise ValueError("X is empty (0 rows); there is nothing to fit")
     refuse_missing_rows(values)
     return values
 
@@ -132,7 +134,8 @@ def make_folds(
         folds = list(cls(cv, shuffle=True, random_state=seed).split(labels, y, labels))
     else:
         splitter = check_cv(cv, y, classifier=is_classifier)
-        folds = list(splitter.split(X, y, groups))
+        given = splitter.split(X, y, groups)
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in given]
         warn_divided_groups(
             folds,
             labels,
