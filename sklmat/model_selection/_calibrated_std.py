@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from numbers import Integral
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -182,8 +181,6 @@ class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         name = type(self).__name__
         if is_classifier(self.estimator):
             raise TypeError(f"{name} was given a classifier: {self.estimator!r}")
-        if isinstance(self.cv, Integral) and self.cv < 2:
-            raise ValueError(f"cv must be at least 2, got {self.cv}")
         values = one_target(y, name)
         X, _, groups = indexable(X, values, groups)
         labels = row_labels(X, groups)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from importlib.util import find_spec
 from math import ceil
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,8 +125,6 @@ class ConformalMixin(MetaEstimatorMixin):
         if wrong(self.estimator):
             kind = "classifier" if is_regressor(self) else "regressor"
             raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
-        if isinstance(self.cv, Integral) and self.cv < 2:
-            raise ValueError(f"cv must be at least 2, got {self.cv}")
         if isinstance(self.estimator, FrozenEstimator) and self.method != "split":
             raise ValueError(
                 'a FrozenEstimator is not fitted again, and method="cv+" needs a model of each '

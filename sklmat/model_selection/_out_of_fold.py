@@ -129,6 +129,7 @@ def make_folds(
     UserWarning
         When a given `cv` divides groups.
     """
+    cv = 5 if cv is None else cv  # as in scikit-learn
     if isinstance(cv, Integral):
         cls = StratifiedGroupKFold if is_classifier else GroupKFold
         folds = list(cls(cv, shuffle=True, random_state=seed).split(labels, y, labels))
