@@ -17,9 +17,9 @@ from sklearn.utils.validation import _num_samples
 
 from sklmat.docstrings import parameter_paragraphs
 from sklmat.model_selection._out_of_fold import make_folds, row_labels
-from sklmat.model_selection._validation_rows import choose_validation_rows
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.row_groups import hold_out_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,10 +139,17 @@ class ConformalMixin(MetaEstimatorMixin):
         if isinstance(self.estimator, FrozenEstimator):
             folds = [(np.arange(0), np.arange(n_rows))]
         elif self.method == "split":
-            classes = y if is_classifier(self) else np.zeros(n_rows)
-            rng = np.random.default_rng(draw_seed(self.random_state))
-            held_out = choose_validation_rows(labels, classes, self.calibration_fraction, rng)
-            folds = [(np.flatnonzero(~held_out), np.flatnonzero(held_out))]
+            folds = [
+                hold_out_rows(
+                    np.arange(n_rows),
+                    self.calibration_fraction,
+                    groups=labels,
+                    seed=draw_seed(self.random_state),
+                    classes=y if is_classifier(self) else None,
+                    divide=False,
+                    purpose=f"calibration rows of {type(self).__name__}",
+                )
+            ]
         else:
             folds = make_folds(
                 self.cv,

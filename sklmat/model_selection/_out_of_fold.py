@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import _safe_indexing, column_or_1d
 
 from sklmat.exceptions import rows_of_input
-from sklmat.model_selection._validation_rows import default_groups
+from sklmat.model_selection._group_labels import default_groups
 from sklmat.processes import run_parallel
 from sklmat.row_groups import warn_divided_groups
 from sklmat.targets import as_numbers, refuse_missing_rows
