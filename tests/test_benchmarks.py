@@ -35,6 +35,7 @@ FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
         "run_all",
         "small_things",
         "tune_baselines",
+        "uncertainty",
     ],
 )
 def test_script_can_be_loaded(name, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from crystals import random_alloys
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from tiny_eftgan import ecnet, infogan, tiny
@@ -16,10 +16,12 @@ from tiny_eftgan import ecnet, infogan, tiny
 from sklmat import (
     AdversarialFeatureBuilder,
     AugmentedRegressor,
+    CalibratedStdRegressor,
     CGCNNClassifier,
     CGCNNRegressor,
     CompositionFeaturizer,
     CompositionGroupKFold,
+    ConformalRegressor,
     DeltaRegressor,
     ECNetFeaturizer,
     MixupAugmenter,
@@ -187,6 +189,46 @@ def eftgan(X, y, labels, folder):
     return in_cross_validation(model, X, y, probes=[cell.composition for cell in PROBES])
 
 
+def calibration(method):
+    """Model and residuals of the calibration rows, and the intervals that these give."""
+    features = make_pipeline(StructureFeaturizer(groups=["volume"]), Ridge())
+    return ConformalRegressor(features, method=method, confidence_level=0.5, cv=3, random_state=0)
+
+
+def calibrated_model(X, y, labels, folder):
+    """The model that is calibrated has not seen the rows that calibrate it."""
+    model = calibration("split").fit(X, y)
+    return [model.predict(PROBES)]
+
+
+def calibration_rows():
+    return calibration("split").fit(CELLS, Y).calibration_["row"].to_numpy()
+
+
+def calibrated_twins(X, y, labels, folder):
+    """Predictions of twins by the model of their fold, where the labels of all are spoiled."""
+    return [calibration("cv+").fit(X, y).calibration_["prediction"].to_numpy()[TWINS]]
+
+
+def intervals_of_held_out_rows(X, y, labels, folder):
+    model = calibration("cv+")
+    result = cross_validate(model, X, y, cv=[(TRAIN, HELD_OUT)], return_estimator=True)
+    return [result["estimator"][0].predict_interval(PROBES)]
+
+
+def calibrated_std(X, y, labels, folder):
+    features = make_pipeline(StructureFeaturizer(groups=["volume"]), BayesianRidge())
+    model = CalibratedStdRegressor(features, cv=FOLDS)
+    result = cross_validate(model, X, y, cv=[(TRAIN, HELD_OUT)], return_estimator=True)
+    return result["estimator"][0].predict(PROBES, return_std=True)
+
+
+def twins_of_calibrated_std(X, y, labels, folder):
+    features = make_pipeline(StructureFeaturizer(groups=["volume"]), BayesianRidge())
+    model = CalibratedStdRegressor(features, cv=3, random_state=0).fit(X, y)
+    return [model.calibration_[["prediction", "std"]].to_numpy()[TWINS]]
+
+
 def cache(X, y, labels, folder):
     """The graphs of all rows are in the cache, and the fitted transformer in joblib's."""
     graphs = StructureToGraph(cutoff=4.0, cache=folder / "graphs")
@@ -243,6 +285,23 @@ LEAKS = {
     "early stopping": (early_stopping, "y", validation_rows(), np.arange(N)),
     "iterations": (iterations, "y", iteration_rows(), np.arange(N)),
     "EFTGAN with iterations": (eftgan, "X and y", HELD_OUT, TRAIN[:3]),
+    "calibration rows, y": (calibrated_model, "y", calibration_rows(), np.arange(N)),
+    "calibration rows, X": (calibrated_model, "X", calibration_rows(), np.arange(N)),
+    "folds of intervals": (
+        calibrated_twins,
+        "y",
+        TWINS,
+        np.setdiff1d(np.arange(N), TWINS),
+    ),
+    "intervals, y": (intervals_of_held_out_rows, "y", HELD_OUT, TRAIN[:3]),
+    "intervals, X": (intervals_of_held_out_rows, "X", HELD_OUT, TRAIN[:3]),
+    "calibrated std": (calibrated_std, "X and y", HELD_OUT, TRAIN[:3]),
+    "folds of calibrated std": (
+        twins_of_calibrated_std,
+        "y",
+        TWINS,
+        np.setdiff1d(np.arange(N), TWINS),
+    ),
     "caches, y": (cache, "y", HELD_OUT, TRAIN[:3]),
     "caches, X": (cache, "X", HELD_OUT, TRAIN[:3]),
     "checkpoint": (checkpoint, "y", HELD_OUT, TRAIN[:3]),

@@ -201,6 +201,7 @@ HEAVY = {
     "shap",
     "ase",
     "pooch",
+    "mapie",
     "torch_geometric",
 }
 

@@ -98,7 +98,7 @@ def domain(model, X_fitted, X, y):
     found = ApplicabilityDomain(FrozenEstimator(model.estimators_[0])).fit(X_fitted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)
-        is_inside = found.predict(X)
+        is_inside = found.is_inside(X)
     low, high = without_std(model).predict_interval(X).T
     covered, error = (low <= y) & (y <= high), np.abs(model.predict(X) - y)
     return {

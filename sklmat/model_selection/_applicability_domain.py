@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Rows that a warning names.
 _MAX_NAMED = 10
+#: Standard deviation over mean below which a column is constant.
+_ROUNDING = 1e-8
 
 
 class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
@@ -34,8 +36,8 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
     The distance of a crystal is the mean distance to its nearest training rows, in the columns of
     an embedding that are scaled to unit variance. It is compared with the distances that the
     training rows have to each other: `transform` gives the ratio to their quantile, so that values
-    above 1 are outside. There a model extrapolates, and neither a standard deviation nor the
-    coverage of an interval is to be trusted.
+    above 1 are outside; `is_inside` warns of these. There a model extrapolates, and neither a
+    standard deviation nor the coverage of an interval is to be trusted.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
     >>> domain = ApplicabilityDomain(StructureFeaturizer(groups=["volume"])).fit(alloys[:40])
     >>> expanded = alloys[40].copy()
     >>> _ = expanded.scale_lattice(2 * expanded.volume)
-    >>> domain.predict(alloys[40:42]).tolist()
+    >>> domain.is_inside(alloys[40:42]).tolist()
     [True, True]
     >>> table = domain.transform([expanded])
     >>> table.columns.tolist(), bool(table.iloc[0, 0] > 1)
@@ -178,6 +180,8 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
                 "n_neighbors"
             )
         scaler = StandardScaler().fit(vectors)
+        # The rounding errors of a constant column must not be scaled up.
+        scaler.scale_[scaler.scale_ < _ROUNDING * np.abs(scaler.mean_)] = 1.0
         neighbors = NearestNeighbors().fit(scaler.transform(vectors))
         n_nearest = self.n_neighbors + int(sizes.max())
         distances, rows = neighbors.kneighbors(
@@ -218,7 +222,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         """
         return output_table(self, self._ratios(X)[:, None], X)
 
-    def predict(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
+    def is_inside(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
         """Tell which crystals are inside of the domain of the training rows.
 
         Parameters

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import Ridge
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sklmat
 from sklmat.estimator_checks import all_structure_estimators, parametrize_with_structure_checks
@@ -108,6 +110,36 @@ def small_instances():
                 validation_fraction=0.3,
             )
         ],
+        "ConformalRegressor": [
+            sklmat.ConformalRegressor(
+                make_pipeline(sklmat.StructureFeaturizer(), Ridge()),
+                confidence_level=0.5,
+                method="split",
+                random_state=0,
+            )
+        ],
+        "ConformalClassifier": [
+            sklmat.ConformalClassifier(
+                make_pipeline(sklmat.StructureFeaturizer(), StandardScaler(), LogisticRegression()),
+                confidence_level=0.5,
+                method="split",
+                random_state=0,
+            )
+        ],
+        "CalibratedStdRegressor": [
+            sklmat.CalibratedStdRegressor(
+                make_pipeline(
+                    sklmat.StructureFeaturizer(),
+                    StandardScaler(),
+                    GaussianProcessRegressor(alpha=0.1, normalize_y=True),
+                ),
+                cv=2,
+                random_state=0,
+            )
+        ],
+        "ApplicabilityDomain": [
+            sklmat.ApplicabilityDomain(sklmat.StructureFeaturizer(), n_neighbors=2)
+        ],
         "PotentialFeaturizer": [
             sklmat.PotentialFeaturizer(distances, columns="embedding"),
             sklmat.PotentialFeaturizer(
@@ -137,6 +169,10 @@ POLICIES = {
     "DeltaRegressor": "refuses",  # each element has a reference
     "EarlyStoppingRegressor": "refuses",
     "EarlyStoppingClassifier": "refuses",
+    "ConformalRegressor": "refuses",
+    "ConformalClassifier": "refuses",
+    "CalibratedStdRegressor": "refuses",
+    "ApplicabilityDomain": "refuses",
     "AdversarialFeatureBuilder": "warns once",
     "ECNetRegressor": "refuses",  # learned vectors by default
     "ECNetClassifier": "refuses",

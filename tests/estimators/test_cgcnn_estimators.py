@@ -70,6 +70,21 @@ def test_classifier_learns(structures, labels):
     assert (model.classes_[proba.argmax(axis=1)] == model.predict(structures)).all()
 
 
+def test_spread_of_probabilities(graphs, labels):
+    model = CGCNNClassifier(**TINY, n_ensemble=3).fit(graphs, labels)
+    members = []
+    for net in model.nets_:
+        alone = CGCNNClassifier(**TINY).fit(graphs, labels)
+        alone.nets_ = [net]
+        members.append(alone.predict_proba(graphs))
+    mean, std = model.predict_proba(graphs, return_std=True)
+    np.testing.assert_allclose(mean, np.mean(members, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(std, np.std(members, axis=0), rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(mean, model.predict_proba(graphs))
+    with pytest.raises(ValueError, match="set n_ensemble to 2 or more"):
+        alone.predict_proba(graphs, return_std=True)
+
+
 def test_three_classes_and_class_weight(graphs):
     y = np.array([0] * 10 + [5] * 4 + [9] * 2)
     plain = CGCNNClassifier(**TINY).fit(graphs, y)

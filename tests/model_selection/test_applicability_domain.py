@@ -40,11 +40,11 @@ def test_distances_by_hand():
     np.testing.assert_allclose(table.to_numpy()[:, 0], [0.5 / 1.5, 2.5 / 1.5])
     message = r"1 of 2 rows .* 1 \(1.67\); predictions"
     with pytest.warns(ExtrapolationWarning, match=message) as found:
-        assert domain.predict(np.array([[2.0], [5.0]])).tolist() == [True, False]
+        assert domain.is_inside(np.array([[2.0], [5.0]])).tolist() == [True, False]
     assert found[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert domain.predict(LINE[:2]).all()
+        assert domain.is_inside(LINE[:2]).all()
 
 
 def test_rows_of_a_group_are_not_compared():
