@@ -65,8 +65,8 @@ class InvalidStructureWarning(UserWarning):
 class ExtrapolationWarning(UserWarning):
     """Warning that rows differ from all training rows, so that predictions extrapolate.
 
-    They hold an element that no training row had, or their composition is far from the training
-    compositions.
+    They hold an element that no training row had, their composition is far from the training
+    compositions, or they are outside of an `ApplicabilityDomain`.
     """
 
 

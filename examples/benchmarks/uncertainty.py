@@ -9,6 +9,8 @@ the mean width of the intervals, and the mean absolute error.
 
 - ``GP``: scikit-learn's Gaussian process on fractions, lattice and volume (see hea_accuracy.py);
 - ``XGBoost``: gradient boosting on the same table;
+- ``XGBoost, 200 trees``: a faster one, for many splits: the mean coverage of 20 splits is known to
+  about 1 %;
 - ``ECNet``: the network with its default parameters, on structures.
 
 With "split", two more things are printed for the GP and ECNet:
@@ -45,6 +47,11 @@ def models(views):
     return {
         "GP": (table, gaussian_process(table.shape[1]), True),
         "XGBoost": (table, xgboost(), False),
+        "XGBoost, 200 trees": (
+            table,
+            xgboost().set_params(n_estimators=200, learning_rate=0.1),
+            False,
+        ),
         "ECNet": (views.all_neighbors, ECNetRegressor(random_state=0), True),
     }
 
@@ -148,20 +155,20 @@ def main():
     args = parser.parse_args()
     data = fetch_hea(args.target)
     y, groups = np.asarray(data.target, dtype=float), composition_groups(data.data)
-    splitter = GroupShuffleSplit(20, test_size=0.2, random_state=0)
-    splits = list(splitter.split(y, groups=groups))[: args.splits]
+    splitter = GroupShuffleSplit(args.splits, test_size=0.2, random_state=0)
+    splits = list(splitter.split(y, groups=groups))
     print(f"{len(y)} rows, {len(np.unique(groups))} compositions, {args.target}")
     candidates, found = models(Views(data)), {}
     for name in args.models:
         X, estimator, has_std = candidates[name]
         for method in args.methods:
             start, results = time.perf_counter(), []
-            for train, test in splits:
+            for number, (train, test) in enumerate(splits):
                 model = ConformalRegressor(
                     clone(estimator),
                     method=method,
                     conformity_score="normalized" if has_std else "absolute",
-                    random_state=0,
+                    random_state=number,
                 )
                 results.append(evaluate(model, X, y, groups, train, test))
                 with open(args.out, "w") as file:

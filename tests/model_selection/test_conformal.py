@@ -27,7 +27,7 @@ from sklmat import (
 )
 from sklmat.datasets import fetch_cgcnn_sample, make_prototypes
 from sklmat.exceptions import InvalidStructureError
-from sklmat.model_selection import _conformal, _conformal_statistics, coverage_scorer, width_scorer
+from sklmat.model_selection import _conformal, coverage_scorer, width_scorer
 
 pytest.importorskip("mapie", reason="mapie is not installed (extra uq)")
 
@@ -120,7 +120,8 @@ def test_split_holds_out_whole_groups():
 def test_chunks_change_nothing(monkeypatch):
     model = ConformalRegressor(Ridge(), random_state=0).fit(X, Y)
     expected = model.predict_interval(NEW)
-    monkeypatch.setattr(_conformal_statistics, "_MAX_NUMBERS", 83 * 7)
+    limit = "sklmat.model_selection._conformal_statistics._MAX_NUMBERS"
+    monkeypatch.setattr(limit, 83 * 7)
     np.testing.assert_array_equal(model.predict_interval(NEW), expected)
 
 
@@ -274,6 +275,7 @@ def test_frozen_models_are_calibrated_with_all_rows():
         ConformalRegressor(FrozenEstimator(fitted)).fit(X, Y)
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")
 def test_classes_that_a_fold_lacks():
     y = np.where(np.arange(83) < 2, "rare", classes_of(Y))
     groups = np.where(np.arange(83) < 2, 83, np.arange(83))  # both rare rows are in one fold
