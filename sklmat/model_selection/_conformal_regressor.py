@@ -15,6 +15,7 @@ from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, requir
 from sklmat.model_selection._out_of_fold import (
     fit_folds,
     one_target,
+    predict_with_all,
     predicted_column,
     predictions_and_stds,
 )
@@ -217,7 +218,11 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         n_rows = _num_samples(X)
-        parts = [predicted_column(each.predict(X), n_rows, each) for each in self.estimators_]
+        outputs = predict_with_all(self.estimators_, X)
+        parts = [
+            predicted_column(output, n_rows, each)
+            for output, each in zip(outputs, self.estimators_)
+        ]
         return np.mean(parts, axis=0)
 
     def predict_interval(
@@ -250,10 +255,12 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         rank = self._rank(self._checked_level(confidence_level), table["group"].to_numpy())
         names = [name for name in ("prediction", "std") if name in table]
         calibration = [fold_table(table[name].to_numpy(), fold, n_models) for name in names]
-        params = {"return_std": True} if "std" in names else {}
+        params: dict = {"return_std": True} if "std" in names else {}
         outputs = [
-            _columns(each.predict(X, **params), _num_samples(X), each, bool(params))
-            for each in self.estimators_
+            _columns(output, _num_samples(X), each, bool(params))
+            for output, each in zip(
+                predict_with_all(self.estimators_, X, **params), self.estimators_
+            )
         ]
         return compute_intervals(
             table["y"].to_numpy(),

@@ -213,6 +213,33 @@ def _fit_fold(estimator, X, y, method, params, context, train, test):
     return fitted, output, UnseenElements(symbols, gathered.consequences)
 
 
+def predict_with_all(
+    estimators: list[Any], X: Any, method: str = "predict", **params: Any
+) -> list[Any]:
+    """Call a method of each model for the same rows; elements new to some are warned of once.
+
+    Parameters
+    ----------
+    estimators : list of fitted estimators
+    X
+    method : str, default="predict"
+    **params
+        Keyword arguments of the method.
+
+    Returns
+    -------
+    list of outputs
+    """
+    with gather_unseen_elements() as gathered:
+        outputs = [getattr(each, method)(X, **params) for each in estimators]
+    warn_unseen_elements(
+        dict(sorted(gathered.symbols.items())),
+        "; ".join(gathered.consequences),
+        "no row of fit" if len(estimators) == 1 else "no training row of a fold",
+    )
+    return outputs
+
+
 def predicted_column(values: Any, n_rows: int, estimator: BaseEstimator) -> np.ndarray:
     """Return predictions as finite numbers of shape (n,), or raise a ValueError."""
     column = np.asarray(values, dtype=float)
