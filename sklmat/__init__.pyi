@@ -111,7 +111,6 @@ from sklmat.plotting import (
     LearningCurveDisplay,
     ParityDisplay,
     RobustnessDisplay,
-    StdCalibrationDisplay,
 )
 from sklmat.readers import load_structures, save_structures
 from sklmat.screening import composition_grid, predict_dataset, screen, shockley_queisser
@@ -168,7 +167,6 @@ __all__ = [
     "PrototypeGroupKFold",
     "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
-    "StdCalibrationDisplay",
     "StructureAttack",
     "StructureFeaturizer",
     "StructureOverSampler",

@@ -84,7 +84,7 @@ class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     See Also
     --------
     ConformalRegressor : Intervals with a given coverage, which need no normal distribution.
-    StdCalibrationDisplay : Shows how well standard deviations agree with errors.
+    CoverageDisplay : Shows how well standard deviations agree with errors.
 
     Notes
     -----

@@ -29,6 +29,7 @@ _OF_ERRORS = {
     _RMSE,
     "neg_median_absolute_error",
     "neg_max_error",
+    "mean width",
 }
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmat.docstrings import insert_paragraphs
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
-from sklmat.model_selection._out_of_fold import fit_folds
+from sklmat.model_selection._out_of_fold import fit_folds, predict_with_all
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows
 
 if TYPE_CHECKING:
@@ -249,8 +249,10 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
 
     def _probabilities(self, X):
         """Probabilities of each model, with all classes."""
+        outputs = predict_with_all(self.estimators_, X, "predict_proba")
         return [
-            _of_classes(each.predict_proba(X), each, self.classes_) for each in self.estimators_
+            _of_classes(output, each, self.classes_)
+            for output, each in zip(outputs, self.estimators_)
         ]
 
 

@@ -9,7 +9,6 @@ from sklmat.plotting._element_map_display import ElementMapDisplay
 from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
-from sklmat.plotting._std_calibration_display import StdCalibrationDisplay
 
 __all__ = [
     "AugmentationReportDisplay",
@@ -21,5 +20,4 @@ __all__ = [
     "LearningCurveDisplay",
     "ParityDisplay",
     "RobustnessDisplay",
-    "StdCalibrationDisplay",
 ]

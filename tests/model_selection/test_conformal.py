@@ -26,7 +26,7 @@ from sklmat import (
     composition_groups,
 )
 from sklmat.datasets import fetch_cgcnn_sample, make_prototypes
-from sklmat.exceptions import InvalidStructureError
+from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
 from sklmat.model_selection import _conformal, coverage_scorer, width_scorer
 
 pytest.importorskip("mapie", reason="mapie is not installed (extra uq)")
@@ -389,6 +389,23 @@ def test_network_on_graphs_and_structures():
     from_graphs = model.fit(graphs, VOLUMES).predict_interval(graphs[:3])
     from_structures = clone(model).fit(CELLS, VOLUMES).predict_interval(CELLS[:3])
     np.testing.assert_allclose(from_graphs, from_structures, rtol=1e-5)
+
+
+def test_elements_that_some_models_have_not_seen_are_warned_of_once():
+    cells = [cell.copy() for cell in CELLS]
+    cells[3].replace(0, "Au")
+    network = CGCNNRegressor(
+        cutoff=4.0, hidden_dim=4, n_conv=1, readout_dim=4, max_epochs=1, random_state=0
+    )
+    model = ConformalRegressor(network, confidence_level=0.5, cv=3, random_state=0)
+    with pytest.warns(ExtrapolationWarning) as fitting:
+        model.fit(cells, VOLUMES)
+    cells[5].replace(0, "Pt")
+    with pytest.warns(ExtrapolationWarning) as predicting:
+        model.predict_interval(cells)
+    assert [len(fitting), len(predicting)] == [1, 1]
+    assert "no training row of their fold had: Au (row 3)" in str(fitting[0].message)
+    assert "no training row of a fold had: Au (row 3), Pt (row 5)" in str(predicting[0].message)
 
 
 def test_invalid_crystals_are_named_by_their_row():
