@@ -151,6 +151,11 @@ def main():
     parser.add_argument("--models", nargs="+", default=["GP", "XGBoost", "ECNet"])
     parser.add_argument("--methods", nargs="+", default=["split", "cv+"])
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument(
+        "--single-rows",
+        action="store_true",
+        help="calibrate with single rows instead of whole compositions, to see why not to",
+    )
     parser.add_argument("--out", default="uncertainty.json")
     args = parser.parse_args()
     data = fetch_hea(args.target)
@@ -170,7 +175,8 @@ def main():
                     conformity_score="normalized" if has_std else "absolute",
                     random_state=number,
                 )
-                results.append(evaluate(model, X, y, groups, train, test))
+                labels = np.arange(len(y)) if args.single_rows else groups
+                results.append(evaluate(model, X, y, labels, train, test))
                 with open(args.out, "w") as file:
                     json.dump({**found, f"{name}, {method}": results}, file, indent=1)
             found[f"{name}, {method}"] = results

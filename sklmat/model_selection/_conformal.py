@@ -71,8 +71,8 @@ PARAGRAPHS = {
     :math:`\\lceil (1-\\alpha)(n + m) \\rceil` among the n calibration rows, instead of n + 1. With
     groups of equal size, "split" so covers at least :math:`1 - \\alpha` of the rows of new groups;
     with unequal ones, m is their mean size and the guarantee approximate. "cv+" covers at least
-    :math:`1 - 2\\alpha` in the worst case, and about :math:`1 - \\alpha` in practice [1]_. An
-    interval of 90 % needs 9 groups, one of 95 % 19.
+    :math:`1 - 2\\alpha` in the worst case, and usually somewhat more than :math:`1 - \\alpha`
+    [1]_. A level of 90 % needs 9 groups, one of 95 % 19.
     """,
 }
 
