@@ -179,6 +179,10 @@ def _spaces():
         "OrderingRegressor": orderings,
         "OrderingClassifier": orderings,
         "DeltaRegressor": {"references": ["elements", None]},
+        "ApplicabilityDomain": {"n_neighbors": randint(1, 11)},
+        "CalibratedStdRegressor": {"offset": [False, True]},
+        "ConformalRegressor": {"method": ["cv+", "split"]},
+        "ConformalClassifier": {"method": ["cv+", "split"]},
         "EarlyStoppingRegressor": stopping,
         "EarlyStoppingClassifier": stopping,
         "StructureToGraph": {

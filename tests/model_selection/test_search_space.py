@@ -21,6 +21,7 @@ from sklmat import (
     CGCNNRegressor,
     CompositionFeaturizer,
     EarlyStoppingRegressor,
+    ECNetRegressor,
     MixupAugmenter,
     StructureToGraph,
     baselines,
@@ -34,8 +35,12 @@ OURS = sorted(
 )
 #: Arguments of estimators that have no parameters of their own, or need some.
 ARGUMENTS = {
+    "ApplicabilityDomain": [ECNetRegressor()],
     "AugmentedClassifier": [XGBClassifier()],
     "AugmentedRegressor": [Ridge()],
+    "CalibratedStdRegressor": [ECNetRegressor(n_ensemble=2)],
+    "ConformalClassifier": [XGBClassifier()],
+    "ConformalRegressor": [Ridge()],
     "DeltaRegressor": [Ridge(), len],
     "EarlyStoppingClassifier": [XGBClassifier()],
     "EarlyStoppingRegressor": [XGBRegressor()],
