@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from sklmat.model_selection._fit_and_score import without_disagreeing
 from sklmat.model_selection._text_tables import (
     difference_and_interval,
     format_html,
@@ -88,6 +89,8 @@ def _count(number, noun):
 def _tables(comparison):
     """Yield tables of strings; the name of the columns says what a table shows."""
     metrics = [name for name in _quantities(comparison) if name not in (FIT_TIME, PREDICT_TIME)]
+    if not _has_disagreeing_twins(comparison):  # These scores would be the same.
+        metrics = [name for name in metrics if name not in map(without_disagreeing, metrics)]
     names = {"fit (s)": FIT_TIME, "predict (s)": PREDICT_TIME}
     index = comparison.index
     times = {
@@ -125,7 +128,13 @@ def _table_of_differences(comparison, metric):
         differences = differences[["difference"]]
     means = pd.DataFrame({metric: _means(comparison, metric)}, comparison.index)
     table = _with_floor(comparison, means).rename(columns={metric: "mean ± sd"})
+    table = table[table["mean ± sd"] != ""]
     return table.join(differences).fillna("").rename_axis(columns=metric)
+
+
+def _has_disagreeing_twins(comparison):
+    noise = comparison.label_noise
+    return noise is not None and len(noise.disagreeing_rows) > 0
 
 
 def _legend(comparison):
@@ -134,7 +143,7 @@ def _legend(comparison):
     has_intervals = comparison.scores["fold"].nunique() > 1
     if has_intervals:
         sentences.append(
-            "Scores are mean ± standard deviation (sd) over the folds, times are means."
+            "Scores are mean ± standard deviation (sd) over the folds, times are means for a fold."
         )
     legend = [" ".join(filter(None, sentences))]
     if comparison.reference is not None:
@@ -152,8 +161,13 @@ def _legend(comparison):
         legend.append("nan: a fit failed.")
     if comparison.floor is not None:
         legend.append(
-            "label noise: the RMSE of a model that cannot tell apart rows of the same composition "
-            "and lattice, whose labels differ."
+            "label noise: a model that cannot tell apart rows of the same composition and lattice, "
+            "whose labels differ, has at least the least and probably the expected RMSE."
+        )
+    if _has_disagreeing_twins(comparison):
+        legend.append(
+            "without disagreeing twins: without the test rows whose label is contradicted by that "
+            "of another row of the same composition and lattice."
         )
     return [*filter(None, legend), *comparison.notes]
 

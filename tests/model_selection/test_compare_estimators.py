@@ -407,6 +407,7 @@ def test_label_noise_is_estimated_when_asked():
     assert table.label_noise.groups.tolist() == [0, 0, -1, -1]
     # No difference is three times the median difference of the only pair.
     assert table["RMSE mean"].tolist() == table["RMSE without disagreeing twins mean"].tolist()
+    assert "disagreeing" not in str(table)
 
 
 def test_fold_of_disagreeing_rows_only():
@@ -461,6 +462,18 @@ def test_summary_with_noise_prints_all_columns():
         assert any(f"{metric} without disagreeing twins" in line for line in lines)
         assert f"<th>{metric} without disagreeing twins</th>" in html
     assert any(line.startswith("label noise, least") and "0.270" in line for line in lines)
+    table = compare_estimators(
+        {"knows": Knows(), "mean": DummyRegressor()},
+        X,
+        y,
+        cv=3,
+        label_noise=noise,
+        reference="mean",
+    )
+    blocks = [block for block in str(table).split("\n\n") if "label noise, least" in block]
+    metrics = [block.split("  ")[0] for block in blocks]
+    assert metrics == ["RMSE", "RMSE without disagreeing twins"]
+    assert "contradicted by that of another row" in str(table).replace("\n", " ")
 
 
 def test_noise_that_is_refused():

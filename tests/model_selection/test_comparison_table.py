@@ -158,7 +158,7 @@ def test_print_without_reference():
         "three  1.50 ± 2.12     1234         0.50\n"
         "\n"
         "MAE: lower is better, in the unit of y. Scores are mean ± standard deviation\n"
-        "(sd) over the folds, times are means."
+        "(sd) over the folds, times are means for a fold."
     )
 
 
