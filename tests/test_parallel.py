@@ -47,6 +47,9 @@ def use(name, **params):
         return thing(1, cache=False, **params)
     if name == "AdversarialFeatureBuilder":
         return thing(sklmat.CGCNNClassifier(), **params).fit(CRYSTALS, Y)
+    if name in ("CalibratedStdRegressor", "ConformalClassifier", "ConformalRegressor"):
+        model = sklmat.CGCNNClassifier if "Classifier" in name else sklmat.CGCNNRegressor
+        return thing(model(), **params).fit(CRYSTALS, Y)
     return thing(**params).fit(CRYSTALS, Y)
 
 

@@ -9,6 +9,7 @@ from sklearn.linear_model import SGDRegressor
 from sklearn.utils.validation import validate_data
 
 from sklmat import (
+    ApplicabilityDomain,
     AugmentedClassifier,
     AugmentedRegressor,
     CGCNNRegressor,
@@ -46,6 +47,7 @@ def volume_per_atom(structure):
 
 
 TRANSFORMERS = {
+    "ApplicabilityDomain": ApplicabilityDomain(StructureFeaturizer(groups=["volume"])),
     "CompositionFeaturizer": CompositionFeaturizer(),
     "DisorderFeaturizer": DisorderFeaturizer(groups=["volume", "symmetry"]),
     "ECNetFeaturizer": ECNetFeaturizer(ECNetRegressor(**ECNET), n_components=1),

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.features import output_table
-from sklmat.model_selection._out_of_fold import row_labels
+from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.unseen_elements import frames_inside
 

@@ -19,12 +19,12 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklmat.model_selection._group_labels import row_labels
 from sklmat.model_selection._out_of_fold import (
     fit_folds,
     make_folds,
     one_target,
     predictions_and_stds,
-    row_labels,
 )
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed

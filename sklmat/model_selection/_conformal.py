@@ -16,7 +16,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from sklmat.docstrings import parameter_paragraphs
-from sklmat.model_selection._out_of_fold import make_folds, row_labels
+from sklmat.model_selection._group_labels import row_labels
+from sklmat.model_selection._out_of_fold import make_folds
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.row_groups import hold_out_rows

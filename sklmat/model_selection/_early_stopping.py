@@ -33,13 +33,12 @@ from sklmat.model_selection._fit_with_validation import (
     last_step,
     rows_with_weight,
 )
-from sklmat.model_selection._group_labels import default_groups
+from sklmat.model_selection._group_labels import row_labels
 from sklmat.random_state import make_generator
 from sklmat.row_groups import hold_out_rows
 from sklmat.targets import (
     label_column,
     plain_labels,
-    refuse_missing_groups,
     refuse_missing_labels,
     refuse_missing_rows,
     refuse_not_real,
@@ -174,7 +173,6 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         X, y, groups = indexable(X, y, groups)
-        refuse_missing_groups(groups)
         rows, weight = rows_with_weight(_num_samples(X), sample_weight)
         refuse_missing_rows(y, rows)
         refuse_missing_labels(y, rows)
@@ -243,15 +241,10 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
 
     def _split(self, X, y, groups, rows):
         """Divide some rows into training and validation rows."""
-        labels = default_groups(X) if groups is None else np.asarray(groups)
-        if groups is None and len(labels) and (labels[rows] == labels[rows[0]]).all():
-            labels = np.arange(len(labels))  # No split can keep one composition together.
-        if labels.ndim != 1:
-            raise ValueError(f"groups must have the shape (n,), got {labels.shape}")
         return hold_out_rows(
             rows,
             self.validation_fraction,
-            groups=labels,
+            groups=row_labels(X, groups, rows),
             seed=make_generator(self.random_state),
             classes=y if is_classifier(self) else None,
             divide=False,

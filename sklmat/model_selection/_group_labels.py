@@ -22,10 +22,11 @@ from sklmat.exceptions import InvalidStructureError
 from sklmat.readers import holds_structures
 from sklmat.row_groups import label_compositions
 from sklmat.structures import composition_of_partial, convert_structures, is_graphs
+from sklmat.targets import refuse_missing_groups
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
-    from sklmat.typing import Compositions, Structures
+    from sklmat.typing import ArrayLike, Compositions, Structures
 
 
 def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFrame) -> np.ndarray:
@@ -69,17 +70,35 @@ def composition_groups(X: Structures | Compositions | CrystalGraphs | pd.DataFra
     return label_compositions([amounts_of_elements(X)])
 
 
-def default_groups(X: Any) -> np.ndarray:
-    """Label rows by composition, or each row by its number if `X` tells no compositions.
+def row_labels(X: Any, groups: ArrayLike | None, rows: np.ndarray | None = None) -> np.ndarray:
+    """Label rows that must stay together: by given groups, or else by composition.
 
     Parameters
     ----------
     X : sequence of n crystals or compositions, CrystalGraphs or table
+    groups : array-like of shape (n,) or None
+    rows : ndarray of int, default=None
+        The rows that are used; all by default.
 
     Returns
     -------
     ndarray of shape (n,), dtype int
+        Each row has a label of its own if no groups are given and `X` tells no compositions, or
+        all rows that are used are of one composition, which no split can keep together.
     """
+    if groups is None:
+        labels = _composition_labels(X)
+        used = labels if rows is None else labels[rows]
+        one = len(used) > 0 and (used == used[0]).all()
+        return np.arange(len(labels)) if one else labels
+    refuse_missing_groups(groups)
+    labels = np.asarray(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"groups must have the shape (n,), got {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _composition_labels(X):
     if _is_plain_table(X):
         return np.arange(_num_samples(X))
     try:

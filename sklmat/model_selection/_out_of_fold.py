@@ -13,7 +13,6 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import _safe_indexing, column_or_1d
 
 from sklmat.exceptions import rows_of_input
-from sklmat.model_selection._group_labels import default_groups
 from sklmat.processes import run_parallel
 from sklmat.row_groups import warn_divided_groups
 from sklmat.targets import as_numbers, refuse_missing_rows
@@ -76,14 +75,6 @@ def one_target(y: ArrayLike, name: str) -> np.ndarray:
         raise ValueError("X is empty (0 rows); there is nothing to fit")
     refuse_missing_rows(values)
     return values
-
-
-def row_labels(X: Any, groups: ArrayLike | None) -> np.ndarray:
-    """Labels of rows that must stay together: the given groups, or else the compositions."""
-    labels = default_groups(X) if groups is None else np.asarray(groups)
-    if labels.ndim != 1:
-        raise ValueError(f"groups must have the shape (n,), got {labels.shape}")
-    return np.unique(labels, return_inverse=True)[1]
 
 
 def make_folds(

@@ -33,7 +33,7 @@ from sklmat import (
 )
 from sklmat.estimator_checks import make_toy_crystals
 from sklmat.exceptions import InvalidStructureError
-from sklmat.model_selection._group_labels import default_groups
+from sklmat.model_selection._group_labels import row_labels
 
 XGB = {"n_estimators": 200, "learning_rate": 0.3, "max_depth": 2, "n_jobs": 1}
 HIST = {"max_iter": 200, "learning_rate": 0.3, "min_samples_leaf": 2}
@@ -264,12 +264,16 @@ def test_given_groups_are_held_out_together(table):
         model.fit(X, y, groups=np.zeros(80))
 
 
-def test_default_groups():
+def test_row_labels():
     fractions = pd.DataFrame({"x_Fe": [0.5, 1.0, 0.5], "x_Ni": [0.5, 0.0, 0.5], "T (K)": [1, 2, 3]})
-    assert default_groups(fractions).tolist() == [0, 1, 0]
+    assert row_labels(fractions, None).tolist() == [0, 1, 0]
+    # All rows, or all that are used, are of one composition.
+    assert row_labels(fractions.iloc[::2], None).tolist() == [0, 1]
+    assert row_labels(fractions, None, np.array([0, 2])).tolist() == [0, 1, 2]
     for plain in (fractions[["T (K)"]], fractions.to_numpy(), fractions.to_numpy().tolist()):
-        assert default_groups(plain).tolist() == [0, 1, 2]
-    assert default_groups(["Fe2O3", "NiO", "Fe4O6"]).tolist() == [0, 1, 0]
+        assert row_labels(plain, None).tolist() == [0, 1, 2]
+    assert row_labels(["Fe2O3", "NiO", "Fe4O6"], None).tolist() == [0, 1, 0]
+    assert row_labels(fractions, ["b", "b", "a"]).tolist() == [1, 1, 0]
 
 
 # -- classifiers
