@@ -36,7 +36,6 @@ def test_compare_with_xgboost(run_example, tmp_path, capfd):
     shorter = {
         "make_alloys(200": "make_alloys(24",
         "max_epochs=60": "max_epochs=2",
-        "n_estimators=500": "n_estimators=5",
     }
     names = run_example("plot_compare_with_xgboost.py", shorter)
     comparison = names["comparison"]
@@ -76,7 +75,6 @@ def test_ecnet_alloys(run_example, capsys):
     shorter = {
         "make_alloys(200": "make_alloys(40",
         "n_ensemble=4": "n_ensemble=2, max_epochs=5",
-        "n_estimators=500": "n_estimators=5",
         "test_size=60": "test_size=14",
     }
     names = run_example("plot_ecnet_alloys.py", shorter)
