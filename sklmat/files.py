@@ -130,10 +130,16 @@ def _describe_zip(path):
 
 
 def _describe_safetensors(header, size):
-    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    if size < max(ends, default=0):
+    try:
+        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+        is_complete = size >= max(ends, default=0)
+        name = header.get("__metadata__", {}).get("format", "")
+    except (AttributeError, LookupError, TypeError):
+        return "a safetensors file whose header is damaged; copy or save it again"
+    if not is_complete:
         return "a safetensors file that is not complete; copy or save it again"
-    name = header.get("__metadata__", {}).get("format", "")
+    if not isinstance(name, str):
+        return "another safetensors file"
     description = _OUR_FORMATS.get(name.rpartition("-")[0])
     return f"{description}, in the format {name!r}" if description else "another safetensors file"
 
@@ -175,9 +181,11 @@ def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any
             return {}, 0
         file.seek(8)
         try:
-            return json.loads(file.read(n_header)), 8 + n_header
-        except ValueError:
+            # Text that is nested too deeply is a RecursionError.
+            header = json.loads(file.read(n_header))
+        except (ValueError, RecursionError):
             return {}, 0
+    return header, 8 + n_header
 
 
 @contextlib.contextmanager
