@@ -188,6 +188,24 @@ def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any
     return header, 8 + n_header
 
 
+def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str]) -> bytes:
+    """Content of a safetensors file with further metadata.
+
+    Parameters
+    ----------
+    header : dict
+        Result of `read_safetensors_header`.
+    arrays : bytes
+        What follows the header in the file.
+    metadata : dict of str to str
+        What is added to the metadata of the file.
+    """
+    header = {**header, "__metadata__": {**header["__metadata__"], **metadata}}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + arrays
+
+
 @contextlib.contextmanager
 def replace_file(
     path: str | os.PathLike,

@@ -7,7 +7,8 @@ import hashlib
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
+_REMEDY = "copy it again, or save the model again"
 
 
 def write_model(
@@ -107,32 +109,59 @@ def _digest(metadata, arrays):
 
 
 @contextlib.contextmanager
-def damage_named(path: PathLike) -> Iterator[None]:
+def damage_named(path: PathLike, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn the errors that a damaged or made-up file causes into a ValueError with its path.
 
     Parameters
     ----------
     path : str or path-like
+    remedy : str
+        What to do, the end of the message.
     """
     try:
         yield
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (FileNotFoundError, PermissionError):
+        raise
+    # Libraries report what they cannot read by errors of many kinds.
+    except Exception as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         reason = shorten(f"{error}" or type(error).__name__, 200, placeholder=" ...")
+        raise ValueError(f"{path} is damaged, or was made up: {reason}; {remedy}") from error
+
+
+def read_torch_file(path: Path, device: Any, remedy: str, allowed: Sequence[Any] = ()) -> Any:
+    """Read tensors and plain values that ``torch.save`` wrote, without running code of the file.
+
+    Parameters
+    ----------
+    path : Path
+    device : torch.device or str
+        Where the tensors are put.
+    remedy : str
+        What to do about a damaged file, the end of the message.
+    allowed : sequence
+        Functions and classes that the file may name.
+    """
+    import torch
+
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # torch does not compress. A compressed file can become a thousand times larger.
+                if any(item.compress_size != item.file_size for item in archive.infolist()):
+                    raise ValueError("it is compressed")
+                if archive.testzip() is not None:
+                    raise ValueError("a checksum is wrong")
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location=device, weights_only=True)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception:
+        # The message of torch recommends to load the file unsafely.
         raise ValueError(
-            f"{path} is damaged, or was not written by save(): {reason}; copy it again, or save "
-            "the model again"
-        ) from error
+            f"{path} is damaged, or holds more than numbers and plain values; {remedy}"
+        ) from None
 
 
 def make_with_params(cls: type, *given: Any, **params: Any) -> Any:
