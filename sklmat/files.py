@@ -8,6 +8,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 _PICKLE = (
@@ -120,8 +121,12 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
 
 
 def _describe_zip(path):
-    with zipfile.ZipFile(path) as file:
-        names = file.namelist()
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    # zipfile reports a damaged directory by errors of many kinds.
+    except Exception:
+        return "a damaged zip archive, perhaps a file of torch.save; copy it again"
     if any(name.endswith("data.pkl") for name in names):
         return _TORCH
     if any(name.endswith(".npy") for name in names):
@@ -186,6 +191,36 @@ def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any
         except (ValueError, RecursionError):
             return {}, 0
     return header, 8 + n_header
+
+
+@contextlib.contextmanager
+def damage_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    """Turn the errors that a damaged or made-up file causes into a ValueError with its path.
+
+    Parameters
+    ----------
+    path : str or path-like
+    remedy : str
+        What to do, the end of the message.
+
+    Raises
+    ------
+    ValueError
+        For any error except those that the file is missing or may not be read. A ValueError with
+        the path in it stays as it is.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    # Libraries report what they cannot read by errors of many kinds.
+    except Exception as error:
+        # Those of libraries may be subclasses, such as ArrowInvalid and UnicodeDecodeError.
+        is_ours = type(error) is ValueError or type(error).__module__.startswith("sklmat.")
+        if is_ours and isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        reason = shorten(f"{error}" or type(error).__name__, 200, placeholder=" ...")
+        raise ValueError(f"{path} is damaged: {reason}; {remedy}") from error
 
 
 def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str]) -> bytes:

@@ -8,15 +8,14 @@ import inspect
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import describe_file, expand_path, replace_file
+from sklmat.files import damage_named, describe_file, expand_path, replace_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
-_REMEDY = "copy it again, or save the model again"
+#: What to do about a damaged file of a model.
+REMEDY = "copy it again, or save the model again"
 
 
 def write_model(
@@ -82,7 +82,7 @@ def read_model(
     arrays: dict[str, np.ndarray] = {}
     if path.is_dir():
         raise ValueError(f"{path} does not hold {what}: it is {describe_file(path)}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         with contextlib.suppress(SafetensorError), safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") == file_format:
@@ -106,28 +106,6 @@ def _digest(metadata, arrays):
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def damage_named(path: PathLike, remedy: str = _REMEDY) -> Iterator[None]:
-    """Turn the errors that a damaged or made-up file causes into a ValueError with its path.
-
-    Parameters
-    ----------
-    path : str or path-like
-    remedy : str
-        What to do, the end of the message.
-    """
-    try:
-        yield
-    except (FileNotFoundError, PermissionError):
-        raise
-    # Libraries report what they cannot read by errors of many kinds.
-    except Exception as error:
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        reason = shorten(f"{error}" or type(error).__name__, 200, placeholder=" ...")
-        raise ValueError(f"{path} is damaged, or was made up: {reason}; {remedy}") from error
 
 
 def read_torch_file(path: Path, device: Any, remedy: str, allowed: Sequence[Any] = ()) -> Any:

@@ -9,9 +9,9 @@ from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler_json import labeler_from_json, labeler_to_json
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
-from sklmat.files import expand_path
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
-    damage_named,
+    REMEDY,
     load_network,
     make_with_params,
     read_model,
@@ -58,7 +58,7 @@ def load_augmenter(cls, path):
 
     path = expand_path(path)
     content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         return _augmenter_of(cls, content, arrays, from_json)
 
 

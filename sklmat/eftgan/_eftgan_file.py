@@ -17,9 +17,9 @@ from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.estimators import from_json, to_json
-from sklmat.files import expand_path
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
-    damage_named,
+    REMEDY,
     file_within,
     load_within,
     make_with_params,
@@ -73,7 +73,7 @@ def load_eftgan(cls, path):
     """Read an `EFTGANRegressor`; return it, the dimensions of `y` and the detector."""
     path = expand_path(path)
     content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         return _model_of(cls, content, arrays, path)
 
 

@@ -12,9 +12,9 @@ from sklmat.estimators import (
     transformer_from_json,
     transformer_to_json,
 )
-from sklmat.files import expand_path
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
-    damage_named,
+    REMEDY,
     file_within,
     load_within,
     make_with_params,
@@ -64,7 +64,7 @@ def load_featurizer(cls, path):
     """Read an `ECNetFeaturizer` that `save_featurizer` wrote."""
     path = expand_path(path)
     content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         network = load_within(load_estimator, arrays["estimator"], f"the network in {path}")
         estimator = None
         if content["estimator"] != "default":

@@ -10,8 +10,8 @@ import torch
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
-from sklmat.files import describe_file, expand_path, is_torch_file
-from sklmat.model_files import damage_named, load_network, read_torch_file
+from sklmat.files import damage_named, describe_file, expand_path, is_torch_file
+from sklmat.model_files import load_network, read_torch_file
 from sklmat.networks import CGCNN
 from sklmat.training import check_device, initial_weights, make_net
 

@@ -17,9 +17,9 @@ from sklearn.base import BaseEstimator, clone
 from sklmat.estimators._auto_parameters import loaded_values, with_values
 from sklmat.estimators._extra_columns import ExtraColumns, extra_columns
 from sklmat.estimators._targets import fitted_targets
-from sklmat.files import expand_path
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
-    damage_named,
+    REMEDY,
     is_fitted_name,
     load_network,
     make_with_params,
@@ -119,7 +119,7 @@ def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimat
     """
     path = expand_path(path)
     content, arrays = read_model(path, _FORMAT, f"an estimator in the format {_FORMAT!r}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         cls = _class_of(content["class"], expected, path)
         estimator = make_with_params(cls, **_from_json_items(content["params"]))
         _set_fitted(estimator, _from_json_items(content["fitted"]))

@@ -6,9 +6,9 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from sklmat.files import expand_path, read_safetensors_header
+from sklmat.files import damage_named, expand_path, read_safetensors_header
 from sklmat.model_files import (
-    damage_named,
+    REMEDY,
     file_within,
     load_within,
     make_with_params,
@@ -50,7 +50,7 @@ def load_delta(cls, path, baseline):
     """Read a `DeltaRegressor` that `save_delta` wrote; a function as its baseline is handed in."""
     path = expand_path(path)
     content, parts = read_model(path, _FORMAT, f"a {cls.__name__}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         params = dict(content["params"])
         others = sorted(set(params) - set(_PARAMS))
         if others:
@@ -68,7 +68,7 @@ def load_delta(cls, path, baseline):
             )
     if kind == "function" and (isinstance(baseline, type) or not callable(baseline)):
         raise TypeError(f"baseline must be a function, as in fit, got {baseline!r}")
-    with damage_named(path):
+    with damage_named(path, REMEDY):
         return _model_of(cls, content, parts, path, params, baseline)
 
 

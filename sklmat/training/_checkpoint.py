@@ -3,8 +3,8 @@
 import torch
 from skorch.callbacks import Callback
 
-from sklmat.files import expand_path, replace_file
-from sklmat.model_files import damage_named, read_torch_file
+from sklmat.files import damage_named, expand_path, replace_file
+from sklmat.model_files import read_torch_file
 from sklmat.random_state import training_generator
 from sklmat.training._graph_net import plain_history
 

@@ -189,7 +189,7 @@ def original_cgcnn(folder):
 
 
 def saved_structures(folder):
-    path = save_structures(ALLOYS, folder / "alloys.parquet", target=TARGET)
+    path = save_structures(folder / "alloys.parquet", ALLOYS, target=TARGET)
     return Case(path, load_structures, lambda bunch: len(bunch.data) > 0)
 
 
