@@ -357,7 +357,7 @@ class _FolderStore:
         try:
             _check_seal(path, key)
             result = kind.load(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             self._warn_once(

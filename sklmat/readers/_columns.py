@@ -220,8 +220,8 @@ def find_target(table: pd.DataFrame, others: set[Any], name: str) -> Any:
     energies = [column for column in numeric if is_energy(column)]
     if len(numeric) > 1 and len(energies) != 1:
         raise ValueError(
-            f"{name}: several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
-            "them with target=, or several in a list"
+            f"{name}: several columns can be the target: {', '.join(map(repr, numeric))}; name one "
+            "of them with target=, or several in a list"
         )
     if not numeric:
         for column in table.columns:

@@ -1,5 +1,7 @@
 """`Resume` saves the state of a training to a file after each epoch, and restores it."""
 
+import io
+
 import torch
 from skorch.callbacks import Callback
 
@@ -73,8 +75,11 @@ class Resume(Callback):
             "history": plain_history(net)[self.first_epoch :],
             "callbacks": [vars(callback) for callback in self.callbacks],
         }
+        # On a full disk, torch would raise a RuntimeError that does not say so.
+        content = io.BytesIO()
+        torch.save(state, content)
         with replace_file(self.path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
 def _cpu_generator():
