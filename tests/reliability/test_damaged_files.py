@@ -25,6 +25,7 @@ from sklmat import (
     StructureToGraph,
     save_structures,
 )
+from sklmat.model_files import make_with_params
 from sklmat.screening import composition_grid, screen
 
 
@@ -232,6 +233,13 @@ def test_a_file_chooses_no_folder(tmp_path):
     chosen = {"__path__": str(tmp_path / "chosen")}
     change_content(case.path, lambda content: content["composition"]["params"].update(cache=chosen))
     refused(case.path, "it sets 'cache', which is no parameter", ECNetFeaturizer.load)
+
+
+def test_the_folder_of_a_cache_is_not_loaded(tmp_path):
+    transformer = make_with_params(StructureToGraph, cutoff=4.0, cache=tmp_path / "chosen")
+    assert (transformer.cutoff, transformer.cache) == (4.0, None)
+    transformer.transform(ALLOYS[:1])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_group_may_read_as_umask_says(tmp_path):
