@@ -60,7 +60,7 @@ def read_graphs(path: Path, *, mmap: bool) -> CrystalGraphs:
     except _DamagedError as error:
         raise _error(path, error) from error
     buffer = np.memmap(path, mode="r") if mmap else np.fromfile(path, dtype=np.uint8)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, entry in header.items():
         first, last = (start + offset for offset in entry["data_offsets"])
         arrays[name] = buffer[first:last].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
