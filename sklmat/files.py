@@ -107,7 +107,7 @@ def describe_file(path: str | os.PathLike[str]) -> str:
     for beginning, name in _COMPRESSIONS.items():
         if head.startswith(beginning):
             return f"a compressed file ({name}), perhaps {_PICKLE}"
-    if zipfile.is_zipfile(path):
+    if head.startswith(b"PK"):
         return _describe_zip(path)
     header, start = read_safetensors_header(path)
     if header:
