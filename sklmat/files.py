@@ -8,6 +8,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 _PICKLE = (
@@ -106,7 +107,7 @@ def describe_file(path: str | os.PathLike[str]) -> str:
     for beginning, name in _COMPRESSIONS.items():
         if head.startswith(beginning):
             return f"a compressed file ({name}), perhaps {_PICKLE}"
-    if zipfile.is_zipfile(path):
+    if head.startswith(b"PK"):
         return _describe_zip(path)
     header, start = read_safetensors_header(path)
     if header:
@@ -120,8 +121,12 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
 
 
 def _describe_zip(path):
-    with zipfile.ZipFile(path) as file:
-        names = file.namelist()
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    # zipfile reports a damaged directory by errors of many kinds.
+    except Exception:
+        return "a damaged zip archive, perhaps a file of torch.save; copy it again"
     if any(name.endswith("data.pkl") for name in names):
         return _TORCH
     if any(name.endswith(".npy") for name in names):
@@ -130,10 +135,16 @@ def _describe_zip(path):
 
 
 def _describe_safetensors(header, size):
-    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    if size < max(ends, default=0):
+    try:
+        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+        is_complete = size >= max(ends, default=0)
+        name = header.get("__metadata__", {}).get("format", "")
+    except (AttributeError, LookupError, TypeError):
+        return "a safetensors file whose header is damaged; copy or save it again"
+    if not is_complete:
         return "a safetensors file that is not complete; copy or save it again"
-    name = header.get("__metadata__", {}).get("format", "")
+    if not isinstance(name, str):
+        return "another safetensors file"
     description = _OUR_FORMATS.get(name.rpartition("-")[0])
     return f"{description}, in the format {name!r}" if description else "another safetensors file"
 
@@ -175,9 +186,59 @@ def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any
             return {}, 0
         file.seek(8)
         try:
-            return json.loads(file.read(n_header)), 8 + n_header
-        except ValueError:
+            # Text that is nested too deeply is a RecursionError.
+            header = json.loads(file.read(n_header))
+        except (ValueError, RecursionError):
             return {}, 0
+    return header, 8 + n_header
+
+
+@contextlib.contextmanager
+def damage_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    """Turn the errors that a damaged or made-up file causes into a ValueError with its path.
+
+    Parameters
+    ----------
+    path : str or path-like
+    remedy : str
+        What to do, the end of the message.
+
+    Raises
+    ------
+    ValueError
+        For any error except those that the file is missing or may not be read. A ValueError with
+        the path in it stays as it is.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    # Libraries report what they cannot read by errors of many kinds.
+    except Exception as error:
+        # Those of libraries may be subclasses, such as ArrowInvalid and UnicodeDecodeError.
+        is_ours = type(error) is ValueError or type(error).__module__.startswith("sklmat.")
+        if is_ours and isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        reason = shorten(f"{error}" or type(error).__name__, 200, placeholder=" ...")
+        raise ValueError(f"{path} is damaged: {reason}; {remedy}") from error
+
+
+def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str]) -> bytes:
+    """Content of a safetensors file with further metadata.
+
+    Parameters
+    ----------
+    header : dict
+        Result of `read_safetensors_header`.
+    arrays : bytes
+        What follows the header in the file.
+    metadata : dict of str to str
+        What is added to the metadata of the file.
+    """
+    header = {**header, "__metadata__": {**header["__metadata__"], **metadata}}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + arrays
 
 
 @contextlib.contextmanager

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import inspect
 import json
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import describe_file, expand_path
+from sklmat.files import damage_named, describe_file, expand_path, replace_file
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from sklmat.typing import PathLike
+
+#: Parameters that name places on the disk to which a loaded model would write.
+_PLACES = ("cache", "memory")
+#: What to do about a damaged file of a model.
+REMEDY = "copy it again, or save the model again"
 
 
 def write_model(
     path: PathLike, file_format: str, content: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> None:
-    """Write a model to a safetensors file.
+    """Write a model to a safetensors file, which replaces an old one when it is complete.
 
     Parameters
     ----------
@@ -30,14 +42,18 @@ def write_model(
         What JSON can hold.
     arrays : dict of str to ndarray
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(arrays, expand_path(path), {"format": file_format, "content": json.dumps(content)})
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    metadata = {"format": file_format, "content": json.dumps(content)}
+    metadata["digest"] = _digest(metadata, arrays)
+    # save_file would make a file that other users of a group cannot read.
+    with replace_file(expand_path(path)) as temporary:
+        temporary.write_bytes(save(arrays, metadata))
 
 
 def read_model(
-    path: PathLike, file_format: str, name: str
+    path: PathLike, file_format: str, what: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read a file that `write_model` wrote.
 
@@ -45,8 +61,8 @@ def read_model(
     ----------
     path : str or path-like
     file_format : str
-    name : str
-        Name of the class, for the messages.
+    what : str
+        What the file should hold, for the messages: "a fitted InfoGANAugmenter".
 
     Returns
     -------
@@ -56,22 +72,206 @@ def read_model(
     Raises
     ------
     ValueError
-        When the file is not of this format.
+        When the file is not of this format, or is damaged. Files of earlier versions have no
+        digest, by which changed numbers are noticed.
     """
     from safetensors import SafetensorError, safe_open
 
     path = expand_path(path)
     metadata: dict[str, str] = {}
-    if path.is_file():
-        try:
-            with safe_open(path, "np") as file:
-                metadata = file.metadata() or {}
+    arrays: dict[str, np.ndarray] = {}
+    if path.is_dir():
+        raise ValueError(f"{path} does not hold {what}: it is {describe_file(path)}")
+    with damage_named(path, REMEDY):
+        with contextlib.suppress(SafetensorError), safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") == file_format:
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except SafetensorError:
-            pass
-    if metadata.get("format") != file_format:
-        raise ValueError(f"{path} does not hold a fitted {name}: it is {describe_file(path)}")
-    return json.loads(metadata["content"]), arrays
+        if metadata.get("format") != file_format:
+            raise ValueError(f"{path} does not hold {what}: it is {describe_file(path)}")
+        if "digest" in metadata and metadata["digest"] != _digest(metadata, arrays):
+            raise ValueError("its numbers or settings are not those that were written")
+        content = json.loads(metadata["content"])
+        if not isinstance(content, dict):
+            raise ValueError("its settings are not a dict")
+    return content, arrays
+
+
+def _digest(metadata, arrays):
+    """Hash of everything in a file but the digest itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([metadata["format"], metadata["content"]]).encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def read_torch_file(path: Path, device: Any, remedy: str, allowed: Sequence[Any] = ()) -> Any:
+    """Read tensors and plain values that ``torch.save`` wrote, without running code of the file.
+
+    Parameters
+    ----------
+    path : Path
+    device : torch.device or str
+        Where the tensors are put.
+    remedy : str
+        What to do about a damaged file, the end of the message.
+    allowed : sequence
+        Functions and classes that the file may name.
+    """
+    import torch
+
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # torch does not compress. A compressed file can become a thousand times larger.
+                if any(item.compress_size != item.file_size for item in archive.infolist()):
+                    raise ValueError("it is compressed")
+                if archive.testzip() is not None:
+                    raise ValueError("a checksum is wrong")
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location=device, weights_only=True)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception:
+        # The message of torch recommends to load the file unsafely.
+        raise ValueError(
+            f"{path} is damaged, or holds more than numbers and plain values; {remedy}"
+        ) from None
+
+
+def make_with_params(cls: type, *given: Any, **params: Any) -> Any:
+    """Make an estimator with parameters that were read from a file.
+
+    The place of a cache is left out, so that a file from elsewhere cannot choose a folder to which
+    this computer writes.
+
+    Parameters
+    ----------
+    cls : type
+    *given
+        Parameters that are no plain values.
+    **params
+
+    Raises
+    ------
+    ValueError
+        When `cls` has no such parameter, or when a value is not valid for it.
+    """
+    others = sorted(set(params) - set(inspect.signature(cls).parameters))
+    if others:
+        raise ValueError(f"it sets {others[0]!r}, which is no parameter of {cls.__name__}")
+    params.update((name, None) for name in _PLACES if name in params)
+    estimator = cls(*given, **params)
+    constraints = getattr(cls, "_parameter_constraints", {})
+    validate_parameter_constraints(
+        {name: constraint for name, constraint in constraints.items() if name in params},
+        params,
+        caller_name=cls.__name__,
+    )
+    return estimator
+
+
+def set_fitted(estimator: Any, values: dict[str, Any], types: dict[str, Any] | None = None) -> None:
+    """Set fitted attributes that were read from a file.
+
+    Parameters
+    ----------
+    estimator : estimator
+    values : dict
+    types : dict of str to type or tuple of types, default=None
+        Names that may be set, and the types of their values. By default all names that end like a
+        fitted attribute and are no attribute of the class.
+
+    Raises
+    ------
+    ValueError
+        When `values` has another name, such as that of a method, or a value of another type.
+    """
+    for name, value in values.items():
+        if types is None:
+            is_known = is_fitted_name(type(estimator), name)
+        else:
+            is_known = name in types
+        if not is_known:
+            raise ValueError(f"it sets {name!r}, which is no fitted value")
+        if types is not None and not isinstance(value, types[name]):
+            raise ValueError(f"its value {name!r} is a {type(value).__name__}")
+    vars(estimator).update(values)
+
+
+def is_fitted_name(cls: type, name: str) -> bool:
+    """Whether a name is that of a fitted attribute, and not of anything that the class defines."""
+    return name.isidentifier() and name[0] != "_" and name[-1] == "_" and not hasattr(cls, name)
+
+
+def load_network(
+    make: Callable[[], nn.Module], config: dict[str, Any], state: dict[str, np.ndarray]
+) -> nn.Module:
+    """Make a network of sklmat and give it the weights of a file, after checking their sizes.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the network.
+    config : dict
+        Its settings.
+    state : dict of str to ndarray
+        Its weights.
+
+    Raises
+    ------
+    ValueError
+        When the settings ask for another network than that of these weights, or when a weight is
+        not finite.
+    """
+    import torch
+
+    _check_sizes(config, state)
+    # On the device "meta", tensors have a shape and take no memory.
+    with torch.device("meta"):
+        expected = {name: tuple(value.shape) for name, value in make().state_dict().items()}
+    found = {name: array.shape for name, array in state.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f"the weights {name!r} have the shape {found.get(name)}, and its settings ask for "
+                f"{expected.get(name)}"
+            )
+    network = make()
+    set_weights(network, state)
+    return network
+
+
+def set_weights(network: nn.Module, state: dict[str, np.ndarray]) -> None:
+    """Give a network the weights of a file; raise a ValueError if one of them is not finite."""
+    import torch
+
+    for name, array in state.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                f"the weights {name!r} are not finite, as after a training that diverged"
+            )
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+
+
+def _check_sizes(config, state):
+    """Raise if a setting is larger than all sizes of the weights, which are limited by the file.
+
+    A network has a weight for each of its layers, members, outputs and hidden units.
+    """
+    largest = max([len(state), *(size for array in state.values() for size in array.shape)])
+    for name, value in config.items():
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if name.endswith("_step"):
+            numbers = [config.get("cutoff", 0) / value]
+        for number in numbers:
+            if isinstance(number, int | float) and not number <= largest + 1:
+                raise ValueError(
+                    f"its setting {name}={value} asks for a larger network than that of its weights"
+                )
 
 
 def file_within(part: Any) -> np.ndarray:
@@ -91,7 +291,7 @@ def file_within(part: Any) -> np.ndarray:
         return np.frombuffer(path.read_bytes(), dtype=np.uint8)
 
 
-def load_within(load: Callable[[Path], Any], content: np.ndarray) -> Any:
+def load_within(load: Callable[[Path], Any], content: np.ndarray, what: str) -> Any:
     """Read a part of a model from the content of its file.
 
     Parameters
@@ -99,8 +299,13 @@ def load_within(load: Callable[[Path], Any], content: np.ndarray) -> Any:
     load : callable
     content : ndarray of uint8
         Result of `file_within`.
+    what : str
+        The part, and the file that it is in, for messages.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part"
         path.write_bytes(content.tobytes())
-        return load(path)
+        try:
+            return load(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), what)) from error

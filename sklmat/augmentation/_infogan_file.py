@@ -1,14 +1,23 @@
 """Files of an `InfoGANAugmenter`, which contain no executable code."""
 
+import functools
+
 import numpy as np
-import torch
 
 from sklmat.augmentation._codes import find_blocks, find_codes
 from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._iterated_gan import IteratedGAN
 from sklmat.augmentation._labeler_json import labeler_from_json, labeler_to_json
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
-from sklmat.model_files import read_model, write_model
+from sklmat.files import damage_named, expand_path
+from sklmat.model_files import (
+    REMEDY,
+    load_network,
+    make_with_params,
+    read_model,
+    set_fitted,
+    write_model,
+)
 from sklmat.networks import InfoGAN
 from sklmat.training import initial_weights
 
@@ -47,17 +56,24 @@ def load_augmenter(cls, path):
     """Read an `InfoGANAugmenter`; return it, its `IteratedGAN` and its training rows."""
     from sklmat.estimators import from_json
 
-    content, arrays = read_model(path, _FORMAT, cls.__name__)
-    augmenter = cls(**{name: from_json(value) for name, value in content["params"].items()})
-    for name, value in content["fitted"].items():
-        setattr(augmenter, name, from_json(value))
+    path = expand_path(path)
+    content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
+    with damage_named(path, REMEDY):
+        return _augmenter_of(cls, content, arrays, from_json)
+
+
+def _augmenter_of(cls, content, arrays, from_json):
+    params = {name: from_json(value) for name, value in content["params"].items()}
+    augmenter = make_with_params(cls, **params)
+    fitted = {name: from_json(value) for name, value in content["fitted"].items()}
+    set_fitted(augmenter, fitted, dict.fromkeys((*_FITTED, *_OPTIONAL), object))
     names, rows = content["names"], arrays["rows"]
     if names is not None:
         augmenter.feature_names_in_ = names = np.asarray(names, dtype=object)
     codes = find_codes(names, rows, augmenter.code_features)
     targets = None
     if content["targets"] is not None:
-        targets = TargetCodec.restore(from_json(content["targets"]))
+        targets = TargetCodec.restore(**from_json(content["targets"]))
     labeler = None if content["labeler"] is None else labeler_from_json(content["labeler"])
     gan = IteratedGAN(
         TableCodec(
@@ -70,17 +86,12 @@ def load_augmenter(cls, path):
         training=from_json(content["training"]),
     )
     gan.history = augmenter.history_
-    for number, config in enumerate(content["networks"]):
+    for number, packed in enumerate(content["networks"]):
         prefix = f"{number}."
+        state = {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
+        config = from_json(packed)
         with initial_weights():
-            network = InfoGAN(**from_json(config))
-        network.load_state_dict(
-            {
-                name.removeprefix(prefix): torch.from_numpy(array)
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
-        )
+            network = load_network(functools.partial(InfoGAN, **config), config, state)
         gan.gans.append(network.eval())
     augmenter.gans_, augmenter.labeler_ = gan.gans, labeler
     return augmenter, gan, rows

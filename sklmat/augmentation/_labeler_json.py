@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklmat.augmentation._gaussian_process_means import restore_process, target_moments
 from sklmat.augmentation._known_labels import KnownLabelsRegressor
 from sklmat.augmentation._labeler import GaussianProcessLabeler, WeightedBlocks
+from sklmat.model_files import make_with_params, set_fitted
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -107,15 +108,14 @@ def labeler_from_json(content: dict[str, Any]) -> BaseEstimator:
         labeler = KnownLabelsRegressor(regressors[0])
         labeler.regressors_ = regressors
         return labeler
-    labeler = GaussianProcessLabeler(**from_json(content["params"]))
+    labeler = make_with_params(GaussianProcessLabeler, **from_json(content["params"]))
     labeler.n_dim_, labeler.n_features_in_ = content["n_dim"], content["n_features"]
     labeler.processes_ = []
     for pair in content["processes"]:
         pipelines = []
         for part in pair:
             scaler = StandardScaler()
-            for name, value in part["scaler"].items():
-                setattr(scaler, name, from_json(value))
+            set_fitted(scaler, {name: from_json(part["scaler"][name]) for name in _OF_SCALER})
             weighted = WeightedBlocks(labeler.fractions, labeler.blocks, from_json(part["codes"]))
             pipelines.append(make_pipeline(weighted, scaler, process_from_json(part["process"])))
         labeler.processes_.append(pipelines)

@@ -105,10 +105,12 @@ class TargetCodec:
             self.scale = np.where(scale > 0, scale, 1.0)
 
     @classmethod
-    def restore(cls, values):
+    def restore(cls, shape, groups, mean=None, scale=None):
         """Make the fitted codec with given attributes."""
         codec = cls.__new__(cls)
-        vars(codec).update(values)
+        codec.shape, codec.groups = shape, groups
+        if mean is not None:
+            codec.mean, codec.scale = mean, scale
         return codec
 
     def encode(self, y):

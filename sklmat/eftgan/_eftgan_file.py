@@ -17,11 +17,22 @@ from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.estimators import from_json, to_json
-from sklmat.model_files import file_within, load_within, read_model, write_model
+from sklmat.files import damage_named, expand_path
+from sklmat.model_files import (
+    REMEDY,
+    file_within,
+    load_within,
+    make_with_params,
+    read_model,
+    set_fitted,
+    write_model,
+)
 
 _FORMAT = "sklmat-eftgan-1"
 #: Fitted attributes that are plain values.
 _FITTED = ("elements_", "phases_", "target_names_", "n_outputs_")
+#: Attributes of a fitted `LatticeRelaxation` that are plain values.
+_OF_RELAXATION = ("classes_", "phases_", "certain_", "_vectors", "_shift", "_scale")
 
 
 def save_eftgan(model, n_dim, training_compositions, path):
@@ -60,15 +71,25 @@ def save_eftgan(model, n_dim, training_compositions, path):
 
 def load_eftgan(cls, path):
     """Read an `EFTGANRegressor`; return it, the dimensions of `y` and the detector."""
-    content, arrays = read_model(path, _FORMAT, cls.__name__)
-    featurizer = load_within(ECNetFeaturizer.load, arrays["featurizer"])
+    path = expand_path(path)
+    content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
+    with damage_named(path, REMEDY):
+        return _model_of(cls, content, arrays, path)
+
+
+def _model_of(cls, content, arrays, path):
+    featurizer = load_within(
+        ECNetFeaturizer.load, arrays["featurizer"], f"the ECNetFeaturizer in {path}"
+    )
     featurizer.set_output(transform="pandas")
-    augmenter = load_within(InfoGANAugmenter.load, arrays["augmenter"])
+    augmenter = load_within(
+        InfoGANAugmenter.load, arrays["augmenter"], f"the InfoGANAugmenter in {path}"
+    )
     params = {name: from_json(value) for name, value in content["params"].items()}
     given = clone(augmenter) if content["has_augmenter"] else None
-    model = cls(featurizer.estimator, given, **params)
-    for name, value in content["fitted"].items():
-        setattr(model, name, from_json(value))
+    model = make_with_params(cls, featurizer.estimator, given, **params)
+    fitted = {name: from_json(value) for name, value in content["fitted"].items()}
+    set_fitted(model, fitted, dict.fromkeys(_FITTED, object))
     model.featurizer_, model.estimator_ = featurizer, featurizer.estimator_
     model.augmenter_ = augmenter
     report = {name: from_json(value) for name, value in content["report"].items()}
@@ -96,8 +117,8 @@ def relaxation_to_json(relaxation):
 def relaxation_from_json(content):
     """Invert `relaxation_to_json`."""
     values = {name: from_json(value) for name, value in content["values"].items()}
-    relaxation = LatticeRelaxation(values["elements"])
-    vars(relaxation).update(values)
+    relaxation = LatticeRelaxation(values.pop("elements"), values.pop("sharpness"))
+    set_fitted(relaxation, values, dict.fromkeys(_OF_RELAXATION, object))
     if content["process"] is not None:
         relaxation.process_ = process_from_json(content["process"])
     return relaxation

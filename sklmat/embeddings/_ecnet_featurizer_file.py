@@ -12,11 +12,25 @@ from sklmat.estimators import (
     transformer_from_json,
     transformer_to_json,
 )
-from sklmat.model_files import file_within, load_within, read_model, write_model
+from sklmat.files import damage_named, expand_path
+from sklmat.model_files import (
+    REMEDY,
+    file_within,
+    load_within,
+    make_with_params,
+    read_model,
+    set_fitted,
+    write_model,
+)
 
 _FORMAT = "sklmat-ecnet-featurizer-1"
-#: Fitted attributes that are plain values.
-_FITTED = ("elements_", "lattices_", "explained_variance_ratio_", "feature_names_")
+#: Fitted attributes that are plain values, and their types.
+_FITTED = {
+    "elements_": list,
+    "lattices_": (list, type(None)),
+    "explained_variance_ratio_": dict,
+    "feature_names_": list,
+}
 #: Fitted attributes of a PCA that its ``transform`` and users read.
 _OF_PCA = (
     "components_",
@@ -48,20 +62,22 @@ def save_featurizer(featurizer, path):
 
 def load_featurizer(cls, path):
     """Read an `ECNetFeaturizer` that `save_featurizer` wrote."""
-    content, arrays = read_model(path, _FORMAT, cls.__name__)
-    network = load_within(load_estimator, arrays["estimator"])
-    estimator = None
-    if content["estimator"] != "default":
-        is_fitted = content["estimator"] == "fitted"
-        estimator = FrozenEstimator(network) if is_fitted else clone(network)
-    params = {name: from_json(value) for name, value in content["params"].items()}
-    featurizer = cls(estimator, **params)
-    for name, value in content["fitted"].items():
-        setattr(featurizer, name, from_json(value))
-    featurizer.estimator_ = network
-    featurizer.composition_ = transformer_from_json(content["composition"])
-    featurizer.pca_ = {symbol: _pca_from_json(values) for symbol, values in content["pca"]}
-    featurizer.n_features_out_ = len(featurizer.feature_names_)
+    path = expand_path(path)
+    content, arrays = read_model(path, _FORMAT, f"a fitted {cls.__name__}")
+    with damage_named(path, REMEDY):
+        network = load_within(load_estimator, arrays["estimator"], f"the network in {path}")
+        estimator = None
+        if content["estimator"] != "default":
+            is_fitted = content["estimator"] == "fitted"
+            estimator = FrozenEstimator(network) if is_fitted else clone(network)
+        params = {name: from_json(value) for name, value in content["params"].items()}
+        featurizer = make_with_params(cls, estimator, **params)
+        fitted = {name: from_json(value) for name, value in content["fitted"].items()}
+        set_fitted(featurizer, fitted, _FITTED)
+        featurizer.estimator_ = network
+        featurizer.composition_ = transformer_from_json(content["composition"])
+        featurizer.pca_ = {symbol: _pca_from_json(values) for symbol, values in content["pca"]}
+        featurizer.n_features_out_ = len(featurizer.feature_names_)
     return featurizer
 
 
@@ -76,6 +92,5 @@ def _pca_from_json(values):
     if values is None:
         return None
     pca = PCA(values["n_components_"], svd_solver=values["svd_solver"])
-    for name in _OF_PCA:
-        setattr(pca, name, from_json(values[name]))
+    set_fitted(pca, {name: from_json(values[name]) for name in _OF_PCA})
     return pca

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 
 from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
-from sklmat.files import describe_file, expand_path, is_torch_file
+from sklmat.files import damage_named, describe_file, expand_path, is_torch_file
+from sklmat.model_files import load_network, read_torch_file
 from sklmat.networks import CGCNN
 from sklmat.training import check_device, initial_weights, make_net
 
@@ -70,28 +72,41 @@ def load_cgcnn_checkpoint(
     >>> model.predict(["quartz.cif"])  # doctest: +SKIP
     """
     check_device(device)
-    content = _read(expand_path(path))
-    args, weights = content["args"], content["state_dict"]
     vectors, _ = element_vectors(atom_init)
+    path = expand_path(path)
+    content = _read(path)
+    with damage_named(path, "download it again"):
+        return _estimator_of(content, vectors, path, atom_init, device)
+
+
+def _estimator_of(content, vectors, path, atom_init, device):
+    args, weights = content["args"], content["state_dict"]
     n_features = weights["embedding.weight"].shape[1]
     if vectors.shape[1] != n_features:
         raise ValueError(
             f"atom_init has vectors of length {vectors.shape[1]}, {path} was trained with vectors "
             f"of length {n_features}; give the table that belongs to it"
         )
+    config = {
+        "n_outputs": len(weights["fc_out.bias"]),
+        "hidden_dim": args["atom_fea_len"],
+        "n_conv": args["n_conv"],
+        "readout_dim": args["h_fea_len"],
+        "n_readout": args["n_h"],
+        "dropout": 0.5 if args["task"] == "classification" else 0.0,
+    }
+    table = torch.from_numpy(vectors)
+    state = {
+        "element_vectors": np.nan_to_num(vectors),
+        "known_elements": ~np.isnan(vectors).any(axis=1),
+        **{name: value.numpy() for name, value in _translate(weights).items()},
+    }
+    # Versions of torch at that time did not count batches.
+    for name in [name for name in state if name.endswith(".running_var")]:
+        counter = name.replace("running_var", "num_batches_tracked")
+        state.setdefault(counter, np.zeros((), dtype=np.int64))
     with initial_weights():
-        network = CGCNN(
-            torch.from_numpy(vectors),
-            n_outputs=len(weights["fc_out.bias"]),
-            hidden_dim=args["atom_fea_len"],
-            n_conv=args["n_conv"],
-            readout_dim=args["h_fea_len"],
-            n_readout=args["n_h"],
-            dropout=0.5 if args["task"] == "classification" else 0.0,
-        )
-    missing, unexpected = network.load_state_dict(_translate(weights), strict=False)
-    if unexpected or set(missing) - {"element_vectors", "known_elements"}:
-        raise ValueError(f"{path} is no CGCNN: {missing} missing, {unexpected} unknown")
+        network = load_network(functools.partial(CGCNN, table, **config), config, state)
     return _estimator(network, args, content["normalizer"], atom_init, device)
 
 
@@ -103,8 +118,7 @@ def _read(path):
     dtypes = [type(np.dtype(name)) for name in ("f4", "f8")]
     # The name of this function in files that numpy 1 wrote.
     scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
-    with torch.serialization.safe_globals([scalar, np.dtype, *dtypes]):
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_torch_file(path, "cpu", "download it again", [scalar, np.dtype, *dtypes])
     needed = {"state_dict", "args", "normalizer"}
     if not (isinstance(content, dict) and needed <= set(content)):
         raise ValueError(f"{path} is no checkpoint of the original CGCNN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import warnings
@@ -16,7 +17,17 @@ from sklearn.base import BaseEstimator, clone
 from sklmat.estimators._auto_parameters import loaded_values, with_values
 from sklmat.estimators._extra_columns import ExtraColumns, extra_columns
 from sklmat.estimators._targets import fitted_targets
-from sklmat.files import describe_file, expand_path
+from sklmat.files import damage_named, expand_path
+from sklmat.model_files import (
+    REMEDY,
+    is_fitted_name,
+    load_network,
+    make_with_params,
+    read_model,
+    set_fitted,
+    set_weights,
+    write_model,
+)
 from sklmat.training import check_device, initial_weights, make_net
 
 if TYPE_CHECKING:
@@ -26,6 +37,26 @@ if TYPE_CHECKING:
 _FORMAT = "sklmat-estimator-1"
 #: Field of `ExtraColumns` that is written in a way of its own.
 _PART = "transformer"
+
+#: Fitted attributes that a file may set, and their types; classes of users may have others.
+_FITTED = {
+    "auto_params_": dict,
+    "classes_": (np.ndarray, list),
+    "elements_": np.ndarray,
+    "graph_settings_": dict,
+    "history_": list,
+    "n_iter_": int,
+    "n_outputs_": int,
+    "padded_": bool,
+    "structure_column_": (str, int, float, tuple, type(None)),
+    "target_ndim_": int,
+    "y_mean_": (np.ndarray, float),
+    "y_scale_": (np.ndarray, float),
+}
+#: Types of numbers and texts in arrays of a file: those of which no item can be code.
+_KINDS = "biufcUSO"
+#: Bytes; the texts of an array are as wide as the longest one, which a file could make very long.
+_MOST_TEXT = 50_000_000
 
 #: Name -> class of the estimators that a file may hold.
 _CLASSES: dict[str, type] = {}
@@ -37,9 +68,7 @@ def register(cls):
 
 
 def save_estimator(estimator, path):
-    """Write weights as tensors, and parameters and fitted attributes as JSON, into one file."""
-    from safetensors.torch import save_file
-
+    """Write weights as arrays, and parameters and fitted attributes as JSON, into one file."""
     params = estimator.get_params(deep=False)
     if params["callbacks"]:
         raise ValueError("callbacks are code and cannot be saved; set_params(callbacks=None) first")
@@ -52,8 +81,8 @@ def save_estimator(estimator, path):
     if extra is not None and extra.transformer is not None:
         # It is in the file once, as a part of the fitted columns.
         params["extra"] = None
-    tensors = {
-        f"{member}.{name}": value.contiguous().cpu()
+    arrays = {
+        f"{member}.{name}": value.cpu().numpy()
         for member, net in enumerate(estimator.nets_)
         for name, value in net.module_.state_dict().items()
     }
@@ -75,7 +104,7 @@ def save_estimator(estimator, path):
         "extra": None if extra is None else _extra_to_json(extra),
         "n_nets": len(estimator.nets_),
     }
-    save_file(tensors, expand_path(path), {"format": _FORMAT, "content": json.dumps(content)})
+    write_model(path, _FORMAT, content, arrays)
 
 
 def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimator:
@@ -88,22 +117,26 @@ def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimat
         Class of the estimator. By default, the file says the class, which is one of sklmat or a
         subclass of yours that has been imported.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = expand_path(path)
-    not_ours = f"{path} does not hold an estimator in the format {_FORMAT!r}: it is "
-    if path.is_dir():
-        raise ValueError(not_ours + describe_file(path))
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(not_ours + describe_file(path))
-            content = json.loads(metadata["content"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(not_ours + describe_file(path)) from error
-    name = content["class"]
+    content, arrays = read_model(path, _FORMAT, f"an estimator in the format {_FORMAT!r}")
+    with damage_named(path, REMEDY):
+        cls = _class_of(content["class"], expected, path)
+        estimator = make_with_params(cls, **_from_json_items(content["params"]))
+        _set_fitted(estimator, _from_json_items(content["fitted"]))
+        # Files of earlier versions have none.
+        estimator.extra_columns_ = extra = _extra_from_json(content.get("extra"))
+        if extra is not None and extra.transformer is not None:
+            estimator.extra = clone(extra.transformer)
+        estimator.nets_ = [
+            _load_net(estimator, content["network"], arrays, member)
+            for member in range(content["n_nets"])
+        ]
+        if not estimator.nets_:
+            raise ValueError("it has no network")
+    return estimator
+
+
+def _class_of(name, expected, path):
     is_expected = expected is not None and expected.__name__ == name
     cls = expected if is_expected else _CLASSES.get(name)
     if cls is None:
@@ -113,32 +146,40 @@ def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimat
         )
     if expected not in (None, cls):
         raise ValueError(f"{path} holds a {name}; use {name}.load")
-    estimator = cls(**{name: from_json(value) for name, value in content["params"].items()})
-    for name, value in content["fitted"].items():
-        setattr(estimator, name, from_json(value))
-    # Files of earlier versions have none.
-    estimator.extra_columns_ = _extra_from_json(content.get("extra"))
-    if estimator.extra_columns_ is not None and estimator.extra_columns_.transformer is not None:
-        estimator.extra = clone(estimator.extra_columns_.transformer)
-    estimator.nets_ = [
-        _load_net(estimator, content["network"], tensors, member)
-        for member in range(content["n_nets"])
-    ]
-    return estimator
+    return cls
 
 
-def _load_net(estimator, network, tensors, member):
+def _is_ours(cls):
+    return cls.__module__.startswith("sklmat.")
+
+
+def _set_fitted(estimator, values):
+    cls = type(estimator)
+    own = {} if _is_ours(cls) else {name: object for name in values if is_fitted_name(cls, name)}
+    set_fitted(estimator, values, {**own, **_FITTED})
+    others = set(values.get("auto_params_", {})) - set(estimator.get_params(deep=False))
+    if others:
+        raise ValueError(f"it sets {min(others)!r}, which is no parameter")
+
+
+def _load_net(estimator, network, arrays, member):
     prefix = f"{member}."
-    state = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+    state = {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
     network_class = estimator.architecture.network_class
     if network["class"] != network_class.__name__:
         raise ValueError(
             f"unknown network {network['class']!r}: a {type(estimator).__name__} holds "
             f"{network_class.__name__!r}"
         )
+    config = _from_json_items(network["config"])
+    vectors = torch.from_numpy(state["element_vectors"])
+    make = functools.partial(network_class, vectors, **config)
     with initial_weights():
-        module = network_class(state["element_vectors"], **_from_json_items(network["config"]))
-    module.load_state_dict(state)
+        if _is_ours(network_class):
+            module = load_network(make, config, state)
+        else:
+            module = make()
+            set_weights(module, state)
     asked = with_values(estimator, loaded_values(estimator))
     settings = estimator.architecture.net_settings(asked)
     settings["device"] = _present_device(estimator.device)
@@ -196,9 +237,8 @@ def transformer_from_json(content: dict[str, Any]) -> BaseEstimator:
     cls = _transformer_class(content["class"])
     if cls is None:
         raise ValueError(f"{content['class']} is no transformer of sklmat")
-    transformer = cls(**{name: from_json(value) for name, value in content["params"].items()})
-    for name, value in content["fitted"].items():
-        setattr(transformer, name, from_json(value))
+    transformer = make_with_params(cls, **_from_json_items(content["params"]))
+    set_fitted(transformer, _from_json_items(content["fitted"]))
     return transformer
 
 
@@ -259,11 +299,32 @@ def from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "__array__" in value:
-        return np.array(value["__array__"], dtype=value["dtype"])
+        return _array_from_json(value["__array__"], value["dtype"])
     if "__tuple__" in value:
         return tuple(from_json(item) for item in value["__tuple__"])
     if "__frame__" in value:
-        return pd.DataFrame(**value["__frame__"])
+        return _frame_from_json(**value["__frame__"])
     if "__path__" in value:
         return Path(value["__path__"])
     return {from_json(k): from_json(v) for k, v in value["__items__"]}
+
+
+def _array_from_json(items, dtype):
+    dtype = np.dtype(dtype)
+    if dtype.kind not in _KINDS or dtype.subdtype is not None:
+        raise ValueError(f"an array of the type {dtype} is not written by save()")
+    if dtype.kind in "US" and dtype.itemsize * _count(items) > _MOST_TEXT:
+        raise ValueError(f"an array of {_count(items)} texts of the type {dtype} is too large")
+    return np.array(items, dtype=dtype)
+
+
+def _count(items):
+    """Number of items of nested lists."""
+    return sum(map(_count, items)) if isinstance(items, list) else 1
+
+
+def _frame_from_json(data, index, columns):
+    # A single value would fill a table of any size.
+    if [len(row) for row in data] != [len(columns)] * len(index):
+        raise ValueError("a table has other numbers of rows or columns than it says")
+    return pd.DataFrame(data, index=index, columns=columns)

@@ -12,13 +12,14 @@ import multiprocessing
 import os
 import threading
 import time
+import warnings
 from collections import OrderedDict
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
-from sklmat.files import expand_path
+from sklmat.files import expand_path, read_safetensors_header, replace_file, with_metadata
 
 if TYPE_CHECKING:
     from sklmat.structures import CrystalArrays
@@ -36,6 +37,9 @@ _COUNT_AGAIN = 0.05
 _ABANDONED = 3600
 #: A file that was changed so recently (ns) can change again within the resolution of its time.
 _RECENTLY = 2_000_000_000
+#: Metadata of a file in a folder: hash of its key and content. Those of earlier versions have none.
+_SEAL = "sealed by"
+_NO_SEAL = "0" * 32
 
 
 class CachedResult(Protocol):
@@ -46,7 +50,7 @@ class CachedResult(Protocol):
         """Size of the arrays (bytes)."""
 
     def save(self, path: PathLike) -> None:
-        """Write a file, which replaces an old one when it is complete."""
+        """Write a safetensors file."""
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -343,6 +347,7 @@ class _FolderStore:
         self.atoms = _MemoryStore(_FILES_BESIDE_FOLDER, None)
         # Bytes of the files when they were counted, and of those written since.
         self.counted, self.written = None, 0
+        self.warned = set()
 
     def _path(self, key):
         return self.folder / key[:2] / f"{key}.safetensors"
@@ -350,8 +355,14 @@ class _FolderStore:
     def result(self, key, kind):
         path = self._path(key)
         try:
+            _check_seal(path, key)
             result = kind.load(path)
-        except (FileNotFoundError, ValueError):  # there is none, or it is damaged
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            self._warn_once(
+                f"a file of the cache cannot be used and is made anew: {error} (this is said once)"
+            )
             return None
         if self.max_bytes is not None:
             # The time of change says when the file was used. It may be removed, or read-only.
@@ -361,8 +372,16 @@ class _FolderStore:
 
     def keep_result(self, key, result):
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        result.save(path)
+        try:
+            with replace_file(path, make_folder=True) as temporary:
+                result.save(temporary)
+                temporary.write_bytes(_sealed(key, temporary))
+        except OSError as error:
+            self._warn_once(
+                f"the cache {self.folder} cannot be written to, and what is not in it is computed "
+                f"each time: {error} (this is said once)"
+            )
+            return
         if self.max_bytes is None:
             return
         self.written += result.nbytes + _OVERHEAD
@@ -372,6 +391,12 @@ class _FolderStore:
             or self.written > _COUNT_AGAIN * self.max_bytes
         ):
             self._remove_oldest()
+
+    def _warn_once(self, message):
+        kind = message[:20]
+        if kind not in self.warned:
+            self.warned.add(kind)
+            warnings.warn(message, UserWarning, stacklevel=2)
 
     def file(self, state):
         return self.atoms.file(state)
@@ -414,3 +439,27 @@ class _FolderStore:
         for *_, path in self._files():
             path.unlink(missing_ok=True)
         self.counted, self.written = None, 0
+
+
+def _sealed(key, path):
+    """Content of a safetensors file, with the hash of its key and of the rest of the content."""
+    header, start = read_safetensors_header(path)
+    content = with_metadata(header, path.read_bytes()[start:], {_SEAL: _NO_SEAL})
+    return content.replace(_NO_SEAL.encode(), _seal(key, content), 1)
+
+
+def _seal(key, content):
+    return hashlib.blake2b(key.encode() + content, digest_size=16).hexdigest().encode()
+
+
+def _check_seal(path, key):
+    """Raise a ValueError if a file was changed, or belongs to another crystal."""
+    content = path.read_bytes()
+    name = f'"{_SEAL}":"'.encode()
+    before, _, after = content.partition(name)
+    if not after:
+        return
+    n_seal = len(_NO_SEAL)
+    unsealed = b"".join([before, name, _NO_SEAL.encode(), after[n_seal:]])
+    if after[:n_seal] != _seal(key, unsealed):
+        raise ValueError(f"{path} is damaged, or belongs to another crystal")

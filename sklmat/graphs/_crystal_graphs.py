@@ -7,14 +7,13 @@ and ``pointer[g]:pointer[g + 1]`` are their positions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklmat.files import describe_file, expand_path, read_safetensors_header
+from sklmat.files import expand_path
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
 from sklmat.graphs._number_columns import named_columns
 from sklmat.structures import CrystalArrays
@@ -589,20 +588,14 @@ class CrystalGraphs:
         Raises
         ------
         ValueError
-            When the file was not written by `CrystalGraphs.save`.
+            When the file was not written by `CrystalGraphs.save`, or is damaged: header, sizes,
+            pointers, atoms and edges are checked. The atoms and edges of a mapped file are checked
+            when they are read into memory, as for a batch.
         """
+        from sklmat.graphs._read_graphs import read_graphs
+
         path = expand_path(path)
-        header, start = ({}, 0) if path.is_dir() else read_safetensors_header(path)
-        metadata = header.pop("__metadata__", {})
-        if metadata.get("format") != FORMAT:
-            raise ValueError(
-                f"{path} does not hold crystal graphs in the format {FORMAT!r}: it is "
-                f"{describe_file(path)}. Build graphs with StructureToGraph and save() them"
-            )
-        arrays = _read_safetensors(path, header, start, mmap=mmap)
-        settings = json.loads(metadata["settings"])
-        settings["extra_names"] = _names_of_json(settings.pop("extra_names", ()))
-        graphs = cls(**arrays, **settings)
+        graphs = read_graphs(path, mmap=mmap)
         if not mmap:
             return graphs
         from sklmat.graphs._lazy_graphs import LazyGraphs, MappedFile
@@ -610,23 +603,8 @@ class CrystalGraphs:
         return LazyGraphs.of(graphs, slice(0, len(graphs)), file=MappedFile.of(path))
 
 
-def _names_of_json(names):
-    """Names of columns: what is a list in JSON was a tuple."""
-    return tuple(_names_of_json(name) if isinstance(name, list) else name for name in names)
-
-
 def _concatenated(arrays, dtype, width=()):
     return np.concatenate([np.zeros((0, *width), dtype), *arrays]).astype(dtype, copy=False)
-
-
-def _read_safetensors(path, header, first, mmap):
-    """Arrays of a safetensors file by name, without the copies that safetensors makes."""
-    buffer = np.memmap(path, mode="r") if mmap else np.fromfile(path, dtype=np.uint8)
-    arrays = {}
-    for name, entry in header.items():
-        start, stop = (first + offset for offset in entry["data_offsets"])
-        arrays[name] = buffer[start:stop].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays
 
 
 def pointer_from_counts(counts: ArrayLike) -> np.ndarray:

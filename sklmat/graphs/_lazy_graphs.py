@@ -19,6 +19,7 @@ from sklmat.graphs._crystal_graphs import (
     gather_ranges,
     pointer_from_counts,
 )
+from sklmat.graphs._read_graphs import check_crystals
 
 _ARRAYS = (*ATOM_ARRAYS, *EDGE_ARRAYS, *CRYSTAL_ARRAYS)
 #: Edges that are in memory at a time while edges are counted: about 30 MB with all intermediates.
@@ -169,6 +170,8 @@ class LazyGraphs(CrystalGraphs):
         CrystalGraphs
         """
         graphs = self.whole[self.rows]
+        if self.file is not None:
+            check_crystals(graphs, self.file.path)
         if self.extra is not graphs.extra:
             graphs = graphs._replace_extra(self.extra, self.extra_names)
         if self._is_restricted:

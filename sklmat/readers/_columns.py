@@ -208,7 +208,7 @@ def is_numeric(column: pd.Series) -> bool:
     return n_values > 0 and n_numbers >= n_values / 2
 
 
-def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
+def find_target(table: pd.DataFrame, others: set[Any], name: str) -> Any:
     """The only numeric column, or the energy; None if no column is numeric."""
     numeric = [
         column
@@ -220,12 +220,12 @@ def find_target(table: pd.DataFrame, others: set[Any]) -> Any:
     energies = [column for column in numeric if is_energy(column)]
     if len(numeric) > 1 and len(energies) != 1:
         raise ValueError(
-            f"several columns can be the target: {', '.join(map(repr, numeric))}; name one of "
-            "them with target=, or several in a list"
+            f"{name}: several columns can be the target: {', '.join(map(repr, numeric))}; name one "
+            "of them with target=, or several in a list"
         )
     if not numeric:
-        for name in table.columns:
-            _refuse_decimal_commas(table[name])
+        for column in table.columns:
+            _refuse_decimal_commas(table[column])
         return None
     return energies[0] if len(energies) == 1 else numeric[0]
 

@@ -180,7 +180,7 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
         for name in filter(is_energy, given.columns):
             given[name] = given[name].groupby(kinds).transform("any")
         rare = set(given.columns[given.mean() < 0.5]) - set(rows.table.columns)
-        target = rows.target if rows.checked else find_target(table, not_target | rare)
+        target = rows.target if rows.checked else find_target(table, not_target | rare, rows.name)
     names = [] if target is None else check_target(table, target)
     targets = [read_target(table[name]) for name in names]
     reasons = _reasons(crystals, ids, missing, names, targets)

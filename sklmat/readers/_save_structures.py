@@ -111,7 +111,7 @@ def save_structures(
         raise ValueError(f"the column {clash[0]!r} of frame has the name of another column")
     table = _arrow_table(structures, ids, targets, others, target is not None and np.ndim(target))
     with replace_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     return path
 
 
@@ -243,7 +243,7 @@ def read_saved(path: Path) -> tuple[list[Any], list[str], pd.DataFrame, list[str
     """
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path).combine_chunks()
+    table = pq.read_table(path, page_checksum_verification=True).combine_chunks()
     about = json.loads((table.schema.metadata or {}).get(_KEY, b"null"))
     if about is None:
         return None

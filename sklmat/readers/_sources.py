@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sklmat.files import expand_path
+from sklmat.files import damage_named, expand_path
 from sklmat.readers._columns import (
     find_structure_column,
     is_missing,
@@ -36,7 +36,7 @@ def find_rows(source: Any) -> Rows:
     if isinstance(source, str) and "\n" in source:
         return _rows_of_crystals("the text", crystals_of_text(source))
     if isinstance(source, str | bytes | os.PathLike):
-        return _rows_of_path(expand_path(os.fsdecode(source)))
+        return _rows_of_file(expand_path(os.fsdecode(source)))
     table = _as_pandas(source)
     if table is not None:
         return _rows_of_frame("the DataFrame", table, Path("."))
@@ -74,6 +74,16 @@ def _as_pandas(source):
             {name: pd.Series(cells, dtype=object) for name, cells in columns.items()}
         )
     return None
+
+
+def _rows_of_file(path):
+    """Rows of a file or folder, with its path in each error."""
+    try:
+        return _rows_of_path(path)
+    except ValueError as error:
+        if path.name in str(error):
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _rows_of_path(path):
@@ -257,14 +267,11 @@ def _file(folder, name):
 
 
 def _rows_of_parquet(path):
-    import pyarrow as pa
-
-    try:
+    with damage_named(path, "it cannot be read as Parquet; copy or write it again"):
         saved = read_saved(path)
-        if saved is None:
-            return _rows_of_frame(str(path), read_parquet(path), path.parent)
-    except pa.ArrowException as error:
-        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
+        table = read_parquet(path) if saved is None else None
+    if saved is None:
+        return _rows_of_frame(str(path), table, path.parent)
     structures, ids, table, targets, several = saved
     found = [FoundCrystal("", structure, {}, None) for structure in structures]
     rows = Rows(str(path), found, [""] * len(found), table, ids=ids, checked=True)

@@ -22,7 +22,7 @@ from sklmat.readers import find_id_column, is_saved, load_structures
 from sklmat.recorded_warnings import ignore_warnings, record_warnings
 from sklmat.screening._composition_model import takes_phase, target_columns
 from sklmat.screening._prediction_columns import PHASE
-from sklmat.screening._resumable_parquet import ResumableFolder
+from sklmat.screening._resumable_parquet import ResumableFolder, damage
 from sklmat.screening._screening_task import spread_column
 
 if TYPE_CHECKING:
@@ -291,10 +291,13 @@ def _predicted(path):
     """State of the file that these predictions are for; None if there are none."""
     from pyarrow import parquet
 
-    try:
-        metadata = parquet.read_schema(path).metadata or {}
-    except (OSError, ValueError):  # there is none, or it is damaged
+    if not path.exists():
         return None
+    reason = damage(path)
+    if reason is not None:
+        warnings.warn(f"{path} is damaged and is made again: {reason}", UserWarning, stacklevel=4)
+        return None
+    metadata = parquet.read_schema(path).metadata or {}
     return json.loads(metadata.get(_KEY, b"null"))
 
 
@@ -338,7 +341,10 @@ class _FilePrediction:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(out) as temporary:
             parquet.write_table(
-                written.replace_schema_metadata(metadata), temporary, compression="zstd"
+                written.replace_schema_metadata(metadata),
+                temporary,
+                compression="zstd",
+                write_page_checksum=True,
             )
         return len(table)
 

@@ -3,11 +3,34 @@
 import itertools
 import json
 import shutil
+import warnings
+from textwrap import shorten
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from sklmat.files import expand_path, replace_file
+
+#: Metadata of a part: its number.
+_NUMBER = b"sklmat.part"
+
+
+def damage(path):
+    """Say what is wrong with a Parquet file; None if all of it can be read."""
+    from pyarrow import parquet
+
+    try:
+        parquet.read_table(path, page_checksum_verification=True)
+    # pyarrow reports damaged files by errors of many kinds.
+    except Exception as error:
+        return shorten(str(error), 200, placeholder=" ...")
+    return None
+
+
+def _metadata(path):
+    from pyarrow import parquet
+
+    return parquet.read_schema(path).metadata or {}
 
 
 class ResumableFolder:
@@ -70,14 +93,13 @@ class ResumableFolder:
     def _open(self, overwrite):
         """Describe the run in the folder, or check that its files belong to this run."""
         if self._described_by.is_file():
-            text = self._described_by.read_text(encoding="utf-8")
-            difference = self._difference(json.loads(text))
+            difference = self._difference(self._previous())
             if difference is None:
                 return
             if not overwrite:
                 raise ValueError(
                     f"{self.folder} holds a run with {difference}: finish it with what it was "
-                    "started with, delete the folder, or pass overwrite=True"
+                    "started with, delete the folder, or pass overwrite=True to start over"
                 )
         for path in self.folder.glob("[!.]*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -85,8 +107,19 @@ class ResumableFolder:
         with replace_file(self._described_by) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def _previous(self):
+        """Description of the run in the folder; None if its file is damaged."""
+        try:
+            previous = json.loads(self._described_by.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            return None
+        is_whole = isinstance(previous, dict) and isinstance(previous.get("settings"), dict)
+        return previous if is_whole and isinstance(previous.get("probe"), list) else None
+
     def _difference(self, previous):
         """Describe the difference to the run with the description `previous`; None if equal."""
+        if previous is None:
+            return f"a damaged description, {self._described_by.name}"
         present = json.loads(json.dumps(self.description))
         for name, value in present["settings"].items():
             if previous["settings"].get(name) != value:
@@ -109,8 +142,33 @@ class ResumableFolder:
         from pyarrow import parquet
 
         table = pa.Table.from_pandas(table, preserve_index=False)
+        metadata = {**table.schema.metadata, _NUMBER: str(number).encode()}
         with replace_file(self.path(number)) as temporary:
-            parquet.write_table(table, temporary, compression="zstd")
+            parquet.write_table(
+                table.replace_schema_metadata(metadata),
+                temporary,
+                compression="zstd",
+                write_page_checksum=True,
+            )
+
+    def has_part(self, number):
+        """Whether a numbered part is there; a damaged one is named in a warning, and is not.
+
+        Its file is read, which takes little time compared with a prediction of its rows.
+        """
+        path = self.path(number)
+        if not path.exists():
+            return False
+        reason = damage(path)
+        if reason is None:
+            # Parts of earlier versions have no number.
+            written = _metadata(path).get(_NUMBER, str(number).encode())
+            reason = None if written == str(number).encode() else "it is another part"
+        if reason is not None:
+            warnings.warn(
+                f"{path} is damaged and is made again: {reason}", UserWarning, stacklevel=2
+            )
+        return reason is None
 
     def finish(self, n_parts, concatenate=None):
         """Return the folder, which is the result."""
@@ -178,7 +236,9 @@ def _write_tables(path, tables, metadata):
     from pyarrow import parquet
 
     first = next(tables)
-    schema = first.schema.with_metadata({**first.schema.metadata, **metadata})
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    kept = {name: value for name, value in first.schema.metadata.items() if name != _NUMBER}
+    schema = first.schema.with_metadata({**kept, **metadata})
+    settings = {"compression": "zstd", "write_page_checksum": True}
+    with parquet.ParquetWriter(path, schema, **settings) as writer:
         for table in itertools.chain([first], tables):
             writer.write_table(table.replace_schema_metadata(schema.metadata))

@@ -309,7 +309,7 @@ def _split(n_chunks, n_parts):
 
 def _write_missing(file, task, tables, parts, n_jobs, verbose):
     """Predict and write the parts that are not on disk."""
-    missing = [number for number in range(len(parts)) if not file.path(number).exists()]
+    missing = [number for number in range(len(parts)) if not file.has_part(number)]
     results = _predict_parts(task, tables, [parts[number] for number in missing], n_jobs, verbose)
     for number, rows in zip(missing, results):
         file.write(number, rows)

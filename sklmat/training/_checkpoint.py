@@ -1,11 +1,16 @@
 """`Resume` saves the state of a training to a file after each epoch, and restores it."""
 
+import io
+
 import torch
 from skorch.callbacks import Callback
 
-from sklmat.files import expand_path, replace_file
+from sklmat.files import damage_named, expand_path, replace_file
+from sklmat.model_files import read_torch_file
 from sklmat.random_state import training_generator
 from sklmat.training._graph_net import plain_history
+
+_REMEDY = "delete it to start the training over"
 
 
 class Resume(Callback):
@@ -37,22 +42,26 @@ class Resume(Callback):
         """Restore the state of `net` from the file, if the file exists."""
         if not self.path.exists():
             return
-        state = torch.load(self.path, map_location=net.device, weights_only=True)
-        if state["key"] != self.key:
-            raise ValueError(
-                f"the checkpoint {self.path} belongs to another training (other data, parameters "
-                "or seed); name another file, or delete this one to start over"
-            )
-        net.module_.load_state_dict(state["module"])
-        net.optimizer_.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        _cpu_generator().set_state(state["rng"].cpu())
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
-        for row in state["history"]:
-            net.history.append({**row, "batches": []})
-        for callback, values in zip(self.callbacks, state["callbacks"]):
-            vars(callback).update(values)
+        state = read_torch_file(self.path, net.device, _REMEDY)
+        with damage_named(self.path, _REMEDY):
+            if state["key"] != self.key:
+                raise ValueError(
+                    f"the checkpoint {self.path} belongs to another training (other data, "
+                    "parameters or seed); name another file, or delete this one to start over"
+                )
+            for callback, values in zip(self.callbacks, state["callbacks"], strict=True):
+                if any(hasattr(type(callback), name) for name in values):
+                    raise ValueError("it sets more than the values of a callback")
+            net.module_.load_state_dict(state["module"])
+            net.optimizer_.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"].cpu())
+            _cpu_generator().set_state(state["rng"].cpu())
+            if torch.cuda.is_available():
+                torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
+            for row in state["history"]:
+                net.history.append({**row, "batches": []})
+            for callback, values in zip(self.callbacks, state["callbacks"]):
+                vars(callback).update(values)
 
     def on_epoch_end(self, net, **kwargs):
         """Write the state; if the process is killed meanwhile, the previous file stays."""
@@ -66,8 +75,11 @@ class Resume(Callback):
             "history": plain_history(net)[self.first_epoch :],
             "callbacks": [vars(callback) for callback in self.callbacks],
         }
+        # On a full disk, torch would raise a RuntimeError that does not say so.
+        content = io.BytesIO()
+        torch.save(state, content)
         with replace_file(self.path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
 def _cpu_generator():

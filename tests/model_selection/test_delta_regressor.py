@@ -548,6 +548,8 @@ def test_file_names_transformers_of_sklmat_only(crystals, tmp_path):
     model.save(tmp_path / "model")
     with safe_open(tmp_path / "model", "np") as file:
         metadata, parts = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    # A file of an earlier version; with a digest, the change itself is noticed.
+    del metadata["digest"]
     for other in ("subprocess.Popen", "StructureAttack", "check_structures"):
         content = metadata["content"].replace("StructureFeaturizer", other)
         save_file(parts, tmp_path / "broken", metadata | {"content": content})
@@ -562,12 +564,13 @@ def test_damaged_files(crystals, tmp_path):
     )
     with safe_open(tmp_path / "model", "np") as file:
         metadata, part = file.metadata(), file.get_tensor("estimator")
+    del metadata["digest"]
     content = json.loads(metadata["content"])
     cut = {"content": metadata["content"][:-5]}
     other = {"content": json.dumps(content | {"params": content["params"] | {"alpha": 1}})}
     for changed, array, message in [
         (cut, part, "is damaged"),
-        ({"content": json.dumps({**content, "params": {}})}, part, "damaged .'references'."),
+        ({"content": json.dumps({**content, "params": {}})}, part, "damaged: 'references'"),
         (other, part, r"another version of sklmat, .*: \['alpha'\]"),
         ({}, part[:-3], f"the estimator in {tmp_path}/broken does not hold an estimator"),
     ]:

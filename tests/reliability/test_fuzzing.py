@@ -1,0 +1,41 @@
+"""Damaged and made-up files: what every reader does with seeded mutations of small files."""
+
+import pytest
+from damaged_files import LOADS, READERS
+from fuzzing import failures, without_digest
+
+#: Files with a digest, which are also read without it, as those of earlier versions.
+WITH_DIGEST = ("cgcnn", "ecnet", "delta", "featurizer", "infogan", "eftgan")
+#: Those that are read more slowly than others, in the quick suite.
+FEW = {"checkpoint": 6, "id_prop": 8}
+
+pytestmark = pytest.mark.usefixtures("few_trees")
+
+
+@pytest.mark.parametrize("kind", [*LOADS, *READERS])
+def test_damaged_files_are_refused_or_read_rightly(kind, tmp_path):
+    case = {**LOADS, **READERS}[kind](tmp_path)
+    assert case.is_right(case.read(case.path))
+    found = failures(case.read, case.path, FEW.get(kind, 25), seed=0, is_right=case.is_right)
+    assert found == {}
+
+
+@pytest.mark.parametrize("kind", WITH_DIGEST)
+def test_files_without_a_digest(kind, tmp_path):
+    """Someone who makes a file up leaves the digest out: other numbers are then not noticed."""
+    case = LOADS[kind](tmp_path)
+    without_digest(case.path)
+    assert case.is_right(case.read(case.path)), "files of earlier versions have no digest"
+    assert failures(case.read, case.path, 25, seed=1, is_right=lambda model: True) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3, 5])
+@pytest.mark.parametrize("kind", [*LOADS, *READERS])
+def test_many_damaged_files(kind, seed, tmp_path):
+    case = {**LOADS, **READERS}[kind](tmp_path)
+    n = 10 * FEW.get(kind, 100)
+    assert failures(case.read, case.path, n, seed, case.is_right) == {}
+    if kind in WITH_DIGEST:
+        without_digest(case.path)
+        assert failures(case.read, case.path, n, seed, lambda model: True) == {}
