@@ -31,6 +31,7 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
 from sklmat.targets import (
@@ -84,6 +85,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         self.sample_weight = sample_weight
         self.random_state = random_state
 
+    @unchanged_by_failure
     def fit(self, X: Table, y: ArrayLike, **fit_params: Any) -> Self:
         """Augment the rows and fit the estimator on real and generated rows.
 

@@ -37,6 +37,7 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
@@ -127,6 +128,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
             raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
         return cls(**{**cls._presets[name], **params})
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | pd.DataFrame,

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.gaussian_processes._column_groups import find_column_groups
 from sklmat.gaussian_processes._finite_targets import (
     OUT_OF_RANGE,
@@ -198,6 +199,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @unchanged_by_failure
     def fit(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a process for each target.
 

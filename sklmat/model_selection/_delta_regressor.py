@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 
 from sklmat.element_references import fit_references
 from sklmat.exceptions import rows_of_input
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
@@ -173,6 +174,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         self.references = references
         self.handle_unknown = handle_unknown
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,

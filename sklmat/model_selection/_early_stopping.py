@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._boosting import XGBoost, boosting_of
 from sklmat.model_selection._fit_with_validation import (
     Rows,
@@ -130,6 +131,7 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         self.refit = refit
         self.random_state = random_state
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,
