@@ -40,6 +40,7 @@ from sklmat.targets import (
     plain_labels,
     refuse_missing_rows,
     refuse_not_real,
+    unmasked,
 )
 
 if TYPE_CHECKING:
@@ -392,7 +393,7 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     def _checked_target(self, y):
         if y is not None:
             refuse_not_real(y)
-        return y
+        return unmasked(y)
 
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""

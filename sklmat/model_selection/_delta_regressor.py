@@ -37,7 +37,12 @@ from sklmat.model_selection._element_references import (
 )
 from sklmat.model_selection._fit_with_validation import last_step
 from sklmat.nested_parameters import NestedParameters
-from sklmat.targets import as_numbers, explain_missing_labels, refuse_missing_rows
+from sklmat.targets import (
+    as_numbers,
+    explain_missing_labels,
+    refuse_missing_rows,
+    refuse_out_of_range,
+)
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -398,6 +403,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         n_rows = _num_samples(X)
         if len(values) != n_rows:
             raise ValueError(f"X has {n_rows} rows and y has {len(values)}")
+        refuse_out_of_range(values)
         if not n_rows:
             raise ValueError("X is empty (0 rows); there is nothing to fit")
         infinite = np.flatnonzero(np.isinf(values).reshape(n_rows, -1).any(axis=1))

@@ -43,6 +43,7 @@ from sklmat.targets import (
     refuse_missing_labels,
     refuse_missing_rows,
     refuse_not_real,
+    unmasked,
 )
 
 if TYPE_CHECKING:
@@ -319,6 +320,7 @@ class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
 
     def _checked_target(self, y):
         refuse_not_real(y)
+        y = unmasked(y)
         return y if hasattr(y, "shape") else np.asarray(y)
 
 
