@@ -77,7 +77,10 @@ def as_numbers(y: ArrayLike) -> np.ndarray:
 
         # The missing value of pandas, unlike None, is no number of numpy.
         values = np.where(pd.isna(values), np.nan, values)
-    return np.asarray(values, dtype=np.float64)
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError as error:
+        raise ValueError(f"y holds an integer beyond all floats ({error})") from error
 
 
 def unmasked(y: Any) -> Any:

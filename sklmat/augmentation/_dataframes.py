@@ -62,7 +62,13 @@ def _as_array(y):
     """Return `y` as an array of floats, integers, booleans or strings."""
     if is_pandas(y) and any(getattr(dtype, "kind", "O") == "f" for dtype in _dtypes(y)):
         # Nullable floats and columns of several types would become objects.
-        return y.to_numpy(dtype=float, na_value=np.nan)
+        try:
+            return y.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"y has a column of numbers, and another that holds none ({error}): pass one kind "
+                "of label"
+            ) from error
     values = np.asarray(unmasked(y))
     if values.dtype.kind in "OT":
         values = _from_objects(values)

@@ -456,6 +456,10 @@ def _compositions_of(graphs):
 
 
 def _checked_sample_weight(sample_weight, n_rows):
+    try:
+        np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold one number per row: {error}") from error
     sample_weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), dtype=np.float64)
     if (sample_weight < 0).any():
         row = int(np.argmax(sample_weight < 0))
