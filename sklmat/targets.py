@@ -134,7 +134,7 @@ def refuse_out_of_range(y: np.ndarray) -> None:
     Parameters
     ----------
     y : ndarray of shape (n,) or (n, T), float64
-        NaN where a label is missing.
+        NaN and infinity are left out.
 
     Examples
     --------
@@ -145,6 +145,7 @@ def refuse_out_of_range(y: np.ndarray) -> None:
         ...
     ValueError: y has values from 1e+200 to 2e+200, whose variance cannot be computed; choose...
     """
+    y = np.where(np.isfinite(y), y, np.nan)
     unusable = np.flatnonzero(are_out_of_range(y)) if y.size else np.empty(0, dtype=int)
     if len(unusable):
         of_target = f" of target {unusable[0]}" if y.ndim == 2 else ""
