@@ -61,14 +61,14 @@ def data_of(estimator):
         X = sklmat.enumerate_orderings(fcc_cu(), {"Cu": ["Cu", "Au"]})
         y = np.arange(len(X)) * 1.0
         return X, np.resize(["a", "b"], len(X)) if tags.classifier_tags else y
-    if isinstance(estimator, sklmat.EarlyStoppingRegressor | sklmat.EarlyStoppingClassifier):
+    if type(estimator).__name__ in small_instances():
         return make_toy_crystals(task="classification" if tags.classifier_tags else "regression")
     if tags.input_tags.two_d_array:
         X, y = make_toy_table()
         return X, np.resize(["a", "b"], len(X)) if tags.classifier_tags else y
     if isinstance(estimator, sklmat.StructureOverSampler | sklmat.StructureUnderSampler):
         return make_toy_crystals()[0], np.array(["a"] * 5 + ["b"] * 3)
-    return make_toy_crystals(task="classification" if tags.classifier_tags else "regression")
+    return make_toy_crystals()
 
 
 def own_methods(estimator):
