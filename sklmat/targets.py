@@ -108,8 +108,10 @@ def unmasked(y: Any) -> Any:
         return y
     if not np.ma.is_masked(y):
         return y.data
-    kind, missing = (float, np.nan) if y.dtype.kind in "fiu" else (object, None)
-    return np.where(np.ma.getmaskarray(y), missing, y.data.astype(kind))
+    is_number = y.dtype.kind in "fiu"
+    values = y.data.astype(float if is_number else object)
+    values[np.ma.getmaskarray(y)] = np.nan if is_number else None
+    return values
 
 
 def are_out_of_range(values: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def outcome(call):
     if error is None:
         return "works", None
     file = traceback.extract_tb(error.__traceback__)[-1].filename
-    is_clear = isinstance(error, ValueError | TypeError) and str(error)
+    is_clear = isinstance(error, ValueError | TypeError | FileNotFoundError) and str(error)
     if is_clear and (file.startswith(OURS) or file.endswith(CLEAR)):
         return "clear error", error
     return f"raw {type(error).__name__} of {file}: {error}", error

@@ -149,7 +149,7 @@ def output(model, crystals):
     return np.asarray(values, dtype=float).reshape(len(crystals), -1)
 
 
-@examples(12, 300)
+@examples(12, 60)
 def test_models(crystal, seed):
     """Featurizers and networks: finite where volumes are defined, the same for all descriptions."""
     same = descriptions(crystal, seed)
