@@ -11,6 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
 
+#: Squares of numbers beyond these overflow or vanish.
+_LARGEST, _SMALLEST = 1e150, 1e-150
+#: End of a message about such numbers.
+OUT_OF_RANGE = "whose variance cannot be computed; choose another unit"
 #: Kind of a dtype -> types of its values, what they are, and what to pass instead.
 _NOT_REAL: dict[str, tuple[Any, str, str]] = {
     "c": (
@@ -67,7 +71,91 @@ def as_numbers(y: ArrayLike) -> np.ndarray:
     array([1., 2.])
     """
     refuse_not_real(y)
-    return np.asarray(y, dtype=np.float64)
+    values = np.asarray(unmasked(y))
+    if values.dtype.kind == "O":
+        import pandas as pd
+
+        # The missing value of pandas, unlike None, is no number of numpy.
+        values = np.where(pd.isna(values), np.nan, values)
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError as error:
+        raise ValueError(f"y holds an integer beyond all floats ({error})") from error
+
+
+def unmasked(y: Any) -> Any:
+    """Return `y` with NaN, or None among labels, where a masked array of numpy is masked.
+
+    Other functions of numpy take the hidden values of a masked array.
+
+    Parameters
+    ----------
+    y : array-like
+
+    Returns
+    -------
+    array-like
+        Anything but a masked array is returned as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.targets import unmasked
+    >>> unmasked(np.ma.masked_array([1.0, 2.0], mask=[False, True]))
+    array([ 1., nan])
+    """
+    if not isinstance(y, np.ma.MaskedArray):
+        return y
+    if not np.ma.is_masked(y):
+        return y.data
+    is_number = y.dtype.kind in "fiu"
+    values = y.data.astype(float if is_number else object)
+    values[np.ma.getmaskarray(y)] = np.nan if is_number else None
+    return values
+
+
+def are_out_of_range(values: np.ndarray) -> np.ndarray:
+    """Whether the variance of each column overflows or vanishes in double precision.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,) or (n, T), n > 0
+        NaN where a label is missing.
+
+    Returns
+    -------
+    ndarray of shape () or (T,), bool
+    """
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    return (np.maximum(-low, high) > _LARGEST) | (high / 2 - low / 2 < _SMALLEST) & (low < high)
+
+
+def refuse_out_of_range(y: np.ndarray) -> None:
+    """Raise a ValueError for targets whose variance cannot be computed in double precision.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, T), float64
+        NaN and infinity are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.targets import refuse_out_of_range
+    >>> refuse_out_of_range(np.array([1e200, 2e200]))
+    Traceback (most recent call last):
+        ...
+    ValueError: y has values from 1e+200 to 2e+200, whose variance cannot be computed; choose...
+    """
+    y = np.where(np.isfinite(y), y, np.nan)
+    unusable = np.flatnonzero(are_out_of_range(y)) if y.size else np.empty(0, dtype=int)
+    if len(unusable):
+        of_target = f" of target {unusable[0]}" if y.ndim == 2 else ""
+        column = y.reshape(len(y), -1)[:, unusable[0]]
+        raise ValueError(
+            f"y{of_target} has values from {np.nanmin(column):g} to {np.nanmax(column):g}, "
+            f"{OUT_OF_RANGE}"
+        )
 
 
 def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
@@ -99,7 +187,7 @@ def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
     """
     import pandas as pd
 
-    values = np.asarray(y)
+    values = np.asarray(unmasked(y))
     if values.ndim not in (1, 2) or not values.size:
         return
     table = values.reshape(len(values), -1)
@@ -227,5 +315,5 @@ def label_column(y: ArrayLike) -> np.ndarray:
     """
     from sklearn.utils import column_or_1d
 
-    labels = np.asarray(plain_labels(y))
+    labels = np.asarray(plain_labels(unmasked(y)))
     return column_or_1d(labels, warn=True) if labels.shape[1:] == (1,) else labels

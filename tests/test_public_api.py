@@ -23,6 +23,7 @@ MODULES = [
     "docstrings",
     "deprecation",
     "nested_parameters",
+    "fitted_state",
     "typing",
     "files",
     "model_files",

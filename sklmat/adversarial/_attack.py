@@ -13,7 +13,11 @@ from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.deprecation import renamed_parameters
 from sklmat.nested_parameters import NestedParameters
-from sklmat.perturbations import IndependentDirections, PerturbationBounds
+from sklmat.perturbations import (
+    LARGEST_MIN_DISTANCE,
+    IndependentDirections,
+    PerturbationBounds,
+)
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:
@@ -150,7 +154,7 @@ class StructureAttack(NestedParameters, BaseEstimator):
         "neighbor_list": [StrOptions({"rebuilt", "fixed"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "min_distance": [None, Interval(Real, 0, None, closed="left")],
+        "min_distance": [None, Interval(Real, 0, LARGEST_MIN_DISTANCE, closed="both")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

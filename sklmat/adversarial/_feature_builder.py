@@ -25,6 +25,7 @@ from sklmat.estimators import (
     training_graphs,
 )
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
 from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
@@ -226,6 +227,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @unchanged_by_failure
     def fit(self, X: Structures, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Train and attack the reference network, compare examples and select descriptors.
 
@@ -261,6 +263,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         self._fit(X, y, groups)
         return self
 
+    @unchanged_by_failure
     def fit_transform(
         self, X: Structures, y: ArrayLike, groups: ArrayLike | None = None
     ) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from sklmat.augmentation._pretrain_finetune import check_can_continue, final_ste
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
 from sklmat.targets import (
@@ -39,6 +40,7 @@ from sklmat.targets import (
     plain_labels,
     refuse_missing_rows,
     refuse_not_real,
+    unmasked,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         self.sample_weight = sample_weight
         self.random_state = random_state
 
+    @unchanged_by_failure
     def fit(self, X: Table, y: ArrayLike, **fit_params: Any) -> Self:
         """Augment the rows and fit the estimator on real and generated rows.
 
@@ -390,7 +393,7 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
     def _checked_target(self, y):
         if y is not None:
             refuse_not_real(y)
-        return y
+        return unmasked(y)
 
     def _resample(self, augmenter, X, y):
         """Return real and generated rows with numeric targets."""

@@ -16,6 +16,7 @@ from sklmat.augmentation._dataframes import append_rows, append_target, encode_t
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._structure_rows import holds_crystals
 from sklmat.docstrings import insert_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
 
@@ -98,6 +99,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
     def _generate(self, n, rng):
         """Return n generated rows and their targets."""
 
+    @unchanged_by_failure
     def fit(self, X: Table, y: ArrayLike | None = None) -> Self:
         """Fit the sampler to the real rows, without generating rows.
 
@@ -115,6 +117,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         self._fit(X, y)
         return self
 
+    @unchanged_by_failure
     def fit_resample(self, X: Table, y: ArrayLike) -> tuple[Any, Any]:
         """Fit, then return the real rows with generated ones below them.
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklmat.augmentation._dataframes import append_target, encode_target
 from sklmat.augmentation._structure_rows import join_rows, read_crystals
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.perturbations import perturb_structures
 from sklmat.random_state import make_generator
 
@@ -54,6 +55,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
     def _copies(self, crystals, target, rows, rng):
         """Return crystals and targets of the copies."""
 
+    @unchanged_by_failure
     def fit(self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None) -> Self:
         """Check the crystals and their targets, without adding or removing rows.
 
@@ -70,6 +72,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
         self._fit(X, y)
         return self
 
+    @unchanged_by_failure
     def fit_resample(
         self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike
     ) -> tuple[Any, Any]:

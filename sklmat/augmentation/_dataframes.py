@@ -6,6 +6,8 @@ from numbers import Real
 
 import numpy as np
 
+from sklmat.targets import unmasked
+
 #: Integers with more distinct values than this, most in one row only, are probably not classes.
 _MANY_CLASSES = 20
 
@@ -60,8 +62,14 @@ def _as_array(y):
     """Return `y` as an array of floats, integers, booleans or strings."""
     if is_pandas(y) and any(getattr(dtype, "kind", "O") == "f" for dtype in _dtypes(y)):
         # Nullable floats and columns of several types would become objects.
-        return y.to_numpy(dtype=float, na_value=np.nan)
-    values = np.asarray(y)
+        try:
+            return y.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"y has a column of numbers, and another that holds none ({error}): pass one kind "
+                "of label"
+            ) from error
+    values = np.asarray(unmasked(y))
     if values.dtype.kind in "OT":
         values = _from_objects(values)
     if values.dtype.kind not in "fiubUS":
@@ -85,6 +93,8 @@ def _finite(values, may_be_missing):
     """Return a float64 copy of finite targets (n,) or (n, T)."""
     if values.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, got shape {values.shape}")
+    # A longer type of floats may hold larger numbers.
+    values = values.astype(np.float64)
     table = values.reshape(len(values), -1)
     usable = np.isfinite(table).all(axis=1)
     if may_be_missing and values.ndim == 2:
@@ -95,7 +105,7 @@ def _finite(values, may_be_missing):
             f"Input y contains NaN or infinity, first in row {bad[0]}: samplers need every label, "
             "leave the row out"
         )
-    return values.astype(np.float64)
+    return values
 
 
 def append_rows(X, X_new):

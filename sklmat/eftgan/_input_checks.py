@@ -6,7 +6,7 @@ import numpy as np
 
 from sklmat.compositions import is_element, parse_composition, refuse_empty
 from sklmat.structures import is_graphs
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, refuse_out_of_range
 
 
 def check_targets(y):
@@ -30,6 +30,7 @@ def check_targets(y):
     empty = np.flatnonzero(np.isnan(table).all(axis=0))
     if len(empty):
         raise ValueError(f"no row has target {empty.tolist()}; leave it out of y")
+    refuse_out_of_range(values)
     if names is None:
         names = ["y"] if values.ndim == 1 else [f"y{k}" for k in range(values.shape[1])]
     return values, names

@@ -28,6 +28,7 @@ from sklmat.eftgan._phase_regressor import PhaseAwareProcesses
 from sklmat.eftgan._relaxation import LatticeRelaxation
 from sklmat.embeddings import ECNetFeaturizer
 from sklmat.features import check_phase, request_phase
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.known_labels import score_known_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.parallel import N_JOBS
@@ -221,6 +222,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
 
     ecnet_ = renamed_attribute("ecnet_", "estimator_")
 
+    @unchanged_by_failure
     def fit(
         self, X: Structures | CrystalGraphs, y: ArrayLike, phase: ArrayLike | None = None
     ) -> Self:

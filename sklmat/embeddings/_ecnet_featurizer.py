@@ -23,6 +23,7 @@ from sklmat.estimators import (
     unfitted_clone,
 )
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
 from sklmat.structures import check_structures, is_graphs
 from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
@@ -172,6 +173,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @unchanged_by_failure
     def fit(self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None) -> Self:
         """Train the network unless it is fitted, and fit the PCA of each element.
 
@@ -197,6 +199,7 @@ class ECNetFeaturizer(TableFeaturizer):
         self._fit(X, y)
         return self
 
+    @unchanged_by_failure
     def fit_transform(
         self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None
     ) -> pd.DataFrame:

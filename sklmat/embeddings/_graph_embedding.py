@@ -18,6 +18,7 @@ from sklmat.estimators import (
     unfitted_clone,
 )
 from sklmat.features import TableFeaturizer, output_table
+from sklmat.fitted_state import unchanged_by_failure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +91,7 @@ class GraphEmbedding(TableFeaturizer):
     def __init__(self, estimator: BaseEstimator | PathLike | None = None) -> None:
         self.estimator = estimator
 
+    @unchanged_by_failure
     def fit(self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None) -> Self:
         """Train the network unless it is fitted.
 
@@ -115,6 +117,7 @@ class GraphEmbedding(TableFeaturizer):
         self._fit(X, y)
         return self
 
+    @unchanged_by_failure
     def fit_transform(
         self, X: Structures | CrystalGraphs | pd.DataFrame, y: ArrayLike | None = None
     ) -> np.ndarray:

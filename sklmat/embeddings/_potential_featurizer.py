@@ -29,6 +29,7 @@ from sklmat.embeddings._pool_atoms import POOLS, pool_atoms
 from sklmat.embeddings._potentials import MPTRJ, PotentialModel, open_potential
 from sklmat.exceptions import PretrainingOverlapWarning
 from sklmat.features import TableFeaturizer, output_table
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.graphs import GraphCache, open_cache
 from sklmat.parallel import N_JOBS
 from sklmat.structures import convert_structures, crystal_arrays, is_graphs
@@ -248,6 +249,7 @@ class PotentialFeaturizer(TableFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @unchanged_by_failure
     def fit(self, X: Structures | CrystalGraphs, y: object = None) -> Self:
         """Evaluate the potential, and fit what depends on the rows.
 
@@ -276,6 +278,7 @@ class PotentialFeaturizer(TableFeaturizer):
         self._fit(X)
         return self
 
+    @unchanged_by_failure
     def fit_transform(self, X: Structures | CrystalGraphs, y: object = None) -> pd.DataFrame:
         """Same result as ``fit(X).transform(X)``, but the potential is evaluated only once.
 

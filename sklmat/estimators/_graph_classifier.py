@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.targets import plain_labels
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
 
     targets_class = ClassTargets
 
+    @unchanged_by_failure
     def partial_fit(
         self,
         X: Structures | CrystalGraphs | pd.DataFrame,

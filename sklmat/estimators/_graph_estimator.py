@@ -37,6 +37,7 @@ from sklmat.estimators._warm_start import (
     check_source_graphs,
     transfer_source,
 )
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
@@ -127,6 +128,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
             raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
         return cls(**{**cls._presets[name], **params})
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | pd.DataFrame,
@@ -454,6 +456,10 @@ def _compositions_of(graphs):
 
 
 def _checked_sample_weight(sample_weight, n_rows):
+    try:
+        np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold one number per row: {error}") from error
     sample_weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), dtype=np.float64)
     if (sample_weight < 0).any():
         row = int(np.argmax(sample_weight < 0))

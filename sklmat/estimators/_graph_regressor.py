@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import RegressionTargets
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.known_labels import score_known_labels
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
 
     targets_class = RegressionTargets
 
+    @unchanged_by_failure
     def partial_fit(
         self,
         X: Structures | CrystalGraphs | pd.DataFrame,

@@ -14,7 +14,7 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklmat.targets import as_numbers, label_column
+from sklmat.targets import as_numbers, label_column, refuse_out_of_range
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -90,6 +90,7 @@ class RegressionTargets:
                 f"y is {what} in {len(bad)} rows: {bad[:10].tolist()}"
                 f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
             )
+        refuse_out_of_range(y)
         return y
 
     def fit(

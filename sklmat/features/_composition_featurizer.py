@@ -31,6 +31,7 @@ from sklmat.features._invalid_rows import refuse, unseen_errors
 from sklmat.features._phases import request_phase
 from sklmat.features._shared_docstrings import FEATURIZER_PARAGRAPHS
 from sklmat.features._table_featurizer import TableFeaturizer, output_table
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.unseen_elements import (
     find_unseen_elements,
     unseen_element_errors,
@@ -237,6 +238,7 @@ class CompositionFeaturizer(TableFeaturizer):
         self.statistics = statistics
         self.on_invalid = on_invalid
 
+    @unchanged_by_failure
     def fit(
         self, X: Structures | Compositions, y: object = None, phase: str | ArrayLike | None = None
     ) -> Self:
@@ -273,6 +275,7 @@ class CompositionFeaturizer(TableFeaturizer):
         self._fit(X, phase)
         return self
 
+    @unchanged_by_failure
     def fit_transform(
         self, X: Structures | Compositions, y: object = None, phase: str | ArrayLike | None = None
     ) -> pd.DataFrame:

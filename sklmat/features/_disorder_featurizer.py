@@ -40,6 +40,7 @@ from sklmat.features._table_featurizer import (
     elements_of,
     output_table,
 )
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
@@ -295,6 +296,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self.on_invalid = on_invalid
         self.verbose = verbose
 
+    @unchanged_by_failure
     def fit(self, X: Structures, y: object = None) -> Self:
         """Determine the sublattices, which of them are mixed, and the columns of the table.
 
@@ -323,6 +325,7 @@ class DisorderFeaturizer(TableFeaturizer):
         self._fit(X)
         return self
 
+    @unchanged_by_failure
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
         """Same result as ``fit(X).transform(X)``, computed faster.
 

@@ -31,6 +31,7 @@ from sklmat.features._table_featurizer import (
     output_table,
 )
 from sklmat.features._undefined_values import warn_of_undefined_values, warn_of_vacuum
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
 from sklmat.structures import crystal_arrays
 
@@ -196,6 +197,7 @@ class StructureFeaturizer(TableFeaturizer):
         self.on_invalid = on_invalid
         self.verbose = verbose
 
+    @unchanged_by_failure
     def fit(self, X: Structures, y: object = None) -> Self:
         """Find the elements and, for the group "lattice", the lattices in the data.
 
@@ -223,6 +225,7 @@ class StructureFeaturizer(TableFeaturizer):
         self._fit(X)
         return self
 
+    @unchanged_by_failure
     def fit_transform(self, X: Structures, y: object = None) -> pd.DataFrame:
         """Same result as ``fit(X).transform(X)``, but `X` is read and validated only once.
 

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, refuse_out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Sized
 
     from sklmat.typing import ArrayLike
-
-#: Squares of numbers beyond these overflow or vanish.
-_LARGEST, _SMALLEST = 1e150, 1e-150
-#: End of a message about such numbers.
-OUT_OF_RANGE = "whose variance cannot be computed; choose another unit"
 
 
 def check_targets(name: str, X: Sized, y: ArrayLike | None) -> np.ndarray:
@@ -53,17 +48,5 @@ def check_targets(name: str, X: Sized, y: ArrayLike | None) -> np.ndarray:
             f"Input y contains NaN or infinity, first in row {bad[0][0]}{of_target}: leave the row "
             "out"
         )
-    unusable = np.flatnonzero(are_out_of_range(y))
-    if len(unusable):
-        of_target = f" of target {unusable[0]}" if y.ndim == 2 else ""
-        column = y.reshape(len(y), -1)[:, unusable[0]]
-        raise ValueError(
-            f"y{of_target} has values from {column.min():g} to {column.max():g}, {OUT_OF_RANGE}"
-        )
+    refuse_out_of_range(y)
     return y
-
-
-def are_out_of_range(values: np.ndarray) -> np.ndarray:
-    """Whether the variance of each column overflows or vanishes in double precision."""
-    low, high = values.min(axis=0), values.max(axis=0)
-    return (np.maximum(-low, high) > _LARGEST) | (high / 2 - low / 2 < _SMALLEST) & (low < high)

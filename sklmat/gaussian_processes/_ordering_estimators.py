@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.gaussian_processes._finite_targets import check_targets
 from sklmat.gaussian_processes._given_parent import check_parent
 from sklmat.gaussian_processes._ordering_kernel import OrderingKernel
@@ -270,6 +271,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @unchanged_by_failure
     def fit(self, X: Structures, y: ArrayLike) -> Self:
         """Find the parent, and fit a process for each target.
 
@@ -396,6 +398,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
     (14, 2)
     """
 
+    @unchanged_by_failure
     def fit(self, X: Structures, y: ArrayLike) -> Self:
         """Find the parent, and fit a process for the classes.
 

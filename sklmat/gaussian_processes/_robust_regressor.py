@@ -20,15 +20,12 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.gaussian_processes._column_groups import find_column_groups
-from sklmat.gaussian_processes._finite_targets import (
-    OUT_OF_RANGE,
-    are_out_of_range,
-    check_targets,
-)
+from sklmat.gaussian_processes._finite_targets import check_targets
 from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
-from sklmat.targets import as_numbers
+from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -198,6 +195,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
+    @unchanged_by_failure
     def fit(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a process for each target.
 

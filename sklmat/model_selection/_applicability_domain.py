@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.features import output_table
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.unseen_elements import frames_inside
@@ -129,6 +130,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.quantile = quantile
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,

@@ -19,6 +19,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.model_selection._out_of_fold import (
     fit_folds,
@@ -146,6 +147,7 @@ class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,

@@ -14,6 +14,7 @@ from sklmat.deprecation import renamed_parameters
 from sklmat.known_labels import target_names
 from sklmat.model_selection._comparison_scores import check_metrics
 from sklmat.model_selection._comparison_table import PREDICTION_KEYS
+from sklmat.model_selection._corrected_ttest import check_confidence_level
 from sklmat.model_selection._fit_and_score import (
     FitOptions,
     check_error_score,
@@ -29,7 +30,7 @@ from sklmat.model_selection._label_noise import label_noise as estimate_label_no
 from sklmat.model_selection._make_comparison import make_comparison
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
-from sklmat.targets import refuse_missing_groups, refuse_missing_rows
+from sklmat.targets import refuse_missing_groups, refuse_missing_rows, refuse_not_real
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -195,11 +196,14 @@ def compare_estimators(
     1    1     0     2.9   3.0
     """
     check_n_jobs(n_jobs, "compare_estimators")
+    check_confidence_level(confidence_level)
     params = dict(params or {})
     X, y, groups, *_ = indexable(X, y, groups, *params.values())
     refuse_missing_rows(y)
     refuse_missing_groups(groups)
     are_classifiers = check_estimators(estimators, reference, PREDICTION_KEYS)
+    if not are_classifiers:
+        refuse_not_real(y)
     check_params(params, estimators)
     check_error_score(error_score)
     known = None if are_classifiers else known_labels(y)

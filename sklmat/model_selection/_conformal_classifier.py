@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.docstrings import insert_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
 from sklmat.model_selection._out_of_fold import fit_folds, predict_with_all
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows
@@ -107,6 +108,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict_proba"])],
     }
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklmat.docstrings import insert_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
 from sklmat.model_selection._out_of_fold import (
     fit_folds,
@@ -142,6 +143,7 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         )
         self.conformity_score = conformity_score
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,

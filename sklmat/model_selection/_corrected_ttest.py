@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,13 @@ def corrected_resampled_ttest(
     -------
     difference, low, high, p : float
         Mean difference, its confidence interval, and the two-sided p-value with n_splits - 1
-        degrees of freedom. With one split, all but the difference are NaN.
+        degrees of freedom. With one split, all but the difference are NaN; with a
+        difference that is not finite, from a failed fit, they are NaN, too.
+
+    Raises
+    ------
+    ValueError
+        When a number of rows is not positive, or `confidence_level` does not lie between 0 and 1.
 
     Notes
     -----
@@ -57,10 +64,20 @@ def corrected_resampled_ttest(
     >>> [round(float(value), 3) for value in test]
     [3.0, 0.055, 5.945, 0.047]
     """
+    check_confidence_level(confidence_level)
     differences = np.asarray(differences, dtype=float)
+    if differences.ndim != 1:
+        raise ValueError(f"differences must have the shape (n_splits,), got {differences.shape}")
+    for name, counts in (("n_train", n_train), ("n_test", n_test)):
+        counts = np.asarray(counts, dtype=float)
+        if counts.shape not in ((), differences.shape) or not (counts > 0).all():
+            raise ValueError(
+                f"{name} must be a positive number of rows, or one for each of the "
+                f"{len(differences)} splits, got {counts.tolist()}"
+            )
     n_splits = len(differences)
-    mean = differences.mean()
-    if n_splits < 2 or np.isnan(mean):
+    mean = differences.mean() if n_splits else np.nan
+    if n_splits < 2 or not np.isfinite(mean):
         return mean, np.nan, np.nan, np.nan
     ratio = np.mean(np.asarray(n_test) / np.asarray(n_train))
     standard_error = np.sqrt((1 / n_splits + ratio) * differences.var(ddof=1))
@@ -70,3 +87,9 @@ def corrected_resampled_ttest(
     else:
         p_value = 2 * stats.t.sf(abs(mean) / standard_error, n_splits - 1)
     return mean, mean - half_width, mean + half_width, p_value
+
+
+def check_confidence_level(confidence_level: float) -> None:
+    """Raise a ValueError unless a level lies between 0 and 1."""
+    if not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
+        raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level!r}")

@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 
 from sklmat.element_references import fit_references
 from sklmat.exceptions import rows_of_input
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
@@ -36,7 +37,12 @@ from sklmat.model_selection._element_references import (
 )
 from sklmat.model_selection._fit_with_validation import last_step
 from sklmat.nested_parameters import NestedParameters
-from sklmat.targets import as_numbers, explain_missing_labels, refuse_missing_rows
+from sklmat.targets import (
+    as_numbers,
+    explain_missing_labels,
+    refuse_missing_rows,
+    refuse_out_of_range,
+)
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -173,6 +179,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         self.references = references
         self.handle_unknown = handle_unknown
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,
@@ -396,6 +403,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         n_rows = _num_samples(X)
         if len(values) != n_rows:
             raise ValueError(f"X has {n_rows} rows and y has {len(values)}")
+        refuse_out_of_range(values)
         if not n_rows:
             raise ValueError("X is empty (0 rows); there is nothing to fit")
         infinite = np.flatnonzero(np.isinf(values).reshape(n_rows, -1).any(axis=1))

@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
+from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._boosting import XGBoost, boosting_of
 from sklmat.model_selection._fit_with_validation import (
     Rows,
@@ -42,6 +43,7 @@ from sklmat.targets import (
     refuse_missing_labels,
     refuse_missing_rows,
     refuse_not_real,
+    unmasked,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         self.refit = refit
         self.random_state = random_state
 
+    @unchanged_by_failure
     def fit(
         self,
         X: Structures | CrystalGraphs | Table,
@@ -317,6 +320,7 @@ class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
 
     def _checked_target(self, y):
         refuse_not_real(y)
+        y = unmasked(y)
         return y if hasattr(y, "shape") else np.asarray(y)
 
 

@@ -18,7 +18,7 @@ from sklmat.data_checks import find_duplicates
 from sklmat.features import infer_lattice
 from sklmat.model_selection._group_labels import composition_groups
 from sklmat.structures import convert_structures, is_graphs
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, refuse_out_of_range
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -226,6 +226,7 @@ def _read_labels(y):
     values = as_numbers(y)
     if values.ndim not in (1, 2) or not values.size:
         raise ValueError(f"y must have the shape (n,) or (n, T) and a row, got {values.shape}")
+    refuse_out_of_range(values)
     names = [getattr(y, "name", None) or "y"]
     if values.ndim == 2:
         names = list(getattr(y, "columns", [f"y{k}" for k in range(values.shape[1])]))

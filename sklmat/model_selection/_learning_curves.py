@@ -13,6 +13,7 @@ from sklearn.utils import indexable
 
 from sklmat.model_selection._comparison_report import FIT_TIME, PREDICT_TIME
 from sklmat.model_selection._comparison_scores import check_metrics
+from sklmat.model_selection._corrected_ttest import check_confidence_level
 from sklmat.model_selection._fit_and_score import (
     FitOptions,
     check_error_score,
@@ -26,7 +27,7 @@ from sklmat.model_selection._learning_curve_table import LearningCurves, table_o
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 from sklmat.random_state import make_generator
-from sklmat.targets import refuse_missing_groups, refuse_missing_rows
+from sklmat.targets import refuse_missing_groups, refuse_missing_rows, refuse_not_real
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -149,12 +150,15 @@ def learning_curves(
     42
     """
     check_n_jobs(n_jobs, "learning_curves")
+    check_confidence_level(confidence_level)
     params = dict(params or {})
     X, y, groups, subset_groups, *_ = indexable(X, y, groups, subset_groups, *params.values())
     refuse_missing_rows(y)
     refuse_missing_groups(groups)
     refuse_missing_groups(subset_groups)
     are_classifiers = check_estimators(estimators)
+    if not are_classifiers:
+        refuse_not_real(y)
     check_params(params, estimators)
     check_error_score(error_score)
     _check_sizes(train_sizes)

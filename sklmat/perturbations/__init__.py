@@ -2,6 +2,9 @@
 
 from sklmat.perturbations._perturb_structures import apply_perturbation as apply_perturbation
 from sklmat.perturbations._perturb_structures import perturb_structures
+from sklmat.perturbations._perturbation_bounds import (
+    LARGEST_MIN_DISTANCE as LARGEST_MIN_DISTANCE,
+)
 from sklmat.perturbations._perturbation_bounds import PerturbationBounds as PerturbationBounds
 from sklmat.perturbations._perturbation_bounds import (
     perturbation_gradient as perturbation_gradient,

@@ -14,6 +14,8 @@ from sklmat.structures import largest_smallest_distance, smallest_distances
 
 #: Atoms may come as close as this multiple of the sum of their covalent radii.
 _SMALLEST_FRACTION = 0.7
+#: Atoms of a crystal are closer, so that a larger `min_distance` would change nothing (Å).
+LARGEST_MIN_DISTANCE = 10.0
 #: How often a perturbation that brings atoms too close is halved before it is set to zero.
 _N_HALVINGS = 8
 #: Alternating projections onto the largest displacements and onto zero net translation.
@@ -88,6 +90,10 @@ class PerturbationBounds:
                 f"budget={budget:g} Å is more than half the cutoff of the graphs "
                 f"({graphs.cutoff:g} Å); atoms that move so far form another crystal: use a "
                 "smaller budget"
+            )
+        if min_distance is not None and not 0 <= min_distance <= LARGEST_MIN_DISTANCE:
+            raise ValueError(
+                f"min_distance must be from 0 to {LARGEST_MIN_DISTANCE} Å, got {min_distance!r}"
             )
         change = largest_distance_change(graphs, budget, strain)
         closest = _largest_min_distance(graphs, min_distance) + change

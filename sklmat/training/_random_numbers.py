@@ -52,7 +52,9 @@ def initial_weights(generator: torch.Generator | None = None) -> Iterator[None]:
         None takes that of the training in this thread, or any, for weights that are replaced.
     """
     generator = generator or training_generator() or torch.Generator()
-    with use_generator(generator), _FromGenerator(generator), single_precision():
+    # An interruption within `_FromGenerator` can keep torch from turning the gradients on again.
+    gradients = torch.set_grad_enabled(torch.is_grad_enabled())
+    with gradients, use_generator(generator), _FromGenerator(generator), single_precision():
         yield
 
 

@@ -1,0 +1,41 @@
+"""`outcome`: what a call did, in one word; clear errors are told from those of other libraries."""
+
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+import sklmat
+
+OURS = str(Path(sklmat.__file__).parent)
+#: Modules of scikit-learn whose errors say what is wrong with the input.
+CLEAR = (
+    "sklearn/utils/_param_validation.py",
+    "sklearn/utils/validation.py",
+    "sklearn/utils/multiclass.py",
+    "sklearn/utils/class_weight.py",
+    # The conversion of a table to numbers, in `check_array`.
+    "sklearn/utils/_array_api.py",
+)
+#: A call that takes longer hangs (s); a busy machine is slower than an idle one.
+LONGEST = 5.0
+
+
+def outcome(call):
+    """Return "works", "clear error", or a description of what must not happen; and the error."""
+    start, error = time.process_time(), None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call()
+    except Exception as raised:
+        error = raised
+    if time.process_time() - start > LONGEST:
+        return "hangs", error
+    if error is None:
+        return "works", None
+    file = traceback.extract_tb(error.__traceback__)[-1].filename
+    is_clear = isinstance(error, ValueError | TypeError | FileNotFoundError) and str(error)
+    if is_clear and (file.startswith(OURS) or file.endswith(CLEAR)):
+        return "clear error", error
+    return f"raw {type(error).__name__} of {file}: {error}", error
