@@ -336,6 +336,17 @@ def full_disk(n_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def test_torch_reads_no_numbers_from_a_folder(tmp_path):
+    """An entry of the archive that is marked as a folder gave numbers from the memory."""
+    case = LOADS["original cgcnn"](tmp_path)
+    data = bytearray(case.path.read_bytes())
+    directory = data.rfind(b"PK\x01\x02", 0, data.rfind(b"data/3PK"))
+    data[directory + 38] = 16  # external attributes, as in DOS
+    case.path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"original\.pth\.tar is damaged"):
+        case.read(case.path)
+
+
 def test_a_full_disk_leaves_the_old_files_and_nothing_else(tmp_path):
     model = CGCNNRegressor(**SMALL).fit(GRAPHS, TARGET, checkpoint=tmp_path / "checkpoint")
     grid = composition_grid(["Fe", "Ni"], 0.01)
