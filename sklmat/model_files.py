@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
 #: What to do about a damaged file of a model.
+#: Most points of a grid of distances.
+_MAX_GRID = 100_000
 REMEDY = "copy it again, or save the model again"
 
 
@@ -233,9 +235,13 @@ def load_network(
     import torch
 
     _check_sizes(config, state)
-    # On the device "meta", tensors have a shape and take no memory.
-    with torch.device("meta"):
-        expected = {name: tuple(value.shape) for name, value in make().state_dict().items()}
+    try:
+        # On the device "meta", tensors have a shape and take no memory.
+        with torch.device("meta"):
+            expected = _shapes(make())
+    except (NotImplementedError, RuntimeError):
+        # It computes with numbers when it is made; its sizes have been checked above.
+        expected = _shapes(make())
     found = {name: array.shape for name, array in state.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -246,6 +252,10 @@ def load_network(
     network = make()
     set_weights(network, state)
     return network
+
+
+def _shapes(network):
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
 def set_weights(network: nn.Module, state: dict[str, np.ndarray]) -> None:
@@ -267,11 +277,12 @@ def _check_sizes(config, state):
     """
     largest = max([len(state), *(size for array in state.values() for size in array.shape)])
     for name, value in config.items():
-        numbers = value if isinstance(value, list | tuple) else [value]
+        numbers, limit = value if isinstance(value, list | tuple) else [value], largest + 1
         if name.endswith("_step"):
-            numbers = [config.get("cutoff", 0) / value]
+            # A grid of distances, which has no weights.
+            numbers, limit = [config.get("cutoff", 0) / value], _MAX_GRID
         for number in numbers:
-            if isinstance(number, int | float) and not number <= largest + 1:
+            if isinstance(number, int | float) and not number <= limit:
                 raise ValueError(
                     f"its setting {name}={value} asks for a larger network than that of its weights"
                 )

@@ -1,12 +1,16 @@
-"""`record_warnings`, `ignore_warnings`: warnings of one thread, whatever other threads do."""
+"""Warnings: recorded and ignored in one thread, whatever others do; the line that they point to."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+
+#: Packages whose lines are not those of the user.
+_INSIDE = ("sklmat", "sklearn", "imblearn", "joblib")
 
 
 class _Recording:
@@ -142,3 +146,14 @@ def issue_again(warning: warnings.WarningMessage, registry: dict | None = None) 
         module=None if module is None else module.__name__,
         registry=registry,
     )
+
+
+def frames_inside() -> int:
+    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller.
+
+    As ``stacklevel``, it lets a warning point to the line of the user.
+    """
+    frame, count = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
+        frame, count = frame.f_back, count + 1
+    return count

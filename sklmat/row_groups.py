@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sklmat.unseen_elements import frames_inside
+from sklmat.recorded_warnings import frames_inside
 
 #: Rows that a warning names.
 _MAX_NAMED = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -13,11 +12,11 @@ import numpy as np
 
 from sklmat.elements import N_ROWS, element_symbols
 from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
+from sklmat.recorded_warnings import frames_inside
 
 # Rows and elements that a warning names; of further ones it gives the number.
 _MAX_NAMED = 10
 # Packages whose lines a warning does not point to; joblib runs the folds of scikit-learn.
-_INSIDE = ("sklmat", "sklearn", "imblearn", "joblib")
 
 
 @dataclass
@@ -165,17 +164,6 @@ def gather_unseen_elements() -> Iterator[UnseenElements]:
         yield gathered
     finally:
         _gathered.reset(token)
-
-
-def frames_inside() -> int:
-    """Level of the first frame outside of sklmat and scikit-learn, seen from the caller.
-
-    As ``stacklevel``, it lets a warning point to the line of the user.
-    """
-    frame, count = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
-        frame, count = frame.f_back, count + 1
-    return count
 
 
 def _listed(rows):

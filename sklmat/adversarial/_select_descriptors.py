@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklmat.adversarial._contrast import contrast
-from sklmat.unseen_elements import frames_inside
+from sklmat.recorded_warnings import frames_inside
 
 #: A descriptor with a higher rank correlation to one already selected is not selected.
 _HIGHEST_CORRELATION = 0.8

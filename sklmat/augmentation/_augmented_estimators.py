@@ -34,6 +34,7 @@ from sklmat.exceptions import rows_of_input
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
+from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import (
     explain_missing_labels,
     label_column,
@@ -270,7 +271,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
                 "mixtures it trains on, and stops too late: use a fixed number of steps with an "
                 "augmenter",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=frames_inside(),
             )
 
     def _seeded_clones(self):

@@ -19,6 +19,7 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
+from sklmat.recorded_warnings import frames_inside
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -298,7 +299,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         )
         if not n_accepted:
             raise ValueError(message)
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=frames_inside())
 
 
 def _as_columns(y):

@@ -16,6 +16,7 @@ from sklmat.compositions import (
     refuse_rows,
     sum_to_one,
 )
+from sklmat.recorded_warnings import frames_inside
 from sklmat.row_groups import label_compositions, label_equal_rows
 
 #: Names of one-hot columns start with these, after a FeatureUnion's or ColumnTransformer's prefix.
@@ -260,7 +261,9 @@ def _check_named_fractions(names, X, required):
     )
     if required:
         raise ValueError(message)
-    warnings.warn(f"{message}. They are taken for descriptors", UserWarning, stacklevel=6)
+    warnings.warn(
+        f"{message}. They are taken for descriptors", UserWarning, stacklevel=frames_inside()
+    )
 
 
 def _columns_by_name(names, X):

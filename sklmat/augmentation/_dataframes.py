@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 
+from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import unmasked
 
 #: Integers with more distinct values than this, most in one row only, are probably not classes.
@@ -53,7 +54,7 @@ def encode_target(y, *, may_be_missing=False):
             f"y holds integers, which samplers take for classes, and has {len(classes)} different "
             f"ones in {len(values)} rows; if they are quantities, pass y.astype(float)",
             UserWarning,
-            stacklevel=4,
+            stacklevel=frames_inside(),
         )
     return positions.astype(np.int64), classes
 

@@ -35,6 +35,7 @@ from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 from sklmat.docstrings import insert_paragraphs
 from sklmat.random_state import draw_seed
+from sklmat.recorded_warnings import frames_inside
 from sklmat.row_groups import hold_out_rows
 from sklmat.training import check_device
 
@@ -658,5 +659,5 @@ class InfoGANAugmenter(BaseAugmenter):
                 "ones do (median over columns); use more epochs, another lr, or a larger "
                 "reconstruction_weight or penalty_weight",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=frames_inside(),
             )

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from sklmat.exceptions import ExtrapolationWarning
+from sklmat.recorded_warnings import frames_inside
 
 #: Largest distance from the training composition if there is only one training composition.
 _DISTANCE_OF_ONE = 0.1
@@ -63,7 +64,7 @@ class ExtrapolationDetector:
                 f"than any of them; the first is row {found[0]}. Do not trust them without a "
                 "calculation",
                 ExtrapolationWarning,
-                stacklevel=4,
+                stacklevel=frames_inside(),
             )
 
 

@@ -32,6 +32,7 @@ from sklmat.features import TableFeaturizer, output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.graphs import GraphCache, open_cache
 from sklmat.parallel import N_JOBS
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import convert_structures, crystal_arrays, is_graphs
 from sklmat.training import check_device
 from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
@@ -538,5 +539,5 @@ def _warn_of_known_crystals(X, structures, name):
             f"({', '.join(found[:_MAX_SHOWN])}{more}), on which {name} was trained: scores on them "
             "can be better than on new crystals, and no split of the rows changes this",
             PretrainingOverlapWarning,
-            stacklevel=4,
+            stacklevel=frames_inside(),
         )

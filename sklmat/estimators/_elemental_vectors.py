@@ -16,6 +16,7 @@ from sklmat.elements import element_symbols
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.features import output_table
+from sklmat.recorded_warnings import frames_inside
 from sklmat.unseen_elements import find_unseen_elements
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ElementalVectors(TransformerMixin):
             f"transform of {type(self).__name__} is removed in sklmat {REMOVED_IN}: use "
             "ECNetFeaturizer, or elemental_vectors for the vectors alone",
             FutureWarning,
-            stacklevel=3,
+            stacklevel=frames_inside(),
         )
         vectors, crystal, numbers, fraction = self.elemental_vectors(X)
         unseen = find_unseen_elements(crystal, numbers, self.elements_)

@@ -27,6 +27,7 @@ from sklmat.estimators._same_values import same_values
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.graphs import CrystalGraphs, number_columns
 from sklmat.readers import find_structures, holds_structures
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import convert_structures
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class ExtraColumns:
                 f"the column {self.names[number]!r} was {self.mean[number]:g} in all training rows "
                 "and now has other values; the network does not know what they mean",
                 ExtrapolationWarning,
-                stacklevel=2,
+                stacklevel=frames_inside(),
             )
         scaled = _divided(values - self.mean, self.scale)
         rest = (scaled[:, self.rest] - fractions @ self.references) / self.rest_scale

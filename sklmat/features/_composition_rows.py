@@ -85,7 +85,7 @@ def read_compositions(
         else:
             notes += [(row, formula_of(items[row]), note) for note in said]
     refuse(errors, on_invalid)
-    warn_of_notes(notes, stacklevel=6)
+    warn_of_notes(notes)
     amounts = element_amounts(list(items))
     lattices = _lattices(items, phases) if with_lattice else None
     return CompositionRows(items, amounts / amounts.sum(axis=1, keepdims=True), lattices)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklmat.elements import element_table
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import CrystalArrays, check_structures, crystal_arrays, is_graphs
 from sklmat.unseen_elements import (
     find_unseen_elements,
@@ -37,7 +38,7 @@ def refuse(errors, on_invalid):
         warnings.warn(
             f"{len(errors)} of the rows cannot be described and are NaN:\n{lines}",
             InvalidStructureWarning,
-            stacklevel=4,
+            stacklevel=frames_inside(),
         )
 
 

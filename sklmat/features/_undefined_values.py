@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureWarning
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import CrystalArrays
 
 # Largest distance (Å) between neighbouring planes of atoms in a crystal without vacuum; the lattice
@@ -102,5 +103,4 @@ def _formula(structure):
 
 
 def _warn(message):
-    # Seen from the helpers above, this is the caller of `transform`, beyond scikit-learn's wrapper.
-    warnings.warn(message, InvalidStructureWarning, stacklevel=6)
+    warnings.warn(message, InvalidStructureWarning, stacklevel=frames_inside())

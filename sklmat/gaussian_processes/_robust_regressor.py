@@ -25,6 +25,7 @@ from sklmat.gaussian_processes._column_groups import find_column_groups
 from sklmat.gaussian_processes._finite_targets import check_targets
 from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
+from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers
 
 if TYPE_CHECKING:
@@ -353,7 +354,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
                 f"{self.max_iter} iterations; increase max_iter, or use fewer length scales "
                 "(length_scales='group')",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=frames_inside(),
             )
 
     def _like_target(self, columns):

@@ -19,7 +19,7 @@ from sklmat.features import output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
-from sklmat.unseen_elements import frames_inside
+from sklmat.recorded_warnings import frames_inside
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs

@@ -194,7 +194,7 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
     if problems and (on_invalid == "raise" or not kept):
         raise _error(rows.name, problems, len(crystals), some_remain=bool(kept))
     notes = [(at[k], crystals[k].formula, note) for k in kept for note in crystals[k].notes]
-    warn_of_notes(notes, stacklevel=4)
+    warn_of_notes(notes)
     ids = [ids[k] for k in kept]
     hidden = {id_column, *names} if rows.are_files else {*not_target, *names}
     others = [name for name in table.columns if name not in hidden]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
 import numpy as np
 
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures._as_structure import as_structure, with_file
 from sklmat.structures._distances import check_distances
 
@@ -184,10 +185,10 @@ def _warn(problems):
         problems = sorted(problems, key=lambda error: error.index)
         message = f"{len(problems)} of the structures cannot be used and give NaN rows:\n"
         message += "\n".join(f"  {error}" for error in problems)
-        warnings.warn(message, InvalidStructureWarning, stacklevel=3)
+        warnings.warn(message, InvalidStructureWarning, stacklevel=frames_inside())
 
 
-def warn_of_notes(notes: list[tuple[int, str, str]], stacklevel: int = 3) -> None:
+def warn_of_notes(notes: list[tuple[int, str, str]]) -> None:
     """Warn once of all that was assumed in reading structures: row, formula, what was assumed."""
     if notes:
         shown = sorted(notes)[:_MAX_NOTES]
@@ -195,7 +196,7 @@ def warn_of_notes(notes: list[tuple[int, str, str]], stacklevel: int = 3) -> Non
         if len(notes) > len(shown):
             lines.append(f"  ... and {len(notes) - len(shown)} more")
         message = "check what was assumed about these structures:\n" + "\n".join(lines)
-        warnings.warn(message, InvalidStructureWarning, stacklevel=stacklevel)
+        warnings.warn(message, InvalidStructureWarning, stacklevel=frames_inside())
 
 
 def as_items(X: Structures | CrystalGraphs) -> list:

@@ -10,6 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
 
+from sklmat.recorded_warnings import frames_inside
 from sklmat.training._captured_gan import CapturedGAN
 from sklmat.training._device import check_device, on_device
 from sklmat.training._threads import one_thread
@@ -250,7 +251,7 @@ def train_gan(
             f"training was interrupted after {len(history)} of {max_epochs} epochs; the GAN can be "
             "used as it is",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=frames_inside(),
         )
     finally:
         gan.to("cpu")

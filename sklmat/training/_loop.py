@@ -15,6 +15,7 @@ from skorch.helper import predefined_split
 
 from sklmat.batches import EvenBatches, edges_per_batch, make_batch
 from sklmat.layers import to_single
+from sklmat.recorded_warnings import frames_inside
 from sklmat.training._captured_steps import CapturedSteps
 from sklmat.training._checkpoint import Resume
 from sklmat.training._device import on_device
@@ -119,7 +120,7 @@ def train_net(
             f"training was interrupted after {len(net.history) - first_epoch} of {max_epochs} "
             "epochs; the estimator can be used as it is",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=frames_inside(),
         )
     return net
 
