@@ -23,6 +23,7 @@ MODULES = [
     "docstrings",
     "deprecation",
     "nested_parameters",
+    "inner_estimator",
     "fitted_state",
     "typing",
     "files",

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import warnings
-from copy import deepcopy
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     MetaEstimatorMixin,
     RegressorMixin,
     clone,
-    is_classifier,
-    is_regressor,
 )
 from sklearn.metrics import accuracy_score
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter
 
 from sklmat.augmentation._dataframes import is_pandas, is_polars, with_values
-from sklmat.augmentation._pretrain_finetune import check_can_continue, final_step, fit_in_two_steps
+from sklmat.augmentation._pretrain_finetune import check_can_continue, fit_in_two_steps
 from sklmat.augmentation._shared_docstrings import AUGMENTED_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
 from sklmat.exceptions import rows_of_input
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.inner_estimator import (
+    ColumnsOfInner,
+    inner_has,
+    last_step,
+    refuse_other_kind,
+    weights_for_fit,
+    with_tags_of_inner,
+)
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
@@ -48,17 +51,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
 
 
-def estimator_has(name):
-    """Whether the fitted estimator, or the one to be fitted, has a method."""
-
-    def check(self):
-        getattr(getattr(self, "estimator_", self.estimator), name)
-        return True
-
-    return check
-
-
-class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
+class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {
@@ -142,7 +135,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         if augmenter is None:
             self.augmenter_ = None
             labels = self._labels_for(estimator, y)
-            self.estimator_ = estimator.fit(X, labels, **_as_fit_parameter(estimator, weight))
+            self.estimator_ = estimator.fit(X, labels, **weights_for_fit(estimator, weight))
             return self
         X_all, y_all = self._resample(augmenter, X, y)
         if self.strategy == "pretrain_finetune":
@@ -155,7 +148,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
             if weight is not None and hasattr(augmenter, "sample_indices_"):
                 # Under-sampling removes real rows.
                 weight = weight[augmenter.sample_indices_[origin == 0]]
-            weights = _as_fit_parameter(estimator, self._weights(weight, origin))
+            weights = weights_for_fit(estimator, self._weights(weight, origin))
             self.estimator_ = estimator.fit(X_all, self._labels_for(estimator, y_all), **weights)
         self.augmenter_ = augmenter
         return self
@@ -177,7 +170,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         check_is_fitted(self)
         return self.estimator_.predict(X, **params)
 
-    @available_if(estimator_has("score"))
+    @available_if(inner_has("score"))
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score of the fitted estimator on real rows.
 
@@ -199,31 +192,9 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.estimator_.score(X, plain_labels(y), **weights)
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns seen by `fit`."""
-        return self._fitted("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen by `fit`, where they had any."""
-        return self._fitted("feature_names_in_").feature_names_in_
-
-    def _fitted(self, attribute):
-        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
-        try:
-            return self.__dict__["estimator_"]
-        except KeyError:
-            message = f"{type(self).__name__} has no attribute {attribute!r} before fit"
-            raise AttributeError(message) from None
-
     def _check_settings(self):
         """Refuse parameters that do not go together, whatever the data."""
-        wrong = is_classifier if is_regressor(self) else is_regressor
-        if wrong(self.estimator):
-            kind = "classifier" if is_regressor(self) else "regressor"
-            given = type(final_step(self.estimator)).__name__
-            raise TypeError(f"{type(self).__name__} was given a {kind}: {given}")
+        refuse_other_kind(self)
         if self.augmenter is not None:
             self._warn_of_early_stopping()
             if self.strategy == "pretrain_finetune":
@@ -238,7 +209,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         self._check_takes_weights(f"sample_weight={self.sample_weight}")
 
     def _check_takes_weights(self, given):
-        last = final_step(self.estimator)
+        last = last_step(self.estimator)
         if not has_fit_parameter(last, "sample_weight"):
             raise TypeError(
                 f"{given} needs an estimator whose fit takes weights, and {type(last).__name__} "
@@ -264,7 +235,7 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
 
     def _warn_of_early_stopping(self):
         """Warn that validation rows drawn from augmented rows depend on the training rows."""
-        last = final_step(self.estimator)
+        last = last_step(self.estimator)
         if getattr(last, "early_stopping", False) is True:
             warnings.warn(
                 f"early_stopping=True of {type(last).__name__} holds out rows whose copies or "
@@ -313,14 +284,8 @@ class AugmentedMixin(NestedParameters, MetaEstimatorMixin):
         )
         return fit_in_two_steps(estimator, generated, real)
 
-    def _with_tags_of_estimator(self, tags):
-        """Take the tags of input and target from the estimator."""
-        inner = deepcopy(get_tags(self.estimator))
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        if inner.regressor_tags is not None:
-            tags.regressor_tags = inner.regressor_tags
-        if inner.classifier_tags is not None:
-            tags.classifier_tags = inner.classifier_tags
+    def __sklearn_tags__(self):
+        tags = with_tags_of_inner(super().__sklearn_tags__(), self.estimator)
         if self.augmenter is not None:
             tags.input_tags.sparse = tags.input_tags.allow_nan = False
         return tags
@@ -406,9 +371,6 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
                 y = y.astype(float) if is_pandas(y) else np.asarray(y, dtype=float)
         return augmenter.fit_resample(X, y)
 
-    def __sklearn_tags__(self):
-        return self._with_tags_of_estimator(super().__sklearn_tags__())
-
 
 @insert_paragraphs(AUGMENTED_PARAGRAPHS)
 class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
@@ -491,7 +453,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         predicted = super().predict(X, **params)
         return predicted if self._encoded_classes is None else self._encoded_classes[predicted]
 
-    @available_if(estimator_has("score"))
+    @available_if(inner_has("score"))
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score of the fitted classifier on real rows.
 
@@ -514,7 +476,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             return super().score(X, y, sample_weight)
         return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)
 
-    @available_if(estimator_has("predict_proba"))
+    @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Table) -> np.ndarray:
         """Probabilities of the classes.
 
@@ -531,7 +493,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    @available_if(estimator_has("decision_function"))
+    @available_if(inner_has("decision_function"))
     def decision_function(self, X: Table) -> np.ndarray:
         """Decision function of the fitted classifier.
 
@@ -573,7 +535,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     def _labels_for(self, estimator, y):
         """Return the classes; for XGBoost, their positions in `classes_`."""
         labels = np.asarray(y)
-        if labels.ndim != 1 or not _is_xgboost(final_step(estimator)):
+        if labels.ndim != 1 or not _is_xgboost(last_step(estimator)):
             self._encoded_classes = None
             return y
         self._encoded_classes, positions = np.unique(plain_labels(labels), return_inverse=True)
@@ -588,22 +550,9 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             )
         return super()._fit_in_two_steps(estimator, X, y, origin)
 
-    def __sklearn_tags__(self):
-        return self._with_tags_of_estimator(super().__sklearn_tags__())
-
 
 def _is_xgboost(estimator):
     return any(base.__name__ == "XGBModel" for base in type(estimator).__mro__)
-
-
-def _as_fit_parameter(estimator, weights):
-    """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
-    if weights is None:
-        return {}
-    # With metadata routing, a Pipeline knows from the requests of its steps which take the weights.
-    by_step = isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]
-    name = f"{estimator.steps[-1][0]}__" if by_step else ""
-    return {f"{name}sample_weight": weights}
 
 
 def _origin(augmenter, X, X_all):

@@ -12,6 +12,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from sklmat.inner_estimator import last_step
+
 #: Parameter with the number of trees. With a warm start it is the total number of both fits.
 _TREE_COUNTS = {
     GradientBoostingClassifier: "n_estimators",
@@ -47,14 +49,14 @@ def fit_in_two_steps(estimator, generated, real):
             X = transformer.fit_transform(X, real[1])
             X_generated = transformer.transform(X_generated) if len(X_generated) else X_generated
         fitted.append((step, transformer))
-    last = _continue(last, (X_generated, generated[1]), (X, real[1]))
+    last = fit_in_two_steps(last, (X_generated, generated[1]), (X, real[1]))
     estimator.steps = [*fitted, (name, last)]
     return estimator
 
 
 def check_can_continue(estimator):
     """Raise a TypeError if a second fit could not continue from the first."""
-    last = final_step(estimator)
+    last = last_step(estimator)
     if _find_method(last) is None:
         raise TypeError(
             f"strategy='pretrain_finetune' needs an estimator that can continue a fit, and "
@@ -64,11 +66,6 @@ def check_can_continue(estimator):
             "one of them; put TransformedTargetRegressor around it, not inside. Otherwise use "
             "strategy='concat'"
         )
-
-
-def final_step(estimator):
-    """Return the last step of a Pipeline, or the estimator itself."""
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 
 def _find_method(estimator):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from sklearn.base import (
-    BaseEstimator,
-    MetaEstimatorMixin,
-    RegressorMixin,
-    clone,
-    is_classifier,
-)
-from sklearn.utils import get_tags, indexable
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.inner_estimator import ColumnsOfInner, refuse_other_kind, with_tags_of_inner
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.model_selection._out_of_fold import (
     fit_folds,
@@ -39,7 +33,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
-class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Regressor whose standard deviations are calibrated with the errors on held-out rows.
 
     The spread of an ensemble tells which predictions are less certain, but not how large the errors
@@ -181,8 +175,7 @@ class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """
         self._validate_params()
         name = type(self).__name__
-        if is_classifier(self.estimator):
-            raise TypeError(f"{name} was given a classifier: {self.estimator!r}")
+        refuse_other_kind(self)
         values = one_target(y, name)
         X, _, groups = indexable(X, values, groups)
         labels = row_labels(X, groups)
@@ -252,31 +245,10 @@ class CalibratedStdRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         mean, std = predictions_and_stds(output, _num_samples(X), self.estimator_)
         return mean, self.scale_ * std + self.offset_
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns seen by `fit`, if `estimator` counts them."""
-        return self._fitted("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen by `fit`, if `estimator` keeps them."""
-        return self._fitted("feature_names_in_").feature_names_in_
-
-    def _fitted(self, attribute):
-        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
-        if "estimator_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no attribute {attribute!r} before fit")
-        return self.estimator_
-
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = deepcopy(get_tags(self.estimator))
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        tags.target_tags.required = True
+        tags = with_tags_of_inner(super().__sklearn_tags__(), self.estimator)
         tags.target_tags.multi_output = False
         tags.target_tags.single_output = True
-        if inner.regressor_tags is not None:
-            tags.regressor_tags = inner.regressor_tags
         return tags
 
 

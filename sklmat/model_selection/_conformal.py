@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from importlib.util import find_spec
 from math import ceil
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import MetaEstimatorMixin, is_classifier, is_regressor
+from sklearn.base import MetaEstimatorMixin, is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from sklmat.docstrings import parameter_paragraphs
+from sklmat.inner_estimator import ColumnsOfInner, refuse_other_kind, with_tags_of_inner
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.model_selection._out_of_fold import make_folds
 from sklmat.parallel import N_JOBS
@@ -84,7 +84,7 @@ def require_mapie(name: str) -> None:
         raise ImportError(f'{name} needs the package mapie: pip install "sklmat[uq]"')
 
 
-class ConformalMixin(MetaEstimatorMixin):
+class ConformalMixin(ColumnsOfInner, MetaEstimatorMixin):
     """Estimator that calibrates the errors of another one on rows that it was not fitted on."""
 
     #: What is computed, for messages.
@@ -122,10 +122,7 @@ class ConformalMixin(MetaEstimatorMixin):
         """Refuse wrong parameters and a missing package, whatever the data."""
         self._validate_params()
         require_mapie(type(self).__name__)
-        wrong = is_classifier if is_regressor(self) else is_regressor
-        if wrong(self.estimator):
-            kind = "classifier" if is_regressor(self) else "regressor"
-            raise TypeError(f"{type(self).__name__} was given a {kind}: {self.estimator!r}")
+        refuse_other_kind(self)
         if isinstance(self.estimator, FrozenEstimator) and self.method != "split":
             raise ValueError(
                 'a FrozenEstimator is not fitted again, and method="cv+" needs a model of each '
@@ -198,31 +195,8 @@ class ConformalMixin(MetaEstimatorMixin):
             raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}")
         return float(confidence_level)
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns seen by `fit`, if `estimator` counts them."""
-        return self._first("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen by `fit`, if `estimator` keeps them."""
-        return self._first("feature_names_in_").feature_names_in_
-
-    def _first(self, attribute: str) -> Any:
-        """Return a fitted model; before `fit`, raise an AttributeError for `attribute`."""
-        if "estimators_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no attribute {attribute!r} before fit")
-        return self.estimators_[0]
-
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = deepcopy(get_tags(self.estimator))
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        tags.target_tags.required = True
+        tags = with_tags_of_inner(super().__sklearn_tags__(), self.estimator)
         tags.target_tags.multi_output = False
         tags.target_tags.single_output = True
-        if inner.classifier_tags is not None:
-            tags.classifier_tags = inner.classifier_tags
-        if inner.regressor_tags is not None:
-            tags.regressor_tags = inner.regressor_tags
         return tags

@@ -5,16 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import r2_score
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -26,6 +23,7 @@ from sklearn.utils.validation import (
 from sklmat.element_references import fit_references
 from sklmat.exceptions import rows_of_input
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.inner_estimator import ColumnsOfInner, last_step, weights_for_fit, with_tags_of_inner
 from sklmat.known_labels import score_known_labels
 from sklmat.model_selection._delta_baseline import baseline_values, fit_baseline, gives_numbers
 from sklmat.model_selection._delta_file import load_delta, save_delta
@@ -35,7 +33,6 @@ from sklmat.model_selection._element_references import (
     read_fractions,
     reference_values,
 )
-from sklmat.model_selection._fit_with_validation import last_step
 from sklmat.nested_parameters import NestedParameters
 from sklmat.targets import (
     as_numbers,
@@ -49,7 +46,9 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, PathLike, Structures, Table
 
 
-class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class DeltaRegressor(
+    ColumnsOfInner, NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
     """Regressor of the difference between the target and a baseline.
 
     The baseline is something cheap that is close to the target: the energy of a pre-trained
@@ -240,7 +239,8 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
 
     def _fit_rows(self, X, y, values, weight):
         """Fit on rows with a weight; `y` gives only the names of the targets."""
-        weights = _as_fit_parameter(self.estimator, weight)
+        if weight is not None:
+            _check_takes_weights(self.estimator)
         # Before the baseline, which may take long.
         fractions = None if self.references is None else read_fractions(X, complete=True)
         baseline, offset = fit_baseline(self.baseline, X, values)
@@ -251,7 +251,9 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
             # Elements without a reference are only in rows without label.
             rest = rest - reference_values(fractions, references, "ignore")
             named = named_references(references, _target_names(y, values))
-        estimator = clone(self.estimator).fit(X, rest.reshape(values.shape), **weights)
+        estimator = clone(self.estimator).fit(
+            X, rest.reshape(values.shape), **weights_for_fit(self.estimator, weight)
+        )
         self.estimator_, self.baseline_, self.references_ = estimator, baseline, named
         return self
 
@@ -374,22 +376,6 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         """
         return load_delta(cls, path, baseline)
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns seen by `fit`, if `estimator` counts them."""
-        return self._fitted("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen by `fit`, if `estimator` keeps them."""
-        return self._fitted("feature_names_in_").feature_names_in_
-
-    def _fitted(self, attribute):
-        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
-        if "estimator_" not in vars(self):
-            raise AttributeError(f"DeltaRegressor has no attribute {attribute!r} before fit")
-        return self.estimator_
-
     def _checked_target(self, X, y):
         """Return the targets as numbers, of the length of `X` and not infinite."""
         if y is None:
@@ -412,12 +398,7 @@ class DeltaRegressor(NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseE
         return values
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = deepcopy(get_tags(self.estimator))
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        tags.target_tags.required = True
-        tags.non_deterministic = inner.non_deterministic
-        return tags
+        return with_tags_of_inner(super().__sklearn_tags__(), self.estimator)
 
 
 def _target_names(y, values):
@@ -427,38 +408,23 @@ def _target_names(y, values):
     return list(getattr(y, "columns", range(values.shape[1])))
 
 
-def _final_step(estimator):
-    """Names of the last steps of a Pipeline, which may be a Pipeline again, and the last one."""
-    names = []
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        names.append(name)
-    return names, estimator
-
-
 def _takes(method, name):
     """Whether a method has a parameter, or takes any by name."""
     parameters = inspect.signature(method).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _as_fit_parameter(estimator, weight):
-    """Weights as keyword arguments of `fit` of an estimator or Pipeline; none if they are None."""
-    if weight is None:
-        return {}
-    names, last = _final_step(estimator)
+def _check_takes_weights(estimator):
+    last = last_step(estimator)
     if not (has_fit_parameter(last, "sample_weight") or _takes(last.fit, "sample_weight")):
         raise TypeError(
             "fit(..., sample_weight=...) needs an estimator whose fit takes weights, and "
             f"{type(last).__name__} does not"
         )
-    # With metadata routing, a Pipeline knows from the requests of its steps which take the weights.
-    by_step = not get_config()["enable_metadata_routing"]
-    return {"__".join([*(names if by_step else []), "sample_weight"]): weight}
 
 
 def _check_gives_std(estimator):
-    last = _final_step(estimator)[1]
+    last = last_step(estimator)
     # TransformedTargetRegressor passes on what it is given, and then fails.
     if isinstance(last, TransformedTargetRegressor) or not _takes(last.predict, "return_std"):
         raise TypeError(

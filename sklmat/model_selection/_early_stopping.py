@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
@@ -14,9 +13,8 @@ from sklearn.base import (
     RegressorMixin,
     clone,
     is_classifier,
-    is_regressor,
 )
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -27,11 +25,17 @@ from sklearn.utils.validation import (
 
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.inner_estimator import (
+    ColumnsOfInner,
+    inner_has,
+    last_step,
+    refuse_other_kind,
+    with_tags_of_inner,
+)
 from sklmat.model_selection._boosting import XGBoost, boosting_of
 from sklmat.model_selection._fit_with_validation import (
     Rows,
     StepFitter,
-    last_step,
     rows_with_weight,
 )
 from sklmat.model_selection._group_labels import row_labels
@@ -96,17 +100,7 @@ _PARAGRAPHS = {
 }
 
 
-def _estimator_has(name):
-    """Whether the fitted estimator, or the one to be fitted, has a method."""
-
-    def check(self):
-        getattr(getattr(self, "estimator_", self.estimator), name)
-        return True
-
-    return check
-
-
-class EarlyStoppingMixin(MetaEstimatorMixin):
+class EarlyStoppingMixin(ColumnsOfInner, MetaEstimatorMixin):
     """Split validation rows off before a Pipeline, and stop its boosting model with them."""
 
     _parameter_constraints: dict = {
@@ -216,30 +210,9 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns seen by `fit`, if `estimator` counts them."""
-        return self._fitted("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns seen by `fit`, if `estimator` keeps them."""
-        return self._fitted("feature_names_in_").feature_names_in_
-
-    def _fitted(self, attribute):
-        """Return the fitted estimator; before `fit`, raise an AttributeError for `attribute`."""
-        if "estimator_" not in vars(self):
-            message = f"{type(self).__name__} has no attribute {attribute!r} before fit"
-            raise AttributeError(message)
-        return self.estimator_
-
     def _check_estimator(self):
         """Refuse an estimator of the wrong kind, whatever the data."""
-        wrong = is_classifier if is_regressor(self) else is_regressor
-        if wrong(self.estimator):
-            kind = "classifier" if is_regressor(self) else "regressor"
-            given = type(last_step(self.estimator)).__name__
-            raise TypeError(f"{type(self).__name__} was given a {kind}: {given}")
+        refuse_other_kind(self)
         boosting_of(last_step(self.estimator))
 
     def _split(self, X, y, groups, rows):
@@ -255,15 +228,7 @@ class EarlyStoppingMixin(MetaEstimatorMixin):
         )
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = deepcopy(get_tags(self.estimator))
-        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
-        tags.target_tags.required = True
-        if inner.classifier_tags is not None:
-            tags.classifier_tags = inner.classifier_tags
-        if inner.regressor_tags is not None:
-            tags.regressor_tags = inner.regressor_tags
-        return tags
+        return with_tags_of_inner(super().__sklearn_tags__(), self.estimator)
 
 
 @insert_paragraphs(_PARAGRAPHS)
@@ -395,7 +360,7 @@ class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator
             return self.classes_[predicted]
         return predicted
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
         """Probabilities of the classes.
 

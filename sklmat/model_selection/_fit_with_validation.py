@@ -62,13 +62,6 @@ def rows_with_weight(n, sample_weight):
     return rows, weight
 
 
-def last_step(estimator):
-    """Return the last step of a Pipeline, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
 class _Receiver(BaseEstimator):
     """Last step of a Pipeline that keeps the rows which the steps before it give."""
 
