@@ -19,16 +19,31 @@ class ColumnsOfInner:
     @property
     def n_features_in_(self) -> int:
         """Number of columns seen by `fit`, if `estimator` counts them."""
-        return _fitted_inner(self, "n_features_in_").n_features_in_
+        return fitted_inner(self, "n_features_in_").n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
         """Names of the columns seen by `fit`, if `estimator` keeps them."""
-        return _fitted_inner(self, "feature_names_in_").feature_names_in_
+        return fitted_inner(self, "feature_names_in_").feature_names_in_
 
 
-def _fitted_inner(outer, attribute):
-    """Return the fitted inner estimator; before `fit`, raise an AttributeError for `attribute`."""
+def fitted_inner(outer: Any, attribute: str) -> Any:
+    """Return the fitted inner estimator, which has an attribute of the outer one.
+
+    Parameters
+    ----------
+    outer : estimator
+    attribute : str
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    AttributeError
+        Before `fit`: the outer estimator does not have `attribute`.
+    """
     fitted = vars(outer)
     if "estimator_" in fitted:
         return fitted["estimator_"]

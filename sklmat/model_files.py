@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
-#: What to do about a damaged file of a model.
 #: Most points of a grid of distances.
 _MAX_GRID = 100_000
+#: What to do about a damaged file of a model.
 REMEDY = "copy it again, or save the model again"
 
 

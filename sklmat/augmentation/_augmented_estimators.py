@@ -29,6 +29,7 @@ from sklmat.exceptions import rows_of_input
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.inner_estimator import (
     ColumnsOfInner,
+    fitted_inner,
     inner_has,
     last_step,
     refuse_other_kind,
@@ -433,7 +434,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
     @property
     def classes_(self) -> np.ndarray:
         """The classes."""
-        estimator = self._fitted("classes_")
+        estimator = fitted_inner(self, "classes_")
         return estimator.classes_ if self._encoded_classes is None else self._encoded_classes
 
     def predict(self, X: Table, **params: Any) -> np.ndarray:
