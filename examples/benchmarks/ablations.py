@@ -137,7 +137,10 @@ def ecnet(args):
         "without normalisation": {"normalize": False},
         "200 epochs": {"max_epochs": 200},
         "ensemble of eight": {"n_ensemble": 8},
-        "one network": {"n_ensemble": 1},
+        **{
+            f"one network, seed {seed}": {"n_ensemble": 1, "random_state": seed}
+            for seed in range(4)
+        },
     }
     for target in UNITS:
         alloys = Alloys(target, args.quick)
