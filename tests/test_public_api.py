@@ -25,6 +25,7 @@ MODULES = [
     "nested_parameters",
     "inner_estimator",
     "fitted_state",
+    "memory",
     "typing",
     "files",
     "model_files",

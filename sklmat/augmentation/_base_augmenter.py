@@ -17,6 +17,7 @@ from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._structure_rows import holds_crystals
 from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.memory import BYTES_PER_NUMBER, refuse_beyond_memory
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Largest number of rounds in which rows are drawn, until enough of them are inside `y_range`.
 _MAX_DRAWS = 50
+#: Arrays of all generated rows that are in memory at the same time, at least.
+_N_COPIES = 3
 
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
@@ -180,6 +183,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         self._validate_params()
         self._fitted_on_polars = is_polars(X)
         X = self._check_rows(X, reset=True)
+        self._refuse_beyond_memory(number_of_rows(self.n_samples, len(X)), "n_samples")
         self.classes_ = None
         if y is not None:
             check_consistent_length(X, y)
@@ -242,6 +246,12 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
     def _generator(self):
         """Return a generator that depends on `random_state` alone."""
         return make_generator(self.random_state)
+
+    def _refuse_beyond_memory(self, n, name):
+        refuse_beyond_memory(
+            f"{name}={n}: rows with {self.n_features_in_} columns",
+            _N_COPIES * n * self.n_features_in_ * BYTES_PER_NUMBER,
+        )
 
     def _n_new(self, n_real):
         return number_of_rows(self.n_samples, n_real)

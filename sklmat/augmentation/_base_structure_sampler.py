@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_consistent_length
 from sklmat.augmentation._dataframes import append_target, encode_target
 from sklmat.augmentation._structure_rows import join_rows, read_crystals
 from sklmat.fitted_state import unchanged_by_failure
+from sklmat.graphs import CrystalGraphs
+from sklmat.memory import BYTES_PER_ATOM, BYTES_PER_ATOM_OF_GRAPHS, refuse_beyond_memory
 from sklmat.perturbations import perturb_structures
 from sklmat.random_state import make_generator
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Structures
 
 #: Constraints of the parameters that say how far copies are perturbed.
@@ -36,7 +37,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
 
     A concrete sampler implements two methods:
 
-    ``_choose(target, rng)``
+    ``_choose(crystals, target, rng)``
         Return the rows that are kept and the rows of which copies are added, two arrays of int.
         `target` is a float64 array (n,) or (n, T), or an int array (n,) of positions in
         ``self.classes_``, which is None for a numeric target.
@@ -48,7 +49,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
     _estimator_type = "sampler"
 
     @abstractmethod
-    def _choose(self, target, rng):
+    def _choose(self, crystals, target, rng):
         """Return the rows to keep and the rows to copy."""
 
     @abstractmethod
@@ -106,7 +107,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
         """
         crystals, target = self._fit(X, y)
         rng = make_generator(self.random_state)
-        kept, copied = self._choose(target, rng)
+        kept, copied = self._choose(crystals, target, rng)
         new, y_new = self._copies(crystals, target, copied, rng)
         self.sample_indices_ = np.concatenate([kept, copied])
         self.sample_origin_ = np.repeat([0, 1], [len(kept), len(copied)])
@@ -139,6 +140,24 @@ class BaseStructureSampler(BaseEstimator, ABC):
         if len(kept) == len(y):
             return append_target(y, y_new, self.classes_, X=X, X_resampled=X_resampled)
         return _safe_indexing(y if hasattr(y, "shape") else np.asarray(y), kept)
+
+
+def refuse_beyond_memory_of_copies(crystals, n, name):
+    """Raise a ValueError if there is not enough memory for n new crystals.
+
+    Parameters
+    ----------
+    crystals : ndarray of Structure, or CrystalGraphs
+        The crystals that are copied.
+    n : int
+    name : str
+        The parameter that says how many.
+    """
+    if isinstance(crystals, CrystalGraphs):
+        n_bytes = crystals.n_atoms.mean() * BYTES_PER_ATOM_OF_GRAPHS
+    else:
+        n_bytes = np.mean([len(crystal) for crystal in crystals]) * BYTES_PER_ATOM
+    refuse_beyond_memory(f"{name}={n}: crystals", n * n_bytes)
 
 
 def perturbed_copies(crystals, rows, budget, strain, rng):

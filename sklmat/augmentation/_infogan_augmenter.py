@@ -347,6 +347,7 @@ class InfoGANAugmenter(BaseAugmenter):
         if isinstance(codes, Integral):
             if codes < 0:
                 raise ValueError(f"the number of rows to sample must not be negative, got {codes}")
+            self._refuse_beyond_memory(int(codes), "codes")
             rows = self._draw_codes(int(codes), rng)
         else:
             rows = check_codes(codes, self._gan.codec, self._names())
@@ -486,6 +487,7 @@ class InfoGANAugmenter(BaseAugmenter):
         """Train a sampler for each class to fill up, on its rows."""
         labels = self.classes_[y]
         numbers = rows_per_class(self.sampling_strategy, labels, "over-sampling")
+        self._refuse_beyond_memory(sum(numbers.values()), "rows of sampling_strategy")
         self.sampling_strategy_ = numbers
         self.samplers_, self.gans_, self.history_, self.labeler_ = {}, [], [], None
         for label in numbers:

@@ -14,6 +14,7 @@ from sklmat.augmentation._base_structure_sampler import (
     PERTURBATION_CONSTRAINTS,
     BaseStructureSampler,
     perturbed_copies,
+    refuse_beyond_memory_of_copies,
 )
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS, STRUCTURE_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
@@ -114,10 +115,11 @@ class PerturbationSampler(BaseStructureSampler):
         self.n_samples = n_samples
         self.random_state = random_state
 
-    def _choose(self, target, rng):
+    def _choose(self, crystals, target, rng):
         n_rows = len(target)
-        copied = draw_evenly(n_rows, number_of_rows(self.n_samples, n_rows), rng)
-        return np.arange(n_rows), copied
+        n_copies = number_of_rows(self.n_samples, n_rows)
+        refuse_beyond_memory_of_copies(crystals, n_copies, "n_samples")
+        return np.arange(n_rows), draw_evenly(n_rows, n_copies, rng)
 
     def _copies(self, crystals, target, rows, rng):
         if not len(rows):

@@ -15,6 +15,7 @@ from sklmat.augmentation._base_structure_sampler import (
     PERTURBATION_CONSTRAINTS,
     BaseStructureSampler,
     perturbed_copies,
+    refuse_beyond_memory_of_copies,
 )
 from sklmat.augmentation._sampling_strategy import OVER_SAMPLING, rows_per_class
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS, STRUCTURE_PARAGRAPHS
@@ -130,9 +131,11 @@ class StructureOverSampler(ClassBalancer):
         self.strain = strain
         self.random_state = random_state
 
-    def _choose(self, target, rng):
-        copied = [np.empty(0, dtype=int)]
-        for label, number in self._numbers(target, "over-sampling").items():
+    def _choose(self, crystals, target, rng):
+        copied, numbers = [np.empty(0, dtype=int)], self._numbers(target, "over-sampling")
+        n_copies = sum(numbers.values())
+        refuse_beyond_memory_of_copies(crystals, n_copies, "copies of sampling_strategy")
+        for label, number in numbers.items():
             rows = self._rows_of(label, target)
             copied.append(rows[draw_evenly(len(rows), number, rng)])
         return np.arange(len(target)), np.concatenate(copied)
@@ -204,7 +207,7 @@ class StructureUnderSampler(ClassBalancer):
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
 
-    def _choose(self, target, rng):
+    def _choose(self, crystals, target, rng):
         keep = np.ones(len(target), dtype=bool)
         for label, number in self._numbers(target, "under-sampling").items():
             rows = self._rows_of(label, target)

@@ -41,12 +41,12 @@ def repeats(lattice, n_atoms):
         raise ValueError(
             f"n_atoms={n_atoms} is not a multiple of the {basis} atoms of a {lattice} cell"
         )
-    sizes = range(1, n_cells + 1)
+    divisors = [a for a in range(1, n_cells + 1) if n_cells % a == 0]
     shapes = [
         (a, b, n_cells // (a * b))
-        for a in sizes
-        for b in sizes[:a]
-        if n_cells % (a * b) == 0 and n_cells // (a * b) <= b
+        for a in divisors
+        for b in divisors
+        if b <= a and n_cells % (a * b) == 0 and n_cells // (a * b) <= b
     ]
     return min(shapes, key=lambda shape: shape[0] - shape[2])
 

@@ -20,6 +20,7 @@ from sklmat.datasets._alloy_lattices import (
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._emt import METALS, elemental_references, relax
 from sklmat.datasets._generated_cache import cache_path, fixed_seed, read_cache, write_cache
+from sklmat.memory import BYTES_PER_ATOM, refuse_beyond_memory
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 
@@ -216,6 +217,10 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
     for name, value in (("n_samples", n_samples), ("n_atoms", n_atoms)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    refuse_beyond_memory(
+        f"n_samples={n_samples}, n_atoms={n_atoms}: alloys before and after the relaxation",
+        2 * n_samples * n_atoms * BYTES_PER_ATOM,
+    )
     elements = tuple(elements)
     if len(set(elements)) != len(elements) or len(elements) < 2 or not {*elements} <= {*METALS}:
         raise ValueError(f"elements must be two or more of {', '.join(METALS)}, got {elements}")

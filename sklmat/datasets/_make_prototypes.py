@@ -20,6 +20,7 @@ from sklmat.datasets._prototype_crystals import (
 from sklmat.datasets._prototype_elements import COHESION, element_data
 from sklmat.datasets._prototype_potential import relax
 from sklmat.elements import element_table
+from sklmat.memory import BYTES_PER_ATOM, refuse_beyond_memory
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 
@@ -238,6 +239,8 @@ def _check_parameters(n_samples, elements, max_atoms):
     for name, value in (("n_samples", n_samples), ("max_atoms", max_atoms)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    # The least number of atoms of a prototype is one.
+    refuse_beyond_memory(f"n_samples={n_samples}: crystals", n_samples * BYTES_PER_ATOM)
     if elements is None:
         elements = [symbol for symbol in COHESION if symbol not in RARE_ELEMENTS]
     if isinstance(elements, str):

@@ -10,6 +10,8 @@ from math import comb
 
 import numpy as np
 
+from sklmat.memory import BYTES_PER_ATOM, refuse_beyond_memory
+
 #: Sites of the cubic cell in halves of its edge: Cs at the corner, Sn at the centre, X between.
 CESIUM, TIN, HALIDES = [(0, 0, 0)], [(1, 1, 1)], [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
 #: The operations of m-3m, for row vectors.
@@ -194,6 +196,17 @@ def arrangements(cell, n_iodine, n_samples=None, rng=None):
             f"{n_iodine} iodines on {cell.n_sites} sites are {total} arrangements, too many to "
             "list: give n_samples, or fewer iodines or sites"
         )
+    n_different = total // len(cell.permutations)
+    if n_samples > n_different:
+        raise ValueError(
+            f"n_samples={n_samples} is more than {n_different}, of the {total} arrangements of "
+            f"{n_iodine} iodines on {cell.n_sites} sites divided by the {len(cell.permutations)} "
+            "operations: choose a smaller number, or fewer iodines or sites to list all of them"
+        )
+    refuse_beyond_memory(
+        f"n_samples={n_samples}: arrangements on {cell.n_sites} sites",
+        n_samples * cell.n_sites * BYTES_PER_ATOM,
+    )
     return _sample(cell, n_iodine, n_samples, rng)
 
 

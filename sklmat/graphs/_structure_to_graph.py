@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from sklmat.typing import PathLike, Structures
 
+#: The number of neighbours grows with the third power of the cutoff (Å).
+_LARGEST_CUTOFF = 100
+
 
 class StructureToGraph(TransformerMixin, BaseEstimator):
     """Transformer from crystal structures to crystal graphs: atoms joined to their neighbours.
@@ -29,7 +32,8 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     cutoff : float, default=8.0
-        Largest distance of a neighbour (Å), included; periodic images are neighbours too.
+        Largest distance of a neighbour (Å), included; periodic images are neighbours too. From 0.5
+        to 100 Å, which is more than 100,000 atoms of most crystals.
     max_neighbors : int or None, default=12
         Number of nearest neighbours that are kept for each atom, as in [1]_. ``None`` keeps all
         within the cutoff, which makes the graph symmetric.
@@ -88,7 +92,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "cutoff": [Interval(Real, 0.5, None, closed="neither")],
+        "cutoff": [Interval(Real, 0.5, _LARGEST_CUTOFF, closed="right")],
         "max_neighbors": [None, Interval(Integral, 1, None, closed="left")],
         "ties": [StrOptions({"complete", "truncate"})],
         "tie_tolerance": [Interval(Real, 0, None, closed="left")],
