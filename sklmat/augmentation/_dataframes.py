@@ -33,7 +33,8 @@ def encode_target(y, *, may_be_missing=False):
     Raises
     ------
     ValueError
-        When numbers are not finite, or classes are missing, mixed or two-dimensional.
+        When numbers are not finite, there is no column, or classes are missing, mixed or
+        two-dimensional.
 
     Warns
     -----
@@ -41,6 +42,8 @@ def encode_target(y, *, may_be_missing=False):
         When integers have so many values that they are probably not classes.
     """
     values = _as_array(y)
+    if values.ndim == 2 and values.shape[1] == 0:
+        raise ValueError(f"y has shape {values.shape}, and so no target: pass at least one column")
     if values.dtype.kind == "f":
         return _finite(values, may_be_missing), None
     if values.ndim != 1:

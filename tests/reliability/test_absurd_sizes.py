@@ -102,7 +102,7 @@ def test_the_limit_is_the_memory(monkeypatch, has, message):
         memory.refuse_beyond_memory("n_samples=7: rows", 1000 * 2**30)
         return
     with pytest.raises(
-        ValueError, match="n_samples=7: rows take at least 1,000 GiB, more than the 999.0 GiB"
+        ValueError, match=r"n_samples=7: rows take at least 1,000 GiB, more than the 999\.0 GiB"
     ):
         memory.refuse_beyond_memory("n_samples=7: rows", 1000 * 2**30)
 
