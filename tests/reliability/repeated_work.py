@@ -161,6 +161,7 @@ WORK = {
         sklmat.EFTGANRegressor(
             sklmat.ECNetRegressor(**ECNET),
             sklmat.InfoGANAugmenter(**GAN),
+            Ridge(),
             n_components=2,
             random_state=0,
         ),

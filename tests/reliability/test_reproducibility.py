@@ -32,7 +32,7 @@ PAGE = ROOT / "docs" / "user_guide" / "reproducibility.md"
 ONLY_JOBLIB = {"InfoGAN, `fit_resample`", "`EFTGANRegressor`", "`StructureAttack`"}
 #: What other processors may round differently.
 FACTOR = 10
-SLOW = {"in another process", "`n_jobs=2`, processes"}
+SLOW = {"in another process", "4 threads", "`n_jobs=2`, threads", "`n_jobs=2`, processes"}
 
 
 def table():
