@@ -16,7 +16,12 @@ from sklmat.augmentation._dataframes import append_target, encode_target
 from sklmat.augmentation._structure_rows import join_rows, read_crystals
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.graphs import CrystalGraphs
-from sklmat.memory import BYTES_PER_ATOM, BYTES_PER_ATOM_OF_GRAPHS, refuse_beyond_memory
+from sklmat.memory import (
+    BYTES_PER_ATOM,
+    BYTES_PER_ATOM_OF_GRAPHS,
+    BYTES_PER_NUMBER,
+    refuse_beyond_memory,
+)
 from sklmat.perturbations import perturb_structures
 from sklmat.random_state import make_generator
 
@@ -142,7 +147,7 @@ class BaseStructureSampler(BaseEstimator, ABC):
         return _safe_indexing(y if hasattr(y, "shape") else np.asarray(y), kept)
 
 
-def refuse_beyond_memory_of_copies(crystals, n, name):
+def refuse_beyond_memory_of_copies(crystals, n, name, *, perturbed=True):
     """Raise a ValueError if there is not enough memory for n new crystals.
 
     Parameters
@@ -152,11 +157,16 @@ def refuse_beyond_memory_of_copies(crystals, n, name):
     n : int
     name : str
         The parameter that says how many.
+    perturbed : bool, default=True
+        Whether copies are new crystals; structures are repeated otherwise.
     """
     if isinstance(crystals, CrystalGraphs):
         n_bytes = crystals.n_atoms.mean() * BYTES_PER_ATOM_OF_GRAPHS
-    else:
+    elif perturbed:
         n_bytes = np.mean([len(crystal) for crystal in crystals]) * BYTES_PER_ATOM
+    else:
+        # In the list, in `sample_indices_` and in `sample_origin_`.
+        n_bytes = 3 * BYTES_PER_NUMBER
     refuse_beyond_memory(f"{name}={n}: crystals", n * n_bytes)
 
 

@@ -133,8 +133,12 @@ class StructureOverSampler(ClassBalancer):
 
     def _choose(self, crystals, target, rng):
         copied, numbers = [np.empty(0, dtype=int)], self._numbers(target, "over-sampling")
-        n_copies = sum(numbers.values())
-        refuse_beyond_memory_of_copies(crystals, n_copies, "copies of sampling_strategy")
+        refuse_beyond_memory_of_copies(
+            crystals,
+            sum(numbers.values()),
+            "copies of sampling_strategy",
+            perturbed=bool(self.budget or self.strain),
+        )
         for label, number in numbers.items():
             rows = self._rows_of(label, target)
             copied.append(rows[draw_evenly(len(rows), number, rng)])
