@@ -137,6 +137,8 @@ def test_rows_of_a_dataset(graphs):
     assert dataset.n_edges.tolist() == graphs.n_edges[rows].tolist()
     numbers = graphs[rows].atomic_numbers.tolist()
     assert dataset.graphs.atomic_numbers.tolist() == numbers
+    elements = ElementGraphs.from_graphs(graphs)
+    assert GraphDataset(elements, rows=np.array([5, 5])).graphs.atomic_numbers.tolist() == [10, 10]
     part = dataset.select(np.array([2, 0]))
     assert part.rows.tolist() == [6, 5]
     assert part.y.tolist() == [30, 10]
