@@ -19,7 +19,8 @@ that needs a GPU. Texts and docstrings have no mutants.
 First the tests run once with coverage. A mutant is then tested with the tests that run its
 statement, the fastest first, and if none of them fails with the others of the same files. The tests
 run in a fork of this process, which has imported torch and other packages before, but not sklmat.
-Functions for numba run as Python, so that neither of the two has to compile anything.
+In the tests of the layers, functions for numba run as Python: they need not be compiled again for
+each mutant, and coverage sees their lines.
 """
 
 from __future__ import annotations
@@ -69,10 +70,6 @@ PACKAGES = (
 )
 #: Binary operators that replace each other.
 KINDS = ({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitOr", "BitAnd", "BitXor"})
-ENVIRONMENT = {
-    "NUMBA_DISABLE_JIT": "1",
-    "OMP_NUM_THREADS": "1",
-}
 MEMORY = 8 * 2**30  # bytes
 #: Seconds of the processor for one test beyond five times what it takes, and of the clock for all.
 EXTRA_SECONDS, LONGEST = 30, 3600
@@ -308,7 +305,7 @@ def prepare(module: str, folder: Path, size: int, seed: int) -> None:
     copy_repository(tree)
     sample = draw_sample(module, folder, size, seed)
     code, output = run_pytest(folder, [MODULES[module]], Recorder(folder, module))
-    if code:
+    if code != 0:
         sys.exit(f"{output}\nThe tests of {module} must pass before mutants can be tested.")
     with use_db(folder / "new.sqlite") as database:
         database.add_work_items(sample)
@@ -352,6 +349,9 @@ def survivors(database: WorkDB) -> list:
 
 
 def run(module: str, folder: Path, size: int, seed: int, again: bool) -> None:
+    import numba
+
+    numba.config.DISABLE_JIT = module == "layers"
     prepare(module, folder, size, seed)
     tree = folder / "tree"
     with use_db(folder / "session.sqlite") as database:
@@ -393,7 +393,7 @@ def main() -> None:
     folder = options.folder.resolve()
     if options.report:
         return report(folder)
-    os.environ.update(ENVIRONMENT)
+    os.environ["OMP_NUM_THREADS"] = "1"
     for package in PACKAGES.split():
         importlib.import_module(package)
     settings = options.sample, options.seed, options.again
