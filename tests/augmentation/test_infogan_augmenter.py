@@ -19,15 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from tables import CODE, ELEMENTS, FEATURES, QUICK, SMALL, inner_alloys
 
-from sklmat.augmentation import (
-    AugmentedClassifier,
-    AugmentedRegressor,
-    InfoGANAugmenter,
-    _infogan_augmenter,
-)
+from sklmat.augmentation import AugmentedClassifier, AugmentedRegressor, InfoGANAugmenter
 from sklmat.augmentation import _iterated_gan as iterated_gan_module
 from sklmat.estimator_checks import make_toy_table
-from sklmat.row_groups import hold_out_rows
 from sklmat.training import _gan_loop as training_module
 
 pytestmark = pytest.mark.usefixtures("few_trees")
@@ -325,22 +319,6 @@ def test_losses_that_overflow_are_an_error():
     X, _ = inner_alloys(40)
     with pytest.raises(FloatingPointError, match="smaller lr"):
         InfoGANAugmenter(**{**QUICK, "lr": 1e30, "max_epochs": 30}).fit(X)
-
-
-def test_two_rows_of_a_class_are_divided_where_iterations_are_chosen(monkeypatch):
-    given = []
-
-    def hold_out(*args, classes, **settings):
-        given.append(classes)
-        return hold_out_rows(*args, classes=classes, **settings)
-
-    monkeypatch.setattr(_infogan_augmenter, "hold_out_rows", hold_out)
-    X, _ = inner_alloys(12)
-    for n_rare in (1, 2):
-        y = np.repeat(["rare", "common"], [n_rare, 12 - n_rare])
-        InfoGANAugmenter(n_iterations=2, **QUICK).fit(X, y)
-    assert given[0] is None
-    assert sorted(np.bincount(given[1])) == [2, 10]
 
 
 def test_a_progress_bar_when_verbose(capsys):
