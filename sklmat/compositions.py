@@ -430,8 +430,6 @@ def _fractions_of_table(X, elements):
 def _order_columns(values, symbols, elements):
     """Put the columns of `symbols` in the order of `elements`, and check each row."""
     refuse_empty(values)
-    refuse_rows(~np.isfinite(values).all(axis=1), "holds NaN or infinity", values)
-    refuse_rows((values < 0).any(axis=1), "has a negative fraction", values)
     for symbol in [symbol for symbol in symbols if symbol not in elements]:
         used = values[:, symbols.index(symbol)] > 0
         if used.any() or not is_element(symbol):

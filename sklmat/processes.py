@@ -43,7 +43,8 @@ def run_parallel(
     """Call a function for each item, on any backend of joblib, and yield the results in order.
 
     Work of worker processes that die is sent again. Warnings of worker processes are issued here,
-    and errors are raised here when their result is due.
+    and errors are raised here when their result is due. With several processes, an error in making
+    an item is raised before the results of the items that were sent together with it.
 
     Parameters
     ----------
@@ -113,6 +114,10 @@ class _Run:
                 ) as parallel:
                     for window in self._windows(items):
                         yield from self._finished(parallel(self._tasks(window)))
+                        if self.error is not None:
+                            # Joblib loses an error in making an item, and all results, if the
+                            # calls for the items before are already done.
+                            raise self.error
                 return
             except Exception as error:
                 if error is self.error or not _is_loss(error) or self.n_losses == _MAX_LOSSES:
@@ -134,9 +139,13 @@ class _Run:
     def _tasks(self, items):
         from joblib import delayed
 
-        for item in items:
-            self.sent.append(item)
-            yield delayed(_run_call)(self.call, item)
+        try:
+            for item in items:
+                self.sent.append(item)
+                yield delayed(_run_call)(self.call, item)
+        except Exception as error:
+            self.error = error
+            raise
 
     def _finished(self, results):
         for result, error, trace, caught in results:

@@ -128,7 +128,10 @@ def test_entropy_of_equal_parts_is_the_logarithm_of_their_number():
 def test_elements_and_formulas_are_recognised():
     assert all(map(is_element, ["H", "Fe", "Og"]))
     assert not any(map(is_element, ["fe", "Xx", "Fe2", "", None, 26]))
-    assert holds_compositions(["Fe2 O3"])
+    assert all(map(holds_compositions, (["Fe2 O3"], [{"Fe": 2}], [Composition("Fe")])))
+    nothing = ([{}], [["Fe"]], [{"lattice": 1}], [{"Fe": 1, "sites": 2}], [26], [])
+    assert not any(map(holds_compositions, nothing))
+    assert holds_compositions(pd.DataFrame({"formula": ["Fe2O3"], "gap (eV)": [2.0]}))
     assert all(map(is_formula, ["Fe", "Fe2O3", "Ni0.5Cu0.5", "Ca(OH)2"]))
     assert not any(map(is_formula, ["", "a.cif", "Fe O", "POSCAR_1", "fcc", None]))
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import warnings
 
 import joblib
@@ -109,6 +110,20 @@ def warn(number):
     warnings.warn("few rows", UserWarning, stacklevel=1)
     warnings.warn("old", DeprecationWarning, stacklevel=1)
     return number
+
+
+@pytest.mark.parametrize(("n_waiting", "first"), [(None, []), (2, [0, 1, 2, 3]), (5, [])])
+@pytest.mark.parametrize("pause", [0, 0.1])
+def test_an_error_in_making_an_item_is_raised_if_the_others_are_done(n_waiting, first, pause):
+    def items():
+        yield from ((number,) for number in range(5))
+        time.sleep(pause)
+        raise ValueError("row 5 cannot be read")
+
+    found = []
+    with joblib.parallel_config(backend="threading"), pytest.raises(ValueError, match="row 5"):
+        found.extend(run_parallel(abs, items(), n_jobs=2, n_waiting=n_waiting))
+    assert found == first
 
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])

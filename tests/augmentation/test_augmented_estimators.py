@@ -194,6 +194,9 @@ def test_methods_are_those_of_the_estimator():
     X, y = random_table()
     assert not hasattr(AugmentedClassifier(RidgeClassifier()), "predict_proba")
     assert hasattr(AugmentedClassifier(RidgeClassifier()), "decision_function")
+    for Augmented in (AugmentedRegressor, AugmentedClassifier):
+        assert not hasattr(Augmented(StandardScaler()), "score")
+        assert hasattr(Augmented(RidgeClassifier()), "score")
     _, spread = AugmentedRegressor(GaussianProcessRegressor()).fit(X, y).predict(X, return_std=True)
     assert spread.shape == (60,)
     model = AugmentedRegressor(Ridge(), NoiseAugmenter())

@@ -135,8 +135,18 @@ def test_nullable_targets_keep_their_type():
         assert y_all.tolist() == [*y, *y]
 
 
+class Wider(Fixed):
+    """Generates twice as many columns as there are."""
+
+    def _generate(self, n, rng):
+        X, y = super()._generate(n, rng)
+        return np.hstack([X, X]), y
+
+
 def test_what_a_subclass_generates_is_checked():
     X, y = random_table(10)
+    with pytest.raises(ValueError, match=r"rows of shape \(10, 6\) .* beside 3 columns"):
+        Wider().fit_resample(X, y)
     broken = Fixed(shift=np.nan)
     with pytest.raises(ValueError, match="generated NaN or infinity in 10 of 10 rows"):
         broken.fit_resample(X, y)

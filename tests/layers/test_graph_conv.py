@@ -230,6 +230,21 @@ def test_an_error_in_one_thread_waits_for_the_others(graphs, monkeypatch):
     assert len(finished) == len(blocks) - 1
 
 
+def test_an_error_in_a_helping_thread_is_raised(graphs, monkeypatch):
+    monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)
+    blocks, failed = _edge_blocks.EdgeBlocks(make_batch(graphs), 4), Event()
+
+    def kernel(block, bounds):
+        if main_thread() is current_thread():
+            failed.wait()
+        else:
+            failed.set()
+            raise MemoryError(block)
+
+    with block_threads(2), pytest.raises(MemoryError):
+        blocks.run(kernel)
+
+
 def test_blocks_are_whole_crystals(graphs, monkeypatch):
     batch = make_batch(graphs)
     monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", 200)

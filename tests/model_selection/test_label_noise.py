@@ -207,6 +207,7 @@ def test_text_fits_into_80_columns():
         ({"groups": [0, 0, 1], "disagreement": 0}, ValueError, "positive"),
         ({"groups": [0, 0, 1], "disagreement": [1, 2]}, ValueError, "1 of them"),
         ({"groups": [0, 0, 1], "confidence_level": 1}, ValueError, "between 0 and 1"),
+        ({"groups": [0, 0, 1], "confidence_level": -0.5}, ValueError, "between 0 and 1"),
         ({"twins": "formula"}, ValueError, "'lattice' or 'structure'"),
         ({}, TypeError, "X is a table; pass groups="),
     ],

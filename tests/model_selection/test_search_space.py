@@ -121,6 +121,33 @@ def test_networks_of_your_own_have_the_parameters_of_training():
     assert search_space(OwnRegressor()).keys() == {"lr", "batch_size"}
 
 
+@pytest.mark.parametrize(
+    "estimator", [CGCNNRegressor(), ECNetRegressor(), MixupAugmenter(), StructureToGraph()]
+)
+def test_defaults_are_in_the_space(estimator):
+    for key, values in search_space(estimator).items():
+        default = getattr(estimator, key)
+        if isinstance(values, list):
+            assert default in values, key
+        elif default != "auto":
+            assert values.support()[0] <= default <= values.support()[1], key
+
+
+def test_settings_of_xgboost_are_in_its_space():
+    # Its own defaults, in the documentation of XGBoost.
+    known = {"max_depth": 6, "min_child_weight": 1, "subsample": 1, "reg_lambda": 1}
+    space = search_space(XGBRegressor())
+    for key, default in known.items():
+        assert space[key].support()[0] <= default <= space[key].support()[1], key
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_lists_of_numbers_are_in_order(name):
+    for values in search_space(getattr(sklmat, name)(*ARGUMENTS.get(name, []))).values():
+        if isinstance(values, list) and all(type(value) in (int, float) for value in values):
+            assert values == sorted(set(values))
+
+
 def test_spaces_can_be_edited():
     search_space(CGCNNRegressor())["batch_size"].clear()
     assert search_space(CGCNNRegressor())["batch_size"] == [16, 32, 64]

@@ -281,6 +281,8 @@ def test_partial_occupancy_and_spaces_in_formulas(tmp_path):
     assert chemical_systems(X).tolist() == ["Au-Cu"] * 5
     with pytest.raises(InvalidStructureError, match=r"structure 1 .*no such file"):
         composition_groups([partial, tmp_path / "Cu Au.cif"])
+    with pytest.raises(InvalidStructureError, match=r"structure 1 .*not a formula"):
+        composition_groups([partial, "Na)Cl("])
 
 
 def test_every_element_is_left_out_once():
