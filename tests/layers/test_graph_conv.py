@@ -1,17 +1,19 @@
 """Graph convolution and pooling against naive loops."""
 
 import copy
+import importlib.util
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, current_thread, main_thread
 
+import numba
 import numpy as np
 import pytest
 import torch
 from crystals import bcc_fe, fcc_cu, isolated_ne, random_alloys, rocksalt_nacl
 from torch.nn import functional as F
 
-from sklmat import StructureToGraph
+from sklmat import StructureToGraph, layers
 from sklmat.batches import make_batch
 from sklmat.layers import (
     GatedGraphConv,
@@ -118,10 +120,44 @@ def test_convolution_equals_the_naive_loop(batch):
     torch.testing.assert_close(layer(h, band, batch).double(), expected, rtol=0, atol=2e-5)
 
 
+@pytest.fixture
+def loops_in_python(monkeypatch):
+    """The loops over edges and atoms as Python runs them, not compiled by numba."""
+    path = importlib.util.find_spec("sklmat.layers._compiled_kernels").origin
+    spec = importlib.util.spec_from_file_location("loops_in_python", path)
+    loops = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    spec.loader.exec_module(loops)
+    monkeypatch.setattr(layers, "_compiled_kernels", loops)
+    monkeypatch.setattr(_compiled_conv, "kernels", loops)
+
+
 @pytest.mark.parametrize("block", [400, 10**6])
 @pytest.mark.parametrize("training", [True, False])
 def test_compiled_convolution_equals_the_plain_one(batch, block, training, monkeypatch):
     monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", block)
+    check_against_the_plain_convolution(batch, training)
+
+
+@pytest.mark.usefixtures("loops_in_python")
+@pytest.mark.parametrize("training", [True, False])
+def test_loops_that_python_runs_equal_the_plain_convolution(graphs, training):
+    check_against_the_plain_convolution(make_batch(graphs[4:]), training)
+
+
+@pytest.mark.usefixtures("loops_in_python")
+def test_loops_that_python_runs_without_gradients(graphs):
+    batch = make_batch(graphs[4:])
+    layer, h = random_layer(5, batch)
+    double, expansion = copy.deepcopy(layer).double().eval(), GaussianExpansion(8.0)
+    expected = double(h.double(), expansion(batch.distance).double(), batch)
+    with torch.inference_mode():
+        found = layer.eval()(h, expansion.band(batch.distance), batch)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def check_against_the_plain_convolution(batch, training):
+    """Values and gradients of the compiled loops against operations of torch in double precision."""
     layer, h = random_layer(7, batch)
     layer.train(training)
     double, double_batch = copy.deepcopy(layer).double(), batch.to(torch.float64)
