@@ -217,6 +217,8 @@ def test_wrong_input():
         ConformalClassifier(Ridge().fit(X, Y)).set_params(estimator=Regressor()).fit(X, Y)
     with pytest.raises(ValueError, match="only one class, 'a'"):
         ConformalClassifier(LogisticRegression()).fit(X, ["a"] * 83)
+    with pytest.raises(ValueError, match=r"groups must have the shape \(n,\), got \(83, 2\)"):
+        model.fit(X, Y, np.ones((83, 2)))
     with pytest.raises(ValueError, match="row 0 is in 2"):
         ConformalRegressor(Ridge(), cv=[([2, 3], [0, 1]), ([2, 3], [0])]).fit(X, Y)
     with pytest.raises(TypeError, match="return_std"):
@@ -273,7 +275,7 @@ def test_classes_that_only_the_frozen_model_knows():
     model = FrozenEstimator(LogisticRegression().fit(X, labels))
     few = labels != "middle"
     with pytest.raises(ValueError, match=r"predicts the classes \['middle'\], which no row given"):
-        ConformalClassifier(model).fit(X[few], labels[few])
+        ConformalClassifier(model, method="split").fit(X[few], labels[few])
 
 
 def test_zero_standard_deviations_are_refused():

@@ -638,6 +638,17 @@ def test_broken_files(tmp_path, name, content, message):
         load_structures(tmp_path / name)
 
 
+def test_columns_and_folders_that_are_refused(tmp_path):
+    frame = pd.DataFrame([[cscl(4.0), 1, 2]], columns=["structure", "gap", "gap"])
+    with pytest.raises(ValueError, match="the column 'gap' occurs twice"):
+        load_structures(frame)
+    (tmp_path / "inner").mkdir()
+    with pytest.raises(ValueError, match=r"no files of structures \(but inner\)"):
+        load_structures(tmp_path)
+    with pytest.raises(ValueError, match=r"no files of structures \(but nothing else\)"):
+        load_structures(tmp_path / "inner")
+
+
 def test_csv_of_other_programs(folder):
     """Byte order mark, Windows line ends, semicolons, blank lines and an index without a name."""
     (folder / "table.csv").write_bytes(
