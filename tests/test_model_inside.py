@@ -221,6 +221,14 @@ def test_attacks_respect_the_threshold_of_a_classifier():
         assert_allclose(curve["score"][curve["budget"] == 0], model.score(CELLS, LABELS))
 
 
+def test_a_threshold_that_leaves_one_class_is_refused():
+    network = CGCNNClassifier(**TINY, max_epochs=2).fit(CELLS, LABELS)
+    for threshold, label in ((0.0, "loose"), (1.0, "dense")):
+        model = same_class(FrozenEstimator(network), threshold).fit(CELLS, LABELS)
+        with pytest.raises(ValueError, match=f"predicts .*{label}.* every crystal.* between 0 and"):
+            find_adversarial_examples(model, CELLS, LABELS)
+
+
 def test_preferred_class_of_a_threshold():
     fit = LogisticRegression().fit(X, CLASSES)
     for label, other in (("low", "high"), ("high", "low")):

@@ -186,7 +186,8 @@ def _smallest_probabilities(label, smallest, targets):
     """Smallest probability with which each of two classes is predicted, ndarray of shape (2,)."""
     if not 0 < smallest < 1:
         raise ValueError(
-            f"the classifier predicts one class for every crystal, with the threshold {smallest:g}"
+            f"the classifier predicts {label!r} for every crystal, because its threshold is not "
+            "between 0 and 1"
         )
     return np.where(targets.classes == label, smallest, 1 - smallest)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,12 +61,13 @@ def _csv_records(text, path):
     possible = [mark for mark in ("\t", ";", ",") if mark in unquoted] or [","]
     if suffix(path) == ".tsv":
         possible = ["\t"]
-    limit = csv.field_size_limit(sys.maxsize)
+    # The largest size on every platform; it is a C long, which has 32 bits on Windows.
+    limit = csv.field_size_limit(2**31 - 1)
     try:
         for delimiter in possible:
-            reader = csv.reader(
-                text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True
-            )
+            # Unlike `splitlines`, this ends a row only at \n, \r and \r\n.
+            lines_of_text = io.StringIO(text, newline="")
+            reader = csv.reader(lines_of_text, delimiter=delimiter, skipinitialspace=True)
             rows, lines = [], []
             for row in reader:
                 if any(cell.strip() for cell in row):
@@ -76,8 +77,6 @@ def _csv_records(text, path):
             odd = [line for line, row in zip(lines, rows) if len(row) != len(rows[0])]
             if not odd:
                 return rows
-    except csv.Error as error:
-        raise ValueError(f"{path} cannot be read as a table: {error}") from error
     finally:
         csv.field_size_limit(limit)
     raise ValueError(

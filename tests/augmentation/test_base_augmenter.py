@@ -80,6 +80,13 @@ def test_ranges_of_two_targets():
         sampler.set_params(y_range=([0, 0, 0], 1)).fit(X, np.column_stack([y, y]))
 
 
+@pytest.mark.parametrize("y_range", [(1,), (0, 1, 2), (2, 1), (np.nan, 1), ([0, 2], [1, 1])])
+def test_ranges_that_are_none(y_range):
+    X, y = random_table(20)
+    with pytest.raises(ValueError, match=r"y_range must be \(low, high\).*, got"):
+        NoiseAugmenter(y_range=y_range).fit(X, np.column_stack([y, y]))
+
+
 class Rare(Fixed):
     """Labels 1, 2, 3, ... of which `y_range` takes few."""
 

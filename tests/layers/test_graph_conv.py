@@ -1,17 +1,20 @@
 """Graph convolution and pooling against naive loops."""
 
 import copy
+import importlib.util
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, current_thread, main_thread
 
+import numba
 import numpy as np
 import pytest
 import torch
 from crystals import bcc_fe, fcc_cu, isolated_ne, random_alloys, rocksalt_nacl
+from pymatgen.core import Lattice, Structure
 from torch.nn import functional as F
 
-from sklmat import StructureToGraph
+from sklmat import StructureToGraph, layers
 from sklmat.batches import make_batch
 from sklmat.layers import (
     GatedGraphConv,
@@ -118,10 +121,55 @@ def test_convolution_equals_the_naive_loop(batch):
     torch.testing.assert_close(layer(h, band, batch).double(), expected, rtol=0, atol=2e-5)
 
 
+def few_edges():
+    """Two bonds of one length and 28 of two others, and an atom with none."""
+    pair = Structure(Lattice.cubic(9.0), ["Fe", "Ni"], [[0, 0, 0], [0.3, 0, 0]])
+    return make_batch(StructureToGraph(cutoff=3.0).fit_transform([pair, bcc_fe(), isolated_ne()]))
+
+
+@pytest.fixture
+def loops_in_python(monkeypatch):
+    """The loops over edges and atoms as Python runs them, not compiled by numba."""
+    path = importlib.util.find_spec("sklmat.layers._compiled_kernels").origin
+    spec = importlib.util.spec_from_file_location("loops_in_python", path)
+    loops = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    spec.loader.exec_module(loops)
+    monkeypatch.setattr(layers, "_compiled_kernels", loops)
+    monkeypatch.setattr(_compiled_conv, "kernels", loops)
+
+
 @pytest.mark.parametrize("block", [400, 10**6])
 @pytest.mark.parametrize("training", [True, False])
 def test_compiled_convolution_equals_the_plain_one(batch, block, training, monkeypatch):
     monkeypatch.setattr(_edge_blocks, "_BLOCK_NUMBERS", block)
+    check_against_the_plain_convolution(batch, training)
+
+
+@pytest.mark.usefixtures("loops_in_python")
+@pytest.mark.parametrize("training", [True, False])
+def test_loops_that_python_runs_equal_the_plain_convolution(training):
+    check_against_the_plain_convolution(few_edges(), training)
+
+
+@pytest.mark.usefixtures("loops_in_python")
+def test_loops_that_python_runs_for_fewer_gradients():
+    batch, expansion = few_edges(), GaussianExpansion(8.0)
+    layer, h = random_layer(5, batch)
+    layer.eval().requires_grad_(False)
+    double, inputs = copy.deepcopy(layer).double(), h.double().requires_grad_()
+    expected = double(inputs, expansion(batch.distance).double(), batch)
+    (expected_gradient,) = torch.autograd.grad(expected.sum(), inputs)
+    band = expansion.band(batch.distance)
+    with torch.inference_mode():
+        found = layer(h, band, batch)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad(layer(h.requires_grad_(), band, batch).sum(), h)
+    torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-4, atol=1e-5)
+
+
+def check_against_the_plain_convolution(batch, training):
+    """Values and gradients of the loops against operations of torch in double precision."""
     layer, h = random_layer(7, batch)
     layer.train(training)
     double, double_batch = copy.deepcopy(layer).double(), batch.to(torch.float64)

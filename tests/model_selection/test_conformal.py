@@ -217,6 +217,8 @@ def test_wrong_input():
         ConformalClassifier(Ridge().fit(X, Y)).set_params(estimator=Regressor()).fit(X, Y)
     with pytest.raises(ValueError, match="only one class, 'a'"):
         ConformalClassifier(LogisticRegression()).fit(X, ["a"] * 83)
+    with pytest.raises(ValueError, match=r"groups must have the shape \(n,\), got \(83, 2\)"):
+        model.fit(X, Y, np.ones((83, 2)))
     with pytest.raises(ValueError, match="row 0 is in 2"):
         ConformalRegressor(Ridge(), cv=[([2, 3], [0, 1]), ([2, 3], [0])]).fit(X, Y)
     with pytest.raises(TypeError, match="return_std"):
@@ -244,6 +246,36 @@ class Certain(RegressorMixin, BaseEstimator):
     def predict(self, X, return_std=False):
         mean = np.zeros(len(X))
         return (mean, (X[:, 0] >= 0).astype(float)) if return_std else mean
+
+
+class WithoutSpread(Certain):
+    """It forgets the standard deviations."""
+
+    def predict(self, X, return_std=False):
+        return np.zeros(len(X))
+
+
+class Twice(Certain):
+    """Two columns for one target."""
+
+    def predict(self, X, return_std=False):
+        return np.zeros((len(X), 2))
+
+
+def test_predictions_of_the_wrong_form():
+    model = ConformalRegressor(WithoutSpread(), conformity_score="normalized")
+    with pytest.raises(TypeError, match="WithoutSpread must return predictions and standard dev"):
+        model.fit(X, Y)
+    with pytest.raises(ValueError, match=r"Twice predicted the shape \(\d+, 2\) for \d+ rows"):
+        ConformalRegressor(Twice()).fit(X, Y)
+
+
+def test_classes_that_only_the_frozen_model_knows():
+    labels = classes_of(Y)
+    model = FrozenEstimator(LogisticRegression().fit(X, labels))
+    few = labels != "middle"
+    with pytest.raises(ValueError, match=r"predicts the classes \['middle'\], which no row given"):
+        ConformalClassifier(model, method="split").fit(X[few], labels[few])
 
 
 def test_zero_standard_deviations_are_refused():
@@ -329,6 +361,7 @@ class Classes:
 
 def test_scorers():
     assert coverage_scorer(Unit(), [0, 1, 2], [0.0, 3.0, 3.5]) == pytest.approx(2 / 3)
+    assert coverage_scorer(Unit(), [0, 1, 2], [[0.0], [3.0], [3.5]]) == pytest.approx(2 / 3)
     assert width_scorer(Unit(), [0, 1, 2], [0.0, 3.0, 3.5]) == pytest.approx(4 / 3)
     assert coverage_scorer(Classes(), [0, 1, 2], ["b", "a", "a"]) == pytest.approx(2 / 3)
     assert width_scorer(Classes(), [0, 1, 2], ["b", "a", "a"]) == 1

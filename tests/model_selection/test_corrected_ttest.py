@@ -56,3 +56,8 @@ def test_test_of_one_split_and_of_constant_differences():
     assert np.isnan(rest).all()
     assert corrected_resampled_ttest([0.0, 0.0], 8, 2) == (0, 0, 0, 1)
     assert corrected_resampled_ttest([1.0, 1.0], 8, 2) == (1, 1, 1, 0)
+
+
+def test_differences_of_several_metrics_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(n_splits,\), got \(2, 1\)"):
+        corrected_resampled_ttest([[0.3], [0.4]], 8, 2)

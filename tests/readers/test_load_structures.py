@@ -623,6 +623,8 @@ def test_broken_csv(folder, content, message):
         ("table.json", b"[]", "holds no rows"),
         ("table.json", b'{"cutoff": 8}', "neither a structure nor a table"),
         ("table.json", b'{"columns": ["a"], "data": [[1, 2]]}', "row 0 .* one value for each"),
+        ("table.json", b'{"file": ["a", "b"], "gap": [1]}', "columns of .* differ in length"),
+        ("table.json", b'[{"file": "a"}, 5]', "row 1 of .* is int, not a record"),
         ("table.parquet", b"x", "cannot be read as Parquet"),
         ("table.xlsx", b"x", "not an Excel file"),
         ("table.xls", b"x", "save the table as .xlsx or CSV"),
@@ -636,6 +638,17 @@ def test_broken_files(tmp_path, name, content, message):
         load_structures(tmp_path / name)
 
 
+def test_columns_and_folders_that_are_refused(tmp_path):
+    frame = pd.DataFrame([[cscl(4.0), 1, 2]], columns=["structure", "gap", "gap"])
+    with pytest.raises(ValueError, match="the column 'gap' occurs twice"):
+        load_structures(frame)
+    (tmp_path / "inner").mkdir()
+    with pytest.raises(ValueError, match=r"no files of structures \(but inner\)"):
+        load_structures(tmp_path)
+    with pytest.raises(ValueError, match=r"no files of structures \(but nothing else\)"):
+        load_structures(tmp_path / "inner")
+
+
 def test_csv_of_other_programs(folder):
     """Byte order mark, Windows line ends, semicolons, blank lines and an index without a name."""
     (folder / "table.csv").write_bytes(
@@ -645,6 +658,16 @@ def test_csv_of_other_programs(folder):
     assert bunch.target.tolist() == [0.5, 1.5]
     assert bunch.target_names == ["gap"]
     assert bunch.ids.tolist() == ["0", "1"]
+
+
+@pytest.mark.parametrize("character", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_only_ends_of_lines_end_a_row(folder, character):
+    """Python's `splitlines` takes these characters for ends of lines, spreadsheets do not."""
+    content = f"file,note\n9.cif,one{character}two\rb.cif,three\r\n10.cif,four"
+    (folder / "table.csv").write_bytes(content.encode())
+    bunch = load_structures(folder / "table.csv")
+    assert sizes(bunch) == [SIZES["9"], SIZES["b"], SIZES["10"]]
+    assert bunch.frame["note"].tolist() == [f"one{character}two", "three", "four"]
 
 
 # -- processes, warnings

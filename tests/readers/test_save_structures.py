@@ -124,6 +124,14 @@ def test_other_programs_read_the_table(tmp_path):
     assert len(table["structure.frac_coords"][0]) == 24
 
 
+def test_several_targets_of_a_table(tmp_path):
+    targets = pd.DataFrame({"energy": [1.5, 2.5, 3.5], "gap": [0.0, 0.5, 1.0]})
+    save_structures(tmp_path / "x.parquet", decorated(), target=targets)
+    bunch = load_structures(tmp_path / "x.parquet")
+    assert bunch.target_names == ["energy", "gap"]
+    np.testing.assert_array_equal(bunch.target, targets)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -144,12 +144,17 @@ def test_what_is_missing_in_a_file_of_graphs(graphs_file):
     change_header(graphs_file, lambda header: header.pop("pbc"))
     with pytest.raises(ValueError, match=r"it has no array \['pbc'\]"):
         CrystalGraphs.load(graphs_file)
-    GRAPHS.save(graphs_file)
-    change_header(
-        graphs_file, lambda header: header["__metadata__"].update(settings='{"cutoff": -1}')
-    )
-    with pytest.raises(ValueError, match="its settings say cutoff=-1"):
-        CrystalGraphs.load(graphs_file)
+    for settings, message in (
+        ('{"cutoff": -1}', "its settings say cutoff=-1"),
+        ('{"cutoff": 4.0}', "its settings have no max_neighbors"),
+    ):
+        GRAPHS.save(graphs_file)
+        change_header(
+            graphs_file,
+            lambda header, given=settings: header["__metadata__"].update(settings=given),
+        )
+        with pytest.raises(ValueError, match=message):
+            CrystalGraphs.load(graphs_file)
 
 
 # -- models

@@ -220,6 +220,13 @@ def test_sources_that_cannot_be_read(table, line, tmp_path):
         predict_dataset(line, table, table)
     with pytest.raises(FileExistsError, match="not ours"):
         predict_dataset(line, [table / "0.parquet"], table)
+    with pytest.raises(FileNotFoundError, match="empty list"):
+        predict_dataset(line, [], tmp_path / "out")
+    with pytest.raises(ValueError, match="on_invalid must be 'raise' or 'warn', got 'drop'"):
+        predict_dataset(line, table, tmp_path / "out", on_invalid="drop")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="file is a file: take another name, or delete it"):
+        predict_dataset(line, table, tmp_path / "file")
     with pytest.raises(ValueError, match="two files of source have the name"):
         predict_dataset(line, [table / "0.parquet", os.path.join(str(table), "0.parquet")], "x")
 
@@ -291,6 +298,34 @@ def test_an_index_with_a_name_is_a_column(line, tmp_path):
     table.to_parquet(folder / "0.parquet")
     found = read(predict_dataset(line, folder, tmp_path / "out"))
     assert found["material_id"].tolist() == ["a", "b"]
+
+
+@pytest.fixture
+def pure(tmp_path):
+    """Pure chromium, iron and nickel, in one file."""
+    given = pd.DataFrame(np.eye(3), columns=["x_Cr", "x_Fe", "x_Ni"])
+    (tmp_path / "pure").mkdir()
+    given.assign(phase=["bcc", "fcc", "bcc"]).to_parquet(tmp_path / "pure" / "1.parquet")
+    return tmp_path / "pure"
+
+
+def test_standard_deviations_of_several_phases(pure, tmp_path):
+    settings = {"targets": ["a", "b"], "return_std": True}
+    found = read(predict_dataset(PhaseModel(), pure, tmp_path / "out", **settings))
+    np.testing.assert_allclose(found["a"], [-0.5, 0, 0.5], atol=1e-12)
+    np.testing.assert_allclose(found["spread of a"], [9.5, 10, 10.5])
+    np.testing.assert_allclose(found["spread of b"], [10, 12.2, 10.6])
+
+
+def test_errors_name_the_phase_and_the_element(pure, tmp_path):
+    given = pd.read_parquet(pure / "1.parquet")
+    given.assign(phase="hcp").to_parquet(pure / "1.parquet")
+    with pytest.raises(AssertionError) as raised:
+        predict_dataset(PhaseModel(), pure, tmp_path / "out")
+    assert "among those with the phase 'hcp'" in " ".join(raised.value.__notes__)
+    given.assign(x_Pd=0.5).to_parquet(pure / "1.parquet")
+    with pytest.raises(ValueError, match="not fitted on the element of the column x_Pd"):
+        predict_dataset(PhaseModel(), pure, tmp_path / "out")
 
 
 def test_rows_without_a_phase_are_named(tmp_path):

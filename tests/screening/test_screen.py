@@ -10,11 +10,11 @@ import pytest
 from phase_model import ENERGY, PhaseModel, Warns, linear_model
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from sklmat import EFTGANRegressor
+from sklmat import CompositionFeaturizer, EFTGANRegressor
 from sklmat.screening import (
     composition_grid,
     configurational_entropy,
@@ -228,3 +228,15 @@ def test_predictions_that_are_no_numbers_are_named(grid):
     model.shift = np.nan
     with pytest.raises(ValueError, match=r"not finite.*x_Cr"):
         screen(model, grid)
+
+
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_elements_of_a_featurizer_in_a_union(is_scaled):
+    formulas, part = ["Fe", "Ni", "FeNi", "Fe3Ni", "FeNi3"], CompositionFeaturizer()
+    union = make_union(make_pipeline(part, StandardScaler()) if is_scaled else part)
+    model = make_pipeline(union, Ridge()).fit(formulas, [1.0, 3.0, 2.0, 1.5, 2.5])
+    found = screen(model, composition_grid(["Fe", "Ni"], 0.5), targets="y")
+    expected = dict(zip([0.0, 0.5, 1.0], model.predict(["Fe", "FeNi", "Ni"])))
+    np.testing.assert_allclose(found["y"], found["x_Ni"].map(expected))
+    with pytest.raises(ValueError, match="was not fitted on Cr, but on Fe, Ni"):
+        screen(model, composition_grid(["Fe", "Cr"], 0.5))

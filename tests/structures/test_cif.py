@@ -388,6 +388,11 @@ def test_magnetic_operations_move_atoms_without_time_reversal():
     assert structure.formula == "Fe2"
 
 
+def test_a_magnetic_group_without_operations_is_refused():
+    text = cif(symmetry="_space_group_magn.number_BNS 62.448")
+    assert "names a magnetic space group without its operations" in refused(text)
+
+
 def test_few_digits_stay_on_a_special_position():
     """0.333 in a hexagonal close-packed cell: two atoms, at exact thirds."""
     symmetry = "_symmetry_space_group_name_H-M 'P 63/m m c'"

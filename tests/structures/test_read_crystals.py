@@ -76,6 +76,7 @@ def test_a_table_column_of_texts():
     [
         ("no\nfile\n", "neither a CIF, a POSCAR, JSON nor extxyz"),
         ("[1, 2]", "dict with lattice and sites"),
+        ('{"columns": ["structure"], "data": []}', "many rows; load_structures(path) reads it"),
         ("{not json}", "JSON cannot be read"),
         ("x" * 5000, "File name too long"),
         (VASP.replace("Cs Cl\n", "").replace("CsCl", "mine"), "does not name its species"),
@@ -294,6 +295,11 @@ def test_empty_lines_between_frames_and_ids_as_written(tmp_path):
         path.write_text(wrong)
         with pytest.raises(ValueError, match=r"cut off|not the number of atoms"):
             read_crystals(path)
+
+
+def test_a_file_without_frames_is_refused(tmp_path):
+    (tmp_path / "empty.extxyz").write_text("\n")
+    assert "the file holds no frames" in refused(tmp_path / "empty.extxyz")
 
 
 @pytest.mark.parametrize("occupancy", [1.0, {"0": 1.0}, "1 1", [1.0, 1.0]])
