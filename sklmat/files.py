@@ -1,15 +1,22 @@
 """Paths and files: ``~`` in paths, what a file is, and writing a file completely or not at all."""
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
+import re
+import shutil
 import struct
+import time
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
+
+import numpy as np
 
 _PICKLE = (
     "a file of joblib.dump or pickle, which joblib.load reads; this runs code from the file, so do "
@@ -46,6 +53,10 @@ _OUR_FORMATS = {
 _LONGEST_HEADER = 100_000_000
 #: Number of characters of a text that an error shows.
 _SHOWN = 40
+#: Names of files and folders that are not complete yet; see `unfinished_path`.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.part")
+#: An unfinished file that nobody has written to for so long (s) is of a process that was killed.
+_ABANDONED = 3600
 
 
 def expand_path(path: str | os.PathLike[str]) -> Path:
@@ -223,6 +234,23 @@ def damage_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
         raise ValueError(f"{path} is damaged: {reason}; {remedy}") from error
 
 
+def safetensors_content(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """Content of a safetensors file; the same arrays and metadata give the same bytes.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        In C order.
+    metadata : dict of str to str
+    """
+    from safetensors.numpy import save
+
+    # safetensors would write the metadata in an arbitrary order.
+    content = save(arrays)
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    return with_metadata(json.loads(content[8:start]), content[start:], metadata)
+
+
 def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str]) -> bytes:
     """Content of a safetensors file with further metadata.
 
@@ -235,10 +263,113 @@ def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str
     metadata : dict of str to str
         What is added to the metadata of the file.
     """
-    header = {**header, "__metadata__": {**header["__metadata__"], **metadata}}
+    header = {**header, "__metadata__": {**header.get("__metadata__", {}), **metadata}}
+    return safetensors_beginning(header) + arrays
+
+
+def safetensors_beginning(header: dict[str, Any]) -> bytes:
+    """First bytes of a safetensors file, up to the arrays.
+
+    Parameters
+    ----------
+    header : dict
+        As `read_safetensors_header` returns it.
+    """
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + arrays
+    return struct.pack("<Q", len(text)) + text
+
+
+class Digest:
+    """Hash of the content of a file, by which damage is noticed.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        All texts in the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.files import Digest
+    >>> numbers, digests = np.arange(4.0), []
+    >>> for parts in ([numbers], [numbers[:1], numbers[1:]]):
+    ...     digest = Digest(["format", "settings"])
+    ...     digest.add("numbers", numbers.dtype, numbers.shape)
+    ...     for part in parts:
+    ...         digest.add_items(part)
+    ...     digests.append(str(digest))
+    >>> digests[0] == digests[1]
+    True
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._hash = hashlib.blake2b(json.dumps(list(texts)).encode(), digest_size=16)
+
+    def add(self, name: str, dtype: np.dtype, shape: Sequence[int]) -> None:
+        """Begin with an array, whose items follow."""
+        self._hash.update(json.dumps([name, dtype.str, list(map(int, shape))]).encode())
+
+    def add_items(self, part: np.ndarray) -> None:
+        """Add all items of an array, or the next ones."""
+        self._hash.update(np.asarray(part, order="C").reshape(-1).view(np.uint8).data)
+
+    def __str__(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextlib.contextmanager
+def unfinished_path(
+    path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
+    """Temporary name for a file or folder, which is removed at the end if it is still there.
+
+    What killed processes have left in the folder under such names, more than an hour ago, is
+    removed by the first call for the folder in each process.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final file.
+    folder : str, Path or None, default=None
+        Folder of the temporary file; None means the folder of `path`.
+
+    Yields
+    ------
+    temporary : Path
+        A hidden and unique name, so that several processes and threads can write the same file.
+
+    Raises
+    ------
+    OSError
+        With the name `path`, when the disk is full or the folder cannot be written to.
+    """
+    path = Path(path)
+    folder = path.parent if folder is None else Path(folder)
+    _remove_abandoned(folder.absolute())
+    temporary = folder / f".{path.name}.{uuid.uuid4().hex}.part"
+    try:
+        yield temporary
+    except OSError as error:
+        # The error of a full disk names no file, and others name the temporary one.
+        named = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno is None or not (named == path or named.is_relative_to(temporary)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    finally:
+        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+
+
+@functools.cache
+def _remove_abandoned(folder):
+    # Other processes may remove them at the same time, and the folder may be read-only.
+    with contextlib.suppress(OSError):
+        for name in filter(_UNFINISHED.fullmatch, os.listdir(folder)):
+            path = folder / name
+            with contextlib.suppress(OSError):
+                changes = [each.stat().st_mtime for each in (path, *path.rglob("*"))]
+                if time.time() - max(changes) > _ABANDONED:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager
@@ -266,8 +397,12 @@ def replace_file(
     Yields
     ------
     temporary : Path
-        The name to write to: a hidden file with a unique name, so that several processes and
-        threads can replace the same file.
+        The name to write to; see `unfinished_path`.
+
+    Raises
+    ------
+    OSError
+        See `unfinished_path`.
 
     Examples
     --------
@@ -284,10 +419,6 @@ def replace_file(
     path = Path(path)
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.parent if folder is None else Path(folder)
-    temporary = folder / f".{path.name}.{uuid.uuid4().hex}.part"
-    try:
+    with unfinished_path(path, folder) as temporary:
         yield temporary
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import tempfile
@@ -15,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import damage_named, describe_file, expand_path, replace_file
+from sklmat.files import (
+    Digest,
+    damage_named,
+    describe_file,
+    expand_path,
+    replace_file,
+    safetensors_content,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,14 +50,12 @@ def write_model(
         What JSON can hold.
     arrays : dict of str to ndarray
     """
-    from safetensors.numpy import save
-
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     metadata = {"format": file_format, "content": json.dumps(content)}
     metadata["digest"] = _digest(metadata, arrays)
     # save_file would make a file that other users of a group cannot read.
     with replace_file(expand_path(path)) as temporary:
-        temporary.write_bytes(save(arrays, metadata))
+        temporary.write_bytes(safetensors_content(arrays, metadata))
 
 
 def read_model(
@@ -101,13 +105,11 @@ def read_model(
 
 def _digest(metadata, arrays):
     """Hash of everything in a file but the digest itself."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([metadata["format"], metadata["content"]]).encode())
+    digest = Digest([metadata["format"], metadata["content"]])
     for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+        digest.add(name, arrays[name].dtype, arrays[name].shape)
+        digest.add_items(arrays[name])
+    return str(digest)
 
 
 def read_torch_file(path: Path, device: Any, remedy: str, allowed: Sequence[Any] = ()) -> Any:
