@@ -290,7 +290,8 @@ def add_out(parser: argparse.ArgumentParser, help: str, *, required: bool = True
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV file completely or not at all, compressed if its name ends with .gz or alike."""
-    kinds = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+    kinds: dict[str, Any] = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
+    kinds[".zip"] = {"method": "zip", "archive_name": path.stem}
     with replace_file(path) as temporary:
         # pandas takes the kind from the name of the file, and the temporary one ends otherwise.
         table.to_csv(temporary, index=False, compression=kinds.get(path.suffix))

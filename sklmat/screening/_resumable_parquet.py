@@ -92,6 +92,9 @@ class ResumableFolder:
 
     def _open(self, overwrite):
         """Describe the run in the folder, or check that its files belong to this run."""
+        # Nobody else is writing, so that these are of a process that was killed.
+        for path in self.folder.rglob(".*.part"):
+            path.unlink()
         if self._described_by.is_file():
             difference = self._difference(self._previous())
             if difference is None:

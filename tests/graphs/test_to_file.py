@@ -12,6 +12,7 @@ from same_graphs import assert_same
 
 from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
 from sklmat.exceptions import InvalidStructureWarning
+from sklmat.files import read_safetensors_header, safetensors_beginning
 from sklmat.graphs import _build_graphs
 
 
