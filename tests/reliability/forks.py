@@ -42,8 +42,8 @@ class Fork:
                     warnings.simplefilter("always")
                     try:
                         answer = function(*args), None
-                    except BaseException:
-                        answer = None, traceback.format_exc()
+                    except BaseException as error:
+                        answer = None, "".join(traceback.format_exception_only(error))
                 with os.fdopen(writing, "wb") as pipe:
                     pickle.dump((*answer, [str(w.message) for w in caught]), pipe)
             finally:
@@ -218,7 +218,7 @@ class Uninterrupted:
                 run = Fork(_with_limit, limit, self.writer, folder).end()
                 problems += self._complaint(run, folder, os.strerror(errno.EFBIG), is_filled)
                 final, others = content(folder)
-                if is_filled and final != before and self.writer.has_same_bytes:
+                if {name: final.get(name) for name in before} != before and run.error:
                     problems.append("the old files have changed")
                 if any(name.endswith(".part") for name in others):
                     problems.append(f"left behind: {sorted(others)}")
@@ -248,14 +248,14 @@ class Uninterrupted:
 
     def _complaint(self, run, folder, reason, may_succeed):
         """What is wrong with an error or a warning, which must say why and where."""
-        text = (run.error or "").strip()
         if run.error is None:
             if run.result[0] != self.result:
                 return ["another result"]
             said = [message for message in run.warnings if reason in message]
             return [] if may_succeed or said else [f"neither error nor warning: {run.warnings}"]
-        last = text.splitlines()[-1]
-        return [] if reason in last and str(folder) in last else [f"unclear: {text}"]
+        is_clear = "OSError: " in run.error.replace("PermissionError", "OSError")
+        is_clear = is_clear and reason in run.error and str(folder) in run.error
+        return [] if is_clear else [f"unclear: {run.error}"]
 
     def run_twice_at_once(self):
         """Run two of them at the same time in one folder; return problems."""

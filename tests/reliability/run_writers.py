@@ -1,7 +1,7 @@
-"""Disturb writers: ``python run_writers.py kill N SEED NAME ...``, or ``full``, ... and names.
+"""Disturb writers: ``python run_writers.py N SEED NAME ...`` kills them N times, and does the rest.
 
 It is a process of its own, since that of the tests has threads and may have used a GPU, and can
-therefore not be forked. It prints one line of JSON for each kill or writer.
+therefore not be forked. It prints one line of JSON for each thing that it does.
 """
 
 import json
@@ -12,23 +12,19 @@ from forks import Uninterrupted
 from writers import WRITERS
 
 
-def kill(n_kills, seed, *names):
-    rng = np.random.default_rng(int(seed))
-    expected = {name: Uninterrupted(WRITERS[name]()) for name in names}
-    for number in range(int(n_kills)):
+def main(n_kills, seed, names):
+    rng = np.random.default_rng(seed)
+    writers = {name: Uninterrupted(WRITERS[name]()) for name in names}
+    for number in range(n_kills):
         name = names[number % len(names)]
         by_time, moment = bool(number // len(names) % 2), float(rng.random())
-        report = {"writer": name, "by_time": by_time, "moment": moment}
-        print(json.dumps(report | expected[name].kill(by_time, moment)), flush=True)
-
-
-def disturb(what, *names):
-    for name in names:
-        expected = Uninterrupted(WRITERS[name]())
-        problems = getattr(expected, what)()
-        print(json.dumps({"writer": name, "problems": problems}), flush=True)
+        report = {"what": "kill", "writer": name, "by_time": by_time, "moment": moment}
+        print(json.dumps(report | writers[name].kill(by_time, moment)), flush=True)
+    for what in ("fill_disk", "write_protect", "run_twice_at_once"):
+        for name, writer in writers.items():
+            report = {"what": what, "writer": name, "problems": getattr(writer, what)()}
+            print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":
-    what, *arguments = sys.argv[1:]
-    kill(*arguments) if what == "kill" else disturb(what, *arguments)
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

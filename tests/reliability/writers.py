@@ -4,11 +4,11 @@ Each function is called in one process, and returns a `Writer` whose `run` is ca
 """
 
 import contextlib
-import functools
 import hashlib
 import http.server
 import io
 import multiprocessing
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +54,17 @@ class Writer(NamedTuple):
     run: Callable[[Path], Any]
     readers: dict[str, Callable[[Path], Any]]
     has_same_bytes: bool = True
+
+
+def _folder():
+    """Folder for what a writer reads, which is removed with the process."""
+    _FOLDERS.append(tempfile.TemporaryDirectory())
+    path = Path(_FOLDERS[-1].name)
+    path.chmod(0o755)
+    return path
+
+
+_FOLDERS = []
 
 
 # -- without torch
@@ -130,19 +141,15 @@ def screening_of_files():
 
     table = pd.DataFrame({"volume": [10.0, 20.0, 30.0, 40.0]})
     fitted = LinearRegression().fit(table, [1.0, 2.0, 3.0, 4.0])
+    source = _folder() / "source"
+    source.mkdir()
+    for number in range(4):
+        table[number:].to_parquet(source / f"{number}.parquet")
 
     def run(folder):
-        source, out = folder / "_source", folder / "predictions"
-        if not source.is_dir():
-            (folder / "_new").mkdir(exist_ok=True)
-            for number in range(4):
-                table[number:].to_parquet(folder / "_new" / f"{number}.parquet")
-            (folder / "_new").rename(source)
-        return pd.read_parquet(predict_dataset(fitted, source, out))
+        return pd.read_parquet(predict_dataset(fitted, source, folder / "predictions"))
 
-    readers = {"predictions/*": _parquet, "_*/*": Path.read_bytes}
-    # A file of predictions holds the time of change of the source.
-    return Writer(run, readers, has_same_bytes=False)
+    return Writer(run, {"predictions/*": _parquet})
 
 
 def _parquet(path):
@@ -237,8 +244,8 @@ def saved_eftgan():
     return _saved(model.fit(ALLOYS, TARGET, np.resize(["bcc", "fcc"], len(ALLOYS))))
 
 
-def _cli(folder, *arguments):
-    """Run the command line, which fails with an error."""
+def _cli(*arguments):
+    """Run the command line; what it prints about a failure is raised as an error."""
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
         code = main([str(argument) for argument in arguments])
@@ -246,57 +253,45 @@ def _cli(folder, *arguments):
         raise OSError(text.getvalue())
 
 
-@functools.cache
 def _source():
-    import tempfile
-
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name) / "alloys.parquet"
-    save_structures(path, ALLOYS, target=TARGET)
-    _cli(None, "fit", path, "--model", "mean", "-o", Path(folder.name) / "mean")
-    return folder, path
-
-
-def _gaussian_process(folder):
-    table = pd.DataFrame({"formula": ["NiCu", "NiCu3", "Ni", "Ni3Cu"], "y": [1.0, 2.0, 3.0, 2.5]})
-    table.to_csv(folder / "formulas.csv", index=False)
-    return [folder / "formulas.csv", "--formula", "formula", "--target", "y"]
+    path = _folder() / "alloys.parquet"
+    return save_structures(path, ALLOYS, target=TARGET)
 
 
 def cli_fit():
     from sklmat.cli._model_file import load_model
 
-    folder, path = _source()
+    path = _source()
 
     def run(folder):
-        out = folder / "model"
-        _cli(folder, "fit", path, "--model", "linear", "-o", out, "--overwrite")
-        return load_model(out).model.predict(ALLOYS)
+        _cli("fit", path, "--model", "linear", "-o", folder / "model", "--overwrite")
+        return load_model(folder / "model").model.predict(ALLOYS)
 
     return Writer(run, {"model": load_model}, has_same_bytes=False)
 
 
 def cli_predict():
-    folder, path = _source()
-    arguments = ["predict", Path(folder.name) / "mean", path, "--overwrite", "-o"]
-    return Writer(lambda out: _cli(out, *arguments, out / "out.csv"), {"out.csv": _whole_csv})
+    path, model = _source(), _folder() / "mean"
+    _cli("fit", path, "--model", "mean", "-o", model)
+    arguments = ["predict", model, path, "--overwrite", "-o"]
+    return Writer(lambda folder: _cli(*arguments, folder / "out.csv"), {"out.csv": _whole_csv})
 
 
 def cli_screen():
-    folder, _ = _source()
-    model = Path(folder.name) / "gaussian-process"
-    given = _gaussian_process(Path(folder.name))
-    _cli(None, "fit", *given, "--model", "gaussian-process", "-o", model)
+    table = pd.DataFrame({"formula": ["NiCu", "NiCu3", "Ni", "Ni3Cu"], "y": [1.0, 2.0, 3.0, 2.5]})
+    path, model = _folder() / "formulas.csv", _folder() / "gaussian-process"
+    table.to_csv(path, index=False)
+    given = ["fit", path, "--formula", "formula", "--target", "y", "-o", model]
+    _cli(*given, "--model", "gaussian-process")
     arguments = ["screen", model, "--elements", "Ni", "Cu", "--step", "0.1", "--overwrite", "-o"]
-    return Writer(lambda out: _cli(out, *arguments, out / "out.csv"), {"out.csv": _whole_csv})
+    return Writer(lambda folder: _cli(*arguments, folder / "out.csv"), {"out.csv": _whole_csv})
 
 
 def cli_compare():
-    folder, path = _source()
+    arguments = ["compare", _source(), "--models", "mean", "--folds", "2", "--split", "shuffled"]
 
-    def run(out):
-        arguments = ["--models", "mean", "--folds", "2", "--split", "shuffled", "--overwrite"]
-        _cli(out, "compare", path, *arguments, "--out", out)
+    def run(folder):
+        _cli(*arguments, "--overwrite", "--out", folder)
 
     readers = {"*.csv": _whole_csv, "*.json": pd.read_json, "*.png": _png}
     return Writer(run, readers, has_same_bytes=False)
@@ -324,8 +319,7 @@ WITHOUT_TORCH = {
     "predict_dataset": screening_of_files,
     "downloads": downloads,
 }
-WRITERS = {
-    **WITHOUT_TORCH,
+WITH_TORCH = {
     "checkpoint of CGCNN": checkpoint_of_cgcnn,
     "checkpoint of ECNet": checkpoint_of_ecnet,
     "saved CGCNN": saved_cgcnn,
@@ -336,3 +330,4 @@ WRITERS = {
     "sklmat screen": cli_screen,
     "sklmat compare": cli_compare,
 }
+WRITERS = {**WITHOUT_TORCH, **WITH_TORCH}
