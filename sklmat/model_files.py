@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import (
-    Digest,
-    damage_named,
-    describe_file,
-    expand_path,
-    replace_file,
-    safetensors_content,
-)
+from sklmat.files import damage_named, describe_file, expand_path, replace_file
+from sklmat.safetensors_files import Digest, safetensors_content
 
 if TYPE_CHECKING:
     from torch import nn

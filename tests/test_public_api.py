@@ -26,6 +26,7 @@ MODULES = [
     "inner_estimator",
     "fitted_state",
     "typing",
+    "safetensors_files",
     "files",
     "model_files",
     "downloads",

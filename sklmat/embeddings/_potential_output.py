@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sklmat.files import read_safetensors_header, replace_file, safetensors_content
+from sklmat.files import replace_file
+from sklmat.safetensors_files import read_safetensors_header, safetensors_content
 
 if TYPE_CHECKING:
     from sklmat.typing import PathLike

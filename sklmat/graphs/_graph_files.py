@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklmat.files import Digest, replace_file, safetensors_beginning, unfinished_path
+from sklmat.files import replace_file, unfinished_path
 from sklmat.graphs._crystal_graphs import (
     ATOM_ARRAYS,
     CRYSTAL_ARRAYS,
@@ -23,6 +23,7 @@ from sklmat.graphs._crystal_graphs import (
     FORMAT,
     CrystalGraphs,
 )
+from sklmat.safetensors_files import Digest, safetensors_beginning
 
 _ARRAYS = (*ATOM_ARRAYS, *EDGE_ARRAYS, *CRYSTAL_ARRAYS)
 _POINTERS = ("atom_ptr", "edge_ptr")

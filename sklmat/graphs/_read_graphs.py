@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sklmat.files import Digest, describe_file, read_safetensors_header
+from sklmat.files import describe_file
 from sklmat.graphs._crystal_graphs import DTYPES, FORMAT, CrystalGraphs
+from sklmat.safetensors_files import Digest, read_safetensors_header
 
 #: Array -> name of its type in the file, what it has an item for, and the shape of an item.
 _LAYOUT: dict[str, tuple[str, str, tuple[int, ...]]] = {

@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from sklmat.files import damage_named, expand_path, read_safetensors_header
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
     REMEDY,
     file_within,
@@ -15,6 +15,7 @@ from sklmat.model_files import (
     read_model,
     write_model,
 )
+from sklmat.safetensors_files import read_safetensors_header
 
 _FORMAT = "sklmat-delta-1"
 #: Parameters that are plain values.

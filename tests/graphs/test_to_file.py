@@ -12,8 +12,8 @@ from same_graphs import assert_same
 
 from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
 from sklmat.exceptions import InvalidStructureWarning
-from sklmat.files import read_safetensors_header, safetensors_beginning
 from sklmat.graphs import _build_graphs
+from sklmat.safetensors_files import read_safetensors_header, safetensors_beginning
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def test_the_file_is_that_of_safetensors(alloys, tmp_path):
     header, start = read_safetensors_header(tmp_path / "ours")
     save_file(arrays, tmp_path / "theirs", header["__metadata__"])
     theirs, start_of_theirs = read_safetensors_header(tmp_path / "theirs")
-    assert theirs == header and list(theirs) == list(header)
+    assert theirs == header
+    assert list(theirs) == list(header)
     # The order of the metadata is not defined, so that the headers differ in it.
     ours = (tmp_path / "ours").read_bytes()
     assert (tmp_path / "theirs").read_bytes()[start_of_theirs:] == ours[start:]
