@@ -227,9 +227,10 @@ def write_extxyz(path):
 
 def write_ase_db(path):
     ase_write(path, [structure.to_ase_atoms() for structure in ALLOYS[:2]], format="db")
-    # The same bytes each time: no time, no random number.
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE systems SET unique_id = id, ctime = 1.0, mtime = 1.0")
+    # The same bytes each time: no time, no random number, and nothing of them in unused pages.
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE systems SET unique_id = id, ctime = 1.0, mtime = 1.0")
+    database.execute("VACUUM")
     database.close()
 
 

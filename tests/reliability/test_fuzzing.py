@@ -1,15 +1,28 @@
 """Damaged and made-up files: what every reader does with seeded mutations of small files."""
 
+from types import SimpleNamespace
+
 import pytest
+import skorch.callbacks.logging
 from damaged_files import LOADS, READERS
 from fuzzing import failures, without_digest
+
+from sklmat.training import _gan_loop
 
 #: Files with a digest, which are also read without it, as those of earlier versions.
 WITH_DIGEST = ("graphs", "cgcnn", "ecnet", "delta", "featurizer", "infogan", "eftgan")
 #: Those that are read more slowly than others, in the quick suite.
 FEW = {"checkpoint": 6, "id_prop": 8}
 
-pytestmark = pytest.mark.usefixtures("few_trees")
+pytestmark = pytest.mark.usefixtures("few_trees", "without_durations")
+
+
+@pytest.fixture
+def without_durations(monkeypatch):
+    """Epochs take no time, so that the history in a file is the same in each run."""
+    stopped = SimpleNamespace(time=lambda: 0.0, perf_counter=lambda: 0.0)
+    for module in (skorch.callbacks.logging, _gan_loop):
+        monkeypatch.setattr(module, "time", stopped)
 
 
 @pytest.mark.parametrize("kind", [*LOADS, *READERS])
