@@ -239,7 +239,7 @@ def unfinished_path(
         shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
 
 
-@functools.cache
+@functools.lru_cache(1000)
 def _remove_abandoned(folder):
     # Other processes may remove them at the same time, and the folder may be read-only.
     with contextlib.suppress(OSError):

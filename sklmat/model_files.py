@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import damage_named, describe_file, expand_path, replace_file
+from sklmat.files import damage_named, describe_file, expand_path, replace_file, unfinished_path
 from sklmat.safetensors_files import Digest, safetensors_content
 
 if TYPE_CHECKING:
@@ -284,21 +284,24 @@ def _check_sizes(config, state):
                 )
 
 
-def file_within(part: Any) -> np.ndarray:
+def file_within(part: Any, path: PathLike) -> np.ndarray:
     """Return the content of the file that ``save`` of a part of a model writes.
 
     Parameters
     ----------
     part : object with ``save``
+    path : str or path-like
+        File of the model. The part is written to a hidden folder beside it, since other disks may
+        be full.
 
     Returns
     -------
     ndarray of uint8
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "part"
-        part.save(path)
-        return np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    with unfinished_path(expand_path(path)) as folder:
+        folder.mkdir()
+        part.save(folder / "part")
+        return np.frombuffer((folder / "part").read_bytes(), dtype=np.uint8)
 
 
 def load_within(load: Callable[[Path], Any], content: np.ndarray, what: str) -> Any:

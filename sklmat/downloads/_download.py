@@ -171,14 +171,9 @@ def _download(paths, home, verbose):
         pool.shutdown(cancel_futures=True)
 
 
-class _WrongContentError(OSError):
-    """A download has another checksum."""
-
-
 def _download_file(path, home):
     """Download a file; it gets its name when its checksum is right."""
     import pooch
-    import requests
 
     # The other functions of pooch make files that no other user can read, and a process that is
     # killed leaves files behind that nobody removes.
@@ -189,13 +184,14 @@ def _download_file(path, home):
                 download(file_url(path), str(temporary), None)
                 found, known = pooch.file_hash(str(temporary)), registry()[path]
                 if found != known:
-                    raise _WrongContentError(
+                    raise OSError(
                         f"the content of {file_url(path)} does not match: its sha256 is {found}, "
                         f"known is {known}"
                     )
             return
-        except (requests.RequestException, _WrongContentError):
-            if not n_left:
+        except OSError as error:
+            # Errors of the disk have a number, others may go away.
+            if error.errno is not None or not n_left:
                 raise
             time.sleep(1)
 

@@ -27,13 +27,13 @@ def save_delta(model, path):
     from sklmat.estimators import to_json, transformer_to_json
 
     baseline = model.baseline_
-    parts = {"estimator": _file_of(model.estimator_, "estimator")}
+    parts = {"estimator": _file_of(model.estimator_, "estimator", path)}
     content = {
         "params": {name: getattr(model, name) for name in _PARAMS},
         "references": _references_to_json(model.references_, to_json),
     }
     if hasattr(baseline, "save"):
-        parts["baseline"] = _file_of(baseline, "baseline")
+        parts["baseline"] = _file_of(baseline, "baseline", path)
         content["baseline"] = {"kind": "file"}
     elif hasattr(baseline, "transform"):
         content["baseline"] = {
@@ -41,7 +41,7 @@ def save_delta(model, path):
             **transformer_to_json(baseline, "the baseline"),
         }
     elif hasattr(baseline, "predict"):
-        _file_of(baseline, "baseline")  # which has no save, and raises
+        _file_of(baseline, "baseline", path)  # which has no save, and raises
     else:
         content["baseline"] = {"kind": "function"}
     write_model(path, _FORMAT, content, parts)
@@ -129,11 +129,11 @@ def _is_delta(path):
     return isinstance(metadata, dict) and metadata.get("format") == _FORMAT
 
 
-def _file_of(part, name):
+def _file_of(part, name, path):
     """Content of the file that a part of the model writes."""
     if not hasattr(part, "save"):
         raise ValueError(
             f"the {name} is a {type(part).__name__}, which has no save(); write the whole model "
             "with joblib.dump"
         )
-    return file_within(part)
+    return file_within(part, path)
