@@ -9,7 +9,7 @@ from textwrap import shorten
 import numpy as np
 from filelock import FileLock, Timeout
 
-from sklmat.files import expand_path, replace_file
+from sklmat.files import expand_path, replace_file, unfinished_path
 
 #: Metadata of a part: its number.
 _NUMBER = b"sklmat.part"
@@ -104,7 +104,8 @@ class ResumableFolder:
                     f"{self.folder} holds a run with {difference}: finish it with what it was "
                     "started with, delete the folder, or pass overwrite=True to start over"
                 )
-        for path in self.folder.glob("[!.]*"):
+        # The description stays until it is replaced: without it, the folder is not ours.
+        for path in set(self.folder.glob("[!.]*")) - {self._described_by}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         text = json.dumps(self.description, ensure_ascii=False, indent=1)
         with replace_file(self._described_by) as temporary:
@@ -230,7 +231,9 @@ class ResumableParquet(ResumableFolder):
         # If the process is killed here, the next run removes the folder with the temporary file.
         with replace_file(self.out, folder=self.folder) as temporary:
             _write_tables(temporary, tables, metadata)
-        shutil.rmtree(self.folder)
+        # A half of the folder would be in the way of the next run.
+        with unfinished_path(self.folder) as removed:
+            self.folder.rename(removed)
         return self.out
 
 
