@@ -58,7 +58,7 @@ def test_a_run_that_ends_while_files_are_removed(grid, tmp_path, monkeypatch, mo
 
 def test_a_run_that_ends_while_it_replaces_another_one(grid, tmp_path, monkeypatch):
     model = PhaseModel()
-    model.fail_at = 5
+    model.fail_at = 2 + 2 + 2 * 3 + 1
     with pytest.raises(KeyboardInterrupt):
         screen(model, grid, out=tmp_path / "all.parquet")
     unlink = Path.unlink
