@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import warnings
+from pathlib import Path
 from textwrap import shorten
 
 import numpy as np
@@ -93,7 +94,7 @@ class ResumableFolder:
     def _open(self, overwrite):
         """Describe the run in the folder, or check that its files belong to this run."""
         # Nobody else is writing, so that these are of a process that was killed.
-        for path in self.folder.rglob(".*.part"):
+        for path in filter(Path.is_file, self.folder.rglob(".*.part")):
             path.unlink()
         if self._described_by.is_file():
             difference = self._difference(self._previous())

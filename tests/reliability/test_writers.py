@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from writers import WITH_TORCH, WITHOUT_TORCH
+from writers import DATA, MODELS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks its process")
 SCRIPT = Path(__file__).with_name("run_writers.py")
@@ -42,8 +42,6 @@ def test_a_few():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("names", "n_kills"), [(WITHOUT_TORCH, 50), (WITH_TORCH, 50)], ids=["data", "models"]
-)
+@pytest.mark.parametrize(("names", "n_kills"), [(DATA, 50), (MODELS, 50)], ids=["data", "models"])
 def test_a_hundred_kills(names, n_kills):
     assert_nothing_is_lost(disturb(n_kills, 1, *names), n_kills)

@@ -21,7 +21,6 @@ from phase_model import PhaseModel
 
 from sklmat import (
     CrystalGraphs,
-    PotentialFeaturizer,
     StructureToGraph,
     composition_grid,
     load_structures,
@@ -68,7 +67,7 @@ def _folder():
 _FOLDERS = []
 
 
-# -- without torch
+# -- data: the first of them do not import torch
 
 
 def graphs():
@@ -93,6 +92,8 @@ def cache_of_graphs():
 
 
 def cache_of_a_potential():
+    from sklmat import PotentialFeaturizer
+
     def model(structure):
         return {"energy": structure.volume, "embedding": structure.frac_coords}
 
@@ -187,7 +188,7 @@ def downloads():
     return Writer(run, {"toy/*": read})
 
 
-# -- with torch
+# -- models
 
 
 def _checkpoint(Estimator, **params):
@@ -313,7 +314,7 @@ def _png(path):
     return imread(path)
 
 
-WITHOUT_TORCH = {
+DATA = {
     "graphs": graphs,
     "graphs in parts": graphs_in_parts,
     "cache of graphs": cache_of_graphs,
@@ -324,7 +325,7 @@ WITHOUT_TORCH = {
     "predict_dataset": screening_of_files,
     "downloads": downloads,
 }
-WITH_TORCH = {
+MODELS = {
     "checkpoint of CGCNN": checkpoint_of_cgcnn,
     "checkpoint of ECNet": checkpoint_of_ecnet,
     "saved CGCNN": saved_cgcnn,
@@ -335,4 +336,4 @@ WITH_TORCH = {
     "sklmat screen": cli_screen,
     "sklmat compare": cli_compare,
 }
-WRITERS = {**WITHOUT_TORCH, **WITH_TORCH}
+WRITERS = {**DATA, **MODELS}
