@@ -1,15 +1,18 @@
 """Paths and files: ``~`` in paths, what a file is, and writing a file completely or not at all."""
 
 import contextlib
-import json
+import functools
 import os
-import struct
+import re
+import shutil
+import time
 import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+
+from sklmat.safetensors_files import read_safetensors_header
 
 _PICKLE = (
     "a file of joblib.dump or pickle, which joblib.load reads; this runs code from the file, so do "
@@ -42,10 +45,12 @@ _OUR_FORMATS = {
     "sklmat-infogan": "a sampler, which InfoGANAugmenter.load reads",
     "sklmat-graphs": "crystal graphs, which CrystalGraphs.load reads",
 }
-#: Bytes; safetensors writes no longer header.
-_LONGEST_HEADER = 100_000_000
 #: Number of characters of a text that an error shows.
 _SHOWN = 40
+#: Names of files and folders that are not complete yet; see `unfinished_path`.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.part")
+#: An unfinished file that nobody has written to for so long (s) is of a process that was killed.
+_ABANDONED = 3600
 
 
 def expand_path(path: str | os.PathLike[str]) -> Path:
@@ -162,37 +167,6 @@ def _describe_text(head):
     return f"a text file that begins with {text.strip()[:_SHOWN]!r}"
 
 
-def read_safetensors_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
-    """Read the header of a safetensors file.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    header : dict
-        Name -> type, shape and position of each array; the metadata under ``"__metadata__"``. Empty
-        if the file is not of this format.
-    start : int
-        Position in the file of the first array.
-    """
-    with open(path, "rb") as file:
-        length = file.read(8)
-        if len(length) < 8 or file.read(1) != b"{":
-            return {}, 0
-        (n_header,) = struct.unpack("<Q", length)
-        if n_header > _LONGEST_HEADER:
-            return {}, 0
-        file.seek(8)
-        try:
-            # Text that is nested too deeply is a RecursionError.
-            header = json.loads(file.read(n_header))
-        except (ValueError, RecursionError):
-            return {}, 0
-    return header, 8 + n_header
-
-
 @contextlib.contextmanager
 def damage_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     """Turn the errors that a damaged or made-up file causes into a ValueError with its path.
@@ -223,22 +197,58 @@ def damage_named(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
         raise ValueError(f"{path} is damaged: {reason}; {remedy}") from error
 
 
-def with_metadata(header: dict[str, Any], arrays: bytes, metadata: dict[str, str]) -> bytes:
-    """Content of a safetensors file with further metadata.
+@contextlib.contextmanager
+def unfinished_path(
+    path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
+    """Temporary name for a file or folder, which is removed at the end if it is still there.
+
+    What killed processes have left in the folder under such names, more than an hour ago, is
+    removed by the first call for the folder in each process.
 
     Parameters
     ----------
-    header : dict
-        Result of `read_safetensors_header`.
-    arrays : bytes
-        What follows the header in the file.
-    metadata : dict of str to str
-        What is added to the metadata of the file.
+    path : str or Path
+        The final file.
+    folder : str, Path or None, default=None
+        Folder of the temporary file; None means the folder of `path`.
+
+    Yields
+    ------
+    temporary : Path
+        A hidden and unique name, so that several processes and threads can write the same file.
+
+    Raises
+    ------
+    OSError
+        With the name `path`, when the disk is full or the folder cannot be written to.
     """
-    header = {**header, "__metadata__": {**header["__metadata__"], **metadata}}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + arrays
+    path = Path(path)
+    folder = path.parent if folder is None else Path(folder)
+    _remove_abandoned(folder.absolute())
+    temporary = folder / f".{path.name}.{uuid.uuid4().hex}.part"
+    try:
+        yield temporary
+    except OSError as error:
+        # The error of a full disk names no file, and others name the temporary one.
+        named = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno is None or not (named == path or named.is_relative_to(temporary)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    finally:
+        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+
+
+@functools.lru_cache(1000)
+def _remove_abandoned(folder):
+    # Other processes may remove them at the same time, and the folder may be read-only.
+    with contextlib.suppress(OSError):
+        for name in filter(_UNFINISHED.fullmatch, os.listdir(folder)):
+            path = folder / name
+            with contextlib.suppress(OSError):
+                changes = [each.stat().st_mtime for each in (path, *path.rglob("*"))]
+                if time.time() - max(changes) > _ABANDONED:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager
@@ -266,8 +276,12 @@ def replace_file(
     Yields
     ------
     temporary : Path
-        The name to write to: a hidden file with a unique name, so that several processes and
-        threads can replace the same file.
+        The name to write to; see `unfinished_path`.
+
+    Raises
+    ------
+    OSError
+        See `unfinished_path`.
 
     Examples
     --------
@@ -284,10 +298,6 @@ def replace_file(
     path = Path(path)
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.parent if folder is None else Path(folder)
-    temporary = folder / f".{path.name}.{uuid.uuid4().hex}.part"
-    try:
+    with unfinished_path(path, folder) as temporary:
         yield temporary
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import tempfile
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sklmat.files import damage_named, describe_file, expand_path, replace_file
+from sklmat.files import damage_named, describe_file, expand_path, replace_file, unfinished_path
+from sklmat.safetensors_files import Digest, safetensors_content
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,14 +44,12 @@ def write_model(
         What JSON can hold.
     arrays : dict of str to ndarray
     """
-    from safetensors.numpy import save
-
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     metadata = {"format": file_format, "content": json.dumps(content)}
     metadata["digest"] = _digest(metadata, arrays)
     # save_file would make a file that other users of a group cannot read.
     with replace_file(expand_path(path)) as temporary:
-        temporary.write_bytes(save(arrays, metadata))
+        temporary.write_bytes(safetensors_content(arrays, metadata))
 
 
 def read_model(
@@ -101,13 +99,11 @@ def read_model(
 
 def _digest(metadata, arrays):
     """Hash of everything in a file but the digest itself."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([metadata["format"], metadata["content"]]).encode())
+    digest = Digest([metadata["format"], metadata["content"]])
     for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+        digest.add(name, arrays[name].dtype, arrays[name].shape)
+        digest.add_items(arrays[name])
+    return str(digest)
 
 
 def read_torch_file(path: Path, device: Any, remedy: str, allowed: Sequence[Any] = ()) -> Any:
@@ -288,21 +284,24 @@ def _check_sizes(config, state):
                 )
 
 
-def file_within(part: Any) -> np.ndarray:
+def file_within(part: Any, path: PathLike) -> np.ndarray:
     """Return the content of the file that ``save`` of a part of a model writes.
 
     Parameters
     ----------
     part : object with ``save``
+    path : str or path-like
+        File of the model. The part is written to a hidden folder beside it, since other disks may
+        be full.
 
     Returns
     -------
     ndarray of uint8
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "part"
-        part.save(path)
-        return np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    with unfinished_path(expand_path(path)) as folder:
+        folder.mkdir()
+        part.save(folder / "part")
+        return np.frombuffer((folder / "part").read_bytes(), dtype=np.uint8)
 
 
 def load_within(load: Callable[[Path], Any], content: np.ndarray, what: str) -> Any:

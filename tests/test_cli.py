@@ -17,6 +17,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 from sklmat.cli import main
+from sklmat.cli._arguments import write_csv
 from sklmat.cli._main import _make_parser
 from sklmat.cli._models import make_model
 from sklmat.datasets import make_alloys
@@ -175,6 +176,14 @@ def test_predictions_of_a_file_are_those_of_the_model(alloys, capsys, model):
     np.testing.assert_allclose(predicted["target"], expected.predict(data.data), rtol=1e-5)
     _, err = run_cli(capsys, "predict", file, alloys / "alloys", "-o", table, code=2)
     assert "exists" in err
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zip"])
+def test_tables_are_compressed_as_their_name_says(tmp_path, suffix):
+    table, path = pd.DataFrame({"id": ["a", "b"], "gap": [1.5, 2.0]}), tmp_path / f"out.csv{suffix}"
+    write_csv(table, path)
+    pd.testing.assert_frame_equal(pd.read_csv(path), table)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_ensembles_give_a_standard_deviation_and_units_are_kept(alloys, capsys):

@@ -1,6 +1,9 @@
 """`replace_file`: files are written completely or not at all."""
 
+import errno
+import os
 import threading
+import time
 
 import pytest
 
@@ -75,3 +78,38 @@ def test_writers_of_one_file_do_not_disturb_each_other(tmp_path):
     other.join()
     assert (tmp_path / "a").read_text() in ("a" * 10, "b" * 10)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_killed_processes_left_long_ago_is_removed(tmp_path):
+    names = [f".{name}.{'0' * 31}{number}.part" for number, name in enumerate("abcd")]
+    old, new, old_folder, used_folder = (tmp_path / name for name in names)
+    of_others = tmp_path / ".rsync.part"
+    for path in (old, new, of_others):
+        path.touch()
+    for folder in (old_folder, used_folder):
+        folder.mkdir()
+        (folder / "positions").touch()
+    two_hours_ago = time.time() - 7200
+    for path in (old, of_others, old_folder / "positions", old_folder, used_folder):
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    with replace_file(tmp_path / "table.csv") as temporary:
+        temporary.touch()
+    left = {new, used_folder, of_others, tmp_path / "table.csv"}
+    assert set(tmp_path.iterdir()) == left
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "table.csv"
+    with pytest.raises(OSError, match=r"\[Errno 28\] .* '[^']*/table.csv'$"), replace_file(path):
+        # As a full disk does, without a name.
+        raise OSError(errno.ENOSPC, "No space left on device")
+    none = tmp_path / "none" / "table.csv"
+    with pytest.raises(FileNotFoundError, match=r"/none/table.csv'$"), replace_file(none) as other:
+        other.touch()
+    with pytest.raises(FileNotFoundError, match=r"/other'$"), replace_file(path):
+        (tmp_path / "other").read_text()
+    with pytest.raises(OSError, match=r"^no route$"), replace_file(path):
+        raise OSError("no route")
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match=r"/table.csv'$"), replace_file(path) as temporary:
+        temporary.touch()

@@ -27,6 +27,7 @@ MODULES = [
     "fitted_state",
     "memory",
     "typing",
+    "safetensors_files",
     "files",
     "model_files",
     "downloads",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from sklmat.files import replace_file
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -284,3 +286,12 @@ def add_out(parser: argparse.ArgumentParser, help: str, *, required: bool = True
     """Add the arguments that say where to write."""
     parser.add_argument("-o", "--out", required=required, metavar="PATH", help=help)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a CSV file completely or not at all, compressed if its name ends with .gz or alike."""
+    kinds: dict[str, Any] = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
+    kinds[".zip"] = {"method": "zip", "archive_name": path.stem}
+    with replace_file(path) as temporary:
+        # pandas takes the kind from the name of the file, and the temporary one ends otherwise.
+        table.to_csv(temporary, index=False, compression=kinds.get(path.suffix))

@@ -16,10 +16,12 @@ from sklmat.cli._arguments import (
     new_parser,
     read_rows,
     rows_by_id,
+    write_csv,
 )
 from sklmat.cli._check import without_nan
 from sklmat.cli._models import DEFAULT_MODELS, DESCRIPTION, OF_FORMULAS, REGRESSORS, make_model
 from sklmat.cli._task import choose_task
+from sklmat.files import replace_file
 
 _SPLITS = ("shuffled", "composition", "chemical-system", "prototype")
 
@@ -153,7 +155,7 @@ def _write_results(folder, table, rows, target, options):
         columns = ["y_true", *table.index]
         predictions[columns] = np.array(target.classes, dtype=object)[predictions[columns]]
     predictions.insert(0, "id", rows.ids[predictions["row"].to_numpy(dtype=int)])
-    predictions.to_csv(folder / "predictions.csv", index=False)
+    write_csv(predictions, folder / "predictions.csv")
     document = {
         "source": str(options.source),
         "target": rows.target,
@@ -168,7 +170,8 @@ def _write_results(folder, table, rows, target, options):
         "models": table.to_dict(orient="index"),
         "scores": table.scores.to_dict(orient="records"),
     }
-    (folder / "scores.json").write_text(json.dumps(without_nan(document), indent=2, default=float))
+    with replace_file(folder / "scores.json") as temporary:
+        temporary.write_text(json.dumps(without_nan(document), indent=2, default=float))
     name = "parity.png" if target.task == "regression" else "confusion.png"
     _draw(table, target, rows.target, options.unit, folder / name)
     print(f"written: {folder / 'scores.json'}, {folder / 'predictions.csv'}, {folder / name}")
@@ -195,5 +198,6 @@ def _draw(table, target, quantity, unit, path):
             )
             ax.set_title(name)
         figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    with replace_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
     plt.close(figure)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import sklmat
 from sklmat.files import describe_file, replace_file
+from sklmat.model_files import file_within
 
 _FORMAT = "sklmat-model-1"
 _CONTENT, _NETWORK, _PIPELINE = "content.json", "network.safetensors", "pipeline.skops"
@@ -95,9 +96,7 @@ def save_model(fitted: FittedModel, path: Path) -> None:
     with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_CONTENT, json.dumps(content))
         if hasattr(fitted.model, "nets_"):
-            with tempfile.TemporaryDirectory() as folder:
-                fitted.model.save(Path(folder) / _NETWORK)
-                archive.write(Path(folder) / _NETWORK, _NETWORK)
+            archive.writestr(_NETWORK, file_within(fitted.model, path).tobytes())
         else:
             archive.writestr(_PIPELINE, dumps(fitted.model))
 

@@ -12,6 +12,7 @@ from sklmat.cli._arguments import (
     read_rows,
     refuse_existing,
     rows_by_id,
+    write_csv,
 )
 from sklmat.cli._model_file import load_model
 from sklmat.cli._models import OF_FORMULAS
@@ -58,7 +59,7 @@ def run(options):
             places = np.repeat(np.arange(len(numbers)), [len(of_row) for of_row in numbers])
             unseen = find_unseen_elements(places, np.concatenate(numbers), fitted.elements)
             warn_unseen_elements(unseen, "the model extrapolates")
-    table.to_csv(path, index=False)
+    write_csv(table, path)
     print(f"written: {path} ({len(table)} rows)")
     return 1 if rows.rejected else 0
 

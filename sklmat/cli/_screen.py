@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sklmat.cli._arguments import add_out, new_parser, refuse_existing
+from sklmat.cli._arguments import add_out, new_parser, refuse_existing, write_csv
 from sklmat.cli._model_file import load_model
 
 
@@ -58,6 +58,6 @@ def run(options):
     if path.suffix == ".parquet":
         screen(model, grid, out=path, overwrite=options.overwrite, **settings)
     else:
-        screen(model, grid, **settings).to_csv(path, index=False)
+        write_csv(screen(model, grid, **settings), path)
     print(f"written: {path} ({grid.n_points} compositions in the grid)")
     return 0

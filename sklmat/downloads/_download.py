@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sklmat.files import expand_path
+from sklmat.files import expand_path, replace_file
 
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
@@ -148,27 +148,11 @@ def _mismatch(path, home):
 
 def _download(paths, home, verbose):
     """Download `paths` in parallel; downloaded files are kept if other downloads fail."""
-    import pooch
     from tqdm.auto import tqdm
 
-    store = pooch.create(
-        path=home,
-        base_url="",
-        registry={path: registry()[path] for path in paths},
-        urls={path: file_url(path) for path in paths},
-        retry_if_failed=RETRIES,
-    )
-    downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
-    # pooch logs two lines for each file, which would interrupt the progress bar.
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
     pool = ThreadPoolExecutor(THREADS)
     try:
-        # pooch would create the folders in several threads at once, which can fail.
-        for folder in {(home / path).parent for path in paths}:
-            folder.mkdir(parents=True, exist_ok=True)
-        jobs = [pool.submit(store.fetch, path, downloader=downloader) for path in paths]
+        jobs = [pool.submit(_download_file, path, home) for path in paths]
         bar = tqdm(
             as_completed(jobs),
             total=len(jobs),
@@ -178,15 +162,38 @@ def _download(paths, home, verbose):
         )
         for job in bar:
             job.result()
-    # pooch reports a download with a wrong checksum by a ValueError.
-    except (OSError, ValueError) as error:
+    except OSError as error:
         pool.shutdown(cancel_futures=True)
         missing = _missing(paths, home)
         _remove_empty_folders(missing, home)
         raise OSError(_explain(missing, home, error)) from error
     finally:
         pool.shutdown(cancel_futures=True)
-        logger.setLevel(level)
+
+
+def _download_file(path, home):
+    """Download a file; it gets its name when its checksum is right."""
+    import pooch
+
+    # The other functions of pooch make files that no other user can read, and a process that is
+    # killed leaves files behind that nobody removes.
+    download = pooch.HTTPDownloader(timeout=TIMEOUT)
+    for n_left in reversed(range(RETRIES + 1)):
+        try:
+            with replace_file(home / path, make_folder=True) as temporary:
+                download(file_url(path), str(temporary), None)
+                found, known = pooch.file_hash(str(temporary)), registry()[path]
+                if found != known:
+                    raise OSError(
+                        f"the content of {file_url(path)} does not match: its sha256 is {found}, "
+                        f"known is {known}"
+                    )
+            return
+        except OSError as error:
+            # Errors of the disk have a number, others may go away.
+            if error.errno is not None or not n_left:
+                raise
+            time.sleep(1)
 
 
 def _remove_empty_folders(paths, home):

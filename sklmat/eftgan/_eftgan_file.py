@@ -62,8 +62,8 @@ def save_eftgan(model, n_dim, training_compositions, path):
         },
     }
     arrays = {
-        "featurizer": file_within(model.featurizer_),
-        "augmenter": file_within(model.augmenter_),
+        "featurizer": file_within(model.featurizer_, path),
+        "augmenter": file_within(model.augmenter_, path),
         "training compositions": training_compositions,
     }
     write_model(path, _FORMAT, content, arrays)

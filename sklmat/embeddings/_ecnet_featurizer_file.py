@@ -57,7 +57,8 @@ def save_featurizer(featurizer, path):
         "composition": transformer_to_json(featurizer.composition_, "the table of compositions"),
         "pca": [[symbol, _pca_to_json(pca)] for symbol, pca in featurizer.pca_.items()],
     }
-    write_model(path, _FORMAT, content, {"estimator": file_within(featurizer.estimator_)})
+    arrays = {"estimator": file_within(featurizer.estimator_, path)}
+    write_model(path, _FORMAT, content, arrays)
 
 
 def load_featurizer(cls, path):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sklmat.files import read_safetensors_header, replace_file
+from sklmat.files import replace_file
+from sklmat.safetensors_files import read_safetensors_header, safetensors_content
 
 if TYPE_CHECKING:
     from sklmat.typing import PathLike
@@ -49,12 +50,10 @@ class PotentialOutput:
 
     def save(self, path: PathLike) -> None:
         """Write a safetensors file, which replaces an old one when it is complete."""
-        from safetensors.numpy import save
-
         arrays = {name: np.asarray(getattr(self, name)) for name in self.names}
         metadata = {"format": _FORMAT, "checksum": _checksum(arrays)}
         with replace_file(path) as temporary:
-            temporary.write_bytes(save(arrays, metadata))
+            temporary.write_bytes(safetensors_content(arrays, metadata))
 
     @classmethod
     def load(cls, path: PathLike) -> Self:

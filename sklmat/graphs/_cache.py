@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
-from sklmat.files import expand_path, read_safetensors_header, replace_file, with_metadata
+from sklmat.files import expand_path, replace_file
+from sklmat.safetensors_files import read_safetensors_header, with_metadata
 
 if TYPE_CHECKING:
     from sklmat.structures import CrystalArrays

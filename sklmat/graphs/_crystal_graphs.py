@@ -589,8 +589,9 @@ class CrystalGraphs:
         ------
         ValueError
             When the file was not written by `CrystalGraphs.save`, or is damaged: header, sizes,
-            pointers, atoms and edges are checked. The atoms and edges of a mapped file are checked
-            when they are read into memory, as for a batch.
+            pointers, atoms and edges are checked, and a digest of all numbers and settings (which
+            files of earlier versions do not have). The atoms and edges of a mapped file are checked
+            when they are read into memory, as for a batch; the digest is not.
         """
         from sklmat.graphs._read_graphs import read_graphs
 

@@ -1,22 +1,20 @@
 """Writing files of graphs: `write_graphs` for a container, `GraphsWriter` for one part at a time.
 
 A file is a safetensors file, as `safetensors.numpy.save_file` would write it. It is written here,
-since that function needs all arrays in memory.
+since that function needs all arrays in memory. The digest in the header is set at the end.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
-import struct
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from sklmat.files import replace_file
+from sklmat.files import replace_file, unfinished_path
 from sklmat.graphs._crystal_graphs import (
     ATOM_ARRAYS,
     CRYSTAL_ARRAYS,
@@ -25,11 +23,14 @@ from sklmat.graphs._crystal_graphs import (
     FORMAT,
     CrystalGraphs,
 )
+from sklmat.safetensors_files import Digest, safetensors_beginning
 
 _ARRAYS = (*ATOM_ARRAYS, *EDGE_ARRAYS, *CRYSTAL_ARRAYS)
 _POINTERS = ("atom_ptr", "edge_ptr")
 _CODES = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
 _COPIED_BYTES = 2**24
+#: What stands in the header until the digest is known.
+_NO_DIGEST = "0" * len(str(Digest([])))
 
 
 def write_graphs(graphs: CrystalGraphs, path: Path) -> None:
@@ -57,13 +58,13 @@ def write_graphs(graphs: CrystalGraphs, path: Path) -> None:
     empty: dict[str, np.ndarray] = {name: getattr(none, name) for name in arrays}
     shapes = {name: (int(sizes[name]), *array.shape[1:]) for name, array in empty.items()}
     shapes |= {name: array.shape for name, array in pointers.items()}
-    with replace_file(path) as temporary, temporary.open("wb") as file:
-        file.write(_header(shapes, {**empty, **pointers}, settings))
-        for name in _layout({**empty, **pointers}):
-            if name in pointers:
-                _write(file, [pointers[name]])
-            else:
-                _write(file, (getattr(part, name) for _, part in graphs.chunks()))
+
+    def parts(name):
+        if name in pointers:
+            return [pointers[name]]
+        return (getattr(part, name) for _, part in graphs.chunks())
+
+    _write_file(path, shapes, {**empty, **pointers}, settings, parts)
 
 
 class GraphsWriter:
@@ -85,12 +86,14 @@ class GraphsWriter:
         self.examples: dict[str, np.ndarray] = {}
 
     def __enter__(self) -> Self:
-        self.folder = tempfile.TemporaryDirectory(
-            prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent
-        )
-        self.files = {
-            name: (Path(self.folder.name) / name).open("wb") for name in (*_ARRAYS, *_POINTERS)
-        }
+        with ExitStack() as stack:
+            self.folder = stack.enter_context(unfinished_path(self.path))
+            self.folder.mkdir()
+            self.files = {
+                name: stack.enter_context((self.folder / name).open("wb"))
+                for name in (*_ARRAYS, *_POINTERS)
+            }
+            self.stack = stack.pop_all()
         return self
 
     def append(self, part: CrystalGraphs) -> None:
@@ -107,24 +110,25 @@ class GraphsWriter:
             for name, array in arrays.items():
                 self.shapes[name] = (self.shapes[name][0] + len(array), *array.shape[1:])
         for name, array in arrays.items():
-            _write(self.files[name], [array])
+            self.files[name].write(np.ascontiguousarray(array).data)
 
-    def __exit__(self, error_type: object, error: object, traceback: object) -> None:
-        with self.folder:
+    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
+        if error is not None:
+            self.stack.__exit__(error_type, error, traceback)
+            return
+        with self.stack:
             for file in self.files.values():
                 file.close()
-            if error_type is None:
-                self._join()
+            _write_file(self.path, self.shapes, self.examples, self.settings, self._parts)
 
-    def _join(self):
-        with replace_file(self.path) as temporary, temporary.open("wb") as file:
-            file.write(_header(self.shapes, self.examples, self.settings))
-            for name in _layout(self.examples):
-                part = Path(self.folder.name) / name
-                with part.open("rb") as items:
-                    shutil.copyfileobj(items, file, _COPIED_BYTES)
-                # So that the largest array only is on the disk twice.
-                part.unlink()
+    def _parts(self, name):
+        """Yield the items of an array, and remove its file."""
+        part = self.folder / name
+        with part.open("rb") as items:
+            while content := items.read(_COPIED_BYTES):
+                yield np.frombuffer(content, dtype=np.uint8)
+        # So that the largest array only is on the disk twice.
+        part.unlink()
 
 
 def _layout(arrays: dict[str, np.ndarray]) -> list[str]:
@@ -133,24 +137,41 @@ def _layout(arrays: dict[str, np.ndarray]) -> list[str]:
     return sorted(arrays, key=lambda name: (-codes.index(_CODES[arrays[name].dtype]), name))
 
 
-def _header(shapes, arrays, settings):
+def _write_file(path, shapes, arrays, settings, parts):
+    """Write a file.
+
+    Parameters
+    ----------
+    path : Path
+    shapes : dict of str to tuple
+    arrays : dict of str to ndarray
+        Arrays of the right types; their items are not used.
+    settings : dict
+    parts : callable
+        Takes the name of an array, and returns an iterable of its items in parts.
+    """
+    settings = json.dumps(settings)
+    digest = Digest([FORMAT, settings])
+    layout = [(name, arrays[name].dtype, shapes[name]) for name in _layout(arrays)]
+    with replace_file(path) as temporary, temporary.open("wb") as file:
+        file.write(_header(layout, settings, _NO_DIGEST))
+        for name, dtype, shape in layout:
+            digest.add(name, dtype, shape)
+            for part in parts(name):
+                digest.add_items(part)
+                file.write(np.ascontiguousarray(part).data)
+        file.seek(0)
+        file.write(_header(layout, settings, str(digest)))
+
+
+def _header(layout, settings, digest):
     """First bytes of a file, up to the arrays."""
-    header: dict[str, Any] = {"__metadata__": {"format": FORMAT, "settings": json.dumps(settings)}}
+    metadata = {"format": FORMAT, "settings": settings, "digest": digest}
+    header: dict[str, Any] = {"__metadata__": metadata}
     start = 0
-    for name in _layout(arrays):
-        dtype, shape = arrays[name].dtype, list(map(int, shapes[name]))
+    for name, dtype, shape in layout:
+        shape = list(map(int, shape))
         stop = start + dtype.itemsize * math.prod(shape)
-        header[name] = {
-            "dtype": _CODES[dtype],
-            "shape": shape,
-            "data_offsets": [start, stop],
-        }
+        header[name] = {"dtype": _CODES[dtype], "shape": shape, "data_offsets": [start, stop]}
         start = stop
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
-
-
-def _write(file, arrays):
-    for array in arrays:
-        file.write(np.ascontiguousarray(array).data)
+    return safetensors_beginning(header)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sklmat.files import describe_file, read_safetensors_header
+from sklmat.files import describe_file
 from sklmat.graphs._crystal_graphs import DTYPES, FORMAT, CrystalGraphs
+from sklmat.safetensors_files import Digest, read_safetensors_header
 
 #: Array -> name of its type in the file, what it has an item for, and the shape of an item.
 _LAYOUT: dict[str, tuple[str, str, tuple[int, ...]]] = {
@@ -71,8 +72,21 @@ def read_graphs(path: Path, *, mmap: bool) -> CrystalGraphs:
     except _DamagedError as error:
         raise _error(path, error) from error
     if not mmap:
+        # First, since it says which numbers are impossible.
         check_crystals(graphs, path)
+        # Files of earlier versions have no digest.
+        if "digest" in metadata and metadata["digest"] != _digest(metadata, header, arrays):
+            raise _error(path, "its numbers or settings are not those that were written")
     return graphs
+
+
+def _digest(metadata, header, arrays):
+    """Hash of everything in a file, in the order in which it was written."""
+    digest = Digest([FORMAT, metadata["settings"]])
+    for name in sorted(header, key=lambda name: header[name]["data_offsets"]):
+        digest.add(name, arrays[name].dtype, arrays[name].shape)
+        digest.add_items(arrays[name])
+    return str(digest)
 
 
 def check_crystals(graphs: CrystalGraphs, path: Path) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from sklmat.files import damage_named, expand_path, read_safetensors_header
+from sklmat.files import damage_named, expand_path
 from sklmat.model_files import (
     REMEDY,
     file_within,
@@ -15,6 +15,7 @@ from sklmat.model_files import (
     read_model,
     write_model,
 )
+from sklmat.safetensors_files import read_safetensors_header
 
 _FORMAT = "sklmat-delta-1"
 #: Parameters that are plain values.
@@ -26,13 +27,13 @@ def save_delta(model, path):
     from sklmat.estimators import to_json, transformer_to_json
 
     baseline = model.baseline_
-    parts = {"estimator": _file_of(model.estimator_, "estimator")}
+    parts = {"estimator": _file_of(model.estimator_, "estimator", path)}
     content = {
         "params": {name: getattr(model, name) for name in _PARAMS},
         "references": _references_to_json(model.references_, to_json),
     }
     if hasattr(baseline, "save"):
-        parts["baseline"] = _file_of(baseline, "baseline")
+        parts["baseline"] = _file_of(baseline, "baseline", path)
         content["baseline"] = {"kind": "file"}
     elif hasattr(baseline, "transform"):
         content["baseline"] = {
@@ -40,7 +41,7 @@ def save_delta(model, path):
             **transformer_to_json(baseline, "the baseline"),
         }
     elif hasattr(baseline, "predict"):
-        _file_of(baseline, "baseline")  # which has no save, and raises
+        _file_of(baseline, "baseline", path)  # which has no save, and raises
     else:
         content["baseline"] = {"kind": "function"}
     write_model(path, _FORMAT, content, parts)
@@ -128,11 +129,11 @@ def _is_delta(path):
     return isinstance(metadata, dict) and metadata.get("format") == _FORMAT
 
 
-def _file_of(part, name):
+def _file_of(part, name, path):
     """Content of the file that a part of the model writes."""
     if not hasattr(part, "save"):
         raise ValueError(
             f"the {name} is a {type(part).__name__}, which has no save(); write the whole model "
             "with joblib.dump"
         )
-    return file_within(part)
+    return file_within(part, path)

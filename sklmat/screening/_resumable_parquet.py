@@ -4,12 +4,13 @@ import itertools
 import json
 import shutil
 import warnings
+from pathlib import Path
 from textwrap import shorten
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from sklmat.files import expand_path, replace_file
+from sklmat.files import expand_path, replace_file, unfinished_path
 
 #: Metadata of a part: its number.
 _NUMBER = b"sklmat.part"
@@ -92,6 +93,9 @@ class ResumableFolder:
 
     def _open(self, overwrite):
         """Describe the run in the folder, or check that its files belong to this run."""
+        # Nobody else is writing, so that these are of a process that was killed.
+        for path in filter(Path.is_file, self.folder.rglob(".*.part")):
+            path.unlink()
         if self._described_by.is_file():
             difference = self._difference(self._previous())
             if difference is None:
@@ -101,7 +105,8 @@ class ResumableFolder:
                     f"{self.folder} holds a run with {difference}: finish it with what it was "
                     "started with, delete the folder, or pass overwrite=True to start over"
                 )
-        for path in self.folder.glob("[!.]*"):
+        # The description stays until it is replaced: without it, the folder is not ours.
+        for path in set(self.folder.glob("[!.]*")) - {self._described_by}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         text = json.dumps(self.description, ensure_ascii=False, indent=1)
         with replace_file(self._described_by) as temporary:
@@ -227,7 +232,9 @@ class ResumableParquet(ResumableFolder):
         # If the process is killed here, the next run removes the folder with the temporary file.
         with replace_file(self.out, folder=self.folder) as temporary:
             _write_tables(temporary, tables, metadata)
-        shutil.rmtree(self.folder)
+        # A half of the folder would be in the way of the next run.
+        with unfinished_path(self.folder) as removed:
+            self.folder.rename(removed)
         return self.out
 
 

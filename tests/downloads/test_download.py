@@ -90,6 +90,25 @@ def test_download_with_wrong_content_is_refused(server, tmp_path):
     assert "does not match" in str(error.value)
 
 
+def test_a_failed_download_is_tried_again(server, tmp_path, monkeypatch):
+    do_GET = Quiet.do_GET
+
+    def fail_once(handler):
+        if server.asked:
+            return do_GET(handler)
+        server.asked.append("failed")
+        return handler.send_error(503)
+
+    monkeypatch.setattr(Quiet, "do_GET", fail_once)
+    monkeypatch.setattr(_download, "RETRIES", 1)
+    (file,) = _download.fetch_files(["toy/a.txt"], tmp_path / "home", verbose=False)
+    assert file.read_bytes() == b"alpha\n"
+    assert server.asked == ["failed", "/owner/repository/commit/a.txt"]
+    # As any other file, for those who share the folder.
+    (tmp_path / "other").touch()
+    assert file.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_offline_error_says_what_goes_where(server, tmp_path):
     server.shutdown()
     server.server_close()

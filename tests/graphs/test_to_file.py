@@ -13,6 +13,7 @@ from same_graphs import assert_same
 from sklmat import CrystalGraphs, InvalidStructureError, StructureToGraph
 from sklmat.exceptions import InvalidStructureWarning
 from sklmat.graphs import _build_graphs
+from sklmat.safetensors_files import read_safetensors_header, safetensors_beginning
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +46,33 @@ def test_the_file_is_that_of_safetensors(alloys, tmp_path):
     graphs.save(tmp_path / "ours")
     arrays = load_file(tmp_path / "ours")
     assert len(arrays) == 10
-    text = (tmp_path / "ours").read_bytes()
-    metadata = {"format": "sklmat-graphs-1", "settings": text.split(b'"settings":"')[1]}
-    metadata["settings"] = metadata["settings"].split(b'"},')[0].replace(b"\\", b"").decode()
-    save_file(arrays, tmp_path / "theirs", metadata)
-    theirs = (tmp_path / "theirs").read_bytes()
-    # The order of the two metadata is not defined.
-    assert sorted(theirs) == sorted(text)
-    start = text.index(b'"atom_ptr"')
-    assert theirs[start:] == text[start:]
+    header, start = read_safetensors_header(tmp_path / "ours")
+    save_file(arrays, tmp_path / "theirs", header["__metadata__"])
+    theirs, start_of_theirs = read_safetensors_header(tmp_path / "theirs")
+    assert theirs == header
+    assert list(theirs) == list(header)
+    # The order of the metadata is not defined, so that the headers differ in it.
+    ours = (tmp_path / "ours").read_bytes()
+    assert (tmp_path / "theirs").read_bytes()[start_of_theirs:] == ours[start:]
+
+
+def test_changed_numbers_are_noticed(alloys, tmp_path):
+    graphs = StructureToGraph().transform(alloys)
+    graphs.save(tmp_path / "graphs")
+    content = (tmp_path / "graphs").read_bytes()
+    header, start = read_safetensors_header(tmp_path / "graphs")
+    for name in set(header) - {"__metadata__"}:
+        # The last bit of the first number of the array.
+        place = start + header[name]["data_offsets"][0]
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (tmp_path / "graphs").write_bytes(changed)
+        with pytest.raises(ValueError, match=r"graphs is damaged: .*; copy it again"):
+            CrystalGraphs.load(tmp_path / "graphs")
+    header["__metadata__"].pop("digest")
+    (tmp_path / "graphs").write_bytes(safetensors_beginning(header) + content[start:])
+    before = CrystalGraphs.load(tmp_path / "graphs")
+    assert np.array_equal(before.positions, graphs.positions), "as files of earlier versions"
 
 
 def test_processes_write_the_same_file(alloys, tmp_path, monkeypatch):

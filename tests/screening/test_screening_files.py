@@ -1,5 +1,6 @@
 """Files of a screening: stopped, killed and resumed runs, processes and memory."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -37,6 +38,45 @@ def test_the_file_says_how_it_was_made(grid, tmp_path):
     assert note["settings"]["grid"]["elements"] == ["Fe", "Ni", "Cr"]
     assert note["settings"]["grid"]["divisions"] == 10
     assert note["settings"]["phases"] == ["bcc", "fcc"]
+
+
+@pytest.mark.parametrize("module", ["sklmat.files", "sklmat.screening._resumable_parquet"])
+def test_a_run_that_ends_while_files_are_removed(grid, tmp_path, monkeypatch, module):
+    """What is left of them must not be in the way of the next run."""
+
+    def remove_half(path):
+        (path / "_screen.json").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"{module}.shutil.rmtree", remove_half)
+    with contextlib.suppress(KeyboardInterrupt):
+        screen(PhaseModel(), grid, out=tmp_path / "all.parquet")
+    monkeypatch.undo()
+    path = screen(PhaseModel(), grid, out=tmp_path / "all.parquet", overwrite=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), screen(PhaseModel(), grid))
+
+
+def test_a_run_that_ends_while_it_replaces_another_one(grid, tmp_path, monkeypatch):
+    model = PhaseModel()
+    model.fail_at = 2 + 2 + 2 * 3 + 1
+    with pytest.raises(KeyboardInterrupt):
+        screen(model, grid, out=tmp_path / "all.parquet")
+    unlink = Path.unlink
+
+    def unlink_and_stop(path, **kwargs):
+        unlink(path, **kwargs)
+        if path.name in ("_screen.json", "part-00001.parquet"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", unlink_and_stop)
+    other = PhaseModel()
+    other.shift = 1.0
+    with pytest.raises(KeyboardInterrupt):
+        screen(other, grid, out=tmp_path / "all.parquet", overwrite=True)
+    monkeypatch.undo()
+    assert (tmp_path / "all.parquet.parts" / "_screen.json").exists()
+    path = screen(other, grid, out=tmp_path / "all.parquet", overwrite=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), screen(other, grid))
 
 
 def test_two_calls_do_not_write_the_same_file(grid, tmp_path):
