@@ -111,7 +111,7 @@ def test_wheel_runs_the_example_with_core_dependencies_only(archives, tmp_path):
     code = f"""
 import sys
 
-for module in {sorted(optional | {"distributed", "lightgbm", "polars", "pvlib"})}:
+for module in {sorted(optional | {"distributed", "pvlib"})}:
     sys.modules[module] = None  # cannot be imported
 {example_code()}
 import sklmat
