@@ -5,16 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readme_example import README, SHORTER, blocks, example_code
 
 from sklmat.cli import main
 from sklmat.datasets import make_alloys
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -24,12 +20,8 @@ def run_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(shorter):
-        _, code = blocks("python")
-        for text, replacement in shorter.items():
-            assert code.count(text) == 1, f"{text!r} is no longer in the README: change it here too"
-            code = code.replace(text, replacement)
         names = {}
-        exec(compile(code, "README.md", "exec"), names)
+        exec(compile(example_code(shorter), "README.md", "exec"), names)
         matplotlib.pyplot.close("all")
         return names
 
@@ -37,16 +29,7 @@ def run_example(tmp_path, monkeypatch):
 
 
 def test_example_compares_tunes_saves_and_predicts(run_example, tmp_path):
-    shorter = {
-        "make_alloys(100,": "make_alloys(24,",
-        "cells[:80], cells[80:], energies[:80]": "cells[:18], cells[18:], energies[:18]",
-        "max_epochs=30": "max_epochs=2",
-        # No network that is trained so little wins otherwise.
-        'baselines("regression")["XGBoost, composition and structure"]': (
-            '__import__("sklearn.dummy").dummy.DummyRegressor(strategy="constant", constant=100.0)'
-        ),
-    }
-    names = run_example(shorter)
+    names = run_example(SHORTER)
     table = names["table"]
     assert list(table.index) == ["CGCNN", "XGBoost"]
     assert sorted(table.predictions["row"]) == list(range(18))

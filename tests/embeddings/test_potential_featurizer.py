@@ -24,7 +24,6 @@ from sklmat import (
     PretrainingOverlapWarning,
     StructureToGraph,
 )
-from sklmat.embeddings import _potentials
 from sklmat.embeddings._potential_featurizer import _warn_of_known_crystals
 
 
@@ -448,13 +447,6 @@ def test_processes_change_nothing(alloys):
         serial = featurizer.fit_transform(alloys * 12)
         parallel = featurizer.set_params(n_jobs=2).fit_transform(alloys * 12)
         assert (serial == parallel).all(axis=None)
-
-
-def test_packages_that_are_missing(monkeypatch):
-    monkeypatch.setattr(_potentials.util, "find_spec", lambda name: None)
-    for model in ("chgnet", "sevennet"):
-        with pytest.raises(ImportError, match=r"pip install \"sklmat\[potentials\]\""):
-            PotentialFeaturizer(model, columns="energy").fit([bulk("Cu")])
 
 
 def test_it_is_not_supervised(alloys):

@@ -349,7 +349,7 @@ def test_repeated_rows_and_labels_without_noise():
 
 def test_errors_and_warnings_say_what_to_do():
     model = RobustGaussianProcessRegressor()
-    broken = pd.DataFrame(X, columns=NAMES)
+    broken = pd.DataFrame(X.copy(), columns=NAMES)
     broken.loc[7, "volume"] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity, first in row 7, column 'volume'"):
         model.fit(broken, Y)

@@ -1,7 +1,6 @@
 """Conformal intervals and sets: against their definitions, on tables and on crystals."""
 
 import pickle
-from importlib import util
 from math import ceil
 
 import numpy as np
@@ -27,7 +26,7 @@ from sklmat import (
 )
 from sklmat.datasets import fetch_cgcnn_sample, make_prototypes
 from sklmat.exceptions import ExtrapolationWarning, InvalidStructureError
-from sklmat.model_selection import _conformal, coverage_scorer, width_scorer
+from sklmat.model_selection import coverage_scorer, width_scorer
 
 pytest.importorskip("mapie", reason="mapie is not installed (extra uq)")
 
@@ -283,14 +282,6 @@ def test_zero_standard_deviations_are_refused():
     model = ConformalRegressor(Certain(), conformity_score="normalized", random_state=0)
     with pytest.raises(ValueError, match=f"standard deviation of row {first} is not positive"):
         model.fit(X, Y)
-
-
-def test_missing_package(monkeypatch):
-    monkeypatch.setattr(_conformal, "find_spec", lambda name: None)
-    for model in (ConformalRegressor(Ridge()), ConformalClassifier(LogisticRegression())):
-        with pytest.raises(ImportError, match=r'pip install "sklmat\[uq\]"'):
-            model.fit(X, classes_of(Y) if "Classifier" in type(model).__name__ else Y)
-    assert util.find_spec("mapie") is not None
 
 
 # -- with scikit-learn
