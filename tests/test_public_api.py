@@ -45,6 +45,7 @@ MODULES = [
     "compositions",
     "unseen_elements",
     "row_groups",
+    "cross_validation",
     "element_references",
     "graphs",
     "perturbations",

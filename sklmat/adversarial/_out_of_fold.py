@@ -16,13 +16,13 @@ from sklearn.model_selection import (
     KFold,
     StratifiedGroupKFold,
     StratifiedKFold,
-    check_cv,
 )
 
 from sklmat.adversarial._attack_run import CHUNK, AttackRun
 from sklmat.adversarial._attack_state import draw, evaluate
 from sklmat.adversarial._examples import find_wrong_predictions
 from sklmat.compositions import element_amounts
+from sklmat.cross_validation import list_folds, refuse_shared_rows
 from sklmat.exceptions import rows_of_input
 from sklmat.perturbations import CrystalDirections
 from sklmat.row_groups import label_compositions, warn_divided_groups
@@ -188,7 +188,8 @@ def make_folds(
     Raises
     ------
     ValueError
-        When a row is in no test fold, or in several, or a fold trains on a single class.
+        When a row is in no test fold, in several, or among the training rows of its fold, or a
+        fold trains on a single class.
 
     Warns
     -----
@@ -202,8 +203,9 @@ def make_folds(
             cls = StratifiedGroupKFold if stratified else GroupKFold
         splitter = cls(cv, shuffle=True, random_state=seed)
     else:
-        splitter = check_cv(cv, y, classifier=stratified)
-    folds = list(splitter.split(structures, y, groups))
+        splitter = cv
+    folds = list_folds(splitter, structures, y, groups, is_classifier=stratified)
+    refuse_shared_rows(folds, "cv")
     n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
     if (n_tests != 1).any():
         row = int(np.argmax(n_tests != 1))

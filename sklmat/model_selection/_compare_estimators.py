@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
+from sklmat.cross_validation import list_folds
 from sklmat.deprecation import renamed_parameters
 from sklmat.known_labels import target_names
 from sklmat.model_selection._comparison_scores import check_metrics
@@ -215,11 +215,7 @@ def compare_estimators(
         agreeing = np.ones(len(y), dtype=bool)
         agreeing[noise.disagreeing_rows] = False
         floor = _floor(noise, y, agreeing, metrics.root_mean_squares)
-    rows = np.arange(len(y))
-    splits = [
-        (rows[train], rows[test])
-        for train, test in check_cv(cv, y, classifier=are_classifiers).split(X, y, groups)
-    ]
+    splits = list_folds(cv, X, y, groups, is_classifier=are_classifiers)
     if known is not None:
         _check_folds(splits, known, target_names(y, known.shape[1]))
     contexts = [f"fold {fold} of 0-{len(splits) - 1}" for fold in range(len(splits))]

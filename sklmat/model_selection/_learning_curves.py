@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
+from sklmat.cross_validation import list_folds
 from sklmat.model_selection._comparison_report import FIT_TIME, PREDICT_TIME
 from sklmat.model_selection._comparison_scores import check_metrics
 from sklmat.model_selection._corrected_ttest import check_confidence_level
@@ -167,10 +167,7 @@ def learning_curves(
     known = None if are_classifiers else known_labels(y)
     metrics = check_metrics(scoring, estimators, y, are_classifiers, known is not None, params)
     rows = np.arange(len(y))
-    folds = [
-        (rows[train], rows[test])
-        for train, test in check_cv(cv, y, classifier=are_classifiers).split(X, y, groups)
-    ]
+    folds = list_folds(cv, X, y, groups, is_classifier=are_classifiers)
     drawn_together = groups if subset_groups is None else subset_groups
     labels = rows if drawn_together is None else pd.factorize(np.asarray(drawn_together))[0]
     subsets = _draw_subsets(folds, labels, train_sizes, n_repeats, make_generator(random_state))

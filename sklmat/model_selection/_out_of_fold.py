@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from sklearn.utils import _safe_indexing, column_or_1d
 
+from sklmat.cross_validation import list_folds, refuse_shared_rows
 from sklmat.exceptions import rows_of_input
 from sklmat.processes import run_parallel
 from sklmat.row_groups import warn_divided_groups
@@ -113,7 +114,7 @@ def make_folds(
     Raises
     ------
     ValueError
-        When a row is in no test fold, or in several.
+        When a row is in no test fold, in several, or among the training rows of its fold.
 
     Warns
     -----
@@ -125,9 +126,8 @@ def make_folds(
         cls = StratifiedGroupKFold if is_classifier else GroupKFold
         folds = list(cls(cv, shuffle=True, random_state=seed).split(labels, y, labels))
     else:
-        splitter = check_cv(cv, y, classifier=is_classifier)
-        given = splitter.split(X, y, groups)
-        folds = [(np.asarray(train), np.asarray(test)) for train, test in given]
+        folds = list_folds(cv, X, y, groups, is_classifier=is_classifier)
+        refuse_shared_rows(folds, f"cv of {name}")
         warn_divided_groups(
             folds,
             labels,

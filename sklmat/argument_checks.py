@@ -1,0 +1,161 @@
+"""`checked_arguments`: arguments of functions and methods are validated by their type hints."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError, make_constraint
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Kind(NamedTuple):
+    """What a part of a type hint allows."""
+
+    text: str
+    allows: Callable[[Any], bool]
+
+
+def _is_int(value):
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+
+
+def _is_number(value):
+    """Whether a value is a number that is neither NaN nor infinite."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    return is_real and -np.inf < value < np.inf
+
+
+def _is_seed(value):
+    if isinstance(value, np.random.RandomState):
+        return True
+    return value is None or (_is_int(value) and 0 <= value < 2**32)
+
+
+#: Part of a type hint -> what it allows.
+_KINDS = {
+    "None": _Kind("None", lambda value: value is None),
+    "bool": _Kind("True or False", lambda value: isinstance(value, bool | np.bool_)),
+    "str": _Kind("a str", lambda value: isinstance(value, str)),
+    "int": _Kind("an int", _is_int),
+    "float": _Kind("a finite number", _is_number),
+    "RandomState": _Kind("an int from 0 to 4294967295, a RandomState or None", _is_seed),
+    "PathLike": _Kind("a path", lambda value: isinstance(value, str | os.PathLike)),
+}
+_VERBOSE = _Kind("True, False or an int from 0", lambda value: isinstance(value, Integral | np.bool_))
+_PART = re.compile(r"Literal\[[^]]*\]|(?:Sequence|list)\[[^]]*\]|[^|\s]+")
+
+
+def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
+    """Return a decorator that validates the arguments of a function or method.
+
+    Arguments whose type hint consists of bool, int, float, str, None, ``Literal``, `RandomState`,
+    `PathLike` and sequences of these are validated. The function itself validates others, such as
+    crystals. A float must be finite.
+
+    Parameters
+    ----------
+    **ranges : list or None
+        Constraints of parameters with a smaller range than their type hint says, as in
+        ``_parameter_constraints`` of estimators; None for those that the function validates.
+
+    Returns
+    -------
+    decorator : callable
+        The decorated function raises an ``InvalidParameterError``, which is a ValueError and a
+        TypeError, for a wrong argument.
+
+    Examples
+    --------
+    >>> from sklmat.argument_checks import checked_arguments
+    >>> @checked_arguments()
+    ... def repeat(text: "str", n: "int | None" = None): ...
+    >>> repeat("a", n=0.5)
+    Traceback (most recent call last):
+        ...
+    sklearn.utils._param_validation.InvalidParameterError: n of repeat must be an int or None, ...
+    """
+
+    def decorate(function):
+        signature = inspect.signature(function)
+        kinds = {
+            name: _kinds_of_range(ranges[name]) if name in ranges else _kinds(name, parameter)
+            for name, parameter in signature.parameters.items()
+        }
+        kinds = {name: of_name for name, of_name in kinds.items() if of_name}
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError:
+                # The message of Python names the function.
+                return function(*args, **kwargs)
+            for name in given.keys() & kinds.keys():
+                _check(name, given[name], kinds[name], function.__name__)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def _check(name, value, kinds, function):
+    if any(kind.allows(value) for kind in kinds):
+        return
+    *others, last = [kind.text for kind in kinds]
+    allowed = f"{', '.join(others)} or {last}" if others else last
+    text = repr(value)
+    raise InvalidParameterError(
+        f"{name} of {function} must be {allowed}, got {text if len(text) < 100 else text[:97]}"
+    )
+
+
+def _kinds_of_range(constraints):
+    """What the constraints of scikit-learn allow; None if the function itself validates."""
+    if constraints is None:
+        return None
+    made = [make_constraint(constraint) for constraint in constraints]
+    return [_Kind(str(constraint), constraint.is_satisfied_by) for constraint in made]
+
+
+def _kinds(name, parameter):
+    """What a type hint allows; None if a part of it is not simple."""
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        return None
+    if name == "verbose":
+        return [_VERBOSE]
+    kinds = [_kind(part) for part in _PART.findall(str(parameter.annotation))]
+    return None if None in kinds else kinds
+
+
+def _kind(part):
+    name, _, inner = part.partition("[")
+    if name == "Literal":
+        values = re.findall(r"[\"']([^\"']+)[\"']", inner)
+        text = " or ".join(map(repr, values))
+        return _Kind(text, lambda value: isinstance(value, str) and value in values)
+    if name in ("Sequence", "list"):
+        of_item = _KINDS.get(inner.rstrip("]"))
+        return of_item and _Kind(f"a sequence of {inner.rstrip(']')}", _all(of_item.allows))
+    return _KINDS.get(part)
+
+
+def _all(allows):
+    def is_sequence(value):
+        is_collection = isinstance(value, Collection) and not isinstance(value, Mapping)
+        return (
+            is_collection
+            and not isinstance(value, str | bytes)
+            and getattr(value, "ndim", 1) == 1
+            and all(allows(item) for item in value)
+        )
+
+    return is_sequence
