@@ -11,9 +11,14 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError, make_constraint
+from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Ranges of numbers, for `checked_arguments`.
+POSITIVE = [Interval(Real, 0, None, closed="neither")]
+NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+POSITIVE_INT = [Interval(Integral, 1, None, closed="left")]
 
 
 class _Kind(NamedTuple):
@@ -47,9 +52,16 @@ _KINDS = {
     "int": _Kind("an int", _is_int),
     "float": _Kind("a finite number", _is_number),
     "RandomState": _Kind("an int from 0 to 4294967295, a RandomState or None", _is_seed),
-    "PathLike": _Kind("a path", lambda value: isinstance(value, str | os.PathLike)),
+    "PathLike": _Kind(
+        "a path", lambda value: isinstance(value, str | os.PathLike) and str(value) != ""
+    ),
 }
-_VERBOSE = _Kind("True, False or an int from 0", lambda value: isinstance(value, Integral | np.bool_))
+#: Classes in type hints that are no strings, numbers or paths.
+_CLASSES = {"CrystalGraphs", "Comparison", "LearningCurves", "QualityReport", "StructureAttack"}
+_VERBOSE = _Kind(
+    "True, False or an int from 0",
+    lambda value: isinstance(value, bool | np.bool_) or (_is_int(value) and value >= 0),
+)
 _PART = re.compile(r"Literal\[[^]]*\]|(?:Sequence|list)\[[^]]*\]|[^|\s]+")
 
 
@@ -80,7 +92,7 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
     >>> repeat("a", n=0.5)
     Traceback (most recent call last):
         ...
-    sklearn.utils._param_validation.InvalidParameterError: n of repeat must be an int or None, ...
+    sklearn.utils._param_validation.InvalidParameterError: n must be an int or None, got 0.5
     """
 
     def decorate(function):
@@ -99,7 +111,7 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
                 # The message of Python names the function.
                 return function(*args, **kwargs)
             for name in given.keys() & kinds.keys():
-                _check(name, given[name], kinds[name], function.__name__)
+                _check(name, given[name], kinds[name])
             return function(*args, **kwargs)
 
         return call
@@ -107,14 +119,21 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
     return decorate
 
 
-def _check(name, value, kinds, function):
+def _check(name, value, kinds):
     if any(kind.allows(value) for kind in kinds):
         return
     *others, last = [kind.text for kind in kinds]
     allowed = f"{', '.join(others)} or {last}" if others else last
     text = repr(value)
     raise InvalidParameterError(
-        f"{name} of {function} must be {allowed}, got {text if len(text) < 100 else text[:97]}"
+        f"{name} must be {allowed}, got {text if len(text) < 100 else text[:97]}"
+    )
+
+
+def _is_frame(value):
+    # pandas is not imported for it.
+    return any(
+        c.__name__ == "DataFrame" and c.__module__.startswith("pandas") for c in type(value).__mro__
     )
 
 
@@ -137,13 +156,17 @@ def _kinds(name, parameter):
 
 
 def _kind(part):
+    if part == "pd.DataFrame":
+        return _Kind("a DataFrame of pandas", _is_frame)
+    if part in _CLASSES:
+        return _Kind(f"a {part}", lambda value: part in [c.__name__ for c in type(value).__mro__])
     name, _, inner = part.partition("[")
     if name == "Literal":
         values = re.findall(r"[\"']([^\"']+)[\"']", inner)
         text = " or ".join(map(repr, values))
         return _Kind(text, lambda value: isinstance(value, str) and value in values)
     if name in ("Sequence", "list"):
-        of_item = _KINDS.get(inner.rstrip("]"))
+        of_item = _kind(inner.rstrip("]"))
         return of_item and _Kind(f"a sequence of {inner.rstrip(']')}", _all(of_item.allows))
     return _KINDS.get(part)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import gammaln, nctdtrinc
+
+from sklmat.argument_checks import checked_arguments
 
 if TYPE_CHECKING:
     from sklmat.typing import Table
@@ -32,6 +35,7 @@ _COLUMNS = (
 )
 
 
+@checked_arguments(confidence_level=None)
 def contrast(
     adversarial: Table,
     normal: Table,
@@ -130,7 +134,7 @@ def contrast(
     tilt (°)        1         4.79  1.71  10.28  0.1
     volume (Å³)     2         0.00 -1.60   1.60  1.0
     """
-    if not 0 < confidence_level < 1:
+    if not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
         raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level}")
     names, first, second = _common_descriptors(adversarial, normal, features)
     rows = [_compare(a, b, confidence_level) for a, b in zip(first.T, second.T)]
@@ -214,6 +218,8 @@ def _common_descriptors(adversarial, normal, features):
                 f"features has {len(names)} names for arrays of {adversarial.shape[1]} columns; "
                 "name them all, or pass DataFrames to choose among columns"
             )
+    if not names:
+        raise ValueError("there is no descriptor to compare; name at least one in features")
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"descriptor {repeated!r} occurs twice; give each its own name")

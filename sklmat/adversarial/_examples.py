@@ -13,6 +13,7 @@ from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._attack_state import AttackState, evaluate, scale
 from sklmat.adversarial._prediction_error import Reference
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.perturbations import IndependentDirections, RandomDirections
 from sklmat.random_state import make_generator
@@ -28,6 +29,7 @@ _N_BISECTIONS = 6
 
 
 @renamed_parameters(scale="budget", neighbors="neighbor_list")
+@checked_arguments(min_distance=None)
 def find_adversarial_examples(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,

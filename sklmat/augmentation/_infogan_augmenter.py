@@ -15,6 +15,7 @@ from sklearn.metrics import zero_one_loss
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.augmentation._base_augmenter import BaseAugmenter
 from sklmat.augmentation._codes import (
     check_codes,
@@ -312,6 +313,7 @@ class InfoGANAugmenter(BaseAugmenter):
         self.device = device
         self.verbose = verbose
 
+    @checked_arguments()
     def sample(self, codes: int | Table, *, noise: bool = True) -> Any:
         """Generate rows, without targets.
 
@@ -388,6 +390,7 @@ class InfoGANAugmenter(BaseAugmenter):
             names = [f"column {k}" for k in range(real.shape[1])]
         return quality_report(real, generated, self._rows, codec, list(names))
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the fitted sampler to one file, which holds numbers and JSON and no code.
 
@@ -407,6 +410,7 @@ class InfoGANAugmenter(BaseAugmenter):
         save_augmenter(self, self._gan, self._rows, path)
 
     @classmethod
+    @checked_arguments()
     def load(cls, path: PathLike) -> Self:
         """Read a sampler that `save` wrote.
 

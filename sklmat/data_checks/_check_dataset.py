@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.data_checks._dataset_report import DatasetReport
 from sklmat.data_checks._find_duplicates import find_duplicates
 from sklmat.data_checks._size_dependence import size_dependence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _SAME_LABEL = 0.05
 
 
+@checked_arguments()
 def check_dataset(
     source: PathLike | Structures | pd.DataFrame | Bunch,
     *,

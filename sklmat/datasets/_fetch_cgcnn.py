@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.downloads import cgcnn_atom_init, cgcnn_checkpoint, fetch_files, registry
 from sklmat.structures import check_structures
@@ -29,6 +30,7 @@ Reference: Xie, Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysR
 """
 
 
+@checked_arguments()
 def fetch_cgcnn_sample(
     target: Literal["regression", "classification"] = "regression",
     *,
@@ -105,6 +107,7 @@ def fetch_cgcnn_sample(
     )
 
 
+@checked_arguments()
 def fetch_cgcnn_atom_init(
     *, data_home: PathLike | None = None, download_if_missing: bool = True, verbose: bool = True
 ) -> Path:
@@ -139,6 +142,7 @@ def fetch_cgcnn_atom_init(
     return cgcnn_atom_init(data_home, **options)
 
 
+@checked_arguments()
 def fetch_cgcnn_checkpoint(
     name: str,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.downloads import fetch_files
 
@@ -60,6 +61,7 @@ Reference: npj Comput. Mater. (2024), doi:10.1038/s41524-024-01270-1.
 """
 
 
+@checked_arguments()
 def fetch_halide_perovskites(
     target: str | list[str] = "decomposition_energy",
     *,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._label_checks import check_magnetizations, check_volumes
 from sklmat.downloads import fetch_files, registry
@@ -151,6 +152,7 @@ Reference: Sun, Hou, Tran, Lu, Li, Chen, Ni, npj Comput. Mater. 11, 54 (2025).
 """
 
 
+@checked_arguments()
 def fetch_hea(
     target: str | list[str] = "formation_energy",
     *,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch
 from sklmat.downloads import fetch_files, file_url
 from sklmat.structures import structure_from_dict
@@ -166,6 +167,7 @@ Reference of the benchmark: npj Comput. Mater. 6, 138 (2020), doi:10.1038/s41524
 """
 
 
+@checked_arguments()
 def fetch_matbench(
     task: str,
     *,

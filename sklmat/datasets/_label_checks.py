@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import NOT_NEGATIVE, POSITIVE, checked_arguments
 from sklmat.compositions import parse_composition
 from sklmat.deprecation import renamed_parameters
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 EMU_PER_GRAM = 9.2740100657e-21 / 1.66053906892e-24
 
 
+@checked_arguments(tol=NOT_NEGATIVE)
 def check_energies(
     X: Structures | Compositions,
     total_energy: ArrayLike,
@@ -109,6 +111,7 @@ def check_energies(
     return report
 
 
+@checked_arguments(tol=NOT_NEGATIVE)
 def check_moments(
     moment_per_atom: ArrayLike, moment_per_cell: ArrayLike, n_atoms: ArrayLike, *, tol: float = 0.01
 ) -> pd.DataFrame:
@@ -143,6 +146,7 @@ def check_moments(
     return _report("residual (μB/atom)", residual, np.abs(residual) > tol)
 
 
+@checked_arguments(rtol=NOT_NEGATIVE, floor=POSITIVE)
 def check_magnetizations(
     X: Structures | Compositions,
     magnetization: ArrayLike,
@@ -188,6 +192,7 @@ def check_magnetizations(
 
 
 @renamed_parameters(structures="X")
+@checked_arguments(rtol=NOT_NEGATIVE)
 def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e-3) -> pd.DataFrame:
     """Compare volume labels with the volumes of the cells.
 
@@ -222,6 +227,7 @@ def check_volumes(X: Structures, volume_per_atom: ArrayLike, *, rtol: float = 3e
 
 
 @renamed_parameters(structures="X")
+@checked_arguments(tol=NOT_NEGATIVE)
 def check_compositions(
     X: Structures | Compositions, expected: Structures | Compositions, *, tol: float = 1e-3
 ) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._make_mixed_halides import (
     class_names,
@@ -88,6 +89,7 @@ Properties of the labels:
 """
 
 
+@checked_arguments()
 def load_mixed_halide_perovskites(
     target: str | list[str] = "efficiency_class", *, return_X_y: bool = False
 ) -> Dataset:

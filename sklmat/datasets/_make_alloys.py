@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import fraction_column
 from sklmat.datasets._alloy_lattices import (
     LATTICES,
@@ -71,6 +72,7 @@ Reference: Jacobsen, Stoltze, Nørskov, Surf. Sci. 366, 394 (1996).
 """
 
 
+@checked_arguments()
 def make_alloys(
     n_samples: int = 200,
     elements: Sequence[str] = ("Ni", "Cu", "Pd", "Pt"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._mixed_halide_arrangements import MAX_SITES, arrangements, supercell
 from sklmat.datasets._mixed_halide_potential import RANGE, PairPotential, vegard
@@ -75,6 +76,7 @@ them; a model that gets `ideal` has to predict it.
 """
 
 
+@checked_arguments()
 def make_mixed_halide_perovskites(
     supercells: Sequence = SUPERCELLS,
     *,

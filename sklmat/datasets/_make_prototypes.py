@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.datasets._bunch import make_bunch, target_names
 from sklmat.datasets._generated_cache import cache_path, fixed_seed, read_cache, write_cache
 from sklmat.datasets._prototype_crystals import (
@@ -91,6 +92,7 @@ Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.1
 """
 
 
+@checked_arguments()
 def make_prototypes(
     n_samples: int = 400,
     *,

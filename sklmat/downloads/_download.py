@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path, replace_file
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ THREADS = 4
 MAX_LISTED = 5
 
 
+@checked_arguments()
 def get_data_home(data_home: PathLike | None = None) -> Path:
     """Return the folder of the data files.
 

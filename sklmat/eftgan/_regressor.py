@@ -14,6 +14,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.augmentation import InfoGANAugmenter, KnownLabelsRegressor, label_rows
 from sklmat.compositions import fraction_column, fraction_table, is_fraction_table
 from sklmat.deprecation import renamed_attribute, renamed_parameters
@@ -303,6 +304,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
         *,
         return_std: Literal[True],
     ) -> tuple[np.ndarray, np.ndarray]: ...
+    @checked_arguments()
     def predict(
         self,
         X: Structures | CrystalGraphs | Compositions | Table,
@@ -389,6 +391,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
         *,
         return_std: Literal[True],
     ) -> tuple[np.ndarray, np.ndarray]: ...
+    @checked_arguments()
     def predict_composition(
         self,
         X: Compositions | Table,
@@ -475,6 +478,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
         probability = self.relaxation_.predict_proba(x, self._phases_of(phase, len(x)))
         return pd.DataFrame(probability, columns=self.relaxation_.classes_)
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the fitted model to one file, which holds numbers and JSON and no code.
 
@@ -493,6 +497,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
         save_eftgan(self, self._n_dim, self._extrapolation.training_compositions, path)
 
     @classmethod
+    @checked_arguments()
     def load(cls, path: PathLike) -> Self:
         """Read a model that `save` wrote.
 

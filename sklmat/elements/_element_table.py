@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.recorded_warnings import ignore_warnings
 
 #: Rows of every table of vectors: row Z is the element of atomic number Z, row 0 is unused.
@@ -68,6 +69,7 @@ BLOCKS = ("s", "p", "d", "f")
 _CAPACITY = {"s": 2, "p": 6, "d": 10, "f": 14}
 
 
+@checked_arguments()
 def element_table(
     elements: Sequence[str] | None = None, *, estimates: bool = False
 ) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.elements import element_table
 from sklmat.embeddings._ecnet_featurizer_file import load_featurizer, save_featurizer
 from sklmat.embeddings._pca import fit_pca
@@ -253,6 +254,7 @@ class ECNetFeaturizer(TableFeaturizer):
         )
         return output_table(self, self._assemble(composition, vectors, crystal, numbers), X)
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the fitted transformer to one file, which holds numbers and JSON and no code.
 
@@ -265,6 +267,7 @@ class ECNetFeaturizer(TableFeaturizer):
         save_featurizer(self, path)
 
     @classmethod
+    @checked_arguments()
     def load(cls, path: PathLike) -> Self:
         """Read a transformer that `save` wrote.
 

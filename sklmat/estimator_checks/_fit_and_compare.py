@@ -10,6 +10,14 @@ from sklearn.utils import get_tags
 from sklmat.estimator_checks._toy_data import make_toy_crystals
 
 
+def check_is_estimator(estimator: object) -> None:
+    """Raise a TypeError unless an object is an instance of an estimator."""
+    if isinstance(estimator, type):
+        raise TypeError(f"pass an instance, {estimator.__name__}(...)")
+    if not hasattr(estimator, "get_params"):
+        raise TypeError(f"pass an estimator, got {estimator!r}")
+
+
 def toy_data(estimator, **settings):
     """Toy crystals with the type of target that `estimator` needs."""
     # is_classifier is not enough, because a transformer can need classes too.

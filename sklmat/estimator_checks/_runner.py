@@ -9,12 +9,14 @@ from typing import Any, Literal
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.estimator_checks import (
     _convention_checks,
     _crystal_checks,
     _predictor_checks,
     _transformer_checks,
 )
+from sklmat.estimator_checks._fit_and_compare import check_is_estimator
 from sklmat.estimator_checks._sampler_checks import sampler_checks
 
 #: Modules whose estimators take tables: scikit-learn's checks or `check_sampler` apply to them.
@@ -83,6 +85,7 @@ def structure_estimator_checks(
     >>> checks[0].__name__
     'check_init_stores_only'
     """
+    check_is_estimator(estimator)
     checks = list(_ALL)
     params = estimator.get_params(deep=False)
     if "n_jobs" in params:
@@ -102,6 +105,7 @@ def structure_estimator_checks(
         yield estimator, check
 
 
+@checked_arguments()
 def check_structure_estimator(
     estimator: BaseEstimator,
     *,
@@ -146,6 +150,7 @@ def check_structure_estimator(
     return run_checks(structure_estimator_checks, estimator, expected_failed_checks, on_fail)
 
 
+@checked_arguments()
 def check_sampler(
     sampler: BaseEstimator,
     *,
@@ -188,8 +193,7 @@ def check_sampler(
 
 def run_checks(checks_of, estimator, expected_failed_checks, on_fail):
     """Run the checks that `checks_of` yields for an estimator; return one result for each."""
-    if isinstance(estimator, type):
-        raise TypeError(f"pass an instance, {estimator.__name__}(...)")
+    check_is_estimator(estimator)
     if on_fail not in ("raise", None):
         raise ValueError(f"on_fail must be 'raise' or None, got {on_fail!r}")
     expected_failed_checks = expected_failed_checks or {}
@@ -237,9 +241,11 @@ def parametrize_with_structure_checks(
     """
     import pytest
 
+    if expected_failed_checks is not None and not callable(expected_failed_checks):
+        raise TypeError(f"expected_failed_checks must be callable, got {expected_failed_checks!r}")
     cases = []
     for estimator in estimators:
-        failing = expected_failed_checks(estimator) if expected_failed_checks else {}
+        failing = {} if expected_failed_checks is None else expected_failed_checks(estimator)
         for _, check in structure_estimator_checks(estimator):
             reason = failing.get(check.__name__)
             marks = [] if reason is None else [pytest.mark.xfail(reason=reason)]

@@ -15,6 +15,7 @@ from sklearn.utils import get_tags
 
 from sklmat.estimator_checks._convention_checks import check_get_set_params, check_init_stores_only
 from sklmat.estimator_checks._fit_and_compare import (
+    check_is_estimator,
     next_global_draws,
     parameter_constraints,
     raised,
@@ -54,6 +55,7 @@ def sampler_checks(sampler: BaseEstimator) -> Iterator[tuple[BaseEstimator, Call
     >>> checks[0].__name__
     'check_init_stores_only'
     """
+    check_is_estimator(sampler)
     takes_tables = get_tags(sampler).input_tags.two_d_array
     for check in _CHECKS if takes_tables else STRUCTURE_SAMPLER_CHECKS:
         yield sampler, check

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from sklmat.argument_checks import POSITIVE_INT, checked_arguments
 from sklmat.compositions import fraction_column
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 _BCC = np.array([[0, 0, 0], [0.25, 0.5, 0.5], [0.5, 0, 0], [0.75, 0.5, 0.5]])
 
 
+@checked_arguments(n_samples=POSITIVE_INT)
 def make_toy_crystals(
     n_samples: int = 8,
     *,
@@ -79,6 +81,7 @@ def _toy_crystal(index, equal_size, rng):
     return Structure(Lattice.orthorhombic(*lengths), species, positions, coords_are_cartesian=True)
 
 
+@checked_arguments(n_samples=POSITIVE_INT)
 def make_toy_table(
     n_samples: int = 24,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 from sklearn.base import ClassifierMixin
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
@@ -57,6 +58,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
     def predict_proba(
         self, X: Structures | CrystalGraphs | pd.DataFrame, *, return_std: Literal[True]
     ) -> tuple[np.ndarray, np.ndarray]: ...
+    @checked_arguments()
     def predict_proba(
         self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.batches import GraphDataset, pad_neighbors
 from sklmat.elements import N_ROWS, element_vectors
 from sklmat.estimators._architecture import Architecture
@@ -104,6 +105,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
             register(cls)
 
     @classmethod
+    @checked_arguments()
     def from_preset(cls, name: str, **params: Any) -> Self:
         """Make an estimator with the parameters of a publication.
 
@@ -393,6 +395,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         """
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the fitted estimator to one file, which holds numbers and JSON and no code.
 
@@ -405,6 +408,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         save_estimator(self, path)
 
     @classmethod
+    @checked_arguments()
     def load(cls, path: PathLike) -> Self:
         """Read an estimator that `save` wrote.
 

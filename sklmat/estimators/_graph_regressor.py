@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import RegressionTargets
@@ -56,6 +57,7 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
     def predict(
         self, X: Structures | CrystalGraphs | pd.DataFrame, *, return_std: Literal[True]
     ) -> tuple[np.ndarray, np.ndarray]: ...
+    @checked_arguments()
     def predict(
         self, X: Structures | CrystalGraphs | pd.DataFrame, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

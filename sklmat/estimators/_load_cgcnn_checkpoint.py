@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.elements import element_vectors
 from sklmat.estimators._cgcnn_estimators import CGCNNClassifier, CGCNNRegressor
 from sklmat.files import damage_named, describe_file, expand_path, is_torch_file
@@ -29,6 +30,7 @@ _GRAPH_SETTINGS = {
 }
 
 
+@checked_arguments()
 def load_cgcnn_checkpoint(
     path: PathLike, *, atom_init: ElementFeatures, device: str = "auto"
 ) -> CGCNNRegressor | CGCNNClassifier:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.elements import element_table
 from sklmat.gaussian_processes._site_permutations import orbits, site_permutations
 from sklmat.structures import check_structures, crystal_arrays
@@ -118,6 +119,7 @@ class _Choice(NamedTuple):
         return rows[rows.view(f"S{n_sites}")[:, 0].argsort(kind="stable")]
 
 
+@checked_arguments()
 def enumerate_orderings(
     parent: IStructure | Atoms | dict[str, Any] | str | Path,
     species: Species,

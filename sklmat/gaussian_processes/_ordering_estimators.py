@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.gaussian_processes._finite_targets import check_targets
@@ -306,6 +307,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         self.noise_std_ = float(noise[0]) if self._n_dim == 1 else noise
         return self
 
+    @checked_arguments()
     def predict(
         self, X: Structures, return_std: bool = False, include_noise: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

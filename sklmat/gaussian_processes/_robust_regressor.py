@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.gaussian_processes._column_groups import find_column_groups
 from sklmat.gaussian_processes._finite_targets import check_targets
@@ -269,6 +270,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         self.n_iter_ = max(process.n_iter for process in self._processes)
         return self
 
+    @checked_arguments()
     def predict(
         self, X: Table, return_std: bool = False, include_noise: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path, replace_file
 from sklmat.safetensors_files import read_safetensors_header, with_metadata
 
@@ -105,6 +106,7 @@ class GraphCache:
     1
     """
 
+    @checked_arguments()
     def __init__(
         self,
         max_bytes: float | None = None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path
 from sklmat.graphs._neighbor_search import Edges, keep_nearest
 from sklmat.graphs._number_columns import named_columns
@@ -330,6 +331,7 @@ class CrystalGraphs:
             **parts[0].settings,
         )
 
+    @checked_arguments()
     def restrict(
         self, cutoff: float | None = None, max_neighbors: int | None = None
     ) -> CrystalGraphs:
@@ -459,6 +461,7 @@ class CrystalGraphs:
         """
         return self
 
+    @checked_arguments()
     def chunks(self, n_atoms: int = 2**16) -> Iterator[tuple[int, CrystalGraphs]]:
         """Iterate over parts of consecutive crystals, without copying.
 
@@ -501,6 +504,7 @@ class CrystalGraphs:
         """
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
+    @checked_arguments()
     def formula(self, c: int) -> str:
         """Return the chemical formula of crystal `c`.
 
@@ -522,6 +526,7 @@ class CrystalGraphs:
         }
         return Composition(amounts).formula.replace(" ", "")
 
+    @checked_arguments()
     def to_pyg(self, c: int) -> Data:
         """Convert crystal `c` to a ``torch_geometric.data.Data``.
 
@@ -556,6 +561,7 @@ class CrystalGraphs:
             **columns,
         )
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the graphs to one safetensors file (arrays and a JSON header, no code).
 
@@ -569,6 +575,7 @@ class CrystalGraphs:
         write_graphs(self, expand_path(path))
 
     @classmethod
+    @checked_arguments()
     def load(cls, path: PathLike, *, mmap: bool = False) -> CrystalGraphs:
         """Read graphs that `save` wrote.
 

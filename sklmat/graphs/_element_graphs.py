@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.graphs._crystal_graphs import (
     CrystalGraphs,
     chunk_slices,
@@ -86,6 +87,7 @@ class ElementGraphs:
     extra: np.ndarray | None = None
 
     @classmethod
+    @checked_arguments()
     def from_graphs(
         cls,
         graphs: CrystalGraphs,
@@ -182,6 +184,7 @@ class ElementGraphs:
         )
 
 
+@checked_arguments()
 def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
     """Grid of distances on which `ElementGraphs` hold partial radial distributions.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path
 from sklmat.graphs._build_graphs import build_graphs, describe_strategy, stream_graphs
 from sklmat.graphs._cache import GraphCache, open_cache
@@ -169,6 +170,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
             return self._restricted(X)
         return build_graphs(X, **self._build_params())
 
+    @checked_arguments()
     def to_file(
         self, X: Structures | Iterator[Any] | CrystalGraphs, path: PathLike
     ) -> CrystalGraphs:

@@ -12,6 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.utils import check_random_state
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.inspection._sampled_columns import explain_by_sampling
 from sklmat.model_inside import calibrated_models, find_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 @renamed_parameters(model="estimator")
+@checked_arguments()
 def shap_table(
     estimator: BaseEstimator,
     X: Structures | Table,

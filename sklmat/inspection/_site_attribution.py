@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.elements import element_symbols
 from sklmat.estimators import (
@@ -38,6 +39,7 @@ _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributio
 
 
 @renamed_parameters(n_samples="n_permutations")
+@checked_arguments()
 def site_attribution(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,
@@ -220,6 +222,7 @@ def _mean(tables):
 
 
 @renamed_parameters(n_samples="n_permutations")
+@checked_arguments()
 def element_attribution(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,

@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import MIXING_ENTROPY, element_of_column, holds_compositions
 from sklmat.features import CompositionFeaturizer, StructureFeaturizer, infer_lattice
 from sklmat.gaussian_processes import (
@@ -55,6 +56,7 @@ _OPTIMIZER_ROWS = 500
 _MAX_FRACTIONS = 12
 
 
+@checked_arguments()
 def baselines(
     task: Literal["regression", "classification"],
     X: Structures | Compositions | None = None,

@@ -12,6 +12,7 @@ from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.inner_estimator import ColumnsOfInner, refuse_other_kind, with_tags_of_inner
 from sklmat.model_selection._group_labels import row_labels
@@ -221,6 +222,7 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
             )
         return float(np.sqrt(np.mean((errors / std) ** 2))), 0.0
 
+    @checked_arguments()
     def predict(
         self, X: Structures | CrystalGraphs | Table, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

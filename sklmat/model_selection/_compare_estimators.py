@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import indexable
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.cross_validation import list_folds
 from sklmat.deprecation import renamed_parameters
 from sklmat.known_labels import target_names
@@ -45,6 +46,7 @@ _FLOOR_ROWS = ["label noise, least", "label noise, expected"]
 
 
 @renamed_parameters(confidence="confidence_level")
+@checked_arguments(confidence_level=None, error_score=None, n_jobs=None)
 def compare_estimators(
     estimators: Mapping[str, BaseEstimator],
     X: Structures | CrystalGraphs | Table,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.model_selection._comparison_report import report_html, report_text, summary_table
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ class Comparison(pd.DataFrame):
     def _has_all_rows(self):
         return list(self.index) == list(self._all.scores["estimator"].unique())
 
+    @checked_arguments()
     def summary(self, digits: int = 3) -> pd.DataFrame:
         """Format the scores as strings "mean ± sd" for a terminal or a report.
 

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
@@ -211,6 +212,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @checked_arguments(confidence_level=None)
     def predict_set(
         self, X: Structures | CrystalGraphs | Table, confidence_level: float | None = None
     ) -> np.ndarray:

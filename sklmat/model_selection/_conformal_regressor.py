@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
@@ -227,6 +228,7 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
         ]
         return np.mean(parts, axis=0)
 
+    @checked_arguments(confidence_level=None)
     def predict_interval(
         self, X: Structures | CrystalGraphs | Table, confidence_level: float | None = None
     ) -> np.ndarray:

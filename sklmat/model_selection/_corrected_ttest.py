@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @renamed_parameters(confidence="confidence_level")
+@checked_arguments(confidence_level=None)
 def corrected_resampled_ttest(
     differences: ArrayLike,
     n_train: int | ArrayLike,
@@ -70,7 +72,8 @@ def corrected_resampled_ttest(
         raise ValueError(f"differences must have the shape (n_splits,), got {differences.shape}")
     for name, counts in (("n_train", n_train), ("n_test", n_test)):
         counts = np.asarray(counts, dtype=float)
-        if counts.shape not in ((), differences.shape) or not (counts > 0).all():
+        is_count = (counts >= 1) & (counts < np.inf) & (counts == np.floor(counts))
+        if counts.shape not in ((), differences.shape) or not is_count.all():
             raise ValueError(
                 f"{name} must be a positive number of rows, or one for each of the "
                 f"{len(differences)} splits, got {counts.tolist()}"

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.element_references import fit_references
 from sklmat.exceptions import rows_of_input
 from sklmat.fitted_state import unchanged_by_failure
@@ -257,6 +258,7 @@ class DeltaRegressor(
         self.estimator_, self.baseline_, self.references_ = estimator, baseline, named
         return self
 
+    @checked_arguments()
     def predict(
         self, X: Structures | CrystalGraphs | Table, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
@@ -330,6 +332,7 @@ class DeltaRegressor(
         """
         return score_known_labels(r2_score, y, self.predict(X), sample_weight)
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the fitted model to one file, which holds numbers and JSON and no code.
 
@@ -350,6 +353,7 @@ class DeltaRegressor(
         save_delta(self, path)
 
     @classmethod
+    @checked_arguments()
     def load(
         cls, path: PathLike, *, baseline: Callable[[Any], ArrayLike] | None = None
     ) -> DeltaRegressor:

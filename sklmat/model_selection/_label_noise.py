@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import chi2
 from sklearn.utils.validation import _num_samples
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import holds_compositions
 from sklmat.data_checks import find_duplicates
 from sklmat.features import infer_lattice
@@ -96,6 +97,7 @@ class LabelNoise:
         )
 
 
+@checked_arguments(confidence_level=None)
 def label_noise(
     X: Structures | CrystalGraphs | Table,
     y: ArrayLike,

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.model_selection._comparison_report import FIT_TIME, PREDICT_TIME, meaning_of_metrics
 from sklmat.model_selection._corrected_ttest import corrected_resampled_ttest
 from sklmat.model_selection._text_tables import format_html, format_text, mean_and_interval
@@ -60,6 +61,7 @@ class LearningCurves:
             rows.append(row | scores[[FIT_TIME, PREDICT_TIME]].mean(skipna=False).to_dict())
         return table_of_sizes(rows)
 
+    @checked_arguments()
     def differences(self, reference: str) -> pd.DataFrame:
         """Compare all estimators with one of them, on the same subsets and test rows.
 

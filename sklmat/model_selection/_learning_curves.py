@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import indexable
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.cross_validation import list_folds
 from sklmat.model_selection._comparison_report import FIT_TIME, PREDICT_TIME
 from sklmat.model_selection._comparison_scores import check_metrics
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
+@checked_arguments(confidence_level=None, error_score=None, n_jobs=None)
 def learning_curves(
     estimators: Mapping[str, BaseEstimator],
     X: Structures | CrystalGraphs | Table,

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import metrics
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.known_labels import score_known_labels
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class MaskedScorer:
         return f"masked_scorer({self.scoring!r})"
 
 
+@checked_arguments()
 def masked_scorer(scoring: str) -> MaskedScorer:
     """Make a scorer of regressors that leaves missing labels out.
 

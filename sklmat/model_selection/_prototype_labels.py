@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.exceptions import InvalidStructureError
 from sklmat.recorded_warnings import ignore_warnings
 from sklmat.structures import convert_structures, is_graphs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _MIRRORED = {78, 95, 96, 145, 153, 154, 170, 172, 179, 181, 213}
 
 
+@checked_arguments()
 def prototype_labels(X: Structures | CrystalGraphs, *, symprec: float = 0.1) -> np.ndarray:
     """Name the prototype of every crystal: the arrangement of its sites, whatever their elements.
 

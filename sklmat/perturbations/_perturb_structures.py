@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import REMOVED_IN
 from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pairs
 from sklmat.perturbations._perturbation_bounds import PerturbationBounds, largest_distance_change
@@ -48,6 +49,7 @@ def perturb_structures(
     min_distance: float | None = None,
     random_state: RandomState = None,
 ) -> CrystalGraphs: ...
+@checked_arguments(min_distance=None)
 def perturb_structures(
     X: Structures | CrystalGraphs,
     scale: float | None = None,

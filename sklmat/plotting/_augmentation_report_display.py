@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE
 
@@ -84,12 +85,14 @@ class AugmentationReportDisplay:
     7
     """
 
+    @checked_arguments()
     def __init__(self, *, report: QualityReport, max_features: int = 40) -> None:
         self.report = report
         self.max_features = max_features
 
     @classmethod
     @renamed_parameters(max_columns="max_features")
+    @checked_arguments()
     def from_estimator(
         cls,
         augmenter: InfoGANAugmenter,
@@ -122,6 +125,7 @@ class AugmentationReportDisplay:
 
     @classmethod
     @renamed_parameters(max_columns="max_features")
+    @checked_arguments()
     def from_report(
         cls,
         report: QualityReport,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.plotting._style import COLORS, legend_above, wrap_name
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ComparisonDisplay:
     ['MAE (eV)', 'R2']
     """
 
+    @checked_arguments()
     def __init__(
         self, *, comparison: Comparison, metrics: Sequence[str], unit: str | None = None
     ) -> None:
@@ -75,6 +77,7 @@ class ComparisonDisplay:
         self.unit = unit
 
     @classmethod
+    @checked_arguments()
     def from_comparison(
         cls,
         comparison: Comparison,

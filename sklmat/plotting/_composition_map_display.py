@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import element_of_column, fraction_column, fraction_columns
 from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._ternary_axes import (
@@ -114,6 +115,7 @@ class CompositionMapDisplay:
     'volume (Å³/atom)'
     """
 
+    @checked_arguments()
     def __init__(
         self,
         *,
@@ -133,6 +135,7 @@ class CompositionMapDisplay:
 
     @classmethod
     @renamed_parameters(model="estimator")
+    @checked_arguments()
     def from_estimator(
         cls,
         estimator: BaseEstimator,
@@ -202,6 +205,7 @@ class CompositionMapDisplay:
         return cls._of_tables(table, column, elements, held, energy, overview, ax, contour_kwargs)
 
     @classmethod
+    @checked_arguments()
     def from_predictions(
         cls,
         table: pd.DataFrame,

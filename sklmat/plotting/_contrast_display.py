@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
@@ -69,6 +70,7 @@ class ContrastDisplay:
     ['tilt (°)', 'volume (Å³)']
     """
 
+    @checked_arguments()
     def __init__(
         self, *, table: pd.DataFrame, significance_level: float = 0.05, max_features: int = 20
     ) -> None:
@@ -78,6 +80,7 @@ class ContrastDisplay:
 
     @classmethod
     @renamed_parameters(alpha="significance_level")
+    @checked_arguments(confidence_level=None)
     def from_data(
         cls,
         adversarial: Table,
@@ -122,6 +125,7 @@ class ContrastDisplay:
 
     @classmethod
     @renamed_parameters(alpha="significance_level")
+    @checked_arguments()
     def from_contrast(
         cls,
         table: pd.DataFrame,

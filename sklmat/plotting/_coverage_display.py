@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, legend_above
@@ -65,6 +66,7 @@ class CoverageDisplay:
         self.table = table
 
     @classmethod
+    @checked_arguments()
     def from_predictions(
         cls,
         y_true: ArrayLike,

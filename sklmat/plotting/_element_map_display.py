@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
@@ -82,6 +83,7 @@ class ElementMapDisplay:
     'principal component 1 (99.7 % of the variance)'
     """
 
+    @checked_arguments()
     def __init__(
         self,
         *,
@@ -101,6 +103,7 @@ class ElementMapDisplay:
 
     @classmethod
     @renamed_parameters(color="color_by")
+    @checked_arguments()
     def from_estimator(
         cls,
         estimator: ECNetRegressor | ECNetClassifier,
@@ -178,6 +181,7 @@ class ElementMapDisplay:
 
     @classmethod
     @renamed_parameters(color="color_by")
+    @checked_arguments()
     def from_vectors(
         cls,
         vectors: ArrayLike,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, legend_above
@@ -69,6 +70,7 @@ class LearningCurveDisplay:
     'MAE (eV)'
     """
 
+    @checked_arguments()
     def __init__(
         self,
         *,
@@ -83,6 +85,7 @@ class LearningCurveDisplay:
         self.log_scale = log_scale
 
     @classmethod
+    @checked_arguments()
     def from_learning_curves(
         cls,
         curves: LearningCurves,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class ParityDisplay:
     'true band gap (eV)'
     """
 
+    @checked_arguments()
     def __init__(
         self,
         *,
@@ -82,6 +84,7 @@ class ParityDisplay:
         self.color_by = color_by
 
     @classmethod
+    @checked_arguments()
     def from_estimator(
         cls,
         estimator: BaseEstimator | Mapping[str, BaseEstimator],
@@ -123,6 +126,7 @@ class ParityDisplay:
         )
 
     @classmethod
+    @checked_arguments()
     def from_predictions(
         cls,
         y_true: ArrayLike,
@@ -174,6 +178,7 @@ class ParityDisplay:
         return display.plot(ax=ax, **scatter_kwargs)
 
     @classmethod
+    @checked_arguments()
     def from_comparison(
         cls,
         comparison: Comparison | pd.DataFrame,

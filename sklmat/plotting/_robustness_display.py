@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS
@@ -70,6 +71,7 @@ class RobustnessDisplay:
     'largest displacement of an atom (Å)'
     """
 
+    @checked_arguments()
     def __init__(
         self, *, table: pd.DataFrame, name: str | None = None, unit: str | None = None
     ) -> None:
@@ -78,6 +80,7 @@ class RobustnessDisplay:
         self.unit = unit
 
     @classmethod
+    @checked_arguments()
     def from_estimator(
         cls,
         estimator: BaseEstimator,
@@ -124,6 +127,7 @@ class RobustnessDisplay:
         return cls.from_curve(table, name=name, unit=unit, ax=ax, **line_kwargs)
 
     @classmethod
+    @checked_arguments()
     def from_curve(
         cls,
         table: pd.DataFrame,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.exceptions import InvalidRowsError
 from sklmat.parallel import check_n_jobs
 from sklmat.readers._columns import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _MAX_LINES = 20
 
 
+@checked_arguments()
 def load_structures(
     source: PathLike | Structures | pd.DataFrame,
     *,

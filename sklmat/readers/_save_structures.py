@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path, replace_file
 from sklmat.readers._packed_crystals import PackedCrystals, has_properties, pack, unpack
 from sklmat.structures import check_structures
@@ -24,6 +25,7 @@ _VERSION = 1
 _PREFIX = "structure."
 
 
+@checked_arguments()
 def save_structures(
     path: PathLike,
     structures_or_bunch: Structures | Bunch,

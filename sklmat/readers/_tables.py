@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sklmat.files import damage_named
 from sklmat.readers._file_names import suffix
 
 if TYPE_CHECKING:
@@ -86,18 +87,20 @@ def _csv_records(text, path):
 
 
 def _excel_records(path):
-    from zipfile import BadZipFile
-
     from openpyxl import load_workbook
 
+    book = None
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not an Excel file ({error})") from error
-    try:
         sheets = {sheet.title: list(sheet.values) for sheet in book.worksheets}
+    except (FileNotFoundError, PermissionError):
+        raise
+    # openpyxl, zipfile and the parser of XML report a damaged file by errors of many kinds.
+    except Exception as error:
+        raise ValueError(f"{path} is not an Excel file, or is damaged ({error})") from error
     finally:
-        book.close()
+        if book is not None:
+            book.close()
     sheets = {
         name: [list(row) for row in rows if any(cell is not None for cell in row)]
         for name, rows in sheets.items()
@@ -130,7 +133,8 @@ def table_of_records(records: list[list[Any]], columns: list[Any]) -> pd.DataFra
 def read_table(path: Path) -> pd.DataFrame:
     """Table of a CSV, TSV, Excel or Parquet file whose first line is a header."""
     if suffix(path) in PARQUET:
-        return read_parquet(path)
+        with damage_named(path, "it cannot be read as Parquet; copy or write it again"):
+            return read_parquet(path)
     if not is_text_table(path):
         raise ValueError(f"{path} is no table; give one of .csv, .tsv, .xlsx, .parquet")
     header, *records = read_records(path)

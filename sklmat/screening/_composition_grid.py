@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import POSITIVE_INT, checked_arguments
 from sklmat.compositions import fraction_column
 from sklmat.elements import element_table
 
@@ -67,6 +68,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
     1  1.00  0.00
     """
 
+    @checked_arguments(divisions=POSITIVE_INT, chunk_size=POSITIVE_INT)
     def __init__(
         self,
         elements: Sequence[str],
@@ -75,7 +77,16 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         upper: Sequence[int],
         chunk_size: int = 20_000,
     ) -> None:
-        self.elements = list(elements)
+        if not len(elements) == len(lower) == len(upper):
+            raise ValueError(
+                f"there are {len(elements)} elements, {len(lower)} lower and {len(upper)} upper "
+                "limits; give one of each for every element"
+            )
+        if not all(0 <= low <= high <= divisions for low, high in zip(lower, upper)):
+            raise ValueError(
+                f"limits must be from 0 to {divisions}, lower ones not above upper ones"
+            )
+        self.elements = _checked_elements(elements)
         self.divisions = divisions
         self.lower = list(lower)
         self.upper = list(upper)
@@ -83,6 +94,8 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         self.columns = [fraction_column(symbol) for symbol in self.elements]
         totals = _count(divisions, self.lower, self.upper)
         self.n_points = int(totals[0][divisions])
+        if not self.n_points:
+            raise ValueError("no composition is inside the limits")
         self._searches = [
             _search_table(divisions, low, high, following)
             for low, high, following in zip(self.lower[:-1], self.upper, totals[1:])
@@ -110,6 +123,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
             f"{1 / self.divisions:g}, {len(self)} chunks of up to {self.chunk_size:,}>"
         )
 
+    @checked_arguments()
     def places(self, chunk: int) -> range:
         """Return the positions of the compositions of a table in the order of the grid.
 
@@ -121,10 +135,18 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         Returns
         -------
         places : range
+
+        Raises
+        ------
+        IndexError
+            When there is no such table.
         """
+        if not 0 <= chunk < len(self):
+            raise IndexError(f"table {chunk} of {len(self)}")
         start = chunk * self.chunk_size
         return range(start, min(start + self.chunk_size, self.n_points))
 
+    @checked_arguments()
     def points(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """Compute the compositions between two positions in the order of the grid.
 
@@ -140,8 +162,18 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         -------
         table : DataFrame of shape (stop - start, n_elements)
             Atomic fractions, which sum to one in each row within rounding errors.
+
+        Raises
+        ------
+        IndexError
+            When a position is outside the grid.
         """
         stop = self.n_points if stop is None else stop
+        if not 0 <= start <= stop <= self.n_points:
+            raise IndexError(
+                f"start and stop must be from 0 to {self.n_points}, start not above stop, got "
+                f"{start} and {stop}"
+            )
         return pd.DataFrame(
             self.counts(np.arange(start, stop)) / self.divisions, columns=self.columns
         )
@@ -163,8 +195,13 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         ------
         IndexError
             When a position is outside the grid.
+        ValueError
+            When a position is no int.
         """
-        rank = np.array(places, dtype=np.int64)
+        rank = np.array(places)
+        if rank.ndim != 1 or (rank.size and rank.dtype.kind not in "iu"):
+            raise ValueError(f"places must be a sequence of ints, got {places!r}")
+        rank = rank.astype(np.int64)
         if len(rank) and not 0 <= rank.min() <= rank.max() < self.n_points:
             raise IndexError(f"places must be from 0 to {self.n_points - 1}")
         remaining = np.full(len(rank), self.divisions)
@@ -179,6 +216,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         return counts
 
 
+@checked_arguments()
 def composition_grid(
     elements: Sequence[str],
     step: float,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import fraction_column, fraction_columns
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.files import expand_path, replace_file
@@ -40,6 +41,7 @@ _ROW = "number of the row"
 _N_PROBES, _N_PROBED_FILES = 8, 4
 
 
+@checked_arguments()
 def predict_dataset(
     estimator: BaseEstimator,
     source: PathLike | Sequence[PathLike],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import pandas as pd
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import checked_fractions, fraction_columns
 from sklmat.deprecation import renamed_parameters
 from sklmat.files import expand_path
@@ -73,6 +74,7 @@ def screen(
     verbose: bool = False,
 ) -> Path: ...
 @renamed_parameters(model="estimator")
+@checked_arguments()
 def screen(
     estimator: BaseEstimator,
     grid: CompositionGrid | pd.DataFrame,

@@ -12,6 +12,8 @@ import pandas as pd
 from scipy.constants import c, e, h, k, sigma
 from scipy.special import wrightomega
 
+from sklmat.argument_checks import checked_arguments
+
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
 
@@ -29,6 +31,7 @@ COLUMNS = [
 ]
 
 
+@checked_arguments()
 def shockley_queisser(
     gap: float | ArrayLike,
     *,

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.constants import physical_constants
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import checked_fractions, mixing_entropy
 from sklmat.deprecation import renamed_parameters
 from sklmat.screening._prediction_columns import energy_column, phase_column
@@ -82,7 +83,8 @@ def free_energy(
     Raises
     ------
     ValueError
-        When a temperature is negative or not finite, or when `x` does not hold fractions.
+        When an energy is not finite, a temperature is negative or not finite, or `x` does not hold
+        fractions.
 
     See Also
     --------
@@ -95,10 +97,14 @@ def free_energy(
     -0.0397
     """
     entropy = check_temperature(temperature) * configurational_entropy(x)
-    value = np.asarray(energy, dtype=float) - entropy
+    energies = np.asarray(energy, dtype=float)
+    if not np.isfinite(energies).all():
+        raise ValueError("energy must hold finite numbers (eV/atom), and holds NaN or infinity")
+    value = energies - entropy
     return float(value) if np.ndim(value) == 0 else value
 
 
+@checked_arguments()
 def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFrame:
     """Select the phase with the lowest formation energy at each composition.
 
@@ -169,6 +175,7 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
     return stable
 
 
+@checked_arguments()
 def energy_above_hull(
     table: pd.DataFrame, temperature: float = 0.0, *, energy: str | None = None
 ) -> np.ndarray:

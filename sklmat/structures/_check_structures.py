@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
 
 import numpy as np
 
+from sklmat.argument_checks import checked_arguments
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.recorded_warnings import frames_inside
 from sklmat.structures._as_structure import as_structure, with_file
@@ -32,6 +33,7 @@ def check_structures(
 def check_structures(
     X: Structures, *, on_invalid: Literal["raise", "warn"] = "raise"
 ) -> np.ndarray: ...
+@checked_arguments()
 def check_structures(
     X: Structures | CrystalGraphs, *, on_invalid: Literal["raise", "warn"] = "raise"
 ) -> np.ndarray | CrystalGraphs:

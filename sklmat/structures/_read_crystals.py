@@ -166,12 +166,27 @@ def _without_repetition(pairs):
 
 def _from_yaml(text):
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     try:
-        return crystals_of_document(YAML(typ="safe", pure=True).load(text.removeprefix("\ufeff")))
-    except YAMLError as error:
+        document = YAML(typ="safe", pure=True).load(text.removeprefix("\ufeff"))
+    # What stands for a number or a date, but is none, raises errors of other kinds than YAMLError.
+    except Exception as error:
         raise ValueError(f"the YAML cannot be read: {error}") from error
+    _refuse_expansion(document, 100 * len(text))
+    return crystals_of_document(document)
+
+
+def _refuse_expansion(document, largest):
+    """Refuse a document whose aliases stand for far more data than its text, or for itself."""
+    parts, n_parts = [document], 0
+    while parts:
+        part = parts.pop()
+        inner = part.values() if isinstance(part, dict) else part
+        if isinstance(part, dict | list | set):
+            n_parts += len(inner)
+            parts.extend(inner)
+        if n_parts > largest:
+            raise ValueError("the YAML cannot be read: its aliases stand for too much data")
 
 
 def crystals_of_document(document: Any) -> list[FoundCrystal]:

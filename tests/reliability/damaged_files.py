@@ -5,6 +5,8 @@ Each function writes a file to a folder and returns a `Case`.
 
 import json
 import sqlite3
+import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +33,7 @@ from sklmat import (
     load_structures,
     save_structures,
 )
+from sklmat.cli._arguments import read_rows
 
 ALLOYS = random_alloys(6, seed=0)
 GRAPHS = StructureToGraph(cutoff=4.0).fit_transform(ALLOYS)
@@ -262,7 +265,69 @@ def id_prop(folder):
     return Case(path, read, lambda bunch: len(bunch.data) > 0)
 
 
+def yaml_file(folder):
+    from ruamel.yaml import YAML
+
+    path = folder / "alloy.yaml"
+    # Plain numbers only, as from a file.
+    document = json.loads(json.dumps(ALLOYS[0].as_dict()))
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(document, file)
+    return Case(path, load_structures, lambda bunch: len(bunch.data) > 0)
+
+
+def formulas():
+    return pd.DataFrame({"formula": ["NaCl", "MgO", "Fe2O3"], "gap": [8.5, 7.8, 2.1]})
+
+
+def read_formulas(path):
+    """What the commands of `sklmat` read with ``--formula``."""
+    options = Namespace(
+        source=str(path), target="gap", id=None, formula="formula", on_invalid="raise", n_jobs=None
+    )
+    return read_rows(options)
+
+
+def formula_case(name, write):
+    def case(folder):
+        path = folder / name
+        write(formulas(), path)
+        return Case(path, read_formulas, lambda rows: len(rows.X) == len(rows.y) > 0)
+
+    return case
+
+
+def inside_excel(part):
+    """One of the XML files of an Excel table, which is damaged and then packed again."""
+
+    def case(folder):
+        whole = folder / "whole.xlsx"
+        formulas().to_excel(whole, index=False)
+        with zipfile.ZipFile(whole) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        path = folder / Path(part).name
+        path.write_bytes(parts[part])
+
+        def read(damaged):
+            packed = damaged.with_name(f"{damaged.name}.xlsx")
+            with zipfile.ZipFile(packed, "w") as archive:
+                for name, content in parts.items():
+                    archive.writestr(name, damaged.read_bytes() if name == part else content)
+            return read_formulas(packed)
+
+        return Case(path, read, lambda rows: len(rows.X) == len(rows.y) > 0)
+
+    return case
+
+
 READERS = {
+    "yaml": yaml_file,
+    "csv of formulas": formula_case("t.csv", lambda t, path: t.to_csv(path, index=False)),
+    "tsv of formulas": formula_case("t.tsv", lambda t, path: t.to_csv(path, index=False, sep="\t")),
+    "excel of formulas": formula_case("t.xlsx", lambda t, path: t.to_excel(path, index=False)),
+    "parquet of formulas": formula_case("t.parquet", lambda t, path: t.to_parquet(path)),
+    "sheet of excel": inside_excel("xl/worksheets/sheet1.xml"),
+    "workbook of excel": inside_excel("xl/workbook.xml"),
     "cif": text_case("alloy.cif", lambda path: ALLOYS[0].to(str(path), fmt="cif")),
     "poscar": text_case("alloy.vasp", lambda path: ALLOYS[0].to(str(path), fmt="poscar")),
     "json": text_case("alloys.json", write_json),

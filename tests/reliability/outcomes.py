@@ -16,7 +16,10 @@ CLEAR = (
     "sklearn/utils/class_weight.py",
     # The conversion of a table to numbers, in `check_array`.
     "sklearn/utils/_array_api.py",
+    "sklearn/model_selection/_split.py",
+    "sklearn/metrics/_scorer.py",
 )
+CLEAR_TYPES = (ValueError, TypeError, IndexError, FileNotFoundError, FileExistsError)
 #: A call that takes longer hangs (s); a busy machine is slower than an idle one.
 LONGEST = 5.0
 
@@ -34,8 +37,10 @@ def outcome(call):
         return "hangs", error
     if error is None:
         return "works", None
-    file = traceback.extract_tb(error.__traceback__)[-1].filename
-    is_clear = isinstance(error, ValueError | TypeError | FileNotFoundError) and str(error)
-    if is_clear and (file.startswith(OURS) or file.endswith(CLEAR)):
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    is_clear = isinstance(error, CLEAR_TYPES) and str(error)
+    # Errors of compiled code have our lines as the last ones.
+    is_ours = frame.filename.startswith(OURS) and frame.line.startswith("raise ")
+    if is_clear and (is_ours or frame.filename.endswith(CLEAR)):
         return "clear error", error
-    return f"raw {type(error).__name__} of {file}: {error}", error
+    return f"raw {type(error).__name__} of {frame.filename}: {error} in {frame.line}", error

@@ -185,7 +185,10 @@ def functions():
             "augmenter": fitted("InfoGANAugmenter"),
             "X": TABLE,
         },
-        "ComparisonDisplay": lambda: {"comparison": comparison(), "metrics": list(comparison().metrics)},
+        "ComparisonDisplay": lambda: {
+            "comparison": comparison(),
+            "metrics": list(comparison().metrics),
+        },
         "ComparisonDisplay.from_comparison": lambda: {"comparison": comparison()},
         "CompositionMapDisplay": lambda: {
             "table": ternary(),
@@ -211,9 +214,19 @@ def functions():
             "y_true": Y,
             "intervals": {0.9: np.column_stack([Y - 1, Y + 1])},
         },
-        "CoverageDisplay.from_predictions": lambda: {"y_true": Y, "y_pred": Y + 1, "y_std": Y * 0 + 1},
-        "ElementMapDisplay": lambda: {"points": np.eye(3)[:, :2], "atomic_numbers": np.array([26, 27, 28])},
-        "ElementMapDisplay.from_vectors": lambda: {"vectors": np.eye(3), "atomic_numbers": [26, 27, 28]},
+        "CoverageDisplay.from_predictions": lambda: {
+            "y_true": Y,
+            "y_pred": Y + 1,
+            "y_std": Y * 0 + 1,
+        },
+        "ElementMapDisplay": lambda: {
+            "points": np.eye(3)[:, :2],
+            "atomic_numbers": np.array([26, 27, 28]),
+        },
+        "ElementMapDisplay.from_vectors": lambda: {
+            "vectors": np.eye(3),
+            "atomic_numbers": [26, 27, 28],
+        },
         "ElementMapDisplay.from_estimator": lambda: {"estimator": element_network(), "X": X},
         "LearningCurveDisplay": lambda: {"curves": curves(), "metric": curves().metrics[0]},
         "LearningCurveDisplay.from_learning_curves": lambda: {"curves": curves()},
@@ -358,7 +371,9 @@ def functions():
         "estimator_checks.make_toy_table": lambda: {},
         "estimator_checks.parametrize_with_structure_checks": lambda: {"estimators": [TREE]},
         "estimator_checks.sampler_checks": lambda: {"sampler": sklmat.NoiseAugmenter()},
-        "estimator_checks.structure_estimator_checks": lambda: {"estimator": sklmat.StructureToGraph()},
+        "estimator_checks.structure_estimator_checks": lambda: {
+            "estimator": sklmat.StructureToGraph()
+        },
     }
     special = {
         "StructureAttack.generate": lambda: sklmat.StructureAttack(network(), n_steps=1).generate,
