@@ -147,7 +147,8 @@ def _kinds_of_range(constraints):
 
 def _kinds(name, parameter):
     """What a type hint allows; None if a part of it is not simple."""
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+    # `check_n_jobs` also refuses zero.
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or name == "n_jobs":
         return None
     if name == "verbose":
         return [_VERBOSE]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from sklmat.elements import N_ROWS
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +179,7 @@ def checked_fractions(x: ArrayLike) -> np.ndarray:
         if not columns:
             raise ValueError("the table has no columns of fractions: call them x_Fe, x_Ni, ...")
         table = table[columns]
-    fractions = np.asarray(table, dtype=float)
+    fractions = number_array(table, "the table of fractions")
     if fractions.ndim not in (1, 2) or not fractions.shape[-1]:
         raise ValueError(f"fractions must be a row or a table, got shape {fractions.shape}")
     check_fractions(np.atleast_2d(fractions))

@@ -1,4 +1,4 @@
-"""Validation of `y`: `as_numbers` for regressors, `label_column` for classifiers, and others."""
+"""Validation of `y` and other columns: `as_numbers`, `number_array`, `label_column` and others."""
 
 from __future__ import annotations
 
@@ -77,10 +77,128 @@ def as_numbers(y: ArrayLike) -> np.ndarray:
 
         # The missing value of pandas, unlike None, is no number of numpy.
         values = np.where(pd.isna(values), np.nan, values)
+    return _converted(values, "y")
+
+
+def number_array(values: Any, name: str) -> np.ndarray:
+    """Return numbers of any shape as float64.
+
+    Parameters
+    ----------
+    values : array-like
+        None and missing values of pandas become NaN.
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray, float64
+
+    Raises
+    ------
+    ValueError
+        When a value is complex, a date, text or something else that is no number; it names the row.
+
+    Examples
+    --------
+    >>> from sklmat.targets import number_array
+    >>> number_array([1, 2.5], "gap")
+    array([1. , 2.5])
+    >>> number_array([1, "x"], "gap")
+    Traceback (most recent call last):
+        ...
+    ValueError: gap holds 'x' in row 1, which is no number
+    """
+    try:
+        plain = np.asarray(unmasked(values))
+    except ValueError:  # rows of different lengths
+        plain = np.asarray(unmasked(values), dtype=object)
+    if plain.dtype.kind not in "fiubO":
+        plain = plain.astype(object)
+    if plain.dtype.kind == "O":
+        import pandas as pd
+
+        wrong = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64)
+        for row, value in enumerate(plain.ravel()):
+            if isinstance(value, wrong):
+                where = np.unravel_index(row, plain.shape)[0] if plain.ndim else 0
+                raise ValueError(f"{name} holds {_short(value)} in row {where}, which is no number")
+        if plain.ndim:
+            plain = np.where(pd.isna(plain), np.nan, plain)
+    return _converted(plain, name)
+
+
+def _converted(values, name):
+    """Convert values to float64; a ValueError names the first row that is no number."""
     try:
         return np.asarray(values, dtype=np.float64)
-    except OverflowError as error:
-        raise ValueError(f"y holds an integer beyond all floats ({error})") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        for row, value in enumerate(values if values.ndim else [values.item()]):
+            try:
+                np.asarray(value, dtype=np.float64)
+            except OverflowError as overflow:
+                raise ValueError(
+                    f"{name} holds an integer beyond all floats in row {row} ({overflow})"
+                ) from error
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{name} holds {_short(value)} in row {row}, which is no number"
+                ) from error
+        raise ValueError(f"the rows of {name} must have the same number of values") from error
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def weight_column(sample_weight: Any, n_rows: int) -> np.ndarray:
+    """Return the weights of rows as float64.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+        One number stands for all rows, and None for one.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        When a weight is no number, NaN, infinite or negative (it names the row), when all are zero,
+        or when there is not one for each row.
+
+    Examples
+    --------
+    >>> from sklmat.targets import weight_column
+    >>> weight_column([1, 0], 2)
+    array([1., 0.])
+    >>> weight_column([1, -1], 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: sample_weight is negative in row 1
+    """
+    from sklearn.utils.validation import _check_sample_weight
+
+    if sample_weight is None:
+        return np.ones(n_rows)
+    try:
+        weights = number_array(sample_weight, "sample_weight")
+    except ValueError as error:
+        raise ValueError(f"sample_weight must hold one number per row: {error}") from error
+    if weights.shape != (n_rows,):
+        # A number for all rows, or the error of scikit-learn.
+        value = float(weights) if weights.ndim == 0 else weights
+        weights = _check_sample_weight(value, np.empty((n_rows, 1)), dtype=np.float64)
+    for wrong, what in ((~np.isfinite(weights), "NaN or infinite"), (weights < 0, "negative")):
+        if wrong.any():
+            raise ValueError(f"sample_weight is {what} in row {int(np.argmax(wrong))}")
+    if not weights.any():
+        raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
+    return weights
 
 
 def unmasked(y: Any) -> Any:

@@ -22,6 +22,7 @@ MODULES = [
     "lazy_imports",
     "docstrings",
     "deprecation",
+    "argument_checks",
     "nested_parameters",
     "inner_estimator",
     "fitted_state",

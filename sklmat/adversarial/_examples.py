@@ -17,6 +17,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.perturbations import IndependentDirections, RandomDirections
 from sklmat.random_state import make_generator
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -168,7 +169,7 @@ def _threshold(run, y, threshold):
     if threshold is None:
         errors = np.abs(run.outputs - run.reference(y).values)
         return 2 * np.median(errors, axis=0)
-    threshold = np.asarray(threshold, dtype=float)
+    threshold = number_array(threshold, "threshold")
     if not (threshold > 0).all():
         raise ValueError(f"threshold must be above 0, got {threshold.tolist()}")
     n_targets = run.network.model.targets.n_outputs

@@ -19,7 +19,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
 from sklmat.augmentation._dataframes import is_pandas, is_polars, with_values
 from sklmat.augmentation._pretrain_finetune import check_can_continue, fit_in_two_steps
@@ -46,6 +46,7 @@ from sklmat.targets import (
     refuse_missing_rows,
     refuse_not_real,
     unmasked,
+    weight_column,
 )
 
 if TYPE_CHECKING:
@@ -229,10 +230,7 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
                 "fit(..., sample_weight=...) weighs the rows of one fit, and "
                 "strategy='pretrain_finetune' fits twice; use strategy='concat'"
             )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
-        return weight
+        return weight_column(sample_weight, _num_samples(X))
 
     def _warn_of_early_stopping(self):
         """Warn that validation rows drawn from augmented rows depend on the training rows."""

@@ -21,6 +21,7 @@ from sklmat.memory import BYTES_PER_NUMBER, refuse_beyond_memory
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
@@ -238,7 +239,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         """Return low and high as arrays."""
         if len(self.y_range) != 2:
             raise ValueError(f"y_range must be (low, high), got {self.y_range!r}")
-        low, high = (np.asarray(limit, dtype=float) for limit in self.y_range)
+        low, high = (number_array(limit, "y_range") for limit in self.y_range)
         if not np.all(low <= high):  # NaN is refused as well
             raise ValueError(f"y_range must be (low, high) with low <= high, got {self.y_range!r}")
         return low, high

@@ -18,6 +18,7 @@ from sklmat.compositions import (
 )
 from sklmat.recorded_warnings import frames_inside
 from sklmat.row_groups import label_compositions, label_equal_rows
+from sklmat.targets import number_array
 
 #: Names of one-hot columns start with these, after a FeatureUnion's or ColumnTransformer's prefix.
 _CATEGORIES = ("lattice_", "phase_")
@@ -221,7 +222,7 @@ def check_codes(codes, codec, names):
         if missing:
             raise ValueError(f"codes lack the columns {missing}; the code is {wanted}")
         codes = codes[wanted]
-    codes = np.asarray(codes, dtype=np.float64)
+    codes = number_array(codes, "codes")
     if codes.ndim != 2 or codes.shape[1] != len(codec.columns):
         raise ValueError(
             f"codes must be a table with {len(codec.columns)} columns, got shape {codes.shape}"

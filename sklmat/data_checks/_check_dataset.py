@@ -95,7 +95,6 @@ def check_dataset(
     [{'ids': ['a', 'b'], 'target': 'energy', 'values': [-8.3, -8.1]}]
     """
     check_n_jobs(n_jobs, "check_dataset")
-    check_n_jobs(n_jobs, "check_dataset")
     if isinstance(source, Mapping) and "data" in source:
         bunch, notes = source, []
     else:

@@ -15,6 +15,7 @@ import numpy as np
 from sklmat.argument_checks import NOT_NEGATIVE, POSITIVE, checked_arguments
 from sklmat.compositions import parse_composition
 from sklmat.deprecation import renamed_parameters
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -292,7 +293,7 @@ def _fractions(X):
 
 def _column(name, values, length):
     """Return `length` finite numbers as an array; raise a ValueError for other `values`."""
-    values = np.asarray(values, dtype=float)
+    values = number_array(values, name)
     if values.shape != (length,):
         raise ValueError(f"{name} has shape {values.shape}, expected ({length},)")
     if not np.isfinite(values).all():

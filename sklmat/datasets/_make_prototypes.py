@@ -92,7 +92,7 @@ Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.1
 """
 
 
-@checked_arguments()
+@checked_arguments(n_samples=None, elements=None, max_atoms=None)
 def make_prototypes(
     n_samples: int = 400,
     *,

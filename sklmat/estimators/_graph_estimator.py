@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.batches import GraphDataset, pad_neighbors
@@ -44,6 +44,7 @@ from sklmat.networks import CGCNN, ECNet
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.row_groups import hold_out_rows, label_compositions
+from sklmat.targets import weight_column
 from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         n_members = 1 if self.architecture.members_share_network else self.n_ensemble
         seed = draw_seed(self.random_state)
         member_seeds = draw_seed(seed, size=n_members)
-        sample_weight = _checked_sample_weight(sample_weight, n_rows)
+        sample_weight = weight_column(sample_weight, n_rows)
         # A row without weight would otherwise shape the statistics of batch normalisations.
         train, valid = self._split(y, seed, graphs, np.flatnonzero(sample_weight))
         graphs, extra = fit_extra(
@@ -457,17 +458,3 @@ def _compositions_of(graphs):
             yield counts.reshape(len(part), N_ROWS)
 
     return label_compositions(amounts())
-
-
-def _checked_sample_weight(sample_weight, n_rows):
-    try:
-        np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must hold one number per row: {error}") from error
-    sample_weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), dtype=np.float64)
-    if (sample_weight < 0).any():
-        row = int(np.argmax(sample_weight < 0))
-        raise ValueError(f"sample_weight is negative in row {row}")
-    if not sample_weight.any():
-        raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
-    return sample_weight

@@ -119,7 +119,7 @@ class _Choice(NamedTuple):
         return rows[rows.view(f"S{n_sites}")[:, 0].argsort(kind="stable")]
 
 
-@checked_arguments()
+@checked_arguments(symprec=None)
 def enumerate_orderings(
     parent: IStructure | Atoms | dict[str, Any] | str | Path,
     species: Species,

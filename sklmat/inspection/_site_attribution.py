@@ -39,7 +39,7 @@ _METHODS = ("auto", "integrated_gradients", "occlusion", "shapley", "contributio
 
 
 @renamed_parameters(n_samples="n_permutations")
-@checked_arguments()
+@checked_arguments(n_steps=None, n_permutations=None)
 def site_attribution(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,
@@ -222,7 +222,7 @@ def _mean(tables):
 
 
 @renamed_parameters(n_samples="n_permutations")
-@checked_arguments()
+@checked_arguments(n_steps=None, n_permutations=None)
 def element_attribution(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,

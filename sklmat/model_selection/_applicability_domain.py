@@ -20,6 +20,7 @@ from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.recorded_warnings import frames_inside
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -298,7 +299,7 @@ def _vectors(embedding, X):
     table = X if embedding is None else embedding.transform(X)
     if hasattr(table, "toarray"):
         table = table.toarray()
-    vectors = np.asarray(table, dtype=float)
+    vectors = number_array(table, "X" if embedding is None else "the embedding")
     if vectors.ndim != 2 or len(vectors) != _num_samples(X):
         raise ValueError(
             f"the embedding has the shape {vectors.shape} for {_num_samples(X)} rows; expected one "

@@ -10,6 +10,7 @@ from scipy import stats
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -67,11 +68,11 @@ def corrected_resampled_ttest(
     [3.0, 0.055, 5.945, 0.047]
     """
     check_confidence_level(confidence_level)
-    differences = np.asarray(differences, dtype=float)
+    differences = number_array(differences, "differences")
     if differences.ndim != 1:
         raise ValueError(f"differences must have the shape (n_splits,), got {differences.shape}")
     for name, counts in (("n_train", n_train), ("n_test", n_test)):
-        counts = np.asarray(counts, dtype=float)
+        counts = number_array(counts, name)
         is_count = (counts >= 1) & (counts < np.inf) & (counts == np.floor(counts))
         if counts.shape not in ((), differences.shape) or not is_count.all():
             raise ValueError(

@@ -14,7 +14,6 @@ from sklearn.metrics import r2_score
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import (
-    _check_sample_weight,
     _num_samples,
     check_is_fitted,
     has_fit_parameter,
@@ -40,6 +39,7 @@ from sklmat.targets import (
     explain_missing_labels,
     refuse_missing_rows,
     refuse_out_of_range,
+    weight_column,
 )
 
 if TYPE_CHECKING:
@@ -222,14 +222,7 @@ class DeltaRegressor(
         values = self._checked_target(X, y)
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight,
-                np.empty((len(values), 1)),
-                dtype=np.float64,
-                ensure_non_negative=True,
-            )
-            if not weight.any():
-                raise ValueError("sample_weight is zero in all rows; there is nothing to fit")
+            weight = weight_column(sample_weight, len(values))
         rows = np.arange(len(values)) if weight is None else np.flatnonzero(weight)
         refuse_missing_rows(values, rows)
         with explain_missing_labels(values, rows):

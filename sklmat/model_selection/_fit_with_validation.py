@@ -9,10 +9,11 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _num_samples
 
 from sklmat.exceptions import InvalidStructureError
 from sklmat.model_selection._boosting import XGBoost, boosting_of
+from sklmat.targets import weight_column
 
 
 class Rows:
@@ -50,9 +51,7 @@ def rows_with_weight(n, sample_weight):
     """Return the numbers of the rows that have a weight, and the weights of all n, or None."""
     rows, weight = np.arange(n), None
     if sample_weight is not None:
-        weight = _check_sample_weight(
-            sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True
-        )
+        weight = weight_column(sample_weight, n)
         rows = np.flatnonzero(weight)
     if len(rows) < 2:
         raise ValueError(

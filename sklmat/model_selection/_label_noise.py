@@ -19,7 +19,7 @@ from sklmat.data_checks import find_duplicates
 from sklmat.features import infer_lattice
 from sklmat.model_selection._group_labels import composition_groups
 from sklmat.structures import convert_structures, is_graphs
-from sklmat.targets import as_numbers, refuse_out_of_range
+from sklmat.targets import as_numbers, number_array, refuse_out_of_range
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -246,7 +246,7 @@ def _read_thresholds(disagreement, n_targets):
     """One threshold per target; None for the default."""
     if disagreement is None:
         return [None] * n_targets
-    limits = np.asarray(disagreement, dtype=float)
+    limits = number_array(disagreement, "disagreement")
     if limits.shape not in ((), (n_targets,)) or not (limits > 0).all():
         raise ValueError(
             f"disagreement must be a positive number, or {n_targets} of them, one for each target; "

@@ -12,6 +12,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, legend_above
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,7 +159,7 @@ class CoverageDisplay:
             for level, ends in sorted(of_levels.items()):
                 if not 0 < level < 1:
                     raise ValueError(f"levels must be between 0 and 1, got {level}")
-                ends = np.asarray(ends, dtype=float)
+                ends = number_array(ends, f"intervals of {name!r} at level {level}")
                 if ends.shape != (len(true), 2):
                     raise ValueError(
                         f"intervals of {name!r} at level {level} have shape {ends.shape}; "
@@ -227,7 +228,7 @@ def _wilson(fraction, n_rows):
 
 def _values(values, name, n_rows=None):
     """Return values as an array of one dimension, or raise a ValueError."""
-    values = np.asarray(values, dtype=float)
+    values = number_array(values, name)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
     if n_rows is not None and len(values) != n_rows:

@@ -14,6 +14,7 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,11 +226,11 @@ class ElementMapDisplay:
             When lengths differ, when values are not finite, when there are fewer than three points,
             or when a requested element does not occur.
         """
-        vectors = np.asarray(vectors, dtype=float)
+        vectors = number_array(vectors, "vectors")
         numbers = np.asarray(atomic_numbers)
         color_by = None if color_by is None else _series(color_by)
         _check(vectors, numbers, fraction, color_by)
-        fraction = None if fraction is None else np.asarray(fraction, dtype=float)
+        fraction = None if fraction is None else number_array(fraction, "fraction")
         if elements is not None:
             rows = _rows_of(elements, numbers)
             vectors, numbers = vectors[rows], numbers[rows]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -323,7 +324,7 @@ class ParityDisplay:
 
 def _values(values, name):
     """Return values as an array of one dimension, or raise a ValueError."""
-    values = np.asarray(values, dtype=float)
+    values = number_array(values, name)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
     n_wrong = np.count_nonzero(~np.isfinite(values))

@@ -25,7 +25,7 @@ _VERSION = 1
 _PREFIX = "structure."
 
 
-@checked_arguments()
+@checked_arguments(ids=None)
 def save_structures(
     path: PathLike,
     structures_or_bunch: Structures | Bunch,

@@ -216,7 +216,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         return counts
 
 
-@checked_arguments()
+@checked_arguments(elements=None, step=None)
 def composition_grid(
     elements: Sequence[str],
     step: float,

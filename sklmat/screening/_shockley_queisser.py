@@ -13,6 +13,7 @@ from scipy.constants import c, e, h, k, sigma
 from scipy.special import wrightomega
 
 from sklmat.argument_checks import checked_arguments
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -132,7 +133,7 @@ def shockley_queisser(
 
 def _check_gaps(gap):
     """Return the gaps (eV) as an array of one dimension, or raise a ValueError."""
-    gaps = np.atleast_1d(np.asarray(gap, dtype=float))
+    gaps = np.atleast_1d(number_array(gap, "gap"))
     if gaps.ndim != 1:
         raise ValueError(f"gap must be a number or of one dimension, got shape {gaps.shape}")
     wrong = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))

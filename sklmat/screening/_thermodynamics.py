@@ -15,6 +15,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import checked_fractions, mixing_entropy
 from sklmat.deprecation import renamed_parameters
 from sklmat.screening._prediction_columns import energy_column, phase_column
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -97,7 +98,7 @@ def free_energy(
     -0.0397
     """
     entropy = check_temperature(temperature) * configurational_entropy(x)
-    energies = np.asarray(energy, dtype=float)
+    energies = number_array(energy, "energy")
     if not np.isfinite(energies).all():
         raise ValueError("energy must hold finite numbers (eV/atom), and holds NaN or infinity")
     value = energies - entropy
@@ -283,7 +284,7 @@ def lattice_parameter(
     >>> round(lattice_parameter(11.81, "fcc"), 2)  # Cu
     3.61
     """
-    volume = np.asarray(volume_per_atom, dtype=float)
+    volume = number_array(volume_per_atom, "volume_per_atom")
     if not (np.isfinite(volume) & (volume > 0)).all():
         raise ValueError("volumes must be positive numbers (Å³/atom)")
     names, code = np.unique(np.asarray(lattice, dtype=str), return_inverse=True)
@@ -302,7 +303,7 @@ def lattice_parameter(
 
 def check_temperature(temperature):
     """Return temperatures (K) as an array; raise a ValueError if one is negative or not finite."""
-    values = np.asarray(temperature, dtype=float)
+    values = number_array(temperature, "temperature")
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(f"temperature must be 0 K or more, got {temperature}")
     return values
@@ -320,7 +321,7 @@ def number_compositions(fractions):
 def _compositions_and_energies(table, energy):
     """Return the validated fractions and formation energies of a table."""
     column = energy_column(table.columns, energy)
-    energies = table[column].to_numpy(dtype=float)
+    energies = number_array(table[column], repr(column))
     n_wrong = np.count_nonzero(~np.isfinite(energies))
     if n_wrong or not len(energies):
         raise ValueError(

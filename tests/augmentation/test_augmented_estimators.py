@@ -149,7 +149,7 @@ def test_bagging_draws_rows_as_for_estimators_without_weights():
 def test_wrong_weights():
     X, y = random_table()
     model = AugmentedRegressor(Ridge(), Fixed())
-    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+    with pytest.raises(ValueError, match="sample_weight is negative in row 0"):
         model.fit(X, y, sample_weight=np.linspace(-1, 1, len(y)))
     with pytest.raises(ValueError, match="zero"):
         model.fit(X, y, sample_weight=np.zeros(len(y)))
