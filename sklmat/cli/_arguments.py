@@ -63,14 +63,46 @@ def new_parser(
     )
 
 
+def text(argument: str) -> str:
+    """Name of a column, path or other text of the command line; an empty one names nothing."""
+    if not argument:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return argument
+
+
+def positive_int(argument: str) -> int:
+    """Whole number of the command line that is 1 or more."""
+    return _whole_number(argument, 1, sys.maxsize)
+
+
+def seed(argument: str) -> int:
+    """Seed of the command line."""
+    return _whole_number(argument, 0, 2**32 - 1)
+
+
+def _whole_number(argument, smallest, largest):
+    try:
+        number = int(argument)
+    except ValueError:
+        number = None
+    if number is None or not smallest <= number <= largest:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {smallest} to {largest}, got {argument!r}"
+        )
+    return number
+
+
 def add_source(parser: argparse.ArgumentParser, *, target: bool = True) -> None:
     """Add the arguments that say which rows to read."""
-    parser.add_argument("source", help="file, folder or table, whatever load_structures reads")
+    parser.add_argument(
+        "source", type=text, help="file, folder or table, whatever load_structures reads"
+    )
     if target:
-        parser.add_argument("--target", metavar="NAME", help="column of the target")
-    parser.add_argument("--id", metavar="NAME", help="column of the ids")
+        parser.add_argument("--target", type=text, metavar="NAME", help="column of the target")
+    parser.add_argument("--id", type=text, metavar="NAME", help="column of the ids")
     parser.add_argument(
         "--formula",
+        type=text,
         metavar="NAME",
         help="column of formulas, for a table without structures",
     )
@@ -267,9 +299,11 @@ def add_model_settings(parser: argparse.ArgumentParser) -> None:
         help="whether the target is a number or a class; by default, texts, truth values and "
         "numbers that are all 0 or 1 are classes",
     )
-    parser.add_argument("--unit", metavar="UNIT", help="unit of the target, such as eV/atom")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the networks")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed (default: 0)")
+    parser.add_argument(
+        "--unit", type=text, metavar="UNIT", help="unit of the target, such as eV/atom"
+    )
+    parser.add_argument("--epochs", type=positive_int, metavar="N", help="epochs of the networks")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed (default: 0)")
 
 
 def refuse_existing(path: str, overwrite: bool) -> Path:
@@ -284,7 +318,7 @@ def refuse_existing(path: str, overwrite: bool) -> Path:
 
 def add_out(parser: argparse.ArgumentParser, help: str, *, required: bool = True) -> None:
     """Add the arguments that say where to write."""
-    parser.add_argument("-o", "--out", required=required, metavar="PATH", help=help)
+    parser.add_argument("-o", "--out", type=text, required=required, metavar="PATH", help=help)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from sklmat.cli._arguments import new_parser
+from sklmat.cli._arguments import new_parser, text
 
 
 def add_parser(commands):
@@ -19,9 +19,11 @@ def add_parser(commands):
         "not run.",
         "sklmat check my_folder --target energy",
     )
-    parser.add_argument("source", help="file, folder or table, whatever load_structures reads")
-    parser.add_argument("--target", metavar="NAME", help="column of the target")
-    parser.add_argument("--id", metavar="NAME", help="column of the ids")
+    parser.add_argument(
+        "source", type=text, help="file, folder or table, whatever load_structures reads"
+    )
+    parser.add_argument("--target", type=text, metavar="NAME", help="column of the target")
+    parser.add_argument("--id", type=text, metavar="NAME", help="column of the ids")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--n-jobs", type=int, metavar="N", help="number of processes")
     parser.set_defaults(run=run)

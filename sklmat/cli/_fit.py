@@ -13,9 +13,11 @@ from sklmat.cli._arguments import (
     atomic_numbers,
     needed_target,
     new_parser,
+    positive_int,
     read_rows,
     refuse_existing,
     rows_by_id,
+    text,
 )
 from sklmat.cli._model_file import FittedModel, save_model
 from sklmat.cli._models import DESCRIPTION, NETWORKS, REGRESSORS, make_model
@@ -39,7 +41,7 @@ def add_parser(commands):
     add_model_settings(parser)
     parser.add_argument(
         "--ensemble",
-        type=int,
+        type=positive_int,
         default=1,
         metavar="N",
         help="number of networks that are averaged (default: 1); with two or more, sklmat predict "
@@ -47,6 +49,7 @@ def add_parser(commands):
     )
     parser.add_argument(
         "--extra",
+        type=text,
         nargs="+",
         metavar="NAME",
         help="further columns of numbers that a network reads beside the structures, such as a "

@@ -12,6 +12,7 @@ from sklmat.cli._arguments import (
     read_rows,
     refuse_existing,
     rows_by_id,
+    text,
     write_csv,
 )
 from sklmat.cli._model_file import load_model
@@ -32,7 +33,7 @@ def add_parser(commands):
         "Exit code: 0, or 1 if rows were left out (--on-invalid drop).",
         "sklmat predict energy.sklmat new_folder --out predictions.csv",
     )
-    parser.add_argument("model", help="file that sklmat fit has written")
+    parser.add_argument("model", type=text, help="file that sklmat fit has written")
     add_source(parser, target=False)
     add_out(parser, "CSV file of the predictions")
     parser.set_defaults(run=run)

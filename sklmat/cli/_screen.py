@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sklmat.cli._arguments import add_out, new_parser, refuse_existing, write_csv
+from sklmat.cli._arguments import add_out, new_parser, refuse_existing, text, write_csv
 from sklmat.cli._model_file import load_model
 
 
@@ -18,10 +18,12 @@ def add_parser(commands):
         "sklmat fit --model gaussian-process, and write all or the best ones.",
         "sklmat screen energy.sklmat --elements Fe Ni Cr --step 0.05 --keep 20 --out best.csv",
     )
-    parser.add_argument("model", help="file that sklmat fit has written")
-    parser.add_argument("--elements", nargs="+", required=True, metavar="SYMBOL")
+    parser.add_argument("model", type=text, help="file that sklmat fit has written")
+    parser.add_argument("--elements", type=text, nargs="+", required=True, metavar="SYMBOL")
     parser.add_argument("--step", type=float, default=0.05, help="default: 0.05")
-    parser.add_argument("--phases", nargs="+", metavar="PHASE", help="default: those of the model")
+    parser.add_argument(
+        "--phases", type=text, nargs="+", metavar="PHASE", help="default: those of the model"
+    )
     parser.add_argument("--keep", type=int, metavar="N", help="number of best rows; default: all")
     parser.add_argument("--largest", action="store_true", help="the best rows are the largest")
     parser.add_argument("--n-jobs", type=int, metavar="N", help="number of processes")

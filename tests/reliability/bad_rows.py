@@ -7,7 +7,7 @@ import pandas as pd
 from pymatgen.core import Lattice, Structure
 
 CUBE = Lattice.cubic(4.0)
-#: The row that is replaced.
+#: The row that is replaced, if there are so many.
 ROW = 2
 CRYSTALS = {
     "none": None,
@@ -26,10 +26,11 @@ NUMBERS = {"none": None, "NaN": np.nan, "infinity": np.inf, "text": "x", "comple
 
 
 def replaced(values, value):
-    """A list with another value in one row."""
+    """A list with another value in one row, and the row."""
     rows = list(values)
-    rows[ROW] = value
-    return rows
+    row = min(ROW, len(rows) - 1)
+    rows[row] = value
+    return rows, row
 
 
 def bad_columns(name, values):
@@ -37,7 +38,7 @@ def bad_columns(name, values):
     numbers = {key: value for key, value in NUMBERS.items() if key != "list"}
     if isinstance(np.asarray(values).flat[0], str):
         numbers = {"none": None, "NaN": np.nan}
-    found = {key: (replaced(values, value), ROW) for key, value in numbers.items()}
+    found = {key: replaced(values, value) for key, value in numbers.items()}
     found["shorter"] = (list(values)[:-1], None)
     found["longer"] = ([*values, values[0]], None)
     found["empty"] = ([], None)
@@ -48,12 +49,12 @@ def bad_columns(name, values):
 
 def bad_tables(table):
     """Label -> a table of another width, with other names or a bad value, and the row to name."""
-    found = {}
+    found, row = {}, min(ROW, len(table) - 1)
     for key, value in NUMBERS.items():
         new = table.astype(object)
         if key != "list":
-            new.iloc[ROW, 0] = value
-            found[key] = (new, ROW)
+            new.iloc[row, 0] = value
+            found[key] = (new, row)
     found["fewer columns"] = (table.iloc[:, 1:], None)
     found["no columns"] = (table.iloc[:, :0], None)
     found["other names"] = (table.rename(columns=lambda name: f"{name}?"), None)
@@ -68,7 +69,7 @@ def bad_tables(table):
 
 
 def bad_crystals(crystals):
-    found = {key: (replaced(crystals, value), ROW) for key, value in CRYSTALS.items()}
+    found = {key: replaced(crystals, value) for key, value in CRYSTALS.items()}
     found["empty"] = ([], None)
     found["single"] = (crystals[0], None)
     found["none for all"] = (None, None)
@@ -84,7 +85,7 @@ def bad_data(name, value):
     if name in ("X", "expected", "structures_or_bunch", "parts") and isinstance(value, list):
         if isinstance(value[0], Structure):
             return bad_crystals(value)
-        found = {key: (replaced(value, item), ROW) for key, item in FORMULAS.items()}
+        found = {key: replaced(value, item) for key, item in FORMULAS.items()}
         return found | {"single": (value[0], None), "empty": ([], None)}
     return bad_columns(name, value)
 
