@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.special import gammaln, nctdtrinc
 
 from sklmat.argument_checks import checked_arguments
+from sklmat.targets import number_array
 
 if TYPE_CHECKING:
     from sklmat.typing import Table
@@ -264,7 +265,7 @@ def _numbers(table, names, table_name):
                 f"descriptor {name!r} of {table_name} holds no numbers (dtype {dtype}); encode it, "
                 "or leave it out"
             )
-        values[:, k] = column.to_numpy(dtype=float, na_value=np.nan)
+        values[:, k] = number_array(column, f"descriptor {name!r} of {table_name}")
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0]

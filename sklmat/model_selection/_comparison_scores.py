@@ -1,6 +1,6 @@
 """`check_metrics`, `score_fold`: the metrics of `compare_estimators`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -91,6 +91,7 @@ def check_metrics(scoring, estimators, y, are_classifiers, missing, params):
     """Return the `Metrics`; where labels are missing or metadata are given, with masked scorers."""
     if scoring is None:
         scoring = _default_scoring(estimators, y, are_classifiers)
+    _refuse_scoring(scoring)
     if isinstance(scoring, str | MaskedScorer):
         scoring = [scoring]
     elif callable(scoring):
@@ -112,6 +113,25 @@ def check_metrics(scoring, estimators, y, are_classifiers, missing, params):
         for metric, scorer in scoring.items()
     }
     return Metrics(scorers, signs, names)
+
+
+def _refuse_scoring(scoring):
+    """Refuse anything but scorers: their names or callables, alone, in a sequence or in a dict."""
+    scorers = [scoring]
+    if isinstance(scoring, Mapping):
+        scorers = list(scoring.values())
+    elif isinstance(scoring, Collection) and not isinstance(scoring, str):
+        scorers = list(scoring)
+    for scorer in scorers:
+        if not isinstance(scorer, str) and (isinstance(scorer, type) or not callable(scorer)):
+            raise TypeError(
+                "scoring must be the name of a scorer, a callable, a sequence of these or a dict "
+                f"from name to scorer, got {scorer!r}"
+            )
+    if not scorers:
+        raise ValueError("scoring names no metric")
+    if isinstance(scoring, Mapping) and not all(isinstance(name, str) for name in scoring):
+        raise TypeError(f"the names of metrics in scoring must be str, got {list(scoring)}")
 
 
 def _name(scorer):

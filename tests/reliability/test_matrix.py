@@ -16,7 +16,11 @@ DATA = {"X", "y", "groups", "sample_weight", "expected", "structures_or_bunch", 
 DATA |= {"y_std", "background", "adversarial", "normal", "total_energy", "formation_energy"}
 DATA |= {"magnetization", "moment_per_atom", "moment_per_cell", "n_atoms", "volume_per_atom"}
 #: Values that have a meaning although the type hint does not say so: (argument, value) -> why.
-MEANT = {}
+MEANT = {
+    ("verbose", "zero"): "scikit-learn's",
+    ("verbose", "large"): "scikit-learn's",
+    ("cv", "none"): "five folds, as in scikit-learn",
+}
 #: A large number of rows, steps or files takes long, and is allowed to.
 LONG = {"large", "huge"}
 N_QUICK = 250
