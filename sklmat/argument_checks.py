@@ -57,20 +57,19 @@ _KINDS = {
     ),
 }
 #: Classes in type hints that are no strings, numbers or paths.
-_CLASSES = {"CrystalGraphs", "Comparison", "LearningCurves", "QualityReport", "StructureAttack"}
+_CLASSES = {"CrystalGraphs", "Comparison", "InfoGANAugmenter", "LearningCurves", "QualityReport"}
 _VERBOSE = _Kind(
     "True, False or an int from 0",
     lambda value: isinstance(value, bool | np.bool_) or (_is_int(value) and value >= 0),
 )
-_PART = re.compile(r"Literal\[[^]]*\]|(?:Sequence|list)\[[^]]*\]|[^|\s]+")
 
 
 def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
     """Return a decorator that validates the arguments of a function or method.
 
     Arguments whose type hint consists of bool, int, float, str, None, ``Literal``, `RandomState`,
-    `PathLike` and sequences of these are validated. The function itself validates others, such as
-    crystals. A float must be finite.
+    `PathLike`, sequences of these, ``Mapping``, ``pd.DataFrame`` and some classes of sklmat are
+    validated. The function itself validates others, such as crystals. A float must be finite.
 
     Parameters
     ----------
@@ -152,8 +151,20 @@ def _kinds(name, parameter):
         return None
     if name == "verbose":
         return [_VERBOSE]
-    kinds = [_kind(part) for part in _PART.findall(str(parameter.annotation))]
+    kinds = [_kind(part) for part in _parts(str(parameter.annotation))]
     return None if None in kinds else kinds
+
+
+def _parts(hint):
+    """Parts of a union, as text."""
+    parts, depth = [""], 0
+    for letter in hint:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
 
 
 def _kind(part):
@@ -166,9 +177,11 @@ def _kind(part):
         values = re.findall(r"[\"']([^\"']+)[\"']", inner)
         text = " or ".join(map(repr, values))
         return _Kind(text, lambda value: isinstance(value, str) and value in values)
+    if name in ("Mapping", "dict"):
+        return _Kind("a dict", lambda value: isinstance(value, Mapping))
     if name in ("Sequence", "list"):
-        of_item = _kind(inner.rstrip("]"))
-        return of_item and _Kind(f"a sequence of {inner.rstrip(']')}", _all(of_item.allows))
+        of_item = _kind(inner[:-1])
+        return of_item and _Kind(f"a sequence of {inner[:-1]}", _all(of_item.allows))
     return _KINDS.get(part)
 
 

@@ -286,6 +286,7 @@ class CrystalGraphs:
         )
 
     @classmethod
+    @checked_arguments()
     def concatenate(cls, parts: Sequence[CrystalGraphs]) -> CrystalGraphs:
         """Join containers whose edges were chosen with the same settings.
 

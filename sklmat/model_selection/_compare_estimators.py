@@ -46,7 +46,7 @@ _FLOOR_ROWS = ["label noise, least", "label noise, expected"]
 
 
 @renamed_parameters(confidence="confidence_level")
-@checked_arguments(confidence_level=None, error_score=None)
+@checked_arguments(estimators=None, confidence_level=None, error_score=None)
 def compare_estimators(
     estimators: Mapping[str, BaseEstimator],
     X: Structures | CrystalGraphs | Table,

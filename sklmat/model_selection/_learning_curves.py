@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
-@checked_arguments(confidence_level=None, error_score=None, train_sizes=None)
+@checked_arguments(estimators=None, confidence_level=None, error_score=None, train_sizes=None)
 def learning_curves(
     estimators: Mapping[str, BaseEstimator],
     X: Structures | CrystalGraphs | Table,

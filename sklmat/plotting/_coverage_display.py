@@ -63,6 +63,7 @@ class CoverageDisplay:
     18  too small    0.582
     """
 
+    @checked_arguments()
     def __init__(self, *, table: pd.DataFrame) -> None:
         self.table = table
 
@@ -120,6 +121,7 @@ class CoverageDisplay:
         return cls.from_intervals(y_true, intervals, ax=ax, **errorbar_kwargs)
 
     @classmethod
+    @checked_arguments()
     def from_intervals(
         cls,
         y_true: ArrayLike,

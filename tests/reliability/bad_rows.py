@@ -40,7 +40,7 @@ def bad_columns(name, values):
         numbers = {"none": None, "NaN": np.nan}
     found = {key: replaced(values, value) for key, value in numbers.items()}
     found["shorter"] = (list(values)[:-1], None)
-    found["longer"] = ([*values, values[0]], None)
+    found["longer"] = ([*values, *list(values)[:1]], None)
     found["empty"] = ([], None)
     found["single"] = (1.0, None)
     found["text for all"] = ("nonsense", None)
@@ -82,6 +82,8 @@ def bad_data(name, value):
     """Label -> (bad value, row that the error has to name or None), for a valid data argument."""
     if isinstance(value, pd.DataFrame):
         return bad_tables(value)
+    if isinstance(value, dict):
+        return {}
     if name in ("X", "expected", "structures_or_bunch", "parts") and isinstance(value, list):
         if isinstance(value[0], Structure):
             return bad_crystals(value)
