@@ -114,7 +114,8 @@ def number_array(values: Any, name: str) -> np.ndarray:
     except ValueError:  # rows of different lengths
         plain = np.asarray(unmasked(values), dtype=object)
     if plain.dtype.kind not in "fiubO":
-        plain = plain.astype(object)
+        # Among text, numpy makes text of numbers, too.
+        plain = np.asarray(values if isinstance(values, list | tuple) else plain, dtype=object)
     if plain.dtype.kind == "O":
         import pandas as pd
 

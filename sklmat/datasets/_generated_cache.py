@@ -13,6 +13,7 @@ import numpy as np
 from sklmat.downloads import get_data_home
 from sklmat.files import replace_file
 from sklmat.random_state import draw_seed
+from sklmat.recorded_warnings import frames_inside
 
 
 def fixed_seed(random_state):
@@ -47,7 +48,9 @@ def read_cache(path):
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
     except Exception as error:  # a damaged archive can raise any exception
-        warnings.warn(f"{path} cannot be read and is made anew: {error}", stacklevel=3)
+        warnings.warn(
+            f"{path} cannot be read and is made anew: {error}", stacklevel=frames_inside()
+        )
         return None
 
 
@@ -68,5 +71,5 @@ def write_cache(arrays, path, name):
         warnings.warn(
             f"the {name} are made, but cannot be kept for the next time ({error}): give a "
             "data_home that can be written to, or cache=False",
-            stacklevel=3,
+            stacklevel=frames_inside(),
         )

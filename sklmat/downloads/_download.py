@@ -123,7 +123,7 @@ def fetch_files(
         if not download_if_missing:
             raise OSError(_explain(missing, home, "download_if_missing is False"))
         for path in damaged:
-            warnings.warn(f"{_mismatch(path, home)}; downloading it again", stacklevel=3)
+            warnings.warn(f"{_mismatch(path, home)}; downloading it again", stacklevel=4)
         _download(missing, home, verbose)
     return [home / path for path in paths]
 

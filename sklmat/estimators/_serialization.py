@@ -28,6 +28,7 @@ from sklmat.model_files import (
     set_weights,
     write_model,
 )
+from sklmat.recorded_warnings import frames_inside
 from sklmat.training import check_device, initial_weights, make_net
 
 if TYPE_CHECKING:
@@ -257,7 +258,8 @@ def _present_device(device):
         return check_device(device)
     except ValueError:
         warnings.warn(
-            f"device {device!r} is not available; the estimator is put on the CPU", stacklevel=5
+            f"device {device!r} is not available; the estimator is put on the CPU",
+            stacklevel=frames_inside(),
         )
         return "cpu"
 

@@ -14,6 +14,7 @@ from sklmat.graphs import CrystalGraphs, StructureToGraph, move_atoms, nearby_pa
 from sklmat.perturbations._perturbation_bounds import PerturbationBounds, largest_distance_change
 from sklmat.perturbations._random_directions import IndependentDirections
 from sklmat.random_state import make_generator
+from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import check_structures
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _size(distribution, scale, budget):
         "the largest displacement of distribution='uniform' is now called 'budget'; 'scale' will "
         f"be only for distribution='gaussian' in sklmat {REMOVED_IN}",
         FutureWarning,
-        stacklevel=3,
+        stacklevel=frames_inside(),
     )
     return "budget", scale
 

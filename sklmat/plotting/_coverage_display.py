@@ -235,6 +235,8 @@ def _values(values, name, n_rows=None):
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
     if n_rows is not None and len(values) != n_rows:
         raise ValueError(f"{name} has {len(values)} rows, and y_pred has {n_rows}")
-    if np.isnan(values).any():
-        raise ValueError(f"{name} is NaN in row {np.argmax(np.isnan(values))}")
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        what = "NaN" if np.isnan(values[row]) else "infinite"
+        raise ValueError(f"{name} is {what} in row {row}")
     return values

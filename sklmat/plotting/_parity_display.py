@@ -327,9 +327,11 @@ def _values(values, name):
     values = number_array(values, name)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}; draw one target at a time")
-    n_wrong = np.count_nonzero(~np.isfinite(values))
-    if n_wrong:
-        raise ValueError(f"{name} has {n_wrong} values that are not finite")
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise ValueError(
+            f"{name} has {len(wrong)} values that are not finite, in rows {wrong[:10].tolist()}"
+        )
     if not len(values):
         raise ValueError(f"{name} is empty")
     return values

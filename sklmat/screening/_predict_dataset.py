@@ -20,7 +20,7 @@ from sklmat.model_inside import find_model
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import count_processes, run_parallel
 from sklmat.readers import find_id_column, is_saved, load_structures
-from sklmat.recorded_warnings import ignore_warnings, record_warnings
+from sklmat.recorded_warnings import frames_inside, ignore_warnings, record_warnings
 from sklmat.screening._composition_model import takes_phase, target_columns
 from sklmat.screening._prediction_columns import PHASE
 from sklmat.screening._resumable_parquet import ResumableFolder, damage
@@ -273,7 +273,7 @@ def _warn_of_others(out, files):
             f"{out} also holds predictions of {len(others)} files that are not in source, such as "
             f"{min(others)}: delete those that are out of date",
             UserWarning,
-            stacklevel=3,
+            stacklevel=frames_inside(),
         )
 
 
@@ -297,7 +297,11 @@ def _predicted(path):
         return None
     reason = damage(path)
     if reason is not None:
-        warnings.warn(f"{path} is damaged and is made again: {reason}", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"{path} is damaged and is made again: {reason}",
+            UserWarning,
+            stacklevel=frames_inside(),
+        )
         return None
     metadata = parquet.read_schema(path).metadata or {}
     return json.loads(metadata.get(_KEY, b"null"))
