@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from sklmat.exceptions import InvalidStructureError
 from sklmat.readers import holds_structures
 from sklmat.row_groups import label_compositions
 from sklmat.structures import composition_of_partial, convert_structures, is_graphs
-from sklmat.targets import refuse_missing_groups
+from sklmat.targets import number_array, refuse_missing_groups
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
@@ -147,6 +147,8 @@ def amounts_of_elements(X):
         return _amounts_of_table(X)
     if isinstance(X, str | Path | Mapping) or hasattr(X, "composition"):
         raise TypeError(f"expected a sequence of crystals, got one {type(X).__name__}; use a list")
+    if not isinstance(X, Iterable):
+        raise TypeError(f"expected a sequence of crystals or compositions, got {X!r}")
     items = X if hasattr(X, "ndim") else list(X)
     if getattr(items, "ndim", 1) != 1:
         raise ValueError(
@@ -181,7 +183,7 @@ def _amounts_of_table(table):
             "GroupKFold instead"
         )
     amounts = np.zeros((len(table), N_ROWS))
-    amounts[:, list(columns.values())] = table[list(columns)].to_numpy(dtype=float)
+    amounts[:, list(columns.values())] = number_array(table[list(columns)], "the table")
     wrong = ~(np.isfinite(amounts).all(axis=1) & (amounts >= 0).all(axis=1) & amounts.any(axis=1))
     if wrong.any():
         raise ValueError(f"row {np.argmax(wrong)} has missing, negative or only zero fractions")

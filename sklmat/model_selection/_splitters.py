@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sklmat.elements import element_symbols, element_table
@@ -69,6 +70,7 @@ class _LabelGroupKFold(BaseCrossValidator):
             random_state=self.random_state if self.shuffle else None,
         )
         labels = self._labels(X)
+        _refuse_other_length(labels, y)
         yield from folds.split(labels, groups=labels)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
@@ -246,6 +248,7 @@ class LeaveOneElementOut(BaseCrossValidator):
         """
         _refuse_groups(self, groups)
         holds = amounts_of_elements(X) > 0
+        _refuse_other_length(holds, y)
         for number in self._numbers(holds):
             yield np.flatnonzero(~holds[:, number]), np.flatnonzero(holds[:, number])
 
@@ -348,11 +351,13 @@ class ComponentSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            When there would be no training or no test rows; the message says how many
-            crystals have each number of elements.
+            When there would be no training or no test rows (the message says how many crystals have
+            each number of elements), or a number of components is no positive int.
         """
         _refuse_groups(self, groups)
+        _check_numbers_of_components(self.max_train, self.max_test)
         n_components = np.count_nonzero(amounts_of_elements(X), axis=1)
+        _refuse_other_length(n_components, y)
         max_test = np.inf if self.max_test is None else self.max_test
         splits = []
         for max_train in np.atleast_1d(self.max_train):
@@ -372,6 +377,29 @@ class ComponentSplit(BaseCrossValidator):
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of splits; the arguments exist for compatibility."""
         return np.size(self.max_train)
+
+
+def _check_numbers_of_components(max_train, max_test):
+    """Refuse numbers of components that are no positive ints."""
+    several = isinstance(max_train, Sequence | np.ndarray) and not isinstance(
+        max_train, str | bytes
+    )
+    given = {"max_train": list(max_train) if several else [max_train]}
+    if max_test is not None:
+        given["max_test"] = [max_test]
+    for name, numbers in given.items():
+        if not numbers or not all(
+            isinstance(number, Integral) and not isinstance(number, bool) and number > 0
+            for number in numbers
+        ):
+            value = numbers if len(numbers) != 1 else numbers[0]
+            raise ValueError(f"{name} must be a positive int, got {value!r}")
+
+
+def _refuse_other_length(rows, y):
+    """Raise a ValueError if `y` is given and has another number of rows than `X`."""
+    if y is not None:
+        check_consistent_length(rows, y)
 
 
 def _refuse_groups(splitter, groups):

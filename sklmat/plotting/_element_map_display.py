@@ -229,8 +229,8 @@ class ElementMapDisplay:
         vectors = number_array(vectors, "vectors")
         numbers = np.asarray(atomic_numbers)
         color_by = None if color_by is None else _series(color_by)
-        _check(vectors, numbers, fraction, color_by)
         fraction = None if fraction is None else number_array(fraction, "fraction")
+        _check(vectors, numbers, fraction, color_by)
         if elements is not None:
             rows = _rows_of(elements, numbers)
             vectors, numbers = vectors[rows], numbers[rows]
@@ -400,8 +400,16 @@ def _check(vectors, atomic_numbers, fraction, color_by):
         raise ValueError(f"vectors must be a table of two or more columns, not {vectors.shape}")
     given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color_by": color_by}
     for name, values in given.items():
-        if values is not None and len(values) != len(vectors):
-            raise ValueError(f"{name} has {len(values)} entries for {len(vectors)} vectors")
+        if values is not None and np.shape(values) != (len(vectors),):
+            n_values = len(values) if np.ndim(values) else "no"
+            raise ValueError(f"{name} has {n_values} entries for {len(vectors)} vectors")
+    is_number = np.isin(atomic_numbers, range(1, 119))
+    if not is_number.all():
+        row = int(is_number.argmin())
+        raise ValueError(f"{atomic_numbers[row]!r} in row {row} is no atomic number from 1 to 118")
+    if fraction is not None and not (np.isfinite(fraction) & (fraction >= 0)).all():
+        row = int((np.isfinite(fraction) & (fraction >= 0)).argmin())
+        raise ValueError(f"fraction is {fraction[row]} in row {row}; it must be 0 or more")
     wrong = ~np.isfinite(vectors).all(axis=1)
     if wrong.any():
         raise ValueError(f"{wrong.sum()} vectors are not finite; the first is row {wrong.argmax()}")

@@ -29,6 +29,7 @@ X, Y = make_toy_crystals()
 CLASSES = np.resize(["a", "b"], len(X))
 TABLE, LABELS = make_toy_table(8)
 SMALL = {"cutoff": 4.0, "hidden_dim": 4, "n_conv": 1, "max_epochs": 1, "random_state": 0}
+COMPOUNDS = ["NaCl", "KCl", "MgO", "CaO", "FeNi", "Fe3Ni", "Cu", "Ni"]
 TREE = make_pipeline(sklmat.CompositionFeaturizer(), DummyRegressor())
 GRID = {"x_Fe": [1.0, 1.0, 0.5, 0.5], "x_Ni": [0.0, 0.0, 0.5, 0.5]}
 ENERGIES = pd.DataFrame(
@@ -436,12 +437,17 @@ def plot_call(Display, arguments):
     return lambda: (drawn(Display(**arguments()).plot), {})
 
 
+def rows_to_split(Splitter):
+    return X if Splitter is sklmat.PrototypeGroupKFold else COMPOUNDS
+
+
 def split_call(Splitter, few):
-    return lambda: (split_of(Splitter), few)
+    rows = rows_to_split(Splitter)
+    return lambda: (wrapping(lambda **given: list(Splitter(**given).split(rows, Y)), Splitter), few)
 
 
 def split_rows_call(Splitter, few):
-    return lambda: (listed(Splitter(**few).split), {"X": X, "y": Y})
+    return lambda: (listed(Splitter(**few).split), {"X": rows_to_split(Splitter), "y": Y})
 
 
 def attack(**given):
@@ -494,10 +500,6 @@ def wrapping(call, thing):
 
 def listed(generate):
     return wrapping(lambda **given: list(generate(**given)), generate)
-
-
-def split_of(Splitter):
-    return wrapping(lambda **given: list(Splitter(**given).split(X)), Splitter)
 
 
 def with_out(write, name, suffix=""):
