@@ -237,7 +237,7 @@ def holds_compositions(X: object) -> bool:
     from pymatgen.core import Composition
 
     items: Any = X.iloc[:, 0] if hasattr(X, "iloc") and hasattr(X, "columns") else X
-    first = next(iter(items), None)
+    first = next(iter(items), None) if isinstance(items, Iterable) else None
     if isinstance(first, str):
         # As pymatgen writes formulas: "Fe2 O3".
         first = first.replace(" ", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from numbers import Integral
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -13,6 +14,32 @@ if TYPE_CHECKING:
     import torch
 
     from sklmat.typing import RandomState
+
+
+def check_seed(random_state: object) -> None:
+    """Raise a ValueError for what is no `random_state` of scikit-learn.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+
+    Examples
+    --------
+    >>> from sklmat.random_state import check_seed
+    >>> check_seed(-1)
+    Traceback (most recent call last):
+        ...
+    ValueError: random_state must be an int from 0 to 4294967295, a RandomState or None, got -1
+    """
+    is_generator = random_state is None or isinstance(random_state, np.random.RandomState)
+    is_int = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    # scikit-learn takes the module for numpy's global generator.
+    if random_state is np.random or is_generator or (is_int and 0 <= random_state < 2**32):
+        return
+    raise ValueError(
+        "random_state must be an int from 0 to 4294967295, a RandomState or None, got "
+        f"{random_state!r}"
+    )
 
 
 @overload
@@ -44,6 +71,7 @@ def draw_seed(random_state: RandomState, size: int | None = None) -> int | list[
     """
     from sklearn.utils import check_random_state
 
+    check_seed(random_state)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=size)
     return int(seeds) if size is None else seeds.tolist()
 

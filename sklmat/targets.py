@@ -40,10 +40,14 @@ def refuse_not_real(y: ArrayLike) -> None:
     """
     values = np.asarray(y)
     for kind, (types, what, instead) in _NOT_REAL.items():
-        if values.dtype.kind == kind or (
-            values.dtype.kind == "O" and any(isinstance(value, types) for value in values.flat)
-        ):
-            raise ValueError(f"{what}; pass {instead}")
+        wrong = np.full(values.shape, values.dtype.kind == kind)
+        if values.dtype.kind == "O":
+            wrong = np.reshape([isinstance(value, types) for value in values.flat], values.shape)
+        if wrong.any():
+            if values.dtype.kind == "c" and values.imag.any():
+                wrong = values.imag != 0
+            row = np.argwhere(np.atleast_1d(wrong))[0, 0]
+            raise ValueError(f"{what}, first in row {row}; pass {instead}")
 
 
 def as_numbers(y: ArrayLike) -> np.ndarray:
@@ -149,7 +153,7 @@ def _converted(values, name):
 
 
 def _short(value):
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
@@ -363,6 +367,8 @@ def refuse_missing_groups(groups: ArrayLike | None) -> None:
 
     if groups is None:
         return
+    if isinstance(groups, str):
+        raise ValueError(f"groups must have one label for each row, got the string {groups!r}")
     missing = np.flatnonzero(pd.isna(np.asarray(groups, dtype=object)))
     if len(missing):
         raise ValueError(

@@ -19,6 +19,7 @@ from sklmat.model_selection._group_labels import (
     composition_groups,
 )
 from sklmat.model_selection._prototype_labels import prototype_labels
+from sklmat.random_state import check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,7 @@ class _LabelGroupKFold(BaseCrossValidator):
             Numbers of the training and of the test rows.
         """
         _refuse_groups(self, groups)
+        check_seed(self.random_state)
         folds = GroupKFold(
             self.n_splits,
             shuffle=self.shuffle,

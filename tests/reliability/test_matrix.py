@@ -47,7 +47,7 @@ def wrong_of_value(call, given, parameter, key):
 
 def wrong_of_row(call, given, parameter, value, row):
     result, error = outcome(lambda: call(**{**given, parameter.name: value}))
-    if result == "clear error" and row is not None and not names_row(error):
+    if result == "clear error" and row is not None and not names_row(error, row):
         return f"row {row} is not named: {error}"
     return None if result in ("works", "clear error") else result
 
