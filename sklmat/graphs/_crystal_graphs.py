@@ -449,6 +449,9 @@ class CrystalGraphs:
             `ties`, `tie_tolerance`, `symmetrize` and `neighbors` are copied without a change, so
             they describe the edges before the selection.
         """
+        n_edges = int(self.edge_ptr[-1])
+        if not (getattr(keep, "shape", None) == (n_edges,) and keep.dtype.kind == "b"):
+            raise ValueError(f"keep must be an array of {n_edges} bool, one for each edge")
         n_kept_before = pointer_from_counts(keep)
         arrays = {name: getattr(self, name)[keep] for name in EDGE_ARRAYS}
         return replace(self, **arrays, edge_ptr=n_kept_before[self.edge_ptr])
@@ -505,6 +508,12 @@ class CrystalGraphs:
         """
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
+    def _number_of(self, c):
+        """Number of a crystal, from 0; negative ones count from the end."""
+        if not -len(self) <= c < len(self):
+            raise IndexError(f"there is no crystal {c} among {len(self)}")
+        return int(c) % len(self)
+
     @checked_arguments()
     def formula(self, c: int) -> str:
         """Return the chemical formula of crystal `c`.
@@ -519,6 +528,7 @@ class CrystalGraphs:
         """
         from pymatgen.core import Composition, Element
 
+        c = self._number_of(c)
         numbers = self[c : c + 1].atomic_numbers
         elements, counts = np.unique(numbers, return_counts=True)
         amounts = {
@@ -546,7 +556,7 @@ class CrystalGraphs:
         import torch
         from torch_geometric.data import Data
 
-        crystal = self[int(c)]
+        crystal = self[self._number_of(c)]
         columns = {}
         if crystal.extra is not None:
             columns["extra"] = torch.from_numpy(crystal.extra.astype(np.float32))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import mmap
 import tempfile
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
+from sklearn.utils._param_validation import Options
 
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import POSITIVE, checked_arguments
 from sklmat.graphs._crystal_graphs import (
     CrystalGraphs,
     chunk_slices,
@@ -22,6 +24,9 @@ from sklmat.graphs._neighbor_search import rank_within_group
 _CHUNK_EDGES = 2**18
 #: Larger than any atomic number, so that ``crystal * 128 + atomic number`` is unique.
 _N_ELEMENTS = 128
+
+#: Orders of the interpolation.
+ORDERS = [Options(Integral, {1, 3})]
 
 
 @dataclass(eq=False, repr=False)
@@ -87,7 +92,7 @@ class ElementGraphs:
     extra: np.ndarray | None = None
 
     @classmethod
-    @checked_arguments()
+    @checked_arguments(step=POSITIVE, order=ORDERS)
     def from_graphs(
         cls,
         graphs: CrystalGraphs,
@@ -184,7 +189,7 @@ class ElementGraphs:
         )
 
 
-@checked_arguments()
+@checked_arguments(cutoff=POSITIVE, step=POSITIVE, order=ORDERS)
 def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
     """Grid of distances on which `ElementGraphs` hold partial radial distributions.
 

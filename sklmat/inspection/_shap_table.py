@@ -116,6 +116,8 @@ def shap_table(
     """
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
         raise ValueError(f"n_permutations must be a whole number above 0, got {n_permutations!r}")
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        raise TypeError(f"estimator must be a fitted estimator with predict, got {estimator!r}")
     rng = check_random_state(random_state)
     return _explain(estimator, X, None, background, (n_permutations, rng))
 
@@ -159,6 +161,11 @@ def _explain_model(model, table, names, background, sampling):
         return shap.TreeExplainer(model, background)(table)
     numbers = _as_numbers(table)
     background = numbers if background is None else _as_numbers(background)
+    if background.ndim != 2 or background.shape[1] != numbers.shape[1] or not len(background):
+        raise ValueError(
+            f"background must be a table with the {numbers.shape[1]} columns of X, got the shape "
+            f"{background.shape}"
+        )
 
     def as_given(rows):
         return pd.DataFrame(rows, columns=names) if isinstance(table, pd.DataFrame) else rows

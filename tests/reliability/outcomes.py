@@ -38,6 +38,8 @@ def outcome(call):
     if error is None:
         return "works", None
     frame = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, OSError) and error.filename:
+        return "clear error", error
     is_clear = isinstance(error, CLEAR_TYPES) and str(error)
     # Errors of compiled code have our lines as the last ones.
     is_ours = frame.filename.startswith(OURS) and frame.line.startswith("raise ")
