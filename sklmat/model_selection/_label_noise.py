@@ -256,6 +256,8 @@ def _read_thresholds(disagreement, n_targets):
 
 
 def _given_groups(groups, n_rows):
+    if isinstance(groups, str) or not hasattr(groups, "__len__"):
+        raise TypeError(f"groups must have one entry for each row, got {groups!r}")
     entries = pd.Series(list(groups), dtype=object)
     if len(entries) != n_rows:
         raise ValueError(f"groups has {len(entries)} entries and y has {n_rows} rows")

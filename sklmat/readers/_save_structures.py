@@ -129,6 +129,15 @@ def _target_columns(target, names):
         name = getattr(target, "name", None)
         names = None if name is None else [str(name)]
     values = np.asarray(target)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"target must have one row for each structure, got {target!r}")
+    given = np.asarray(target, dtype=object)
+    if values.dtype.kind in "US" and not all(isinstance(each, str | bytes) for each in given.flat):
+        row = next(k for k, each in enumerate(given.ravel()) if isinstance(each, str | bytes))
+        raise ValueError(
+            f"target holds text, first {given.ravel()[row]!r}, and other values; make them all "
+            "numbers or all text"
+        )
     columns = values[:, None] if values.ndim == 1 else values
     if names is None:
         n_targets = columns.shape[1]
