@@ -11,18 +11,20 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Ranges of numbers, for `checked_arguments`.
-POSITIVE = [Interval(Real, 0, None, closed="neither")]
-NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
-POSITIVE_INT = [Interval(Integral, 1, None, closed="left")]
 
+class Kind(NamedTuple):
+    """Values that an argument may have.
 
-class _Kind(NamedTuple):
-    """What a part of a type hint allows."""
+    Attributes
+    ----------
+    text : str
+        For the message: "a str".
+    allows : callable
+        Whether a value is one of them.
+    """
 
     text: str
     allows: Callable[[Any], bool]
@@ -38,33 +40,40 @@ def _is_number(value):
     return is_real and -np.inf < value < np.inf
 
 
-def _is_seed(value):
-    if isinstance(value, np.random.RandomState):
+def is_seed(value: object) -> bool:
+    """Whether a value is a `random_state` of scikit-learn."""
+    # scikit-learn takes the module for numpy's global generator.
+    if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return True
-    return value is None or (_is_int(value) and 0 <= value < 2**32)
+    return isinstance(value, Integral) and _is_int(value) and 0 <= value < 2**32
 
+
+#: Ranges of numbers, for `checked_arguments`.
+POSITIVE = Kind("a finite number above 0", lambda value: _is_number(value) and value > 0)
+NOT_NEGATIVE = Kind("a finite number from 0", lambda value: _is_number(value) and value >= 0)
+POSITIVE_INT = Kind("an int above 0", lambda value: _is_int(value) and value > 0)
 
 #: Part of a type hint -> what it allows.
 _KINDS = {
-    "None": _Kind("None", lambda value: value is None),
-    "bool": _Kind("True or False", lambda value: isinstance(value, bool | np.bool_)),
-    "str": _Kind("a str", lambda value: isinstance(value, str)),
-    "int": _Kind("an int", _is_int),
-    "float": _Kind("a finite number", _is_number),
-    "RandomState": _Kind("an int from 0 to 4294967295, a RandomState or None", _is_seed),
-    "PathLike": _Kind(
+    "None": Kind("None", lambda value: value is None),
+    "bool": Kind("True or False", lambda value: isinstance(value, bool | np.bool_)),
+    "str": Kind("a str", lambda value: isinstance(value, str)),
+    "int": Kind("an int", _is_int),
+    "float": Kind("a finite number", _is_number),
+    "RandomState": Kind("an int from 0 to 4294967295, a RandomState or None", is_seed),
+    "PathLike": Kind(
         "a path", lambda value: isinstance(value, str | os.PathLike) and str(value) != ""
     ),
 }
 #: Classes in type hints that are no strings, numbers or paths.
 _CLASSES = {"CrystalGraphs", "Comparison", "InfoGANAugmenter", "LearningCurves", "QualityReport"}
-_VERBOSE = _Kind(
+_VERBOSE = Kind(
     "True, False or an int from 0",
     lambda value: isinstance(value, bool | np.bool_) or (_is_int(value) and value >= 0),
 )
 
 
-def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
+def checked_arguments(**ranges: Kind | None) -> Callable[[F], F]:
     """Return a decorator that validates the arguments of a function or method.
 
     Arguments whose type hint consists of bool, int, float, str, None, ``Literal``, `RandomState`,
@@ -73,9 +82,9 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
 
     Parameters
     ----------
-    **ranges : list or None
-        Constraints of parameters with a smaller range than their type hint says, as in
-        ``_parameter_constraints`` of estimators; None for those that the function validates.
+    **ranges : Kind or None
+        Values of parameters with a smaller range than their type hint says, such as `POSITIVE`;
+        None for those that the function validates.
 
     Returns
     -------
@@ -97,10 +106,11 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
     def decorate(function):
         signature = inspect.signature(function)
         kinds = {
-            name: _kinds_of_range(ranges[name]) if name in ranges else _kinds(name, parameter)
+            name: [ranges[name]] if ranges.get(name) else _kinds(name, parameter)
             for name, parameter in signature.parameters.items()
         }
-        kinds = {name: of_name for name, of_name in kinds.items() if of_name}
+        own = {name for name, kind in ranges.items() if kind is None}
+        kinds = {name: of_name for name, of_name in kinds.items() if of_name and name not in own}
 
         @functools.wraps(function)
         def call(*args, **kwargs):
@@ -109,7 +119,7 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
             except TypeError:
                 # The message of Python names the function.
                 return function(*args, **kwargs)
-            for name in given.keys() & kinds.keys():
+            for name in [name for name in kinds if name in given]:
                 _check(name, given[name], kinds[name])
             return function(*args, **kwargs)
 
@@ -121,6 +131,8 @@ def checked_arguments(**ranges: list[Any] | None) -> Callable[[F], F]:
 def _check(name, value, kinds):
     if any(kind.allows(value) for kind in kinds):
         return
+    from sklearn.utils._param_validation import InvalidParameterError
+
     *others, last = [kind.text for kind in kinds]
     allowed = f"{', '.join(others)} or {last}" if others else last
     text = repr(value)
@@ -134,14 +146,6 @@ def _is_frame(value):
     return any(
         c.__name__ == "DataFrame" and c.__module__.startswith("pandas") for c in type(value).__mro__
     )
-
-
-def _kinds_of_range(constraints):
-    """What the constraints of scikit-learn allow; None if the function itself validates."""
-    if constraints is None:
-        return None
-    made = [make_constraint(constraint) for constraint in constraints]
-    return [_Kind(str(constraint), constraint.is_satisfied_by) for constraint in made]
 
 
 def _kinds(name, parameter):
@@ -169,19 +173,19 @@ def _parts(hint):
 
 def _kind(part):
     if part == "pd.DataFrame":
-        return _Kind("a DataFrame of pandas", _is_frame)
+        return Kind("a DataFrame of pandas", _is_frame)
     if part in _CLASSES:
-        return _Kind(f"a {part}", lambda value: part in [c.__name__ for c in type(value).__mro__])
+        return Kind(f"a {part}", lambda value: part in [c.__name__ for c in type(value).__mro__])
     name, _, inner = part.partition("[")
     if name == "Literal":
         values = re.findall(r"[\"']([^\"']+)[\"']", inner)
         text = " or ".join(map(repr, values))
-        return _Kind(text, lambda value: isinstance(value, str) and value in values)
+        return Kind(text, lambda value: isinstance(value, str) and value in values)
     if name in ("Mapping", "dict"):
-        return _Kind("a dict", lambda value: isinstance(value, Mapping))
+        return Kind("a dict", lambda value: isinstance(value, Mapping))
     if name in ("Sequence", "list"):
         of_item = _kind(inner[:-1])
-        return of_item and _Kind(f"a sequence of {inner[:-1]}", _all(of_item.allows))
+        return of_item and Kind(f"a sequence of {inner[:-1]}", _all(of_item.allows))
     return _KINDS.get(part)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from numbers import Integral
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
+
+from sklmat.argument_checks import is_seed
 
 if TYPE_CHECKING:
     import torch
@@ -31,15 +32,11 @@ def check_seed(random_state: object) -> None:
         ...
     ValueError: random_state must be an int from 0 to 4294967295, a RandomState or None, got -1
     """
-    is_generator = random_state is None or isinstance(random_state, np.random.RandomState)
-    is_int = isinstance(random_state, Integral) and not isinstance(random_state, bool)
-    # scikit-learn takes the module for numpy's global generator.
-    if random_state is np.random or is_generator or (is_int and 0 <= random_state < 2**32):
-        return
-    raise ValueError(
-        "random_state must be an int from 0 to 4294967295, a RandomState or None, got "
-        f"{random_state!r}"
-    )
+    if not is_seed(random_state):
+        raise ValueError(
+            "random_state must be an int from 0 to 4294967295, a RandomState or None, got "
+            f"{random_state!r}"
+        )
 
 
 @overload

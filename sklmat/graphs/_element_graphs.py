@@ -5,12 +5,10 @@ from __future__ import annotations
 import mmap
 import tempfile
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Options
 
-from sklmat.argument_checks import POSITIVE, checked_arguments
+from sklmat.argument_checks import POSITIVE, Kind, checked_arguments
 from sklmat.graphs._crystal_graphs import (
     CrystalGraphs,
     chunk_slices,
@@ -26,7 +24,7 @@ _CHUNK_EDGES = 2**18
 _N_ELEMENTS = 128
 
 #: Orders of the interpolation.
-ORDERS = [Options(Integral, {1, 3})]
+ORDERS = Kind("1 or 3", lambda value: isinstance(value, int) and value in (1, 3))
 
 
 @dataclass(eq=False, repr=False)
