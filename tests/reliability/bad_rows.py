@@ -36,6 +36,8 @@ def replaced(values, value):
 def bad_columns(name, values):
     """Label -> a column with one bad value, or of another length, and the row to name."""
     numbers = {key: value for key, value in NUMBERS.items() if key != "list"}
+    if np.ndim(values) == 0:
+        return {key: (value, None) for key, value in numbers.items()}
     if isinstance(np.asarray(values).flat[0], str):
         numbers = {"none": None, "NaN": np.nan}
     found = {key: replaced(values, value) for key, value in numbers.items()}
