@@ -1,9 +1,11 @@
 """Errors number rows as in the input of the user, also where rows are selected before a fit."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from crystals import random_alloys
 from pymatgen.core import Structure
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -11,7 +13,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 from tiny_eftgan import ecnet, tiny
 from xgboost import XGBRegressor
@@ -185,6 +187,32 @@ def test_rows_without_a_group(model, y, missing):
     groups[7] = missing
     with pytest.raises(ValueError, match=r"groups has no label in 1 rows: \[7\]"):
         model.fit(CELLS, y, groups=groups)
+
+
+def crystals_of_table():
+    return ColumnTransformer([("crystals", CompositionFeaturizer(), "structure")])
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda frame: make_pipeline(crystals_of_table(), Ridge()).fit(frame, Y),
+        lambda frame: FeatureUnion([("one", crystals_of_table())]).fit(frame, Y),
+        lambda frame: CompositionFeaturizer().fit(frame["structure"]),
+        lambda frame: AugmentedRegressor(TREE, PerturbationSampler()).fit(frame["structure"], Y),
+        lambda frame: PerturbationSampler().fit_resample(frame[["structure"]], Y),
+        lambda frame: StructureOverSampler(budget=0.01).fit_resample(frame["structure"], CLASSES),
+        lambda frame: compare_estimators(
+            {"model": make_pipeline(crystals_of_table(), Ridge())}, frame, Y, cv=FOLDS
+        ),
+    ],
+)
+def test_rows_of_tables_with_an_index_of_their_own(fit):
+    """As of a table from which rows were excluded: the row is counted from the first one."""
+    frame = pd.DataFrame({"structure": list(BROKEN), "T": 1.0}, index=10 * np.arange(N) + 5)
+    with pytest.raises(InvalidStructureError, match="sites 0 and 1") as error:
+        fit(frame)
+    assert error.value.index == 7
 
 
 def test_comparisons():

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 
-from sklmat.targets import as_numbers, label_column
+from sklmat.targets import as_numbers, label_column, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -109,15 +110,20 @@ def interval_scores(
     dict of str to float
     """
     if hasattr(estimator, "predict_set"):
+        refuse_missing_rows(y)
         sets = np.asarray(estimator.predict_set(X))
         labels = label_column(y)
+        check_consistent_length(sets, labels)
         is_inside = (sets & (labels[:, None] == estimator.classes_)).any(axis=1)
         widths = sets.sum(axis=1)
     elif hasattr(estimator, "predict_interval"):
-        low, high = np.asarray(estimator.predict_interval(X)).T
         values = as_numbers(y)
-        if values.ndim == 2 and values.shape[1] == 1:
+        refuse_missing_rows(values)
+        low, high = np.asarray(estimator.predict_interval(X)).T
+        if values.shape == (len(low), 1):
             values = values[:, 0]
+        if values.shape != low.shape:
+            raise ValueError(f"y has the shape {values.shape}, and X has {len(low)} rows")
         is_inside, widths = (low <= values) & (values <= high), high - low
     else:
         raise TypeError(
