@@ -79,7 +79,8 @@ def is_allowed(hint, value):
     if value is None:
         return "None" in names
     if isinstance(value, bool):
-        return bool(names & {"bool"})
+        # scikit-learn takes True as one.
+        return bool(names & {"bool", "int", "float"})
     is_array = any(name.startswith(("ArrayLike",)) for name in names)
     if isinstance(value, Integral):
         return bool(names & {"int", "float"}) or is_array
