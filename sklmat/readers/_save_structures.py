@@ -13,6 +13,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path, replace_file
 from sklmat.readers._packed_crystals import PackedCrystals, has_properties, pack, unpack
 from sklmat.structures import check_structures
+from sklmat.targets import refuse_not_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,13 +132,16 @@ def _target_columns(target, names):
     values = np.asarray(target)
     if values.ndim not in (1, 2):
         raise ValueError(f"target must have one row for each structure, got {target!r}")
-    given = np.asarray(target, dtype=object)
-    if values.dtype.kind in "US" and not all(isinstance(each, str | bytes) for each in given.flat):
-        row = next(k for k, each in enumerate(given.ravel()) if isinstance(each, str | bytes))
-        raise ValueError(
-            f"target holds text, first {given.ravel()[row]!r}, and other values; make them all "
-            "numbers or all text"
-        )
+    if values.dtype.kind == "c":
+        refuse_not_real(values)
+    if values.dtype.kind in "US":
+        given = np.asarray(target, dtype=object)
+        is_text = np.reshape([isinstance(each, str | bytes) for each in given.flat], given.shape)
+        if not is_text.all():
+            raise ValueError(
+                f"target holds text, first in row {np.argwhere(is_text)[0, 0]}, and other values; "
+                "make them all numbers or all text"
+            )
     columns = values[:, None] if values.ndim == 1 else values
     if names is None:
         n_targets = columns.shape[1]
