@@ -31,6 +31,38 @@ _NOT_REAL: dict[str, tuple[Any, str, str]] = {
 }
 
 
+def plain_array(values: Any, name: str = "y") -> np.ndarray:
+    """Return `values` as an array; a masked value becomes NaN or None.
+
+    Parameters
+    ----------
+    values : array-like
+    name : str, default="y"
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        When rows have different numbers of values.
+
+    Examples
+    --------
+    >>> from sklmat.targets import plain_array
+    >>> plain_array([[1, 2], [3]])
+    Traceback (most recent call last):
+        ...
+    ValueError: the rows of y must have the same number of values; row 1 has 1, and row 0 has 2
+    """
+    try:
+        return np.asarray(unmasked(values))
+    except ValueError as error:
+        sizes = [len(row) if isinstance(row, list | tuple | np.ndarray) else 1 for row in values]
+        odd = next((row for row, size in enumerate(sizes) if size != sizes[0]), None)
+        where = "" if odd is None else f"; row {odd} has {sizes[odd]}, and row 0 has {sizes[0]}"
+        message = f"the rows of {name} must have the same number of values{where}"
+        raise ValueError(message) from error
+
+
 def refuse_not_real(y: ArrayLike) -> None:
     """Raise a ValueError for complex numbers, dates and durations, which a cast would change.
 
@@ -38,7 +70,7 @@ def refuse_not_real(y: ArrayLike) -> None:
     ----------
     y : array-like of shape (C,) or (C, n_targets)
     """
-    values = np.asarray(y)
+    values = plain_array(y)
     for kind, (types, what, instead) in _NOT_REAL.items():
         wrong = np.full(values.shape, values.dtype.kind == kind)
         if values.dtype.kind == "O":
@@ -75,7 +107,7 @@ def as_numbers(y: ArrayLike) -> np.ndarray:
     array([1., 2.])
     """
     refuse_not_real(y)
-    values = np.asarray(unmasked(y))
+    values = plain_array(y)
     if values.dtype.kind == "O":
         import pandas as pd
 
@@ -113,10 +145,7 @@ def number_array(values: Any, name: str) -> np.ndarray:
         ...
     ValueError: gap holds 'x' in row 1, which is no number
     """
-    try:
-        plain = np.asarray(unmasked(values))
-    except ValueError:  # rows of different lengths
-        plain = np.asarray(unmasked(values), dtype=object)
+    plain = plain_array(values, name)
     if plain.dtype.kind not in "fiubO":
         # Among text, numpy makes text of numbers, too.
         plain = np.asarray(values if isinstance(values, list | tuple) else plain, dtype=object)
@@ -310,7 +339,7 @@ def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
     """
     import pandas as pd
 
-    values = np.asarray(unmasked(y))
+    values = plain_array(y)
     if values.ndim not in (1, 2) or not values.size:
         return
     table = values.reshape(len(values), -1)
@@ -343,7 +372,7 @@ def refuse_missing_labels(y: ArrayLike, rows: np.ndarray | None = None) -> None:
         ...
     ValueError: the estimator needs every label, and y contains NaN in 1 rows: [0]; fit one model...
     """
-    values = np.asarray(y)
+    values = plain_array(y)
     if values.ndim != 2 or values.dtype.kind != "f":
         return
     missing = np.isnan(values).any(axis=1)
@@ -440,5 +469,5 @@ def label_column(y: ArrayLike) -> np.ndarray:
     """
     from sklearn.utils import column_or_1d
 
-    labels = np.asarray(plain_labels(unmasked(y)))
+    labels = plain_array(plain_labels(unmasked(y)))
     return column_or_1d(labels, warn=True) if labels.shape[1:] == (1,) else labels

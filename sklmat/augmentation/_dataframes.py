@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 
 from sklmat.recorded_warnings import frames_inside
-from sklmat.targets import unmasked
+from sklmat.targets import plain_array
 
 #: Integers with more distinct values than this, most in one row only, are probably not classes.
 _MANY_CLASSES = 20
@@ -73,7 +73,7 @@ def _as_array(y):
                 f"y has a column of numbers, and another that holds none ({error}): pass one kind "
                 "of label"
             ) from error
-    values = np.asarray(unmasked(y))
+    values = plain_array(y)
     if values.dtype.kind in "OT":
         values = _from_objects(values)
     if values.dtype.kind not in "fiubUS":
@@ -90,7 +90,7 @@ def _from_objects(values):
         raise ValueError(f"Input y contains NaN, first in row {missing[0][0]}: leave the row out")
     if len({isinstance(value, str) for value in values.ravel()}) == 2:
         raise ValueError("y mixes strings and numbers: pass one kind of label")
-    return np.asarray(values.tolist())
+    return plain_array(values.tolist())
 
 
 def _finite(values, may_be_missing):

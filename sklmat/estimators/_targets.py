@@ -78,7 +78,9 @@ class RegressionTargets:
             raise ValueError(f"y must be numeric for a regressor: {error}") from error
         if y.ndim not in (1, 2):
             raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {y.shape}")
-        table = y.reshape(len(y), -1)
+        if y.ndim == 2 and not y.shape[1]:
+            raise ValueError("y has no targets: it has rows without columns")
+        table = y.reshape(len(y), -1) if len(y) else y.reshape(0, 1)
         usable = np.isfinite(table).all(axis=1)
         if table.shape[1] > 1:
             # With several targets, some may be missing in a row, but not all.
