@@ -150,6 +150,7 @@ def _explain_model(model, table, names, background, sampling):
             f"{type(model).__name__} does not predict from a table, and shap explains models of "
             f"tables only; {instead}"
         )
+    background = _same_columns(model, table, background)
     # shap compares with a background in single precision, so that values of these models, which
     # read double precision, would not sum to the prediction where thresholds are between close
     # numbers.
@@ -175,6 +176,24 @@ def _explain_model(model, table, names, background, sampling):
         explained = explain_by_sampling(_output(model, as_given), numbers, background, *sampling)
     values, base_values = explained
     return shap.Explanation(values, base_values, numbers, feature_names=names)
+
+
+def _same_columns(model, table, background):
+    """Refuse columns in another order than in `fit`; return the background in this order."""
+    if not isinstance(table, pd.DataFrame):
+        return background
+    columns = list(table.columns)
+    of_fit = list(getattr(model, "feature_names_in_", columns))
+    if columns != of_fit:
+        odd = next((name for name in columns if name not in of_fit), None)
+        what = "in another order" if odd is None else f"such as {odd!r}, which fit did not have"
+        raise ValueError(f"X has other columns than fit had, {what}; pass X[{of_fit[:3]} ...]")
+    if not isinstance(background, pd.DataFrame):
+        return background
+    missing = [name for name in columns if name not in background]
+    if missing:
+        raise ValueError(f"background has no column {missing[0]!r}")
+    return background[columns]
 
 
 def _as_frame(table, names):

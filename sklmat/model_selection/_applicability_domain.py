@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.features import output_table
@@ -69,6 +69,10 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         Scales the vectors.
     neighbors_ : NearestNeighbors
         Holds the scaled vectors of the training rows.
+    n_features_in_ : int
+        Number of columns of a table, without an embedding.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any, without an embedding.
 
     See Also
     --------
@@ -199,6 +203,10 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
                 "the embedding has the same vector for most rows, so that there are no distances "
                 "to compare with; choose another embedding"
             )
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+        if embedding is None:
+            validate_data(self, X, skip_check_array=True)
         self.embedding_, self.scaler_, self.neighbors_ = embedding, scaler, neighbors
         self.training_distances_, self.threshold_ = own, threshold
         self.n_features_out_ = 1
@@ -273,6 +281,8 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
     def _ratios(self, X):
         """Distances in units of the threshold, shape (n,)."""
         check_is_fitted(self)
+        if self.embedding_ is None:
+            validate_data(self, X, skip_check_array=True, reset=False)
         vectors = self.scaler_.transform(_vectors(self.embedding_, X))
         distances, _ = self.neighbors_.kneighbors(vectors, n_neighbors=self.n_neighbors)
         return distances.mean(axis=1) / self.threshold_

@@ -18,6 +18,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from sklmat import (
@@ -27,6 +28,7 @@ from sklmat import (
     NoiseAugmenter,
     StructureFeaturizer,
 )
+from sklmat.estimator_checks import make_toy_table
 from sklmat.inspection import shap_table
 
 matplotlib.use("Agg")
@@ -216,3 +218,19 @@ def test_unfitted_holders_are_named(table, alloys):
     search = GridSearchCV(XGBRegressor(**XGB), {"max_depth": [2]}, cv=2, refit=False)
     with pytest.raises(NotFittedError, match="This GridSearchCV has no best_estimator_"):
         shap_table(search.fit(table, alloys[1]), table)
+
+
+def test_columns_have_the_order_of_fit():
+    table, y = make_toy_table(24)
+    for model in (Ridge(), DecisionTreeRegressor(max_depth=2)):
+        model.fit(table, y)
+        expected = shap_table(model, table, table).values
+        turned = table[table.columns[::-1]]
+        found = shap_table(model, table, turned).values
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+        with pytest.raises(ValueError, match="other columns than fit had, in another order"):
+            shap_table(model, turned)
+        with pytest.raises(ValueError, match="such as 'iron', which fit did not have"):
+            shap_table(model, table.rename(columns={"x_Fe": "iron"}))
+        with pytest.raises(ValueError, match="background has no column 'x_Fe'"):
+            shap_table(model, table, table.drop(columns="x_Fe"))

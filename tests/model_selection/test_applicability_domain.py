@@ -19,6 +19,7 @@ from sklmat import (
     PotentialFeaturizer,
     StructureFeaturizer,
 )
+from sklmat.estimator_checks import make_toy_table
 from sklmat.exceptions import ExtrapolationWarning
 
 #: Scaled to unit variance: the standard deviation of 0, 1, 2, 3 and 14 is 5.099.
@@ -117,3 +118,21 @@ def test_embeddings_of_crystals(embedding):
 def test_fitted_networks_must_be_frozen():
     with pytest.raises(ValueError, match="FrozenEstimator"):
         ApplicabilityDomain(CGCNNRegressor(**TINY).fit(CELLS, VOLUMES)).fit(CELLS, VOLUMES)
+
+
+def test_columns_of_a_table_have_the_order_of_fit():
+    """By position, they would be compared with other columns."""
+    table, _ = make_toy_table(24)
+    domain = ApplicabilityDomain(n_neighbors=2).fit(table, groups=np.arange(24))
+    assert domain.feature_names_in_.tolist() == list(table)
+    assert np.isfinite(np.asarray(domain.transform(table))).all()
+    for other, message in (
+        (table[table.columns[::-1]], "same order"),
+        (table.rename(columns={"x_Fe": "Fe"}), "unseen at fit time"),
+        (table.iloc[:, 1:], "missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            domain.transform(other)
+    structures = random_alloys(12, n_cells=1)
+    domain.set_params(embedding=StructureFeaturizer(groups=["volume"])).fit(structures)
+    assert not hasattr(domain, "feature_names_in_")
