@@ -66,7 +66,8 @@ _KINDS = {
     ),
 }
 #: Classes in type hints that are no strings, numbers or paths.
-_CLASSES = {"CrystalGraphs", "Comparison", "InfoGANAugmenter", "LearningCurves", "QualityReport"}
+_CLASSES = {"Axes", "CrystalGraphs", "Comparison", "InfoGANAugmenter", "LearningCurves"}
+_CLASSES |= {"QualityReport"}
 _VERBOSE = Kind(
     "True, False or an int from 0",
     lambda value: isinstance(value, bool | np.bool_) or (_is_int(value) and value >= 0),
@@ -96,7 +97,7 @@ def checked_arguments(**ranges: Kind | None) -> Callable[[F], F]:
     --------
     >>> from sklmat.argument_checks import checked_arguments
     >>> @checked_arguments()
-    ... def repeat(text: "str", n: "int | None" = None): ...
+    ... def repeat(text: str, n: int | None = None): ...
     >>> repeat("a", n=0.5)
     Traceback (most recent call last):
         ...
@@ -155,7 +156,7 @@ def _kinds(name, parameter):
         return None
     if name == "verbose":
         return [_VERBOSE]
-    kinds = [_kind(part) for part in _parts(str(parameter.annotation))]
+    kinds = [_kind(part) for part in _parts(str(parameter.annotation).strip("'\""))]
     return None if None in kinds else kinds
 
 
@@ -191,12 +192,28 @@ def _kind(part):
 
 def _all(allows):
     def is_sequence(value):
-        is_collection = isinstance(value, Collection) and not isinstance(value, Mapping)
-        return (
-            is_collection
-            and not isinstance(value, str | bytes)
-            and getattr(value, "ndim", 1) == 1
-            and all(allows(item) for item in value)
-        )
+        if not isinstance(value, Collection) or isinstance(value, str | bytes | Mapping | type):
+            return False
+        # Axes are often in an array of two dimensions.
+        is_object = isinstance(value, np.ndarray) and value.dtype.kind == "O"
+        items = value.ravel() if is_object else value
+        return getattr(items, "ndim", 1) == 1 and all(allows(item) for item in items)
 
     return is_sequence
+
+
+def check_names(**values: object) -> None:
+    """Raise a ValueError unless each argument is None, a str or a sequence of str.
+
+    Parameters
+    ----------
+    **values
+        Arguments by name.
+
+    Examples
+    --------
+    >>> from sklmat.argument_checks import check_names
+    >>> check_names(groups=["volume"], elements=None)
+    """
+    for name, value in values.items():
+        _check(name, value, [_KINDS["str"], _kind("Sequence[str]"), _KINDS["None"]])

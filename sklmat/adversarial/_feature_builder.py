@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmat.adversarial._attack import StructureAttack, check_attack
 from sklmat.adversarial._out_of_fold import Examination, examine_fold, joined, make_folds
 from sklmat.adversarial._select_descriptors import select_descriptors
+from sklmat.argument_checks import check_names
 from sklmat.estimators import (
     CGCNNClassifier,
     ClassTargets,
@@ -311,6 +312,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _fit(self, X, y, groups):
         self._validate_params()
+        check_names(include=self.include)
         included = self._included()
         structures = self._structures(X)
         estimator = self._own_estimator()

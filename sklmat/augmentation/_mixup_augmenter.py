@@ -164,7 +164,9 @@ class MixupAugmenter(BaseAugmenter):
         log_odds[np.arange(len(rows)), rows] = -np.inf
         if self._scaled_labels is not None:
             distance = self._scaled_labels[rows, None] - self._scaled_labels
-            log_odds -= (distance**2).mean(axis=2) / (2 * self.label_bandwidth**2)
+            with np.errstate(over="ignore"):
+                variance = np.float64(self.label_bandwidth) ** 2
+            log_odds -= (distance**2).mean(axis=2) / (2 * variance)
         return (log_odds + rng.gumbel(size=log_odds.shape)).argmax(axis=1)
 
 

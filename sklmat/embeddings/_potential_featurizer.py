@@ -15,6 +15,7 @@ import torch
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import check_names
 from sklmat.elements import N_ROWS, element_symbols, element_table
 from sklmat.embeddings._derived_energies import (
     STRAIN,
@@ -332,6 +333,7 @@ class PotentialFeaturizer(TableFeaturizer):
     def _fit(self, X):
         """Fit, and return the table of the rows of `X`."""
         self._validate_params()
+        check_names(columns=self.columns, pool=self.pool)
         columns = self._chosen("columns", _OUTPUTS)
         self._chosen("pool", POOLS)
         if self.n_components is not None and "embedding" not in columns:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import check_names
 from sklmat.compositions import MIXING_ENTROPY, fraction_column, is_element, mixing_entropy
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols, element_table
@@ -298,6 +299,7 @@ class CompositionFeaturizer(TableFeaturizer):
     def _fit(self, X, phase):
         """Fit, and return the rows of `X`."""
         self._validate_params()
+        check_names(elements=self.elements, properties=self.properties, statistics=self.statistics)
         rows = read_compositions(X, self.lattice, self.on_invalid, phase)
         total = np.nansum(rows.fractions, axis=0)
         if not total.any():

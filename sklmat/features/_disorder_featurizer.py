@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import check_names
 from sklmat.docstrings import insert_paragraphs
 from sklmat.features._disorder_descriptors import (
     GROUPS,
@@ -365,6 +366,7 @@ class DisorderFeaturizer(TableFeaturizer):
     def _fit(self, X):
         """Fit, and return the result of `_describe` for the training rows."""
         self._validate_params()
+        check_names(groups=self.groups)
         groups = chosen_groups(self.groups, GROUPS, default=GROUPS)
         symprec = self._tolerances()
         structures = read_structures(X, self.on_invalid)

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklmat.argument_checks import check_names
 from sklmat.docstrings import insert_paragraphs
 from sklmat.features._element_columns import MAX_ELEMENTS
 from sklmat.features._infer_lattice import lattice_labels
@@ -244,6 +245,7 @@ class StructureFeaturizer(TableFeaturizer):
     def _fit(self, X):
         """Fit, and return the structures of `X`."""
         self._validate_params()
+        check_names(groups=self.groups)
         default = [group for group in GROUPS if group != "lattice"]
         groups = chosen_groups(self.groups, GROUPS, default=default)
         read = read_structures(X, self.on_invalid)

@@ -12,6 +12,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
+from sklmat.argument_checks import check_names
 from sklmat.elements import element_symbols, element_table
 from sklmat.model_selection._group_labels import (
     amounts_of_elements,
@@ -275,6 +276,7 @@ class LeaveOneElementOut(BaseCrossValidator):
         constraints = {"min_test": [Interval(Integral, 1, None, closed="left")]}
         name = type(self).__name__
         validate_parameter_constraints(constraints, {"min_test": self.min_test}, name)
+        check_names(elements=self.elements)
         if isinstance(self.elements, str):
             raise ValueError(f"elements must be a list of symbols, got {self.elements!r}")
         if self.elements is not None and not len(self.elements):
