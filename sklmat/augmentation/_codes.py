@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from numbers import Integral
 from typing import NamedTuple
 
@@ -315,6 +316,11 @@ def _run_to_one(X, start):
 
 def _named_columns(names, X, code_features):
     """Turn names, positions, a mask or a function into positions, in the order given."""
+    if isinstance(code_features, type | Mapping):
+        raise TypeError(
+            "code_features must be names or numbers of columns, or a function that returns them, "
+            f"got {code_features!r}"
+        )
     if callable(code_features):
         code_features = code_features(as_table(X, names))
     chosen = [code_features] if isinstance(code_features, str | Integral) else list(code_features)

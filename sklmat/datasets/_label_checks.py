@@ -15,7 +15,7 @@ import numpy as np
 from sklmat.argument_checks import NOT_NEGATIVE, POSITIVE, checked_arguments
 from sklmat.compositions import parse_composition
 from sklmat.deprecation import renamed_parameters
-from sklmat.targets import number_array
+from sklmat.targets import number_array, plain_array, refuse_missing_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,8 @@ def check_energies(
     difference = _column("total_energy", total_energy, len(compositions)) - _column(
         "formation_energy", formation_energy, len(compositions)
     )
-    labels = np.zeros(len(compositions), int) if groups is None else np.asarray(groups)
+    refuse_missing_groups(groups)
+    labels = np.zeros(len(compositions), int) if groups is None else plain_array(groups, "groups")
     if labels.shape != difference.shape:
         raise ValueError(f"groups has shape {labels.shape}, expected {difference.shape}")
     residual, checkable = np.empty(len(difference)), np.ones(len(difference), bool)
@@ -141,9 +142,15 @@ def check_moments(
     >>> check_moments([2.2, 1.9], [35.2, 45.65], [16, 36])["flagged"].tolist()
     [False, True]
     """
-    per_atom = _column("moment_per_atom", moment_per_atom, len(moment_per_atom))
+    per_atom = _column("moment_per_atom", moment_per_atom)
     per_cell = _column("moment_per_cell", moment_per_cell, len(per_atom))
-    residual = per_atom - per_cell / _column("n_atoms", n_atoms, len(per_atom))
+    sizes = _column("n_atoms", n_atoms, len(per_atom))
+    if (sizes < 1).any():
+        row = int(np.argmax(sizes < 1))
+        raise ValueError(
+            f"n_atoms is {sizes[row]:g} in row {row}, and a cell has at least one atom"
+        )
+    residual = per_atom - per_cell / sizes
     return _report("residual (μB/atom)", residual, np.abs(residual) > tol)
 
 
@@ -291,11 +298,12 @@ def _fractions(X):
     return fractions
 
 
-def _column(name, values, length):
-    """Return `length` finite numbers as an array; raise a ValueError for other `values`."""
+def _column(name, values, length=None):
+    """Return finite numbers, `length` of them if it is given, or raise a ValueError."""
     values = number_array(values, name)
-    if values.shape != (length,):
-        raise ValueError(f"{name} has shape {values.shape}, expected ({length},)")
+    if values.ndim != 1 or length not in (None, len(values)):
+        expected = "(C,)" if length is None else f"({length},)"
+        raise ValueError(f"{name} has shape {values.shape}, expected {expected}")
     if not np.isfinite(values).all():
         rows = np.flatnonzero(~np.isfinite(values))[:10].tolist()
         raise ValueError(f"{name} is not finite in rows {rows}: fill or drop them first")

@@ -128,6 +128,8 @@ def _refuse_single(X):
     Composition, _ = _composition_types()
     if isinstance(X, Composition) or is_formula(X):
         raise TypeError("expected a sequence of compositions, got a single one; put it in a list")
+    if not hasattr(X, "__len__"):
+        raise TypeError(f"expected a sequence of compositions or crystals, got {X!r}")
 
 
 @cache
