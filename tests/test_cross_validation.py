@@ -51,12 +51,12 @@ def test_folds_that_are_none(use, cv, message):
 @pytest.mark.parametrize("model", [ConformalRegressor(Ridge()), CalibratedStdRegressor(Ridge())])
 def test_folds_of_estimators(model):
     for cv in ([None], [([0, 1], [9])]):
-        with pytest.raises((ValueError, TypeError), match="of cv must be|return_std"):
+        with pytest.raises((ValueError, TypeError), match=r"of cv must be|return_std"):
             model.set_params(cv=cv).fit(X, Y)
 
 
 def test_rows_on_both_sides():
-    with pytest.raises(ValueError, match="cv must predict .* row 1 is among the .* of fold 1"):
+    with pytest.raises(ValueError, match=r"cv must predict .* row 1 is among the .* of fold 1"):
         refuse_shared_rows([([0], [1]), ([0, 1], [1, 2])], "cv")
     both = [(np.arange(6), np.arange(6))]
     with pytest.raises(ValueError, match="row 0 is among the training and the test rows"):
