@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklmat.targets import as_numbers
+from sklmat.targets import as_numbers, weight_column
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -69,6 +69,11 @@ def score_known_labels(
     from sklearn.exceptions import UndefinedMetricWarning
 
     labels, values = as_numbers(y), np.asarray(predictions)
+    infinite = np.isinf(labels).reshape(len(labels), -1).any(axis=1) if labels.size else []
+    if np.any(infinite):
+        raise ValueError(f"y is infinite in row {int(np.argmax(infinite))}")
+    if sample_weight is not None:
+        sample_weight = weight_column(sample_weight, len(labels))
     known = ~np.isnan(labels)
     if known.all() or values.shape != labels.shape:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}

@@ -54,7 +54,13 @@ def plain_array(values: Any, name: str = "y") -> np.ndarray:
     ValueError: the rows of y must have the same number of values; row 1 has 1, and row 0 has 2
     """
     try:
-        return np.asarray(unmasked(values))
+        array = np.asarray(unmasked(values))
+        # Among text, numpy makes text of numbers and of NaN, too.
+        if array.dtype.kind in "US" and isinstance(values, list | tuple):
+            given = np.asarray(values, dtype=object)
+            if not all(isinstance(value, str | bytes) for value in given.flat):
+                return given
+        return array
     except ValueError as error:
         sizes = [len(row) if isinstance(row, list | tuple | np.ndarray) else 1 for row in values]
         odd = next((row for row, size in enumerate(sizes) if size != sizes[0]), None)
@@ -147,8 +153,7 @@ def number_array(values: Any, name: str) -> np.ndarray:
     """
     plain = plain_array(values, name)
     if plain.dtype.kind not in "fiubO":
-        # Among text, numpy makes text of numbers, too.
-        plain = np.asarray(values if isinstance(values, list | tuple) else plain, dtype=object)
+        plain = plain.astype(object)
     if plain.dtype.kind == "O":
         import pandas as pd
 
@@ -184,6 +189,19 @@ def _converted(values, name):
 def _short(value):
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def check_scored(y: ArrayLike, sample_weight: Any = None) -> None:
+    """Raise a ValueError for labels or weights with which no score can be computed.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, T)
+    sample_weight : array-like of shape (n,), default=None
+    """
+    refuse_missing_rows(y)
+    if sample_weight is not None:
+        weight_column(sample_weight, len(plain_array(y)))
 
 
 def weight_column(sample_weight: Any, n_rows: int) -> np.ndarray:

@@ -38,6 +38,7 @@ MODULES = [
     "processes",
     "targets",
     "known_labels",
+    "tables",
     "exceptions",
     "structures",
     "readers",

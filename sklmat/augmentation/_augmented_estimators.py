@@ -40,8 +40,10 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import (
+    check_scored,
     explain_missing_labels,
     label_column,
+    number_array,
     plain_labels,
     refuse_missing_rows,
     refuse_not_real,
@@ -191,6 +193,7 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
             Result of `score` of the estimator: R² of regressors, accuracy of classifiers.
         """
         check_is_fitted(self)
+        check_scored(y, sample_weight)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.estimator_.score(X, plain_labels(y), **weights)
 
@@ -367,7 +370,8 @@ class AugmentedRegressor(AugmentedMixin, RegressorMixin, BaseEstimator):
             if is_polars(y):
                 y = y.cast(float)
             else:
-                y = y.astype(float) if is_pandas(y) else np.asarray(y, dtype=float)
+                numbers = number_array(y, "y")
+                y = y.astype(float) if is_pandas(y) else numbers
         return augmenter.fit_resample(X, y)
 
 
@@ -471,6 +475,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             Result of `score` of the classifier, which is the accuracy.
         """
         check_is_fitted(self)
+        check_scored(y, sample_weight)
         if self._encoded_classes is None:
             return super().score(X, y, sample_weight)
         return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)

@@ -21,6 +21,7 @@ from sklmat.memory import BYTES_PER_NUMBER, refuse_beyond_memory
 from sklmat.nested_parameters import NestedParameters
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
+from sklmat.tables import refuse_unusable_columns
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} takes tables of numbers, and X holds crystals: put a "
                 "featurizer before it, or use a sampler of crystals, such as PerturbationSampler"
             )
+        refuse_unusable_columns(X)
         X = validate_data(
             self,
             X,

@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 
 from sklmat.recorded_warnings import frames_inside
-from sklmat.targets import plain_array
+from sklmat.targets import plain_array, refuse_not_real
 
 #: Integers with more distinct values than this, most in one row only, are probably not classes.
 _MANY_CLASSES = 20
@@ -73,6 +73,7 @@ def _as_array(y):
                 f"y has a column of numbers, and another that holds none ({error}): pass one kind "
                 "of label"
             ) from error
+    refuse_not_real(y)
     values = plain_array(y)
     if values.dtype.kind in "OT":
         values = _from_objects(values)

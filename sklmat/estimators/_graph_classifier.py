@@ -12,7 +12,7 @@ from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.fitted_state import unchanged_by_failure
-from sklmat.targets import plain_labels
+from sklmat.targets import check_scored, plain_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,4 +124,5 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         -------
         float
         """
+        check_scored(y, sample_weight)
         return super().score(X, plain_labels(y), sample_weight)

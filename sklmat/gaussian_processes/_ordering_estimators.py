@@ -29,7 +29,7 @@ from sklmat.gaussian_processes._ordering_process import (
 )
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
-from sklmat.targets import label_column, plain_labels
+from sklmat.targets import check_scored, label_column, plain_labels
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -483,6 +483,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         -------
         float
         """
+        check_scored(y, sample_weight)
         return super().score(X, plain_labels(y), sample_weight)
 
 

@@ -27,6 +27,7 @@ from sklmat.gaussian_processes._finite_targets import check_targets
 from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
 from sklmat.recorded_warnings import frames_inside
+from sklmat.tables import refuse_unusable_columns
 from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers
 
 if TYPE_CHECKING:
@@ -314,6 +315,7 @@ class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
 
     def _check_rows(self, X, *, reset=False):
         """Return `X` as a finite float64 array with the columns of `fit`."""
+        refuse_unusable_columns(X)
         # Sums along rows have other rounding errors than sums along columns.
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False

@@ -112,6 +112,8 @@ class ComparisonDisplay:
             When there is no such metric, or too few axes.
         """
         metrics = list(comparison.metrics if metrics is None else metrics)
+        if not metrics:
+            raise ValueError(f"metrics is empty; there are {list(comparison.metrics)}")
         for metric in metrics:
             if metric not in comparison.metrics:
                 raise ValueError(f"metric {metric!r} is not among {list(comparison.metrics)}")
