@@ -17,7 +17,7 @@ import numpy as np
 from sklmat.argument_checks import checked_arguments
 from sklmat.exceptions import InvalidStructureError
 from sklmat.recorded_warnings import ignore_warnings
-from sklmat.structures import check_structures, is_graphs
+from sklmat.structures import convert_structures, is_graphs
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -91,7 +91,7 @@ def prototype_labels(X: Structures | CrystalGraphs, *, symprec: float = 0.1) -> 
     if not symprec > 0:  # spglib would crash
         raise ValueError(f"symprec must be a positive number of Å, got {symprec!r}")
     structures: Iterable[Structure]
-    structures = X.to_structures() if is_graphs(X) else check_structures(cast("Structures", X))
+    structures = X.to_structures() if is_graphs(X) else convert_structures(cast("Structures", X))
     return np.array([_prototype(row, item, symprec) for row, item in enumerate(structures)])
 
 
