@@ -31,7 +31,7 @@ from sklmat.model_selection._label_noise import label_noise as estimate_label_no
 from sklmat.model_selection._make_comparison import make_comparison
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
-from sklmat.targets import refuse_missing_groups, refuse_missing_rows, refuse_not_real
+from sklmat.targets import as_numbers, refuse_missing_groups, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -205,7 +205,7 @@ def compare_estimators(
     refuse_missing_groups(groups)
     are_classifiers = check_estimators(estimators, reference, PREDICTION_KEYS)
     if not are_classifiers:
-        refuse_not_real(y)
+        as_numbers(y)  # An error names the row.
     check_params(params, estimators)
     check_error_score(error_score)
     known = None if are_classifiers else known_labels(y)

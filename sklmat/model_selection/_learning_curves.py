@@ -28,7 +28,7 @@ from sklmat.model_selection._learning_curve_table import LearningCurves, table_o
 from sklmat.parallel import check_n_jobs
 from sklmat.processes import run_parallel
 from sklmat.random_state import make_generator
-from sklmat.targets import refuse_missing_groups, refuse_missing_rows, refuse_not_real
+from sklmat.targets import as_numbers, refuse_missing_groups, refuse_missing_rows
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -160,7 +160,7 @@ def learning_curves(
     refuse_missing_groups(subset_groups)
     are_classifiers = check_estimators(estimators)
     if not are_classifiers:
-        refuse_not_real(y)
+        as_numbers(y)  # An error names the row.
     check_params(params, estimators)
     check_error_score(error_score)
     _check_sizes(train_sizes)
