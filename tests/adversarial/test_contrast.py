@@ -207,7 +207,7 @@ def test_bad_names():
         contrast(first, second.iloc[:1])
     with pytest.raises(ValueError, match="adversarial has no column 'x'"):
         contrast(first, second, ["d0", "x"])
-    with pytest.raises(ValueError, match="the string 'd0'"):
+    with pytest.raises(ValueError, match="features must be a sequence of str or None, got 'd0'"):
         contrast(first, second, "d0")
     with pytest.raises(ValueError, match="'d0' occurs twice"):
         contrast(first, second, ["d0", "d0"])

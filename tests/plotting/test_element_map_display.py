@@ -195,7 +195,7 @@ def test_map_refuses_other_estimators():
         ({"color_by": [1, 2]}, "color_by has 2 entries for 3 crystals"),
         ({"color_by": [1, 2, np.nan]}, "color_by has 1 missing entries"),
         ({"elements": ["Fe", "Ni"]}, "no crystal has Fe; there are Ni, Cu"),
-        ({"elements": "Ni"}, r"a list of symbols: \['Ni'\]"),
+        ({"elements": "Ni"}, "elements must be a sequence of str or None, got 'Ni'"),
         ({"method": "umap"}, "'pca' or 'tsne', got 'umap'"),
     ],
 )
