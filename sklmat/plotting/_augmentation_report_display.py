@@ -163,6 +163,7 @@ class AugmentationReportDisplay:
             raise ValueError(f"max_features must be positive, got {max_features}")
         return cls(report=report, max_features=max_features).plot(ax=ax, **scatter_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

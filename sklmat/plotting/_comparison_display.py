@@ -120,6 +120,7 @@ class ComparisonDisplay:
         display = cls(comparison=comparison, metrics=metrics, unit=unit)
         return display.plot(ax=ax, **errorbar_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | Sequence[Axes] | None = None, **errorbar_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

@@ -283,6 +283,7 @@ class CompositionMapDisplay:
         )
         return display.plot(ax=ax, **contour_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **contour_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

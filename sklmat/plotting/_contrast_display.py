@@ -173,6 +173,7 @@ class ContrastDisplay:
         display = cls(table=table, significance_level=significance_level, max_features=max_features)
         return display.plot(ax=ax, **scatter_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

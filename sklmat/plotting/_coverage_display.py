@@ -176,6 +176,7 @@ class CoverageDisplay:
                 rows.append(row_of | {"low": low, "high": high})
         return cls(table=pd.DataFrame(rows)).plot(ax=ax, **errorbar_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **errorbar_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

@@ -247,6 +247,7 @@ class ElementMapDisplay:
         )
         return display.plot(ax=ax, **scatter_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **scatter_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

@@ -125,6 +125,7 @@ class LearningCurveDisplay:
         display = cls(curves=curves, metric=metric, unit=unit, log_scale=log_scale)
         return display.plot(ax=ax, **line_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **line_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

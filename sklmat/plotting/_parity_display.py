@@ -239,6 +239,7 @@ class ParityDisplay:
             **scatter_kwargs,
         )
 
+    @checked_arguments()
     def plot(self, ax: Axes | Sequence[Axes] | None = None, **scatter_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

@@ -167,6 +167,7 @@ class RobustnessDisplay:
             raise ValueError("the table is empty, or lacks budgets or scores")
         return cls(table=table, name=name, unit=unit).plot(ax=ax, **line_kwargs)
 
+    @checked_arguments()
     def plot(self, ax: Axes | None = None, **line_kwargs: Any) -> Self:
         """Draw the plot, or draw it again on other axes.
 

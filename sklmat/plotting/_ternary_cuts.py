@@ -1,5 +1,8 @@
 """`TernaryCut`: the predictions in one triangle, and how they are drawn."""
 
+from collections.abc import Mapping
+from numbers import Real
+
 import numpy as np
 import pandas as pd
 
@@ -141,7 +144,16 @@ def list_cuts(elements, held):
             "held={...}"
         )
     if n_elements == 3:
-        fractions = dict(held or {})
+        fractions = {} if held is None else held
+        are_numbers = isinstance(fractions, Mapping) and all(
+            isinstance(value, Real) for value in fractions.values()
+        )
+        if not are_numbers:
+            raise ValueError(
+                f"held={held!r} must be a dict from other elements to their fractions, such as "
+                "{'Co': 0.1}, where three elements are at the corners"
+            )
+        fractions = dict(fractions)
         total = sum(fractions.values())
         is_negative = min(fractions.values(), default=0) < 0
         if not 0 <= total < 1 or is_negative or {*fractions} & {*elements}:

@@ -49,6 +49,8 @@ class CompositionModel:
     """
 
     def __init__(self, model, columns, phases, return_std):
+        if isinstance(model, type) or not hasattr(model, "predict"):
+            raise TypeError(f"estimator must be a fitted estimator with predict, got {model!r}")
         inside = find_model(model)
         self.model = inside.readers[0]
         self.target_names = _first_with("target_names_", inside.readers)
