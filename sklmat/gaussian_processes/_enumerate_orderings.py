@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, combinations
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
@@ -211,7 +211,7 @@ def enumerate_orderings(
     >>> mixed.multiplicities
     array([3, 3])
     """
-    if not 0 < symprec < math.inf:  # spglib would crash
+    if not (isinstance(symprec, Real) and 0 < symprec < math.inf):  # spglib would crash
         raise ValueError(f"symprec must be a positive number (Å), got {symprec!r}")
     [structure] = check_structures([parent])
     [crystal] = crystal_arrays([structure])

@@ -191,7 +191,7 @@ class ConformalMixin(ColumnsOfInner, MetaEstimatorMixin):
         """The level of a call, which may differ from that of the estimator."""
         if confidence_level is None:
             return self.confidence_level
-        if not 0 < confidence_level < 1:
+        if not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
             raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}")
         return float(confidence_level)
 

@@ -180,7 +180,7 @@ def label_noise(
     """
     if twins not in ("lattice", "structure"):
         raise ValueError(f"twins must be 'lattice' or 'structure', got {twins!r}")
-    if not 0 < confidence_level < 1:
+    if not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
         raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level!r}")
     values, names = _read_labels(y)
     thresholds = _read_thresholds(disagreement, len(names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from numbers import Real
 
 import numpy as np
 
@@ -91,7 +92,9 @@ class PerturbationBounds:
                 f"({graphs.cutoff:g} Å); atoms that move so far form another crystal: use a "
                 "smaller budget"
             )
-        if min_distance is not None and not 0 <= min_distance <= LARGEST_MIN_DISTANCE:
+        if min_distance is not None and not (
+            isinstance(min_distance, Real) and 0 <= min_distance <= LARGEST_MIN_DISTANCE
+        ):
             raise ValueError(
                 f"min_distance must be from 0 to {LARGEST_MIN_DISTANCE} Å, got {min_distance!r}"
             )

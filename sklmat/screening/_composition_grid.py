@@ -292,6 +292,8 @@ def _checked_elements(elements):
     """Return the elements as a list of two or more different symbols."""
     if isinstance(elements, str):
         raise ValueError(f"elements must be a list of symbols, not the string {elements!r}")
+    if elements is None:
+        raise ValueError("elements must be a list of two or more symbols, got None")
     elements = list(element_table(elements).index)
     if len(elements) < 2 or len(set(elements)) < len(elements):
         raise ValueError(f"elements must be two or more different ones, got {elements}")
