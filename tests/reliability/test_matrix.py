@@ -23,7 +23,7 @@ MEANT = {
 }
 #: A large number of rows, steps or files takes long, and is allowed to.
 LONG = {"large", "huge"}
-N_QUICK = 150
+N_QUICK = 60
 
 
 def arguments(name):
