@@ -40,12 +40,12 @@ def _is_number(value):
     return is_real and -np.inf < value < np.inf
 
 
-def is_seed(value: object) -> bool:
+def is_seed(value: Any) -> bool:
     """Whether a value is a `random_state` of scikit-learn."""
     # scikit-learn takes the module for numpy's global generator.
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return True
-    return isinstance(value, Integral) and _is_int(value) and 0 <= value < 2**32
+    return bool(_is_int(value) and 0 <= value < 2**32)
 
 
 #: Ranges of numbers, for `checked_arguments`.
