@@ -15,7 +15,7 @@ def test_cgcnn_sample(data_home):
     classes = fetch_cgcnn_sample("classification", data_home=data_home)
     assert classes.target.tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
     assert classes.data == bunch.data
-    with pytest.raises(ValueError, match="target must be 'regression' or 'classification', got 'both'"):
+    with pytest.raises(ValueError, match="target must be 'regression' or 'classification'"):
         fetch_cgcnn_sample("both", data_home=data_home)
 
 

@@ -220,7 +220,7 @@ def test_settings_that_are_refused(options, error, message):
 def test_labels_that_are_refused():
     with pytest.raises(ValueError, match="infinite in row 1"):
         label_noise(range(2), [1, np.inf], groups=[0, 0])
-    with pytest.raises(ValueError, match="could not convert"):
+    with pytest.raises(ValueError, match="which is no number"):
         label_noise(range(2), ["a", "b"], groups=[0, 0])
     with pytest.raises(TypeError, match="X holds formulas; pass groups="):
         label_noise(["NiCu", "NiCu"], [1, 2])
