@@ -6,16 +6,18 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
+#: Largest number of processes: joblib would try to start any number of them, until memory ends.
+_MOST_JOBS = 10_000
 #: Valid values of `n_jobs`, for the ``_parameter_constraints`` of estimators: 0 is not among them.
 N_JOBS = [
     None,
-    Interval(Integral, 1, None, closed="left"),
-    Interval(Integral, None, -1, closed="right"),
+    Interval(Integral, 1, _MOST_JOBS, closed="both"),
+    Interval(Integral, -_MOST_JOBS, -1, closed="both"),
 ]
 
 
 def check_n_jobs(n_jobs: int | None, function: str) -> None:
-    """Raise a ValueError if `n_jobs` is zero or no integer.
+    """Raise a ValueError if `n_jobs` is zero, larger than 10,000, or no integer.
 
     Parameters
     ----------

@@ -104,13 +104,16 @@ def test_classes_of_partial_fit():
 
 DATES = np.arange("2020-01", "2020-11", dtype="datetime64[M]")
 NOT_REAL = {
-    "complex": (np.ones(10) + 1j, "y holds complex numbers; pass their real part"),
+    "complex": (np.ones(10) + 1j, "y holds complex numbers, first in row 0; pass their real part"),
     "complex objects": ((np.ones(10) + 1j).astype(object), "y holds complex numbers"),
     "complex among numbers": ([1.0] * 9 + [np.complex128(1j)], "y holds complex numbers"),
-    "dates": (DATES, "y holds dates; pass numbers, such as days since a date"),
+    "dates": (DATES, "y holds dates, first in row 0; pass numbers, such as days since a date"),
     "dates of pandas": (pd.Series(DATES.astype("datetime64[s]")), "y holds dates"),
     "dates as objects": (np.array([*DATES, None], dtype=object)[:10], "y holds dates"),
-    "durations": (DATES - DATES[0], r"y holds durations; pass numbers of a unit, such as y / np"),
+    "durations": (
+        DATES - DATES[0],
+        r"y holds durations, first in row 0; pass numbers of a unit, such as y / np",
+    ),
     "a column of durations": ((DATES - DATES[0])[:, None], "y holds durations"),
     "durations of pandas": (pd.Series(pd.to_timedelta(np.arange(10), "s")), "y holds durations"),
 }

@@ -112,7 +112,9 @@ def warn(number):
     return number
 
 
-@pytest.mark.parametrize(("n_waiting", "first"), [(None, []), (2, [0, 1, 2, 3]), (5, [])])
+@pytest.mark.parametrize(
+    ("n_waiting", "first"), [(None, []), (2, [0, 1, 2, 3]), (5, [0, 1, 2, 3, 4])]
+)
 @pytest.mark.parametrize("pause", [0, 0.1])
 def test_an_error_in_making_an_item_is_raised_if_the_others_are_done(n_waiting, first, pause):
     def items():

@@ -21,7 +21,7 @@ def test_a_random_state_moves_on():
 def test_seeds_are_plain_integers():
     assert type(draw_seed(0)) is int
     assert {type(seed) for seed in draw_seed(0, size=2)} == {int}
-    with pytest.raises(ValueError, match="cannot be used to seed"):
+    with pytest.raises(ValueError, match="random_state must be an int"):
         draw_seed("seven")
 
 

@@ -241,6 +241,8 @@ def parametrize_with_structure_checks(
     """
     import pytest
 
+    if not isinstance(estimators, list | tuple):
+        raise TypeError(f"estimators must be a list of estimators, got {estimators!r}")
     if expected_failed_checks is not None and not callable(expected_failed_checks):
         raise TypeError(f"expected_failed_checks must be callable, got {expected_failed_checks!r}")
     cases = []

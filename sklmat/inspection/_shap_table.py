@@ -116,7 +116,9 @@ def shap_table(
     """
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
         raise ValueError(f"n_permutations must be a whole number above 0, got {n_permutations!r}")
-    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+    # The class of a search has `predict`, which its instances with refit=False do not have.
+    has_predict = hasattr(type(estimator), "predict") or hasattr(estimator, "predict")
+    if isinstance(estimator, type) or not has_predict:
         raise TypeError(f"estimator must be a fitted estimator with predict, got {estimator!r}")
     rng = check_random_state(random_state)
     return _explain(estimator, X, None, background, (n_permutations, rng))

@@ -204,7 +204,8 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
                 "to compare with; choose another embedding"
             )
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
+            if name in vars(self):
+                delattr(self, name)
         if embedding is None:
             validate_data(self, X, skip_check_array=True)
         self.embedding_, self.scaler_, self.neighbors_ = embedding, scaler, neighbors

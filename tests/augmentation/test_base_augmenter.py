@@ -116,7 +116,7 @@ def test_too_few_inside_the_range_warn_and_none_raises():
         (pd.Series([1.0, 2.0, None], dtype="Float64"), "y contains NaN or infinity.* row 2"),
         (["a", None, "b"], "y contains NaN, first in row 1"),
         (np.array(["a", 1, "b"], dtype=object), "mixes strings and numbers"),
-        (np.array([1, 2, 3], dtype="timedelta64[s]"), "neither numbers nor classes"),
+        (np.array([1, 2, 3], dtype="timedelta64[s]"), "y holds durations, first in row 0"),
         (np.zeros((3, 1, 1)), "one or two dimensions"),
     ],
 )

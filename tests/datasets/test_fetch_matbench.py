@@ -201,7 +201,7 @@ def test_broken_structure_is_named_by_its_row(home, change, reason):
 def test_unknown_task():
     with pytest.raises(ValueError, match="unknown task 'gap'; choose from dielectric, expt_gap"):
         fetch_matbench("gap")
-    with pytest.raises(ValueError, match="unknown task None"):
+    with pytest.raises(ValueError, match="task must be a str, got None"):
         fetch_matbench(None)
 
 
