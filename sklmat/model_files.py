@@ -82,6 +82,7 @@ def read_model(
     arrays: dict[str, np.ndarray] = {}
     if path.is_dir():
         raise ValueError(f"{path} does not hold {what}: it is {describe_file(path)}")
+    path.stat()  # The error of safetensors for a missing file has no filename.
     with damage_named(path, REMEDY):
         with contextlib.suppress(SafetensorError), safe_open(path, "np") as file:
             metadata = file.metadata() or {}
