@@ -53,6 +53,22 @@ POSITIVE = Kind("a finite number above 0", lambda value: _is_number(value) and v
 NOT_NEGATIVE = Kind("a finite number from 0", lambda value: _is_number(value) and value >= 0)
 POSITIVE_INT = Kind("an int above 0", lambda value: _is_int(value) and value > 0)
 
+
+def _predicts(value):
+    return hasattr(value, "predict") and not isinstance(value, type)
+
+
+#: Fitted estimators, for `checked_arguments`.
+PREDICTOR = Kind("a fitted estimator with predict", _predicts)
+PREDICTORS = Kind(
+    "a fitted estimator with predict, or a dict of them",
+    lambda value: (
+        all(map(_predicts, value.values()))
+        if isinstance(value, Mapping) and value
+        else _predicts(value)
+    ),
+)
+
 #: Part of a type hint -> what it allows.
 _KINDS = {
     "None": Kind("None", lambda value: value is None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def list_folds(
     ValueError: the test rows of fold 0 of cv must be row numbers from 0 to 2, or a mask...
     """
     n_rows = len(y)
+    refuse_no_folds(cv)
     if cv is None or isinstance(cv, Integral | str) or not isinstance(cv, Iterable):
         pairs = list(check_cv(cv, y, classifier=is_classifier).split(X, y, groups))
     else:
@@ -74,6 +75,12 @@ def list_folds(
         )
         folds.append((train, test))
     return folds
+
+
+def refuse_no_folds(cv: Any) -> None:
+    """Raise a ValueError for a `cv` that can be iterated over but holds no folds: dict, text."""
+    if isinstance(cv, str | bytes | Mapping | type):
+        raise ValueError(f"cv must be an int, a splitter or pairs of row numbers, got {_short(cv)}")
 
 
 def refuse_shared_rows(folds: list[tuple[np.ndarray, np.ndarray]], what: str) -> None:

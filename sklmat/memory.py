@@ -8,6 +8,25 @@ from pathlib import Path
 _UNKNOWN = 2**40
 #: Least bytes of an atom of a pymatgen Structure, of one of CrystalGraphs, and of a number.
 BYTES_PER_ATOM, BYTES_PER_ATOM_OF_GRAPHS, BYTES_PER_NUMBER = 500, 100, 8
+#: Largest number of points on a grid of distances; a hundred resolve all that a network reads.
+MOST_POINTS = 100_000
+
+
+def refuse_fine_grid(cutoff: float, step: float) -> None:
+    """Raise a ValueError when a grid of distances has more than `MOST_POINTS` points.
+
+    Parameters
+    ----------
+    cutoff : float
+        End of the grid (Å).
+    step : float
+        Distance between grid points (Å).
+    """
+    if cutoff > MOST_POINTS * step:
+        raise ValueError(
+            f"distances up to {cutoff:g} Å in steps of {step:g} Å are more than {MOST_POINTS:,} "
+            "points: choose a larger step"
+        )
 
 
 def refuse_beyond_memory(what: str, n_bytes: float) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from sklmat.files import damage_named, describe_file, expand_path, replace_file, unfinished_path
+from sklmat.memory import MOST_POINTS
 from sklmat.safetensors_files import Digest, safetensors_content
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
-#: Most points of a grid of distances.
-_MAX_GRID = 100_000
 #: What to do about a damaged file of a model.
 REMEDY = "copy it again, or save the model again"
 
@@ -277,7 +276,7 @@ def _check_sizes(config, state):
         numbers, limit = value if isinstance(value, list | tuple) else [value], largest + 1
         if name.endswith("_step"):
             # A grid of distances, which has no weights.
-            numbers, limit = [config.get("cutoff", 0) / value], _MAX_GRID
+            numbers, limit = [config.get("cutoff", 0) / value], MOST_POINTS
         for number in numbers:
             if isinstance(number, int | float) and not number <= limit:
                 raise ValueError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from numbers import Integral
 
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from sklmat.parameter_constraints import Interval
 
 #: Largest number of processes: joblib would try to start any number of them, until memory ends.
 _MOST_JOBS = 10_000

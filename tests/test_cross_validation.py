@@ -13,7 +13,8 @@ X, Y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
 HALVES = [([0, 1, 2], [3, 4, 5]), ([3, 4, 5], [0, 1, 2])]
 BAD = [
     ([], "cv has no folds"),
-    ({}, "cv has no folds"),
+    ({}, "cv must be an int, a splitter or pairs of row numbers"),
+    (b"KFold", "cv must be an int, a splitter or pairs of row numbers"),
     ([None], "fold 0 of cv must be a pair"),
     ([3], "fold 0 of cv must be a pair"),
     ([*HALVES, "ab"], "fold 2 of cv must be a pair"),
@@ -28,7 +29,7 @@ BAD = [
     ([([0, 1], [[2], [3, 4]])], "must be row numbers from 0 to 5"),
     ([(np.array([True] * 5), [2])], "or a mask of 6 rows"),
     ([(np.zeros(6, dtype=bool), [2])], "the training rows of fold 0 of cv are empty"),
-    ("KFold", "Expected `cv` as an integer"),
+    ("KFold", "cv must be an int, a splitter or pairs of row numbers, got 'KFold'"),
     (1, "n_splits=1"),
     (7, "n_splits=7"),
     (2.5, "Expected `cv` as an integer"),

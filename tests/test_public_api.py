@@ -34,6 +34,7 @@ MODULES = [
     "downloads",
     "random_state",
     "recorded_warnings",
+    "parameter_constraints",
     "parallel",
     "processes",
     "targets",

@@ -6,13 +6,14 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, overload
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklmat.adversarial._attack_methods import METHODS
 from sklmat.adversarial._attack_run import AttackRun
 from sklmat.adversarial._perturbed_batches import PerturbedBatches
 from sklmat.deprecation import renamed_parameters
 from sklmat.nested_parameters import NestedParameters
+from sklmat.parameter_constraints import Interval
 from sklmat.perturbations import (
     LARGEST_MIN_DISTANCE,
     IndependentDirections,

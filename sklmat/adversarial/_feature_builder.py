@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import ClassifierTags, RegressorTags, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
+from sklearn.utils._param_validation import HasMethods, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.adversarial._attack import StructureAttack, check_attack
 from sklmat.adversarial._out_of_fold import Examination, examine_fold, joined, make_folds
 from sklmat.adversarial._select_descriptors import select_descriptors
 from sklmat.argument_checks import check_names
+from sklmat.cross_validation import refuse_no_folds
 from sklmat.estimators import (
     CGCNNClassifier,
     ClassTargets,
@@ -28,6 +29,7 @@ from sklmat.estimators import (
 from sklmat.features import DisorderFeaturizer, TableFeaturizer, output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.processes import run_parallel
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
@@ -312,6 +314,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     def _fit(self, X, y, groups):
         self._validate_params()
+        refuse_no_folds(self.cv)
         check_names(include=self.include)
         included = self._included()
         structures = self._structures(X)

@@ -15,7 +15,7 @@ from sklmat.adversarial._attack_run import AttackRun, in_chunks
 from sklmat.adversarial._attack_state import evaluate
 from sklmat.adversarial._attacked_network import AttackedNetwork
 from sklmat.adversarial._random_scores import RandomScores
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import PREDICTOR, checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.perturbations import IndependentDirections
 from sklmat.random_state import make_generator
@@ -31,7 +31,7 @@ _Z = 1.959963984540054
 
 
 @renamed_parameters(neighbors="neighbor_list")
-@checked_arguments(min_distance=None)
+@checked_arguments(estimator=PREDICTOR, min_distance=None)
 def robustness_curve(
     estimator: BaseEstimator,
     X: Structures | CrystalGraphs,

@@ -16,7 +16,7 @@ from sklearn.base import (
 )
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
@@ -37,6 +37,7 @@ from sklmat.inner_estimator import (
     with_tags_of_inner,
 )
 from sklmat.nested_parameters import NestedParameters
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import (

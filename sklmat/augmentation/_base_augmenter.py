@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
-from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils._param_validation import RealNotInt
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sklmat.augmentation._dataframes import append_rows, append_target, encode_target, is_polars
@@ -19,6 +19,7 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.memory import BYTES_PER_NUMBER, refuse_beyond_memory
 from sklmat.nested_parameters import NestedParameters
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
 from sklmat.tables import refuse_unusable_columns
@@ -239,7 +240,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
 
     def _limits(self):
         """Return low and high as arrays."""
-        if len(self.y_range) != 2:
+        if not np.iterable(self.y_range) or len(self.y_range) != 2:
             raise ValueError(f"y_range must be (low, high), got {self.y_range!r}")
         low, high = (number_array(limit, "y_range") for limit in self.y_range)
         if not np.all(low <= high):  # NaN is refused as well

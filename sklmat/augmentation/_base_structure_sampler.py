@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
 
 from sklmat.augmentation._dataframes import append_target, encode_target
@@ -22,6 +21,7 @@ from sklmat.memory import (
     BYTES_PER_NUMBER,
     refuse_beyond_memory,
 )
+from sklmat.parameter_constraints import Interval
 from sklmat.perturbations import perturb_structures
 from sklmat.random_state import make_generator
 

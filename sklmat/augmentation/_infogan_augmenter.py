@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import zero_one_loss
-from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
@@ -35,9 +35,11 @@ from sklmat.augmentation._sampling_strategy import OVER_SAMPLING, rows_per_class
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.augmentation._table_codec import TableCodec, TargetCodec
 from sklmat.docstrings import insert_paragraphs
+from sklmat.parameter_constraints import MOST_LAYERS, MOST_MEMBERS, MOST_UNITS, Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
 from sklmat.row_groups import hold_out_rows
+from sklmat.targets import number_array
 from sklmat.training import check_device
 
 if TYPE_CHECKING:
@@ -242,10 +244,10 @@ class InfoGANAugmenter(BaseAugmenter):
         "code_features": ["array-like", str, callable, None],
         "sampling_strategy": [*OVER_SAMPLING, None],
         "code_sampling": [StrOptions({"permute", "interpolate", "uniform"})],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, MOST_UNITS, closed="both")],
+        "hidden_dim": [Interval(Integral, 1, MOST_UNITS, closed="both")],
+        "n_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
+        "n_ensemble": [Interval(Integral, 1, MOST_MEMBERS, closed="both")],
         "info_weight": [Interval(Real, 0, None, closed="left")],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "moment_weight": [Interval(Real, 0, None, closed="left")],
@@ -630,7 +632,7 @@ class InfoGANAugmenter(BaseAugmenter):
         """Refuse a `max_uncertainty` that does not fit the target."""
         if self.max_uncertainty is None:
             return
-        limit = np.asarray(self.max_uncertainty, dtype=float)
+        limit = number_array(self.max_uncertainty, "max_uncertainty")
         n_targets = limit.size if y is None else y[:1].size
         if limit.ndim > 1 or limit.size not in (1, n_targets) or not (limit > 0).all():
             raise ValueError(

@@ -1,11 +1,13 @@
 """`IteratedGAN`: the networks of `InfoGANAugmenter`, one for each of its `n_iterations`."""
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from sklmat.augmentation._dataframes import as_table
 from sklmat.augmentation._labeler import label_rows
-from sklmat.networks import InfoGAN
+from sklmat.networks import InfoGAN, refuse_large_network
 from sklmat.training import initial_weights, train_gan
 
 
@@ -62,9 +64,11 @@ class IteratedGAN:
         groups = [len(group) for group in codec.groups]
         if target is not None:
             groups += self.target_codec.groups
+        n_codes = code.shape[1] - sum(groups)
+        make = partial(InfoGAN, len(codec.features), n_codes, groups, **self.network)
+        refuse_large_network(make, self.network)
         with initial_weights(torch.Generator().manual_seed(seed)):
-            n_codes = code.shape[1] - sum(groups)
-            gan = InfoGAN(len(codec.features), n_codes, groups, **self.network)
+            gan = make()
         arrays = (codec.encode_features(X), code, codec.present(X))
         training = dict(self.training)
         # Four steps per epoch, unless this needs batches of less than 16 or more than 64 rows.

@@ -7,13 +7,13 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from sklmat.augmentation._base_augmenter import BaseAugmenter, draw_evenly
 from sklmat.augmentation._codes import find_codes, is_binary
 from sklmat.augmentation._derived_columns import DerivedColumns
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+from sklmat.parameter_constraints import Interval
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, RealNotInt
+from sklearn.utils._param_validation import RealNotInt
 
 from sklmat.augmentation._base_augmenter import draw_evenly, number_of_rows
 from sklmat.augmentation._base_structure_sampler import (
@@ -18,6 +18,7 @@ from sklmat.augmentation._base_structure_sampler import (
 )
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS, STRUCTURE_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+from sklmat.parameter_constraints import Interval
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState

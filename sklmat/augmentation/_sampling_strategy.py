@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
+
+from sklmat.parameter_constraints import Interval
 
 #: Values of the parameter for over-sampling.
 OVER_SAMPLING = [
@@ -28,11 +30,20 @@ def rows_per_class(sampling_strategy, labels, kind):
     -------
     dict
         Class, as a number or string of Python -> number of rows.
+
+    Raises
+    ------
+    ValueError
+        When it asks for fewer rows than there are, for a class that does not occur, and others.
     """
     # Slow to import, and most samplers of tables do not need it.
     from imblearn.utils import check_sampling_strategy
 
-    numbers = check_sampling_strategy(sampling_strategy, labels, kind)
+    try:
+        numbers = check_sampling_strategy(sampling_strategy, labels, kind)
+    except ValueError as error:
+        message = f"sampling_strategy={sampling_strategy!r} cannot be used: {error}"
+        raise ValueError(message) from error
     return {_plain(label): int(number) for label, number in numbers.items()}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import ClassifierTags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklmat.augmentation._base_augmenter import draw_evenly
 from sklmat.augmentation._base_structure_sampler import (
@@ -20,6 +20,7 @@ from sklmat.augmentation._base_structure_sampler import (
 from sklmat.augmentation._sampling_strategy import OVER_SAMPLING, rows_per_class
 from sklmat.augmentation._shared_docstrings import SAMPLER_PARAGRAPHS, STRUCTURE_PARAGRAPHS
 from sklmat.docstrings import insert_paragraphs
+from sklmat.parameter_constraints import Interval
 
 if TYPE_CHECKING:
     from sklmat.typing import RandomState

@@ -233,8 +233,9 @@ def _check_parameters(n_samples, elements, lattice, order, n_atoms, fmax):
         raise ValueError(f"lattice must be 'fcc', 'bcc' or a sequence of them, got {lattice!r}")
     for name in lattices:
         repeats(name, n_atoms)
-    low, high = (order, order) if isinstance(order, Real) else order
-    if not -1 <= low <= high <= 1:
+    low, high = order if isinstance(order, list | tuple) and len(order) == 2 else (order, order)
+    is_real = isinstance(low, Real) and isinstance(high, Real)
+    if not is_real or not -1 <= low <= high <= 1:
         raise ValueError(f"order must be a number or a range between -1 and 1, got {order!r}")
     if not 0 < fmax < np.inf:
         raise ValueError(f"fmax must be a positive number of eV/Å, got {fmax!r}")

@@ -92,7 +92,7 @@ Hicks et al., Comput. Mater. Sci. 161, S1 (2019), doi 10.1016/j.commatsci.2018.1
 """
 
 
-@checked_arguments(n_samples=None, elements=None, max_atoms=None)
+@checked_arguments(n_samples=None, max_atoms=None)
 def make_prototypes(
     n_samples: int = 400,
     *,
@@ -245,8 +245,6 @@ def _check_parameters(n_samples, elements, max_atoms):
     refuse_beyond_memory(f"n_samples={n_samples}: crystals", n_samples * BYTES_PER_ATOM)
     if elements is None:
         elements = [symbol for symbol in COHESION if symbol not in RARE_ELEMENTS]
-    if isinstance(elements, str):
-        raise ValueError(f"elements must be a list of symbols, got the string {elements!r}")
     elements = tuple(elements)
     unknown = [str(symbol) for symbol in elements if symbol not in COHESION]
     if unknown:

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
@@ -33,6 +33,7 @@ from sklmat.fitted_state import unchanged_by_failure
 from sklmat.known_labels import score_known_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.structures import check_structures, is_graphs
 
@@ -200,7 +201,7 @@ class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: BaseEstimator = None,
+        estimator: BaseEstimator | PathLike | None = None,
         augmenter: BaseEstimator | None = None,
         regressor: BaseEstimator | None = None,
         *,

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
@@ -26,6 +26,7 @@ from sklmat.estimators import (
 from sklmat.features import CompositionFeaturizer, TableFeaturizer, output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.structures import check_structures, is_graphs
 from sklmat.unseen_elements import find_unseen_elements, unseen_element_errors
 

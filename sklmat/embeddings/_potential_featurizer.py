@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import check_names
@@ -33,6 +33,7 @@ from sklmat.features import TableFeaturizer, output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.graphs import GraphCache, open_cache
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
 from sklmat.structures import convert_structures, crystal_arrays, is_graphs
 from sklmat.training import check_device

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
@@ -17,6 +17,7 @@ from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.estimators._shared_docstrings import CGCNN_PARAGRAPHS
 from sklmat.networks import CGCNN
+from sklmat.parameter_constraints import MOST_LAYERS, MOST_UNITS, Interval
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -76,12 +77,12 @@ class CGCNNArchitecture(Architecture):
 
 _CONSTRAINTS = {
     **GraphEstimator._parameter_constraints,
-    "hidden_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "hidden_dim": [Interval(Integral, 1, MOST_UNITS, closed="both"), StrOptions({"auto"})],
     "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "n_conv": [Interval(Integral, 1, None, closed="left")],
-    "readout_dim": [Interval(Integral, 1, None, closed="left")],
-    "n_readout": [Interval(Integral, 0, None, closed="left")],
+    "n_conv": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
+    "readout_dim": [Interval(Integral, 1, MOST_UNITS, closed="both")],
+    "n_readout": [Interval(Integral, 0, MOST_LAYERS, closed="both")],
     "gaussian_step": [Interval(Real, 0, None, closed="neither")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "optimizer": [StrOptions({"auto", "adam", "muon", "sgd"})],

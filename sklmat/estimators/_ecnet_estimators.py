@@ -8,8 +8,9 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from sklmat.argument_checks import POSITIVE_INT
 from sklmat.docstrings import insert_paragraphs
 from sklmat.estimators._architecture import Architecture
 from sklmat.estimators._elemental_vectors import ElementalVectors, contribution_table
@@ -19,6 +20,7 @@ from sklmat.estimators._graph_regressor import GraphRegressor
 from sklmat.estimators._shared_docstrings import ECNET_PARAGRAPHS
 from sklmat.graphs import ElementGraphs
 from sklmat.networks import ECNet
+from sklmat.parameter_constraints import MOST_LAYERS, MOST_UNITS, Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +66,12 @@ class ECNetArchitecture(Architecture):
 
     def check_parameters(self, estimator):
         """Raise where widths are not positive integers, or the filter cannot read the inputs."""
-        if not all(isinstance(width, Integral) and width > 0 for width in estimator.tower_dims):
+        widths = estimator.tower_dims
+        are_widths = all(POSITIVE_INT.allows(width) and width <= MOST_UNITS for width in widths)
+        if not are_widths or len(widths) > MOST_LAYERS:
             raise ValueError(
-                f"tower_dims must hold whole numbers above 0, got {estimator.tower_dims!r}"
+                f"tower_dims must hold at most {MOST_LAYERS:,} whole numbers from 1 to "
+                f"{MOST_UNITS:,}, got {widths!r}"
             )
         if estimator.radial_filter == "gaussian" and estimator.radial_spread:
             raise ValueError(
@@ -113,9 +118,9 @@ _CONSTRAINTS = {
     "radial_step": [Interval(Real, 0, None, closed="neither")],
     "radial_spread": ["boolean"],
     "radial_filter": [StrOptions({"grid", "gaussian"})],
-    "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-    "n_filters": [Interval(Integral, 1, None, closed="left")],
-    "n_conv": [Interval(Integral, 0, None, closed="left")],
+    "hidden_dim": [Interval(Integral, 1, MOST_UNITS, closed="both")],
+    "n_filters": [Interval(Integral, 1, MOST_UNITS, closed="both")],
+    "n_conv": [Interval(Integral, 0, MOST_LAYERS, closed="both")],
     "tower_dims": [tuple, list],
     "activation": [StrOptions({"silu", "shifted_softplus"})],
     "normalize": ["boolean"],

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
@@ -40,8 +40,9 @@ from sklmat.estimators._warm_start import (
 )
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.nested_parameters import NestedParameters
-from sklmat.networks import CGCNN, ECNet
+from sklmat.networks import CGCNN, ECNet, refuse_large_network
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import MOST_MEMBERS, Interval
 from sklmat.random_state import draw_seed
 from sklmat.row_groups import hold_out_rows, label_compositions
 from sklmat.targets import weight_column
@@ -90,7 +91,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "n_ensemble": [Interval(Integral, 1, MOST_MEMBERS, closed="both")],
         "warm_start": ["boolean"],
         "adversarial": [None, HasMethods(["generate", "batch_transform"])],
         "device": [str, Hidden(torch.device)],
@@ -131,6 +132,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
             raise ValueError(f"no preset {name!r}; there are: {', '.join(cls._presets)}")
         return cls(**{**cls._presets[name], **params})
 
+    @checked_arguments()
     @unchanged_by_failure
     def fit(
         self,
@@ -266,6 +268,11 @@ class GraphEstimator(NestedParameters, BaseEstimator):
             rescaled = targets.rescale(y, train, predictions)
             encoded = targets.encode(y)
         data = GraphDataset(inputs, encoded, torch.tensor(weight, dtype=torch.float32))
+        refuse_large_network(
+            lambda: self.architecture.make_network(asked, targets.n_outputs, inputs),
+            self.architecture.settings(asked),
+            n_members,
+        )
         attack = None
         if self.adversarial is not None:
             attack = self.adversarial.batch_transform(graphs[train])

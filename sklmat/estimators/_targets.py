@@ -14,7 +14,7 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklmat.targets import as_numbers, label_column, refuse_out_of_range
+from sklmat.targets import as_numbers, label_column, number_array, refuse_out_of_range
 
 if TYPE_CHECKING:
     from sklmat.estimators._graph_estimator import GraphEstimator
@@ -138,7 +138,7 @@ class RegressionTargets:
     def _target_weights(self, n_targets):
         if self.weights is None:
             return np.ones(n_targets)
-        weights = np.asarray(self.weights, dtype=np.float64)
+        weights = number_array(self.weights, "target_weights")
         usable = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
         if weights.shape != (n_targets,) or not usable:
             raise ValueError(

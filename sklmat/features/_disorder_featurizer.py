@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklmat.argument_checks import check_names
@@ -43,6 +43,7 @@ from sklmat.features._table_featurizer import (
 )
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.structures import crystal_arrays
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklmat.targets import plain_array
+
 if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -24,7 +26,7 @@ def check_phase(phase: ArrayLike, n: int) -> np.ndarray:
     -------
     ndarray of str, shape (n,)
     """
-    labels = np.asarray(phase)
+    labels = plain_array(phase, "phase")
     if labels.shape != (n,):
         raise ValueError(
             f"phase must be one label, or one for each of {n} rows; got the shape {labels.shape}"

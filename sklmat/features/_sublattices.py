@@ -71,9 +71,12 @@ def named_sublattices(
 ) -> list[list[str]]:
     """Check the parameter `sublattices`, and add one sublattice for each other element."""
     symbols = element_table().index
-    named = [symbol for sublattice in sublattices for symbol in sublattice]
+    is_sequence = isinstance(sublattices, list | tuple) and all(
+        isinstance(group, list | tuple) for group in sublattices
+    )
+    named = [symbol for sublattice in sublattices for symbol in sublattice] if is_sequence else []
     unknown = [symbol for symbol in named if symbol not in symbols]
-    if unknown or len(set(named)) < len(named):
+    if not is_sequence or unknown or len(set(named)) < len(named):
         raise ValueError(
             "sublattices must be groups of element symbols, each symbol in one group, such as "
             f"(('Br', 'I'),); got {sublattices!r}"

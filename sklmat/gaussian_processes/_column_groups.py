@@ -31,6 +31,8 @@ def find_column_groups(column_groups, names, n_columns):
     """
     if column_groups is None:
         return {"all columns": np.arange(n_columns)}
+    if isinstance(column_groups, type | str) or not np.iterable(column_groups):
+        raise ValueError(f"column_groups must be a dict or a sequence, got {column_groups!r}")
     if not hasattr(column_groups, "items"):
         column_groups = {f"group {k}": entries for k, entries in enumerate(column_groups)}
     unnamed = [group for group in column_groups if not isinstance(group, str)]

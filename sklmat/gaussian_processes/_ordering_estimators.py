@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
@@ -28,6 +27,7 @@ from sklmat.gaussian_processes._ordering_process import (
     probability_of_class,
 )
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
+from sklmat.parameter_constraints import Interval
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
 from sklmat.targets import check_scored, label_column, plain_labels
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -26,6 +26,7 @@ from sklmat.gaussian_processes._column_groups import find_column_groups
 from sklmat.gaussian_processes._finite_targets import check_targets
 from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
+from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
 from sklmat.tables import refuse_unusable_columns
 from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers

@@ -17,6 +17,7 @@ from sklmat.graphs._crystal_graphs import (
 )
 from sklmat.graphs._lazy_graphs import LazyGraphs
 from sklmat.graphs._neighbor_search import rank_within_group
+from sklmat.memory import refuse_fine_grid
 
 #: Edges that are summed at a time, in double precision: about 100 MB.
 _CHUNK_EDGES = 2**18
@@ -216,7 +217,8 @@ def grid_points(cutoff: float, step: float, order: int) -> np.ndarray:
 
 
 def _n_intervals(cutoff, step):
-    return int(np.ceil(cutoff / step - 1e-9))
+    refuse_fine_grid(cutoff, step)
+    return max(1, int(np.ceil(cutoff / step - 1e-9)))
 
 
 def _joined(parts):

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path
@@ -17,6 +17,7 @@ from sklmat.graphs._cache import GraphCache, open_cache
 from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._graph_files import GraphsWriter
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from sklmat.batches import CrystalBatch
 from sklmat.layers._precision import to_product_precision, to_single
 from sklmat.layers._sums import sum_atoms, uses_triton
+from sklmat.memory import refuse_fine_grid
 
 #: Smaller values of Gaussians are set to zero. At single precision they do not change predictions,
 #: but most of them are denormal numbers, with which a CPU is many times slower.
@@ -49,6 +50,7 @@ class GaussianExpansion(nn.Module):
 
     def __init__(self, cutoff: float, step: float = 0.2) -> None:
         super().__init__()
+        refuse_fine_grid(cutoff, step)
         self.width = step
         centers = torch.arange(0, cutoff + step / 2, step, dtype=torch.float64)
         self.register_buffer("centers", centers.to(torch.get_default_dtype()), persistent=False)

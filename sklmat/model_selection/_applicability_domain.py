@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from sklmat.exceptions import ExtrapolationWarning
@@ -19,6 +19,7 @@ from sklmat.features import output_table
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
+from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
 from sklmat.targets import number_array
 

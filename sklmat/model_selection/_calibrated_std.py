@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklmat.argument_checks import checked_arguments
+from sklmat.cross_validation import refuse_no_folds
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.inner_estimator import ColumnsOfInner, refuse_other_kind, with_tags_of_inner
 from sklmat.model_selection._group_labels import row_labels
@@ -175,6 +176,7 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
             is zero and `offset` is False.
         """
         self._validate_params()
+        refuse_no_folds(self.cv)
         name = type(self).__name__
         refuse_other_kind(self)
         values = one_target(y, name)

@@ -11,14 +11,16 @@ import numpy as np
 from sklearn.base import MetaEstimatorMixin, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _num_samples
 
+from sklmat.cross_validation import refuse_no_folds
 from sklmat.docstrings import parameter_paragraphs
 from sklmat.inner_estimator import ColumnsOfInner, refuse_other_kind, with_tags_of_inner
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.model_selection._out_of_fold import make_folds
 from sklmat.parallel import N_JOBS
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.row_groups import hold_out_rows
 
@@ -121,6 +123,7 @@ class ConformalMixin(ColumnsOfInner, MetaEstimatorMixin):
     def _check_parameters(self):
         """Refuse wrong parameters and a missing package, whatever the data."""
         self._validate_params()
+        refuse_no_folds(self.cv)
         require_mapie(type(self).__name__)
         refuse_other_kind(self)
         if isinstance(self.estimator, FrozenEstimator) and self.method != "split":

@@ -15,7 +15,7 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.utils import indexable
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -39,6 +39,7 @@ from sklmat.model_selection._fit_with_validation import (
     rows_with_weight,
 )
 from sklmat.model_selection._group_labels import row_labels
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.row_groups import hold_out_rows
 from sklmat.targets import (

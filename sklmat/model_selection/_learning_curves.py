@@ -209,7 +209,7 @@ def learning_curves(
 
 def _check_sizes(train_sizes):
     """Refuse sizes that are no numbers of rows and no fractions."""
-    if isinstance(train_sizes, Real | str) or not len(train_sizes):
+    if not np.iterable(train_sizes) or isinstance(train_sizes, str) or not len(train_sizes):
         raise ValueError(f"train_sizes must be a sequence of sizes, got {train_sizes!r}")
     for size in train_sizes:
         is_size = isinstance(size, Real) and not isinstance(size, bool | np.bool_)

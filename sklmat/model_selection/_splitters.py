@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from sklmat.argument_checks import check_names
 from sklmat.elements import element_symbols, element_table
@@ -20,6 +20,7 @@ from sklmat.model_selection._group_labels import (
     composition_groups,
 )
 from sklmat.model_selection._prototype_labels import prototype_labels
+from sklmat.parameter_constraints import Interval
 from sklmat.random_state import check_seed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import POSITIVE, Kind, checked_arguments
 from sklmat.compositions import element_of_column, fraction_column, fraction_columns
 from sklmat.deprecation import renamed_parameters
 from sklmat.plotting._ternary_axes import (
@@ -47,6 +47,7 @@ _EQUIMOLAR_MARKER = {
 }
 #: Contour levels and ticks are multiples of these.
 _STEPS = [1, 2, 2.5, 5, 10]
+_STEP = Kind("a number above 0, up to 1", lambda value: POSITIVE.allows(value) and value <= 1)
 #: Hexagonal bins of the pentagon.
 _HEXAGONS = {"gridsize": 25, "extent": (-1, 1, -1, 1)}
 
@@ -135,7 +136,7 @@ class CompositionMapDisplay:
 
     @classmethod
     @renamed_parameters(model="estimator")
-    @checked_arguments()
+    @checked_arguments(step=_STEP)
     def from_estimator(
         cls,
         estimator: BaseEstimator,

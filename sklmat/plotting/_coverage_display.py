@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import POSITIVE, checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, legend_above
@@ -107,6 +107,8 @@ class CoverageDisplay:
         """
         from scipy.stats import norm
 
+        if not len(levels):
+            raise ValueError("levels is empty; pass numbers between 0 and 1")
         stds = y_std if isinstance(y_std, Mapping) else {"prediction": y_std}
         intervals = {}
         for name, std in stds.items():
@@ -153,14 +155,19 @@ class CoverageDisplay:
             When a level is not between 0 and 1, when shapes differ, or when values are missing.
         """
         true = _values(y_true, "y_true")
+        if not intervals:
+            raise ValueError("intervals is empty; pass those of a level, such as {0.9: ends}")
         named: Any = intervals
         if not all(isinstance(each, Mapping) for each in intervals.values()):
             named = {"prediction": intervals}
         rows = []
         for name, of_levels in named.items():
+            if not of_levels:
+                raise ValueError(f"intervals of {name!r} is empty; pass {{0.9: ends}}")
+            for level in of_levels:
+                if not POSITIVE.allows(level) or level >= 1:
+                    raise ValueError(f"levels must be between 0 and 1, got {level!r}")
             for level, ends in sorted(of_levels.items()):
-                if not 0 < level < 1:
-                    raise ValueError(f"levels must be between 0 and 1, got {level}")
                 ends = number_array(ends, f"intervals of {name!r} at level {level}")
                 if ends.shape != (len(true), 2):
                     raise ValueError(

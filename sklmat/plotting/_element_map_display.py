@@ -13,8 +13,8 @@ from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
-from sklmat.targets import number_array
+from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, color_series, is_grouping
+from sklmat.targets import number_array, plain_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,9 +163,7 @@ class ElementMapDisplay:
             )
         vectors, crystal, atomic_numbers, fraction = estimator.elemental_vectors(X)
         if color_by is not None:
-            if len(color_by) != len(X):
-                raise ValueError(f"color_by has {len(color_by)} entries for {len(X)} crystals")
-            series = _series(color_by)
+            series = color_series(color_by, len(X), "crystals")
             is_grouping(series, "color_by")  # here, so that its errors count crystals
             color_by = series.iloc[crystal]
         return cls.from_vectors(
@@ -227,10 +225,11 @@ class ElementMapDisplay:
             or when a requested element does not occur.
         """
         vectors = number_array(vectors, "vectors")
-        numbers = np.asarray(atomic_numbers)
-        color_by = None if color_by is None else _series(color_by)
+        numbers = plain_array(atomic_numbers, "atomic_numbers")
+        if color_by is not None:
+            color_by = color_series(color_by, len(vectors), "vectors")
         fraction = None if fraction is None else number_array(fraction, "fraction")
-        _check(vectors, numbers, fraction, color_by)
+        _check(vectors, numbers, fraction)
         if elements is not None:
             rows = _rows_of(elements, numbers)
             vectors, numbers = vectors[rows], numbers[rows]
@@ -390,16 +389,11 @@ def _legend_marker(color, label, size=6):
     return Line2D([], [], color=color, label=label, markersize=size, **style)
 
 
-def _series(color):
-    """Colours as a Series with the same name and the index 0, 1, 2, ..."""
-    return pd.Series(color).reset_index(drop=True)
-
-
-def _check(vectors, atomic_numbers, fraction, color_by):
+def _check(vectors, atomic_numbers, fraction):
     """Raise a ValueError when the arguments do not fit each other."""
     if vectors.ndim != 2 or vectors.shape[1] < 2:
         raise ValueError(f"vectors must be a table of two or more columns, not {vectors.shape}")
-    given = {"atomic_numbers": atomic_numbers, "fraction": fraction, "color_by": color_by}
+    given = {"atomic_numbers": atomic_numbers, "fraction": fraction}
     for name, values in given.items():
         if values is not None and np.shape(values) != (len(vectors),):
             n_values = len(values) if np.ndim(values) else "no"

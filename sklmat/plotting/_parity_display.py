@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from sklmat.argument_checks import checked_arguments
-from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, is_grouping
+from sklmat.argument_checks import PREDICTORS, checked_arguments
+from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, color_series, is_grouping
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ParityDisplay:
         self.color_by = color_by
 
     @classmethod
-    @checked_arguments()
+    @checked_arguments(estimator=PREDICTORS)
     def from_estimator(
         cls,
         estimator: BaseEstimator | Mapping[str, BaseEstimator],
@@ -171,8 +171,8 @@ class ParityDisplay:
         for name, values in predicted.items():
             if len(values) != len(true):
                 raise ValueError(f"{name!r} has {len(values)} predictions for {len(true)} values")
-        if color_by is not None and len(color_by) != len(true):
-            raise ValueError(f"color_by has {len(color_by)} entries for {len(true)} points")
+        if color_by is not None:
+            color_by = color_series(color_by, len(true), "points")
         display = cls(
             y_true=true, y_pred=predicted, quantity=quantity, unit=unit, color_by=color_by
         )
@@ -228,7 +228,8 @@ class ParityDisplay:
         keys = ("row", "fold", "repeat", "target", "y_true")
         names: list[Any] = [name for name in table if name not in keys]
         if color_by is not None:
-            color_by = pd.Series(color_by).iloc[table["row"].to_numpy()]
+            rows = table["row"].to_numpy()
+            color_by = color_series(color_by, rows.max() + 1, "rows of X", at_least=True)[rows]
         return cls.from_predictions(
             table["y_true"],
             {name: table[name] for name in names},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import PREDICTOR, checked_arguments
 from sklmat.docstrings import insert_paragraphs
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS
@@ -80,7 +80,7 @@ class RobustnessDisplay:
         self.unit = unit
 
     @classmethod
-    @checked_arguments()
+    @checked_arguments(estimator=PREDICTOR)
     def from_estimator(
         cls,
         estimator: BaseEstimator,

@@ -1,8 +1,11 @@
 """Colours, markers and legends of all displays, and whether values are drawn as groups."""
 
 import textwrap
+from collections.abc import Collection, Mapping
 
 import pandas as pd
+
+from sklmat.targets import plain_array
 
 #: Palette of Okabe and Ito without yellow, which is too pale on white. Each colour has its own
 #: marker, so that groups can be distinguished without colours.
@@ -10,6 +13,37 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 #: Above this number of points, points are rasterised in vector formats too.
 RASTERIZE_ABOVE = 5_000
+
+
+def color_series(color_by, n, points, *, at_least=False):
+    """Return the values that colour points.
+
+    Parameters
+    ----------
+    color_by : array-like of shape (n,)
+    n : int
+        Number of points.
+    points : str
+        What the points are, for messages.
+    at_least : bool, default=False
+        Whether there may be more values.
+
+    Returns
+    -------
+    Series
+        With the name of `color_by`, if it has one, and the index 0, 1, 2, ...
+
+    Raises
+    ------
+    ValueError
+        When there is not one value for each point.
+    """
+    no_column = not isinstance(color_by, Collection) or isinstance(color_by, str | bytes | Mapping)
+    if no_column or isinstance(color_by, type) or plain_array(color_by, "color_by").ndim != 1:
+        raise ValueError(f"color_by must have one entry for each of {n} {points}, got {color_by!r}")
+    if len(color_by) < n or (len(color_by) > n and not at_least):
+        raise ValueError(f"color_by has {len(color_by)} entries for {n} {points}")
+    return pd.Series(color_by).reset_index(drop=True)
 
 
 def is_grouping(keys, name):

@@ -12,6 +12,7 @@ import pandas as pd
 from sklmat.argument_checks import POSITIVE_INT, checked_arguments
 from sklmat.compositions import fraction_column
 from sklmat.elements import element_table
+from sklmat.targets import plain_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -198,7 +199,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         ValueError
             When a position is no int.
         """
-        rank = np.array(places)
+        rank = plain_array(places, "places")
         if rank.ndim != 1 or (rank.size and rank.dtype.kind not in "iu"):
             raise ValueError(f"places must be a sequence of ints, got {places!r}")
         rank = rank.astype(np.int64)
@@ -304,9 +305,9 @@ def _divisions(step):
     """The number of steps from 0 to 1."""
     if not isinstance(step, Real) or not 0 < step <= 1:
         raise ValueError(f"step must be a number between 0 and 1, got {step!r}")
-    divisions = round(1 / step)
-    if divisions > _MAX_DIVISIONS:
+    if step < (1 - _TOLERANCE) / _MAX_DIVISIONS:
         raise ValueError(f"step must be at least {1 / _MAX_DIVISIONS}, got {step}")
+    divisions = round(1 / step)
     if abs(1 / step - divisions) > _TOLERANCE * divisions:
         raise ValueError(
             f"steps of {step} do not end at 1: take {1 / divisions:g} or {1 / (divisions + 1):g}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklmat.argument_checks import checked_arguments
+from sklmat.argument_checks import PREDICTOR, checked_arguments
 from sklmat.compositions import fraction_column, fraction_columns
 from sklmat.exceptions import InvalidStructureError, InvalidStructureWarning
 from sklmat.files import expand_path, replace_file
@@ -41,7 +41,7 @@ _ROW = "number of the row"
 _N_PROBES, _N_PROBED_FILES = 8, 4
 
 
-@checked_arguments()
+@checked_arguments(estimator=PREDICTOR)
 def predict_dataset(
     estimator: BaseEstimator,
     source: PathLike | Sequence[PathLike],
@@ -278,9 +278,13 @@ def _warn_of_others(out, files):
 
 
 def _n_rows(path):
+    import pyarrow as pa
     from pyarrow import parquet
 
-    return parquet.read_metadata(path).num_rows
+    try:
+        return parquet.read_metadata(path).num_rows
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is no Parquet file, or a damaged one: {error}") from error
 
 
 def _state(path):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Temperature of the black body (K).
 SUN_TEMPERATURE = 6000.0
+#: Below it, exponents overflow (K).
+_COLDEST = 0.001
 #: Fraction of the black-body emission that reaches the cell: the sun has a diameter of 1.39 Gm and
 #: a distance of 149 Gm.
 SUN_DILUTION = (1.39 / 149 / 2) ** 2
@@ -54,7 +56,8 @@ def shockley_queisser(
         standard.
         "blackbody": a sun of 6000 K, 1600 W/m², as in the original paper.
     temperature : float, default=298.15
-        Temperature of the cell (K); the standard test conditions have 25 °C.
+        Temperature of the cell (K), from 0.001 to below 6000; the standard test conditions have
+        25 °C.
     back_reflector : bool, default=True
         Whether a perfect mirror behind the cell restricts its emission to the front, as is usual
         today. The cell of the original paper emits from both faces.
@@ -111,8 +114,11 @@ def shockley_queisser(
     """
     gaps = _check_gaps(gap)
     metals = gaps == 0
-    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
-        raise ValueError(f"temperature must be a positive number of K, got {temperature!r}")
+    if not isinstance(temperature, Real) or not _COLDEST <= temperature < SUN_TEMPERATURE:
+        raise ValueError(
+            f"temperature must be from {_COLDEST} K to below {SUN_TEMPERATURE:.0f} K, that of the "
+            f"sun, got {temperature!r}"
+        )
     # The formulas have no finite value for metals, which get theirs below.
     positive = np.where(metals, 1.0, gaps)
     if spectrum == "am1.5g":

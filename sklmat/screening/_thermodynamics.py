@@ -15,7 +15,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.compositions import checked_fractions, mixing_entropy
 from sklmat.deprecation import renamed_parameters
 from sklmat.screening._prediction_columns import energy_column, phase_column
-from sklmat.targets import number_array
+from sklmat.targets import number_array, plain_array
 
 if TYPE_CHECKING:
     from sklmat.typing import ArrayLike
@@ -287,7 +287,7 @@ def lattice_parameter(
     volume = number_array(volume_per_atom, "volume_per_atom")
     if not (np.isfinite(volume) & (volume > 0)).all():
         raise ValueError("volumes must be positive numbers (Å³/atom)")
-    names, code = np.unique(np.asarray(lattice, dtype=str), return_inverse=True)
+    names, code = np.unique(plain_array(lattice, "lattice").astype(str), return_inverse=True)
     unknown = [str(name) for name in names if name not in _CUBE_PER_ATOM]
     if unknown:
         raise ValueError(f"no cell is known for {unknown}; there are {list(_CUBE_PER_ATOM)}")

@@ -130,7 +130,7 @@ def test_random_state_object_and_progress(capsys):
         ({"n_samples": True}, "n_samples must be a positive integer, got True"),
         ({"max_atoms": 2.5}, r"max_atoms must be a positive integer, got 2\.5"),
         ({"elements": ["Na", "Xe"]}, "without the noble gases, got Xe"),
-        ({"elements": "NaCl"}, "list of symbols, got the string 'NaCl'"),
+        ({"elements": "NaCl"}, "elements must be a sequence of str or None, got 'NaCl'"),
         ({"elements": []}, "one or more different symbols"),
         ({"elements": ["Na", "Na"]}, "one or more different symbols"),
         ({"target": "gap"}, "unknown target 'gap'"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.dummy import DummyRegressor
 
 from sklmat.plotting import RobustnessDisplay
 
@@ -61,7 +62,7 @@ def test_two_estimators_on_one_picture_share_the_colours_of_methods():
 
 
 def test_from_estimator_attacks(monkeypatch):
-    asked = {}
+    asked, net = {}, DummyRegressor()
 
     def curve(estimator, X, y, **options):
         asked.update(options, arguments=(estimator, X, y))
@@ -69,10 +70,10 @@ def test_from_estimator_attacks(monkeypatch):
 
     monkeypatch.setattr("sklmat.adversarial.robustness_curve", curve)
     display = RobustnessDisplay.from_estimator(
-        "net", "X", "y", methods=("pgd",), budgets=(0, 0.1), random_state=3, name="net", marker="x"
+        net, "X", "y", methods=("pgd",), budgets=(0, 0.1), random_state=3, name="net", marker="x"
     )
     assert asked == {
-        "arguments": ("net", "X", "y"),
+        "arguments": (net, "X", "y"),
         "methods": ("pgd",),
         "budgets": (0, 0.1),
         "random_state": 3,

@@ -20,6 +20,8 @@ CLEAR = (
     "sklearn/metrics/_scorer.py",
 )
 CLEAR_TYPES = (ValueError, TypeError, IndexError, FileNotFoundError, FileExistsError)
+#: A training that diverges.
+CLEAR_TYPES += (FloatingPointError,)
 #: A call that takes longer hangs (s); a busy machine is slower than an idle one.
 LONGEST = 5.0
 

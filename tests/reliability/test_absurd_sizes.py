@@ -91,8 +91,43 @@ def test_cutoffs(cutoff):
         refused(lambda model=model: model.fit(CRYSTALS, Y), message)
 
 
-def test_grids_of_compositions():
-    refused(lambda: sklmat.composition_grid(["Fe", "Ni"], 1e-9), "step must be at least 0.0005")
+@pytest.mark.parametrize("step", [1e-9, 1e-320])
+def test_grids_of_compositions(step):
+    refused(lambda: sklmat.composition_grid(["Fe", "Ni"], step), "step must be at least 0.0005")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (sklmat.CGCNNRegressor(hidden_dim=10**6), r"weights \(hidden_dim=1000000, n_conv=3.* GiB"),
+        (sklmat.CGCNNRegressor(hidden_dim=10**6 + 1), r"hidden_dim.* range \[1, 1000000\]"),
+        (sklmat.CGCNNRegressor(n_conv=10**6), r"n_conv.* range \[1, 1000\]"),
+        (sklmat.CGCNNRegressor(n_ensemble=10**9), r"n_ensemble.* range \[1, 10000\]"),
+        (sklmat.CGCNNRegressor(gaussian_step=1e-12), "8 Å in steps of 1e-12 Å are more than 100"),
+        (sklmat.ECNetRegressor(radial_step=1e-12), "6 Å in steps of 1e-12 Å are more than 100,000"),
+        (
+            sklmat.ECNetRegressor(n_ensemble=10**4, n_filters=10**6),
+            "n_members=10000",
+        ),
+        (sklmat.ECNetRegressor(tower_dims=(10**9,)), "whole numbers from 1 to 1,000,000"),
+        (sklmat.ECNetRegressor(tower_dims=(True,)), "whole numbers from 1 to 1,000,000"),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "fit") else "",
+)
+def test_networks(model, message):
+    refused(lambda: model.fit(CRYSTALS, Y), message)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden_dim": 10**6}, r"weights \(n_members=1, latent_dim=4, hidden_dim=1000000.* GiB"),
+        ({"n_layers": 10**6}, r"n_layers.* range \[1, 1000\]"),
+    ],
+)
+def test_networks_of_samplers(settings, message):
+    sampler = sklmat.InfoGANAugmenter(**{**GAN, **settings})
+    refused(lambda: augment(sampler), message)
 
 
 @pytest.mark.parametrize(("has", "message"), [(999, "take at least"), (1000, None)])

@@ -20,64 +20,7 @@ MEANT = {
     ("verbose", "zero"): "scikit-learn's",
     ("verbose", "large"): "scikit-learn's",
     ("cv", "none"): "five folds, as in scikit-learn",
-}
-#: Parameters with a raw error, or a value that is taken, at a bad value; they are yet to be fixed.
-NOT_YET = {
-    "sklmat.CGCNNClassifier": {"hidden_dim", "lr", "n_ensemble", "readout_dim", "weight_decay"},
-    "sklmat.CGCNNClassifier.fit": {"checkpoint"},
-    "sklmat.CGCNNRegressor": {"hidden_dim", "lr", "n_ensemble", "readout_dim", "weight_decay"},
-    "sklmat.CGCNNRegressor.fit": {"checkpoint"},
-    "sklmat.CompositionMapDisplay.from_estimator": {"step"},
-    "sklmat.ConformalClassifier": {"cv"},
-    "sklmat.ConformalRegressor": {"cv"},
-    "sklmat.CoverageDisplay.from_intervals": {"intervals"},
-    "sklmat.CoverageDisplay.from_predictions": {"levels"},
-    "sklmat.DisorderFeaturizer": {"sublattices"},
-    "sklmat.ECNetClassifier": {"lr", "n_ensemble", "radial_step", "weight_decay"},
-    "sklmat.ECNetClassifier.fit": {"checkpoint"},
-    "sklmat.ECNetFeaturizer": {"n_components"},
-    "sklmat.ECNetRegressor": {"lr", "n_ensemble", "radial_step", "target_weights", "weight_decay"},
-    "sklmat.ECNetRegressor.fit": {"checkpoint"},
-    "sklmat.EFTGANRegressor": {"estimator", "n_components"},
-    "sklmat.EFTGANRegressor.fit": {"phase"},
-    "sklmat.EFTGANRegressor.lattice_probability": {"phase"},
-    "sklmat.EFTGANRegressor.predict_composition": {"phase"},
-    "sklmat.ElementMapDisplay.from_estimator": {"color_by"},
-    "sklmat.ElementMapDisplay.from_vectors": {"atomic_numbers"},
-    "sklmat.InfoGANAugmenter": {
-        "info_weight",
-        "latent_dim",
-        "lr",
-        "max_uncertainty",
-        "moment_weight",
-        "n_ensemble",
-        "penalty_weight",
-        "reconstruction_weight",
-        "y_range",
-    },
-    "sklmat.MixupAugmenter": {"y_range"},
-    "sklmat.NoiseAugmenter": {"y_range"},
-    "sklmat.OrderingRegressor": {"n_optimizer_rows"},
-    "sklmat.ParityDisplay.from_comparison": {"color_by"},
-    "sklmat.ParityDisplay.from_estimator": {"color_by", "estimator"},
-    "sklmat.ParityDisplay.from_predictions": {"color_by"},
-    "sklmat.PerturbationSampler": {"label_correction"},
-    "sklmat.RobustGaussianProcessRegressor": {"column_groups", "n_optimizer_rows"},
-    "sklmat.RobustnessDisplay.from_estimator": {"estimator"},
-    "sklmat.StructureOverSampler": {"sampling_strategy"},
-    "sklmat.StructureUnderSampler": {"sampling_strategy"},
-    "sklmat.compare_estimators": {"error_score"},
-    "sklmat.datasets.make_alloys": {"order"},
-    "sklmat.datasets.make_prototypes": {"elements"},
-    "sklmat.estimator_checks.parametrize_with_structure_checks": {"expected_failed_checks"},
-    "sklmat.graphs.ElementGraphs.from_graphs": {"step"},
-    "sklmat.graphs.grid_points": {"cutoff"},
-    "sklmat.learning_curves": {"error_score", "train_sizes"},
-    "sklmat.predict_dataset": {"estimator", "source"},
-    "sklmat.robustness_curve": {"estimator"},
-    "sklmat.screening.CompositionGrid.counts": {"places"},
-    "sklmat.screening.lattice_parameter": {"lattice"},
-    "sklmat.shockley_queisser": {"temperature"},
+    ("error_score", "NaN"): "scikit-learn's value for a fit that failed",
 }
 #: Functions that leave a bad row to another library, whose error does not name it; yet to be fixed.
 ROWS_NOT_YET = [
@@ -143,6 +86,8 @@ def wrong_of_value(call, given, parameter, key):
         return None if (parameter.name, key) in MEANT else "accepted"
     if result == "hangs" and key in LONG:
         return None
+    if key == "class" and "Callable" in str(parameter.annotation):
+        return None  # A class can be called. What it raises is the user's.
     return None if result in ("works", "clear error") else result
 
 
@@ -199,8 +144,6 @@ def test_bad_arguments(name, tmp_path, monkeypatch):
     with joblib.parallel_config(backend="threading"):
         call, given, parameters = arguments(name)
         for parameter in parameters:
-            if parameter.name in NOT_YET.get(name, ()):
-                continue
             for key in VALUES if parameter.name not in DATA else ():
                 if key == "large" and is_work(name, parameter.name):
                     continue
