@@ -93,6 +93,7 @@ MODELS = {
     "`StructureToGraph`, distances": lambda: sklmat.StructureToGraph(max_neighbors=None, cutoff=5),
     "`CompositionFeaturizer`": lambda: train(sklmat.CompositionFeaturizer()),
     "`StructureFeaturizer`": lambda: train(sklmat.StructureFeaturizer()),
+    "`DisorderFeaturizer`": lambda: train(sklmat.DisorderFeaturizer()),
     "CGCNN": lambda: train(sklmat.CGCNNRegressor(hidden_dim=16, **NET)),
     "ECNet": lambda: train(
         sklmat.ECNetRegressor(hidden_dim=8, n_filters=8, tower_dims=(8,), n_ensemble=1, **NET)
