@@ -1,8 +1,10 @@
 """Sphinx configuration."""
 
+import tomllib
 import warnings
 
 import tqdm
+from docutils import nodes
 
 import sklmat
 
@@ -15,12 +17,17 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    # The site shows formulas without another server.
+    "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
+exclude_patterns = ["_build", "_inventories", "auto_examples/*.ipynb", "auto_examples/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 extlinks = {
@@ -81,15 +88,48 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
 }
 
+# Quotes in types, such as {"mae", "mse"}, are those of Python.
+smartquotes = False
+# Prompts are no part of what is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+with open("../pyproject.toml", "rb") as file:
+    urls = tomllib.load(file)["project"]["urls"]
+owner, repository = urls["Source"].removeprefix("https://github.com/").split("/")
+
+sections = ("start/**", "user_guide/**", "theory/**", "benchmarks/**")
+single_pages = ("faq", "glossary", "compared_with", "how_to_cite")
+single_pages += ("changelog", "contributing", "security")
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklmat {version}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
-html_theme_options = {
-    "show_prev_next": False,
-    "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+html_css_files = ["sklmat.css"]
+html_context = {
+    "github_user": owner,
+    "github_repo": repository,
+    "github_version": "main",
+    "doc_path": "docs",
 }
-html_sidebars = {"changelog": [], "contributing": [], "security": []}
+html_theme_options = {
+    "logo": {"text": "sklmat"},
+    "header_links_before_dropdown": 6,
+    "icon_links": [
+        {"name": "Source", "url": urls["Source"], "icon": "fa-brands fa-github"},
+    ],
+    "use_edit_page_button": True,
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": {
+        # Pages of the reference and of the examples are made from docstrings and scripts.
+        **{pages: ["page-toc"] for pages in ("api/**", "auto_examples/**")},
+        **{pages: ["page-toc", "edit-this-page"] for pages in (*sections, *single_pages)},
+    },
+}
+html_sidebars = {page: [] for page in single_pages}
 
 # A page cannot show a progress bar that moves.
 tqdm.tqdm.display = lambda *args, **kwargs: None
@@ -117,7 +157,16 @@ def skip_foreign(app, what, name, obj, skip, options):
     return skip if home.startswith("sklmat") else True
 
 
+def strip_blocks(app, doctree):
+    """Remove the empty line at the end of a block, which doctest needs."""
+    for block in doctree.findall(nodes.literal_block):
+        if block.rawsource == block.astext():
+            block.rawsource = block.astext().rstrip()
+            block.children = [nodes.Text(block.rawsource)]
+
+
 def setup(app):
     """Connect the handlers."""
+    app.connect("doctree-read", strip_blocks)
     app.connect("missing-reference", resolve_module)
     app.connect("autodoc-skip-member", skip_foreign)

@@ -121,7 +121,7 @@ print("\n".join(builder.selected_))
 # ----------------
 # The trees with these columns are compared with the network, with the same network trained with
 # perturbed positions, and with trees without these columns. A single split of a small data set
-# cannot resolve small differences. The page "How good, how fast" of the user guide has folds and
+# cannot resolve small differences. The page "Benchmarks" of the user guide has folds and
 # confidence intervals, and data sets for which the method fails. Here the label comes from a pair
 # potential, and simple counts of halide pairs are as good as any of these models.
 

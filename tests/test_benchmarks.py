@@ -280,7 +280,7 @@ def test_page_of_speed_has_the_numbers_of_its_run(monkeypatch):
     page = runpy.run_path(str(FOLDER / "speed_page.py"))["page"]
     docs = FOLDER.parents[1] / "docs"
     result = json.loads((docs / "_static" / "speed.json").read_text(encoding="utf-8"))
-    text = (docs / "user_guide" / "speed.md").read_text(encoding="utf-8")
+    text = (docs / "benchmarks" / "speed.md").read_text(encoding="utf-8")
     assert page(result) == text, "run examples/benchmarks/run_all.py, or speed_page.py"
     plots = set(re.findall(r"_static/(speed_\w+\.svg)", text))
     assert len(plots) == 6
@@ -307,6 +307,6 @@ def test_all_speeds_are_measured_in_one_run(tmp_path):
     assert all(share > 0 for share in cgcnn.values())
     assert parts["ECNet"]["messages"] == 0
     assert result["others"]["CGCNN, batch of 8"]["largest difference of outputs"] < 1e-4
-    text = (tmp_path / "user_guide" / "speed.md").read_text(encoding="utf-8")
+    text = (tmp_path / "benchmarks" / "speed.md").read_text(encoding="utf-8")
     assert "$" not in text
     assert str(Path.home()) not in text

@@ -115,7 +115,7 @@ def test_links_work_on_the_package_index():
     assert [link for link in links if not link.startswith("https://")] == []
     source = core.urls["Source"]
     assert f"]({source}/raw/HEAD/docs/_static/parity.png)" in text
-    assert f"]({source}/blob/HEAD/docs/user_guide/install.md)" in text
+    assert f"]({source}/blob/HEAD/docs/start/install.md)" in text
     assert len(links) == len(re.findall(r"\]\(([^)]+)\)", README))
 
 

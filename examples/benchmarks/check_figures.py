@@ -15,6 +15,7 @@ more than the `tolerance` of its entry (in units of the last written digit).
 """
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -27,7 +28,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
-PAGE = ROOT / "docs" / "user_guide" / "commands_of_figures.md"
+PAGE = ROOT / "docs" / "benchmarks" / "commands_of_figures.md"
 _BEGINNING = """# Commands of the figures
 
 The figures in the README and in this guide are printed by these commands, in a checkout of the
@@ -227,7 +228,8 @@ def _place(entry):
     title = [line for line in text[:end].split("\n") if re.match("#+ ", line)][-1].lstrip("# ")
     if entry["page"] == "README.md":
         return f"README, {title}"
-    return f"[{title}]({entry['page'].removeprefix('docs/user_guide/')})"
+    link = os.path.relpath(ROOT / entry["page"], PAGE.parent)
+    return f"[{title}]({Path(link).as_posix()})"
 
 
 def page(runs):

@@ -17,7 +17,7 @@ within the confidence intervals. Without structures, `EFTGANRegressor` has mean 
 regression has 0.0122 and 0.109. By composition it has 0.0112 and 0.103, and the best simple models
 0.0120 and 0.098. Intervals are those of `corrected_resampled_ttest`.
 
-All tables and further results are in the user guide ("How good, how fast").
+All tables and further results are in the user guide ("Benchmarks").
 """
 
 import argparse

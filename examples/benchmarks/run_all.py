@@ -4,7 +4,7 @@
     python examples/benchmarks/run_all.py --check [...]  (figures of the guide: check_figures.py)
 
 Writes ``_static/speed.json`` with all numbers and the machine, the plots ``_static/speed_*.svg``
-and the page ``user_guide/speed.md`` (from ``speed_page.md``, next to this script) into the folder.
+and the page ``benchmarks/speed.md`` (from ``speed_page.md``, next to this script) into the folder.
 ``--quick`` takes tiny sizes, which only show that the script runs. The crystals are the halide
 perovskites and the alloys of `fetch_hea` if they have been downloaded, else those of `make_alloys`.
 

@@ -200,7 +200,7 @@ def page(result):
 
 def write(result, folder):
     """Write numbers, plots and the page."""
-    static, pages = folder / "_static", folder / "user_guide"
+    static, pages = folder / "_static", folder / "benchmarks"
     for path in (static, pages):
         path.mkdir(parents=True, exist_ok=True)
     (static / "speed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

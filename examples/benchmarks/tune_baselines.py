@@ -9,7 +9,7 @@ divided by that of the mean of the training rows; for classes, the fraction of w
 divided by that of the most frequent class. The last column is their geometric mean.
 
 The tables for XGBoost are computed before the folds: none of their columns depends on labels or on
-other rows. The results are in the user guide ("How good, how fast").
+other rows. The results are in the user guide ("Benchmarks").
 """
 
 import argparse
