@@ -113,6 +113,7 @@ html_context = {
     "github_repo": repository,
     "github_version": "main",
     "doc_path": "docs",
+    "default_mode": "auto",
 }
 html_theme_options = {
     "logo": {"text": "sklmat"},
