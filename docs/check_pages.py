@@ -41,8 +41,9 @@ const scrolled = document.documentElement.scrollWidth;
 if (scrolled > wide + 1) faults.push(`scrolls sideways: ${scrolled} px in a window of ${wide} px`);
 const seen = (e) => e.offsetParent !== null && getComputedStyle(e).visibility !== "hidden";
 const name = (e) => `<${e.tagName.toLowerCase()}> ${e.textContent.trim().slice(0, 50)}`;
+// Blocks of code and tables may scroll inside the article, which may not.
 const scrolls = (e) => {
-  for (let p = e; p && p !== document.body; p = p.parentElement) {
+  for (let p = e; p && p.tagName !== "ARTICLE"; p = p.parentElement) {
     if (["auto", "scroll"].includes(getComputedStyle(p).overflowX)) return true;
   }
   return false;
@@ -51,12 +52,14 @@ const parts = ["h1", "h2", "h3", "p", "dt", "li", "td"].map((tag) => `article ${
 for (const e of document.querySelectorAll(parts)) {
   if (!seen(e) || scrolls(e)) continue;
   const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-  if (box.right > wide + 1) faults.push(`leaves the window: ${name(e)}`);
+  if (Math.max(box.right, box.left + e.scrollWidth) > wide + 1)
+    faults.push(`leaves the window: ${name(e)}`);
   if (["hidden", "clip"].includes(style.overflowX) && e.scrollWidth > e.clientWidth + 1)
     faults.push(`is cut off: ${name(e)}`);
 }
 for (const image of document.images) {
-  if (seen(image) && (!image.complete || image.naturalWidth === 0)) faults.push(`no image: ${image.src}`);
+  const is_shown = image.complete && image.naturalWidth > 0;
+  if (seen(image) && !is_shown) faults.push(`no image: ${image.src}`);
 }
 for (const e of document.querySelectorAll("article .math")) {
   if (e.textContent.includes("\\\\(") || e.textContent.includes("\\\\[")) {

@@ -7,6 +7,7 @@ import tqdm
 from docutils import nodes
 
 import sklmat
+from sklmat.estimators import Architecture
 
 project = "sklmat"
 author = "The sklmat developers"
@@ -152,7 +153,7 @@ def resolve_module(app, env, node, contnode):
 
 def skip_foreign(app, what, name, obj, skip, options):
     """Leave out members from scikit-learn, pandas or torch, and attributes that are classes."""
-    if what == "class" and isinstance(obj, type):
+    if what == "class" and isinstance(obj, type | Architecture):
         return True
     home = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
     return skip if home.startswith("sklmat") else True
