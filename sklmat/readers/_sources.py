@@ -52,7 +52,7 @@ def find_rows(source: Any) -> Rows:
 
 
 def _no_columns(n_rows):
-    return table_of_records([[]] * n_rows, [])
+    return table_of_records("the list", [[]] * n_rows, [])
 
 
 def _is_path(item):
@@ -175,7 +175,7 @@ def _rows_of_text_table(path, folder, *, in_folder=False):
             "index" if name in (None, "") and k == 0 else name for k, name in enumerate(records[0])
         ]
         records = records[1:]
-    table = table_of_records(records, names)
+    table = table_of_records(path, records, names)
     rows = _rows_of_table(str(path), table, folder, names[0] if is_id_prop else None)
     if is_id_prop or in_folder:
         _add_files_without_row(rows, folder, path.name)

@@ -114,17 +114,19 @@ def _excel_records(path):
     return next(iter(sheets.values()), [])
 
 
-def table_of_records(records: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
-    """Make a table in which every cell keeps its type."""
+def table_of_records(name: object, records: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
+    """Make a table in which every cell keeps its type; `name` is that of the source."""
     import pandas as pd
 
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
-        raise ValueError(f"the column {repeated[0]!r} occurs twice; give each column its own name")
+        raise ValueError(
+            f"{name}: the column {repeated[0]!r} occurs twice; give each column its own name"
+        )
     return pd.DataFrame(
         {
-            name: pd.Series([row[k] for row in records], dtype=object)
-            for k, name in enumerate(columns)
+            column: pd.Series([row[k] for row in records], dtype=object)
+            for k, column in enumerate(columns)
         },
         index=range(len(records)),
     )
@@ -138,7 +140,7 @@ def read_table(path: Path) -> pd.DataFrame:
     if not is_text_table(path):
         raise ValueError(f"{path} is no table; give one of .csv, .tsv, .xlsx, .parquet")
     header, *records = read_records(path)
-    return table_of_records(records, header)
+    return table_of_records(path, records, header)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -248,7 +250,7 @@ def _table_of_split(document, name):
         raise ValueError(
             f"'index' of {name} has {len(index)} entries, but 'data' has {len(records)} rows"
         )
-    table = table_of_records(records, columns)
+    table = table_of_records(name, records, columns)
     return table, None if index == list(range(len(table))) else index
 
 
@@ -258,7 +260,7 @@ def _table_of_mapping(document, name):
         lengths = {len(value) for value in values}
         if len(lengths) > 1:
             raise ValueError(f"the columns of {name} differ in length")
-        return table_of_records([list(row) for row in zip(*values)], list(document)), None
+        return table_of_records(name, [list(row) for row in zip(*values)], list(document)), None
     if not values or not all(isinstance(value, Mapping) for value in values):
         raise ValueError(f"{name} is neither a structure nor a table of structures")
     by_id = all(_is_record(value) for value in values) or (
@@ -268,7 +270,7 @@ def _table_of_mapping(document, name):
         keys = list(dict.fromkeys(key for value in values for key in value))
         records = [[value.get(key) for value in values] for key in keys]
         ids = keys if keys != [str(row) for row in range(len(keys))] else None
-        return table_of_records(records, list(document)), ids
+        return table_of_records(name, records, list(document)), ids
     return _table_of_mappings(values, name), list(document)
 
 
@@ -292,7 +294,7 @@ def _table_of_mappings(records, name):
             raise ValueError(f"row {row} of {name} is {type(record).__name__}, not a record")
     rows = [_record(record) for record in records]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return table_of_records([[row.get(key) for key in columns] for row in rows], columns)
+    return table_of_records(name, [[row.get(key) for key in columns] for row in rows], columns)
 
 
 def _record(record):

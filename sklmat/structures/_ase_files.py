@@ -102,9 +102,22 @@ def _extxyz_frames(text):
         end = place + 2 + int(lines[place])
         if end > len(lines):
             raise ValueError(f"the frame that begins in line {place + 1} is cut off")
+        _check_columns(lines, place)
         frames.append(lines[place:end])
         place = end
     return frames
+
+
+def _check_columns(lines, place):
+    """Refuse more columns than there are; ASE would make a name for each of them."""
+    found = re.search(r"""Properties=["']?([^"'\s]+)""", lines[place + 1])
+    numbers = found[1].split(":")[2::3] if found else []
+    n_columns = sum(int(number) for number in numbers if number.isdecimal())
+    if int(lines[place]) and n_columns > len(lines[place + 2].split()):
+        raise ValueError(
+            f"line {place + 2} names {n_columns} columns of Properties, and line {place + 3} has "
+            f"{len(lines[place + 2].split())}"
+        )
 
 
 def _written_ids(comment):

@@ -607,7 +607,7 @@ def test_nothing_is_left():
     [
         ("", "holds no rows"),
         ("id,gap\n9,1\n10,2,3\n", "line 3 has another number of cells than the first line"),
-        ("id,gap,gap\n9,1,2\n", "the column 'gap' occurs twice"),
+        ("id,gap,gap\n9,1,2\n", r"table\.csv: the column 'gap' occurs twice"),
     ],
 )
 def test_broken_csv(folder, content, message):

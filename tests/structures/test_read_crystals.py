@@ -297,6 +297,15 @@ def test_empty_lines_between_frames_and_ids_as_written(tmp_path):
             read_crystals(path)
 
 
+def test_more_columns_than_there_are_are_refused(tmp_path):
+    """ASE makes a name for each column of Properties, a hundred million of them, too."""
+    path = tmp_path / "frames.extxyz"
+    for properties in ("species:S:1:pos:R:100000000", "species:S:1:pos:R:3:forces:R:3"):
+        path.write_text(EXTXYZ.replace("species:S:1:pos:R:3", properties))
+        with pytest.raises(ValueError, match=r"line 2 names \d+ columns of Properties, and line 3"):
+            read_crystals(path)
+
+
 def test_a_file_without_frames_is_refused(tmp_path):
     (tmp_path / "empty.extxyz").write_text("\n")
     assert "the file holds no frames" in refused(tmp_path / "empty.extxyz")
