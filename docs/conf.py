@@ -1,13 +1,19 @@
 """Sphinx configuration."""
 
+import sys
 import tomllib
 import warnings
+from pathlib import Path
 
 import tqdm
 from docutils import nodes
+from sphinx.ext import intersphinx
 
 import sklmat
 from sklmat.estimators import Architecture
+
+sys.path.insert(0, str(Path(__file__).parent))
+from foreign_names import PROJECTS, TYPES, full_names
 
 project = "sklmat"
 author = "The sklmat developers"
@@ -69,8 +75,17 @@ numpydoc_validation_exclude = {
     r"\.CGCNN\.train$",
 }
 
-# References into sklmat must lead somewhere; those to other projects are left as text, so that the
-# site builds without a network.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = TYPES
+
+# Inventories that are part of the repository: the site is built without a network.
+intersphinx_mapping = {
+    name: (address, f"_inventories/{name}.inv") for name, (address, _) in PROJECTS.items()
+}
+
+# References into sklmat must lead somewhere; names of other projects that `foreign_names` lacks are
+# left as text.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!sklmat(\.|$)).*")]
 
@@ -151,6 +166,20 @@ def resolve_module(app, env, node, contnode):
     )
 
 
+def resolve_foreign(app, env, node, contnode):
+    """Let ``GridSearchCV`` lead to the page of scikit-learn."""
+    full = full_names().get(node.get("reftarget"))
+    if full is None:
+        return None
+    node["reftarget"] = full
+    return intersphinx.missing_reference(app, env, node, contnode)
+
+
+def keep_our_types(app):
+    """Leave out the links that numpydoc adds, which need inventories of Python and NumPy."""
+    app.config.numpydoc_xref_aliases_complete = TYPES
+
+
 def skip_foreign(app, what, name, obj, skip, options):
     """Leave out members from scikit-learn, pandas or torch, and attributes that are classes."""
     if what == "class" and isinstance(obj, type | Architecture):
@@ -170,5 +199,7 @@ def strip_blocks(app, doctree):
 def setup(app):
     """Connect the handlers."""
     app.connect("doctree-read", strip_blocks)
+    app.connect("builder-inited", keep_our_types, priority=900)
     app.connect("missing-reference", resolve_module)
+    app.connect("missing-reference", resolve_foreign)
     app.connect("autodoc-skip-member", skip_foreign)
