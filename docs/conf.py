@@ -98,6 +98,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "ignore_pattern": r"benchmarks",
     "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "api/backreferences",
     "doc_module": ("sklmat",),
     "reference_url": {"sklmat": None},
     "show_memory": False,
