@@ -40,7 +40,7 @@ def test_every_table_is_rendered(page):
 def test_every_work_to_cite_has_an_entry():
     entries = (ROOT / "docs/sklmat.bib").read_text(encoding="utf-8")
     keys = re.findall(r"^@\w+\{(\w+),", entries, flags=re.M)
-    rows = list(tables(ROOT / "docs/how_to_cite.md"))[0]
+    rows = next(tables(ROOT / "docs/how_to_cite.md"))
     named = set(re.findall(r"`([a-z]+\d{4}\w+|sklmat)`", "\n".join(rows)))
     assert len(keys) == len(set(keys)) > 40
     assert named == set(keys)
