@@ -20,6 +20,7 @@ from sklmat.perturbations import (
     PerturbationBounds,
 )
 from sklmat.random_state import make_generator
+from sklmat.reference_links import ReferenceLink
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @renamed_parameters(neighbors="neighbor_list")
-class StructureAttack(NestedParameters, BaseEstimator):
+class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
     """Attack on a graph network: small displacements of atoms that make its predictions wrong.
 
     Every atom moves by `budget` at most, the displacements of a crystal sum to zero, and no two

@@ -40,6 +40,7 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.targets import (
     check_scored,
     explain_missing_labels,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
 
 
-class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
+class AugmentedMixin(ReferenceLink, ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {

@@ -35,6 +35,7 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parallel import N_JOBS
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
+from sklmat.reference_links import ReferenceLink
 from sklmat.structures import check_structures, is_graphs
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _CHUNK = 4096
 
 
 @renamed_parameters(ecnet="estimator")
-class EFTGANRegressor(NestedParameters, RegressorMixin, BaseEstimator):
+class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstimator):
     """Regressor that is trained on structures and predicts from compositions alone.
 
     It consists of four models. A graph network learns an elemental feature vector for each element

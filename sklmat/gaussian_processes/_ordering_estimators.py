@@ -28,6 +28,7 @@ from sklmat.gaussian_processes._ordering_process import (
 )
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
 from sklmat.parameter_constraints import Interval
+from sklmat.reference_links import ReferenceLink
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
 from sklmat.targets import check_scored, label_column, plain_labels
 
@@ -85,7 +86,7 @@ _PARAGRAPHS = parameter_paragraphs("""
 """)
 
 
-class _OrderingEstimator(BaseEstimator):
+class _OrderingEstimator(ReferenceLink, BaseEstimator):
     """Base of both: crystals to tables of elements on sites, and what is common in `fit`."""
 
     _parameter_constraints: dict = {

@@ -28,6 +28,7 @@ from sklmat.gaussian_processes._product_kernel import ProductKernel
 from sklmat.gaussian_processes._robust_process import fit_process
 from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.tables import refuse_unusable_columns
 from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers
 
@@ -49,7 +50,7 @@ _FAR = 1e100
 _SMALLEST_PRECISION = 1e-50
 
 
-class RobustGaussianProcessRegressor(RegressorMixin, BaseEstimator):
+class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimator):
     """Gaussian process for labels of which a few may be wrong, with exact inference.
 
     Calculated labels often contain a few that are far off: unfinished relaxations, other magnetic

@@ -21,6 +21,7 @@ from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MAX_NAMED = 10
 _ROUNDING = 1e-8
 
 
-class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
+class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, BaseEstimator):
     """Distance of crystals to the training rows, and which crystals are outside of their domain.
 
     The distance of a crystal is the mean distance to its nearest training rows, in the columns of

@@ -25,6 +25,7 @@ from sklmat.model_selection._out_of_fold import (
 )
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.reference_links import ReferenceLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
-class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class CalibratedStdRegressor(
+    ReferenceLink, ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
     """Regressor whose standard deviations are calibrated with the errors on held-out rows.
 
     The spread of an ensemble tells which predictions are less certain, but not how large the errors

@@ -34,6 +34,7 @@ from sklmat.model_selection._element_references import (
     reference_values,
 )
 from sklmat.nested_parameters import NestedParameters
+from sklmat.reference_links import ReferenceLink
 from sklmat.targets import (
     as_numbers,
     explain_missing_labels,
@@ -48,7 +49,12 @@ if TYPE_CHECKING:
 
 
 class DeltaRegressor(
-    ColumnsOfInner, NestedParameters, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+    ReferenceLink,
+    ColumnsOfInner,
+    NestedParameters,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    BaseEstimator,
 ):
     """Regressor of the difference between the target and a baseline.
 

@@ -41,6 +41,7 @@ from sklmat.model_selection._fit_with_validation import (
 from sklmat.model_selection._group_labels import row_labels
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
+from sklmat.reference_links import ReferenceLink
 from sklmat.row_groups import hold_out_rows
 from sklmat.targets import (
     label_column,
@@ -101,7 +102,7 @@ _PARAGRAPHS = {
 }
 
 
-class EarlyStoppingMixin(ColumnsOfInner, MetaEstimatorMixin):
+class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
     """Split validation rows off before a Pipeline, and stop its boosting model with them."""
 
     _parameter_constraints: dict = {
