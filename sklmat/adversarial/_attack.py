@@ -144,8 +144,8 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
     >>> np.linalg.norm(moved[0].cart_coords - cells[0].cart_coords, axis=1).round(3)
     array([0.1, 0.1])
     >>> before, after = model.predict(cells[:4]), model.predict(moved)
-    >>> bool((abs(after - a[:4]) > abs(before - a[:4])).all())
-    True
+    >>> [float(np.mean(abs(prediction - a[:4])).round(3)) for prediction in (before, after)]
+    [0.003, 0.034]
     """
 
     _parameter_constraints = {

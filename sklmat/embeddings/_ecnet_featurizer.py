@@ -142,8 +142,8 @@ class ECNetFeaturizer(TableFeaturizer):
     >>> network = ECNetRegressor(max_epochs=30, n_ensemble=2)
     >>> featurizer = ECNetFeaturizer(network, n_components=2, random_state=0)
     >>> model = make_pipeline(featurizer, Ridge()).fit(alloys.data[:30], alloys.target[:30])
-    >>> bool(model.score(alloys.data[30:], alloys.target[30:]) > 0.8)
-    True
+    >>> round(model.score(alloys.data[30:], alloys.target[30:]), 1)
+    0.9
     >>> model[0].get_feature_names_out().tolist()
     ['x_Ni', 'x_Cu', 'x_Pd', 'x_Pt', 'lattice_fcc', 'Ni_0', 'Ni_1', 'Cu_0', 'Cu_1',
      'Pd_0', 'Pd_1', 'Pt_0', 'Pt_1']

@@ -160,11 +160,10 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
     >>> y = np.sin(X[:, 0])
     >>> y[10] += 3
     >>> model = RobustGaussianProcessRegressor().fit(X, y)
-    >>> int(model.label_weights_.argmin()), bool(model.label_weights_[10] < 0.01)
-    (10, True)
-    >>> mean, deviation = model.predict([[1.5]], return_std=True)
-    >>> bool(abs(mean[0] - np.sin(1.5)) < 0.01)
-    True
+    >>> model.label_weights_[9:12].round(1)
+    array([0.8, 0. , 0.8])
+    >>> model.predict([[1.0]]).round(2), np.sin([1.0]).round(2)
+    (array([0.84]), array([0.84]))
     """
 
     _parameter_constraints: dict = {

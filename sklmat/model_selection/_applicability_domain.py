@@ -115,9 +115,10 @@ class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, Bas
     >>> _ = expanded.scale_lattice(2 * expanded.volume)
     >>> domain.is_inside(alloys[40:42]).tolist()
     [True, True]
-    >>> table = domain.transform([expanded])
-    >>> table.columns.tolist(), bool(table.iloc[0, 0] > 1)
-    (['distance to training rows'], True)
+    >>> domain.transform([alloys[40], expanded]).round()
+       distance to training rows
+    0                        1.0
+    1                       59.0
     """
 
     _parameter_constraints: dict = {

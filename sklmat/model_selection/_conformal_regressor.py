@@ -109,8 +109,8 @@ class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
     >>> intervals.shape
     (20, 2)
     >>> inside = (intervals[:, 0] <= y[40:]) & (y[40:] <= intervals[:, 1])
-    >>> bool(inside.mean() > 0.6)
-    True
+    >>> float(inside.mean())
+    0.9
     """
 
     _what = "intervals"

@@ -151,12 +151,10 @@ class DeltaRegressor(
     >>> model = DeltaRegressor(volume, cheap).fit(X[:30], y[:30])
     >>> list(model.references_)
     ['Ni', 'Cu', 'Pd', 'Pt']
-    >>> error, without = (
-    ...     np.abs(fitted.predict(X[30:]) - y[30:]).mean()
-    ...     for fitted in (model, volume.fit(X[:30], y[:30]))
-    ... )
-    >>> bool(error < without / 2)
-    True
+    >>> for fitted in (model, volume.fit(X[:30], y[:30])):
+    ...     print(np.abs(fitted.predict(X[30:]) - y[30:]).mean().round(2))
+    0.01
+    0.02
     """
 
     _parameter_constraints: dict = {

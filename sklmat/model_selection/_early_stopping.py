@@ -279,8 +279,8 @@ class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
     >>> model = EarlyStoppingRegressor(
     ...     make_pipeline(CompositionFeaturizer(), boosting), random_state=0
     ... )
-    >>> model.fit(alloys.data, alloys.target).n_iter_ < 2000
-    True
+    >>> round(model.fit(alloys.data, alloys.target).n_iter_, -2)
+    100
     >>> len(model.validation_rows_)
     6
     """
