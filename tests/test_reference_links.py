@@ -66,7 +66,7 @@ def test_parameters_are_described(path):
 @pytest.mark.skipif(not DESCRIBES_PARAMETERS, reason="this scikit-learn does not")
 def test_description_of_a_parameter_is_the_one_of_the_docstring():
     html = sklmat.NoiseAugmenter()._repr_html_()
-    assert escape("random_state: int, RandomState instance or None, default=None") in html
+    assert escape("random_state: int, RandomState or None, default=None") in html
     assert f"{site()}api/generated/sklmat.NoiseAugmenter.html#:~:text=random_state" in html
 
 

@@ -198,6 +198,7 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
+            Crystals to perturb.
         y : array-like of shape (C,) or (C, n_targets), default=None
             The true classes or values. ``None`` takes the predictions for `X`.
 
@@ -232,6 +233,7 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
         Parameters
         ----------
         graphs : CrystalGraphs of the training crystals
+            The crystals whose atoms are displaced.
 
         Returns
         -------

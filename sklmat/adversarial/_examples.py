@@ -72,8 +72,8 @@ def find_adversarial_examples(
         its threshold (in the unit of `y`). With `y`, ``None`` takes, for each target, twice the
         median absolute error on the unperturbed rows. ``table.attrs["threshold"]`` lists the
         thresholds.
-    neighbor_list, n_steps, n_draws, min_distance, random_state, verbose
-        See `StructureAttack`.
+    neighbor_list, n_steps, n_draws, min_distance, random_state, verbose : as in `StructureAttack`
+        Options of the attack.
 
     Returns
     -------

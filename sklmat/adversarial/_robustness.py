@@ -63,13 +63,13 @@ def robustness_curve(
         `n_draws` and `random_state` (an integer), all estimators get the same displaced crystals.
     budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
         Largest displacements of an atom (Å).
-    neighbor_list, n_steps
-        See `StructureAttack`. They concern graph estimators only.
+    neighbor_list, n_steps : as in `StructureAttack`
+        Options of the attack. They concern graph estimators only.
     n_draws : int, default=5
-        Number of draws of "random"; their scores are averaged. (`StructureAttack` instead takes the
-        worst draw of each crystal.)
-    min_distance, random_state, verbose
-        See `StructureAttack`.
+        Number of draws of "random". Their scores are averaged; `StructureAttack` instead takes the
+        worst draw of each crystal.
+    min_distance, random_state, verbose : as in `StructureAttack`
+        Options of all perturbations.
 
     Returns
     -------

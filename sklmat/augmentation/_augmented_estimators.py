@@ -104,6 +104,7 @@ class AugmentedMixin(ReferenceLink, ColumnsOfInner, NestedParameters, MetaEstima
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -172,6 +173,7 @@ class AugmentedMixin(ReferenceLink, ColumnsOfInner, NestedParameters, MetaEstima
         Returns
         -------
         y : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X, **params)
@@ -454,6 +456,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         predicted = super().predict(X, **params)
         return predicted if self._encoded_classes is None else self._encoded_classes[predicted]
@@ -484,7 +487,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Table) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -511,6 +514,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n,) or (n, n_classes)
+            Scores that `estimator` gives.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)

@@ -121,6 +121,7 @@ class BaseAugmenter(ReferenceLink, NestedParameters, OneToOneFeatureMixin, BaseE
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         self._fit(X, y)
         return self

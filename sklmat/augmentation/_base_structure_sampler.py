@@ -69,12 +69,14 @@ class BaseStructureSampler(ReferenceLink, BaseEstimator, ABC):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs, or DataFrame with a column of structures
+            Training crystals.
         y : Series, DataFrame or array of shape (n,) or (n, T)
             Their targets.
 
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         self._fit(X, y)
         return self

@@ -419,6 +419,7 @@ class InfoGANAugmenter(BaseAugmenter):
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
 
         Returns
         -------

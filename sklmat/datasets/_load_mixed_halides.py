@@ -118,7 +118,8 @@ def load_mixed_halide_perovskites(
         frame : DataFrame
             One row per arrangement: formula, arrangement (a bit mask, see
             `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
-            energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces, classes.
+            energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces,
+            classes.
         target_names : list of str
             If `target` is a class, the names of its two values.
         DESCR : str

@@ -127,8 +127,8 @@ def make_mixed_halide_perovskites(
         ideal : list of n Structure
             The crystals before relaxation, with sites in the same order.
         frame : DataFrame
-            One row per arrangement: formula, supercell, formula units, arrangement (a bit mask: bit i
-            is set if halide site i is iodine; in a structure of Z formula units, this is site
+            One row per arrangement: formula, supercell, formula units, arrangement (a bit mask: bit
+            i is set if halide site i is iodine; in a structure of Z formula units, this is site
             2 Z + i), x, multiplicity (number of equivalent arrangements that the row represents),
             lattice parameter, energies, displacements, largest force left.
         target_names : list of str

@@ -246,6 +246,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Returns
         -------
         self : EFTGANRegressor
+            The fitted estimator.
 
         Raises
         ------
@@ -332,6 +333,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Returns
         -------
         y : ndarray of shape (n,) or (n, n_targets)
+            Predicted targets, in their units.
         std : ndarray of the same shape
             Only with `return_std`.
 
@@ -415,6 +417,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Returns
         -------
         y : ndarray of shape (n,) or (n, n_targets)
+            Predicted targets, in their units.
         std : ndarray of the same shape
             Only with `return_std`.
 
@@ -467,6 +470,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Parameters
         ----------
         X : sequence of str, dict or Composition, or table of fractions
+            The rows.
         phase : str or array-like of str, default=None
             As in `predict`.
 
@@ -506,6 +510,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
 
         Returns
         -------
@@ -525,6 +530,7 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRequest
+            What scikit-learn reads to pass metadata on.
         """
         without_structure = self.predict_from == "composition"
         return request_phase(

@@ -56,7 +56,7 @@ _CGCNN_BINS = [
 
 @renamed_parameters(element_features="atom_init")
 def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray, list[str]]:
-    """Vectors of numbers that describe the elements, the input of the networks' embeddings.
+    """Make vectors of numbers that describe the elements, the input of the networks' embeddings.
 
     Parameters
     ----------
@@ -149,6 +149,7 @@ def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
     Returns
     -------
     rows : ndarray of shape (N, F)
+        The vector of each atomic number.
 
     Raises
     ------

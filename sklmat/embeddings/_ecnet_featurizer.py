@@ -189,6 +189,7 @@ class ECNetFeaturizer(TableFeaturizer):
         Returns
         -------
         self : ECNetFeaturizer
+            The fitted estimator.
 
         Raises
         ------
@@ -212,6 +213,7 @@ class ECNetFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for an ECNet with `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
@@ -235,10 +237,12 @@ class ECNetFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for an ECNet with `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------
@@ -275,6 +279,7 @@ class ECNetFeaturizer(TableFeaturizer):
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
 
         Returns
         -------

@@ -331,6 +331,7 @@ class ECNetRegressor(ElementalVectors, GraphRegressor):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
@@ -518,6 +519,7 @@ class ECNetClassifier(ElementalVectors, GraphClassifier):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------

@@ -165,6 +165,7 @@ class GraphEstimator(ReferenceLink, NestedParameters, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -393,6 +394,7 @@ class GraphEstimator(ReferenceLink, NestedParameters, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
@@ -424,6 +426,7 @@ class GraphEstimator(ReferenceLink, NestedParameters, BaseEstimator):
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
 
         Returns
         -------

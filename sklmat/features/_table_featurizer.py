@@ -21,7 +21,7 @@ class TableFeaturizer(ReferenceLink, NestedParameters, TransformerMixin, BaseEst
     """Base of transformers from crystals to a table with named columns."""
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the columns.
+        """Return the names of the columns.
 
         Parameters
         ----------
@@ -31,6 +31,7 @@ class TableFeaturizer(ReferenceLink, NestedParameters, TransformerMixin, BaseEst
         Returns
         -------
         names : ndarray of str, shape (F,)
+            One name for each column of ``transform``.
         """
         check_is_fitted(self)
         return np.asarray(self.feature_names_, dtype=object)

@@ -282,10 +282,12 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         X : sequence of n crystals
             In any form that `check_structures` takes.
         y : array-like of shape (n,) or (n, T)
+            Targets.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -317,6 +319,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         Parameters
         ----------
         X : sequence of n crystals
+            Crystals to predict.
         return_std : bool, default=False
             Whether to return standard deviations.
         include_noise : bool, default=False
@@ -326,6 +329,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
         Returns
         -------
         mean : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         deviation : ndarray of shape (n,) or (n, T)
             Only with `return_std`.
 
@@ -410,10 +414,12 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         X : sequence of n crystals
             In any form that `check_structures` takes.
         y : array-like of shape (n,)
+            Classes.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -446,6 +452,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         Parameters
         ----------
         X : sequence of n crystals
+            Crystals to predict.
 
         Returns
         -------
@@ -463,10 +470,12 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         Parameters
         ----------
         X : sequence of n crystals
+            Crystals to predict.
 
         Returns
         -------
         ndarray of shape (n,)
+            Predicted classes.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -477,12 +486,16 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         Parameters
         ----------
         X : sequence of n crystals
+            Test crystals.
         y : array-like of shape (n,)
+            True classes.
         sample_weight : array-like of shape (n,), default=None
+            Weight of each row.
 
         Returns
         -------
         float
+            Fraction of right predictions.
         """
         check_scored(y, sample_weight)
         return super().score(X, plain_labels(y), sample_weight)

@@ -206,7 +206,9 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
         Parameters
         ----------
         X : DataFrame or array of shape (n, F)
+            Training rows.
         y : array-like of shape (n,) or (n, T)
+            Targets.
         sample_weight : array-like of shape (n,), default=None
             Known relative precision of each label: 4 for half the standard deviation of the noise
             of 1. Only their ratios matter.
@@ -214,6 +216,7 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -281,6 +284,7 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
         Parameters
         ----------
         X : DataFrame or array of shape (n, F)
+            Rows to predict.
         return_std : bool, default=False
             Whether to return standard deviations.
         include_noise : bool, default=False
@@ -290,6 +294,7 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
         Returns
         -------
         mean : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         deviation : ndarray of shape (n,) or (n, T)
             Only with `return_std`.
         """

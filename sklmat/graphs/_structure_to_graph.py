@@ -142,6 +142,7 @@ class StructureToGraph(ReferenceLink, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
         """
         self._validate_params()
         return self
@@ -158,6 +159,7 @@ class StructureToGraph(ReferenceLink, TransformerMixin, BaseEstimator):
         Returns
         -------
         CrystalGraphs
+            The graphs of the crystals, in their order.
 
         Raises
         ------
@@ -266,10 +268,12 @@ class StructureToGraph(ReferenceLink, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         transform : str, default=None
+            Not used.
 
         Returns
         -------
         self
+            The transformer itself.
         """
         return self
 

@@ -238,8 +238,10 @@ def element_attribution(
 
     Parameters
     ----------
-    estimator, X, method, background, target, n_steps, n_permutations, random_state
-        As in `site_attribution`.
+    estimator, X, method, background, target : as in `site_attribution`
+        What is explained, and how.
+    n_steps, n_permutations, random_state : as in `site_attribution`
+        Options of the methods.
 
     Returns
     -------

@@ -160,6 +160,7 @@ class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, Bas
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -222,6 +223,7 @@ class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, Bas
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            The rows.
 
         Returns
         -------
@@ -243,10 +245,12 @@ class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, Bas
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            The rows.
 
         Returns
         -------
         inside : ndarray of bool, shape (n,)
+            Whether each row is inside.
 
         Warns
         -----
@@ -278,6 +282,7 @@ class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, Bas
         Returns
         -------
         names : ndarray of str, shape (1,)
+            One name for each column of ``transform``.
         """
         check_is_fitted(self)
         return np.array(["distance to training rows"], dtype=object)

@@ -166,6 +166,7 @@ class CalibratedStdRegressor(
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -235,12 +236,14 @@ class CalibratedStdRegressor(
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
         return_std : bool, default=False
             Also return the calibrated standard deviation.
 
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted targets, in their units.
         std : ndarray of shape (n,)
             Only with `return_std`: expected size of the error, labels with their noise included.
         """

@@ -205,6 +205,7 @@ class DeltaRegressor(
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -264,12 +265,14 @@ class DeltaRegressor(
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs, compositions or table
+            Rows to predict.
         return_std : bool, default=False
             Also return the standard deviation that `estimator` gives for the difference.
 
         Returns
         -------
         y : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         std : ndarray like `y`
             Only with `return_std`.
 
@@ -313,9 +316,11 @@ class DeltaRegressor(
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs, compositions or table
+            Test rows.
         y : array-like of shape (n,) or (n, T)
             True values; NaN where a label is missing.
         sample_weight : array-like of shape (n,), default=None
+            Weight of each row.
 
         Returns
         -------
@@ -359,6 +364,7 @@ class DeltaRegressor(
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
         baseline : callable, default=None
             The baseline, if it is a function: functions are code and are not in the file.
 

@@ -154,6 +154,7 @@ class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -204,10 +205,12 @@ class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X)
@@ -352,10 +355,12 @@ class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         predicted = super().predict(X)
         if isinstance(boosting_of(last_step(self.estimator_)), XGBoost):
@@ -364,11 +369,12 @@ class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator
 
     @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------

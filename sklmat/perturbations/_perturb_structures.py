@@ -66,6 +66,7 @@ def perturb_structures(
     Parameters
     ----------
     X : sequence of C structures, or CrystalGraphs
+        The crystals.
     scale : float, default=None
         Standard deviation of each Cartesian component of a "gaussian" displacement (Å); ``None``
         takes 0.05.
@@ -83,6 +84,7 @@ def perturb_structures(
         are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii. Two
         atoms that are closer than this in the unperturbed crystal come no closer.
     random_state : int, RandomState or None, default=None
+        Seed of the displacements and strains.
 
     Returns
     -------

@@ -115,8 +115,8 @@ def load_structures(
         frame : DataFrame
             All other columns; its index are the ids.
         rejected : DataFrame
-            A line for each problem: row in the source (missing for a file without row), id, file and
-            reason.
+            A line for each problem: row in the source (missing for a file without row), id, file
+            and reason.
         target_names : list of str
             The columns of the target.
 
