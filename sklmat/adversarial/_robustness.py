@@ -74,10 +74,14 @@ def robustness_curve(
     Returns
     -------
     pandas.DataFrame
-        Columns ``method``, ``budget`` (Å), ``score``, ``lower`` and ``upper`` (95 % interval over
-        the rows) and ``n`` (rows). ``table.attrs["score"]`` is "accuracy" for classifiers, with
-        Wilson's interval, and "mean absolute error" for regressors (over all targets, in the unit
-        of `y`), with 1.96 standard errors.
+        One row per method and budget, with the columns:
+
+        - ``method`` and ``budget`` (Å);
+        - ``score``: accuracy of a classifier; mean absolute error of a regressor (over all targets,
+          in the unit of `y`). ``table.attrs["score"]`` is "accuracy" or "mean absolute error";
+        - ``lower`` and ``upper``: 95 % interval over the rows, Wilson's interval of the accuracy,
+          or 1.96 standard errors of the mean absolute error;
+        - ``n``: number of rows.
 
     Raises
     ------
