@@ -40,6 +40,7 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.targets import (
     check_scored,
     explain_missing_labels,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
 
 
-class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
+class AugmentedMixin(ReferenceLink, ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {
@@ -103,6 +104,7 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -171,6 +173,7 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
         Returns
         -------
         y : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X, **params)
@@ -453,6 +456,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         predicted = super().predict(X, **params)
         return predicted if self._encoded_classes is None else self._encoded_classes[predicted]
@@ -483,7 +487,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Table) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -510,6 +514,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n,) or (n, n_classes)
+            Scores that `estimator` gives.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)

@@ -22,6 +22,7 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.tables import refuse_unusable_columns
 from sklmat.targets import number_array
 
@@ -35,7 +36,7 @@ _N_COPIES = 3
 
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
-class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
+class BaseAugmenter(ReferenceLink, NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
     """Base of samplers that add generated rows to a table.
 
     A concrete augmenter implements two methods, whose input is already validated:
@@ -120,6 +121,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         self._fit(X, y)
         return self

@@ -39,14 +39,18 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,)
+            Classes.
         classes : array-like, default=None
             All classes of all calls; needed only if the `y` of the first call lacks some of them.
         sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal.
 
         Returns
         -------
         self
+            The trained estimator.
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -67,6 +71,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Crystals to predict.
         return_std : bool, default=False
             Also return the standard deviation over the members of the ensemble.
 
@@ -98,10 +103,12 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Crystals to predict.
 
         Returns
         -------
         ndarray of shape (C,)
+            Predicted classes.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -117,12 +124,16 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Test crystals.
         y : array-like of shape (C,)
+            True classes.
         sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal.
 
         Returns
         -------
         float
+            Fraction of right predictions.
         """
         check_scored(y, sample_weight)
         return super().score(X, plain_labels(y), sample_weight)

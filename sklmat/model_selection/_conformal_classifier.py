@@ -131,6 +131,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -184,11 +185,12 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
-        """Probabilities of the classes: the mean of the models.
+        """Predict the probabilities of the classes: the mean of the models.
 
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
@@ -204,10 +206,12 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -221,6 +225,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
         confidence_level : float, default=None
             Fraction of the rows whose class shall be in their set; None means that of the
             estimator.

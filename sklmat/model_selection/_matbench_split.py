@@ -101,7 +101,18 @@ class MatbenchSplit(BaseCrossValidator):
         yield from folds.split(X, y)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds, 5; the arguments exist for compatibility."""
+        """Return the number of folds, 5.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used; scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            The number of folds.
+        """
         return FOLDS["n_splits"]
 
 
