@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -25,6 +25,8 @@ from sklmat.model_selection._out_of_fold import (
 )
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.scores import RegressorScoreMixin
+from sklmat.tables import explain_refused_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
-class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class CalibratedStdRegressor(
+    ColumnsOfInner, MetaEstimatorMixin, RegressorScoreMixin, BaseEstimator
+):
     """Regressor whose standard deviations are calibrated with the errors on held-out rows.
 
     The spread of an ensemble tells which predictions are less certain, but not how large the errors
@@ -209,7 +213,8 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
                 "std": std,
             }
         )
-        self.estimator_ = clone(self.estimator).fit(X, values)
+        with explain_refused_values(X):
+            self.estimator_ = clone(self.estimator).fit(X, values)
         return self
 
     def _calibrate(self, errors, std):
@@ -243,9 +248,10 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
             Only with `return_std`: expected size of the error, labels with their noise included.
         """
         check_is_fitted(self)
-        if not return_std:
-            return self.estimator_.predict(X)
-        output = self.estimator_.predict(X, return_std=True)
+        with explain_refused_values(X):
+            if not return_std:
+                return self.estimator_.predict(X)
+            output = self.estimator_.predict(X, return_std=True)
         mean, std = predictions_and_stds(output, _num_samples(X), self.estimator_)
         return mean, self.scale_ * std + self.offset_
 
