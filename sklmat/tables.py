@@ -13,6 +13,9 @@ import numpy as np
 from sklmat.exceptions import ERRORS_OF_ROWS, InvalidValueError
 from sklmat.targets import number_array, shortened
 
+#: In errors about the target, and in those that name a row already.
+_OTHER_CAUSES = re.compile(r"\bInput y\b|\blabels?\b|\brows?\W{0,3}\d", re.IGNORECASE)
+
 
 def refuse_unusable_columns(X: Any) -> None:
     """Raise a ValueError for column names that occur twice, and for values that are no numbers.
@@ -101,6 +104,8 @@ def explain_refused_values(X: Any, rows: np.ndarray | None = None) -> Iterator[N
         raise
     except Exception as error:
         reason = str(error)
+        if _OTHER_CAUSES.search(reason):
+            raise
         if "unique column names" in reason and _is_pandas(X):
             _refuse_repeated_columns(X)
         found = []

@@ -234,6 +234,9 @@ def _linear_values(model, as_given, table, background):
     linear = (table @ coefficients.T + intercept).reshape(outputs.shape)
     if not np.allclose(linear, outputs, rtol=1e-5, atol=1e-6 * np.abs(outputs).max()):
         return None
+    not_finite = ~np.isfinite(background).all(axis=1)
+    if not_finite.any():
+        raise ValueError(f"background contains NaN or infinity in row {np.argmax(not_finite)}")
     mean = background.mean(axis=0)
     values = (table - mean)[:, :, None] * coefficients.T
     base_values = np.tile(mean @ coefficients.T + intercept, (len(table), 1))
