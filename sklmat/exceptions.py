@@ -52,8 +52,10 @@ class InvalidRowsError(InvalidStructureError):
         return self.reason
 
 
-class InvalidValueError(ValueError):
+class InvalidValueError(ValueError, TypeError):
     """Error for a value of a table that a model cannot use, with its row in the input.
+
+    It is a ValueError, as for NaN, and a TypeError, as for a value that is no number.
 
     Parameters
     ----------
