@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from sklmat.targets import check_scored, plain_labels
+from sklmat.targets import (
+    as_numbers,
+    plain_array,
+    plain_labels,
+    refuse_missing_rows,
+    weight_column,
+)
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
     from sklmat.typing import ArrayLike, Structures, Table
+
+
+def check_scored(y: ArrayLike, sample_weight: Any = None, *, numeric: bool = False) -> None:
+    """Raise a ValueError for labels or weights with which no score can be computed.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, T)
+    sample_weight : array-like of shape (n,), default=None
+    numeric : bool, default=False
+        Whether the labels must be numbers.
+    """
+    refuse_missing_rows(as_numbers(y) if numeric else y)
+    if sample_weight is not None:
+        weight_column(sample_weight, len(plain_array(y)))
 
 
 class RegressorScoreMixin(RegressorMixin):

@@ -208,21 +208,6 @@ def shortened(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
-def check_scored(y: ArrayLike, sample_weight: Any = None, *, numeric: bool = False) -> None:
-    """Raise a ValueError for labels or weights with which no score can be computed.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,) or (n, T)
-    sample_weight : array-like of shape (n,), default=None
-    numeric : bool, default=False
-        Whether the labels must be numbers.
-    """
-    refuse_missing_rows(as_numbers(y) if numeric else y)
-    if sample_weight is not None:
-        weight_column(sample_weight, len(plain_array(y)))
-
-
 def weight_column(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Return the weights of rows as float64.
 

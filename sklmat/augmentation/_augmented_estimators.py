@@ -41,9 +41,9 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
+from sklmat.scores import check_scored
 from sklmat.tables import explain_refused_values
 from sklmat.targets import (
-    check_scored,
     explain_missing_labels,
     label_column,
     number_array,
