@@ -457,6 +457,8 @@ def _as_numbers(values):
 
 
 def refuse_empty(X: Sized) -> None:
-    """Raise a ValueError if `X` has no rows."""
+    """Raise a ValueError if `X` has no rows, and a TypeError if it is no sequence or table."""
+    if not hasattr(X, "__len__"):
+        raise TypeError(f"X must be a sequence or a table, got {X!r}")
     if not len(X):
         raise ValueError("X is empty: there is nothing to predict")

@@ -23,7 +23,7 @@ from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
 from sklmat.reference_links import ReferenceLink
-from sklmat.tables import refuse_unusable_columns
+from sklmat.tables import refuse_not_finite, refuse_unusable_columns
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -214,14 +214,8 @@ class BaseAugmenter(ReferenceLink, NestedParameters, OneToOneFeatureMixin, BaseE
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-        not_finite = np.argwhere(~np.isfinite(X))
-        if len(not_finite):
-            row, column = not_finite[0]
-            name = getattr(self, "feature_names_in_", range(X.shape[1]))[column]
-            raise ValueError(
-                f"Input X contains NaN or infinity, first in row {row}, column {name!r}: remove "
-                f"the row or impute it before {type(self).__name__}"
-            )
+        names = getattr(self, "feature_names_in_", range(X.shape[1]))
+        refuse_not_finite(X, names, type(self).__name__)
         return X
 
     def _check_range(self, y):

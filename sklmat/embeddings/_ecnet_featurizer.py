@@ -322,7 +322,7 @@ class ECNetFeaturizer(TableFeaturizer):
     def _refuse_unseen_elements(self, structures):
         """Raise for the first crystal with an element that has no block of columns."""
         rows = np.repeat(np.arange(len(structures)), [len(crystal) for crystal in structures])
-        numbers = np.concatenate([crystal.atomic_numbers for crystal in structures])
+        numbers = np.array([z for crystal in structures for z in crystal.atomic_numbers], dtype=int)
         unseen = find_unseen_elements(rows, numbers, _atomic_numbers(self.elements_))
         if unseen:
             raise unseen_element_errors(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.fitted_state import unchanged_by_failure
-from sklmat.targets import check_scored, plain_labels
+from sklmat.scores import ClassifierScoreMixin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Structures
 
 
-class GraphClassifier(ClassifierMixin, GraphEstimator):
+class GraphClassifier(ClassifierScoreMixin, GraphEstimator):
     """Base of graph estimators for classification, with two or more classes."""
 
     targets_class = ClassTargets
@@ -112,28 +111,3 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-    def score(
-        self,
-        X: Structures | CrystalGraphs | pd.DataFrame,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-    ) -> float:
-        """Compute the accuracy: the fraction of correctly classified crystals.
-
-        Parameters
-        ----------
-        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
-            Test crystals.
-        y : array-like of shape (C,)
-            True classes.
-        sample_weight : array-like of shape (C,), default=None
-            Weight of each crystal.
-
-        Returns
-        -------
-        float
-            Fraction of right predictions.
-        """
-        check_scored(y, sample_weight)
-        return super().score(X, plain_labels(y), sample_weight)

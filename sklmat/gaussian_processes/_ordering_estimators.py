@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -29,8 +29,9 @@ from sklmat.gaussian_processes._ordering_process import (
 from sklmat.gaussian_processes._site_occupations import SiteOccupations
 from sklmat.parameter_constraints import Interval
 from sklmat.reference_links import ReferenceLink
+from sklmat.scores import ClassifierScoreMixin, RegressorScoreMixin
 from sklmat.structures import check_structures, crystal_arrays, is_graphs
-from sklmat.targets import check_scored, label_column, plain_labels
+from sklmat.targets import label_column, refuse_missing_rows
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -177,7 +178,7 @@ class _OrderingEstimator(ReferenceLink, BaseEstimator):
 
 
 @insert_paragraphs(_PARAGRAPHS)
-class OrderingRegressor(RegressorMixin, _OrderingEstimator):
+class OrderingRegressor(RegressorScoreMixin, _OrderingEstimator):
     """Gaussian process for crystals that differ in which element is on which site.
 
     Alloys on one lattice, mixed halides, perovskites with several metals: if all crystals are
@@ -350,7 +351,7 @@ class OrderingRegressor(RegressorMixin, _OrderingEstimator):
 
 
 @insert_paragraphs(_PARAGRAPHS)
-class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
+class OrderingClassifier(ClassifierScoreMixin, _OrderingEstimator):
     """Classes of crystals that differ in which element is on which site.
 
     The log-odds have the Gaussian process of `OrderingRegressor`, where the crystals, the kernel
@@ -433,6 +434,7 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         if y is None:
             raise ValueError(_NO_TARGET.format(type(self).__name__))
         labels = label_column(y)
+        refuse_missing_rows(labels)
         check_consistent_length(structures, labels)
         check_classification_targets(labels)
         encoder = LabelEncoder().fit(labels)
@@ -479,26 +481,6 @@ class OrderingClassifier(ClassifierMixin, _OrderingEstimator):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-    def score(self, X: Structures, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the accuracy: the fraction of correctly classified crystals.
-
-        Parameters
-        ----------
-        X : sequence of n crystals
-            Test crystals.
-        y : array-like of shape (n,)
-            True classes.
-        sample_weight : array-like of shape (n,), default=None
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            Fraction of right predictions.
-        """
-        check_scored(y, sample_weight)
-        return super().score(X, plain_labels(y), sample_weight)
 
 
 _NO_TARGET = "{} requires y to be passed, but the target y is None"

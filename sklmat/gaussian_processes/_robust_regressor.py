@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -29,7 +29,8 @@ from sklmat.gaussian_processes._robust_process import fit_process
 from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
 from sklmat.reference_links import ReferenceLink
-from sklmat.tables import refuse_unusable_columns
+from sklmat.scores import RegressorScoreMixin
+from sklmat.tables import refuse_not_finite, refuse_unusable_columns
 from sklmat.targets import OUT_OF_RANGE, are_out_of_range, as_numbers
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _FAR = 1e100
 _SMALLEST_PRECISION = 1e-50
 
 
-class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimator):
+class RobustGaussianProcessRegressor(ReferenceLink, RegressorScoreMixin, BaseEstimator):
     """Gaussian process for labels of which a few may be wrong, with exact inference.
 
     Calculated labels often contain a few that are far off: unfinished relaxations, other magnetic
@@ -326,14 +327,8 @@ class RobustGaussianProcessRegressor(ReferenceLink, RegressorMixin, BaseEstimato
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
         )
-        not_finite = np.argwhere(~np.isfinite(X))
-        if len(not_finite):
-            row, column = not_finite[0]
-            raise ValueError(
-                f"Input X contains NaN or infinity, first in row {row}, column "
-                f"{self._label(column)}: leave the row out, or impute it before "
-                f"{type(self).__name__}"
-            )
+        names = getattr(self, "feature_names_in_", range(X.shape[1]))
+        refuse_not_finite(X, names, type(self).__name__)
         return X
 
     def _check_units(self, X):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -26,6 +26,8 @@ from sklmat.model_selection._out_of_fold import (
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
 from sklmat.reference_links import ReferenceLink
+from sklmat.scores import RegressorScoreMixin
+from sklmat.tables import explain_refused_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class CalibratedStdRegressor(
-    ReferenceLink, ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+    ReferenceLink, ColumnsOfInner, MetaEstimatorMixin, RegressorScoreMixin, BaseEstimator
 ):
     """Regressor whose standard deviations are calibrated with the errors on held-out rows.
 
@@ -212,7 +214,8 @@ class CalibratedStdRegressor(
                 "std": std,
             }
         )
-        self.estimator_ = clone(self.estimator).fit(X, values)
+        with explain_refused_values(X):
+            self.estimator_ = clone(self.estimator).fit(X, values)
         return self
 
     def _calibrate(self, errors, std):
@@ -248,9 +251,10 @@ class CalibratedStdRegressor(
             Only with `return_std`: expected size of the error, labels with their noise included.
         """
         check_is_fitted(self)
-        if not return_std:
-            return self.estimator_.predict(X)
-        output = self.estimator_.predict(X, return_std=True)
+        with explain_refused_values(X):
+            if not return_std:
+                return self.estimator_.predict(X)
+            output = self.estimator_.predict(X, return_std=True)
         mean, std = predictions_and_stds(output, _num_samples(X), self.estimator_)
         return mean, self.scale_ * std + self.offset_
 

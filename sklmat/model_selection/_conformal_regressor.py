@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
@@ -21,6 +21,7 @@ from sklmat.model_selection._out_of_fold import (
     predicted_column,
     predictions_and_stds,
 )
+from sklmat.scores import RegressorScoreMixin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @insert_paragraphs(PARAGRAPHS)
-class ConformalRegressor(ConformalMixin, RegressorMixin, BaseEstimator):
+class ConformalRegressor(ConformalMixin, RegressorScoreMixin, BaseEstimator):
     """Regressor with prediction intervals that hold a given fraction of the labels of new rows.
 
     The width of an interval is not what a model believes about itself, but follows from its errors

@@ -35,6 +35,7 @@ from sklmat.model_selection._element_references import (
 )
 from sklmat.nested_parameters import NestedParameters
 from sklmat.reference_links import ReferenceLink
+from sklmat.tables import explain_refused_values
 from sklmat.targets import (
     as_numbers,
     explain_missing_labels,
@@ -250,9 +251,10 @@ class DeltaRegressor(
             # Elements without a reference are only in rows without label.
             rest = rest - reference_values(fractions, references, "ignore")
             named = named_references(references, _target_names(y, values))
-        estimator = clone(self.estimator).fit(
-            X, rest.reshape(values.shape), **weights_for_fit(self.estimator, weight)
-        )
+        with explain_refused_values(X):
+            estimator = clone(self.estimator).fit(
+                X, rest.reshape(values.shape), **weights_for_fit(self.estimator, weight)
+            )
         self.estimator_, self.baseline_, self.references_ = estimator, baseline, named
         return self
 
@@ -297,7 +299,8 @@ class DeltaRegressor(
             fractions = read_fractions(X, complete=self.handle_unknown == "error")
             references = numbered_references(self.references_)
             of_elements = reference_values(fractions, references, self.handle_unknown)
-        predicted = self.estimator_.predict(X, **options)
+        with explain_refused_values(X):
+            predicted = self.estimator_.predict(X, **options)
         difference, *std = predicted if return_std else (predicted,)
         difference = np.asarray(difference)
         shape = len(difference), 1 if difference.ndim == 1 else difference.shape[1]

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
-    ClassifierMixin,
     MetaEstimatorMixin,
-    RegressorMixin,
     clone,
     is_classifier,
 )
@@ -43,12 +41,14 @@ from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.reference_links import ReferenceLink
 from sklmat.row_groups import hold_out_rows
+from sklmat.scores import ClassifierScoreMixin, RegressorScoreMixin
+from sklmat.tables import explain_refused_values
 from sklmat.targets import (
+    as_numbers,
     label_column,
     plain_labels,
     refuse_missing_labels,
     refuse_missing_rows,
-    refuse_not_real,
     unmasked,
 )
 
@@ -188,7 +188,8 @@ class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
         train = Rows(X, y, weight, train_rows)
         validation = Rows(X, y, weight, validation_rows)
         fitter = StepFitter(self.n_iter_no_change, classes)
-        estimator, last = fitter.fit(clone(self.estimator), train, validation)
+        with explain_refused_values(X, rows):
+            estimator, last = fitter.fit(clone(self.estimator), train, validation)
         n_iterations = boosting_of(last).n_iterations(last)
         if self.refit:
             all_rows = Rows(X, y, weight, rows)
@@ -213,7 +214,8 @@ class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
             Predicted targets, in their units.
         """
         check_is_fitted(self)
-        return self.estimator_.predict(X)
+        with explain_refused_values(X):
+            return self.estimator_.predict(X)
 
     def _check_estimator(self):
         """Refuse an estimator of the wrong kind, whatever the data."""
@@ -237,7 +239,7 @@ class EarlyStoppingMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
 
 
 @insert_paragraphs(_PARAGRAPHS)
-class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
+class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorScoreMixin, BaseEstimator):
     """Regressor whose boosting stops early, on rows that no step of its Pipeline has seen.
 
     {what_fit_does}
@@ -289,13 +291,13 @@ class EarlyStoppingRegressor(EarlyStoppingMixin, RegressorMixin, BaseEstimator):
     """
 
     def _checked_target(self, y):
-        refuse_not_real(y)
+        as_numbers(y)
         y = unmasked(y)
         return y if hasattr(y, "shape") else np.asarray(y)
 
 
 @insert_paragraphs(_PARAGRAPHS)
-class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator):
+class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierScoreMixin, BaseEstimator):
     """Classifier whose boosting stops early, on rows that no step of its Pipeline has seen.
 
     {what_fit_does}
@@ -382,7 +384,8 @@ class EarlyStoppingClassifier(EarlyStoppingMixin, ClassifierMixin, BaseEstimator
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
+        with explain_refused_values(X):
+            return self.estimator_.predict_proba(X)
 
     def _checked_target(self, y):
         labels = label_column(plain_labels(y))
