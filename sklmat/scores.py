@@ -86,6 +86,7 @@ class ClassifierScoreMixin(ClassifierMixin):
         Returns
         -------
         float
+            Fraction of right predictions.
         """
         check_scored(y, sample_weight)
         return super().score(X, plain_labels(y), sample_weight)
