@@ -62,6 +62,7 @@ from sklmat.exceptions import (
     InvalidRowsError,
     InvalidStructureError,
     InvalidStructureWarning,
+    InvalidValueError,
     PretrainingOverlapWarning,
 )
 from sklmat.features import (
@@ -153,6 +154,7 @@ __all__ = [
     "InvalidRowsError",
     "InvalidStructureError",
     "InvalidStructureWarning",
+    "InvalidValueError",
     "LearningCurveDisplay",
     "LeaveOneElementOut",
     "MatbenchSplit",

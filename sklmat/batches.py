@@ -28,10 +28,12 @@ class Batch:
         Parameters
         ----------
         target : torch.device, str or torch.dtype
+            Device or dtype.
 
         Returns
         -------
         batch : of this class
+            This batch, converted.
         """
         values = {
             item.name: getattr(self, item.name)
@@ -113,6 +115,7 @@ class CrystalBatch(Batch):
     Parameters
     ----------
     atomic_numbers : Tensor of shape (N,), int64
+        Element of each atom.
     crystal : Tensor of shape (N,), int64
         Index in the batch of the crystal to which each atom belongs.
     source, target : Tensor of shape (E,), int64
@@ -141,11 +144,12 @@ class CrystalBatch(Batch):
         return len(self.n_atoms)
 
     def segments(self) -> BatchSegments:
-        """Rows of the sums over the batch, computed at the first call if they are not known.
+        """Find the rows of the sums over the batch, unless they are known.
 
         Returns
         -------
         BatchSegments
+            For each sum, which rows belong to which result.
         """
         if self.known_segments is None:
             self.known_segments = _batch_segments(self)
@@ -169,6 +173,7 @@ class ElementBatch(Batch):
     radial : Tensor of shape (Q, K) or (Q, 2 K)
         Partial radial distribution of each pair, on K grid points.
     n_crystals : int
+        Number C of crystals.
     extra : Tensor of shape (C, K) or None
         The columns of the graphs: further numbers for each crystal.
     known_segments : BatchSegments or None
@@ -189,11 +194,12 @@ class ElementBatch(Batch):
         return self.n_crystals
 
     def segments(self) -> BatchSegments:
-        """Rows of the sums over the batch, computed at the first call if they are not known.
+        """Find the rows of the sums over the batch, unless they are known.
 
         Returns
         -------
         BatchSegments
+            For each sum, which rows belong to which result.
         """
         if self.known_segments is None:
             self.known_segments = _batch_segments(self)
@@ -210,6 +216,7 @@ def make_batch(
     Parameters
     ----------
     graphs : CrystalGraphs or ElementGraphs
+        The container.
     rows : ndarray of shape (C,), integers, or slice, default=None
         The crystals of the batch, with N atoms and E edges; all by default.
     like : Tensor, default=None
@@ -219,6 +226,7 @@ def make_batch(
     Returns
     -------
     CrystalBatch or ElementBatch
+        An ElementBatch if `graphs` are ElementGraphs.
     """
     if rows is not None:
         graphs = graphs[rows]

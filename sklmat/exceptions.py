@@ -52,6 +52,41 @@ class InvalidRowsError(InvalidStructureError):
         return self.reason
 
 
+class InvalidValueError(ValueError, TypeError):
+    """Error for a value of a table that a model cannot use, with its row in the input.
+
+    It is a ValueError, as for NaN, and a TypeError, as for a value that is no number.
+
+    Parameters
+    ----------
+    index : int
+        Row of the value in the input, counted from zero.
+    column : str
+        Name or number of its column, as in the message.
+    value : str
+        What the row holds, such as "NaN".
+    reason : str
+        Why the model cannot use it.
+    """
+
+    def __init__(self, index: int, column: str, value: str, reason: str) -> None:
+        super().__init__(index, column, value, reason)
+        self.index = index
+        self.column = column
+        self.value = value
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Input X contains {self.value}, first in row {self.index}, column {self.column}: "
+            f"{self.reason}"
+        )
+
+
+#: Errors whose first argument is the row of the input, and whose last one is the reason.
+ERRORS_OF_ROWS = (InvalidStructureError, InvalidValueError)
+
+
 class InvalidStructureWarning(UserWarning):
     """Warning that rows are invalid, that something was assumed, or that a value is not defined.
 
@@ -79,7 +114,7 @@ class PretrainingOverlapWarning(UserWarning):
 
 @contextlib.contextmanager
 def rows_of_input(rows: Sequence[int] | np.ndarray, context: str = "") -> Iterator[None]:
-    """Let an `InvalidStructureError` for some rows name the row of the whole input.
+    """Let an error of `ERRORS_OF_ROWS` for some rows name the row of the whole input.
 
     Parameters
     ----------
@@ -90,6 +125,25 @@ def rows_of_input(rows: Sequence[int] | np.ndarray, context: str = "") -> Iterat
     """
     try:
         yield
-    except InvalidStructureError as error:
-        reason = f"{error.reason} ({context})" if context else error.reason
-        raise InvalidStructureError(int(rows[error.index]), error.formula, reason) from error
+    except ERRORS_OF_ROWS as error:
+        raise with_row_of_input(error, rows, context) from error
+
+
+def with_row_of_input(
+    error: ValueError, rows: Sequence[int] | np.ndarray, context: str = ""
+) -> ValueError:
+    """Return an error of `ERRORS_OF_ROWS` with the row of the whole input.
+
+    Parameters
+    ----------
+    error : InvalidStructureError or InvalidValueError
+        Its row is a position in `rows`.
+    rows, context
+        As in `rows_of_input`.
+
+    Returns
+    -------
+    InvalidStructureError or InvalidValueError
+    """
+    index, *what, reason = error.args
+    return type(error)(int(rows[index]), *what, f"{reason} ({context})" if context else reason)

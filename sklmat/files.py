@@ -68,8 +68,8 @@ def expand_path(path: str | os.PathLike[str]) -> Path:
     --------
     >>> from pathlib import Path
     >>> from sklmat.files import expand_path
-    >>> expand_path("~/models/gap.safetensors") == Path.home() / "models" / "gap.safetensors"
-    True
+    >>> expand_path("~/models/gap.safetensors").relative_to(Path.home()).as_posix()
+    'models/gap.safetensors'
     """
     return Path(path).expanduser()
 

@@ -69,6 +69,8 @@ def score_known_labels(
     from sklearn.exceptions import UndefinedMetricWarning
 
     labels, values = as_numbers(y), np.asarray(predictions)
+    if not labels.ndim:
+        raise ValueError(f"y must have the shape (C,) or (C, n_targets), got the number {labels}")
     infinite = np.isinf(labels).reshape(len(labels), -1).any(axis=1) if labels.size else []
     if np.any(infinite):
         raise ValueError(f"y is infinite in row {int(np.argmax(infinite))}")

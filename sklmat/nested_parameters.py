@@ -23,6 +23,7 @@ class NestedParameters:
         Returns
         -------
         self : estimator
+            The estimator itself.
 
         Raises
         ------

@@ -152,6 +152,9 @@ def number_array(values: Any, name: str) -> np.ndarray:
     ValueError: gap holds 'x' in row 1, which is no number
     """
     plain = plain_array(values, name)
+    if plain.dtype.kind == "c" and plain.imag.any():
+        # Beside one complex number, numpy makes all others complex.
+        plain = np.where(plain.imag == 0, plain.real.astype(object), plain)
     if plain.dtype.kind not in "fiubO":
         plain = plain.astype(object)
     if plain.dtype.kind == "O":
@@ -161,7 +164,9 @@ def number_array(values: Any, name: str) -> np.ndarray:
         for row, value in enumerate(plain.ravel()):
             if isinstance(value, wrong):
                 where = np.unravel_index(row, plain.shape)[0] if plain.ndim else 0
-                raise ValueError(f"{name} holds {_short(value)} in row {where}, which is no number")
+                raise ValueError(
+                    f"{name} holds {shortened(value)} in row {where}, which is no number"
+                )
         if plain.ndim:
             plain = np.where(pd.isna(plain), np.nan, plain)
     return _converted(plain, name)
@@ -181,27 +186,26 @@ def _converted(values, name):
                 ) from error
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"{name} holds {_short(value)} in row {row}, which is no number"
+                    f"{name} holds {shortened(value)} in row {row}, which is no number"
                 ) from error
         raise ValueError(f"the rows of {name} must have the same number of values") from error
 
 
-def _short(value):
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) < 60 else f"{text[:57]}..."
-
-
-def check_scored(y: ArrayLike, sample_weight: Any = None) -> None:
-    """Raise a ValueError for labels or weights with which no score can be computed.
+def shortened(value: Any) -> str:
+    """Return the text of a value for a message, with at most 60 letters.
 
     Parameters
     ----------
-    y : array-like of shape (n,) or (n, T)
-    sample_weight : array-like of shape (n,), default=None
+    value : object
+
+    Examples
+    --------
+    >>> from sklmat.targets import shortened
+    >>> shortened("x")
+    "'x'"
     """
-    refuse_missing_rows(y)
-    if sample_weight is not None:
-        weight_column(sample_weight, len(plain_array(y)))
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) < 60 else f"{text[:57]}..."
 
 
 def weight_column(sample_weight: Any, n_rows: int) -> np.ndarray:
@@ -370,6 +374,32 @@ def refuse_missing_rows(y: ArrayLike, rows: np.ndarray | None = None) -> None:
         raise ValueError(
             f"Input y contains {what} in {len(bad)} rows: {bad[:10].tolist()}"
             f"{'...' if len(bad) > 10 else ''}; drop these rows of X and y"
+        )
+
+
+def refuse_mixed_labels(y: np.ndarray) -> None:
+    """Raise a ValueError for text beside numbers; it names a row of each.
+
+    Parameters
+    ----------
+    y : ndarray of objects, not empty
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklmat.targets import refuse_mixed_labels
+    >>> refuse_mixed_labels(np.array([1.5, "x"], dtype=object))
+    Traceback (most recent call last):
+        ...
+    ValueError: y mixes strings and numbers, with 1.5 in row 0 and 'x' in row 1: pass one kind...
+    """
+    is_text = np.reshape([isinstance(value, str) for value in y.flat], y.shape)
+    odd = np.argwhere(is_text != is_text.flat[0])
+    if len(odd):
+        first, other = shortened(y.flat[0]), shortened(y[tuple(odd[0])])
+        raise ValueError(
+            f"y mixes strings and numbers, with {first} in row 0 and {other} in row {odd[0][0]}: "
+            "pass one kind of label"
         )
 
 

@@ -17,9 +17,9 @@ SHORTER = {
 }
 
 
-def blocks(language):
+def blocks(language, text=README):
     """Blocks of code in this language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def example_code(shorter=SHORTER):

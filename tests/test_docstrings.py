@@ -1,11 +1,14 @@
-"""Docstrings that share paragraphs are complete, and mistakes are found on import."""
+"""Docstrings follow numpydoc; those that share paragraphs are complete."""
 
+import ast
 import inspect
+import re
 import subprocess
 import sys
 from textwrap import dedent
 
 import pytest
+from test_public_api import DOCS, documented_members, look_up, names_in_the_reference, sections
 
 from sklmat import CGCNNClassifier, CGCNNRegressor, ECNetClassifier, ECNetRegressor
 from sklmat.docstrings import insert_paragraphs, parameter_paragraphs
@@ -26,6 +29,46 @@ PARAGRAPHS = {
            somewhere.
     """,
 }
+
+
+def rules():
+    """Checks of numpydoc that are left out; for some checks, the docstrings without them."""
+    tree = ast.parse((DOCS / "conf.py").read_text(encoding="utf-8"))
+    values = {ast.unparse(n.targets[0]): n.value for n in tree.body if isinstance(n, ast.Assign)}
+    checks, overrides = (
+        ast.literal_eval(values[f"numpydoc_validation_{name}"]) for name in ("checks", "overrides")
+    )
+    assert "all" in checks, "the others are left out"
+    return checks - {"all"}, overrides
+
+
+def errors_of_numpydoc(name):
+    validate = pytest.importorskip("numpydoc.validate").validate
+    left_out, overrides = rules()
+    report = validate(name)
+    for code, message in report["errors"]:
+        patterns = overrides.get(code, ())
+        if code not in left_out and not any(re.search(p, report["docstring"]) for p in patterns):
+            yield code, message
+
+
+def is_described_by_the_class(name):
+    """Whether it is a property without docstring, among the attributes in that of its class."""
+    owner, _, attribute = name.rpartition(".")
+    attributes = sections(inspect.getdoc(look_up(owner))).get("Attributes", "")
+    return re.search(rf"^(\w+, )*{attribute}\b", attributes, re.MULTILINE) is not None
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of this copy")
+@pytest.mark.parametrize("path", names_in_the_reference() if DOCS.is_dir() else [])
+def test_docstrings_are_valid(path):
+    errors = [
+        f"{name}: {code} {message}"
+        for name in documented_members(path)
+        for code, message in errors_of_numpydoc(name)
+        if not (code == "GL08" and is_described_by_the_class(name))
+    ]
+    assert errors == []
 
 
 def test_paragraphs_are_inserted_in_the_order_of_the_docstring():

@@ -1,4 +1,4 @@
-"""Every Markdown table of the pages has as many cells in each row as in its header."""
+"""Tables of the pages are rendered; works to cite are in the file for BibTeX."""
 
 import re
 from pathlib import Path
@@ -35,3 +35,22 @@ def test_every_table_is_rendered(page):
         for row in table:
             assert row.rstrip().endswith("|"), row
             assert len(cells(row)) == len(cells(table[0])), row
+
+
+def test_every_work_to_cite_has_an_entry():
+    entries = (ROOT / "docs/sklmat.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+\{(\w+),", entries, flags=re.M)
+    rows = next(tables(ROOT / "docs/how_to_cite.md"))
+    named = set(re.findall(r"`([a-z]+\d{4}\w+|sklmat)`", "\n".join(rows)))
+    assert len(keys) == len(set(keys)) > 40
+    assert named == set(keys)
+    assert entries.count("{") == entries.count("}")
+
+
+def test_every_doi_to_cite_is_that_of_the_documentation():
+    entries = (ROOT / "docs/sklmat.bib").read_text(encoding="utf-8")
+    pages = [*PAGES, ROOT / "CITATION.cff", *ROOT.glob("sklmat/**/*.py")]
+    texts = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    dois = re.findall(r"doi = \{(.+)\}", entries)
+    assert len(dois) > 40
+    assert [doi for doi in dois if doi not in texts] == []

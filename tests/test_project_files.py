@@ -57,6 +57,9 @@ def test_one_version_of_ruff_formats_everything():
 def test_urls_name_one_repository():
     urls = read_project()["urls"]
     assert set(urls) == {"Documentation", "Source", "Issues", "Changelog"}
+    owner, repository = urls["Source"].removeprefix("https://github.com/").split("/")
+    # Addresses of pages are made from that of the site, as in sklmat/reference_links.py.
+    assert urls.pop("Documentation") == f"https://{owner}.github.io/{repository}/"
     assert all(url.startswith(urls["Source"]) for url in urls.values())
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sklmat/**/*.py")]
     assert [page.name for page in pages if urls["Source"] in page.read_text(encoding="utf-8")] == []

@@ -20,6 +20,7 @@ DOCS = ROOT.parent / "docs"
 #: The way the data flows: a module imports only from modules above it.
 MODULES = [
     "lazy_imports",
+    "reference_links",
     "docstrings",
     "deprecation",
     "argument_checks",
@@ -39,8 +40,9 @@ MODULES = [
     "processes",
     "targets",
     "known_labels",
-    "tables",
+    "scores",
     "exceptions",
+    "tables",
     "structures",
     "readers",
     "data_checks",
@@ -126,14 +128,35 @@ def test_unknown_names_raise():
         sklmat.CGCNNRegresor  # noqa: B018
 
 
-@pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of this copy")
-def test_reference_lists_every_public_name_once():
-    listed, module = [], ""
+def names_in_the_reference():
+    """Names for which the reference has a page, called ``api/generated/NAME.html``."""
+    names, module = [], ""
     for line in (DOCS / "api" / "index.rst").read_text(encoding="utf-8").splitlines():
         if line.startswith((".. currentmodule::", ".. module::")):
             module = line.split("::")[1].strip()
         elif re.fullmatch(r"   [A-Za-z_.]+", line):
-            listed.append(f"{module}.{line.strip()}")
+            names.append(f"{module}.{line.strip()}")
+    return names
+
+
+def documented_members(path):
+    """The name itself, and methods and properties of a class that sklmat defines."""
+    yield path
+    if inspect.isclass(look_up(path)):
+        for name, member in inspect.getmembers_static(look_up(path)):
+            function = getattr(getattr(member, "__func__", member), "fget", member)
+            function = getattr(function, "__func__", function)
+            if (
+                not name.startswith("_")
+                and inspect.isfunction(function)
+                and function.__module__.startswith("sklmat.")
+            ):
+                yield f"{path}.{name}"
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of this copy")
+def test_reference_lists_every_public_name_once():
+    listed = names_in_the_reference()
     assert len(listed) == len(set(listed))
     assert [name for name in PUBLIC if name not in listed] == []
     assert all(callable(look_up(name)) for name in listed)

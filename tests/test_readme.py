@@ -1,5 +1,6 @@
 """The example of the README runs, and its commands and links are right."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_example_compares_tunes_saves_and_predicts(run_example, tmp_path):
     np.testing.assert_allclose(names["tuned"].predict(names["new"]), names["predicted"])
     assert (tmp_path / "winner.joblib").exists()
     assert (tmp_path / "parity.png").stat().st_size > 10_000
+
+
+def test_page_of_ten_lines_has_the_same_code():
+    """With other comments."""
+    page = ROOT / "docs" / "start" / "ten_lines.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not part of this copy")
+    (code,) = blocks("python", page.read_text(encoding="utf-8"))
+    assert ast.dump(ast.parse(code)) == ast.dump(ast.parse(example_code({})))
 
 
 @pytest.mark.slow

@@ -259,8 +259,12 @@ def _numbers(table, names, table_name):
     values = np.empty(table.shape)
     for k, name in enumerate(names):
         column = table.iloc[:, k]
-        dtype = column.dropna().infer_objects().dtype
-        if not pd.api.types.is_numeric_dtype(dtype) and column.notna().any():
+        known = column.dropna()
+        dtype = known.infer_objects().dtype
+        has_numbers = pd.api.types.is_numeric_dtype(dtype) or any(
+            isinstance(value, Real) for value in known
+        )
+        if len(known) and not has_numbers:
             raise ValueError(
                 f"descriptor {name!r} of {table_name} holds no numbers (dtype {dtype}); encode it, "
                 "or leave it out"

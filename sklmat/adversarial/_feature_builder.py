@@ -237,6 +237,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures
+            Training crystals.
         y : array-like of shape (C,)
             Classes, or numbers for a regressor as reference.
         groups : array-like of shape (C,), default=None
@@ -245,6 +246,7 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -275,13 +277,16 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures
+            Training crystals.
         y : array-like of shape (C,)
+            Targets.
         groups : array-like of shape (C,), default=None
             Group of each row, for `cv`.
 
         Returns
         -------
         DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
         """
         return self._columns(X, self._fit(X, y, groups), self.examples_)
 
@@ -291,10 +296,12 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures
+            The crystals.
 
         Returns
         -------
         DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------

@@ -63,21 +63,25 @@ def robustness_curve(
         `n_draws` and `random_state` (an integer), all estimators get the same displaced crystals.
     budgets : sequence of float, default=(0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
         Largest displacements of an atom (Å).
-    neighbor_list, n_steps
-        See `StructureAttack`. They concern graph estimators only.
+    neighbor_list, n_steps : as in `StructureAttack`
+        Options of the attack. They concern graph estimators only.
     n_draws : int, default=5
-        Number of draws of "random"; their scores are averaged. (`StructureAttack` instead takes the
-        worst draw of each crystal.)
-    min_distance, random_state, verbose
-        See `StructureAttack`.
+        Number of draws of "random". Their scores are averaged; `StructureAttack` instead takes the
+        worst draw of each crystal.
+    min_distance, random_state, verbose : as in `StructureAttack`
+        Options of all perturbations.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``method``, ``budget`` (Å), ``score``, ``lower`` and ``upper`` (95 % interval over
-        the rows) and ``n`` (rows). ``table.attrs["score"]`` is "accuracy" for classifiers, with
-        Wilson's interval, and "mean absolute error" for regressors (over all targets, in the unit
-        of `y`), with 1.96 standard errors.
+        One row per method and budget, with the columns:
+
+        - ``method`` and ``budget`` (Å);
+        - ``score``: accuracy of a classifier; mean absolute error of a regressor (over all targets,
+          in the unit of `y`). ``table.attrs["score"]`` is "accuracy" or "mean absolute error";
+        - ``lower`` and ``upper``: 95 % interval over the rows, Wilson's interval of the accuracy,
+          or 1.96 standard errors of the mean absolute error;
+        - ``n``: number of rows.
 
     Raises
     ------
@@ -106,9 +110,9 @@ def robustness_curve(
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
     >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=30, batch_size=8, random_state=0)
-    >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.2), methods=("pgd",))
-    >>> bool(curve["score"].is_monotonic_decreasing)
-    True
+    >>> curve = robustness_curve(model.fit(cells, y), cells, y, budgets=(0, 0.1, 0.25))
+    >>> curve[curve["method"] == "pgd"]["score"].round(1).tolist()
+    [1.0, 1.0, 0.7]
     """
     sizes = np.sort(np.asarray(budgets, dtype=float))
     if set(methods) - set(METHODS) or not len(methods) or not len(sizes) or (sizes < 0).any():

@@ -13,6 +13,7 @@ from sklearn.base import (
     MetaEstimatorMixin,
     RegressorMixin,
     clone,
+    is_regressor,
 )
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_random_state
@@ -40,8 +41,10 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
+from sklmat.scores import check_scored
+from sklmat.tables import explain_refused_values
 from sklmat.targets import (
-    check_scored,
     explain_missing_labels,
     label_column,
     number_array,
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Table
 
 
-class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
+class AugmentedMixin(ReferenceLink, ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
     """Fit a clone of an estimator on augmented rows, and delegate everything else to it."""
 
     _parameter_constraints: dict = {
@@ -103,6 +106,7 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -140,7 +144,8 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
         if augmenter is None:
             self.augmenter_ = None
             labels = self._labels_for(estimator, y)
-            self.estimator_ = estimator.fit(X, labels, **weights_for_fit(estimator, weight))
+            with explain_refused_values(X):
+                self.estimator_ = estimator.fit(X, labels, **weights_for_fit(estimator, weight))
             return self
         X_all, y_all = self._resample(augmenter, X, y)
         if self.strategy == "pretrain_finetune":
@@ -171,9 +176,11 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
         Returns
         -------
         y : ndarray of shape (n,) or (n, T)
+            Predicted targets, in their units.
         """
         check_is_fitted(self)
-        return self.estimator_.predict(X, **params)
+        with explain_refused_values(X):
+            return self.estimator_.predict(X, **params)
 
     @available_if(inner_has("score"))
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -194,9 +201,10 @@ class AugmentedMixin(ColumnsOfInner, NestedParameters, MetaEstimatorMixin):
             Result of `score` of the estimator: R² of regressors, accuracy of classifiers.
         """
         check_is_fitted(self)
-        check_scored(y, sample_weight)
+        check_scored(y, sample_weight, numeric=is_regressor(self))
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(X, plain_labels(y), **weights)
+        with explain_refused_values(X):
+            return self.estimator_.score(X, plain_labels(y), **weights)
 
     def _check_settings(self):
         """Refuse parameters that do not go together, whatever the data."""
@@ -453,6 +461,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         predicted = super().predict(X, **params)
         return predicted if self._encoded_classes is None else self._encoded_classes[predicted]
@@ -483,7 +492,7 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
 
     @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Table) -> np.ndarray:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -496,7 +505,8 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
+        with explain_refused_values(X):
+            return self.estimator_.predict_proba(X)
 
     @available_if(inner_has("decision_function"))
     def decision_function(self, X: Table) -> np.ndarray:
@@ -510,9 +520,11 @@ class AugmentedClassifier(AugmentedMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n,) or (n, n_classes)
+            Scores that `estimator` gives.
         """
         check_is_fitted(self)
-        return self.estimator_.decision_function(X)
+        with explain_refused_values(X):
+            return self.estimator_.decision_function(X)
 
     def _checked_target(self, y):
         if y is None:

@@ -22,7 +22,8 @@ from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import make_generator
 from sklmat.recorded_warnings import frames_inside
-from sklmat.tables import refuse_unusable_columns
+from sklmat.reference_links import ReferenceLink
+from sklmat.tables import refuse_not_finite, refuse_unusable_columns
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _N_COPIES = 3
 
 
 @insert_paragraphs(SAMPLER_PARAGRAPHS)
-class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
+class BaseAugmenter(ReferenceLink, NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
     """Base of samplers that add generated rows to a table.
 
     A concrete augmenter implements two methods, whose input is already validated:
@@ -120,6 +121,7 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         self._fit(X, y)
         return self
@@ -212,14 +214,8 @@ class BaseAugmenter(NestedParameters, OneToOneFeatureMixin, BaseEstimator, ABC):
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-        not_finite = np.argwhere(~np.isfinite(X))
-        if len(not_finite):
-            row, column = not_finite[0]
-            name = getattr(self, "feature_names_in_", range(X.shape[1]))[column]
-            raise ValueError(
-                f"Input X contains NaN or infinity, first in row {row}, column {name!r}: remove "
-                f"the row or impute it before {type(self).__name__}"
-            )
+        names = getattr(self, "feature_names_in_", range(X.shape[1]))
+        refuse_not_finite(X, names, type(self).__name__)
         return X
 
     def _check_range(self, y):

@@ -24,6 +24,7 @@ from sklmat.memory import (
 from sklmat.parameter_constraints import Interval
 from sklmat.perturbations import perturb_structures
 from sklmat.random_state import make_generator
+from sklmat.reference_links import ReferenceLink
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ PERTURBATION_CONSTRAINTS: dict = {
 }
 
 
-class BaseStructureSampler(BaseEstimator, ABC):
+class BaseStructureSampler(ReferenceLink, BaseEstimator, ABC):
     """Base of samplers that take crystals, keep some of them and add copies of them.
 
     A concrete sampler implements two methods:
@@ -68,12 +69,14 @@ class BaseStructureSampler(BaseEstimator, ABC):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs, or DataFrame with a column of structures
+            Training crystals.
         y : Series, DataFrame or array of shape (n,) or (n, T)
             Their targets.
 
         Returns
         -------
         self : object
+            The fitted estimator.
         """
         self._fit(X, y)
         return self

@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 
 from sklmat.recorded_warnings import frames_inside
-from sklmat.targets import plain_array, refuse_not_real
+from sklmat.targets import plain_array, refuse_mixed_labels, refuse_not_real
 
 #: Integers with more distinct values than this, most in one row only, are probably not classes.
 _MANY_CLASSES = 20
@@ -89,8 +89,8 @@ def _from_objects(values):
     missing = np.argwhere(isna(values))
     if len(missing):
         raise ValueError(f"Input y contains NaN, first in row {missing[0][0]}: leave the row out")
-    if len({isinstance(value, str) for value in values.ravel()}) == 2:
-        raise ValueError("y mixes strings and numbers: pass one kind of label")
+    if values.size:
+        refuse_mixed_labels(values)
     return plain_array(values.tolist())
 
 

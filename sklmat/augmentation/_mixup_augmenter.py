@@ -94,8 +94,9 @@ class MixupAugmenter(BaseAugmenter):
     >>> X = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     >>> mixup = MixupAugmenter(label_bandwidth=0.5, n_samples=2, random_state=0)
     >>> mixed, y = mixup.fit_resample(X, 3 * X[:, 0])
-    >>> mixed.shape, bool(np.allclose(mixed.sum(axis=1), 1)), bool(np.allclose(y, 3 * mixed[:, 0]))
-    ((5, 2), True, True)
+    >>> mixed[3:].round(2), y[3:].round(2)
+    (array([[0.58, 0.42],
+           [0.36, 0.64]]), array([1.75, 1.09]))
     """
 
     _parameter_constraints: dict = {

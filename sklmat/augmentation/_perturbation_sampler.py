@@ -76,10 +76,10 @@ class PerturbationSampler(BaseStructureSampler):
     >>> structures, volumes = make_toy_crystals(4)
     >>> sampler = PerturbationSampler(budget=0.05, random_state=0)
     >>> X, y = sampler.fit_resample(structures, volumes)
-    >>> len(X), X[0] is structures[0], sampler.sample_indices_.tolist()
-    (8, True, [0, 1, 2, 3, 0, 2, 1, 3])
-    >>> X[4].formula == structures[0].formula, X[4] == structures[0]
-    (True, False)
+    >>> len(X), sampler.sample_indices_.tolist()
+    (8, [0, 1, 2, 3, 0, 2, 1, 3])
+    >>> float(abs(X[4].cart_coords - structures[0].cart_coords).max().round(3))
+    0.032
 
     The volume per atom is known for strained copies:
 
@@ -87,8 +87,8 @@ class PerturbationSampler(BaseStructureSampler):
     ...     return [structure.volume / len(structure) for structure in perturbed]
     >>> sampler = PerturbationSampler(strain=0.02, label_correction=volume, random_state=0)
     >>> X, y = sampler.fit_resample(structures, volumes)
-    >>> bool(y[4] == X[4].volume / len(X[4]))
-    True
+    >>> y[[0, 4]].round(1), round(X[4].volume / len(X[4]), 1)
+    (array([12.9, 12.6]), 12.6)
     """
 
     _parameter_constraints: dict = {

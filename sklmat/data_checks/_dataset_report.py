@@ -19,9 +19,11 @@ class DatasetReport:
     Parameters
     ----------
     source : str
+        Where the crystals come from.
     n_crystals : int
         Crystals that can be used.
     targets : list of str
+        Names of the targets.
     rejected : DataFrame
         Rows that cannot be used: row, id, file, reason; see `load_structures`.
     duplicates : list of list of str
@@ -32,6 +34,7 @@ class DatasetReport:
         For each target that grows with the number of atoms: ``target``, ``exponent``,
         ``n_crystals`` and ``compared``, the crystals that the exponent is from.
     constant_targets : list of str
+        Targets with the same value in all rows.
     elements : dict of str to int
         Number of crystals with each element.
     sizes : dict of str to float

@@ -57,12 +57,20 @@ def fetch_cgcnn_sample(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 10 pymatgen ``Structure``.
-        target : ndarray of shape (10,); integers for classification.
-        frame : DataFrame with id (Crystallography Open Database), formula, n_atoms and the label.
-        target_names : list of str.
-        atom_init : Path of the element table of the original CGCNN.
+        Dictionary-like object with these attributes:
+
+        data : list of 10 Structure
+            The crystals.
+        target : ndarray of shape (10,)
+            Integers for classification.
+        frame : DataFrame
+            Id (Crystallography Open Database), formula, n_atoms and the label.
+        target_names : list of str
+            Name of the target; for classification, the names of both classes.
+        atom_init : Path
+            The element table of the original CGCNN.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

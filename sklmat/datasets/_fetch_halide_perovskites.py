@@ -89,12 +89,18 @@ def fetch_halide_perovskites(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 3159 pymatgen ``Structure`` of 20 atoms, in the order of the published sheet.
-        target : ndarray of shape (3159,), or (3159, n_targets) when `target` is a list. Integers
-        if `target` is the band type.
-        frame : DataFrame with name, formula, species of each site, and all labels.
-        target_names : list of str. If `target` is the band type, the names of its two classes.
+        Dictionary-like object with these attributes:
+
+        data : list of 3159 Structure
+            Crystals of 20 atoms, in the order of the published sheet.
+        target : ndarray of shape (3159,) or (3159, n_targets)
+            One column for each name when `target` is a list. Integers if `target` is the band type.
+        frame : DataFrame
+            Name, formula, species of each site, and all labels.
+        target_names : list of str
+            If `target` is the band type, the names of its two classes.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

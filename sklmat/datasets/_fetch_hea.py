@@ -185,15 +185,22 @@ def fetch_hea(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 364 pymatgen ``Structure``, in the order of the published table.
-        target : ndarray of shape (364,), or (364, n_targets) when `target` is a list.
-        frame : DataFrame with name, phase, formula, all labels, the file, one flag column for each
-        type of error, the columns "issues" and "correction", which describe the errors and their
-        corrections in words, and the column "disagreeing twin": the name of the row with the same
-        composition and the same lattice after relaxation, where its formation energy differs by
-        0.015 eV/atom or more (34 rows), else "".
-        target_names : list of str.
-        DESCR : str, which lists every known error.
+        Dictionary-like object with these attributes:
+
+        data : list of 364 Structure
+            In the order of the published table.
+        target : ndarray of shape (364,) or (364, n_targets)
+            One column for each name when `target` is a list.
+        frame : DataFrame
+            Name, phase, formula, all labels, the file, one flag column for each type of error, the
+            columns "issues" and "correction", which describe the errors and their corrections in
+            words, and the column "disagreeing twin": the name of the row with the same composition
+            and the same lattice after relaxation, where its formation energy differs by
+            0.015 eV/atom or more (34 rows), else "".
+        target_names : list of str
+            Names of the targets.
+        DESCR : str
+            Description of the data, with every known error.
 
     Raises
     ------

@@ -197,15 +197,25 @@ def fetch_matbench(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : ndarray of shape (C,), dtype object. Pymatgen ``Structure``, or formulas (str).
-        target : ndarray of shape (C,). Numbers; for the two "is_metal" and "glass" the integers 0
-        and 1 for the ``false`` and ``true`` of the file.
-        target_names : list of str. Name of the target in matbench, or the names of both classes.
-        unit : str. Unit of the target; empty where it has none.
-        ids : ndarray of shape (C,), dtype object. The ids of matbench, "mb-steels-001", ...
-        frame : DataFrame with id, formula, n_atoms (of crystals) and the target.
-        splits : `sklmat.model_selection.MatbenchSplit`, the five outer folds of the benchmark.
+        Dictionary-like object with these attributes:
+
+        data : ndarray of shape (C,), dtype object
+            Pymatgen ``Structure``, or formulas (str).
+        target : ndarray of shape (C,)
+            Numbers; for the two "is_metal" and "glass" the integers 0 and 1 for the ``false`` and
+            ``true`` of the file.
+        target_names : list of str
+            Name of the target in matbench, or the names of both classes.
+        unit : str
+            Unit of the target; empty where it has none.
+        ids : ndarray of shape (C,), dtype object
+            The ids of matbench, "mb-steels-001", ...
+        frame : DataFrame
+            Id, formula, n_atoms (of crystals) and the target.
+        splits : `sklmat.model_selection.MatbenchSplit`
+            The five outer folds of the benchmark.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

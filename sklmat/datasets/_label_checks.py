@@ -168,6 +168,7 @@ def check_magnetizations(
     Parameters
     ----------
     X : sequence of C Structure, Composition or formulas
+        The crystals or their compositions.
     magnetization : array-like of shape (C,)
         Magnetizations (emu/g).
     moment_per_atom : array-like of shape (C,)
@@ -244,6 +245,7 @@ def check_compositions(
     Parameters
     ----------
     X : sequence of C Structure, Composition or formulas
+        The crystals or their compositions.
     expected : sequence of C Structure, Composition or formulas
         Composition of each row according to the table.
     tol : float, default=1e-3

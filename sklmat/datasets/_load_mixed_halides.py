@@ -107,15 +107,23 @@ def load_mixed_halide_perovskites(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of 481 pymatgen ``Structure`` of 40 atoms, for which the labels were computed.
-        target : ndarray of shape (481,), or (481, n_targets) if `target` is a list. Integers if it
-        is a class.
-        ideal : list of 481 ``Structure`` with all atoms on their ideal sites, in the same order.
-        frame : DataFrame with one row per arrangement: formula, arrangement (a bit mask, see
-        `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
-        energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces, classes.
-        target_names : list of str. If `target` is a class, the names of its two values.
+        Dictionary-like object with these attributes:
+
+        data : list of 481 Structure
+            Crystals of 40 atoms, for which the labels were computed.
+        target : ndarray of shape (481,) or (481, n_targets)
+            One column for each name when `target` is a list. Integers if it is a class.
+        ideal : list of 481 Structure
+            The same crystals with all atoms on their ideal sites, in the same order.
+        frame : DataFrame
+            One row per arrangement: formula, arrangement (a bit mask, see
+            `make_mixed_halide_perovskites`), x, multiplicity, lattice parameter, displacements,
+            energies, gap, efficiency limit, J_sc, V_oc, fill factor, power density, forces,
+            classes.
+        target_names : list of str
+            If `target` is a class, the names of its two values.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

@@ -137,13 +137,21 @@ def make_alloys(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of `n_samples` relaxed pymatgen ``Structure``.
-        target : ndarray of shape (n_samples,), or (n_samples, n_targets) for a list.
-        ideal : list of `n_samples` ``Structure`` before relaxation, with sites in the same order.
-        frame : DataFrame with formula, number of components, fractions, lattice, order, short-range
-        order (Warren-Cowley, first shell), all labels, largest displacement and largest force.
+        Dictionary-like object with these attributes:
+
+        data : list of `n_samples` Structure
+            The relaxed crystals.
+        target : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            One column for each name when `target` is a list.
+        ideal : list of `n_samples` Structure
+            The crystals before relaxation, with sites in the same order.
+        frame : DataFrame
+            Formula, number of components, fractions, lattice, order, short-range order
+            (Warren-Cowley, first shell), all labels, largest displacement and largest force.
         target_names : list of str
+            Names of the targets.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

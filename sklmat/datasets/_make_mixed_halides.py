@@ -118,16 +118,23 @@ def make_mixed_halide_perovskites(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of n relaxed pymatgen ``Structure``.
-        target : ndarray of shape (n,), or (n, n_targets) if `target` is a list. Integers if it is
-        the class.
-        ideal : list of n ``Structure`` before relaxation, with sites in the same order.
-        frame : DataFrame with one row per arrangement: formula, supercell, formula units,
-        arrangement (a bit mask: bit i is set if halide site i is iodine; in a structure of Z
-        formula units, this is site 2 Z + i), x, multiplicity (number of equivalent arrangements
-        that the row represents), lattice parameter, energies, displacements, largest force left.
-        target_names : list of str. If `target` is the class, the names of its two values.
+        Dictionary-like object with these attributes:
+
+        data : list of n Structure
+            The relaxed crystals.
+        target : ndarray of shape (n,) or (n, n_targets)
+            One column for each name when `target` is a list. Integers if it is the class.
+        ideal : list of n Structure
+            The crystals before relaxation, with sites in the same order.
+        frame : DataFrame
+            One row per arrangement: formula, supercell, formula units, arrangement (a bit mask: bit
+            i is set if halide site i is iodine; in a structure of Z formula units, this is site
+            2 Z + i), x, multiplicity (number of equivalent arrangements that the row represents),
+            lattice parameter, energies, displacements, largest force left.
+        target_names : list of str
+            If `target` is the class, the names of its two values.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

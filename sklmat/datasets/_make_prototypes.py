@@ -139,13 +139,19 @@ def make_prototypes(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : list of `n_samples` pymatgen ``Structure``.
-        target : ndarray of shape (n_samples,), or (n_samples, n_targets) for a list.
-        frame : DataFrame with formula, number of elements, prototype (AFLOW label),
-        Strukturbericht, mineral (each an empty string if there is none), Pearson symbol and all
-        labels.
+        Dictionary-like object with these attributes:
+
+        data : list of `n_samples` Structure
+            The crystals.
+        target : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            One column for each name when `target` is a list.
+        frame : DataFrame
+            Formula, number of elements, prototype (AFLOW label), Strukturbericht, mineral (each an
+            empty string if there is none), Pearson symbol and all labels.
         target_names : list of str
+            Names of the targets.
         DESCR : str
+            Description of the data.
 
     Raises
     ------

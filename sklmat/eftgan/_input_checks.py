@@ -21,6 +21,8 @@ def check_targets(y):
         raise ValueError(f"y must be numeric: {error}") from error
     if values.ndim not in (1, 2):
         raise ValueError(f"y must have the shape (C,) or (C, n_targets), got {values.shape}")
+    if not values.size:
+        raise ValueError(f"y has the shape {values.shape}: there is nothing to fit")
     table = values.reshape(len(values), -1)
     # With several targets, some may be missing in a row, but not all.
     bad = np.flatnonzero(np.isinf(table).any(axis=1) | np.isnan(table).all(axis=1))

@@ -56,7 +56,7 @@ _CGCNN_BINS = [
 
 @renamed_parameters(element_features="atom_init")
 def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray, list[str]]:
-    """Vectors of numbers that describe the elements, the input of the networks' embeddings.
+    """Make vectors of numbers that describe the elements, the input of the networks' embeddings.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def element_vectors(atom_init: ElementFeatures = "physical") -> tuple[np.ndarray
     --------
     >>> from sklmat import element_vectors
     >>> vectors, names = element_vectors()
-    >>> vectors.shape == (119, len(names)), names[:3]
-    (True, ['group', 'period', 'Mendeleev number'])
+    >>> vectors.shape, names[:3]
+    ((119, 21), ['group', 'period', 'Mendeleev number'])
     >>> vectors, names = element_vectors({"Ni": [1.91, 1.24], "Cu": [1.90, 1.28]})
     >>> vectors[28], names
     (array([1.91, 1.24], dtype=float32), ['feature 0', 'feature 1'])
@@ -149,6 +149,7 @@ def lookup(vectors: np.ndarray, numbers: ArrayLike) -> np.ndarray:
     Returns
     -------
     rows : ndarray of shape (N, F)
+        The vector of each atomic number.
 
     Raises
     ------

@@ -98,12 +98,14 @@ class GraphEmbedding(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -126,6 +128,7 @@ class GraphEmbedding(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,) or (C, n_targets), default=None
             Targets; needed unless the network is fitted already.
 
@@ -166,6 +169,7 @@ class GraphEmbedding(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for a network with `extra` a DataFrame
+            The crystals.
 
         Returns
         -------

@@ -266,6 +266,7 @@ class PotentialFeaturizer(TableFeaturizer):
         Returns
         -------
         self : PotentialFeaturizer
+            The fitted estimator.
 
         Raises
         ------
@@ -288,12 +289,14 @@ class PotentialFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
+            Training crystals.
         y : None
             Ignored.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
         """
         return output_table(self, self._fit(X), X)
 
@@ -303,10 +306,12 @@ class PotentialFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C structures, or CrystalGraphs
+            The crystals.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------

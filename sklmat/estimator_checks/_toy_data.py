@@ -45,7 +45,9 @@ def make_toy_crystals(
     Returns
     -------
     structures : list of C pymatgen Structure
+        The crystals.
     y : ndarray of shape (C,)
+        Targets.
 
     Examples
     --------
@@ -107,6 +109,7 @@ def make_toy_table(
         ``lattice_*``; columns ``Fe_0``, ``Fe_1``, ... that are zero for absent elements; and a
         volume. The index decreases from 100 in steps of two.
     y : Series of length n_samples
+        Targets.
 
     Examples
     --------

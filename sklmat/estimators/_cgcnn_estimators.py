@@ -176,8 +176,9 @@ class CGCNNRegressor(GraphRegressor):
     >>> a = np.linspace(2.6, 3.2, 24)
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> model = CGCNNRegressor(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
-    >>> bool(model.fit(cells[::2], a[::2]).score(cells[1::2], a[1::2]) > 0.9)
-    True
+    >>> model = model.fit(cells[::2], a[::2])
+    >>> round(model.score(cells[1::2], a[1::2]), 2)
+    0.99
     """
 
     architecture = CGCNNArchitecture()
@@ -336,8 +337,9 @@ class CGCNNClassifier(GraphClassifier):
     >>> cells = [Structure(Lattice.cubic(x), ["Fe", "Al"], [[0, 0, 0], [0.5] * 3]) for x in a]
     >>> y = np.where(a > 2.9, "loose", "dense")
     >>> model = CGCNNClassifier(hidden_dim=8, max_epochs=60, batch_size=8, random_state=0)
-    >>> bool(model.fit(cells[::2], y[::2]).score(cells[1::2], y[1::2]) > 0.9)
-    True
+    >>> model = model.fit(cells[::2], y[::2])
+    >>> model.predict(cells[1::8]).tolist(), y[1::8].tolist()
+    (['dense', 'dense', 'loose'], ['dense', 'dense', 'loose'])
     """
 
     architecture = CGCNNArchitecture()

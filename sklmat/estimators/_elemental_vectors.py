@@ -35,6 +35,7 @@ class ElementalVectors(TransformerMixin):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
@@ -67,6 +68,7 @@ class ElementalVectors(TransformerMixin):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
@@ -114,7 +116,7 @@ class ElementalVectors(TransformerMixin):
         return output_table(self, values, X)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
+        """Return the names of the columns of `transform`: ``x_Fe``, ..., ``Fe_0``, ``Fe_1``, ...
 
         .. deprecated:: 0.1
            Will be removed in 0.3, with `transform`.
@@ -127,6 +129,7 @@ class ElementalVectors(TransformerMixin):
         Returns
         -------
         ndarray of str
+            One name for each column of `transform`.
         """
         check_is_fitted(self, "nets_")
         config = self.net_.module_.config

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.estimators._graph_estimator import GraphEstimator
 from sklmat.estimators._graph_model import GraphModel
 from sklmat.estimators._targets import ClassTargets
 from sklmat.fitted_state import unchanged_by_failure
-from sklmat.targets import check_scored, plain_labels
+from sklmat.scores import ClassifierScoreMixin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Structures
 
 
-class GraphClassifier(ClassifierMixin, GraphEstimator):
+class GraphClassifier(ClassifierScoreMixin, GraphEstimator):
     """Base of graph estimators for classification, with two or more classes."""
 
     targets_class = ClassTargets
@@ -39,14 +38,18 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,)
+            Classes.
         classes : array-like, default=None
             All classes of all calls; needed only if the `y` of the first call lacks some of them.
         sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal.
 
         Returns
         -------
         self
+            The trained estimator.
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -67,6 +70,7 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Crystals to predict.
         return_std : bool, default=False
             Also return the standard deviation over the members of the ensemble.
 
@@ -98,31 +102,12 @@ class GraphClassifier(ClassifierMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Crystals to predict.
 
         Returns
         -------
         ndarray of shape (C,)
+            Predicted classes.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
-
-    def score(
-        self,
-        X: Structures | CrystalGraphs | pd.DataFrame,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-    ) -> float:
-        """Compute the accuracy: the fraction of correctly classified crystals.
-
-        Parameters
-        ----------
-        X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
-        y : array-like of shape (C,)
-        sample_weight : array-like of shape (C,), default=None
-
-        Returns
-        -------
-        float
-        """
-        check_scored(y, sample_weight)
-        return super().score(X, plain_labels(y), sample_weight)

@@ -44,6 +44,7 @@ from sklmat.networks import CGCNN, ECNet, refuse_large_network
 from sklmat.parallel import N_JOBS
 from sklmat.parameter_constraints import MOST_MEMBERS, Interval
 from sklmat.random_state import draw_seed
+from sklmat.reference_links import ReferenceLink
 from sklmat.row_groups import hold_out_rows, label_compositions
 from sklmat.targets import weight_column
 from sklmat.training import check_callbacks, check_device, member_histories, train_ensemble
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, PathLike, Structures
 
 
-class GraphEstimator(NestedParameters, BaseEstimator):
+class GraphEstimator(ReferenceLink, NestedParameters, BaseEstimator):
     """Base of estimators that train networks on crystal graphs.
 
     A new network needs an `Architecture` and estimators with its parameters; see "Your own network"
@@ -164,6 +165,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -392,6 +394,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            The crystals.
 
         Returns
         -------
@@ -423,6 +426,7 @@ class GraphEstimator(NestedParameters, BaseEstimator):
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
 
         Returns
         -------

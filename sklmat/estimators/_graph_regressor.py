@@ -39,13 +39,16 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Training crystals.
         y : array-like of shape (C,) or (C, n_targets)
             Targets. The scaling is determined in the first call.
         sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal.
 
         Returns
         -------
         self
+            The trained estimator.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -66,6 +69,7 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Crystals to predict.
         return_std : bool, default=False
             Also return the standard deviation over the members of the ensemble.
 
@@ -104,9 +108,11 @@ class GraphRegressor(RegressorMixin, GraphEstimator):
         Parameters
         ----------
         X : sequence of C structures, CrystalGraphs, or for `extra` a DataFrame
+            Test crystals.
         y : array-like of shape (C,) or (C, n_targets)
             True values; NaN where a label is missing.
         sample_weight : array-like of shape (C,), default=None
+            Weight of each crystal.
 
         Returns
         -------

@@ -261,6 +261,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Returns
         -------
         self : CompositionFeaturizer
+            The fitted estimator.
 
         Raises
         ------
@@ -285,6 +286,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals, compositions or formulas, or DataFrame
+            Training rows.
         y : None
             Ignored.
         phase : str or array-like of str, shape (C,), default=None
@@ -293,6 +295,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
         """
         return output_table(self, self._table(self._fit(X, phase)), X)
 
@@ -331,6 +334,7 @@ class CompositionFeaturizer(TableFeaturizer):
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRequest
+            What scikit-learn reads to pass metadata on.
         """
         request = super().get_metadata_routing()
         return request_phase(request, fit=self.lattice, transform=self.lattice)
@@ -365,12 +369,14 @@ class CompositionFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals, compositions or formulas, or DataFrame
+            The rows.
         phase : str or array-like of str, shape (C,), default=None
             As in `fit`.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------

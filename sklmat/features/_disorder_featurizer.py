@@ -312,6 +312,7 @@ class DisorderFeaturizer(TableFeaturizer):
         Returns
         -------
         self : DisorderFeaturizer
+            The fitted estimator.
 
         Raises
         ------
@@ -334,12 +335,14 @@ class DisorderFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals
+            Training crystals.
         y : None
             Ignored.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
         """
         return output_table(self, self._fill_neutral(*self._fit(X)), X)
 
@@ -349,10 +352,12 @@ class DisorderFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals
+            The crystals.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------

@@ -213,6 +213,7 @@ class StructureFeaturizer(TableFeaturizer):
         Returns
         -------
         self : StructureFeaturizer
+            The fitted estimator.
 
         Raises
         ------
@@ -234,12 +235,14 @@ class StructureFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals
+            Training crystals.
         y : None
             Ignored.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
         """
         return output_table(self, self._describe(self._fit(X)), X)
 
@@ -276,10 +279,12 @@ class StructureFeaturizer(TableFeaturizer):
         Parameters
         ----------
         X : sequence of C crystals
+            The crystals.
 
         Returns
         -------
         table : pandas.DataFrame or ndarray of shape (C, F)
+            One row for each crystal, with the columns of ``get_feature_names_out``.
 
         Raises
         ------

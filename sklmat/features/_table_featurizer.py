@@ -14,13 +14,14 @@ from sklmat.elements import element_table
 from sklmat.features._chunks import MAX_CRYSTALS, split_into_chunks
 from sklmat.nested_parameters import NestedParameters
 from sklmat.processes import count_processes, run_parallel
+from sklmat.reference_links import ReferenceLink
 
 
-class TableFeaturizer(NestedParameters, TransformerMixin, BaseEstimator):
+class TableFeaturizer(ReferenceLink, NestedParameters, TransformerMixin, BaseEstimator):
     """Base of transformers from crystals to a table with named columns."""
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the columns.
+        """Return the names of the columns.
 
         Parameters
         ----------
@@ -30,6 +31,7 @@ class TableFeaturizer(NestedParameters, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str, shape (F,)
+            One name for each column of ``transform``.
         """
         check_is_fitted(self)
         return np.asarray(self.feature_names_, dtype=object)

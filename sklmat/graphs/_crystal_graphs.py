@@ -73,11 +73,12 @@ class CrystalGraphs:
     atom_ptr, edge_ptr : ndarray of shape (C + 1,), int64
         Crystal c has the atoms ``atom_ptr[c]:atom_ptr[c + 1]`` and the edges
         ``edge_ptr[c]:edge_ptr[c + 1]``.
-    cutoff, max_neighbors, ties, tie_tolerance, symmetrize, neighbors
-        How the edges were chosen: see `StructureToGraph`.
+    cutoff, max_neighbors, ties, tie_tolerance, symmetrize, neighbors : as in `StructureToGraph`
+        How the edges were chosen.
     extra : ndarray of shape (C, K), float64, or None
         Further numbers for each crystal, such as a temperature; see `with_extra`.
     extra_names : tuple of K names
+        Names of the columns of `extra`.
 
     Notes
     -----
@@ -293,6 +294,7 @@ class CrystalGraphs:
         Parameters
         ----------
         parts : sequence of CrystalGraphs
+            Graphs built with the same settings.
 
         Returns
         -------
@@ -462,6 +464,7 @@ class CrystalGraphs:
         Returns
         -------
         CrystalGraphs
+            The same graphs.
         """
         return self
 
@@ -505,6 +508,7 @@ class CrystalGraphs:
         Returns
         -------
         list of C pymatgen Structure
+            The crystals, in their order.
         """
         return [crystal.to_structure() for crystal in self.to_arrays()]
 
@@ -521,10 +525,12 @@ class CrystalGraphs:
         Parameters
         ----------
         c : int
+            Number of the crystal.
 
         Returns
         -------
         str
+            The formula, such as ``Fe2 O3``.
         """
         from pymatgen.core import Composition, Element
 
@@ -544,6 +550,7 @@ class CrystalGraphs:
         Parameters
         ----------
         c : int
+            Number of the crystal.
 
         Returns
         -------
@@ -593,6 +600,7 @@ class CrystalGraphs:
         Parameters
         ----------
         path : str or path-like
+            Path of a file that ``save`` has written.
         mmap : bool, default=False
             Map the file into memory instead of reading it, so that a file larger than memory can be
             used. The arrays are then read-only, a selection keeps the numbers of its rows only, and

@@ -105,6 +105,7 @@ class ElementGraphs:
         Parameters
         ----------
         graphs : CrystalGraphs of C crystals
+            The graphs whose edges are counted.
         step : float, default=0.25
             Distance between grid points (Å).
         order : {1, 3}, default=1

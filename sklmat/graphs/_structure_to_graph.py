@@ -18,6 +18,7 @@ from sklmat.graphs._crystal_graphs import CrystalGraphs
 from sklmat.graphs._graph_files import GraphsWriter
 from sklmat.parallel import N_JOBS
 from sklmat.parameter_constraints import Interval
+from sklmat.reference_links import ReferenceLink
 
 if TYPE_CHECKING:
     from pymatgen.analysis.local_env import NearNeighbors
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_CUTOFF = 100
 
 
-class StructureToGraph(TransformerMixin, BaseEstimator):
+class StructureToGraph(ReferenceLink, TransformerMixin, BaseEstimator):
     """Transformer from crystal structures to crystal graphs: atoms joined to their neighbours.
 
     Parameters
@@ -141,6 +142,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
         """
         self._validate_params()
         return self
@@ -157,6 +159,7 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Returns
         -------
         CrystalGraphs
+            The graphs of the crystals, in their order.
 
         Raises
         ------
@@ -265,10 +268,12 @@ class StructureToGraph(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         transform : str, default=None
+            Not used.
 
         Returns
         -------
         self
+            The transformer itself.
         """
         return self
 

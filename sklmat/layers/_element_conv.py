@@ -69,6 +69,7 @@ class GridFilter(nn.Module):
     Parameters
     ----------
     n_members : int
+        Members M of the ensemble.
     grid : Tensor of shape (K,)
         Distances (Å).
     n_filters : int
@@ -90,6 +91,7 @@ class GridFilter(nn.Module):
         Returns
         -------
         Tensor of shape (K, M, n_filters)
+            Values of the filters at each distance.
         """
         return self.values * self.envelope[:, None, None]
 
@@ -100,6 +102,7 @@ class GaussianFilter(nn.Module):
     Parameters
     ----------
     n_members : int
+        Members M of the ensemble.
     grid : Tensor of shape (K,)
         Distances (Å).
     n_filters : int
@@ -140,6 +143,7 @@ class GaussianFilter(nn.Module):
         Returns
         -------
         Tensor of shape (K, M, n_filters)
+            Values of the filters at each distance.
         """
         values = self.second(shifted_softplus(self.first(self.basis)))
         return values * self.envelope[:, None, None]
@@ -168,7 +172,9 @@ class ElementConv(nn.Module):
     n_filters : int
         Number of filters.
     activation : callable
+        Applied between the two linear layers.
     dropout : float, default=0.0
+        Fraction of values that are set to zero in training.
     """
 
     def __init__(
@@ -196,10 +202,12 @@ class ElementConv(nn.Module):
         h : Tensor of shape (P, M, F)
             Vector of each node, which all of its atoms share.
         batch : ElementBatch
+            The nodes and pairs.
 
         Returns
         -------
         Tensor of shape (P, M, F)
+            Second term of the sum, for each node.
         """
         return self.second(self.dropout(self.activation(self.first(self.messages(h, batch)))))
 
@@ -209,11 +217,14 @@ class ElementConv(nn.Module):
         Parameters
         ----------
         h : Tensor of shape (P, M, F)
+            Vector of each node.
         batch : ElementBatch
+            The nodes and pairs.
 
         Returns
         -------
         Tensor of shape (P, M, n_filters)
+            Mean message to each node.
         """
         filters = self.filters()
         pair_filters = (batch.radial @ filters.flatten(1)).view(-1, *filters.shape[1:])

@@ -61,10 +61,12 @@ class GaussianExpansion(nn.Module):
         Parameters
         ----------
         distance : Tensor of shape (E,)
+            Length of each edge (Å).
 
         Returns
         -------
         Tensor of shape (E, G)
+            Value of each Gaussian.
         """
         return to_product_precision(self._gaussians(distance, self.centers))
 
@@ -74,10 +76,12 @@ class GaussianExpansion(nn.Module):
         Parameters
         ----------
         distance : Tensor of shape (E,)
+            Length of each edge (Å).
 
         Returns
         -------
         GaussianBand
+            The values, and the first Gaussian of each edge.
         """
         from sklmat.layers import _compiled_kernels as kernels
 
@@ -202,10 +206,12 @@ class GatedGraphConv(nn.Module):
         edge_features : Tensor of shape (E, G), or GaussianBand
             A band is faster. It is possible in single precision on a CPU, without padding.
         batch : CrystalBatch
+            The atoms and edges.
 
         Returns
         -------
         Tensor of shape (N, F)
+            Vector of each atom after the convolution.
         """
         # The batch normalisation subtracts what a bias adds; its gradient would only be rounding.
         bias: torch.Tensor = self.target_map.bias
@@ -294,10 +300,13 @@ def mean_pool(h: torch.Tensor, batch: CrystalBatch) -> torch.Tensor:
     Parameters
     ----------
     h : Tensor of shape (N, F)
+        Vector of each atom.
     batch : CrystalBatch
+        The atoms of each crystal.
 
     Returns
     -------
     Tensor of shape (C, F)
+        Mean vector of each crystal.
     """
     return sum_atoms(h, batch) / batch.n_atoms[:, None]

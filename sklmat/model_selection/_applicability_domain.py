@@ -21,6 +21,7 @@ from sklmat.model_selection._group_labels import row_labels
 from sklmat.nested_parameters import NestedParameters
 from sklmat.parameter_constraints import Interval
 from sklmat.recorded_warnings import frames_inside
+from sklmat.reference_links import ReferenceLink
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MAX_NAMED = 10
 _ROUNDING = 1e-8
 
 
-class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
+class ApplicabilityDomain(ReferenceLink, NestedParameters, TransformerMixin, BaseEstimator):
     """Distance of crystals to the training rows, and which crystals are outside of their domain.
 
     The distance of a crystal is the mean distance to its nearest training rows, in the columns of
@@ -114,9 +115,10 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
     >>> _ = expanded.scale_lattice(2 * expanded.volume)
     >>> domain.is_inside(alloys[40:42]).tolist()
     [True, True]
-    >>> table = domain.transform([expanded])
-    >>> table.columns.tolist(), bool(table.iloc[0, 0] > 1)
-    (['distance to training rows'], True)
+    >>> domain.transform([alloys[40], expanded]).round()
+       distance to training rows
+    0                        1.0
+    1                       59.0
     """
 
     _parameter_constraints: dict = {
@@ -158,6 +160,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -220,6 +223,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            The rows.
 
         Returns
         -------
@@ -241,10 +245,12 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            The rows.
 
         Returns
         -------
         inside : ndarray of bool, shape (n,)
+            Whether each row is inside.
 
         Warns
         -----
@@ -276,6 +282,7 @@ class ApplicabilityDomain(NestedParameters, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str, shape (1,)
+            One name for each column of ``transform``.
         """
         check_is_fitted(self)
         return np.array(["distance to training rows"], dtype=object)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -25,6 +25,9 @@ from sklmat.model_selection._out_of_fold import (
 )
 from sklmat.parallel import N_JOBS
 from sklmat.random_state import draw_seed
+from sklmat.reference_links import ReferenceLink
+from sklmat.scores import RegressorScoreMixin
+from sklmat.tables import explain_refused_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +38,9 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, RandomState, Structures, Table
 
 
-class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class CalibratedStdRegressor(
+    ReferenceLink, ColumnsOfInner, MetaEstimatorMixin, RegressorScoreMixin, BaseEstimator
+):
     """Regressor whose standard deviations are calibrated with the errors on held-out rows.
 
     The spread of an ensemble tells which predictions are less certain, but not how large the errors
@@ -114,10 +119,9 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
     >>> alloys = make_alloys(60)
     >>> chain = make_pipeline(CompositionFeaturizer(), BayesianRidge())
     >>> model = CalibratedStdRegressor(chain, random_state=0).fit(alloys.data, alloys.target)
-    >>> _, std = model.predict(alloys.data, return_std=True)
-    >>> _, before = model.estimator_.predict(alloys.data, return_std=True)
-    >>> bool((std == model.scale_ * before).all())
-    True
+    >>> prediction, std = model.predict(alloys.data[:1], return_std=True)
+    >>> std.round(3), round(model.scale_, 2)
+    (array([0.015]), 1.0)
     """
 
     _parameter_constraints: dict = {
@@ -164,6 +168,7 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -209,7 +214,8 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
                 "std": std,
             }
         )
-        self.estimator_ = clone(self.estimator).fit(X, values)
+        with explain_refused_values(X):
+            self.estimator_ = clone(self.estimator).fit(X, values)
         return self
 
     def _calibrate(self, errors, std):
@@ -233,19 +239,22 @@ class CalibratedStdRegressor(ColumnsOfInner, MetaEstimatorMixin, RegressorMixin,
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
         return_std : bool, default=False
             Also return the calibrated standard deviation.
 
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted targets, in their units.
         std : ndarray of shape (n,)
             Only with `return_std`: expected size of the error, labels with their noise included.
         """
         check_is_fitted(self)
-        if not return_std:
-            return self.estimator_.predict(X)
-        output = self.estimator_.predict(X, return_std=True)
+        with explain_refused_values(X):
+            if not return_std:
+                return self.estimator_.predict(X)
+            output = self.estimator_.predict(X, return_std=True)
         mean, std = predictions_and_stds(output, _num_samples(X), self.estimator_)
         return mean, self.scale_ * std + self.offset_
 

@@ -131,16 +131,23 @@ def compare_estimators(
     Returns
     -------
     table : Comparison
-        A DataFrame with one row per estimator. Per metric, the columns ``<metric> mean`` and
-        ``<metric> sd`` (over folds, n - 1 in the denominator); then ``fit seconds mean``,
-        ``fit seconds sd`` and the same for ``predict seconds`` (one call of ``predict`` per fold).
-        With `reference`, per metric also ``difference`` (estimator minus reference, mean over
-        folds), its confidence interval ``low`` to ``high``, and the two-sided ``p`` of the
-        corrected resampled t-test. ``print(table)`` formats it for reading, in lines of at most 80
-        characters, and ``table.summary()`` as one table. The attributes ``scores`` (per fold),
-        ``predictions`` (out-of-fold) and, for classifiers, ``probabilities`` are DataFrames. With
-        several targets, ``table.target_scores`` has the scores of each target. ``table.notes`` says
-        which estimators contain a model that was pre-trained on other data.
+        A DataFrame with one row per estimator and the columns:
+
+        - ``<metric> mean`` and ``<metric> sd`` of each metric (over folds, n - 1 in the
+          denominator);
+        - ``fit seconds mean``, ``fit seconds sd`` and the same for ``predict seconds`` (one call of
+          ``predict`` per fold);
+        - with `reference`, per metric also ``difference`` (estimator minus reference, mean over
+          folds), its confidence interval ``low`` to ``high``, and the two-sided ``p`` of the
+          corrected resampled t-test.
+
+        ``print(table)`` formats it for reading, in lines of at most 80 characters, and
+        ``table.summary()`` as one table. Its attributes:
+
+        - ``scores`` (per fold), ``predictions`` (out-of-fold) and, for classifiers,
+          ``probabilities`` are DataFrames;
+        - ``target_scores`` has the scores of each target, if there are several;
+        - ``notes`` says which estimators contain a model that was pre-trained on other data.
 
     Raises
     ------

@@ -114,7 +114,9 @@ class Comparison(pd.DataFrame):
         Parameters
         ----------
         table : DataFrame
+            One row per estimator.
         parts : ComparisonParts
+            Predictions, scores of the folds and settings.
 
         Returns
         -------

@@ -22,6 +22,7 @@ from sklmat.model_selection._out_of_fold import make_folds
 from sklmat.parallel import N_JOBS
 from sklmat.parameter_constraints import Interval
 from sklmat.random_state import draw_seed
+from sklmat.reference_links import ReferenceLink
 from sklmat.row_groups import hold_out_rows
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def require_mapie(name: str) -> None:
         raise ImportError(f'{name} needs the package mapie: pip install "sklmat[uq]"')
 
 
-class ConformalMixin(ColumnsOfInner, MetaEstimatorMixin):
+class ConformalMixin(ReferenceLink, ColumnsOfInner, MetaEstimatorMixin):
     """Estimator that calibrates the errors of another one on rows that it was not fitted on."""
 
     #: What is computed, for messages.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -16,6 +16,7 @@ from sklmat.docstrings import insert_paragraphs
 from sklmat.fitted_state import unchanged_by_failure
 from sklmat.model_selection._conformal import PARAGRAPHS, ConformalMixin, require_mapie
 from sklmat.model_selection._out_of_fold import fit_folds, predict_with_all
+from sklmat.scores import ClassifierScoreMixin
 from sklmat.targets import label_column, plain_labels, refuse_missing_rows
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @insert_paragraphs(PARAGRAPHS)
-class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
+class ConformalClassifier(ConformalMixin, ClassifierScoreMixin, BaseEstimator):
     """Classifier that predicts sets of classes, which hold the true one for most new rows.
 
     A set has one class where the classifier is certain and several where it is not. How many it
@@ -131,6 +132,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -184,11 +186,12 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Structures | CrystalGraphs | Table) -> np.ndarray:
-        """Probabilities of the classes: the mean of the models.
+        """Predict the probabilities of the classes: the mean of the models.
 
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
@@ -204,10 +207,12 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n,)
+            Predicted classes.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -221,6 +226,7 @@ class ConformalClassifier(ConformalMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n crystals, CrystalGraphs or table
+            Rows to predict.
         confidence_level : float, default=None
             Fraction of the rows whose class shall be in their set; None means that of the
             estimator.

@@ -17,8 +17,9 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklmat.exceptions import InvalidStructureError
+from sklmat.exceptions import ERRORS_OF_ROWS, with_row_of_input
 from sklmat.model_selection._comparison_scores import score_fold
+from sklmat.tables import explain_refused_values
 from sklmat.targets import as_numbers, explain_missing_labels
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
@@ -170,11 +171,11 @@ def fit_and_score(
         with config_context(**({"enable_metadata_routing": True} if params else {})):
             model = clone(estimators[name])
             start = time.perf_counter()
-            with explain_missing_labels(y, train):
+            with explain_missing_labels(y, train), explain_refused_values(X_train):
                 model.fit(X_train, y_train, **_rows_of(params, model, "fit", train))
             end_of_fit = time.perf_counter()
             rows = test
-            with gather_unseen_elements() as gathered:
+            with gather_unseen_elements() as gathered, explain_refused_values(X_test):
                 taken = _rows_of(params, model, "predict", test)
                 predictions = np.asarray(model.predict(X_test, **taken))
                 end_of_predict = time.perf_counter()
@@ -317,9 +318,8 @@ def _training_data(part, visited):
 
 def _raise_with_context(error, context, rows):
     """Raise `error` again with the estimator, the fold and the number of the row in `X`."""
-    if isinstance(error, InvalidStructureError):
+    if isinstance(error, ERRORS_OF_ROWS):
         # Its index counts the rows of one side of the split.
-        reason = f"{error.reason} (in {context})"
-        raise InvalidStructureError(int(rows[error.index]), error.formula, reason) from error
+        raise with_row_of_input(error, rows, f"in {context}") from error
     error.add_note(f"This happened in {context}.")
     raise error

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from sklmat.exceptions import InvalidStructureError
+from sklmat.exceptions import ERRORS_OF_ROWS, with_row_of_input
 from sklmat.model_selection._boosting import XGBoost, boosting_of
 from sklmat.targets import weight_column
 
@@ -40,11 +40,10 @@ class Rows:
         """Number the rows in errors as in the input of `fit`."""
         try:
             yield
-        except InvalidStructureError as error:
+        except ERRORS_OF_ROWS as error:
             if not 0 <= error.index < len(self.numbers):
                 raise
-            row = int(self.numbers[error.index])
-            raise InvalidStructureError(row, error.formula, error.reason) from error
+            raise with_row_of_input(error, self.numbers) from error
 
 
 def rows_with_weight(n, sample_weight):

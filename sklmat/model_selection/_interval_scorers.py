@@ -29,6 +29,7 @@ def coverage_scorer(
     estimator : fitted ConformalRegressor, ConformalClassifier or other
         It must have ``predict_interval``, or ``predict_set`` and `classes_`.
     X : sequence of n crystals, CrystalGraphs or table
+        Test rows.
     y : array-like of shape (n,)
         True labels.
 
@@ -66,6 +67,7 @@ def width_scorer(
     estimator : fitted ConformalRegressor, ConformalClassifier or other
         It must have ``predict_interval``, or ``predict_set`` and `classes_`.
     X : sequence of n crystals, CrystalGraphs or table
+        Test rows.
     y : array-like of shape (n,)
         True labels.
 

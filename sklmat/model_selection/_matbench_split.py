@@ -9,6 +9,15 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
 from sklearn.utils.multiclass import type_of_target
 
+from sklmat.targets import (
+    number_array,
+    plain_array,
+    plain_labels,
+    refuse_missing_rows,
+    refuse_mixed_labels,
+    refuse_not_real,
+)
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -95,14 +104,42 @@ class MatbenchSplit(BaseCrossValidator):
                 "the folds of MatbenchSplit depend on the classes in y; pass y, or "
                 "MatbenchSplit('regression') if y is a quantity"
             )
-        y = None if y is None else np.asarray(y)
+        if y is not None:
+            y = np.asarray(y) if self.task == "regression" else _checked_labels(y)
+            if self.task == "classification":
+                refuse_missing_rows(y)
         task = self.task or _kind_of_target(y)
         folds = KFold(**FOLDS) if task == "regression" else StratifiedKFold(**FOLDS)
         yield from folds.split(X, y)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds, 5; the arguments exist for compatibility."""
+        """Return the number of folds, 5.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used; scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            The number of folds.
+        """
         return FOLDS["n_splits"]
+
+
+def _checked_labels(y):
+    """Return numbers or classes as an array; an error names the row of a value that is neither."""
+    refuse_not_real(y)
+    labels = plain_array(plain_labels(y))
+    if labels.dtype.kind != "O":
+        return labels
+    # Among floats, a missing value is NaN.
+    if any(isinstance(value, float) and value == value for value in labels.flat):
+        return number_array(labels, "y")
+    refuse_missing_rows(labels)
+    refuse_mixed_labels(labels)
+    return labels
 
 
 def _kind_of_target(y):

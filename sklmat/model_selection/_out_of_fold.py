@@ -16,6 +16,7 @@ from sklmat.cross_validation import list_folds, refuse_shared_rows
 from sklmat.exceptions import rows_of_input
 from sklmat.processes import run_parallel
 from sklmat.row_groups import warn_divided_groups
+from sklmat.tables import explain_refused_values
 from sklmat.targets import as_numbers, refuse_missing_rows
 from sklmat.unseen_elements import UnseenElements, gather_unseen_elements, warn_unseen_elements
 
@@ -195,11 +196,16 @@ def fit_folds(
 
 
 def _fit_fold(estimator, X, y, method, params, context, train, test):
-    with rows_of_input(train, context):
+    X_train, X_test = (_safe_indexing(X, rows) for rows in (train, test))
+    with rows_of_input(train, context), explain_refused_values(X_train):
         fitted = clone(estimator)
-        fitted.fit(_safe_indexing(X, train), _safe_indexing(y, train))
-    with rows_of_input(test, context), gather_unseen_elements() as gathered:
-        output = getattr(fitted, method)(_safe_indexing(X, test), **params)
+        fitted.fit(X_train, _safe_indexing(y, train))
+    with (
+        rows_of_input(test, context),
+        explain_refused_values(X_test),
+        gather_unseen_elements() as gathered,
+    ):
+        output = getattr(fitted, method)(X_test, **params)
     symbols = {int(test[row]): of_row for row, of_row in gathered.symbols.items()}
     return fitted, output, UnseenElements(symbols, gathered.consequences)
 
@@ -221,7 +227,7 @@ def predict_with_all(
     -------
     list of outputs
     """
-    with gather_unseen_elements() as gathered:
+    with gather_unseen_elements() as gathered, explain_refused_values(X):
         outputs = [getattr(each, method)(X, **params) for each in estimators]
     warn_unseen_elements(
         dict(sorted(gathered.symbols.items())),

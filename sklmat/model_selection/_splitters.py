@@ -78,7 +78,18 @@ class _LabelGroupKFold(BaseCrossValidator):
         yield from folds.split(labels, groups=labels)
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds; the arguments exist for compatibility."""
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used; scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            The number of folds.
+        """
         return self.n_splits
 
 
@@ -265,6 +276,16 @@ class LeaveOneElementOut(BaseCrossValidator):
             Needed if `elements` is None.
         y, groups : object
             Not used.
+
+        Returns
+        -------
+        int
+            The number of splits.
+
+        Raises
+        ------
+        ValueError
+            When `elements` is None and `X` is not given.
         """
         if self.elements is not None:
             return len(list(self.elements))
@@ -380,7 +401,18 @@ class ComponentSplit(BaseCrossValidator):
         yield from splits
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of splits; the arguments exist for compatibility."""
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used; scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            The number of splits.
+        """
         return np.size(self.max_train)
 
 

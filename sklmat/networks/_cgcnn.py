@@ -109,7 +109,18 @@ class CGCNN(nn.Module):
             nn.init.zeros_(self.extra_output.weight)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training mode; with `keeps_statistics`, all layers but the convolutions."""
+        """Switch to training mode; with `keeps_statistics`, all layers but the convolutions.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether to switch it on.
+
+        Returns
+        -------
+        self
+            This network.
+        """
         super().train(mode)
         if self.keeps_statistics:
             self.convolutions.eval()
@@ -121,10 +132,12 @@ class CGCNN(nn.Module):
         Parameters
         ----------
         batch : CrystalBatch
+            The crystals.
 
         Returns
         -------
         Tensor of shape (C, F)
+            Mean vector of each crystal.
         """
         h = to_single(look_up(self.embedding(self.element_vectors), batch.atomic_numbers))
         expand = self.expansion.band if computes_bands(h, batch) else self.expansion
@@ -139,10 +152,12 @@ class CGCNN(nn.Module):
         Parameters
         ----------
         batch : CrystalBatch
+            The crystals.
 
         Returns
         -------
         Tensor of shape (C, n_outputs)
+            Outputs of each crystal, in the scale of the training.
         """
         h = F.softplus(self.embed(batch))
         extra = batch.extra

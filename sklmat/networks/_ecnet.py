@@ -164,10 +164,12 @@ class ECNet(nn.Module):
         Parameters
         ----------
         batch : ElementBatch of P nodes
+            The crystals.
 
         Returns
         -------
         Tensor of shape (P, M, F)
+            Vector of each element of each crystal.
         """
         vectors = self.element_vectors[:, None].expand(-1, self.config["n_members"], -1)
         h = to_single(self.embedding(vectors.index_select(0, batch.atomic_numbers)))
@@ -182,10 +184,12 @@ class ECNet(nn.Module):
         Parameters
         ----------
         batch : ElementBatch of P nodes
+            The crystals.
 
         Returns
         -------
         Tensor of shape (P, M, T)
+            They sum to the outputs of each crystal.
         """
         n_members, n_outputs = self.config["n_members"], self.config["n_outputs"]
         x = self.elements(batch).repeat_interleave(n_outputs, dim=1)
@@ -216,10 +220,12 @@ class ECNet(nn.Module):
         Parameters
         ----------
         batch : ElementBatch of C crystals
+            The crystals.
 
         Returns
         -------
         Tensor of shape (C, M, F)
+            Mean vector of each crystal.
         """
         return sum_atoms(self.elements(batch) * batch.fraction[:, None, None], batch)
 
@@ -229,9 +235,11 @@ class ECNet(nn.Module):
         Parameters
         ----------
         batch : ElementBatch of C crystals
+            The crystals.
 
         Returns
         -------
         Tensor of shape (C, M, T)
+            Outputs of each crystal, in the scale of the training.
         """
         return sum_atoms(self.contributions(batch), batch)

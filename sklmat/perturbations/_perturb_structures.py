@@ -66,6 +66,7 @@ def perturb_structures(
     Parameters
     ----------
     X : sequence of C structures, or CrystalGraphs
+        The crystals.
     scale : float, default=None
         Standard deviation of each Cartesian component of a "gaussian" displacement (Å); ``None``
         takes 0.05.
@@ -83,6 +84,7 @@ def perturb_structures(
         are halved until they do not. ``None`` takes 0.7 times the sum of their covalent radii. Two
         atoms that are closer than this in the unperturbed crystal come no closer.
     random_state : int, RandomState or None, default=None
+        Seed of the displacements and strains.
 
     Returns
     -------
@@ -107,10 +109,10 @@ def perturb_structures(
     >>> cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]])
     >>> (noisy,) = perturb_structures([cell], 0.02, random_state=0)
     >>> moved = noisy.cart_coords - cell.cart_coords
-    >>> bool(0.005 < moved.std() < 0.04)
-    True
-    >>> bool(np.allclose(moved.sum(axis=0), 0))
-    True
+    >>> np.linalg.norm(moved, axis=1).round(3)
+    array([0.019, 0.047, 0.059, 0.033])
+    >>> float(abs(moved.sum(axis=0)).max().round(6))
+    0.0
     """
     size_name, size = _size(distribution, scale, budget)
     for name, value, highest in (

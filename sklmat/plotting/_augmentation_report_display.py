@@ -107,6 +107,7 @@ class AugmentationReportDisplay:
         Parameters
         ----------
         augmenter : fitted InfoGANAugmenter
+            Its ``sample`` generates the rows.
         X : DataFrame or array of shape (n, F)
             Real rows, preferably rows on which the augmenter was not fitted.
         max_features : int, default=40

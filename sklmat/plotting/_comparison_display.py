@@ -95,8 +95,8 @@ class ComparisonDisplay:
             From `compare_estimators`; selected or sorted rows are drawn as they are.
         metrics : sequence of str or None, default=None
             The metrics to draw; None means all.
-        unit
-            See the class.
+        unit : str or None, default=None
+            Unit of the target, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
             One axes per metric; None creates a figure.
         **errorbar_kwargs

@@ -165,8 +165,8 @@ class CompositionMapDisplay:
             Prediction to draw. None takes the only prediction, or the formation energy.
         held : dict of str to float, float or None, default=None
             See the class.
-        phases, targets
-            See `screen`.
+        phases, targets : as in `screen`
+            What is predicted.
         energy : str or None, default=None
             Prediction that determines the stable phase. None takes the formation energy, or the
             only prediction.

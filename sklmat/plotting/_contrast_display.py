@@ -97,8 +97,8 @@ class ContrastDisplay:
 
         Parameters
         ----------
-        adversarial, normal, features, confidence_level
-            As in `contrast`.
+        adversarial, normal, features, confidence_level : as in `contrast`
+            What is compared.
         significance_level : float, default=0.05
             Descriptors with a smaller corrected p are marked as significant.
         max_features : int, default=20

@@ -204,11 +204,13 @@ class ElementMapDisplay:
             Element of each row.
         fraction : array-like of shape (P,) or None, default=None
             Fraction of the crystal's atoms that are of this element, shown as the marker area.
-        method, elements
+        method : {"pca", "tsne"}, default="pca"
+            See `from_estimator`.
+        elements : sequence of str or None, default=None
             See `from_estimator`.
         color_by : array-like of shape (P,) or None, default=None
             See `from_estimator`, but with one entry per row.
-        random_state
+        random_state : int, RandomState or None, default=None
             See `from_estimator`.
         {ax}
         **scatter_kwargs

@@ -104,8 +104,10 @@ class LearningCurveDisplay:
             From `learning_curves`.
         metric : str or None, default=None
             The metric to draw; None means the first one.
-        unit, log_scale
-            See the class.
+        unit : str or None, default=None
+            Unit of the metric.
+        log_scale : bool, default=True
+            Whether the axes are logarithmic, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.

@@ -108,8 +108,10 @@ class ParityDisplay:
             Input of the estimator, preferably rows on which it was not fitted.
         y : array-like of shape (C,)
             True values.
-        quantity, unit, color_by
-            See the class.
+        quantity, unit : str or None, default=None
+            Labels of the axes, see the class.
+        color_by : array-like of shape (C,) or None, default=None
+            Values that color the points, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
             Axes to draw on; None creates a figure.
         **scatter_kwargs
@@ -147,8 +149,10 @@ class ParityDisplay:
             True values.
         y_pred : array-like of shape (C,), or dict of str to such
             Predictions; a dict draws one panel per entry with common limits.
-        quantity, unit, color_by
-            See the class.
+        quantity, unit : str or None, default=None
+            Labels of the axes, see the class.
+        color_by : array-like of shape (C,) or None, default=None
+            Values that color the points, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
             Axes to draw on; None creates a figure.
         **scatter_kwargs
@@ -199,8 +203,8 @@ class ParityDisplay:
             Result of `compare_estimators`, or its ``predictions``.
         target : str, int or None, default=None
             The target to draw, if there are several.
-        quantity, unit
-            See the class.
+        quantity, unit : str or None, default=None
+            Labels of the axes, see the class.
         color_by : array-like of shape (C,) or None, default=None
             One entry per row of the *whole* input `X`, such as a list of phases.
         ax : sequence of matplotlib Axes or None, default=None

@@ -106,10 +106,10 @@ class RobustnessDisplay:
             Preferably rows on which the estimator was not fitted.
         y : array-like of shape (C,)
             Classes or targets.
-        methods, budgets, random_state
-            See `robustness_curve`, which has more options: draw its table with `from_curve`.
-        name, unit
-            See the class.
+        methods, budgets, random_state : as in `robustness_curve`
+            What is computed. `robustness_curve` has more options: draw its table with `from_curve`.
+        name, unit : str or None, default=None
+            Labels, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -143,8 +143,8 @@ class RobustnessDisplay:
         ----------
         table : DataFrame
             From `robustness_curve`.
-        name, unit
-            See the class.
+        name, unit : str or None, default=None
+            Labels, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.

@@ -103,14 +103,22 @@ def load_structures(
     Returns
     -------
     dataset : sklearn.utils.Bunch
-        data : ndarray of shape (C,), dtype object. The pymatgen ``Structure`` of each row.
-        target : ndarray of shape (C,), or (C, n_targets) when `target` is a list; None if there is
-        no numeric column. Of several targets, some may be missing (NaN), but not all of a row.
-        ids : ndarray of shape (C,), dtype object. Ids as they are written ("007").
-        frame : DataFrame of all other columns; its index are the ids.
-        rejected : DataFrame with a line for each problem: row in the source (missing for a file
-        without row), id, file and reason.
-        target_names : list of str. The columns of the target.
+        Dictionary-like object with these attributes:
+
+        data : ndarray of shape (C,), dtype object
+            The pymatgen ``Structure`` of each row.
+        target : ndarray of shape (C,) or (C, n_targets), or None
+            One column for each name when `target` is a list; None if there is no numeric column. Of
+            several targets, some may be missing (NaN), but not all of a row.
+        ids : ndarray of shape (C,), dtype object
+            Ids as they are written ("007").
+        frame : DataFrame
+            All other columns; its index are the ids.
+        rejected : DataFrame
+            A line for each problem: row in the source (missing for a file without row), id, file
+            and reason.
+        target_names : list of str
+            The columns of the target.
 
     Raises
     ------

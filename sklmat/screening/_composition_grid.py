@@ -136,6 +136,7 @@ class CompositionGrid(Sequence[pd.DataFrame]):
         Returns
         -------
         places : range
+            Positions from 0 to ``n_points - 1``.
 
         Raises
         ------

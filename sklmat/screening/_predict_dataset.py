@@ -64,6 +64,7 @@ def predict_dataset(
     Parameters
     ----------
     estimator : fitted estimator or pipeline
+        It predicts the rows of all files.
     source : str, Path or sequence of these
         Folder with Parquet files, also in folders within it, or a list of files. A file holds
 

@@ -65,7 +65,7 @@ def shockley_queisser(
     Returns
     -------
     limits : DataFrame with n rows; Series for a single gap
-        efficiency (%), J_sc (mA/cm²), V_oc (V), fill factor, and power density (mW/cm²) at the
+        Efficiency (%), J_sc (mA/cm²), V_oc (V), fill factor, and power density (mW/cm²) at the
         maximum power point.
 
     Raises

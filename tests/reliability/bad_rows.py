@@ -64,9 +64,9 @@ def bad_tables(table):
     found["one more column"] = (table.assign(more=1.0), None)
     found["no rows"] = (table.iloc[:0], None)
     found["one row as array"] = (table.iloc[0].to_numpy(), None)
-    found["text"] = ("nonsense", None)
+    found["text for all"] = ("nonsense", None)
     found["single"] = (3.0, None)
-    found["none"] = (None, None)
+    found["none for all"] = (None, None)
     return found
 
 

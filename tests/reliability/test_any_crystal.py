@@ -6,10 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 from any_crystal import SAME, SYMBOLS, any_crystal
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from any_examples import run_on_examples
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from same_graphs import assert_same
@@ -22,26 +20,8 @@ GRAPHS = StructureToGraph(cutoff=5.0, max_neighbors=None)
 
 def examples(quick, slow, max_atoms=(30, 200), pbc=None):
     """Run a test on a few crystals and, as a slow test, on many larger ones."""
-
-    def decorate(test):
-        def run(n, largest):
-            configured = settings(
-                max_examples=n,
-                derandomize=True,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            )
-            seeds = st.integers(0, 2**32 - 1)
-            configured(given(any_crystal(largest, pbc), seeds)(test))()
-
-        sizes = [
-            pytest.param(quick, max_atoms[0], id="few"),
-            pytest.param(slow, max_atoms[1], id="many", marks=pytest.mark.slow),
-        ]
-        return pytest.mark.parametrize(("n", "largest"), sizes)(run)
-
-    return decorate
+    few, many = (any_crystal(largest, pbc) for largest in max_atoms)
+    return run_on_examples((quick, few), (slow, many))
 
 
 def descriptions(crystal, seed):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from any_examples import run_on_examples
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -42,23 +42,7 @@ def any_table(draw):
 
 def examples(quick, slow):
     """Run a test on a few tables and, as a slow test, on many."""
-
-    def decorate(test):
-        def run(n):
-            configured = settings(
-                max_examples=n,
-                derandomize=True,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            )
-            seeds = st.integers(0, 2**31 - 1)
-            configured(given(any_table(), seeds)(test))()
-
-        many = pytest.param(slow, id="many", marks=pytest.mark.slow)
-        return pytest.mark.parametrize("n", [pytest.param(quick, id="few"), many])(run)
-
-    return decorate
+    return run_on_examples((quick, any_table()), (slow, any_table()))
 
 
 def resampled(sampler, X, y):

@@ -67,7 +67,7 @@ def assert_same_bytes(kind, tmp_path):
 @pytest.mark.parametrize("kind", [*LOADS, *READERS])
 def test_many_damaged_files(kind, seed, tmp_path):
     case = {**LOADS, **READERS}[kind](tmp_path)
-    n = 10 * FEW.get(kind, 100)
+    n = 4 * FEW.get(kind, 100)
     assert failures(case.read, case.path, n, seed, case.is_right) == {}
     if kind in WITH_DIGEST:
         without_digest(case.path)

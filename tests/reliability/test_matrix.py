@@ -22,49 +22,6 @@ MEANT = {
     ("cv", "none"): "five folds, as in scikit-learn",
     ("error_score", "NaN"): "scikit-learn's value for a fit that failed",
 }
-#: Functions that leave a bad row to another library, whose error does not name it; yet to be fixed.
-ROWS_NOT_YET = [
-    "sklmat.AugmentedClassifier.decision_function",
-    "sklmat.AugmentedClassifier.predict",
-    "sklmat.AugmentedClassifier.predict_proba",
-    "sklmat.AugmentedClassifier.score",
-    "sklmat.AugmentedRegressor.predict",
-    "sklmat.AugmentedRegressor.score",
-    "sklmat.CGCNNRegressor.score",
-    "sklmat.CalibratedStdRegressor.score",
-    "sklmat.ConformalClassifier.score",
-    "sklmat.ConformalRegressor.score",
-    "sklmat.CoverageDisplay.from_intervals",
-    "sklmat.CoverageDisplay.from_predictions",
-    "sklmat.DeltaRegressor.score",
-    "sklmat.ECNetFeaturizer.transform",
-    "sklmat.ECNetRegressor.score",
-    "sklmat.EFTGANRegressor.fit",
-    "sklmat.EFTGANRegressor.predict",
-    "sklmat.EFTGANRegressor.score",
-    "sklmat.EarlyStoppingClassifier.score",
-    "sklmat.EarlyStoppingRegressor.fit",
-    "sklmat.EarlyStoppingRegressor.score",
-    "sklmat.InfoGANAugmenter.fit",
-    "sklmat.InfoGANAugmenter.fit_resample",
-    "sklmat.MatbenchSplit.split",
-    "sklmat.MixupAugmenter.fit",
-    "sklmat.MixupAugmenter.fit_resample",
-    "sklmat.NoiseAugmenter.fit",
-    "sklmat.NoiseAugmenter.fit_resample",
-    "sklmat.OrderingClassifier.fit",
-    "sklmat.OrderingRegressor.score",
-    "sklmat.ParityDisplay.from_estimator",
-    "sklmat.ParityDisplay.from_predictions",
-    "sklmat.PerturbationSampler.fit",
-    "sklmat.PerturbationSampler.fit_resample",
-    "sklmat.RobustGaussianProcessRegressor.score",
-    "sklmat.datasets.check_energies",
-    "sklmat.datasets.check_magnetizations",
-    "sklmat.datasets.check_moments",
-    "sklmat.datasets.check_volumes",
-    "sklmat.shap_table",
-]
 #: A large number of rows, steps or files takes long, and is allowed to.
 LONG = {"large", "huge"}
 N_QUICK = 60
@@ -154,7 +111,7 @@ def test_bad_arguments(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in discovered() if name not in ROWS_NOT_YET])
+@pytest.mark.parametrize("name", discovered())
 def test_bad_rows(name):
     """The error names the row in what the user passed."""
     found = {}

@@ -41,6 +41,7 @@ NO_CALL = {
     "sklmat.PretrainingOverlapWarning": "warning",
     "sklmat.InvalidRowsError": "error",
     "sklmat.InvalidStructureError": "error",
+    "sklmat.InvalidValueError": "error",
     "sklmat.datasets.fetch_cgcnn_atom_init": "download",
     "sklmat.datasets.fetch_cgcnn_checkpoint": "download",
     "sklmat.datasets.fetch_cgcnn_sample": "download",
