@@ -51,7 +51,7 @@ class AttackState:
 
     def select(self, crystals: np.ndarray) -> "AttackState":
         """The state of some crystals, by a mask of shape (C,); row numbers are not allowed."""
-        if crystals.dtype == bool and crystals.all():
+        if crystals.all():
             return self
         return AttackState(
             self.bounds.select(crystals),

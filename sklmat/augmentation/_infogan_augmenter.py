@@ -134,7 +134,8 @@ class InfoGANAugmenter(BaseAugmenter):
         repeated on all rows, which more than doubles the time.
     validation_fraction : float, default=0.2
         Fraction of the rows that are held out to choose the number of iterations; not used with
-        ``n_iterations=1``. Rows of the same composition are held out together.
+        ``n_iterations=1``. Rows of the same composition are held out together. With classes, it is
+        this fraction of each class, and a class with a single row is for training.
     {y_range}
     device : str, default="auto"
         Device on which the networks are trained. "auto" is CUDA if it is available, and the CPU
@@ -528,13 +529,12 @@ class InfoGANAugmenter(BaseAugmenter):
 
     def _choose_iterations(self, X, y, codes, blocks, seed):
         """Number of iterations with the least error on validation rows."""
-        can_stratify = self.classes_ is not None and np.bincount(y).min() > 1
         train, validation = hold_out_rows(
             np.arange(len(X)),
             self.validation_fraction,
             groups=code_groups(X, codes),
             seed=seed,
-            classes=y if can_stratify else None,
+            classes=None if self.classes_ is None else y,
             purpose="n_iterations",
         )
         gan = self._new_gan(X[train], y[train], codes, blocks, seed)

@@ -23,6 +23,7 @@ from sklmat import (
     find_adversarial_examples,
 )
 from sklmat.adversarial import _out_of_fold
+from sklmat.adversarial._select_descriptors import select_descriptors
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "batch_size": 12, "max_epochs": 12, "random_state": 0}
 NETWORK = ["margin (log-odds)", "flip budget (Å)", "spread under noise (log-odds)"]
@@ -207,6 +208,23 @@ def test_select_keeps_the_best_or_all_that_are_large(builder, cells, y):
     assert everything.selected_ == [best, "noisy"]
     with pytest.raises(ValueError, match=r"no descriptor has an effect of 50.*lower select"):
         make(select=50.0).fit(cells, y)
+
+
+def test_selected_descriptors_have_no_high_rank_correlation():
+    rng = np.random.default_rng(0)
+    adversarial = np.repeat([False, True], 10)
+    common = adversarial + rng.normal(size=20)
+    table = pd.DataFrame({f"{k}": common + 0.15 * k * rng.normal(size=20) for k in range(8)})
+    table["falls"] = -np.exp(table["0"])
+    examples = pd.DataFrame({"right": True, "adversarial": adversarial})
+    effects, selected = select_descriptors(table, examples, 9, BUDGET)
+    correlation = table.corr("spearman").abs()
+    expected = []
+    for name in effects.index:
+        if (correlation.loc[name, expected] <= 0.8).all():
+            expected.append(name)
+    assert selected == expected
+    assert 1 < len(selected) < 9
 
 
 def test_columns_come_in_the_order_asked_for(builder, table, cells, y):

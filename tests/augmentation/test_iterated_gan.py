@@ -138,6 +138,23 @@ def test_validation_errors_are_those_of_the_labeler_on_generated_features():
     assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_validation_rows_are_of_each_class_of_several_rows(monkeypatch):
+    X, _ = make_toy_table(20)
+    y = np.array(["alone", *["pair"] * 2, *["many"] * 17])
+    held = []
+
+    def error(augmenter, gan, features, classes):
+        held.extend(augmenter.classes_[classes])
+        return 0.5
+
+    monkeypatch.setattr(InfoGANAugmenter, "_error", error)
+    settings = {**QUICK, "n_iterations": 2, "validation_fraction": 0.2}
+    augmenter = InfoGANAugmenter(**settings).fit(X, y)
+    assert augmenter.validation_errors_ == [0.5, 0.5]
+    # Of each class a fifth, rounded up, but not the only row; the same rows in each iteration.
+    assert sorted(held) == ["many"] * 8 + ["pair"] * 2
+
+
 def test_one_iteration_holds_nothing_out(recorded):
     X, y = make_toy_table(30)
     augmenter = InfoGANAugmenter(**QUICK).fit(X, y)

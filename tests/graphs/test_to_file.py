@@ -75,6 +75,39 @@ def test_changed_numbers_are_noticed(alloys, tmp_path):
     assert np.array_equal(before.positions, graphs.positions), "as files of earlier versions"
 
 
+def without_pbc(header):
+    header.pop("pbc")
+
+
+def with_charges(header):
+    header["charges"] = header["pbc"]
+
+
+def with_settings(text):
+    return lambda header: header["__metadata__"].update(settings=text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_pbc, r"it has no array \['pbc'\]"),
+        (with_charges, r"it has arrays \['charges'\]"),
+        (with_settings("{"), "its settings cannot be read"),
+        (with_settings("null"), "its settings cannot be read"),
+        (with_settings("[1.0]"), "its settings cannot be read"),
+        (with_settings("[" * 10**5), "its settings cannot be read"),
+    ],
+)
+def test_headers_that_are_damaged(alloys, tmp_path, change, message):
+    StructureToGraph().transform(alloys[:2]).save(tmp_path / "graphs")
+    header, start = read_safetensors_header(tmp_path / "graphs")
+    change(header)
+    content = (tmp_path / "graphs").read_bytes()
+    (tmp_path / "graphs").write_bytes(safetensors_beginning(header) + content[start:])
+    with pytest.raises(ValueError, match=f"graphs is damaged: {message}; copy it again"):
+        CrystalGraphs.load(tmp_path / "graphs")
+
+
 def test_processes_write_the_same_file(alloys, tmp_path, monkeypatch):
     monkeypatch.setattr(_build_graphs, "_ATOMS_FOR_PROCESSES", 1)
     StructureToGraph().to_file(alloys, tmp_path / "serial")
