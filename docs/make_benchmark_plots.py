@@ -253,7 +253,7 @@ def finish(ax, panel, plot):
         ax.xaxis.set_minor_formatter(NullFormatter())
     else:
         if plot.zero and panel.line != 0:
-            ax.set_xlim(0, ax.get_xlim()[1])
+            ax.set_xlim(0, 1.04 * ax.get_xlim()[1])
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10] if plot.zero else [1, 3, 10]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
     ax.grid(axis="x", color="0.9")
