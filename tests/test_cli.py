@@ -62,8 +62,8 @@ def test_findings(folder, capsys):
     ("arguments", "message"),
     [
         (["gone"], "sklmat check: no file or folder gone"),
-        (["{folder}", "--target", "gap"], "there is no column 'gap'"),
-        (["{folder}/id_prop.csv", "--id", "jid"], "there is no column 'jid' of ids"),
+        (["{folder}", "--target", "gap"], "id_prop.csv: there is no column 'gap'"),
+        (["{folder}/id_prop.csv", "--id", "jid"], "id_prop.csv: there is no column 'jid' of ids"),
     ],
 )
 def test_what_cannot_run(folder, capsys, arguments, message):

@@ -218,7 +218,7 @@ def _read_formulas(options, id):
     for name in filter(None, (options.formula, target)):
         if name not in table:
             raise ValueError(f"{path} has no column {name!r}, but {list(table.columns)}")
-    id_column = find_id_column(table, id)
+    id_column = find_id_column(table, id, path)
     ids = table.index if id_column is None else table[id_column]
     formulas = table[options.formula]
     reasons = dict.fromkeys(np.flatnonzero(formulas.map(is_missing)), "it has no formula")

@@ -171,11 +171,13 @@ class NoIdColumnError(ValueError):
     """Error for a table without the column of ids that was named."""
 
 
-def find_id_column(table: pd.DataFrame, id: Any) -> Any:
+def find_id_column(table: pd.DataFrame, id: Any, source: object) -> Any:
     """The column of ids that was named, or the first with a usual name; None if there is none."""
     if id is not None:
         if id not in table.columns:
-            raise NoIdColumnError(f"there is no column {id!r} of ids; {_columns_are(table)}")
+            raise NoIdColumnError(
+                f"{source}: there is no column {id!r} of ids; {_columns_are(table)}"
+            )
         return id
     by_name: dict[str, Any] = {}
     for column in table.columns:
@@ -235,12 +237,12 @@ def is_energy(column: Any) -> bool:
     return str(column).lower() == "energy"
 
 
-def check_target(table: pd.DataFrame, target: Any) -> list[Any]:
+def check_target(table: pd.DataFrame, target: Any, source: object) -> list[Any]:
     """The names of the columns of the target; raises if there is no such column."""
     names = list(target) if isinstance(target, list | tuple) else [target]
     unknown = [name for name in names if name not in table.columns]
     if unknown:
-        raise ValueError(f"there is no column {unknown[0]!r}; {_columns_are(table)}")
+        raise ValueError(f"{source}: there is no column {unknown[0]!r}; {_columns_are(table)}")
     return names
 
 

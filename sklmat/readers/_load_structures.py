@@ -179,7 +179,7 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
     table = pd.concat([table, properties.loc[:, ~properties.columns.isin(table.columns)]], axis=1)
     id_column = rows.id_column
     if id is not None or (id_column is None and not rows.checked):
-        id_column = find_id_column(table, id)
+        id_column = find_id_column(table, id, rows.name)
     ids, missing = _ids(table, id_column, rows.ids, crystals)
     not_target = {id_column, rows.column}
     if target is None:
@@ -191,7 +191,7 @@ def _make_bunch(rows, crystals, target, id, on_invalid):
             given[name] = given[name].groupby(kinds).transform("any")
         rare = set(given.columns[given.mean() < 0.5]) - set(rows.table.columns)
         target = rows.target if rows.checked else find_target(table, not_target | rare, rows.name)
-    names = [] if target is None else check_target(table, target)
+    names = [] if target is None else check_target(table, target, rows.name)
     targets = [read_target(table[name]) for name in names]
     reasons = _reasons(crystals, ids, missing, names, targets)
     problems = [

@@ -398,7 +398,7 @@ class _FilePrediction:
         if table.index.names != [None]:
             table = table.reset_index()
         table = table if n_rows is None else table[:n_rows]
-        column = find_id_column(table, self.id)
+        column = find_id_column(table, self.id, path)
         return table, None if column is None else table[column]
 
     def _read_columns(self, path, n_rows, wanted):
@@ -407,7 +407,9 @@ class _FilePrediction:
             name for name in ([wanted] if isinstance(wanted, str) else wanted) if name not in table
         ]
         if missing:
-            raise ValueError(f"there is no column {missing[0]!r}; the columns are {list(table)}")
+            raise ValueError(
+                f"{path}: there is no column {missing[0]!r}; the columns are {list(table)}"
+            )
         return _Rows(table[wanted], ids, np.arange(len(table)), len(table))
 
     def _read_fractions(self, path, n_rows, model):
