@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.files import expand_path, replace_file
 from sklmat.readers._packed_crystals import PackedCrystals, has_properties, pack, unpack
 from sklmat.structures import check_structures
-from sklmat.targets import refuse_not_real
+from sklmat.targets import plain_array, refuse_not_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +96,9 @@ def save_structures(
         ids = bunch.get("ids") if ids is None else ids
         frame = bunch.get("frame") if frame is None else frame
     structures = check_structures(data)
+    is_one = not isinstance(ids, Iterable | None) or isinstance(ids, str | bytes | Mapping | type)
+    if is_one:
+        raise ValueError(f"ids must have one id for each structure, got {ids!r}")
     ids = list(map(str, range(len(structures)) if ids is None else ids))
     targets = _target_columns(target, names)
     others = pd.DataFrame(index=range(len(ids))) if frame is None else frame
@@ -129,7 +132,7 @@ def _target_columns(target, names):
     if names is None:
         name = getattr(target, "name", None)
         names = None if name is None else [str(name)]
-    values = np.asarray(target)
+    values = plain_array(target, "target")
     if values.ndim not in (1, 2):
         raise ValueError(f"target must have one row for each structure, got {target!r}")
     if values.dtype.kind == "c":

@@ -100,6 +100,7 @@ def test_bad_arguments(name, tmp_path, monkeypatch):
     found = {}
     with joblib.parallel_config(backend="threading"):
         call, given, parameters = arguments(name)
+        assert outcome(lambda: call(**given))[0] == "works"
         for parameter in parameters:
             for key in VALUES if parameter.name not in DATA else ():
                 if key == "large" and is_work(name, parameter.name):
@@ -117,6 +118,7 @@ def test_bad_rows(name):
     found = {}
     with joblib.parallel_config(backend="threading"):
         call, given, parameters = arguments(name)
+        assert outcome(lambda: call(**given))[0] == "works"
         for parameter in parameters:
             if parameter.name in DATA and given.get(parameter.name) is not None:
                 data = bad_data(parameter.name, given[parameter.name])

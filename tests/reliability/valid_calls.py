@@ -6,6 +6,7 @@ A call is a callable and its keyword arguments; bad values are put in place of t
 import inspect
 import tempfile
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -167,10 +168,11 @@ def saved(name):
     return path
 
 
+_numbers = count()
+
+
 def new_path(suffix=""):
-    path = folder() / f"new{suffix}"
-    path.unlink(missing_ok=True)
-    return path
+    return folder() / f"new{next(_numbers)}{suffix}"
 
 
 def drawn(draw):
@@ -553,7 +555,7 @@ def method_call(name, method):
             rows = [crystal.composition for crystal in rows]
         given = {"X": rows, "y": target, "codes": 2}
         if method == "from_preset":
-            given["name"] = "xie2018" if name.startswith("CGCNN") else "wang2025"
+            given["name"] = "xie2018" if name.startswith("CGCNN") else "wang2022"
         if method == "load":
             given["path"] = saved(name)
         if (name, method) == ("DeltaRegressor", "load"):
