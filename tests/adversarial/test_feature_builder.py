@@ -26,6 +26,7 @@ from sklmat.adversarial import _out_of_fold
 from sklmat.adversarial._select_descriptors import select_descriptors
 
 TINY = {"hidden_dim": 8, "n_conv": 1, "batch_size": 12, "max_epochs": 12, "random_state": 0}
+SHORT = {**TINY, "max_epochs": 1}
 NETWORK = ["margin (log-odds)", "flip budget (Å)", "spread under noise (log-odds)"]
 BUDGET = 0.3
 
@@ -239,10 +240,13 @@ def test_columns_come_in_the_order_asked_for(builder, table, cells, y):
     np.testing.assert_allclose(np.asarray(plain), out, rtol=1e-5)
 
 
-def test_without_descriptors_none_are_made(cells, y):
+def test_without_descriptors_none_are_made(cells, y, capsys):
     Shapes.seen = ()
     model = make(include=("margin",)).fit(cells, y)
     assert Shapes.seen == ()
+    assert not capsys.readouterr().err
+    make(include=("margin",), verbose=True, estimator=CGCNNClassifier(**SHORT)).fit(cells, y)
+    assert "3/3" in capsys.readouterr().err
     assert model.contrast_ is None
     assert model.transform(cells[:3]).shape == (3, 1)
 
