@@ -29,13 +29,13 @@ def descriptions(crystal, seed):
     return {"itself": crystal} | {name: change(crystal, rng) for name, change in SAME.items()}
 
 
-@examples(60, 2000)
+@examples(60, 500)
 def test_all_descriptions_are_valid(crystal, seed):
     same = descriptions(crystal, seed)
     assert len(check_structures(list(same.values()))) == len(same)
 
 
-@examples(60, 2000)
+@examples(60, 500)
 def test_dicts_and_atoms_are_the_same_crystal(crystal, seed):
     given = [crystal, crystal.as_dict(), AseAtomsAdaptor.get_atoms(crystal)]
     structures = check_structures(given)
@@ -55,7 +55,7 @@ def shells(graphs, c):
     return table[np.lexsort(table.T[::-1].round(5))]
 
 
-@examples(40, 1000)
+@examples(40, 400)
 def test_graphs(crystal, seed):
     """The distances are those of pymatgen, and those of the same crystal described otherwise."""
     same = descriptions(crystal, seed)
