@@ -1,4 +1,4 @@
-"""`refuse_beyond_memory`: an error before arrays are made that no memory of this computer holds."""
+"""Errors before arrays are made that no memory of this computer holds, or that are too fine."""
 
 import contextlib
 import os

@@ -72,11 +72,6 @@ class HistGradientBoosting:
         model.set_params(early_stopping=True, n_iter_no_change=n_iter_no_change)
 
     def arguments(self, model, n_iter_no_change, X, y, weight):
-        if not has_fit_parameter(model, "X_val"):
-            raise TypeError(
-                f"{type(model).__name__} takes validation rows from scikit-learn 1.7 on; install a "
-                "newer scikit-learn, or use XGBoost"
-            )
         weights = {} if weight is None else {"sample_weight_val": weight}
         return {"X_val": X, "y_val": y, **weights}
 

@@ -45,8 +45,12 @@ def refuse_large_network(
     numbers = [n for size in sizes.values() for n in (size if isinstance(size, list) else [size])]
     if max(numbers, default=0) <= _LARGE:
         return
-    # On the device "meta", tensors have a shape and take no memory.
-    with torch.device("meta"):
-        n_weights = n_networks * sum(weight.numel() for weight in make().parameters())
+    try:
+        # On the device "meta", tensors have a shape and take no memory.
+        with torch.device("meta"):
+            n_weights = n_networks * sum(weight.numel() for weight in make().parameters())
+    except (NotImplementedError, RuntimeError):
+        # A network of the user's that computes with numbers when it is made: its size is unknown.
+        return
     named = ", ".join(f"{name}={size}" for name, size in sizes.items())
     refuse_beyond_memory(f"{n_weights:,} weights ({named})", n_weights * _BYTES_PER_WEIGHT)

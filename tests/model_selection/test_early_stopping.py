@@ -18,7 +18,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from sklearn.utils.validation import has_fit_parameter
 from xgboost import XGBClassifier, XGBRegressor
 
 from sklmat import (
@@ -35,11 +34,6 @@ from sklmat import (
 from sklmat.estimator_checks import make_toy_crystals
 from sklmat.exceptions import InvalidStructureError
 from sklmat.model_selection._group_labels import row_labels
-
-pytestmark = pytest.mark.skipif(
-    not has_fit_parameter(HistGradientBoostingRegressor(), "X_val"),
-    reason="HistGradientBoosting takes validation rows from scikit-learn 1.7 on",
-)
 
 XGB = {"n_estimators": 200, "learning_rate": 0.3, "max_depth": 2, "n_jobs": 1}
 HIST = {"max_iter": 200, "learning_rate": 0.3, "min_samples_leaf": 2}

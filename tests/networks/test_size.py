@@ -29,6 +29,17 @@ def test_no_random_numbers_are_drawn():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_networks_that_compute_when_they_are_made_are_allowed():
+    """Numbers cannot be read from tensors without memory."""
+
+    def make():
+        layer = torch.nn.Linear(600, 1)
+        assert layer.weight.sum().item() != 0
+        return layer
+
+    refuse_large_network(make, {"hidden_dim": 600})
+
+
 def test_small_networks_are_not_made():
     _, settings = gan(500)
     refuse_large_network(None, settings)
