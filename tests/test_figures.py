@@ -159,6 +159,15 @@ def test_errors_without_structures_are_reported_by_fold(monkeypatch, capsys):
     assert f"chain minus this -2.0000 ({-2 - half:+.4f} to {-2 + half:+.4f})" in line
 
 
+def test_numbers_of_the_overview_are_those_of_other_tables():
+    """The page quotes them without a command of its own."""
+    overview = (ROOT / "docs/benchmarks/index.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"\d+\.\d+", overview)
+    assert len(quoted) >= 4
+    assert [number for number in quoted if number not in readme] == []
+
+
 @pytest.mark.slow
 def test_every_ablation_runs(tmp_path):
     script = FOLDER / "ablations.py"
