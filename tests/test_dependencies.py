@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 #: Packages whose names are not those of their modules.
 MODULES = {
     "imbalanced-learn": "imblearn",
+    "pymatgen-core": "pymatgen",
     "ruamel.yaml": "ruamel",
     "scikit-learn": "sklearn",
     "torch-geometric": "torch_geometric",

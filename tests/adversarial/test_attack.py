@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from sklmat import (
     CGCNNClassifier,
@@ -201,6 +202,17 @@ def test_what_a_structure_carries_is_kept(classifier):
         assert moved.properties == {"id": "slab-7"}
         assert moved._charge == 5
         assert not np.allclose(moved.cart_coords, cell.cart_coords)
+
+
+def test_a_pipeline_that_begins_with_structures_gives_structures(classifier, cells, labels):
+    pipeline = Pipeline([("graphs", StructureToGraph()), ("network", classifier)])
+    found = StructureAttack(pipeline, budget=0.06).generate(cells[:4], labels[:4])
+    expected = StructureAttack(classifier, budget=0.06).generate(cells[:4], labels[:4])
+    assert all(isinstance(cell, Structure) for cell in found)
+    for cell, other in zip(found, expected):
+        np.testing.assert_allclose(cell.cart_coords, other.cart_coords, atol=1e-5)
+    graphs = StructureToGraph().transform(cells[:4])
+    assert isinstance(StructureAttack(pipeline[1:]).generate(graphs), CrystalGraphs)
 
 
 @pytest.mark.parametrize("method", METHODS)

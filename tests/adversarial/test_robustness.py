@@ -1,10 +1,15 @@
 """Robustness curves: the fraction of predictions that stay right under an attack."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from crystals import isolated_ne
 from pymatgen.core import Lattice, Structure
-from sklearn.linear_model import LogisticRegression
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklmat import StructureAttack, robustness_curve
 from sklmat.adversarial._attack_methods import METHODS
@@ -79,3 +84,32 @@ def test_isolated_atoms_have_curves(regressor):
     cells = [isolated_ne(), Structure(Lattice.cubic(30.0), ["Fe"], [[0, 0, 0]])]
     curve = robustness_curve(regressor, cells, [1.0, 2.0], budgets=(0, 0.1), random_state=0)
     assert curve["score"].nunique() == 1
+
+
+def shortest_distances(structures):
+    return np.array([[cell.distance_matrix[0, 1:].min()] for cell in structures])
+
+
+def test_random_displacements_of_structures_in_a_dataframe(cells, a):
+    """A pipeline that reads a column of structures gets displaced ones in the same column."""
+    table = pd.DataFrame({"number": np.arange(40.0), "crystal": cells})
+    of_structures = make_pipeline(FunctionTransformer(shortest_distances), LinearRegression())
+    of_table = make_pipeline(FunctionTransformer(lambda X: X["crystal"]), *of_structures)
+    options = {"budgets": (0, 0.1), "methods": ["random"], "n_draws": 2, "random_state": 0}
+    expected = robustness_curve(of_structures.fit(cells, a), cells, a, **options)["score"]
+    found = robustness_curve(of_table.fit(table, a), table, a, **options)["score"]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert expected[0] == pytest.approx(np.abs(of_structures.predict(cells) - a).mean())
+    assert expected[1] != expected[0]
+
+
+def test_curve_of_a_classifier_with_another_threshold(classifier, cells, labels):
+    loose = np.sort(classifier.predict_proba(cells)[:, 1])
+    # Between two probabilities, so that twelve rows and no others are predicted as loose.
+    model = FixedThresholdClassifier(
+        FrozenEstimator(classifier), threshold=loose[-13:-11].mean(), pos_label="loose"
+    ).fit(cells, labels)
+    predictions = model.predict(cells)
+    assert (predictions == "loose").sum() == 12
+    curve = robustness_curve(model, cells, labels, budgets=(0, 0.05), methods=["pgd"])
+    assert curve["score"][0] == pytest.approx((predictions == labels).mean())
