@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sklmat.argument_checks import checked_arguments
+from sklmat.plotting._layout import (
+    COLUMN_WIDTH,
+    NOTE_SIZE,
+    PAGE_WIDTH,
+    given_panels,
+    new_panels,
+    with_unit,
+)
 from sklmat.plotting._style import COLORS, legend_above, wrap_name
 
 if TYPE_CHECKING:
@@ -136,13 +144,15 @@ class ComparisonDisplay:
         display : ComparisonDisplay
             The display itself.
         """
-        given: Any = [] if ax is None else np.ravel(np.asarray(ax))
-        is_narrow = len(given) and given[0].figure.get_figwidth() < _NARROW
-        length = _SHORT_LINE if is_narrow else _LINE_LENGTH
+        n_metrics = len(self.metrics)
+        if ax is None:
+            width = COLUMN_WIDTH if n_metrics == 1 else PAGE_WIDTH
+        else:
+            given = given_panels(ax, n_metrics, f"{n_metrics} metrics")
+            width = given[0].figure.get_figwidth()
+        length = _SHORT_LINE if width < _NARROW else _LINE_LENGTH
         names = [wrap_name(name, length) for name in self.comparison.index]
-        self.axes_ = self._new_axes(names) if ax is None else given
-        if len(self.axes_) < len(self.metrics):
-            raise ValueError(f"{len(self.metrics)} metrics do not fit on {len(self.axes_)} axes")
+        self.axes_ = self._new_axes(names, width) if ax is None else given
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         self.intervals_ = {metric: self._intervals(metric) for metric in self.metrics}
@@ -199,17 +209,17 @@ class ComparisonDisplay:
         heights = np.array([1.7 + 1.2 * name.count("\n") for name in names])
         rows = np.cumsum(heights) - heights / 2
         grid = panel.get_subplotspec()
-        panel.set_yticks(rows, names, fontsize=8.5)
+        panel.set_yticks(rows, names, fontsize=NOTE_SIZE)
         if grid is not None and not grid.is_first_col():
             panel.tick_params(axis="y", labelleft=False)
         panel.set_ylim(heights.sum(), 0)
         panel.tick_params(axis="y", length=0)
-        panel.tick_params(axis="x", labelsize=8.5)
+        panel.tick_params(axis="x", labelsize=NOTE_SIZE)
         panel.locator_params(axis="x", nbins=4)
         panel.margins(x=0.08)
         # A metric may be named with its unit, as in scoring={"MAE (eV/atom)": ...}.
-        has_unit = self.unit and metric in self.comparison.in_unit_of_y and metric[-1:] != ")"
-        label = metric + (f" ({self.unit})" if has_unit else "")
+        has_unit = metric in self.comparison.in_unit_of_y and metric[-1:] != ")"
+        label = with_unit(metric, self.unit if has_unit else None)
         better = ""
         if metric in self.comparison.lower_is_better:
             better = "← lower is better"
@@ -230,26 +240,14 @@ class ComparisonDisplay:
             name = wrap_name(f"reference: {comparison.reference}", 36)
             handles.append(Line2D([], [], linestyle="--", color="0.35", label=name))
         if len(self.figure_.axes) == len(self.axes_):
-            style = {"loc": "outside lower center", "fontsize": 8.5, "frameon": False}
+            style = {"loc": "outside lower center", "fontsize": NOTE_SIZE, "frameon": False}
             self.figure_.legend(handles=handles, **style)
         else:
             legend_above(self.ax_, handles)
 
-    def _new_axes(self, names):
-        """Axes of a new figure, whose size depends on the names."""
-        import matplotlib.pyplot as plt
-
+    def _new_axes(self, names, width):
+        """Axes of a new figure, whose height depends on the names."""
         n_columns = min(len(self.metrics), _MOST_COLUMNS)
-        n_rows = -(-len(self.metrics) // n_columns)
         n_lines = sum(name.count("\n") + 1 for name in names)
-        longest = max(len(line) for name in names for line in name.split("\n"))
-        size = (
-            0.4 + 0.07 * longest + 2.1 * n_columns,
-            0.7 + (0.7 + 0.16 * (n_lines + 0.5 * len(names))) * n_rows,
-        )
-        figure, axes = plt.subplots(
-            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
-        )
-        for unused in axes.flat[len(self.metrics) :]:
-            figure.delaxes(unused)
-        return axes.ravel()[: len(self.metrics)]
+        height = 0.9 + 0.16 * (n_lines + 0.5 * len(names))
+        return new_panels(len(self.metrics), n_columns, height, width)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from sklmat.argument_checks import POSITIVE, checked_arguments
 from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._layout import NOTE_SIZE, new_axes
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, MARKERS, legend_above
+from sklmat.plotting._style import COLORS, MARKERS, interval_handle, legend_above
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -198,10 +199,7 @@ class CoverageDisplay:
         display : CoverageDisplay
             The display itself.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.subplots(figsize=(3.9, 4.1), layout="constrained")[1]
+        ax = new_axes(3.5) if ax is None else ax
         self.ax_, self.figure_ = ax, ax.figure
         ax.plot([0, 1], [0, 1], color="0.35", linewidth=0.9, linestyle="--", zorder=1)
         self.lines_ = {}
@@ -217,11 +215,12 @@ class CoverageDisplay:
         ax.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1)
         ax.set_xlabel("level of the intervals")
         ax.set_ylabel("fraction of true values inside")
-        note: dict[str, Any] = {"transform": ax.transAxes, "color": "0.35", "fontsize": 8.5}
+        note: dict[str, Any] = {"transform": ax.transAxes, "color": "0.35", "fontsize": NOTE_SIZE}
         ax.text(0.04, 0.96, "too wide", va="top", **note)
         ax.text(0.96, 0.04, "too narrow", ha="right", **note)
-        if list(self.lines_) != ["prediction"]:
-            legend_above(ax)
+        is_named = list(self.lines_) != ["prediction"]
+        handles = ax.get_legend_handles_labels()[0] if is_named else []
+        legend_above(ax, [*handles, interval_handle("95 % interval")])
         return self
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._layout import check_limits, new_axes, with_unit
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, MARKERS, legend_above
+from sklmat.plotting._style import COLORS, MARKERS, interval_handle, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,8 @@ class LearningCurveDisplay:
         Whether the number of training rows, and the score if it is an error, have logarithmic axes,
         on which an error that falls like a power of the number of rows is a straight line. Other
         scores always have a linear axis.
+    limits : tuple of two floats or None, default=None
+        Ends of the axis of the score; None includes all scores and intervals.
 
     Attributes
     ----------
@@ -78,11 +81,13 @@ class LearningCurveDisplay:
         metric: str,
         unit: str | None = None,
         log_scale: bool = True,
+        limits: tuple[float, float] | None = None,
     ) -> None:
         self.curves = curves
         self.metric = metric
         self.unit = unit
         self.log_scale = log_scale
+        self.limits = limits
 
     @classmethod
     @checked_arguments()
@@ -93,6 +98,7 @@ class LearningCurveDisplay:
         metric: str | None = None,
         unit: str | None = None,
         log_scale: bool = True,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
@@ -108,6 +114,8 @@ class LearningCurveDisplay:
             Unit of the metric.
         log_scale : bool, default=True
             Whether the axes are logarithmic, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of the axis of the score, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -124,7 +132,13 @@ class LearningCurveDisplay:
         metric = curves.metrics[0] if metric is None else metric
         if metric not in curves.metrics:
             raise ValueError(f"metric={metric!r} is not among {list(curves.metrics)}")
-        display = cls(curves=curves, metric=metric, unit=unit, log_scale=log_scale)
+        display = cls(
+            curves=curves,
+            metric=metric,
+            unit=unit,
+            log_scale=log_scale,
+            limits=check_limits(limits),
+        )
         return display.plot(ax=ax, **line_kwargs)
 
     @checked_arguments()
@@ -142,10 +156,7 @@ class LearningCurveDisplay:
         display : LearningCurveDisplay
             The display itself.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.subplots(figsize=(4.8, 3.9), layout="constrained")[1]
+        ax = new_axes(3.1) if ax is None else ax
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = {}
         table = self.curves.table
@@ -168,8 +179,13 @@ class LearningCurveDisplay:
                 low = table[f"{self.metric} low"].clip(lower=least).min()
                 _set_log_scale(ax.yaxis, low, table[f"{self.metric} high"].max())
         ax.set_xlabel("training rows")
-        ax.set_ylabel(self.metric + (f" ({self.unit})" if self.unit else ""))
-        legend_above(ax)
+        # A metric may be named with its unit, as in scoring={"MAE (eV/atom)": ...}.
+        ax.set_ylabel(with_unit(self.metric, None if self.metric[-1:] == ")" else self.unit))
+        if self.limits:
+            ax.set_ylim(self.limits)
+        handles = ax.get_legend_handles_labels()[0]
+        level = f"{100 * self.curves.confidence_level:g} % interval"
+        legend_above(ax, [*handles, interval_handle(level)])
         return self
 
     def _draw(self, name, rows, number, shift, line_kwargs):

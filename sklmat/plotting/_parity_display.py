@@ -9,7 +9,26 @@ import numpy as np
 import pandas as pd
 
 from sklmat.argument_checks import PREDICTORS, checked_arguments
-from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, color_series, is_grouping
+from sklmat.plotting._layout import (
+    COLUMN_WIDTH,
+    LABEL_SIZE,
+    NOTE_SIZE,
+    PAGE_WIDTH,
+    check_limits,
+    given_panels,
+    new_panels,
+    plain_ticks,
+    short_number,
+    with_unit,
+)
+from sklmat.plotting._style import (
+    COLORS,
+    MARKERS,
+    RASTERIZE_ABOVE,
+    color_series,
+    is_grouping,
+    wrap_name,
+)
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -21,8 +40,18 @@ if TYPE_CHECKING:
     from sklmat.typing import ArrayLike, Structures, Table
 
 
+#: A prediction this many times the range of the true values outside this range is an outlier.
+_OUTLIER = 2.0
+#: Above this number, points are smaller.
+_FEW_POINTS = 500
+
+
 class ParityDisplay:
     """Plot of predicted against true values, one panel per model, with the errors in the corner.
+
+    Predictions that are far outside the range of all true values are drawn as open triangles at the
+    edge of the panel, and counted there, so that they do not squeeze the other points together. The
+    errors in the corner include them.
 
     `from_estimator` creates the display from fitted regressors, `from_predictions` from arrays, and
     `from_comparison` from the result of `compare_estimators`. The constructor only stores its
@@ -38,6 +67,11 @@ class ParityDisplay:
         Name of the predicted quantity for the axis labels, such as "formation energy".
     unit : str or None, default=None
         Unit of the quantity, such as "eV/atom".
+    true_name : str, default="true"
+        Word before the quantity at the axis of the true values, such as "computed" or "DFT" for
+        labels from calculations, and "measured" for labels from experiments.
+    limits : tuple of two floats or None, default=None
+        Ends of both axes, in `unit`; None includes all points but outliers.
     color_by : array-like of shape (C,) or None, default=None
         Values that colour the points. Strings, or up to seven different values, are drawn as groups
         with a legend; other numbers with a colour scale. The name of a Series is the title of the
@@ -47,6 +81,8 @@ class ParityDisplay:
     ----------
     errors_ : dict of str to dict
         ``MAE`` and ``RMSE`` in `unit`, and ``R2``, over all points of each panel.
+    limits_ : tuple of two floats
+        Ends of all axes.
     axes_ : ndarray of matplotlib Axes
         The panels.
     ax_ : matplotlib Axes
@@ -76,12 +112,16 @@ class ParityDisplay:
         y_pred: Mapping[str, np.ndarray],
         quantity: str | None = None,
         unit: str | None = None,
+        true_name: str = "true",
+        limits: tuple[float, float] | None = None,
         color_by: ArrayLike | None = None,
     ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.quantity = quantity
         self.unit = unit
+        self.true_name = true_name
+        self.limits = limits
         self.color_by = color_by
 
     @classmethod
@@ -94,6 +134,8 @@ class ParityDisplay:
         *,
         quantity: str | None = None,
         unit: str | None = None,
+        true_name: str = "true",
+        limits: tuple[float, float] | None = None,
         color_by: ArrayLike | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **scatter_kwargs: Any,
@@ -110,6 +152,10 @@ class ParityDisplay:
             True values.
         quantity, unit : str or None, default=None
             Labels of the axes, see the class.
+        true_name : str, default="true"
+            Word before the quantity at the axis of the true values, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of both axes, see the class.
         color_by : array-like of shape (C,) or None, default=None
             Values that color the points, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
@@ -125,7 +171,15 @@ class ParityDisplay:
             estimator = {type(estimator).__name__: estimator}
         y_pred = {name: model.predict(X) for name, model in estimator.items()}
         return cls.from_predictions(
-            y, y_pred, quantity=quantity, unit=unit, color_by=color_by, ax=ax, **scatter_kwargs
+            y,
+            y_pred,
+            quantity=quantity,
+            unit=unit,
+            true_name=true_name,
+            limits=limits,
+            color_by=color_by,
+            ax=ax,
+            **scatter_kwargs,
         )
 
     @classmethod
@@ -137,6 +191,8 @@ class ParityDisplay:
         *,
         quantity: str | None = None,
         unit: str | None = None,
+        true_name: str = "true",
+        limits: tuple[float, float] | None = None,
         color_by: ArrayLike | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **scatter_kwargs: Any,
@@ -151,6 +207,10 @@ class ParityDisplay:
             Predictions; a dict draws one panel per entry with common limits.
         quantity, unit : str or None, default=None
             Labels of the axes, see the class.
+        true_name : str, default="true"
+            Word before the quantity at the axis of the true values, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of both axes, see the class.
         color_by : array-like of shape (C,) or None, default=None
             Values that color the points, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
@@ -178,7 +238,13 @@ class ParityDisplay:
         if color_by is not None:
             color_by = color_series(color_by, len(true), "points")
         display = cls(
-            y_true=true, y_pred=predicted, quantity=quantity, unit=unit, color_by=color_by
+            y_true=true,
+            y_pred=predicted,
+            quantity=quantity,
+            unit=unit,
+            true_name=true_name,
+            limits=check_limits(limits),
+            color_by=color_by,
         )
         return display.plot(ax=ax, **scatter_kwargs)
 
@@ -191,6 +257,8 @@ class ParityDisplay:
         target: str | int | None = None,
         quantity: str | None = None,
         unit: str | None = None,
+        true_name: str = "true",
+        limits: tuple[float, float] | None = None,
         color_by: ArrayLike | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **scatter_kwargs: Any,
@@ -205,6 +273,10 @@ class ParityDisplay:
             The target to draw, if there are several.
         quantity, unit : str or None, default=None
             Labels of the axes, see the class.
+        true_name : str, default="true"
+            Word before the quantity at the axis of the true values, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of both axes, see the class.
         color_by : array-like of shape (C,) or None, default=None
             One entry per row of the *whole* input `X`, such as a list of phases.
         ax : sequence of matplotlib Axes or None, default=None
@@ -239,6 +311,8 @@ class ParityDisplay:
             {name: table[name] for name in names},
             quantity=quantity,
             unit=unit,
+            true_name=true_name,
+            limits=limits,
             color_by=color_by,
             ax=ax,
             **scatter_kwargs,
@@ -260,22 +334,31 @@ class ParityDisplay:
         display : ParityDisplay
             The display itself.
         """
-        self.axes_ = _panels(ax, len(self.y_pred))
+        n_panels = len(self.y_pred)
+        self.axes_ = (
+            _new_axes(n_panels) if ax is None else given_panels(ax, n_panels, f"{n_panels} panels")
+        )
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         self.errors_ = {name: _errors(self.y_true, pred) for name, pred in self.y_pred.items()}
-        limits = _limits([self.y_true, *self.y_pred.values()])
-        for ax, (name, values) in zip(self.axes_, self.y_pred.items()):
-            points = self._scatter(ax, values, scatter_kwargs)
-            self._label(ax, name, limits)
+        self.limits_ = self.limits or _limits(self.y_true, list(self.y_pred.values()))
+        is_new = ax is None
+        for panel, (name, values) in zip(self.axes_, self.y_pred.items()):
+            points = self._scatter(panel, values, scatter_kwargs)
+            self._mark_outliers(panel, values)
+            self._label(panel, name, is_new)
         if isinstance(points, list):
             title = getattr(self.color_by, "name", None)
             self.axes_[-1].legend(
-                handles=points, title=title, loc="lower right", fontsize=8, frameon=False
+                handles=points, title=title, loc="lower right", fontsize=NOTE_SIZE, frameon=False
             )
         elif self.color_by is not None:
-            bar_axes = self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])
-            bar = self.figure_.colorbar(points, cax=bar_axes)
+            where = (
+                {"ax": list(self.axes_), "shrink": 0.9, "aspect": 30}
+                if is_new
+                else {"cax": self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])}
+            )
+            bar = self.figure_.colorbar(points, **where)
             bar.set_label(getattr(self.color_by, "name", None) or "")
             bar.solids.set_alpha(1)
         return self
@@ -283,7 +366,7 @@ class ParityDisplay:
     def _scatter(self, ax, values, scatter_kwargs):
         """Draw the points; return one collection, or a list with one collection for each group."""
         style = {
-            "s": 18,
+            "s": 18 if len(values) <= _FEW_POINTS else 8,
             "alpha": 0.65,
             "linewidths": 0,
             "rasterized": len(values) > RASTERIZE_ABOVE,
@@ -301,30 +384,60 @@ class ParityDisplay:
             collections.append(ax.scatter(self.y_true[rows], values[rows], **group_style))
         return collections
 
-    def _label(self, ax, name, limits):
+    def _mark_outliers(self, ax, values):
+        """Draw points outside the limits as open triangles at the edge, and say how many."""
+        low, high = self.limits_
+        outside = _is_outside(self.y_true, self.limits_) | _is_outside(values, self.limits_)
+        if not outside.any():
+            return
+        inset = 0.02 * (high - low)
+        x, y = np.clip([self.y_true, values], low + inset, high - inset)
+        directions = {
+            "^": values > high,
+            "v": values < low,
+            ">": (self.y_true > high) & ~_is_outside(values, self.limits_),
+            "<": (self.y_true < low) & ~_is_outside(values, self.limits_),
+        }
+        for marker, rows in directions.items():
+            if rows.any():
+                style = {"marker": marker, "facecolors": "none", "edgecolors": COLORS[1]}
+                ax.scatter(x[rows], y[rows], s=30, linewidths=1.2, zorder=3, **style)
+        ax.text(
+            0.96,
+            0.04,
+            f"{outside.sum()} outside",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=NOTE_SIZE,
+            color=COLORS[1],
+        )
+
+    def _label(self, ax, name, is_new):
         """Draw the diagonal; write the labels of the axes, the title and the errors."""
+        limits = self.limits_
         ax.plot(limits, limits, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
         ax.set(xlim=limits, ylim=limits, aspect="equal", box_aspect=1)
-        ax.locator_params(nbins=5)
-        label = (self.quantity or "value") + (f" ({self.unit})" if self.unit else "")
-        ax.set_xlabel(f"true {label}")
+        plain_ticks(ax.xaxis, 4)
+        plain_ticks(ax.yaxis, 4)
+        label = with_unit(self.quantity or "value", self.unit)
+        # In a figure of several panels, only those at the left and at the bottom have labels.
         grid = ax.get_subplotspec()
-        if grid is None or grid.is_first_col():
-            ax.set_ylabel(f"predicted {label}")
+        is_left = grid is None or grid.is_first_col()
+        is_bottom = not is_new or ax in _bottom_panels(self.axes_)
+        ax.set_xlabel(f"{self.true_name} {label}" if is_bottom else "")
+        ax.set_ylabel(f"predicted {label}" if is_left else "")
+        if is_new:
+            ax.tick_params(labelleft=is_left, labelbottom=is_bottom)
         if len(self.y_pred) > 1 or name != "prediction":
-            ax.set_title(name, fontsize=11)
+            ax.set_title(wrap_name(name, 44 // min(len(self.axes_), 3)), fontsize=LABEL_SIZE)
         unit = f" {self.unit}" if self.unit else ""
         errors = self.errors_[name]
-        text = f"MAE {errors['MAE']:#.3g}{unit}\nRMSE {errors['RMSE']:#.3g}{unit}\n"
-        text += f"R² {errors['R2']:.3f}".replace("-", "−")
+        text = (
+            f"MAE {short_number(errors['MAE'])}{unit}\nRMSE {short_number(errors['RMSE'])}{unit}\n"
+        )
+        text += _r2_text(errors["R2"])
         ax.text(
-            0.04,
-            0.96,
-            text,
-            transform=ax.transAxes,
-            va="top",
-            fontsize=8.5,
-            linespacing=1.35,
+            0.04, 0.96, text, transform=ax.transAxes, va="top", fontsize=NOTE_SIZE, linespacing=1.3
         )
 
 
@@ -353,32 +466,41 @@ def _errors(y_true, y_pred):
     }
 
 
-def _limits(arrays):
-    """Common range of all axes, with a margin of 5 %."""
-    low = min(values.min() for values in arrays)
-    high = max(values.max() for values in arrays)
+def _limits(y_true, predictions):
+    """Common range of all axes: all points that are no outliers, with a margin of 5 %."""
+    spread = np.ptp(y_true)
+    # With equal true values there is no scale by which a prediction could be far away.
+    reach = _OUTLIER * spread or np.inf
+    inside = [
+        values[~_is_outside(values, (y_true.min() - reach, y_true.max() + reach))]
+        for values in predictions
+    ]
+    everything = np.concatenate([y_true, *inside])
+    low, high = everything.min(), everything.max()
     margin = 0.05 * (high - low) or 0.5
     return low - margin, high + margin
 
 
-def _panels(ax, n_panels):
-    """Return the given axes after validation, or the axes of a new figure."""
-    if ax is None:
-        import matplotlib.pyplot as plt
+def _is_outside(values, limits):
+    return (values < limits[0]) | (values > limits[1])
 
-        n_columns = min(n_panels, 4)
-        n_rows = -(-n_panels // n_columns)
-        figure, axes = plt.subplots(
-            n_rows,
-            n_columns,
-            figsize=(0.4 + 3.1 * n_columns, 3.65 * n_rows),
-            layout="constrained",
-            squeeze=False,
-        )
-        for unused in axes.flat[n_panels:]:
-            figure.delaxes(unused)
-        return axes.ravel()[:n_panels]
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-    if len(axes) < n_panels:
-        raise ValueError(f"{n_panels} panels do not fit on {len(axes)} axes")
-    return axes[:n_panels]
+
+def _r2_text(r2):
+    """The coefficient of determination; of very bad predictions with three digits only."""
+    return f"R² {r2:.3f}".replace("-", "−") if not abs(r2) >= 100 else f"R² {short_number(r2)}"
+
+
+def _bottom_panels(axes):
+    """The panels of a figure below which there are no others."""
+    specs = [panel.get_subplotspec() for panel in axes]
+    last = {spec.colspan.start: spec.rowspan.stop for spec in specs}  # the last of each column
+    return [
+        panel for panel, spec in zip(axes, specs) if last[spec.colspan.start] == spec.rowspan.stop
+    ]
+
+
+def _new_axes(n_panels):
+    """Axes of a new figure: up to three panels side by side, four as two rows of two."""
+    n_columns = {1: 1, 2: 2, 4: 2}.get(n_panels, 3)
+    width = COLUMN_WIDTH if n_panels == 1 else PAGE_WIDTH
+    return new_panels(n_panels, n_columns, 1.08 * width / n_columns, width)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sklmat.argument_checks import PREDICTOR, checked_arguments
 from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._layout import check_limits, new_axes, with_unit
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, MARKERS
+from sklmat.plotting._style import COLORS, MARKERS, interval_handle, legend_above
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ _COLUMNS = ("method", "budget", "score", "lower", "upper")
 class RobustnessDisplay:
     """Plot of an estimator's score against the displacement of atoms, one line per attack method.
 
+    Bands are the 95 % intervals over the rows, see `robustness_curve`.
+
     `from_estimator` creates the display from a fitted estimator, `from_curve` from a table that
     `robustness_curve` made. The constructor only stores its arguments.
 
@@ -39,6 +42,8 @@ class RobustnessDisplay:
         Name of the estimator in the legend, if several are drawn on the same axes.
     unit : str or None, default=None
         Unit of the target of a regressor.
+    limits : tuple of two floats or None, default=None
+        Ends of the axis of the score; None begins at zero and includes all scores.
 
     Attributes
     ----------
@@ -73,11 +78,17 @@ class RobustnessDisplay:
 
     @checked_arguments()
     def __init__(
-        self, *, table: pd.DataFrame, name: str | None = None, unit: str | None = None
+        self,
+        *,
+        table: pd.DataFrame,
+        name: str | None = None,
+        unit: str | None = None,
+        limits: tuple[float, float] | None = None,
     ) -> None:
         self.table = table
         self.name = name
         self.unit = unit
+        self.limits = limits
 
     @classmethod
     @checked_arguments(estimator=PREDICTOR)
@@ -92,6 +103,7 @@ class RobustnessDisplay:
         random_state: RandomState = None,
         name: str | None = None,
         unit: str | None = None,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
@@ -110,6 +122,8 @@ class RobustnessDisplay:
             What is computed. `robustness_curve` has more options: draw its table with `from_curve`.
         name, unit : str or None, default=None
             Labels, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of the axis of the score, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -124,7 +138,7 @@ class RobustnessDisplay:
         table = robustness_curve(
             estimator, X, y, methods=methods, budgets=budgets, random_state=random_state
         )
-        return cls.from_curve(table, name=name, unit=unit, ax=ax, **line_kwargs)
+        return cls.from_curve(table, name=name, unit=unit, limits=limits, ax=ax, **line_kwargs)
 
     @classmethod
     @checked_arguments()
@@ -134,6 +148,7 @@ class RobustnessDisplay:
         *,
         name: str | None = None,
         unit: str | None = None,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
@@ -145,6 +160,8 @@ class RobustnessDisplay:
             From `robustness_curve`.
         name, unit : str or None, default=None
             Labels, see the class.
+        limits : tuple of two floats or None, default=None
+            Ends of the axis of the score, see the class.
         {ax}
         **line_kwargs
             Passed to ``Axes.plot``.
@@ -165,7 +182,8 @@ class RobustnessDisplay:
             )
         if table.empty or table[["budget", "score"]].isna().any(axis=None):
             raise ValueError("the table is empty, or lacks budgets or scores")
-        return cls(table=table, name=name, unit=unit).plot(ax=ax, **line_kwargs)
+        display = cls(table=table, name=name, unit=unit, limits=check_limits(limits))
+        return display.plot(ax=ax, **line_kwargs)
 
     @checked_arguments()
     def plot(self, ax: Axes | None = None, **line_kwargs: Any) -> Self:
@@ -182,10 +200,7 @@ class RobustnessDisplay:
         display : RobustnessDisplay
             The display itself.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.subplots(figsize=(4.8, 3.7), layout="constrained")[1]
+        ax = new_axes(2.9) if ax is None else ax
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = {}
         for number, (method, rows) in enumerate(self.table.groupby("method", sort=False)):
@@ -193,12 +208,13 @@ class RobustnessDisplay:
             self.lines_[method] = self._draw(method, rows, number, line_kwargs)
         score = self.table.attrs.get("score", "score")
         ax.set_xlabel("largest displacement of an atom (Å)")
-        ax.set_ylabel(score + (f" ({self.unit})" if self.unit else ""))
+        ax.set_ylabel(with_unit(score, self.unit))
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=6)
         # The axis begins at zero, so that heights can be compared.
-        ax.set_ylim(0, 1.02 if score == "accuracy" else None)
-        ax.legend(loc="best", fontsize=8.5, frameon=False)
+        ax.set_ylim(self.limits or (0, 1.02 if score == "accuracy" else None))
+        handles = ax.get_legend_handles_labels()[0]
+        legend_above(ax, [*handles, interval_handle("95 % interval", is_band=True)])
         return self
 
     def _draw(self, method, rows, number, line_kwargs):

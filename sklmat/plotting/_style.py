@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from sklmat.plotting._layout import NOTE_SIZE
 from sklmat.targets import plain_array
 
 #: Palette of Okabe and Ito without yellow, which is too pale on white. Each colour has its own
@@ -113,6 +114,28 @@ def legend_above(ax, handles=None):
         bbox_to_anchor=(0, 1),
         ncols=min(len(labels), max(1, 36 // (longest + 6))),
         borderaxespad=0.2,
-        fontsize=8.5,
+        fontsize=NOTE_SIZE,
         frameon=False,
     )
+
+
+def interval_handle(label, *, is_band=False):
+    """Entry of a legend that says what the bars, or the coloured bands, around points are.
+
+    Parameters
+    ----------
+    label : str
+    is_band : bool, default=False
+        Whether the intervals are drawn as bands.
+
+    Returns
+    -------
+    matplotlib artist
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if is_band:
+        return Patch(facecolor="0.35", alpha=0.25, linewidth=0, label=label)
+    style = {"linestyle": "", "marker": "|", "markersize": 9, "markeredgewidth": 1.2}
+    return Line2D([], [], color="0.35", label=label, **style)

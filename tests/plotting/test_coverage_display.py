@@ -20,7 +20,8 @@ def test_coverage_of_normal_distributions():
     for number, row in enumerate(display.table.to_dict("records")):
         expected = binomtest(number, 4).proportion_ci(method="wilson")
         assert_allclose([row["low"], row["high"]], [expected.low, expected.high], atol=1e-12)
-    assert display.ax_.get_legend() is None
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["95 % interval"]
     assert display.ax_.get_xlabel() == "level of the intervals"
 
 
@@ -33,7 +34,8 @@ def test_given_intervals():
     infinite = {0.9: [[-np.inf, np.inf]] * 4}
     both = CoverageDisplay.from_intervals(true, {"a": infinite, "b": {0.9: [[5, 6]] * 4}})
     assert both.table["covered"].tolist() == [1, 0]
-    assert [text.get_text() for text in both.ax_.get_legend().get_texts()] == ["a", "b"]
+    texts = [text.get_text() for text in both.ax_.get_legend().get_texts()]
+    assert texts == ["a", "b", "95 % interval"]
 
 
 def test_several_models_share_axes():

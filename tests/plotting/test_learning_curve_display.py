@@ -40,7 +40,7 @@ def test_a_line_with_intervals_for_each_estimator(curves, log_scale):
     expected = "log" if log_scale else "linear"
     assert (panel.get_xscale(), panel.get_yscale()) == (expected, expected)
     texts = [text.get_text().replace("\n", " ") for text in panel.get_legend().get_texts()]
-    assert texts == list(MODELS)
+    assert texts == [*MODELS, "95 % interval"]
 
 
 def test_sizes_are_ticks(curves):

@@ -110,7 +110,11 @@ def test_many_numbers_get_a_colour_bar():
     display = ParityDisplay.from_predictions(y, {"a": y, "b": y}, color_by=volume)
     for panel in display.axes_:
         np.testing.assert_array_equal(panel.collections[0].get_array(), volume)
-    (bar,) = display.axes_[-1].child_axes
+    (bar,) = set(display.figure_.axes) - set(display.axes_)
+    assert bar.get_ylabel() == "volume (Å³)"
+    # Axes that the user made keep their places: the colour bar is beside the last.
+    given = display.figure_.__class__().subplots(1, 2)
+    (bar,) = display.plot(ax=given).axes_[-1].child_axes
     assert bar.get_ylabel() == "volume (Å³)"
 
 
@@ -172,3 +176,54 @@ def test_too_many_groups():
 def test_empty_input():
     with pytest.raises(ValueError, match="y_true is empty"):
         ParityDisplay.from_predictions([], [])
+
+
+def test_outliers_are_marked_at_the_edge_and_do_not_stretch_the_axes():
+    y = np.linspace(0, 1, 11)
+    predicted = y.copy()
+    predicted[[2, 5]] = [80, -7]
+    display = ParityDisplay.from_predictions(y, predicted, unit="eV")
+    assert display.limits_ == pytest.approx((-0.05, 1.05))
+    markers = display.ax_.collections[1:]
+    # An inset of 2 % of the axis keeps the triangles inside.
+    np.testing.assert_allclose(
+        np.vstack([each.get_offsets() for each in markers]), [[0.2, 1.028], [0.5, -0.028]]
+    )
+    assert display.ax_.texts[0].get_text() == "2 outside"
+    # Of eleven rows, errors of 79.8 and 7.5.
+    assert display.errors_["prediction"]["MAE"] == pytest.approx((79.8 + 7.5) / 11)
+    # Points that are far, but not far enough, are shown.
+    assert ParityDisplay.from_predictions([0.0, 1], [0, 2.9]).limits_[1] > 2.9
+
+
+def test_given_limits_and_names():
+    display = ParityDisplay.from_predictions(
+        [0.0, 1.0, 5.0], [0.0, 1.0, 5.0], true_name="computed", unit="eV", limits=(0, 2)
+    )
+    assert display.ax_.get_xlim() == display.ax_.get_ylim() == (0, 2)
+    assert display.ax_.get_xlabel() == "computed value (eV)"
+    assert display.ax_.texts[0].get_text() == "1 outside"
+    for limits in ((1, 0), (0, np.inf), 3, (0, 1, 2)):
+        with pytest.raises(ValueError, match="limits must be two increasing numbers"):
+            ParityDisplay.from_predictions([0.0, 1.0], [0.0, 1.0], limits=limits)
+
+
+def test_large_numbers_are_written_with_powers_of_ten():
+    display = ParityDisplay.from_predictions([0.0, 1e6], [0.0, 1e6 - 250000])
+    assert corner_text(display.ax_).startswith(r"MAE 1.25$\times$10$^{5}$")
+    display.figure_.draw_without_rendering()
+    assert "10^{6}" in display.ax_.xaxis.get_offset_text().get_text()
+
+
+@pytest.mark.parametrize(("n_panels", "rows"), [(2, [2]), (3, [3]), (4, [2, 2]), (5, [3, 2])])
+def test_panels_share_labels(n_panels, rows):
+    y = np.arange(5.0)
+    display = ParityDisplay.from_predictions(y, {str(n): y for n in range(n_panels)})
+    specs = [panel.get_subplotspec() for panel in display.axes_]
+    assert np.unique([spec.rowspan.start for spec in specs], return_counts=True)[1].tolist() == rows
+    for panel, spec in zip(display.axes_, specs):
+        assert bool(panel.get_ylabel()) == (spec.colspan.start == 0)
+        is_bottom = spec.rowspan.start == len(rows) - 1
+        if n_panels == 5 and spec.colspan.start == 2:
+            is_bottom = True  # nothing is below the third panel
+        assert bool(panel.get_xlabel()) == is_bottom

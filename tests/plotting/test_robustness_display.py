@@ -31,7 +31,8 @@ def test_one_line_and_band_per_method():
     assert_allclose(display.lines_["random"].get_ydata(), [0.9, 0.85, 0.8])
     band = panel.collections[0].get_paths()[0].vertices
     assert {(0.1, 0.15), (0.1, 0.26), (0.05, 0.56)} <= set(map(tuple, band.round(6)))
-    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["PGD", "random"]
+    texts = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert texts == ["PGD", "random", "95 % interval"]
     assert panel.get_xlabel() == "largest displacement of an atom (Å)"
     assert panel.get_ylabel() == "accuracy"
     assert panel.get_ylim() == (0, 1.02)
@@ -58,7 +59,7 @@ def test_two_estimators_on_one_picture_share_the_colours_of_methods():
     assert one.lines_["pgd"].get_color() != one.lines_["random"].get_color()
     assert two.lines_["random"].get_linestyle() == "--"
     texts = [text.get_text() for text in one.ax_.get_legend().get_texts()]
-    assert texts == ["CGCNN PGD", "CGCNN random", "other random"]
+    assert texts == ["CGCNN PGD", "CGCNN random", "other random", "95 % interval"]
 
 
 def test_from_estimator_attacks(monkeypatch):
