@@ -9,7 +9,8 @@ import numpy as np
 
 from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
-from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE
+from sklmat.plotting._layout import NOTE_SIZE, new_panels
+from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,13 +226,13 @@ class AugmentationReportDisplay:
             }
             ax.scatter(*points.T, **(style | _STYLES[origin] | scatter_kwargs))
         for axis, name, ratio in zip("xy", ("first", "second"), self.explained_variance_ratio_):
-            ax.set(**{f"{axis}label": f"{name} direction ({ratio:.0%} of real variance)"})
-        ax.legend(loc="best", fontsize=8.5, frameon=False)
+            ax.set(**{f"{axis}label": f"{name} direction ({ratio:.0%} of variance)"})
+        legend_below(ax)
         ax.set_title(
             f"AUC of real or generated: {report.classifier_auc:.2f}\n"
             f"R² of the recovered code: {report.code_recovery:.2f}\n"
             f"nearest training row: {report.neighbor_distance_ratio:.2f} of the usual",
-            fontsize=9.5,
+            fontsize=NOTE_SIZE,
             loc="left",
         )
 
@@ -246,15 +247,16 @@ class AugmentationReportDisplay:
             ax.hlines(y, quantiles[0], quantiles[4], color=color, linewidth=0.8)
             ax.hlines(y, quantiles[1], quantiles[3], color=color, linewidth=2.6)
             ax.scatter(quantiles[2], y, s=9, color="white", edgecolors=color, zorder=3)
-        ax.set_xlabel("value (standard deviations from the mean)")
+        ax.set_xlabel("value (sd from the mean)")
         _label_rows(ax, self.columns_)
+        legend_below(ax, _quantile_handles())
         n_features = len(self.report.column_distances)
         is_part = len(self.columns_) < n_features
         selection = f"the worst {len(self.columns_)} of " if is_part else ""
         ax.set_title(
             f"{selection}{n_features} features\ndifference of correlations "
             f"{self.report.correlation_difference:.2f}",
-            fontsize=9.5,
+            fontsize=NOTE_SIZE,
             loc="left",
         )
 
@@ -269,12 +271,12 @@ class AugmentationReportDisplay:
         ax.tick_params(labelleft=False)
         ax.set_xlabel("distance (sd)")
         ax.set_xlim(left=0)
-        ax.set_title(f"mean {mean:.2f}", fontsize=9.5, loc="left")
+        ax.set_title(f"mean {mean:.2f}", fontsize=NOTE_SIZE, loc="left")
 
 
 def _label_rows(ax, names):
     """Label the rows of a panel, from top to bottom."""
-    ax.set_yticks(range(len(names)), names, fontsize=7.5)
+    ax.set_yticks(range(len(names)), names, fontsize=NOTE_SIZE - 0.5)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=5)
@@ -289,15 +291,21 @@ def _panels(ax, n_columns):
                 f"the report needs 3 axes: map, distributions and distances, got {len(axes)}"
             )
         return axes
-    import matplotlib.pyplot as plt
-
-    _, axes = plt.subplots(
-        1,
-        3,
-        figsize=(11, max(4.2, 1.3 + 0.185 * n_columns)),
-        width_ratios=[1.25, 1, 0.45],
-        layout="constrained",
-    )
+    height = max(3.6, 1.3 + 0.17 * n_columns)
+    axes = new_panels(3, 3, height, width_ratios=[1.25, 1, 0.45])
     axes[0].set_box_aspect(1)
     axes[0].set_anchor("N")
     return axes
+
+
+def _quantile_handles():
+    """Entries of a legend for the lines and dots of each feature."""
+    from matplotlib.lines import Line2D
+
+    style = {"color": _STYLES["real"]["color"]}
+    dot = {"linestyle": "", "marker": "o", "markersize": 3.5, "markerfacecolor": "white"}
+    return [
+        Line2D([], [], linewidth=0.8, label="90 %", **style),
+        Line2D([], [], linewidth=2.6, label="50 %", **style),
+        Line2D([], [], label="median", **style, **dot),
+    ]

@@ -10,8 +10,14 @@ import numpy as np
 from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
+from sklmat.plotting._layout import (
+    COLUMN_WIDTH,
+    NOTE_SIZE,
+    PAGE_WIDTH,
+    new_axes,
+)
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, wrap_name
+from sklmat.plotting._style import COLORS, interval_handle, legend_above, wrap_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Largest number of characters of a name in one line.
 _LINE_LENGTH = 44
+#: Names up to this length leave enough space in a figure over one column.
+_SHORT_NAME = 22
 #: Required columns of the table.
 _COLUMNS = ("effect size", "low", "high", "p corrected")
 
@@ -33,7 +41,7 @@ class ContrastDisplay:
     The largest effect is at the top. A positive effect means larger values in the adversarial
     examples. Dots are filled if the corrected p is below `significance_level`. A triangle at the
     edge marks an infinite effect: the descriptor is constant in each of the two tables, with
-    different values. The title gives the number of descriptors that are not drawn.
+    different values. A note at the bottom gives the number of descriptors that are not drawn.
 
     `from_contrast` creates the display from a table that `contrast` made, `from_data` from two
     tables of descriptors. The constructor only stores its arguments.
@@ -241,10 +249,10 @@ class ContrastDisplay:
         from matplotlib.lines import Line2D
 
         ax, n_drawn = self.ax_, len(names)
-        ax.set_yticks(range(n_drawn), names, fontsize=8.5)
+        ax.set_yticks(range(n_drawn), names, fontsize=NOTE_SIZE)
         ax.set_ylim(n_drawn - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("effect size (Hedges' g, adversarial − normal)")
+        ax.set_xlabel("effect size (Hedges' g,\nadversarial − normal)")
         marker = {"linestyle": "", "marker": "o", "markersize": 5.5}
         empty = {"markerfacecolor": "white", **marker}
         significant = f"corrected p < {self.significance_level:g}"
@@ -252,30 +260,23 @@ class ContrastDisplay:
             Line2D([], [], color=COLORS[1], label=significant, **marker),
             Line2D([], [], color="0.45", label="not significant", **empty),
         ]
-        ax.legend(
-            handles=handles,
-            loc="lower right",
-            bbox_to_anchor=(1, 1),
-            ncols=2,
-            fontsize=8,
-            frameon=False,
-            borderaxespad=0.2,
-            handletextpad=0.1,
-            columnspacing=1,
-        )
+        level = self.table.attrs.get("confidence_level")
+        if level is not None:
+            handles.append(interval_handle(f"{100 * level:g} % interval", is_horizontal=True))
+        legend_above(ax, handles)
         notes = []
         if n_drawn < n_effects:
             notes.append(f"the largest {n_drawn} of {n_effects} effects")
         if n_effects < len(self.table):
             notes.append(f"{len(self.table) - n_effects} without an effect")
-        ax.set_title("; ".join(notes), fontsize=8.5, loc="left", pad=20)
+        if notes:
+            style = {"ha": "right", "va": "bottom", "fontsize": NOTE_SIZE, "color": "0.35"}
+            ax.text(0.99, 0.01, "\n".join(notes), transform=ax.transAxes, **style)
 
 
 def _new_axes(names):
     """Axes of a new figure, whose size depends on the names."""
-    import matplotlib.pyplot as plt
-
     lines = [line for name in names for line in name.split("\n")]
-    width = 4.4 + 0.07 * max(len(line) for line in lines)
-    height = 1.3 + 0.16 * len(lines) + 0.09 * len(names)
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    is_short = max(len(line) for line in lines) <= _SHORT_NAME
+    height = 1.3 + 0.15 * len(lines) + 0.08 * len(names)
+    return new_axes(height, COLUMN_WIDTH if is_short else PAGE_WIDTH)

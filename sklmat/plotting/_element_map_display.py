@@ -12,6 +12,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
+from sklmat.plotting._layout import NOTE_SIZE, new_axes
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, color_series, is_grouping
 from sklmat.targets import number_array, plain_array
@@ -81,7 +82,7 @@ class ElementMapDisplay:
     >>> list(display.labels_)
     ['Ni', 'Cu']
     >>> display.ax_.get_xlabel()
-    'principal component 1 (99.7 % of the variance)'
+    'principal component 1\\n(99.7 % of variance)'
     """
 
     @checked_arguments()
@@ -263,10 +264,7 @@ class ElementMapDisplay:
         display : ElementMapDisplay
             The display itself.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
+        ax = new_axes(3.2) if ax is None else ax
         self.ax_, self.figure_ = ax, ax.figure
         if self.color_by is None:
             _, element = np.unique(self.atomic_numbers, return_inverse=True)
@@ -327,7 +325,7 @@ class ElementMapDisplay:
                 symbol,
                 ha="center",
                 va="center",
-                fontsize=12,
+                fontsize=10,
                 fontweight="bold",
                 path_effects=[withStroke(linewidth=3, foreground="white")],
                 zorder=3,
@@ -343,25 +341,26 @@ class ElementMapDisplay:
             names = [f"principal {name}" for name in names]
             if self.explained_variance_ratio is not None:
                 ratios = zip(names, self.explained_variance_ratio)
-                names = [f"{name} ({100 * ratio:.3g} % of the variance)" for name, ratio in ratios]
+                names = [f"{name}\n({100 * ratio:.3g} % of variance)" for name, ratio in ratios]
         self.ax_.set(xlabel=names[0], ylabel=names[1])
 
     def _write_size_legend(self):
         """Write the legend of the marker sizes."""
         from matplotlib.legend import Legend
 
-        handles = [_legend_marker("none", "share of the atoms:")]
-        for fraction in _LEGEND_FRACTIONS:
-            size = np.sqrt(_area(fraction))
-            handles.append(_legend_marker("0.5", f"{100 * fraction:.0f} %", size))
+        handles = [
+            _legend_marker("0.5", f"{100 * fraction:.0f} %", np.sqrt(_area(fraction)))
+            for fraction in _LEGEND_FRACTIONS
+        ]
+        handles[-1].set_label(f"{100 * _LEGEND_FRACTIONS[-1]:.0f} % of the atoms")
         legend = Legend(
             self.ax_,
             handles,
             [handle.get_label() for handle in handles],
-            loc="lower right",
-            bbox_to_anchor=(1, 1),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
             ncols=len(handles),
-            fontsize=8,
+            fontsize=NOTE_SIZE,
             frameon=False,
             borderaxespad=0.2,
             handletextpad=0.1,
@@ -375,7 +374,7 @@ class ElementMapDisplay:
         """Write the legend of the groups."""
         handles = [_legend_marker(color, str(name)) for name, color in zip(names, COLORS)]
         title = getattr(self.color_by, "name", None)
-        self.ax_.legend(handles=handles, title=title, loc="best", fontsize=8, frameon=False)
+        self.ax_.legend(handles=handles, title=title, loc="best", fontsize=NOTE_SIZE, frameon=False)
 
 
 def _area(fraction):

@@ -201,7 +201,6 @@ class LearningCurveDisplay:
         style |= {"markersize": 4.5, "linewidth": 1.6, "zorder": 3}
         (line,) = self.ax_.plot(at, mean, **(style | line_kwargs))
         color = line.get_color()
-        self.ax_.fill_between(at, low, high, color=color, alpha=0.08, linewidth=0)
         self.ax_.vlines(at, low, high, color=color, linewidth=1.1, zorder=2)
         return line
 

@@ -119,7 +119,35 @@ def legend_above(ax, handles=None):
     )
 
 
-def interval_handle(label, *, is_band=False):
+def legend_below(ax, handles=None):
+    """Draw a legend in one line below the label of the horizontal axis.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    handles : list of artists, default=None
+        Artists with labels; all labelled artists of the axes by default.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    # The numbers and the label of the axis take about 34 points.
+    below = ScaledTranslation(0, -34 / 72, ax.figure.dpi_scale_trans)
+    ax.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=ax.transAxes + below,
+        ncols=len(handles),
+        fontsize=NOTE_SIZE,
+        frameon=False,
+        handletextpad=0.4,
+        columnspacing=0.9,
+        borderaxespad=0,
+    )
+
+
+def interval_handle(label, *, is_band=False, is_horizontal=False):
     """Entry of a legend that says what the bars, or the coloured bands, around points are.
 
     Parameters
@@ -127,6 +155,8 @@ def interval_handle(label, *, is_band=False):
     label : str
     is_band : bool, default=False
         Whether the intervals are drawn as bands.
+    is_horizontal : bool, default=False
+        Whether bars are horizontal.
 
     Returns
     -------
@@ -137,5 +167,6 @@ def interval_handle(label, *, is_band=False):
 
     if is_band:
         return Patch(facecolor="0.35", alpha=0.25, linewidth=0, label=label)
-    style = {"linestyle": "", "marker": "|", "markersize": 9, "markeredgewidth": 1.2}
+    marker = "_" if is_horizontal else "|"
+    style = {"linestyle": "", "marker": marker, "markersize": 9, "markeredgewidth": 1.2}
     return Line2D([], [], color="0.35", label=label, **style)

@@ -54,8 +54,8 @@ def test_what_is_drawn():
     assert_allclose(generated, display.coordinates_["generated"])
     assert [text.get_text() for text in panel.get_legend().get_texts()] == ["real", "generated"]
     share = display.explained_variance_ratio_
-    assert f"({share[0]:.0%} of real variance)" in panel.get_xlabel()
-    assert f"({share[1]:.0%} of real variance)" in panel.get_ylabel()
+    assert f"({share[0]:.0%} of variance)" in panel.get_xlabel()
+    assert f"({share[1]:.0%} of variance)" in panel.get_ylabel()
     for figure in ("generated: 0.61", "code: 0.92", "0.83 of the usual"):
         assert figure in panel.get_title(loc="left")
     assert "6 features" in columns.get_title(loc="left")

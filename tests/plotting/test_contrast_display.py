@@ -32,7 +32,7 @@ def test_effects_and_intervals_are_drawn_from_the_top():
     assert_allclose(dots.get_offsets(), np.column_stack([table["effect size"], range(3)]))
     ends = np.array([segment[:, 0] for segment in bars.get_segments()])
     assert_allclose(ends, table[["low", "high"]])
-    assert panel.get_xlabel() == "effect size (Hedges' g, adversarial − normal)"
+    assert panel.get_xlabel() == "effect size (Hedges' g,\nadversarial − normal)"
     assert panel.get_title(loc="left") == ""
     assert display.figure_ is panel.figure
 
@@ -55,10 +55,11 @@ def test_what_is_not_drawn_is_counted():
     table = contrast(first, second)
     display = ContrastDisplay.from_contrast(table, max_features=2)
     assert display.features_ == ["d4", "d1"]
-    assert display.ax_.get_title(loc="left") == "the largest 2 of 4 effects; 1 without an effect"
+    (note,) = display.ax_.texts
+    assert note.get_text() == "the largest 2 of 4 effects\n1 without an effect"
     display = ContrastDisplay.from_contrast(table)
     assert "d0" not in display.features_
-    assert display.ax_.get_title(loc="left") == "1 without an effect"
+    assert display.ax_.texts[0].get_text() == "1 without an effect"
     # A table sorted otherwise is drawn in the same order.
     again = ContrastDisplay.from_contrast(table.sort_index())
     assert again.features_ == display.features_

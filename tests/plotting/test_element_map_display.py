@@ -46,7 +46,7 @@ def test_map_is_the_projection_on_the_principal_components():
         np.testing.assert_allclose(np.abs(display.points[:, k]), along, atol=1e-9)
         part = variance[-1 - k] / variance.sum()
         assert display.explained_variance_ratio[k] == pytest.approx(part)
-    assert f"component 1 ({100 * variance[-1] / variance.sum():.3g} %" in display.ax_.get_xlabel()
+    assert f"component 1\n({100 * variance[-1] / variance.sum():.3g} %" in display.ax_.get_xlabel()
     # The sign, which the eigenvectors leave open, is scikit-learn's.
     np.testing.assert_allclose(display.points, PCA(2).fit_transform(vectors), atol=1e-9)
     again = ElementMapDisplay.from_vectors(vectors.copy(), numbers)
@@ -87,12 +87,11 @@ def test_area_grows_with_the_fraction():
     np.testing.assert_allclose(np.diff(area), 90 / 5)
     (key,) = [a for a in display.ax_.artists if hasattr(a, "get_texts")]
     assert [t.get_text() for t in key.get_texts()] == [
-        "share of the atoms:",
         "10 %",
         "50 %",
-        "90 %",
+        "90 % of the atoms",
     ]
-    drawn = [line.get_markersize() for line in key.get_lines()][1:]
+    drawn = [line.get_markersize() for line in key.get_lines()]
     np.testing.assert_allclose(np.square(drawn), [6 + 9, 6 + 45, 6 + 81])
     alike = display.plot(s=20)
     assert {s for points in alike.ax_.collections for s in points.get_sizes()} == {20}

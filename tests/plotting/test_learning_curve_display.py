@@ -27,7 +27,7 @@ def test_a_line_with_intervals_for_each_estimator(curves, log_scale):
     display = LearningCurveDisplay.from_learning_curves(curves, unit="eV", log_scale=log_scale)
     panel = display.ax_
     assert list(display.lines_) == list(MODELS)
-    bars = panel.collections[1::2]
+    bars = panel.collections
     for (name, line), of_name in zip(display.lines_.items(), bars):
         rows = curves.table[curves.table["estimator"] == name]
         assert_allclose(line.get_ydata(), rows["MAE mean"])

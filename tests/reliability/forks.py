@@ -100,7 +100,10 @@ def _is_file_operation(function):
 def content(folder):
     """Final files and their bytes, and the names of the others."""
     final, others = {}, set()
-    for path in sorted(folder.rglob("*")):
+    # `os.walk` skips temporary folders that are removed meanwhile, `rglob` raises.
+    walk = os.walk(folder)
+    paths = [Path(parent, name) for parent, *names in walk for name in (*names[0], *names[1])]
+    for path in sorted(paths):
         name = path.relative_to(folder)
         if any(part.startswith(".") for part in name.parts):
             others.add(str(name))
