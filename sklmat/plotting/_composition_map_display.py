@@ -12,6 +12,14 @@ import pandas as pd
 from sklmat.argument_checks import POSITIVE, Kind, checked_arguments
 from sklmat.compositions import element_of_column, fraction_column, fraction_columns
 from sklmat.deprecation import renamed_parameters
+from sklmat.plotting._layout import (
+    LABEL_SIZE,
+    NOTE_SIZE,
+    PAGE_WIDTH,
+    TEXT_SIZES,
+    TICK_SIZE,
+    new_axes,
+)
 from sklmat.plotting._ternary_axes import (
     TRIANGLE,
     connected_regions,
@@ -366,19 +374,17 @@ class CompositionMapDisplay:
 
         mappable = ScalarMappable(style["norm"], style["cmap"])
         self.colorbar_ = ax.figure.colorbar(mappable, cax=ax, extend=self._extend, **settings)
-        self.colorbar_.set_label(self.column)
+        self.colorbar_.ax.tick_params(labelsize=TICK_SIZE)
+        self.colorbar_.set_label(self.column, fontsize=LABEL_SIZE)
 
     def _plot_ternary(self, corners, held, cut, ax, style):
         """Draw one triangle with scales."""
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(6.2, 5.0), layout="constrained")
-        cut.draw(ax, style, fontsize=11)
-        draw_frame(ax, TRIANGLE, corners, fontsize=13)
+        ax = new_axes(2.8) if ax is None else ax
+        cut.draw(ax, style, fontsize=9)
+        draw_frame(ax, TRIANGLE, corners, fontsize=10)
         draw_scales(ax, corners, 1 - sum(held.values()))
         if any(held.values()):
-            ax.set_title(held_title(held), fontsize=11, pad=22)
+            ax.set_title(held_title(held), fontsize=LABEL_SIZE, pad=20)
         self._add_colorbar(ax.inset_axes([1.02, 0.12, 0.035, 0.72]), style)
         self.axes_ = np.array([ax])
 
@@ -402,9 +408,9 @@ class CompositionMapDisplay:
         """Draw the triangles of an overview."""
         centre = TRIANGLE.mean(axis=0)
         for ax, (corners, held, cut) in zip(axes, cuts):
-            cut.draw(ax, style, fontsize=8.5, avoid=centre if is_equimolar else None)
-            draw_frame(ax, TRIANGLE, corners, fontsize=9.5)
-            ax.set_title(held_title(held), fontsize=9, pad=18, color="0.25")
+            cut.draw(ax, style, fontsize=7.5, avoid=centre if is_equimolar else None)
+            draw_frame(ax, TRIANGLE, corners, fontsize=8.5)
+            ax.set_title(held_title(held), fontsize=NOTE_SIZE, pad=16, color="0.25")
             if is_equimolar:
                 ax.plot(*centre, **_EQUIMOLAR_MARKER)
 
@@ -413,8 +419,8 @@ class CompositionMapDisplay:
         from matplotlib.ticker import MaxNLocator
 
         ax.axis("off")
-        bar = ax.inset_axes([0.0, 0.55, 1.0, 0.1])
-        ticks = MaxNLocator(5, steps=_STEPS)
+        bar = ax.inset_axes([0.0, 0.75, 1.0, 0.1])
+        ticks = MaxNLocator(3, steps=_STEPS)
         self._add_colorbar(bar, style, orientation="horizontal", ticks=ticks)
         _write_legend(ax, is_equimolar, self.energy is not None, overview is not None)
 
@@ -436,8 +442,8 @@ class CompositionMapDisplay:
                 has_line = len(phases) > 2 or phase == phases[0]
                 _draw_majority(ax, phase, fractions, corners, frame if has_line else None)
                 fractions.remove()
-        draw_frame(ax, corners, self.elements, fontsize=12)
-        ax.set_title("all alloys, averaged where they coincide", fontsize=10, pad=26)
+        draw_frame(ax, corners, self.elements, fontsize=10)
+        ax.set_title("all alloys, averaged where they coincide", fontsize=LABEL_SIZE, pad=22)
 
 
 def _prediction_names(table):
@@ -451,8 +457,10 @@ def _overview_grid(n_elements):
 
     n_rows = {4: 2, 5: 4}[n_elements]
     has_bar = n_elements == 4
-    figure = plt.figure(figsize=(2.75 * n_rows + has_bar, 2.6 * n_rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.04)
+    with plt.rc_context(TEXT_SIZES):
+        height = PAGE_WIDTH - has_bar
+        figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.04)
     widths = [1] * n_rows + [0.12] * has_bar
     grid = figure.add_gridspec(n_rows, len(widths), width_ratios=widths)
     cells = [
@@ -471,7 +479,7 @@ def _draw_majority(ax, phase, fractions, corners, frame):
         line = ax.tricontour(triangles, fraction, levels=[0.5], **_MAJORITY_LINE)
         line.set_clip_path(frame)
     for inside in connected_regions(triangles, fraction > 0.5):
-        write_phase(ax, innermost_point(centres, inside, corners), phase, fontsize=10)
+        write_phase(ax, innermost_point(centres, inside, corners), phase, fontsize=9)
 
 
 def _write_legend(ax, is_equimolar, has_phases, has_overview):
@@ -490,7 +498,7 @@ def _write_legend(ax, is_equimolar, has_phases, has_overview):
         ax.legend(
             handles=handles,
             loc="upper center",
-            bbox_to_anchor=(0.5, 0.32),
-            fontsize=8.5,
+            bbox_to_anchor=(0.5, 0.36),
+            fontsize=NOTE_SIZE,
             frameon=False,
         )

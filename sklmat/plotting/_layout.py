@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COLUMN_WIDTH, PAGE_WIDTH = 3.3, 7.0
 #: Sizes of the text in new figures, in points: readable when printed at these widths.
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 9, 8, 8
-_TEXT = {
+TEXT_SIZES = {
     "axes.labelsize": LABEL_SIZE,
     "axes.titlesize": LABEL_SIZE,
     "xtick.labelsize": TICK_SIZE,
@@ -48,7 +48,7 @@ def new_panels(
     import matplotlib.pyplot as plt
 
     n_rows = -(-n_panels // n_columns)
-    with plt.rc_context(_TEXT):
+    with plt.rc_context(TEXT_SIZES):
         figure, axes = plt.subplots(
             n_rows,
             n_columns,

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklmat.plotting._layout import LABEL_SIZE, TICK_SIZE
+
 HEIGHT = np.sqrt(3) / 2
 #: Regions with a smaller fraction of the points get no name.
 _SMALLEST_REGION = 0.025
@@ -71,7 +73,7 @@ def draw_scales(ax, symbols, total):
                 textcoords="offset points",
                 ha="center",
                 va="center",
-                fontsize=8,
+                fontsize=TICK_SIZE,
                 color="0.25",
                 annotation_clip=False,
             )
@@ -82,7 +84,7 @@ def draw_scales(ax, symbols, total):
             textcoords="offset points",
             ha="center",
             va="center",
-            fontsize=9.5,
+            fontsize=LABEL_SIZE,
             rotation=angle,
             rotation_mode="anchor",
             annotation_clip=False,
