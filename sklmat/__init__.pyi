@@ -114,6 +114,7 @@ from sklmat.plotting import (
     RobustnessDisplay,
 )
 from sklmat.readers import load_structures, save_structures
+from sklmat.reports import Report, report, saved_report
 from sklmat.screening import composition_grid, predict_dataset, screen, shockley_queisser
 from sklmat.structures import check_structures
 
@@ -167,6 +168,7 @@ __all__ = [
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",
     "PrototypeGroupKFold",
+    "Report",
     "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
     "StructureAttack",
@@ -194,8 +196,10 @@ __all__ = [
     "load_structures",
     "perturb_structures",
     "predict_dataset",
+    "report",
     "robustness_curve",
     "save_structures",
+    "saved_report",
     "screen",
     "search_space",
     "shap_table",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Parameters that name places on the disk to which a loaded model would write.
 _PLACES = ("cache", "memory")
+#: Key of the short form of a report.
+_SUMMARY = "summary of the report"
 #: What to do about a damaged file of a model.
 REMEDY = "copy it again, or save the model again"
 
@@ -322,3 +324,42 @@ def load_within(load: Callable[[Path], Any], content: np.ndarray, what: str) -> 
             return load(path)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), what)) from error
+
+
+def summary_content(report: Any) -> dict[str, Any]:
+    """What a file of a model holds of a report: its short form, if there is a report.
+
+    Parameters
+    ----------
+    report : Report or None
+
+    Raises
+    ------
+    TypeError
+        When it is something else.
+    """
+    if report is None:
+        return {}
+    if not callable(getattr(report, "summary", None)):
+        raise TypeError(f"report must be what sklmat.report returned, got {report!r}")
+    return {_SUMMARY: report.summary()}
+
+
+def saved_summary(path: PathLike) -> dict[str, Any] | None:
+    """The short form of the report in the file of a model; None if there is none."""
+    return _saved_content(expand_path(path)).get(_SUMMARY)
+
+
+def _saved_content(path):
+    """The settings in a file of any format that `write_model` wrote."""
+    from safetensors import SafetensorError, safe_open
+
+    path.stat()  # The error of safetensors for a missing file has no filename.
+    try:
+        with safe_open(path, "np") as file:
+            content = json.loads((file.metadata() or {})["content"])
+    except (SafetensorError, KeyError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not hold a saved estimator: it is {describe_file(path)}")
+    return content

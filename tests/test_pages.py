@@ -38,7 +38,7 @@ def test_every_table_is_rendered(page):
 
 
 def test_every_work_to_cite_has_an_entry():
-    entries = (ROOT / "docs/sklmat.bib").read_text(encoding="utf-8")
+    entries = (ROOT / "sklmat/reports/sklmat.bib").read_text(encoding="utf-8")
     keys = re.findall(r"^@\w+\{(\w+),", entries, flags=re.M)
     rows = next(tables(ROOT / "docs/how_to_cite.md"))
     named = set(re.findall(r"`([a-z]+\d{4}\w+|sklmat)`", "\n".join(rows)))
@@ -48,7 +48,7 @@ def test_every_work_to_cite_has_an_entry():
 
 
 def test_every_doi_to_cite_is_that_of_the_documentation():
-    entries = (ROOT / "docs/sklmat.bib").read_text(encoding="utf-8")
+    entries = (ROOT / "sklmat/reports/sklmat.bib").read_text(encoding="utf-8")
     pages = [*PAGES, ROOT / "CITATION.cff", *ROOT.glob("sklmat/**/*.py")]
     texts = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     dois = re.findall(r"doi = \{(.+)\}", entries)

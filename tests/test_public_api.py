@@ -70,6 +70,7 @@ MODULES = [
     "adversarial",
     "screening",
     "plotting",
+    "reports",
     "datasets",
     "estimator_checks",
     "cli",

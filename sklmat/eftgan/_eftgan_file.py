@@ -25,6 +25,7 @@ from sklmat.model_files import (
     make_with_params,
     read_model,
     set_fitted,
+    summary_content,
     write_model,
 )
 
@@ -35,7 +36,7 @@ _FITTED = ("elements_", "phases_", "target_names_", "n_outputs_")
 _OF_RELAXATION = ("classes_", "phases_", "certain_", "_vectors", "_shift", "_scale")
 
 
-def save_eftgan(model, n_dim, training_compositions, path):
+def save_eftgan(model, n_dim, training_compositions, path, report=None):
     """Write a fitted `EFTGANRegressor`; its network and InfoGAN are files within the file."""
     if not isinstance(model.regressor_, PhaseAwareProcesses):
         raise ValueError(
@@ -46,13 +47,13 @@ def save_eftgan(model, n_dim, training_compositions, path):
     has_augmenter = params.pop("augmenter") is not None
     for name in ("estimator", "regressor"):
         params.pop(name)
-    report = asdict(model.report_)
+    augmentation = asdict(model.report_)
     content = {
         "params": {name: to_json(name, value) for name, value in params.items()},
         "has_augmenter": has_augmenter,
         "fitted": {name: to_json(name, getattr(model, name)) for name in _FITTED},
         "n_dim": n_dim,
-        "report": {name: to_json(name, value) for name, value in report.items()},
+        "report": {name: to_json(name, value) for name, value in augmentation.items()},
         "relaxation": relaxation_to_json(model.relaxation_),
         "regressor": {
             "n_phase_columns": model.regressor_.n_phase_columns,
@@ -66,7 +67,7 @@ def save_eftgan(model, n_dim, training_compositions, path):
         "augmenter": file_within(model.augmenter_, path),
         "training compositions": training_compositions,
     }
-    write_model(path, _FORMAT, content, arrays)
+    write_model(path, _FORMAT, content | summary_content(report), arrays)
 
 
 def load_eftgan(cls, path):

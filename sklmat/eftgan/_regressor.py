@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sklearn.utils.metadata_routing import MetadataRequest
 
     from sklmat.graphs import CrystalGraphs
+    from sklmat.reports import Report
     from sklmat.typing import ArrayLike, Compositions, PathLike, RandomState, Structures, Table
 
 #: Compositions per chunk: memory does not depend on the size of the grid, and the outputs of the
@@ -485,13 +486,15 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
         return pd.DataFrame(probability, columns=self.relaxation_.classes_)
 
     @checked_arguments()
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, report: Report | None = None) -> None:
         """Write the fitted model to one file, which holds numbers and JSON and no code.
 
         Parameters
         ----------
         path : str or path-like
             A safetensors file. It contains all stages, and the training rows as a table.
+        report : Report or None, default=None
+            From `report`: its short form is written too, and `saved_report` reads it.
 
         Raises
         ------
@@ -500,7 +503,8 @@ class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstim
             a model with ``joblib.dump``.
         """
         check_is_fitted(self)
-        save_eftgan(self, self._n_dim, self._extrapolation.training_compositions, path)
+        compositions = self._extrapolation.training_compositions
+        save_eftgan(self, self._n_dim, compositions, path, report)
 
     @classmethod
     @checked_arguments()

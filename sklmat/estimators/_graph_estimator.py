@@ -51,6 +51,7 @@ from sklmat.training import check_callbacks, check_device, member_histories, tra
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
+    from sklmat.reports import Report
     from sklmat.training import GraphNet
     from sklmat.typing import ArrayLike, PathLike, Structures
 
@@ -407,16 +408,18 @@ class GraphEstimator(ReferenceLink, NestedParameters, BaseEstimator):
         return np.concatenate(GraphModel.of(self).predict_outputs(X, "embed"), axis=1)
 
     @checked_arguments()
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, report: Report | None = None) -> None:
         """Write the fitted estimator to one file, which holds numbers and JSON and no code.
 
         Parameters
         ----------
         path : str or path-like
             A safetensors file. It also contains the element vectors and the settings of the graphs.
+        report : Report or None, default=None
+            From `report`: its short form is written too, and `saved_report` reads it.
         """
         check_is_fitted(self, "nets_")
-        save_estimator(self, path)
+        save_estimator(self, path, report)
 
     @classmethod
     @checked_arguments()

@@ -26,6 +26,7 @@ from sklmat.model_files import (
     read_model,
     set_fitted,
     set_weights,
+    summary_content,
     write_model,
 )
 from sklmat.recorded_warnings import frames_inside
@@ -68,7 +69,7 @@ def register(cls):
     _CLASSES.setdefault(cls.__name__, cls)
 
 
-def save_estimator(estimator, path):
+def save_estimator(estimator, path, report=None):
     """Write weights as arrays, and parameters and fitted attributes as JSON, into one file."""
     params = estimator.get_params(deep=False)
     if params["callbacks"]:
@@ -105,7 +106,7 @@ def save_estimator(estimator, path):
         "extra": None if extra is None else _extra_to_json(extra),
         "n_nets": len(estimator.nets_),
     }
-    write_model(path, _FORMAT, content, arrays)
+    write_model(path, _FORMAT, content | summary_content(report), arrays)
 
 
 def load_estimator(path: PathLike, expected: type | None = None) -> GraphEstimator:

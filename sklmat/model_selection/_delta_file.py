@@ -13,6 +13,7 @@ from sklmat.model_files import (
     load_within,
     make_with_params,
     read_model,
+    summary_content,
     write_model,
 )
 from sklmat.safetensors_files import read_safetensors_header
@@ -22,7 +23,7 @@ _FORMAT = "sklmat-delta-1"
 _PARAMS = ("references", "handle_unknown")
 
 
-def save_delta(model, path):
+def save_delta(model, path, report=None):
     """Write a fitted `DeltaRegressor` to a safetensors file; its parts are files within it."""
     from sklmat.estimators import to_json, transformer_to_json
 
@@ -44,7 +45,7 @@ def save_delta(model, path):
         _file_of(baseline, "baseline", path)  # which has no save, and raises
     else:
         content["baseline"] = {"kind": "function"}
-    write_model(path, _FORMAT, content, parts)
+    write_model(path, _FORMAT, content | summary_content(report), parts)
 
 
 def load_delta(cls, path, baseline):

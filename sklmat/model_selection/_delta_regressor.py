@@ -46,6 +46,7 @@ from sklmat.targets import (
 
 if TYPE_CHECKING:
     from sklmat.graphs import CrystalGraphs
+    from sklmat.reports import Report
     from sklmat.typing import ArrayLike, PathLike, Structures, Table
 
 
@@ -338,13 +339,15 @@ class DeltaRegressor(
         return score_known_labels(r2_score, y, self.predict(X), sample_weight)
 
     @checked_arguments()
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, report: Report | None = None) -> None:
         """Write the fitted model to one file, which holds numbers and JSON and no code.
 
         Parameters
         ----------
         path : str or path-like
             A safetensors file.
+        report : Report or None, default=None
+            From `report`: its short form is written too, and `saved_report` reads it.
 
         Raises
         ------
@@ -355,7 +358,7 @@ class DeltaRegressor(
             other models with ``joblib.dump``.
         """
         check_is_fitted(self)
-        save_delta(self, path)
+        save_delta(self, path, report)
 
     @classmethod
     @checked_arguments()

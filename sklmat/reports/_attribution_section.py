@@ -1,0 +1,143 @@
+"""The section about what the predictions consist of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sklmat.estimators import is_graph_estimator
+from sklmat.inspection import element_attribution, shap_table, site_attribution
+from sklmat.model_inside import find_model
+from sklmat.reports._page import Section
+
+if TYPE_CHECKING:
+    from sklmat.reports._study import Study
+
+#: Rows that are explained, and rows of the training set with which they are compared.
+_MOST_ROWS, _MOST_BACKGROUND = 100, 50
+
+
+def attribution_section(study: Study) -> Section:
+    """Contributions of the elements for graph networks, SHAP values for models of tables."""
+    section = Section("What the predictions consist of", "attribution")
+    kind = kind_of_attribution(study)
+    section.facts["method"] = kind
+    if kind == "elements":
+        _elements(section, study)
+    elif kind == "shap":
+        _columns(section, study)
+    if not section.parts:
+        section.say(f"{study.name} cannot be divided into contributions by sklmat.")
+    return section
+
+
+def kind_of_attribution(study: Study) -> str | None:
+    """Whether contributions are those of elements or of columns, or there are none."""
+    try:
+        inside = find_model(study.folds()[0][0])
+    except (TypeError, ValueError):
+        return None
+    return "elements" if is_graph_estimator(inside.model) else "shap"
+
+
+def attribution_of_sites(study: Study, row: int) -> np.ndarray | None:
+    """Contributions of the sites of a crystal by the model of its fold, ndarray of shape (N,)."""
+    if kind_of_attribution(study) != "elements":
+        return None
+    fold = study.predictions.loc[row, "fold"]
+    fitted, train, _ = study.folds()[fold]
+    try:
+        options = _background(study, fitted, train) | _class(study)
+        table = site_attribution(fitted, study.select(np.array([row])), **options)
+    except (TypeError, ValueError):
+        # Networks that read no atoms, and targets on a curved scale.
+        return None
+    return table["attribution"].to_numpy()
+
+
+def _class(study):
+    """The class that is explained; of two classes it is the second by default."""
+    if not study.is_classifier:
+        return {}
+    classes = np.unique(study.y)
+    return {} if len(classes) == 2 else {"target": classes[-1]}
+
+
+def _background(study, fitted, train):
+    """Training rows for methods that compare with an average atom."""
+    from sklmat.estimators import GraphModel
+
+    if GraphModel.of(find_model(fitted).model).additive_elements:
+        return {}
+    return {"background": study.select(train[:_MOST_BACKGROUND])}
+
+
+def _elements(section, study):
+    """Mean contribution of each element, of rows that the models had not seen."""
+    from sklmat.plotting import PeriodicTableDisplay
+
+    tables, residuals = [], []
+    n_rows = max(1, _MOST_ROWS // len(study.splits))
+    try:
+        for fitted, train, test in study.folds():
+            if len(test):
+                options = _background(study, fitted, train) | _class(study)
+                table = element_attribution(fitted, study.select(test[:n_rows]), **options)
+                tables.append(table)
+                residuals += list(table.attrs["residual"])
+    except (TypeError, ValueError) as error:
+        section.say(f"Contributions could not be computed: {error}")
+        return
+    table = pd.concat(tables, ignore_index=True).fillna(0.0)
+    means = table.where(table != 0).mean()
+    section.facts["mean_contribution"] = {name: float(value) for name, value in means.items()}
+    section.facts["largest_residual"] = largest = float(np.abs(residuals).max())
+    unit = "log-odds" if study.is_classifier else study.unit
+    section.say(
+        f"The predictions of {len(table)} rows are divided among their elements, by the model of "
+        "the fold that had not seen them. The sum of the contributions and the baseline is the "
+        f"prediction; the largest deviation from it is {largest:.1g}{f' {unit}' if unit else ''}."
+    )
+    display = PeriodicTableDisplay.from_values(
+        means, label="mean contribution to the prediction", unit=unit
+    )
+    section.figure(
+        display.figure_,
+        "Mean contribution of each element over the crystals that contain it. It explains the "
+        "model, whether it is right or wrong.",
+    )
+
+
+def _columns(section, study):
+    """SHAP values of the columns, of rows that the model of the first fold had not seen."""
+    from sklmat.plotting import ShapDisplay
+
+    fitted, train, test = study.folds()[0]
+    try:
+        explanation = shap_table(
+            fitted,
+            study.select(test[:_MOST_ROWS]),
+            study.select(train[:_MOST_BACKGROUND]),
+            n_permutations=4,
+            random_state=0,
+        )
+        display = ShapDisplay.from_explanation(explanation, unit=study.unit)
+    except (TypeError, ValueError) as error:
+        section.say(f"SHAP values could not be computed: {error}")
+        return
+    values = np.abs(np.asarray(explanation.values)).mean(axis=0)
+    if values.ndim == 1:
+        order = np.argsort(-values)[:20]
+        section.facts["mean_absolute_shap"] = {
+            str(explanation.feature_names[k]): float(values[k]) for k in order
+        }
+    section.say(
+        f"SHAP (Shapley additive explanations) values of {len(test[:_MOST_ROWS])} rows that the "
+        "model of the first fold had not seen: how much each column moves the prediction from "
+        "the mean."
+    )
+    section.figure(
+        display.figure_, "One point for each row; columns with the largest mean at the top."
+    )

@@ -1,0 +1,146 @@
+"""The section about the data: what there is, and what is doubtful in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+from sklmat.data_checks import check_dataset
+from sklmat.model_selection import label_noise
+from sklmat.reports._page import Section
+
+if TYPE_CHECKING:
+    from sklmat.reports._study import Study
+
+#: Doubtful labels that are listed.
+_MOST_LISTED = 10
+
+
+def data_section(study: Study, n_jobs: int | None) -> Section:
+    """Numbers of rows, elements and sizes; duplicates, twins and labels that contradict them."""
+    section = Section("Data", "data")
+    rows, y = study.rows, study.y
+    facts = section.facts
+    facts["n_rows"] = len(rows)
+    facts["target"] = _describe_target(study)
+    sentences = [f"{len(rows)} rows. {_target_sentence(study)}"]
+    study.twins = None
+    if rows.structures is not None:
+        checked = check_dataset(
+            Bunch(
+                data=rows.structures,
+                ids=rows.ids,
+                target=y,
+                target_names=[study.quantity or "target"],
+                frame=pd.DataFrame(index=range(len(rows))),
+                rejected=pd.DataFrame(),
+            ),
+            n_jobs=n_jobs,
+        )
+        found = checked.to_dict()
+        facts["elements"], facts["sizes"] = found["elements"], found["sizes"]
+        facts["duplicates"], facts["contradictions"] = found["duplicates"], found["contradictions"]
+        sizes = found["sizes"]
+        sentences.append(
+            f"{len(found['elements'])} elements; {sizes['min']:g} to {sizes['max']:g} atoms in a "
+            f"cell, median {sizes['median']:g}."
+        )
+        facts["findings"] = checked.findings
+    if study.is_classifier or rows.structures is None:
+        facts.setdefault("elements", None)
+    else:
+        study.twins = label_noise(rows.structures, y)
+        facts["twins"] = _describe_twins(study)
+    facts["sentences"] = sentences
+    for sentence in sentences:
+        section.say(sentence)
+    if facts.get("findings"):
+        section.heading("What to look at")
+        section.list(f"{finding}." for finding in facts["findings"])
+    if facts.get("twins", {}).get("sentence"):
+        section.heading("Labels of twins")
+        section.say(facts["twins"]["sentence"])
+        listed = facts["twins"]["disagreeing"][:_MOST_LISTED]
+        if listed:
+            unit = study.in_unit
+            section.table(
+                ["row", "crystal", f"label{unit}", f"label − mean of its twins{unit}"],
+                [[each[k] for k in ("name", "formula", "label", "difference")] for each in listed],
+            )
+    _draw_elements(section, study)
+    return section
+
+
+def _describe_target(study):
+    """Numbers about the labels."""
+    if study.is_classifier:
+        return {"classes": pd.Series(study.y).value_counts().rename(str).to_dict()}
+    y = study.y
+    return {
+        "name": study.quantity,
+        "unit": study.unit,
+        "mean": float(y.mean()),
+        "standard deviation": float(y.std()),
+        "min": float(y.min()),
+        "max": float(y.max()),
+    }
+
+
+def _target_sentence(study):
+    """What the labels are."""
+    target = study.quantity or "target"
+    if study.is_classifier:
+        counts = pd.Series(study.y).value_counts()
+        return (
+            f"Classes of the {target}: "
+            + ", ".join(f"{name} ({count} rows)" for name, count in counts.items())
+            + "."
+        )
+    y = study.y
+    return (
+        f"The {target} is between {study.with_unit(y.min())} and {study.with_unit(y.max())}, "
+        f"with the mean {study.with_unit(y.mean())} and the standard deviation "
+        f"{study.with_unit(y.std())}."
+    )
+
+
+def _describe_twins(study):
+    """What rows of the same composition and lattice say about the noise of the labels."""
+    noise = study.twins
+    row = noise.table.iloc[0]
+    if not row["twin rows"]:
+        return {"n_rows": 0, "disagreeing": []}
+    sentence = (
+        f"{row['twin rows']:.0f} rows have twins, other rows of the same composition and lattice. "
+        f"Their labels scatter with a standard deviation of {study.with_unit(row['noise'])}; a "
+        "model that cannot tell twins apart has a root-mean-square error of at least "
+        f"{study.with_unit(row['least RMSE'])} over all rows. {row['disagreeing rows']:.0f} labels "
+        f"differ from those of their twins by {study.with_unit(row['disagreement'])} or more."
+    )
+    disagreeing = [
+        {
+            "row": int(each["row"]),
+            "name": study.rows.named(int(each["row"])),
+            "formula": study.rows.formulas[int(each["row"])],
+            "label": float(each["label"]),
+            "difference": float(each["difference"]),
+        }
+        for _, each in noise.disagreeing.iterrows()
+    ]
+    return {
+        "n_rows": int(row["twin rows"]),
+        "noise": float(row["noise"]),
+        "sentence": sentence,
+        "disagreeing": disagreeing,
+    }
+
+
+def _draw_elements(section, study):
+    if study.rows.structures is None:
+        return
+    from sklmat.plotting import PeriodicTableDisplay
+
+    display = PeriodicTableDisplay.from_structures(study.rows.structures)
+    section.figure(display.figure_, "Number of crystals that contain each element.")

@@ -1,0 +1,264 @@
+"""The section about the largest errors: which crystals they are, and what may cause them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sklmat.model_selection import ApplicabilityDomain
+from sklmat.reports._attribution_section import attribution_of_sites
+from sklmat.reports._page import Section
+
+if TYPE_CHECKING:
+    from sklmat.reports._study import Study
+
+#: An element is rare if at most this number of other rows have it.
+_RARE = 2
+#: A label is unusual if it is farther from the mean than this number of standard deviations.
+_UNUSUAL = 3.0
+
+
+def errors_section(study: Study) -> Section:
+    """The largest errors one by one, and the errors by element and by kind of crystal."""
+    section = Section("Largest errors", "errors")
+    size = study.errors.abs()
+    study.distances = _distances(study)
+    largest = size.sort_values(ascending=False, kind="stable").index[: study.n_largest].tolist()
+    if study.is_classifier:
+        confidence = _confidence(study)
+        wrong = size.index[size > 0]
+        largest = confidence.loc[wrong].sort_values(ascending=False).index[: study.n_largest]
+        largest = largest.tolist()
+    section.facts["largest"] = [_describe(study, row) for row in largest]
+    section.say(_introduction(study, size, largest))
+    for row, facts in zip(largest, section.facts["largest"]):
+        section.heading(facts["title"])
+        section.list(facts["sentences"])
+        _draw(section, study, row)
+    _draw_trends(section, study)
+    return section
+
+
+def _introduction(study, size, largest):
+    if study.is_classifier:
+        n_wrong = int(size.sum())
+        if not n_wrong:
+            return f"All {len(size)} rows are predicted rightly."
+        return (
+            f"{n_wrong} of {len(size)} rows are predicted wrongly; these {len(largest)} with the "
+            "highest probability of the wrong class."
+        )
+    share = size.loc[largest].sum() / max(size.sum(), np.finfo(float).tiny)
+    return (
+        f"Median absolute error {study.with_unit(size.median())}, mean "
+        f"{study.with_unit(size.mean())}. The {len(largest)} largest errors are "
+        f"{100 * share:.0f} % of the sum of all {len(size)}."
+    )
+
+
+def _confidence(study):
+    """Probability of the predicted class of each row; zero for models without probabilities."""
+    values = pd.Series(0.0, index=study.predictions.index)
+    for fitted, _, test in study.folds():
+        if len(test) and hasattr(fitted, "predict_proba"):
+            values.loc[test] = np.asarray(fitted.predict_proba(study.select(test))).max(axis=1)
+    return values
+
+
+def _describe(study, row):
+    """Facts and sentences about the error of a row."""
+    rows, table = study.rows, study.predictions.loc[row]
+    truth, predicted = table["y_true"], table[study.name]
+    name = rows.named(row)
+    title = name if rows.formulas is None else f"{rows.formulas[row]}, {name}"
+    facts = {"row": int(row), "name": name, "title": title}
+    facts["label"], facts["prediction"] = _value(truth), _value(predicted)
+    if study.is_classifier:
+        sentences = [f"Label {truth}, predicted {predicted}."]
+    else:
+        error = float(study.errors.loc[row])
+        facts["error"] = error
+        ratio = abs(error) / max(study.errors.abs().median(), np.finfo(float).tiny)
+        sentences = [
+            f"{study.true_name.capitalize()} {study.with_unit(truth)}, predicted "
+            f"{study.with_unit(predicted)}: error {study.with_unit(error)}, {ratio:.3g} times the "
+            "median error."
+        ]
+    causes = [
+        *_twins(study, row),
+        *_other_models(study, row),
+        *_unusual_label(study, row),
+        *_rare_elements(study, row),
+        *_unusual_size(study, row),
+        *_far_away(study, row),
+        *_error_bar(study, row),
+    ]
+    if not causes:
+        causes = [
+            "Nothing unusual was found: the label agrees with its twins or has none, other rows "
+            "have its elements and size, and training rows are near."
+        ]
+    facts["sentences"] = sentences + causes
+    return facts
+
+
+def _value(value):
+    return float(value) if isinstance(value, float | int | np.number) else str(value)
+
+
+def _twins(study, row):
+    """Whether the label differs from that of the same composition and lattice."""
+    if study.twins is None:
+        return []
+    found = study.twins.disagreeing
+    found = found[found["row"] == row]
+    if found.empty:
+        return []
+    each = found.iloc[0]
+    twins = ", ".join(study.rows.named(int(twin)) for twin in each["twins"][:3])
+    return [
+        f"Its label differs by {study.with_unit(each['difference'])} from the mean label of rows "
+        f"of the same composition and lattice ({twins}): one of these labels may be wrong, or "
+        "the order of the atoms matters."
+    ]
+
+
+def _other_models(study, row):
+    """Whether the best other model errs alike."""
+    best = study.best_other()
+    if best is None:
+        return []
+    table = study.predictions.loc[row]
+    if study.is_classifier:
+        if table[best] == table[study.name]:
+            return [f"{best} predicts the same wrong class: the label may be wrong."]
+        return [f"{best} predicts the right class, so the label is no surprise to it."]
+    error, other = float(study.errors.loc[row]), float(table[best] - table["y_true"])
+    text = f"{best} has an error of {study.with_unit(other)}"
+    if other * error > 0 and abs(other) > 0.5 * abs(error):
+        return [f"{text}, alike: the cause is probably in the label, or in what no model is told."]
+    if abs(other) < 0.2 * abs(error):
+        return [f"{text}: the cause is probably in {study.name}, not in the label."]
+    return [f"{text}."]
+
+
+def _unusual_label(study, row):
+    if study.is_classifier:
+        return []
+    others = np.delete(study.y, row)
+    value, spread = study.y[row], others.std()
+    sentences = []
+    if value > others.max() or value < others.min():
+        side = "largest" if value > others.max() else "smallest"
+        sentences.append(f"It is the {side} label of all rows.")
+    if spread and abs(value - others.mean()) > _UNUSUAL * spread:
+        number = abs(value - others.mean()) / spread
+        sentences.append(
+            f"The label is {number:.2g} standard deviations from the mean of the others."
+        )
+    return sentences
+
+
+def _rare_elements(study, row):
+    counts = study.rows.element_counts
+    if counts is None:
+        return []
+    return [
+        f"{symbol} occurs in "
+        + ("no other row." if counts[symbol] == 1 else f"{counts[symbol] - 1} other rows only.")
+        for symbol in study.rows.elements(row)
+        if counts[symbol] - 1 <= _RARE
+    ]
+
+
+def _unusual_size(study, row):
+    if study.rows.structures is None:
+        return []
+    sizes = np.array([len(structure) for structure in study.rows.structures])
+    others = np.delete(sizes, row)
+    if sizes[row] > others.max() or sizes[row] < others.min():
+        side = "most" if sizes[row] > others.max() else "fewest"
+        return [f"Its cell has the {side} atoms of all rows ({sizes[row]})."]
+    return []
+
+
+def _distances(study):
+    """Distance to the training rows, as a multiple of the usual one; None without crystals."""
+    table = study.rows.descriptors
+    if table is None:
+        return None
+    found = pd.Series(np.nan, index=study.predictions.index)
+    groups = np.array([each.composition.reduced_formula for each in study.rows.structures])
+    for _, train, test in study.folds():
+        if len(test) and len(np.unique(groups[train])) > 1:
+            n_neighbors = min(5, len(np.unique(groups[train])) - 1)
+            domain = ApplicabilityDomain(n_neighbors=n_neighbors)
+            domain.fit(table[train], groups=groups[train])
+            found.loc[test] = np.asarray(domain.transform(table[test]))[:, 0]
+    return found
+
+
+def _far_away(study, row):
+    if study.distances is None or not study.distances.loc[row] > 1:
+        return []
+    return [
+        "In composition and volume, it is farther from the training rows than 95 % of these are "
+        f"from each other ({study.distances.loc[row]:.2g} times this distance): the model "
+        "extrapolates."
+    ]
+
+
+def _error_bar(study, row):
+    if study.std is None:
+        return []
+    std, error = study.std.loc[row], abs(study.errors.loc[row])
+    if not std > 0:
+        return []
+    text = f"The predicted standard deviation is {study.with_unit(std)}: "
+    return [text + ("the model warned of it." if error < 2 * std else "the model did not warn.")]
+
+
+def _draw(section, study, row):
+    """The crystal, with the contributions of its sites if the model has them."""
+    if study.rows.structures is None:
+        return
+    from sklmat.plotting import CrystalDisplay
+
+    structure = study.rows.structure(row)
+    values = attribution_of_sites(study, row)
+    if values is None:
+        display = CrystalDisplay.from_structure(structure)
+        section.figure(display.figure_, "The crystal.")
+        return
+    unit = "log-odds" if study.is_classifier else study.unit
+    display = CrystalDisplay.from_structure(structure, values, label="contribution", unit=unit)
+    section.figure(
+        display.figure_,
+        "The crystal. Colours are the contributions of the sites to the prediction, compared with "
+        "the average atom of the training rows.",
+    )
+
+
+def _draw_trends(section, study):
+    """Errors by element, and against what may govern them."""
+    if study.rows.structures is None or study.is_classifier:
+        return
+    from sklmat.plotting import ErrorTrendDisplay, PeriodicTableDisplay
+
+    rows = study.predictions.index.to_numpy()
+    structures = study.rows.structures[rows]
+    truth, predicted = study.predictions["y_true"], study.predictions[study.name]
+    section.heading("Errors by element")
+    display = PeriodicTableDisplay.from_errors(structures, truth, predicted, unit=study.unit)
+    section.figure(
+        display.figure_,
+        "Mean absolute error of the crystals that contain each element, and their number.",
+    )
+    section.heading("Errors by kind of crystal")
+    against = ["n_elements", "n_atoms", "lattice"]
+    display = ErrorTrendDisplay.from_predictions(
+        structures, truth, predicted, against=against, unit=study.unit
+    )
+    section.figure(display.figure_, "Absolute errors of the out-of-fold predictions.")

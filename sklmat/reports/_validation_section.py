@@ -1,0 +1,136 @@
+"""The section about the errors on rows that were not used for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklmat.reports._page import Section
+
+if TYPE_CHECKING:
+    from sklmat.reports._study import Study
+
+
+def validation_section(study: Study) -> Section:
+    """Scores with intervals against the other models, and predictions against labels."""
+    from sklmat.plotting import ComparisonDisplay, ParityDisplay
+
+    section = Section("Validation", "validation")
+    comparison = study.comparison
+    section.facts.update(
+        split=study.how,
+        n_folds=len(study.splits),
+        metrics=list(comparison.metrics),
+        reference=comparison.reference,
+        confidence_level=comparison.confidence_level,
+        scores=_scores(comparison),
+        notes=list(comparison.notes),
+    )
+    sentences = [study.how, *_verdict(study)]
+    section.facts["sentences"] = sentences
+    for sentence in sentences:
+        section.say(sentence)
+    metrics = _shown_metrics(comparison)
+    header = ["model"]
+    for metric in metrics:
+        unit = study.in_unit if metric in comparison.in_unit_of_y else ""
+        header += [f"{metric}{unit}"]
+        if study.others:
+            header += [f"difference from {study.name}", "interval"]
+    section.table(header, _rows_of_table(study, metrics))
+    section.list(comparison.notes)
+    display = ComparisonDisplay.from_comparison(comparison, metrics=metrics, unit=study.unit)
+    level = f"{100 * comparison.confidence_level:g} %"
+    section.figure(
+        display.figure_,
+        "Means over the folds. "
+        + (
+            f"Bars are {level} intervals of the difference from {study.name} (dashed), which "
+            "allow for the overlap of the training rows: a model differs significantly if its bar "
+            "does not reach the dashed line."
+            if comparison.reference
+            else f"Bars are {level} intervals, which allow for the overlap of the training rows."
+        ),
+    )
+    if not study.is_classifier:
+        best = study.best_other()
+        names = [study.name, *([best] if best else [])]
+        display = ParityDisplay.from_predictions(
+            study.predictions["y_true"],
+            {name: study.predictions[name] for name in names},
+            quantity=study.quantity,
+            unit=study.unit,
+            true_name=study.true_name,
+        )
+        section.figure(
+            display.figure_,
+            f"Out-of-fold predictions of {study.name}"
+            + (f" and of the best other model, {best}." if best else "."),
+        )
+    return section
+
+
+def _shown_metrics(comparison):
+    """The first three metrics."""
+    return list(comparison.metrics[:3])
+
+
+def _scores(comparison):
+    """Scores as plain data: model -> metric -> mean, sd and, for others, difference."""
+    keys = ("mean", "sd", "difference", "low", "high", "p")
+    return {
+        str(name): {
+            metric: {
+                key: _number(row[f"{metric} {key}"]) for key in keys if f"{metric} {key}" in row
+            }
+            for metric in comparison.metrics
+        }
+        for name, row in comparison.iterrows()
+    }
+
+
+def _number(value):
+    return None if np.isnan(value) else float(value)
+
+
+def _rows_of_table(study, metrics):
+    """Rows of the table of scores, best model first."""
+    comparison = study.comparison
+    first = metrics[0]
+    is_error = first in comparison.lower_is_better
+    for name, row in comparison.sort_values(f"{first} mean", ascending=is_error).iterrows():
+        cells = [name]
+        for metric in metrics:
+            cells.append(float(row[f"{metric} mean"]))
+            if study.others:
+                if name == study.name:
+                    cells += ["", ""]
+                    continue
+                low, high = float(row[f"{metric} low"]), float(row[f"{metric} high"])
+                cells += [float(row[f"{metric} difference"]), f"{low:.3g} to {high:.3g}"]
+        yield cells
+
+
+def _verdict(study):
+    """Who is best, and whether that is significant."""
+    comparison, metric = study.comparison, study.comparison.metrics[0]
+    unit = f" {study.unit}" if study.unit and metric in comparison.in_unit_of_y else ""
+    mean = comparison.loc[study.name, f"{metric} mean"]
+    sentences = [f"{metric} of {study.name}: {mean:.3g}{unit}."]
+    best = study.best_other()
+    if best is None:
+        return [*sentences, "It is compared with no other model, so this number says little."]
+    row = comparison.loc[best]
+    other = row[f"{metric} mean"]
+    low, high = row[f"{metric} low"], row[f"{metric} high"]
+    lower_is_better = metric in comparison.lower_is_better
+    is_best = mean < other if lower_is_better else mean > other
+    is_clear = low > 0 or high < 0
+    sentences.append(
+        f"Best other model: {best}, {other:.3g}{unit}, which is "
+        f"{'worse' if is_best else 'better'}; the difference is "
+        + ("significant" if is_clear else "not significant")
+        + f" ({100 * comparison.confidence_level:g} % interval {low:.3g} to {high:.3g}{unit})."
+    )
+    return sentences
