@@ -81,7 +81,7 @@ def mean_over_networks(
     inputs = [None if X is None else inside.transform(X) for X in inputs]
     models = calibrated_models(inside.model)
     if models is None:
-        model = _graph_model(inside.model)
+        model = graph_model(inside.model)
         weights, shift = _explained_output(model, target, inside)
         return explain(ExplainedNetwork(model, weights, shift), *inputs)
     tables = [mean_over_networks(each, inputs, target, explain, columns) for each in models]
@@ -99,7 +99,8 @@ def mean_over_networks(
     return mean
 
 
-def _graph_model(estimator):
+def graph_model(estimator: BaseEstimator) -> GraphModel:
+    """Make the model of a fitted graph estimator, or raise a TypeError for another estimator."""
     if not is_graph_estimator(estimator):
         raise TypeError(
             "sites and pairs can be explained for graph estimators (CGCNN or ECNet) only, got "

@@ -20,8 +20,14 @@ from sklmat.inspection._attribution_methods import (
     integrated_gradients,
     occlusion,
 )
-from sklmat.inspection._explained_network import OF_BATCH, add_residual, mean_over_networks
+from sklmat.inspection._explained_network import (
+    OF_BATCH,
+    add_residual,
+    graph_model,
+    mean_over_networks,
+)
 from sklmat.inspection._shapley_values import shapley_values
+from sklmat.model_inside import calibrated_models, find_model
 from sklmat.training import suitable_threads
 
 if TYPE_CHECKING:
@@ -169,7 +175,7 @@ def site_attribution(
     >>> abs(table.attrs["residual"][0]) < 1e-4
     True
     """
-    check_counts(n_steps=n_steps, n_permutations=n_permutations)
+    _check_counts(n_steps=n_steps, n_permutations=n_permutations)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     explain = partial(
@@ -290,7 +296,16 @@ def element_attribution(
     return table
 
 
-def check_counts(**counts: object) -> None:
+def has_contributions(estimator: BaseEstimator) -> bool:
+    """Whether the network inside an estimator adds up contributions of elements itself."""
+    model = find_model(estimator).model
+    models = calibrated_models(model)
+    if models is not None:
+        return has_contributions(models[0])
+    return graph_model(model).additive_elements
+
+
+def _check_counts(**counts: object) -> None:
     """Raise a ValueError unless all numbers are whole and above 0."""
     for name, value in counts.items():
         if not isinstance(value, Integral) or value < 1:
