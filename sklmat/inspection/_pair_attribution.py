@@ -83,12 +83,6 @@ def pair_attribution(
         ``"prediction"``, and ``"residual"``, the prediction minus the baseline and the sum of the
         attributions, which is zero except for rounding.
 
-    Warns
-    -----
-    UserWarning
-        When the residual of a row is larger than 1 % of the largest difference between a prediction
-        and its baseline, because the network gives a crystal another output in another batch.
-
     Raises
     ------
     TypeError
@@ -97,6 +91,12 @@ def pair_attribution(
         When `target` is unknown or must be chosen, or a parameter is out of range.
     NotFittedError
         When the estimator is not fitted.
+
+    Warns
+    -----
+    UserWarning
+        When the residual of a row is larger than 1 % of the largest difference between a prediction
+        and its baseline, because the network gives a crystal another output in another batch.
 
     See Also
     --------
@@ -115,7 +115,8 @@ def pair_attribution(
     so attributions depend on how the network extrapolates; networks with equal predictions may have
     different ones. The prediction is not a sum over pairs: CGCNN multiplies messages by gates that
     depend on both atoms and normalises their sum, and its second convolution reads what the first
-    one has collected from other pairs. Such joint effects are divided among the groups. Read
+    one has collected from other pairs. Such joint effects are divided among the groups, so a group
+    whose distances did not change may have another attribution in a distorted crystal. Read
     differences between crystals (`attribution_change`) rather than single values.
 
     Each crystal costs ``min(2**G, n_permutations * (G + 1))`` predictions for G groups. Five

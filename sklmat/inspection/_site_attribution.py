@@ -105,12 +105,6 @@ def site_attribution(
         predictions for the baseline and for the crystal, and ``"residual"``, the prediction minus
         the baseline and the sum of the attributions.
 
-    Warns
-    -----
-    UserWarning
-        When the method is complete, and the residual of a row is larger than 1 % of the largest
-        difference between a prediction and its baseline. More `n_steps` make the residual smaller.
-
     Raises
     ------
     TypeError
@@ -120,6 +114,12 @@ def site_attribution(
         parameter is out of range.
     NotFittedError
         When the estimator is not fitted.
+
+    Warns
+    -----
+    UserWarning
+        When the method is complete, and the residual of a row is larger than 1 % of the largest
+        difference between a prediction and its baseline. More `n_steps` make the residual smaller.
 
     See Also
     --------

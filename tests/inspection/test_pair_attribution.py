@@ -226,7 +226,7 @@ def test_the_pair_that_the_label_depends_on_changes(kind):
     z = np.linspace(0.38, 0.5, 24)
     X = [nickel_palladium(each) for each in z]
     few = {"n_ensemble": 1, "n_filters": 8} if kind is ECNetRegressor else {"n_conv": 1}
-    model = kind(hidden_dim=8, max_epochs=40, cutoff=3.5, random_state=0, **few)
+    model = kind(hidden_dim=8, max_epochs=100, cutoff=3.5, random_state=0, **few)
     model = model.fit(X, 100 * (0.5 - z))
     table = attribution_change(model, [X[-2]], [X[1]], shells=1)
     change = table.set_index("pair")["change"].abs()
