@@ -45,7 +45,8 @@ class AttributionAgreement:
         - ``mean absolute difference``: over all sites, in the unit of the target.
         - ``same largest site``: fraction of the crystals in which the site with the largest
           absolute value is the same. Values that differ by less than 1e-6 of the largest of the
-          crystal, as those of equivalent sites do, count as one.
+          crystal, as those of equivalent sites do, count as one; Shapley values from sampled
+          permutations differ by more.
     sites : DataFrame
         One row per site: ``row``, ``site`` and ``element`` as in `site_attribution`, and a column
         for each method.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +57,7 @@ class EdgeGroups:
 
 def check_shells(shells: int | Sequence[float]) -> None:
     """Raise a ValueError unless shells are a number above 0 or increasing distances."""
-    if isinstance(shells, Integral):
+    if isinstance(shells, int | np.integer):
         if shells < 1:
             raise ValueError(f"shells must be a whole number above 0, got {shells!r}")
         return
@@ -81,7 +80,7 @@ def edge_groups(shells: int | Sequence[float], parts: list[CrystalGraphs]) -> Ed
         Of the same cutoff.
     """
     cutoff = float(parts[0].cutoff)
-    if isinstance(shells, Integral):
+    if isinstance(shells, int | np.integer):
         distances = np.concatenate([graphs.edge_distance for graphs in parts])
         return EdgeGroups(_boundaries(np.sort(distances.astype(np.float64)), int(shells)), cutoff)
     boundaries = [float(distance) for distance in shells]

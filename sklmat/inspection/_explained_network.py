@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sklmat.estimators import GraphModel, is_graph_estimator, name_of_other
-from sklmat.model_inside import ModelInside, calibrated_models, find_model
+from sklmat.model_inside import calibrated_models, find_model
 from sklmat.recorded_warnings import frames_inside
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def mean_over_networks(
     mean = tables[0]
     for name in columns:
         mean[name] = np.mean([table[name] for table in tables], axis=0)
-    for name in mean.attrs:
-        mean.attrs[name] = np.mean([table.attrs[name] for table in tables], axis=0).tolist()
+    for key in mean.attrs:
+        mean.attrs[key] = np.mean([table.attrs[key] for table in tables], axis=0).tolist()
     return mean
 
 
@@ -112,9 +112,7 @@ def graph_model(estimator: BaseEstimator) -> GraphModel:
     return model
 
 
-def _explained_output(
-    model: GraphModel, target: Any, inside: ModelInside
-) -> tuple[np.ndarray, float]:
+def _explained_output(model, target, inside):
     """Weights (K,) and shift: the explained number is weights @ outputs + shift, for K outputs."""
     if model.is_classifier:
         classes = model.targets.classes.tolist()

@@ -32,6 +32,8 @@ def shapley_values(
     -------
     ndarray of shape (N,) or (N, K)
     """
+    # As a Python int, which does not overflow.
+    n_players = int(n_players)
     if 2**n_players <= n_permutations * (n_players + 1):
         return _exact_values(predict, n_players)
     drawn = [rng.permutation(n_players) for _ in range(-(-n_permutations // 2))]
