@@ -78,7 +78,14 @@ from sklmat.gaussian_processes import (
     enumerate_orderings,
 )
 from sklmat.graphs import CrystalGraphs, GraphCache, StructureToGraph
-from sklmat.inspection import element_attribution, shap_table, site_attribution
+from sklmat.inspection import (
+    attribution_agreement,
+    attribution_change,
+    element_attribution,
+    pair_attribution,
+    shap_table,
+    site_attribution,
+)
 from sklmat.model_selection import (
     ApplicabilityDomain,
     CalibratedStdRegressor,
@@ -176,6 +183,8 @@ __all__ = [
     "StructureOverSampler",
     "StructureToGraph",
     "StructureUnderSampler",
+    "attribution_agreement",
+    "attribution_change",
     "baselines",
     "check_dataset",
     "check_structures",
@@ -194,6 +203,7 @@ __all__ = [
     "learning_curves",
     "load_cgcnn_checkpoint",
     "load_structures",
+    "pair_attribution",
     "perturb_structures",
     "predict_dataset",
     "report",

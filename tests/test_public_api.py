@@ -199,6 +199,7 @@ def is_made_by_users(thing):
     """Whether users call it, and do not only receive or catch it."""
     if thing in (
         sklmat.gaussian_processes.Orderings,
+        sklmat.inspection.AttributionAgreement,
         sklmat.model_selection.Comparison,
         sklmat.model_selection.LabelNoise,
         sklmat.model_selection.LearningCurves,

@@ -13,17 +13,18 @@ from sklearn.utils import check_random_state
 from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.elements import element_symbols
-from sklmat.estimators import (
-    GraphModel,
-    element_contributions,
-    is_graph_estimator,
-    name_of_other,
-)
+from sklmat.estimators import element_contributions
 from sklmat.graphs import rank_within_group
 from sklmat.inspection._attribution_methods import (
     AtomModel,
     integrated_gradients,
     occlusion,
+)
+from sklmat.inspection._explained_network import (
+    OF_BATCH,
+    add_residual,
+    graph_model,
+    mean_over_networks,
 )
 from sklmat.inspection._shapley_values import shapley_values
 from sklmat.model_inside import calibrated_models, find_model
@@ -73,7 +74,9 @@ def site_attribution(
         - "occlusion": the decrease of the prediction when this one atom is replaced by the average
           atom. Easy to understand, but not complete.
         - "shapley": the decrease when this atom is replaced, averaged over sets of other atoms that
-          are replaced before it (Shapley values from sampled permutations [2]_). Complete.
+          are replaced before it (Shapley values from sampled permutations [2]_; exact for cells in
+          which all sets of atoms are not more than those of the permutations, up to 7 atoms with 16
+          permutations). Complete.
         - "contributions", the default and only method of ECNet: the terms that the network itself
           adds up, without approximation. ECNet does not distinguish the sites of one element, so
           the contribution of the element is divided equally among them.
@@ -98,7 +101,9 @@ def site_attribution(
         One row per site, with the columns ``row`` (of `X`), ``site``, ``element`` and
         ``attribution``, in the unit of the target. For a classifier the unit is log-odds of the
         class against the other class (with several other classes, the mean over them).
-        ``table.attrs["baseline"]`` is the list of the C baseline predictions.
+        ``table.attrs`` has three lists of C numbers: ``"baseline"`` and ``"prediction"``, the
+        predictions for the baseline and for the crystal, and ``"residual"``, the prediction minus
+        the baseline and the sum of the attributions.
 
     Raises
     ------
@@ -110,9 +115,17 @@ def site_attribution(
     NotFittedError
         When the estimator is not fitted.
 
+    Warns
+    -----
+    UserWarning
+        When the method is complete, and the residual of a row is larger than 1 % of the largest
+        difference between a prediction and its baseline. More `n_steps` make the residual smaller.
+
     See Also
     --------
     element_attribution : Attributions summed over the sites of each element.
+    pair_attribution : Attributions of pairs of elements at different distances.
+    attribution_agreement : How far the methods agree.
     shap_table : SHAP values for tree models.
 
     Notes
@@ -159,66 +172,55 @@ def site_attribution(
     >>> total = table["attribution"].sum() + table.attrs["baseline"][0]
     >>> float(total.round(1)), model.predict(cells[:1]).round(1)
     (0.5, array([0.5]))
+    >>> abs(table.attrs["residual"][0]) < 1e-4
+    True
     """
-    _check_options(method, n_steps, n_permutations)
-    options = {
-        "method": method,
-        "target": target,
-        "n_steps": n_steps,
-        "n_permutations": n_permutations,
-        "rng": check_random_state(random_state),
-    }
-    return _attribution(estimator, X, background, options)
+    _check_counts(n_steps=n_steps, n_permutations=n_permutations)
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
+    explain = partial(
+        _explain_sites,
+        method=method,
+        n_steps=n_steps,
+        n_permutations=n_permutations,
+        rng=check_random_state(random_state),
+    )
+    table = mean_over_networks(estimator, [X, background], target, explain)
+    # Only the sum of an approximate integral gets better with more points.
+    is_integral = method in ("auto", "integrated_gradients")
+    remedy = f"raise n_steps, which is {n_steps}" if is_integral else OF_BATCH
+    add_residual(table, "", remedy, is_complete=method != "occlusion")
+    del table.attrs["rounding"]
+    return table
 
 
-def _attribution(estimator, X, background, options):
-    """The table of the model inside an estimator, or the mean of the tables of several."""
-    inside = find_model(estimator)
-    X = inside.transform(X)
-    background = None if background is None else inside.transform(background)
-    models = calibrated_models(inside.model)
-    if models is not None:
-        return _mean([_attribution(each, X, background, options) for each in models])
-    model, method = _graph_model(inside.model), options["method"]
+def _explain_sites(network, X, background, *, method, n_steps, n_permutations, rng):
+    """The table of one network."""
+    model = network.model
     by_elements = model.additive_elements
     if method not in (("auto", "contributions") if by_elements else _METHODS[:4]):
         other = "'contributions'" if by_elements else "one of those that replace atoms"
         name = type(model.estimator).__name__
         raise ValueError(f"method={method!r} does not suit {name}; use {other}, or 'auto'")
-    weights, shift = _explained_output(model, options["target"], inside)
     graphs = model.pad(model.read_graphs(X))
     if by_elements:
         if background is not None:
             raise ValueError("background has no part in the contributions of ECNet; leave it out")
-        values = _contributions_of_sites(model, graphs, weights, shift)
-        return _table(graphs, values, np.zeros(len(graphs)))
-    atoms = AtomModel(model, graphs, background, weights, shift)
+        values, baseline = _contributions_of_sites(network, graphs), np.zeros(len(graphs))
+        return _table(network, graphs, values, baseline)
+    atoms = AtomModel(model, graphs, background, network.weights, network.shift)
     with suitable_threads(model.modules[0], graphs.n_edges.mean() * model.batch_size):
-        values = _values_of_atoms(atoms, graphs, options)
+        if method == "occlusion":
+            values = [occlusion(atoms, graphs[[row]]) for row in range(len(graphs))]
+        elif method == "shapley":
+            values = [
+                shapley_values(partial(atoms.coalitions, graphs[[row]]), n, n_permutations, rng)
+                for row, n in enumerate(graphs.n_atoms)
+            ]
+        else:
+            values = [integrated_gradients(atoms, part, n_steps) for part in atoms.parts(graphs)]
         baseline = [atoms.baseline(part) for part in atoms.parts(graphs)]
-    return _table(graphs, np.concatenate(values), np.concatenate(baseline))
-
-
-def _values_of_atoms(atoms, graphs, options):
-    """Attributions by a method that replaces atoms, a list of arrays."""
-    if options["method"] == "occlusion":
-        return [occlusion(atoms, graphs[[row]]) for row in range(len(graphs))]
-    if options["method"] == "shapley":
-        n_permutations, rng = options["n_permutations"], options["rng"]
-        return [
-            shapley_values(partial(atoms.coalitions, graphs[[row]]), n_atoms, n_permutations, rng)
-            for row, n_atoms in enumerate(graphs.n_atoms)
-        ]
-    return [integrated_gradients(atoms, part, options["n_steps"]) for part in atoms.parts(graphs)]
-
-
-def _mean(tables):
-    """Mean of the attributions of several networks to the predictions for the same crystals."""
-    table = tables[0]
-    table["attribution"] = np.mean([each["attribution"] for each in tables], axis=0)
-    baselines = [each.attrs["baseline"] for each in tables]
-    table.attrs["baseline"] = np.mean(baselines, axis=0).tolist()
-    return table
+    return _table(network, graphs, np.concatenate(values), np.concatenate(baseline))
 
 
 @renamed_parameters(n_samples="n_permutations")
@@ -247,7 +249,7 @@ def element_attribution(
     -------
     table : DataFrame of C rows
         One column per element in `X`, in the order of the periodic table; zero where a crystal does
-        not contain the element. ``table.attrs["baseline"]`` is as in `site_attribution`.
+        not contain the element. ``table.attrs`` is as in `site_attribution`.
 
     See Also
     --------
@@ -290,53 +292,30 @@ def element_attribution(
     table = table.rename_axis(index=None, columns=None)
     known = element_symbols(np.arange(1, 119))
     table = table[[symbol for symbol in known if symbol in table]]
-    table.attrs["baseline"] = sites.attrs["baseline"]
+    table.attrs.update(sites.attrs)
     return table
 
 
-def _check_options(method, n_steps, n_permutations):
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
-    for name, value in (("n_steps", n_steps), ("n_permutations", n_permutations)):
+def has_contributions(estimator: BaseEstimator) -> bool:
+    """Whether the network inside an estimator adds up contributions of elements itself."""
+    model = find_model(estimator).model
+    models = calibrated_models(model)
+    if models is not None:
+        return has_contributions(models[0])
+    return graph_model(model).additive_elements
+
+
+def _check_counts(**counts: object) -> None:
+    """Raise a ValueError unless all numbers are whole and above 0."""
+    for name, value in counts.items():
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
 
 
-def _graph_model(estimator):
-    if not is_graph_estimator(estimator):
-        raise TypeError(
-            "sites can be explained for graph estimators (CGCNN or ECNet) only, got "
-            f"{name_of_other(estimator)}; for models of tables use shap_table"
-        )
-    return GraphModel.of(estimator)
-
-
-def _explained_output(model, target, inside):
-    """Weights (K,) and shift: the explained number is weights @ outputs + shift, for K outputs."""
-    if model.is_classifier:
-        classes = model.targets.classes.tolist()
-        if target is None and len(classes) == 2:
-            target = classes[1]
-        if target not in classes:
-            raise ValueError(f"target must be one of the classes {classes}, got {target!r}")
-        weights = np.full(len(classes), -1 / (len(classes) - 1))
-        weights[classes.index(target)] = 1.0
-        return weights, 0.0
-    n_targets = model.targets.n_outputs
-    if target is None and n_targets == 1:
-        target = 0
-    if target not in range(n_targets):
-        raise ValueError(f"target must be a number from 0 to {n_targets - 1}, got {target!r}")
-    scale, mean = inside.rescaled(model.targets.scale, model.targets.mean)
-    weights = np.zeros(n_targets)
-    weights[target] = scale[target]
-    return weights, float(mean[target])
-
-
-def _contributions_of_sites(model, graphs, weights, shift):
+def _contributions_of_sites(network, graphs):
     """Contributions of the elements, divided evenly among their sites: ndarray of shape (N,)."""
-    inputs, outputs = element_contributions(model, graphs)
-    values = outputs @ weights + shift * inputs.fraction
+    inputs, outputs = element_contributions(network.model, graphs)
+    values = outputs @ network.weights + network.shift * inputs.fraction
     # Nodes and atoms are sorted by crystal; the nodes of a crystal also by atomic number.
     nodes = 256 * inputs.crystal_of_node + inputs.atomic_numbers
     atoms = 256 * graphs.crystal_of_atom + graphs.atomic_numbers
@@ -344,7 +323,7 @@ def _contributions_of_sites(model, graphs, weights, shift):
     return (values / np.bincount(node, minlength=len(nodes)))[node]
 
 
-def _table(graphs, values, baseline):
+def _table(network, graphs, values, baseline):
     table = pd.DataFrame(
         {
             "row": graphs.crystal_of_atom,
@@ -353,5 +332,8 @@ def _table(graphs, values, baseline):
             "attribution": values,
         }
     )
+    prediction = network(graphs)
     table.attrs["baseline"] = baseline.tolist()
+    table.attrs["prediction"] = prediction.tolist()
+    table.attrs["rounding"] = network.rounding(prediction)
     return table

@@ -1,5 +1,7 @@
 """Attributions to sites and elements sum to the prediction."""
 
+import warnings
+
 import matplotlib
 import numpy as np
 import pytest
@@ -87,6 +89,45 @@ def test_baseline_is_the_crystal_of_average_atoms(model, alloys, method):
     assert copper.any()
     assert not copper.all()
     assert_allclose(table.loc[copper, "attribution"], 0, atol=1e-5)
+
+
+def test_residual_is_what_the_sum_lacks(model, alloys):
+    X = alloys[0][:5]
+    for method in (*COMPLETE, "occlusion"):
+        table = site_attribution(model, X, method=method)
+        assert_allclose(table.attrs["prediction"], model.predict(X), atol=1e-5)
+        expected = table.attrs["prediction"] - totals(table)
+        assert_allclose(table.attrs["residual"], expected, atol=1e-9)
+        # The effects of single atoms do not add up; no warning is given.
+        assert (np.abs(table.attrs["residual"]).max() > 0.05) == (method == "occlusion")
+    elements = element_attribution(model, X, method="occlusion")
+    assert elements.attrs == table.attrs
+    assert set(elements.attrs) == {"baseline", "prediction", "residual"}
+
+
+def test_warning_names_the_worst_row(alloys):
+    """One point of the quadrature is not enough for a network that is far from linear."""
+    model = CGCNNRegressor(hidden_dim=8, max_epochs=5, random_state=0).fit(*alloys)
+    X = alloys[0][5::-1]
+    with torch.no_grad():
+        model.net_.module_.embedding.weight *= 5
+    with pytest.warns(UserWarning, match="attributions do not sum") as caught:
+        table = site_attribution(model, X, n_steps=1)
+    residual = np.array(table.attrs["residual"])
+    row = int(np.argmax(np.abs(residual)))
+    assert row != 0
+    message = str(caught[0].message)
+    assert f"in row {row} the baseline" in message
+    assert f"(residual {residual[row]:.2g}); raise n_steps, which is 1" in message
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="raise n_steps, which is 1"):
+        element_attribution(model, X, n_steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        site_attribution(model, X, n_steps=200)
+        site_attribution(model, X, method="occlusion")
+        # Here the prediction is the baseline, and only rounding remains.
+        site_attribution(model, [pure()], n_steps=1)
 
 
 def test_average_atom_of_a_mixed_background(model, alloys):

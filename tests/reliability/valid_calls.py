@@ -55,6 +55,7 @@ NO_CALL = {
     "sklmat.estimator_checks.check_structure_estimator": "runs all checks",
     "sklmat.CrystalGraphs": "made by StructureToGraph; files are validated",
     "sklmat.graphs.ElementGraphs": "made by from_graphs",
+    "sklmat.inspection.AttributionAgreement": "made by attribution_agreement only",
     "sklmat.gaussian_processes.Orderings": "made by enumerate_orderings",
     "sklmat.model_selection.Comparison": "made by compare_estimators only",
     "sklmat.model_selection.LabelNoise": "made by label_noise only",
@@ -278,6 +279,13 @@ def functions():
         found[f"sklmat.{name}"] = split_call(getattr(sklmat, name), few)
         found[f"sklmat.{name}.split"] = split_rows_call(getattr(sklmat, name), few)
     simple = {
+        "attribution_agreement": lambda: {"estimator": network(), "X": X[:2], "n_steps": 2},
+        "attribution_change": lambda: {
+            "estimator": network(),
+            "X": X[:2],
+            "X_perturbed": X[:2],
+            "n_permutations": 1,
+        },
         "baselines": lambda: {"task": "regression", "X": X},
         "check_dataset": lambda: {"source": X},
         "check_structures": lambda: {"X": X},
@@ -302,6 +310,7 @@ def functions():
             "train_sizes": [0.5],
         },
         "load_structures": lambda: {"source": source()},
+        "pair_attribution": lambda: {"estimator": network(), "X": X[:2], "n_permutations": 1},
         "perturb_structures": lambda: {"X": X, "scale": 0.05},
         "predict_dataset": lambda: {"estimator": tree(), "source": source()},
         "robustness_curve": lambda: {
