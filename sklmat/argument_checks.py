@@ -30,7 +30,8 @@ class Kind(NamedTuple):
     allows: Callable[[Any], bool]
 
 
-def _is_int(value):
+def is_int(value: Any) -> bool:
+    """Whether a value is an int, and not True or False."""
     return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
 
 
@@ -45,13 +46,13 @@ def is_seed(value: Any) -> bool:
     # scikit-learn takes the module for numpy's global generator.
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return True
-    return bool(_is_int(value) and 0 <= value < 2**32)
+    return bool(is_int(value) and 0 <= value < 2**32)
 
 
 #: Ranges of numbers, for `checked_arguments`.
 POSITIVE = Kind("a finite number above 0", lambda value: _is_number(value) and value > 0)
 NOT_NEGATIVE = Kind("a finite number from 0", lambda value: _is_number(value) and value >= 0)
-POSITIVE_INT = Kind("an int above 0", lambda value: _is_int(value) and value > 0)
+POSITIVE_INT = Kind("an int above 0", lambda value: is_int(value) and value > 0)
 
 
 def _predicts(value):
@@ -74,7 +75,7 @@ _KINDS = {
     "None": Kind("None", lambda value: value is None),
     "bool": Kind("True or False", lambda value: isinstance(value, bool | np.bool_)),
     "str": Kind("a str", lambda value: isinstance(value, str)),
-    "int": Kind("an int", _is_int),
+    "int": Kind("an int", is_int),
     "float": Kind("a finite number", _is_number),
     "RandomState": Kind("an int from 0 to 4294967295, a RandomState or None", is_seed),
     "PathLike": Kind(
@@ -86,7 +87,7 @@ _CLASSES = {"Axes", "CrystalGraphs", "Comparison", "InfoGANAugmenter", "Learning
 _CLASSES |= {"QualityReport"}
 _VERBOSE = Kind(
     "True, False or an int from 0",
-    lambda value: isinstance(value, bool | np.bool_) or (_is_int(value) and value >= 0),
+    lambda value: isinstance(value, bool | np.bool_) or (is_int(value) and value >= 0),
 )
 
 

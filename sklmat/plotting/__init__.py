@@ -5,6 +5,7 @@ from sklmat.plotting._comparison_display import ComparisonDisplay
 from sklmat.plotting._composition_map_display import CompositionMapDisplay
 from sklmat.plotting._contrast_display import ContrastDisplay
 from sklmat.plotting._coverage_display import CoverageDisplay
+from sklmat.plotting._crystal_display import CrystalDisplay
 from sklmat.plotting._element_map_display import ElementMapDisplay
 from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
@@ -16,6 +17,7 @@ __all__ = [
     "CompositionMapDisplay",
     "ContrastDisplay",
     "CoverageDisplay",
+    "CrystalDisplay",
     "ElementMapDisplay",
     "LearningCurveDisplay",
     "ParityDisplay",

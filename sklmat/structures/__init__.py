@@ -13,6 +13,7 @@ from sklmat.structures._crystal_arrays import CrystalArrays as CrystalArrays
 from sklmat.structures._crystal_arrays import crystal_arrays as crystal_arrays
 from sklmat.structures._distances import check_distances as check_distances
 from sklmat.structures._distances import close_atoms_error as close_atoms_error
+from sklmat.structures._distances import covalent_radii as covalent_radii
 from sklmat.structures._distances import find_pairs as find_pairs
 from sklmat.structures._distances import largest_smallest_distance as largest_smallest_distance
 from sklmat.structures._distances import smallest_distances as smallest_distances

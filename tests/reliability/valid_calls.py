@@ -236,6 +236,12 @@ def functions():
             "y_pred": Y + 1,
             "y_std": Y * 0 + 1,
         },
+        "CrystalDisplay": lambda: {"structure": X[0]},
+        "CrystalDisplay.from_structure": lambda: {"structure": X[0]},
+        "CrystalDisplay.from_attribution": lambda: {
+            "table": sklmat.site_attribution(element_network(), X),
+            "X": X,
+        },
         "ElementMapDisplay": lambda: {
             "points": np.eye(3)[:, :2],
             "atomic_numbers": np.array([26, 27, 28]),
