@@ -7,6 +7,7 @@ from sklmat.plotting._contrast_display import ContrastDisplay
 from sklmat.plotting._coverage_display import CoverageDisplay
 from sklmat.plotting._crystal_display import CrystalDisplay
 from sklmat.plotting._element_map_display import ElementMapDisplay
+from sklmat.plotting._error_trend_display import ErrorTrendDisplay
 from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
@@ -19,6 +20,7 @@ __all__ = [
     "CoverageDisplay",
     "CrystalDisplay",
     "ElementMapDisplay",
+    "ErrorTrendDisplay",
     "LearningCurveDisplay",
     "ParityDisplay",
     "RobustnessDisplay",

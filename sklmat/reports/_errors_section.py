@@ -82,7 +82,7 @@ def _describe(study, row):
         facts["error"] = error
         ratio = abs(error) / max(study.errors.abs().median(), np.finfo(float).tiny)
         sentences = [
-            f"{study.true_name.capitalize()} {study.with_unit(truth)}, predicted "
+            f"Label {study.with_unit(truth)}, predicted "
             f"{study.with_unit(predicted)}: error {study.with_unit(error)}, {ratio:.3g} times the "
             "median error."
         ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklmat.reports._page import Section
+from sklmat.reports._page import Section, shown
 
 if TYPE_CHECKING:
     from sklmat.reports._study import Study
@@ -32,16 +32,18 @@ def validation_section(study: Study) -> Section:
     for sentence in sentences:
         section.say(sentence)
     metrics = _shown_metrics(comparison)
+    level = f"{100 * comparison.confidence_level:g} %"
     header = ["model"]
     for metric in metrics:
         unit = study.in_unit if metric in comparison.in_unit_of_y else ""
         header += [f"{metric}{unit}"]
         if study.others:
-            header += [f"difference from {study.name}", "interval"]
+            header += [f"difference ({level} interval)"]
     section.table(header, _rows_of_table(study, metrics))
+    if study.others:
+        section.say(f"Differences are those from {study.name}.")
     section.list(comparison.notes)
     display = ComparisonDisplay.from_comparison(comparison, metrics=metrics, unit=study.unit)
-    level = f"{100 * comparison.confidence_level:g} %"
     section.figure(
         display.figure_,
         "Means over the folds. "
@@ -104,11 +106,9 @@ def _rows_of_table(study, metrics):
         for metric in metrics:
             cells.append(float(row[f"{metric} mean"]))
             if study.others:
-                if name == study.name:
-                    cells += ["", ""]
-                    continue
-                low, high = float(row[f"{metric} low"]), float(row[f"{metric} high"])
-                cells += [float(row[f"{metric} difference"]), f"{low:.3g} to {high:.3g}"]
+                ends = [shown(float(row[f"{metric} {end}"])) for end in ("low", "high")]
+                difference = shown(float(row[f"{metric} difference"]))
+                cells.append("" if name == study.name else f"{difference} ({ends[0]} to {ends[1]})")
         yield cells
 
 
@@ -131,6 +131,6 @@ def _verdict(study):
         f"Best other model: {best}, {other:.3g}{unit}, which is "
         f"{'worse' if is_best else 'better'}; the difference is "
         + ("significant" if is_clear else "not significant")
-        + f" ({100 * comparison.confidence_level:g} % interval {low:.3g} to {high:.3g}{unit})."
+        + f" ({100 * comparison.confidence_level:g} % interval {shown(float(low))} to {shown(float(high))}{unit})."
     )
     return sentences
