@@ -26,11 +26,11 @@ cells_train, cells_test, energies_train, energies_test = train_test_split(
 # %%
 # The graph network
 # -----------------
-# ``StructureToGraph(cache=1000)`` keeps up to 1,000 graphs in memory. It recognizes a graph by the
-# content of the structure and the settings of the graph, and clones of the transformer use the same
-# cache. So the search builds the graph of each of the 120 structures once for each number of
-# neighbours. With a folder, as in ``cache="graphs"``, several processes and later sessions can use
-# the graphs, too.
+# The parameter ``cache`` lets ``StructureToGraph`` keep up to 1,000 graphs in memory. It recognizes
+# a graph by the content of the structure and the settings of the graph, and clones of the
+# transformer use the same cache. So the search builds the graph of each of the 120 structures once
+# for each number of neighbours. With a folder, as in ``cache="graphs"``, several processes and
+# later sessions can use the graphs, too.
 
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
