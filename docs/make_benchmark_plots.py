@@ -598,7 +598,7 @@ PLOTS = {
         kinds={NETWORK: "with ECNet"},
     ),
     "structure_free": Plot(
-        "**By composition**",
+        "## Folds by composition",
         [
             [Panel(_ENERGY, 0, line="best")],
             [Panel(_MOMENT, 2, line="best")],

@@ -11,19 +11,19 @@ PICTURE = Path(__file__).resolve().parent / "_static" / "which_model.svg"
 #: Question, and what to try first if the answer is yes. If it is no, the next question follows.
 QUESTIONS = (
     (
-        "Are there crystals to predict that have no structure?",
-        "EFTGAN (fitted on structures), and a robust Gaussian process on composition and phase",
+        "Do you want to predict materials whose structure you do not know?",
+        "Robust Gaussian process on composition and phase, and EFTGAN (fitted on structures)",
     ),
     (
-        "Are all crystals orderings of one parent, and do displacements not matter?",
+        "Are all crystals orderings of one parent, and are small displacements unimportant?",
         "Ordering model",
     ),
     (
-        "Must every column of the model be understood?",
+        "Do you need to understand every input of the model?",
         "XGBoost on feature tables, explained by SHAP",
     ),
     (
-        "Are there only tens of labels, in few elements?",
+        "Do you have only tens of labels, for crystals of few elements?",
         "Gaussian process on composition, lattice and volumes, and ECNet",
     ),
     (
@@ -31,7 +31,7 @@ QUESTIONS = (
         "Mean of CGCNN and a Gaussian process on a potential's vectors; without a potential, CGCNN",
     ),
     (
-        "Are the cells alloys of a few elements, with hundreds of labels?",
+        "Are the crystals alloys of a few elements, with hundreds of labels?",
         "ECNet, and a robust Gaussian process; try the mean of both",
     ),
 )

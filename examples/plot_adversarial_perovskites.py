@@ -2,21 +2,22 @@
 Adversarial perovskites: descriptors from what deceives a network
 =================================================================
 
-If the atoms of a crystal are displaced by a twentieth of an ångström along the gradient of a
-network, the prediction of the network may change. Which crystals are affected, and which
-descriptors do they have in common? Boosted trees with these descriptors as features can be as good
-as the network, and can be interpreted. This example follows Wang et al. [1]_, on the same mixed
-halides, with generated labels.
+If the atoms of a crystal move by a twentieth of an ångström in the least favourable direction, the
+prediction of a network may change. Such a displaced crystal is an *adversarial example*. Which
+crystals are affected, and which descriptors do they have in common? Boosted trees with these
+descriptors as features can be as accurate as the network, and can be interpreted. This example
+follows Wang et al. [1]_, for the same mixed halides, but with generated labels.
 """
 
 # %%
 # The data
 # --------
 # The crystals are all arrangements of bromine and iodine on the halide sites of CsSnX3 in cells of
-# up to 20 atoms, each crystal once. Their atoms are relaxed with a pair potential. The class is 1
-# for the 30 % of the arrangements with the highest ordering energy: the energy after relaxation
-# minus the energy of a random alloy of the same composition. The inputs of the models are the cubic
-# crystals before the relaxation, which show only which halide is on which site.
+# up to 20 atoms, each crystal once. Their atoms are relaxed with a pair potential. The *ordering
+# energy* is the energy after relaxation minus the energy of a random alloy of the same composition.
+# The class is 1 for the 30 % of the arrangements with the highest ordering energy. The inputs of
+# the models are the cubic crystals before the relaxation, which show only which halide is on which
+# site.
 
 from sklearn.model_selection import train_test_split
 
@@ -33,10 +34,12 @@ print(f"{len(X_train)} training crystals, {len(X_test)} test crystals")
 # %%
 # A network, and what deceives it
 # -------------------------------
-# Each atom may move by at most a budget in Å: at random, by one step along the gradient (FGSM) or
-# by ten steps (PGD). The curves are for crystals on which the network was not trained. Its graphs
-# hold all neighbours within 5.5 Å. With the default, twelve neighbours, the smallest displacement
-# would change the graphs, because in these ideal crystals many neighbours are at the same distance.
+# The *budget* is the largest distance in Å by which an atom may move. The atoms move at random, by
+# one step along the gradient of the network (FGSM, fast gradient sign method), or by ten steps
+# (PGD, projected gradient descent). The curves are for crystals on which the network was not
+# trained. The graphs have all neighbours within 5.5 Å. The default are twelve neighbours. In these
+# ideal crystals, many neighbours are at the same distance, so the smallest displacement would
+# change which of them are in the graph.
 
 from sklmat import CGCNNClassifier, RobustnessDisplay
 
@@ -61,10 +64,10 @@ print(examples[columns].head().round(4).to_string(index=False))
 # Trees that read descriptors
 # ---------------------------
 # ``AdversarialFeatureBuilder`` selects descriptors with the help of adversarial examples. It
-# attacks the training rows, each with a network that was not trained on crystals of the same
-# composition, compares the adversarial examples with the other rows, and keeps the columns of
-# ``DisorderFeaturizer`` that separate the two groups. It is a transformer; here its columns and
-# general columns are the input of boosted trees.
+# attacks each training row with a network that was not trained on crystals of the same composition.
+# Then it compares the adversarial examples with the other rows, and keeps the columns of
+# ``DisorderFeaturizer`` that separate the two groups. Here the boosted trees use these columns and
+# general columns.
 
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline, make_union
@@ -98,8 +101,8 @@ informed = make_pipeline(features, clone(boosting)).fit(X_train, y_train)
 # %%
 # What the examples have in common
 # --------------------------------
-# The contrast is the comparison of adversarial examples with the other crystals. The descriptors
-# with the largest effects come first.
+# The *contrast* compares the descriptors of the adversarial examples with those of the other
+# crystals. The descriptors with the largest differences come first.
 
 from sklmat import ContrastDisplay
 
@@ -107,23 +110,23 @@ builder = features.named_transformers["adversarialfeaturebuilder"]
 ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 
 # %%
-# The largest effects are those of the arrangement of the halides around cesium and tin: dipoles,
-# how much the numbers of neighbours vary, and whether equal halides are opposite each other at tin
-# (180°). If two different halides are opposite each other, tin moves towards one of them and the
-# energy falls. A contrast shows which descriptors are associated with adversarial examples, not
-# causes; here some of these descriptors are also close to the cause of the label. Of columns that
-# are strongly correlated, only one is kept.
+# The largest differences are in descriptors of the halides around cesium and tin: dipoles, how much
+# the numbers of neighbours vary, and whether equal halides are opposite each other at tin (180°).
+# If two different halides are opposite each other, tin moves towards one of them and the energy
+# falls. A contrast does not show causes, only which descriptors go together with adversarial
+# examples. In this example, some of these descriptors are also close to the cause of the label. Of
+# columns that are strongly correlated, only one is kept.
 
 print("\n".join(builder.selected_))
 
 # %%
-# Was it worth it?
-# ----------------
-# The trees with these columns are compared with the network, with the same network trained with
-# perturbed positions, and with trees without these columns. A single split of a small data set
-# cannot resolve small differences. The page "Benchmarks" of the user guide has folds and
-# confidence intervals, and data sets for which the method fails. Here the label comes from a pair
-# potential, and simple counts of halide pairs are as good as any of these models.
+# Do the descriptors help?
+# ------------------------
+# The table compares four models: the network, the same network trained with perturbed positions,
+# trees without the selected columns, and trees with them. One split of a small data set cannot show
+# small differences. The pages *Benchmarks* have folds and confidence intervals, and data sets for
+# which the method does not help. In this example the label comes from a pair potential, and simple
+# counts of halide pairs are as good as any of these models.
 
 import pandas as pd
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -143,8 +146,8 @@ for name, model in models.items():
 print(pd.DataFrame(scores).T.round(3).to_string())
 
 # %%
-# What the trees say
-# ------------------
+# What the trees have learned
+# ---------------------------
 # Each point is a test crystal. Its position is the contribution (SHAP value) of the column to the
 # log-odds of the class.
 

@@ -2,11 +2,11 @@
 Augmentation inside cross-validation
 ====================================
 
-Generated rows may improve a model that has few real training rows. They also make it easy to
-overestimate the model: a row that was generated from a test row must not be a training row. This
-example augments only the training rows of each fold, in pipelines of scikit-learn and
-imbalanced-learn. It compares XGBoost with and without augmentation, and shows what happens when the
-rows are augmented first and split afterwards.
+Generated rows may improve a model that has few real training rows. But a row that was generated
+from a test row must not be a training row, or the score is too good. This example augments only the
+training rows of each fold, in pipelines of scikit-learn and imbalanced-learn. It compares XGBoost
+with and without augmentation, and shows what happens if the rows are augmented first and split
+afterwards.
 """
 
 # %%
@@ -35,9 +35,9 @@ print(X.iloc[:3, :8].round(3).to_string())
 # %%
 # Samplers
 # --------
-# ``fit_resample`` of a sampler returns the real rows first, then the generated rows.
-# ``NoiseAugmenter`` copies rows and adds noise to their descriptors; ``MixupAugmenter`` averages
-# two rows and their labels. The fractions of each row still sum to one.
+# The method ``fit_resample`` of a sampler returns the real rows first, and then the generated rows.
+# ``NoiseAugmenter`` copies rows and adds noise to their descriptors. ``MixupAugmenter`` averages
+# two rows and their labels. In both cases, the fractions of a row still sum to one.
 
 import numpy as np
 
@@ -51,9 +51,9 @@ print(X_all.iloc[-3:, :8].round(3).to_string())
 # %%
 # Two pipelines
 # -------------
-# The ``Pipeline`` of imbalanced-learn takes samplers as steps, and uses them in ``fit`` but not in
-# ``predict``. The ``Pipeline`` of scikit-learn takes no samplers; use ``AugmentedRegressor`` in it,
-# which augments the rows inside its ``fit``. Both give the same model.
+# The ``Pipeline`` of imbalanced-learn accepts samplers as steps, and uses them in ``fit`` but not
+# in ``predict``. The ``Pipeline`` of scikit-learn does not accept samplers. In that case, use
+# ``AugmentedRegressor``, which augments the rows inside its ``fit``. Both ways give the same model.
 
 from imblearn.pipeline import Pipeline as SamplingPipeline
 from sklearn.feature_selection import VarianceThreshold
@@ -75,12 +75,13 @@ same = np.allclose(
 print(f"the two pipelines predict the same: {same}")
 
 # %%
-# With and without
-# ----------------
-# In each of six repetitions, 40 alloys are training rows and 100 others are test rows. Noise and
-# the two variants of mix-up take almost no time. They are the controls for the InfoGAN, a
-# generative network that is trained in each repetition. ``p`` is the p-value of the difference from
-# XGBoost without augmentation, corrected for the overlap of the training sets.
+# Errors with and without augmentation
+# ------------------------------------
+# In each of six repetitions, 40 alloys are training rows and 100 others are test rows. The InfoGAN
+# is a generative network, which is trained in each repetition. It is compared with noise and two
+# variants of mix-up, which take almost no time: C-mix-up averages rows with similar labels. ``p``
+# is the p-value of the difference from XGBoost without augmentation. It takes into account that the
+# training sets overlap.
 
 from sklearn.model_selection import ShuffleSplit
 
@@ -102,8 +103,8 @@ print("Unit of y: eV/atom")
 print(comparison)
 
 # %%
-# Let the search decide
-# ---------------------
+# Choose the augmenter by a grid search
+# -------------------------------------
 # The augmenter is a parameter, so a grid search can choose it. One of its values is ``None``, so
 # the validation folds also decide whether to augment at all.
 
@@ -119,8 +120,8 @@ for setting, score in zip(grid["model__augmenter"], -search.cv_results_["mean_te
 # What not to do
 # --------------
 # If rows are augmented first and split afterwards, the training rows contain near copies of test
-# rows. To show the effect, the energies are shuffled here. Nothing can be learned from them, and a
-# correct R² is below zero. With the leak, it is far above zero.
+# rows. To show the effect, the energies are shuffled here, so that nothing can be learned from
+# them. A correct R² is then below zero. With augmentation before the split, it is far above zero.
 
 from sklearn.model_selection import KFold, cross_val_score
 

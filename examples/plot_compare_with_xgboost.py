@@ -2,18 +2,19 @@
 CGCNN against XGBoost on alloys
 ===============================
 
-Which model should predict the formation energy of an alloy: a crystal graph network, or gradient
-boosting on a table of features? This example compares both, and two simpler models, on held-out
-alloys, prints a table of errors and draws the predictions. To use your own data, replace the first
-cell with a list of pymatgen structures and an array of numbers.
+Which model predicts the formation energy of an alloy more accurately: a crystal graph network
+(CGCNN), or gradient boosting (XGBoost) on a table of features? This example compares both, and two
+simpler models, on alloys that were not used for training. It prints a table of errors and draws the
+predictions. To use your own data, replace the first cell by a list of pymatgen structures and an
+array of numbers.
 """
 
 # %%
 # The data
 # --------
-# ``make_alloys`` generates relaxed cells and their energies, without a download. Alloys of the same
-# composition have different arrangements of the atoms, from segregated to ordered, so a model that
-# uses only the composition cannot predict the energies exactly.
+# ``make_alloys`` generates relaxed cells and their energies on your computer. Alloys of the same
+# composition have different arrangements of the atoms, from segregated to ordered. A model that
+# uses only the composition can therefore not predict the energies exactly.
 
 from pathlib import Path
 
@@ -25,9 +26,9 @@ print(alloys.frame[["formula", "short-range order", "formation energy (eV/atom)"
 # %%
 # The models
 # ----------
-# Each model takes the structures themselves. ``baselines`` makes the simple ones, with settings
-# that were chosen on other data: pipelines of a featurizer and a regressor, in which everything is
-# learned from the training rows only.
+# Each model takes the structures themselves. ``baselines`` makes the simple models, with settings
+# that were chosen on other data. They are pipelines of a featurizer and a regressor, so everything
+# is learned from the training rows only.
 
 from sklmat import CGCNNRegressor, baselines
 
@@ -42,8 +43,9 @@ models = {
 # %%
 # The comparison
 # --------------
-# All models use the same five folds. ``p`` is the probability of a difference at least this large
-# if the model were as good as the reference; it is corrected for the overlap of the training sets.
+# All models use the same five folds. ``p`` is the p-value of the difference to the reference: the
+# probability of a difference at least this large if both models were equally good. It takes into
+# account that the training sets overlap.
 
 from sklearn.model_selection import KFold
 
@@ -63,7 +65,7 @@ print(comparison)
 # %%
 # The figure
 # ----------
-# Each point is an alloy that was held out of the training of the model that predicted it.
+# Each point is an alloy, predicted by a model that was not trained on it.
 
 from sklmat import ParityDisplay
 

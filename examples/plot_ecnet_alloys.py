@@ -2,19 +2,20 @@
 Element convolution on alloys
 =============================
 
-``ECNetRegressor`` learns one vector for each *element* of an alloy, from the average surroundings
-of the atoms of this element. This example compares it with models on tables, and trains it on two
-quantities of which one is mostly missing. It then shows the contribution of each element, a map of
-the vectors, and whether the spread of an ensemble indicates large errors.
+``ECNetRegressor`` (element-convolution network, ECNet) learns one vector for each *element* of an
+alloy, from the average surroundings of the atoms of this element. This example compares it with
+models on tables, and trains it on two quantities of which one is mostly missing. It then shows the
+contribution of each element, a map of the vectors, and whether the standard deviation of an
+ensemble indicates large errors.
 """
 
 # %%
 # The data
 # --------
-# The data are generated alloys of nickel, copper, palladium and platinum. Alloys of the same
+# ``make_alloys`` generates alloys of nickel, copper, palladium and platinum. Alloys of the same
 # composition have different arrangements of the atoms, from segregated to ordered. The second
 # quantity is the *relaxation energy*, the change of energy when the atoms leave their ideal sites.
-# The network takes structures or graphs; here the graphs are built once, with all neighbours up to
+# The network takes structures or graphs. Here the graphs are built once, with all neighbours up to
 # 6 Å.
 
 from sklmat import StructureToGraph
@@ -25,8 +26,8 @@ formation_energy, relaxation_energy = 1000 * alloys.target.T  # meV/atom
 graphs = StructureToGraph(cutoff=6.0, max_neighbors=None).fit_transform(alloys.data)
 
 # %%
-# Beside simpler models
-# ---------------------
+# Comparison with simpler models
+# ------------------------------
 # All models use the same folds and the same structures. The ensemble is smaller than the default,
 # to save time.
 
@@ -73,12 +74,12 @@ print("Unit of y: meV/atom")
 print(comparison)
 
 # %%
-# The network is as accurate as a Gaussian process on the fractions of neighbouring pairs of
+# The network is as accurate as a Gaussian process (GP) on fractions of neighbouring pairs of
 # elements: the difference between the two is smaller than the differences between folds. The
-# potential that computed these energies depends mostly on neighbours, so this table suits it; the
-# network learned the same from the structures. The Gaussian process on the volume without pairs is
-# less accurate, as far as three folds can show. XGBoost has all features and is the least accurate
-# model, because it approximates a smooth function by steps.
+# energies come from a potential that depends mostly on neighbours, so these fractions are the right
+# columns for it. The network learned this from the structures. The GP on the volume without the
+# pairs is less accurate, as far as three folds can show. XGBoost has all features and is the least
+# accurate model, because it approximates a smooth function by steps.
 
 from sklmat import ParityDisplay
 
@@ -92,10 +93,10 @@ ParityDisplay.from_comparison(
 # %%
 # Two quantities, one of them mostly missing
 # ------------------------------------------
-# Suppose that the relaxation energy was computed for every fifth alloy only. For the other alloys
-# it is NaN: these alloys contribute to the loss of the formation energy, but not to the loss of the
-# relaxation energy. For comparison, another network is trained only on the few alloys with a
-# relaxation energy, and only on this target.
+# Suppose that only every fifth alloy has a relaxation energy. For the other alloys it is missing
+# (NaN): they contribute to the loss of the formation energy, but not to the loss of the relaxation
+# energy. For comparison, another network learns only the relaxation energy, from the few alloys
+# that have one.
 
 import numpy as np
 from sklearn.base import clone
@@ -121,9 +122,9 @@ print(f"  spread of the labels       {relaxation_energy[test].std():.2f} meV/ato
 # %%
 # What each element contributes
 # -----------------------------
-# The prediction is a sum over elements, so each element has a contribution. The figure shows alloys
-# of the test rows, the most stable one at the top. The contributions describe the *network*: they
-# are not energies of sites that could be measured.
+# The prediction is a sum over the elements of an alloy, so each element has a contribution. The
+# figure shows some test alloys, the most stable one at the top. The contributions explain the
+# prediction of the *network*. They are not energies that could be measured.
 
 import matplotlib.pyplot as plt
 
@@ -147,10 +148,10 @@ panel.figure.set_layout_engine("constrained")
 # %%
 # A map of the elements
 # ---------------------
-# Each point is one element in one alloy of the test rows. The elements form separate clusters, and
-# the points within a cluster differ by the surroundings of the element. The right panel shows
-# nickel only. Its vectors vary mostly with the short-range order of the alloy, which was not an
-# input of the network.
+# Each point is the vector of one element in one test alloy, projected to two dimensions. The
+# elements form separate clusters, and the points within a cluster differ by the surroundings of the
+# element. The right panel shows nickel only. Its vectors vary mostly with the short-range order of
+# the alloy, which was not an input of the network.
 
 from sklmat import ElementMapDisplay
 
@@ -165,13 +166,14 @@ ElementMapDisplay.from_estimator(
 )
 
 # %%
-# Does the network know where it errs?
-# ------------------------------------
-# The members of the ensemble were trained on the same rows and differ only in their initial
-# weights. Errors tend to be larger where the spread, the standard deviation of the predictions of
-# the members, is larger. This relation is weak within one quantity, and clear between the quantity
-# with many labels and the one with few. But the spread is not an error bar: if it were, 95 % of the
-# errors would be below two spreads. It does not include errors that all members make.
+# Does the spread indicate large errors?
+# --------------------------------------
+# The ensemble has several networks (members), which were trained on the same rows and differ only
+# in their initial weights. The *spread* is the standard deviation of their predictions. Errors tend
+# to be larger where the spread is larger. This relation is weak within one quantity, and clear
+# between the quantity with many labels and the one with few. But the spread is not an error bar: if
+# it were, 95 % of the errors would be smaller than two spreads. An error that all members make in
+# the same way does not increase the spread.
 
 from matplotlib.ticker import LogLocator
 from scipy.stats import spearmanr

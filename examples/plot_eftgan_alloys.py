@@ -3,18 +3,20 @@ Alloys without structures
 =========================
 
 A graph network needs relaxed structures, which are expensive to compute. ``EFTGANRegressor`` is
-trained on structures and predicts compositions without a structure. A network learns a vector for
-each element in each training alloy, an InfoGAN learns to generate these vectors for any
-composition, and a regressor predicts the targets from generated vectors. This example compares it
-with a Gaussian process on the composition, and with its own network, which uses the structures.
+trained on structures, and then predicts compositions without a structure. It is a chain of three
+models: a network learns a vector for each element in each training alloy, a generative network
+(InfoGAN) learns to generate these vectors from a composition, and a regressor predicts the targets
+from the generated vectors. This example compares it with a Gaussian process on the composition, and
+with its own network, which uses the structures. EFTGAN means elemental features and a generative
+adversarial network.
 """
 
 # %%
 # The data
 # --------
-# The data are generated alloys of nickel, copper, palladium and platinum, on fcc or bcc lattices.
-# Alloys of the same composition may have different arrangements of the elements, from segregated to
-# ordered, so composition and lattice cannot explain the energies fully.
+# ``make_alloys`` generates alloys of nickel, copper, palladium and platinum, on fcc or bcc
+# lattices. Alloys of the same composition may have different arrangements of the elements, from
+# segregated to ordered. Composition and lattice can therefore not explain the energies fully.
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -30,9 +32,10 @@ structures = [alloys.data[row] for row in train]
 # %%
 # One estimator, four stages
 # --------------------------
-# ``phase`` is the lattice on which each cell was set up. Each stage that ``fit`` trains is an
-# attribute of the fitted estimator. The first stages are the network and its table, which has one
-# row for each alloy: its fractions, its lattice, and five numbers for each of its elements.
+# ``phase`` is the lattice on which each cell was set up. ``fit`` trains one stage after the other,
+# and each stage is an attribute of the fitted estimator. The first stage is the network. It gives a
+# table with one row for each alloy: the fractions of the elements, the lattice, and five numbers
+# for each element.
 
 from sklmat import EFTGANRegressor
 
@@ -41,10 +44,10 @@ real = model.featurizer_.transform(structures)
 print(real.iloc[:3, :10].round(2).to_string())
 
 # %%
-# The next stage is the augmenter, which generates the same columns for a code, that is, for
-# fractions and a lattice. It can generate what follows from the composition, but not the effect of
-# the arrangement of the atoms. The figure compares, for held-out alloys, the vectors that the
-# network computes from their structures with the vectors that are generated for their compositions.
+# The second stage is the augmenter. From fractions and a lattice (the *code*), it generates the
+# same columns as the network. It can generate what follows from the composition, but not the effect
+# of the arrangement of the atoms. The figure shows one number of an element for held-out alloys:
+# computed by the network from the structure, and generated from the composition.
 
 import matplotlib.pyplot as plt
 
@@ -62,14 +65,15 @@ for panel, element in zip(panels, ["Ni", "Pt"]):
     figure.colorbar(points, ax=panel, label=f"fraction of {element}", shrink=0.7)
 
 # %%
-# ``report_`` compares real and generated columns of the training rows in numbers.
+# ``report_`` has numbers for the same comparison on the training rows: real and generated columns.
 
 print(model.report_)
 
 # %%
-# The next stage predicts to which lattice a cell relaxes. All alloys of this example keep the
-# lattice on which they were set up, so the probabilities are zero or one. Many real alloys do not,
-# and a prediction is then a weighted mean over the lattices. The last stage is the regressor.
+# The third stage predicts the lattice to which a cell relaxes. All alloys of this example keep the
+# lattice on which they were set up, so the probabilities are zero or one. Many real alloys change
+# their lattice. Their prediction is a mean over the lattices, weighted by the probabilities. The
+# last stage is the regressor.
 
 print(model.lattice_probability(["NiCu", "PdPt3"], phase=["bcc", "fcc"]))
 print(type(model.regressor_).__name__)
@@ -77,8 +81,8 @@ print(type(model.regressor_).__name__)
 # %%
 # Predictions
 # -----------
-# For the held-out alloys, ``predict`` is called with a table of fractions and the phases, and then
-# with the structures. The Gaussian process uses the same fractions and phases.
+# EFTGAN predicts the held-out alloys twice: from their fractions and phases, and from their
+# structures. The Gaussian process uses the same fractions and phases.
 
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -102,11 +106,11 @@ for name, values in predictions.items():
 print(f"{'mean of the training rows':30} RMSE {np.std(energy[test] - energy[train].mean()):5.1f}")
 
 # %%
-# Of the two models that use the composition, the Gaussian process is slightly more accurate; the
-# difference is larger here than over five folds. It has the same information, fractions and
-# lattice, and takes a second to fit, so try it first. The network with structures is far more
-# accurate. The advantage of EFTGAN over a model of compositions is that it learns from structures
-# that have left their lattice; in this example there are none.
+# Of the two models that use the composition, the Gaussian process is slightly more accurate here;
+# over five folds the difference is smaller. It uses the same fractions and lattices and is fitted
+# in a second, so try it first. The network with structures is far more accurate. EFTGAN can be
+# better than a model of the composition if the relaxed structures have left their lattice, because
+# it learns from them. In this example, none has.
 
 ParityDisplay.from_predictions(
     energy[test],
@@ -119,8 +123,8 @@ ParityDisplay.from_predictions(
 # %%
 # From nickel-rich to platinum-rich
 # ---------------------------------
-# Because no structures are needed, whole lines of compositions can be predicted, here in both
-# phases and with the standard deviation of the prediction.
+# No structures are needed, so a whole line of compositions can be predicted. Here this is done for
+# both phases, with the standard deviation of each prediction.
 
 import pandas as pd
 
@@ -137,10 +141,10 @@ panel.set(
 panel.legend(frameon=False)
 
 # %%
-# Where it says that it does not know
+# Compositions that are too different
 # -----------------------------------
-# An element that no training alloy has raises an error. A composition that is farther from all
-# training alloys than these are from each other is predicted with a warning.
+# An element that no training alloy has is an error. If a composition is far from all training
+# alloys (farther than these are from each other), a warning is given with the prediction.
 
 import warnings
 

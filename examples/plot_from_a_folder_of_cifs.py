@@ -2,17 +2,17 @@
 From a folder of CIFs to predictions
 ====================================
 
-The data of most projects are a folder of CIFs and a table of numbers. This example writes such a
-folder, in the layout of the original CGCNN, and then does what you would do with yours: check it,
-compare models on compositions that they have not seen, fit the best one, and predict new crystals.
+Most projects have their data in a folder of CIFs and a table of numbers. This example shows the
+steps from there: check the data, compare models on compositions that they have not seen, fit the
+best model, and predict new crystals. The folder has the same layout as for the original CGCNN.
 """
 
 # %%
 # The folder
 # ----------
-# Compounds of many elements stand in for your calculations: known crystal structures whose sites
-# are occupied by other elements, with energies from a simple model of ions and metals. Replace the
-# folder by your own and leave this cell out.
+# This cell makes a folder to work with. Use your own folder instead, and leave this cell out. The
+# crystals are known structure types with other elements on their sites, and their energies come
+# from a simple model of ions and metals.
 
 import tempfile
 from pathlib import Path
@@ -32,8 +32,8 @@ for row, (structure, energy) in enumerate(zip(known, compounds.target)):
 # %%
 # Read and check
 # --------------
-# Structures, numbers and ids stay together. The report names crystals that occur twice and labels
-# that look wrong; on the command line this is ``sklmat check my_folder``.
+# ``load_structures`` reads structures, numbers and ids. ``check_dataset`` reports crystals that
+# occur twice and labels that look wrong. On the command line, this is ``sklmat check my_folder``.
 
 from sklmat import check_dataset, load_structures
 
@@ -44,8 +44,8 @@ print(check_dataset(folder))
 # %%
 # Compare
 # -------
-# No composition is in both training and test rows. Tables of any chemistry describe elements by
-# their properties, so that elements which only the test rows have are no obstacle.
+# No composition is in both training and test rows. The baselines describe elements by their
+# properties, so they can also predict crystals with elements that only the test rows have.
 
 from sklmat import CompositionGroupKFold, baselines, compare_estimators
 
@@ -61,8 +61,8 @@ print(table)
 # %%
 # Fit and predict
 # ---------------
-# The model with the smallest error is fitted on all rows and predicts the crystals that were kept
-# back.
+# The model with the smallest error is fitted on all rows. Then it predicts the crystals that are
+# not in the folder.
 
 best = table["MAE mean"].idxmin()
 model = baselines("regression")[best].fit(mine.data, mine.target)
@@ -73,7 +73,7 @@ for structure, value in list(zip(new, predicted))[:5]:
 # %%
 # The picture
 # -----------
-# Each point is a crystal that the model had not seen.
+# Each point is a crystal of the folder, predicted by a model that was not trained on it.
 
 from sklmat import ParityDisplay
 

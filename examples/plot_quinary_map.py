@@ -2,21 +2,21 @@
 Maps of a quinary alloy
 =======================
 
-There are ten thousand alloys of five metals in steps of 5 %, and four and a half million in steps
-of 1 %, and each may be bcc or fcc. A model that needs no structure can predict all of them. This
-example screens alloys of chromium, manganese, iron, cobalt and nickel, draws maps of the phase with
-the lower energy, and estimates the temperature above which the alloys do not decompose.
+A quinary alloy has ten thousand compositions in steps of 5 %, and four and a half million in steps
+of 1 %. Each of them may be bcc or fcc. A model that needs no structure can predict all of them.
+This example screens alloys of chromium, manganese, iron, cobalt and nickel. It draws maps of the
+phase with the lower energy, and estimates the temperature above which the alloys do not decompose.
 """
 
 # %%
 # The calculations
 # ----------------
-# To avoid a download, this page uses a formula in place of density functional theory. The formula
-# is the sum of two terms: the energy of each element on a lattice that is not its most stable one
-# (rounded values), and the enthalpy of mixing of each pair of elements in Miedema's model [1]_. The
-# magnitudes and signs are realistic, but magnetism and order are neglected. The formula is applied
-# to three hundred random cells. To use your own data, replace the cell below by a list of
-# structures and their energies and volumes.
+# In place of density functional theory, this example uses a formula, so that nothing is downloaded.
+# The formula is the sum of two terms: the energy of each element on a lattice that is not its most
+# stable one (rounded values), and the enthalpy of mixing of each pair of elements in Miedema's
+# model [1]_. The magnitudes and signs are realistic, but magnetism and order are neglected. The
+# formula is applied to three hundred random cells. To use your own data, replace the cell below by
+# a list of structures and their energies and volumes.
 
 from itertools import combinations
 
@@ -84,9 +84,9 @@ names = ["formation energy (eV/atom)", "volume (Å³/atom)"]
 # %%
 # All alloys
 # ----------
-# The grid is generated in chunks and the predictions are written to a file, so the memory needed
-# does not grow with the number of alloys. A run that was stopped resumes when it is started again.
-# The tables list, for each phase, the alloys of all five metals with the lowest energy.
+# ``screen`` makes the compositions in chunks and writes the predictions to a file, so it needs the
+# same memory for any number of alloys. If it is stopped, start it again, and it continues. The
+# printed tables have, for each phase, the three alloys of all five metals with the lowest energy.
 
 import tempfile
 from pathlib import Path
@@ -115,9 +115,8 @@ for phase in ("bcc", "fcc"):
     print(best.round(3).to_string(index=False))
 
 # %%
-# At each composition, the stable phase is the one with the lower formation energy. This holds at
-# any temperature if the entropy is that of an ideal solution, because it is then the same for both
-# phases.
+# At each composition, the stable phase is the one with the lower formation energy. With the entropy
+# of an ideal solution, which is the same for both phases, this holds at any temperature.
 
 stable = stable_phase(alloys)
 truth = [
@@ -151,20 +150,20 @@ CompositionMapDisplay.from_estimator(
 # %%
 # The whole quinary
 # -----------------
-# In each of the ten triangles, the fractions of two elements are fixed at 0.2 and the other three
-# vary, so the equimolar alloy is at the centre of each. In the pentagon, the position of an alloy
-# is the mean of the corners, weighted by its fractions. Different alloys can have the same
-# position, and their average is drawn.
+# Each of the ten triangles shows three elements; the fractions of the other two are fixed at 0.2,
+# so the equimolar alloy is at the centre of each triangle. In the pentagon, the position of an
+# alloy is the mean of the corners, weighted by its fractions. Different alloys can have the same
+# position, and then their average is drawn.
 
 CompositionMapDisplay.from_estimator(model, elements, targets=names)
 
 # %%
-# Does it mix?
-# ------------
-# A solution decomposes if a mixture of other solutions has a lower free energy, that is, if it lies
-# above the convex hull of all alloys of both phases. At 0 K most alloys are above the hull; as the
-# temperature rises, the entropy lowers their distance to it. Short-range order and compounds, which
-# this model neglects, would change the result.
+# Does the alloy decompose?
+# -------------------------
+# A solution decomposes if a mixture of other solutions has a lower free energy. Such a solution
+# lies above the convex hull of all alloys of both phases. At 0 K most alloys are above the hull. As
+# the temperature rises, the entropy lowers their distance to the hull. Short-range order and
+# compounds are neglected here, and would change the result.
 
 import matplotlib.pyplot as plt
 

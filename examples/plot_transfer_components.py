@@ -4,9 +4,9 @@ From few components to many: what transfer is worth
 
 Binary and ternary alloys are cheap to compute, but a screening looks for quaternary and quinary
 alloys. ``ECNetRegressor(warm_start_from=...)`` starts from a network that was trained on binary and
-ternary alloys, and continues the training with a few quaternary and quinary alloys. Is this better
-than a new network, or than training on all alloys together? This example compares the three on
-generated alloys; the result depends on which training rows are available.
+ternary alloys, and continues the training with a few quaternary and quinary alloys. This is called
+fine-tuning. Is it better than a new network, or than training on all alloys together? This example
+compares the three on generated alloys.
 """
 
 # %%
@@ -32,10 +32,10 @@ print(alloys.frame["n_components"].value_counts().sort_index())
 # %%
 # Pre-train
 # ---------
-# The first network is trained on all alloys of two and three metals. `ComponentSplit` gives their
-# rows and the rows of the alloys of four and five metals, the candidates. All test rows below are
-# candidates. The networks are small, to save time. Networks that are trained on few alloys get more
-# epochs, because each epoch has fewer steps.
+# The first network is trained on all alloys of two and three metals. ``ComponentSplit`` gives the
+# rows of these alloys, and the rows of the alloys of four and five metals. The latter are called
+# the candidates, and all test rows below are candidates. The networks are small, to save time.
+# Networks that are trained on few alloys get more epochs, because each epoch has fewer steps.
 
 from sklearn.frozen import FrozenEstimator
 
@@ -49,10 +49,10 @@ pretrained = ECNetRegressor(**on_many).fit(graphs[known], formation_energy[known
 # %%
 # Fine-tune
 # ---------
-# ``compare_estimators`` clones each estimator, and ``clone`` removes the trained weights. In a
-# ``FrozenEstimator`` the weights are kept. Here it is the starting point of the fine-tuning, and
-# also one of the compared models, without fine-tuning. The learning rate of the fine-tuning is a
-# fifth of the default, so that the weights change only a little; results with the default are also
+# ``compare_estimators`` clones each estimator, and ``clone`` removes the trained weights.
+# ``FrozenEstimator`` keeps them. The frozen network is the starting point of the fine-tuning, and
+# is also compared without fine-tuning. The learning rate of the fine-tuning is a fifth of the
+# default, so that the weights change only a little. Results with the default learning rate are also
 # shown.
 
 import warnings
@@ -87,9 +87,9 @@ process = make_pipeline(
 with_everything = {"new, on everything": ECNetRegressor(**on_many)}
 
 # %%
-# For each number of labelled candidates, three random sets are drawn, each with 60 other candidates
-# as test rows. Two models are also trained on the alloys of two and three metals, and have the same
-# test rows.
+# Three random sets of candidates get labels, for each of three sizes. 60 other candidates are the
+# test rows. A new network and a Gaussian process are trained on the same candidates together with
+# all alloys of two and three metals.
 
 import numpy as np
 import pandas as pd
@@ -158,8 +158,8 @@ panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 # --------------------------
 # The energy of an ideal lattice needs one calculation, and the energy of the relaxed cell about a
 # hundred. So suppose that the energy of the ideal lattice is known for many alloys, and the energy
-# of the relaxed cell for 20. The input of all models are the ideal cells, because relaxed cells of
-# candidates are unknown. Fine-tuning is compared with a new network on the 20 alloys, with a
+# of the relaxed cell for 20. All models get the ideal cells as input, because the relaxed cells of
+# candidates are not known. Fine-tuning is compared with a new network on the 20 alloys, with a
 # network that learns both energies at once (missing ones are NaN), and with a Gaussian process.
 #
 # In a second pair, the targets are less similar: the relaxed energy is known for many alloys, and

@@ -2,17 +2,17 @@
 Tuning a graph network and a boosted table
 ==========================================
 
-Graphs and features are steps of a pipeline, so ``GridSearchCV`` can tune a crystal graph network in
-the same way as gradient boosting, including the settings of the graphs. With ``cache=``, graphs are
-not built again for each candidate and fold.
+``GridSearchCV`` tunes a crystal graph network in the same way as gradient boosting. Graphs and
+features are steps of a pipeline, so the search can also choose the settings of the graphs. With
+``cache=``, each graph is built only once, and not again for each candidate and fold.
 """
 
 # %%
-# Hold out what the search must not see
-# -------------------------------------
-# The search selects the candidate with the best score on its folds, so this score is too
-# optimistic. Therefore some alloys are held out of the search, and the final score is computed on
-# them.
+# Hold out test alloys
+# --------------------
+# The search selects the candidate with the best score on its folds. This score is too optimistic,
+# because it was used for the selection. Some alloys are therefore held out of the search, and the
+# final score is computed on them.
 
 from sklearn.model_selection import train_test_split
 
@@ -26,11 +26,11 @@ cells_train, cells_test, energies_train, energies_test = train_test_split(
 # %%
 # The graph network
 # -----------------
-# ``StructureToGraph`` keeps up to 1,000 graphs in memory. A graph is found again by the content of
-# the structure and the settings of the graph, also by clones of the transformer. So the graph of
-# each of the 120 structures is built once for each number of neighbours, for any number of
-# candidates and folds. Graphs in a folder, as in ``cache="graphs"``, can also be used by several
-# processes and in later sessions.
+# The parameter ``cache`` lets ``StructureToGraph`` keep up to 1,000 graphs in memory. It recognizes
+# a graph by the content of the structure and the settings of the graph, and clones of the
+# transformer use the same cache. So the search builds the graph of each of the 120 structures once
+# for each number of neighbours. With a folder, as in ``cache="graphs"``, several processes and
+# later sessions can use the graphs, too.
 
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
@@ -54,8 +54,8 @@ network_search = GridSearchCV(
 # %%
 # Gradient boosting
 # -----------------
-# The columns of both featurizers are combined. The table takes less than a second to compute, so it
-# is not cached.
+# Boosting uses the columns of two featurizers. Computing them takes less than a second, so they are
+# not cached.
 
 from sklearn.pipeline import FeatureUnion
 from xgboost import XGBRegressor
@@ -80,8 +80,8 @@ boosting_search = GridSearchCV(
 # %%
 # The result
 # ----------
-# The candidate was selected by its score on the folds; its error is measured on the held-out
-# alloys.
+# For each model, the table shows the error on the folds of the search, and the error on the
+# held-out alloys. The second one is the error to expect for new alloys.
 
 import pandas as pd
 
