@@ -27,6 +27,7 @@ from sklmat.plotting._style import (
     color_series,
     interval_handle,
     legend_above,
+    wrap_name,
 )
 from sklmat.structures import check_structures
 from sklmat.targets import number_array
@@ -52,8 +53,8 @@ class ErrorTrendDisplay:
 
     Faint points are the rows. The larger markers are means over groups of rows: over those with the
     same value, or over six bins with equal numbers of rows if there are more than eight values.
-    Bars are 95 % intervals of these means; a group with a single row has none. The number of rows
-    of each group is below the axis.
+    Bars are 95 % intervals of these means; a group with a single row has none. If the groups are
+    those of a value, the number n of their rows is below the axis.
 
     `from_predictions` creates the display from labels and predictions, `from_comparison` from the
     result of `compare_estimators`. The constructor only stores its arguments.
@@ -260,19 +261,24 @@ class ErrorTrendDisplay:
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         tables = []
         for panel, (name, values) in zip(self.axes_, self.properties.items()):
-            groups, ordinates, labels = _groups(values)
+            groups, labels, at, centres = _groups(values)
             for number, (model, errors) in enumerate(self.errors.items()):
-                shift = 0.16 * (number - (len(self.errors) - 1) / 2)
+                # Models are drawn side by side.
+                width = 0.16 if at is groups else 0.012 * np.ptp(at)
+                shift = width * (number - (len(self.errors) - 1) / 2)
                 table = _means(errors, groups)
-                self._draw(panel, number, model, ordinates + shift, errors, table, scatter_kwargs)
+                self._draw(panel, number, model, at + shift, centres + shift, table, scatter_kwargs)
                 tables.append(table.assign(property=name, model=model, group=labels[table.index]))
-            counts = np.bincount(groups)
-            texts = [f"{label}\nn={n}" for label, n in zip(_tick_texts(labels), counts)]
-            panel.set_xticks(range(len(labels)), texts, fontsize=TICK_SIZE - 1)
-            panel.set_xlim(-0.6, len(labels) - 0.4)
-            panel.set_xlabel(name)
+            if at is groups:
+                texts = [f"{each}\nn={n}" for each, n in zip(labels, np.bincount(groups))]
+                panel.set_xticks(range(len(labels)), texts, fontsize=TICK_SIZE)
+                panel.set_xlim(-0.6, len(labels) - 0.4)
+            else:
+                plain_ticks(panel.xaxis, 4)
+            panel.set_xlabel(wrap_name(name, 30))
             plain_ticks(panel.yaxis, 4)
-            panel.set_ylim(self.limits or (0, 1.05 * max(map(max, self.errors.values())) or 1))
+            largest = max(errors.max() for errors in self.errors.values())
+            panel.set_ylim(self.limits or (0, 1.05 * largest or 1))
         columns = ["property", "model", "group", "mean", "low", "high", "n"]
         self.table_ = pd.concat(tables, ignore_index=True)[columns]
         self.ax_.set_ylabel(with_unit("absolute error", self.unit))
@@ -280,9 +286,10 @@ class ErrorTrendDisplay:
         legend_above(self.ax_, [*handles, interval_handle("95 % interval")])
         return self
 
-    def _draw(self, panel, number, model, at, errors, table, scatter_kwargs):
+    def _draw(self, panel, number, model, at, centres, table, scatter_kwargs):
         """Draw the rows, and the means of the groups with their intervals."""
         color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+        errors = self.errors[model]
         style = {
             "s": 8,
             "alpha": 0.25,
@@ -292,18 +299,16 @@ class ErrorTrendDisplay:
             "zorder": 1,
         } | scatter_kwargs
         panel.scatter(at, errors, **style)
-        shift = at[0] - np.round(at[0])
         widths = [table["mean"] - table["low"], table["high"] - table["mean"]]
-        is_one = list(self.errors) == ["prediction"]
         panel.errorbar(
-            table.index + shift,
+            centres[table.index],
             table["mean"],
             yerr=np.nan_to_num(widths),
             fmt=marker,
             color=color,
             markersize=5.5,
             elinewidth=1.4,
-            label="mean" if is_one else f"{model}, mean",
+            label="mean" if list(self.errors) == ["prediction"] else f"{model}, mean",
             zorder=3,
         )
 
@@ -347,18 +352,27 @@ def _property(against, structures):
 
 
 def _groups(values):
-    """Number of the group of each row, place of each row on the axis, and names of the groups."""
+    """How the rows are grouped.
+
+    Returns
+    -------
+    groups : ndarray of int, shape (C,)
+        Number of the group of each row.
+    labels : ndarray of str
+        Names of the groups.
+    at : ndarray of shape (C,)
+        Place of each row on the axis: `groups`, or its value if there are many values.
+    centres : ndarray
+        Place of the mean of each group on the axis.
+    """
     if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= _MOST_GROUPS:
         groups, names = pd.factorize(values, sort=True)
-        return groups, groups.astype(float), np.asarray(names, dtype=object)
+        return groups, np.asarray(names, dtype=object), groups, np.arange(len(names), dtype=float)
     bins = pd.qcut(values, _N_BINS, duplicates="drop")
     groups = bins.cat.codes.to_numpy()
     names = [f"{each.left:.3g}–{each.right:.3g}" for each in bins.cat.categories]
-    return groups, groups.astype(float), np.asarray(names, dtype=object)
-
-
-def _tick_texts(labels):
-    return [str(label) for label in labels]
+    at = values.to_numpy(dtype=float)
+    return groups, np.asarray(names, dtype=object), at, values.groupby(groups).mean().to_numpy()
 
 
 def _means(errors, groups):

@@ -131,6 +131,7 @@ def _verdict(study):
         f"Best other model: {best}, {other:.3g}{unit}, which is "
         f"{'worse' if is_best else 'better'}; the difference is "
         + ("significant" if is_clear else "not significant")
-        + f" ({100 * comparison.confidence_level:g} % interval {shown(float(low))} to {shown(float(high))}{unit})."
+        + f" ({100 * comparison.confidence_level:g} % interval {shown(float(low))} to "
+        f"{shown(float(high))}{unit})."
     )
     return sentences
