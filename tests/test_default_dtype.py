@@ -65,6 +65,11 @@ def attributed(folder):
     return sklmat.site_attribution(model, CRYSTALS[:2])["attribution"].to_numpy()
 
 
+def attributed_to_pairs(folder):
+    model = sklmat.CGCNNRegressor(**NETWORK).fit(GRAPHS, Y)
+    return sklmat.pair_attribution(model, CRYSTALS[:2], shells=1)["attribution"].to_numpy()
+
+
 RESULTS = {
     "CGCNNRegressor": lambda folder: predict(sklmat.CGCNNRegressor(**NETWORK, n_ensemble=2)),
     "CGCNNClassifier": lambda folder: predict(sklmat.CGCNNClassifier(**NETWORK), y=CLASSES),
@@ -92,6 +97,7 @@ RESULTS = {
     "InfoGANAugmenter": generated,
     "StructureAttack": attacked,
     "site_attribution": attributed,
+    "pair_attribution": attributed_to_pairs,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from crystals import nickel_fraction, random_alloys
 from pymatgen.core import Element
 
-from sklmat import GraphEmbedding, StructureAttack, site_attribution
+from sklmat import GraphEmbedding, StructureAttack, pair_attribution, site_attribution
 from sklmat.estimator_checks import check_structure_estimator
 
 PAGE = Path(__file__).parents[1] / "docs" / "user_guide" / "own_network.md"
@@ -120,6 +120,9 @@ def test_it_is_embedded_attacked_and_explained(schnet, data, model):
     table = site_attribution(model, structures[:1], background=structures)
     total = table["attribution"].sum() + table.attrs["baseline"][0]
     assert total == pytest.approx(model.predict(structures[:1])[0], abs=1e-2)
+    table = pair_attribution(model, structures[:1], shells=1, n_permutations=1)
+    total = table["attribution"].sum() + table.attrs["baseline"][0]
+    assert total == pytest.approx(model.predict(structures[:1])[0], abs=1e-4)
 
 
 def test_it_is_trained_against_an_attack(schnet, data):

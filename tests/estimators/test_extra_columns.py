@@ -32,7 +32,7 @@ from sklmat import (
 )
 from sklmat.exceptions import ExtrapolationWarning
 from sklmat.graphs import ElementGraphs
-from sklmat.inspection import site_attribution
+from sklmat.inspection import attribution_change, pair_attribution, site_attribution
 from sklmat.model_selection import composition_groups
 from sklmat.random_state import draw_seed
 
@@ -524,6 +524,11 @@ def test_attributions_are_complete(name, table, y):
     sites = site_attribution(model, table[:4])
     total = sites.groupby("row")["attribution"].sum() + sites.attrs["baseline"]
     np.testing.assert_allclose(total, model.predict(table[:4]), rtol=1e-3)
+    pairs = pair_attribution(model, table[:4], shells=1, n_permutations=1)
+    total = pairs.groupby("row")["attribution"].sum() + pairs.attrs["baseline"]
+    np.testing.assert_allclose(total, model.predict(table[:4]), rtol=1e-5)
+    change = attribution_change(model, table[:2], table[:2], shells=1, n_permutations=1)
+    assert (change["change"] == 0).all()
 
 
 def test_contributions_of_elements_sum_to_the_prediction(table, y):
