@@ -112,6 +112,7 @@ from sklmat.plotting import (
     ElementMapDisplay,
     LearningCurveDisplay,
     ParityDisplay,
+    PeriodicTableDisplay,
     RobustnessDisplay,
 )
 from sklmat.readers import load_structures, save_structures
@@ -165,6 +166,7 @@ __all__ = [
     "OrderingClassifier",
     "OrderingRegressor",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "PerturbationSampler",
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",

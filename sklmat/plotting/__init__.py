@@ -9,6 +9,7 @@ from sklmat.plotting._crystal_display import CrystalDisplay
 from sklmat.plotting._element_map_display import ElementMapDisplay
 from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
+from sklmat.plotting._periodic_table_display import PeriodicTableDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ElementMapDisplay",
     "LearningCurveDisplay",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "RobustnessDisplay",
 ]
