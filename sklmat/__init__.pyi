@@ -114,6 +114,7 @@ from sklmat.plotting import (
     ParityDisplay,
     PeriodicTableDisplay,
     RobustnessDisplay,
+    TrainingCurveDisplay,
 )
 from sklmat.readers import load_structures, save_structures
 from sklmat.screening import composition_grid, predict_dataset, screen, shockley_queisser
@@ -178,6 +179,7 @@ __all__ = [
     "StructureOverSampler",
     "StructureToGraph",
     "StructureUnderSampler",
+    "TrainingCurveDisplay",
     "baselines",
     "check_dataset",
     "check_structures",

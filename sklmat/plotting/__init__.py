@@ -11,6 +11,7 @@ from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._periodic_table_display import PeriodicTableDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
+from sklmat.plotting._training_curve_display import TrainingCurveDisplay
 
 __all__ = [
     "AugmentationReportDisplay",
@@ -24,4 +25,5 @@ __all__ = [
     "ParityDisplay",
     "PeriodicTableDisplay",
     "RobustnessDisplay",
+    "TrainingCurveDisplay",
 ]

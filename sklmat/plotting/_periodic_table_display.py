@@ -474,7 +474,12 @@ def _text_color(color):
 
 def _by_element(values, name):
     """A Series of floats by symbol, in the order of the periodic table."""
-    series: Any = pd.Series(dict(values))
+    if not isinstance(values, Mapping | pd.Series):
+        raise ValueError(f"{name} must be a dict or Series of symbol -> number, got {values!r}")
+    series: Any = pd.Series(values)
+    if series.index.has_duplicates:
+        double = series.index[series.index.duplicated()][0]
+        raise ValueError(f"{name} has the key {double!r} twice")
     for symbol in series.index:
         # pymatgen also knows isotopes of hydrogen.
         if not is_element(symbol) or symbol not in element_symbols(range(1, 119)):

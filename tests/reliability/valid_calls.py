@@ -263,6 +263,9 @@ def functions():
         "PeriodicTableDisplay.from_contributions": lambda: {
             "table": sklmat.element_attribution(element_network(), X)
         },
+        "TrainingCurveDisplay": lambda: {"history": pd.DataFrame(network().history_)},
+        "TrainingCurveDisplay.from_history": lambda: {"history": network().history_},
+        "TrainingCurveDisplay.from_estimator": lambda: {"estimator": network()},
         "RobustnessDisplay": lambda: {"table": curve()},
         "RobustnessDisplay.from_curve": lambda: {"table": curve()},
         "RobustnessDisplay.from_estimator": lambda: {
