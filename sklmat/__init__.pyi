@@ -120,7 +120,9 @@ from sklmat.plotting import (
     ErrorTrendDisplay,
     LearningCurveDisplay,
     ParityDisplay,
+    PeriodicTableDisplay,
     RobustnessDisplay,
+    TrainingCurveDisplay,
 )
 from sklmat.readers import load_structures, save_structures
 from sklmat.reports import Report, report, saved_report
@@ -175,6 +177,7 @@ __all__ = [
     "OrderingClassifier",
     "OrderingRegressor",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "PerturbationSampler",
     "PotentialFeaturizer",
     "PretrainingOverlapWarning",
@@ -187,6 +190,7 @@ __all__ = [
     "StructureOverSampler",
     "StructureToGraph",
     "StructureUnderSampler",
+    "TrainingCurveDisplay",
     "attribution_agreement",
     "attribution_change",
     "baselines",

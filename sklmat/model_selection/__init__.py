@@ -13,6 +13,7 @@ from sklmat.model_selection._early_stopping import (
     EarlyStoppingClassifier,
     EarlyStoppingRegressor,
 )
+from sklmat.model_selection._group_labels import amounts_of_elements as amounts_of_elements
 from sklmat.model_selection._group_labels import chemical_systems, composition_groups
 from sklmat.model_selection._interval_scorers import coverage_scorer, width_scorer
 from sklmat.model_selection._label_noise import LabelNoise, label_noise

@@ -10,7 +10,9 @@ from sklmat.plotting._element_map_display import ElementMapDisplay
 from sklmat.plotting._error_trend_display import ErrorTrendDisplay
 from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
+from sklmat.plotting._periodic_table_display import PeriodicTableDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
+from sklmat.plotting._training_curve_display import TrainingCurveDisplay
 
 __all__ = [
     "AugmentationReportDisplay",
@@ -23,5 +25,7 @@ __all__ = [
     "ErrorTrendDisplay",
     "LearningCurveDisplay",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "RobustnessDisplay",
+    "TrainingCurveDisplay",
 ]

@@ -35,7 +35,7 @@ from sklmat.structures import as_items, check_structures, covalent_radii, is_gra
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from pathlib import Path
 
     from ase import Atoms
     from matplotlib.axes import Axes
@@ -165,7 +165,7 @@ class CrystalDisplay:
     @checked_arguments()
     def from_structure(
         cls,
-        structure: IStructure | Atoms | dict[str, Any] | str | PathLike[str],
+        structure: IStructure | Atoms | dict[str, Any] | str | Path,
         values: ArrayLike | None = None,
         *,
         label: str | None = None,
@@ -202,12 +202,10 @@ class CrystalDisplay:
             When there is not one finite value for each site, or when `direction` or `limits` cannot
             be used.
         """
-        (structure,) = check_structures([structure])
-        if values is not None:
-            values = _checked_values(values, structure)
+        (crystal,) = check_structures([structure])
         display = cls(
-            structure=structure,
-            values=values,
+            structure=crystal,
+            values=None if values is None else _checked_values(values, crystal),
             label=label,
             unit=unit,
             limits=check_limits(limits),

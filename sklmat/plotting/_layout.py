@@ -97,9 +97,9 @@ def with_unit(name: str, unit: str | None) -> str:
     return name + (f" ({unit})" if unit else "")
 
 
-def short_number(value: float) -> str:
+def short_number(value: float, digits: int = 3) -> str:
     """A number with three digits, as a text for figures: powers of ten are written as such."""
-    text = f"{value:#.3g}".rstrip(".")
+    text = f"{value:#.{digits}g}".rstrip(".")
     mantissa, e, exponent = text.partition("e")
     if e:
         text = rf"{mantissa}$\times$10$^{{{int(exponent)}}}$"

@@ -257,6 +257,16 @@ def functions():
         "ParityDisplay.from_predictions": lambda: {"y_true": Y, "y_pred": Y},
         "ParityDisplay.from_estimator": lambda: {"estimator": tree(), "X": X, "y": Y},
         "ParityDisplay.from_comparison": lambda: {"comparison": comparison()},
+        "PeriodicTableDisplay": lambda: {"values": pd.Series({"Fe": 1.0})},
+        "PeriodicTableDisplay.from_values": lambda: {"values": {"Fe": 1.0}},
+        "PeriodicTableDisplay.from_structures": lambda: {"X": X},
+        "PeriodicTableDisplay.from_errors": lambda: {"X": X, "y_true": Y, "y_pred": Y + 1},
+        "PeriodicTableDisplay.from_contributions": lambda: {
+            "table": sklmat.element_attribution(element_network(), X)
+        },
+        "TrainingCurveDisplay": lambda: {"history": pd.DataFrame(network().history_)},
+        "TrainingCurveDisplay.from_history": lambda: {"history": network().history_},
+        "TrainingCurveDisplay.from_estimator": lambda: {"estimator": network()},
         "RobustnessDisplay": lambda: {"table": curve()},
         "RobustnessDisplay.from_curve": lambda: {"table": curve()},
         "RobustnessDisplay.from_estimator": lambda: {
