@@ -179,7 +179,7 @@ class CoverageDisplay:
                     row = np.argmax(np.isnan(ends).any(axis=1))
                     raise ValueError(f"interval of {name!r} at level {level} is NaN in row {row}")
                 inside = (ends[:, 0] <= true) & (true <= ends[:, 1])
-                low, high = _wilson(inside.mean(), len(true))
+                low, high = _wilson(int(inside.sum()), len(true))
                 row_of = {"name": name, "level": level, "covered": inside.mean()}
                 rows.append(row_of | {"low": low, "high": high})
         return cls(table=pd.DataFrame(rows)).plot(ax=ax, **errorbar_kwargs)
@@ -208,6 +208,7 @@ class CoverageDisplay:
             style = {"color": COLORS[index], "marker": MARKERS[index], "label": name}
             style |= {"markersize": 4.5, "linewidth": 1.3, "elinewidth": 1.1, "zorder": 3}
             widths = [rows["covered"] - rows["low"], rows["high"] - rows["covered"]]
+            widths = np.maximum(widths, 0)  # but for rounding
             bars = ax.errorbar(
                 rows["level"], rows["covered"], yerr=widths, **(style | errorbar_kwargs)
             )
@@ -224,15 +225,11 @@ class CoverageDisplay:
         return self
 
 
-def _wilson(fraction, n_rows):
+def _wilson(n_inside, n_rows):
     """Confidence interval of level 95 % of a fraction."""
-    from scipy.stats import norm
+    from scipy.stats import binomtest
 
-    z = norm.ppf(0.975)
-    middle = fraction + z**2 / (2 * n_rows)
-    half_width = z * np.sqrt(fraction * (1 - fraction) / n_rows + (z / (2 * n_rows)) ** 2)
-    scale = 1 + z**2 / n_rows
-    return max(0.0, (middle - half_width) / scale), min(1.0, (middle + half_width) / scale)
+    return binomtest(n_inside, n_rows).proportion_ci(0.95, method="wilson")
 
 
 def _values(values, name, n_rows=None):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COLUMN_WIDTH, PAGE_WIDTH = 3.3, 7.0
 #: Sizes of the text in new figures, in points: readable when printed at these widths.
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 9, 8, 8
-TEXT_SIZES = {
+TEXT_SIZES: Any = {
     "axes.labelsize": LABEL_SIZE,
     "axes.titlesize": LABEL_SIZE,
     "xtick.labelsize": TICK_SIZE,

@@ -212,7 +212,8 @@ class RobustnessDisplay:
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=6)
         # The axis begins at zero, so that heights can be compared.
-        ax.set_ylim(self.limits or (0, 1.02 if score == "accuracy" else None))
+        low, high = self.limits or (0, 1.02 if score == "accuracy" else None)
+        ax.set_ylim(low, high)
         handles = ax.get_legend_handles_labels()[0]
         legend_above(ax, [*handles, interval_handle("95 % interval", is_band=True)])
         return self

@@ -46,7 +46,7 @@ def attribution_of_sites(study: Study, row: int) -> np.ndarray | None:
     """Contributions of the sites of a crystal by the model of its fold, ndarray of shape (N,)."""
     if kind_of_attribution(study) != "elements":
         return None
-    fold = study.predictions.loc[row, "fold"]
+    fold = int(study.predictions["fold"].loc[row])
     fitted, train, _ = study.folds()[fold]
     try:
         options = _background(study, fitted, train) | _class(study)

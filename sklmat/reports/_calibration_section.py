@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from sklmat.reports._page import Section
 
@@ -29,7 +28,7 @@ def calibration_section(study: Study) -> Section:
 
 def _error_bars(section, study):
     """Coverage of intervals from standard deviations."""
-    study.std = std = _standard_deviations(study)
+    std = study.std
     if std is None:
         section.facts["available"] = False
         section.say(
@@ -65,30 +64,9 @@ def _error_bars(section, study):
     )
 
 
-def _standard_deviations(study):
-    """Standard deviation of each tested row by the model of its fold, or None."""
-    std = pd.Series(np.nan, index=study.predictions.index)
-    for fitted, _, test in study.folds():
-        if not len(test):
-            continue
-        try:
-            has_std = "return_std" in inspect.signature(fitted.predict).parameters or hasattr(
-                fitted, "steps"
-            )
-            found = fitted.predict(study.select(test), return_std=True) if has_std else None
-        except (TypeError, ValueError):
-            # A model without standard deviations, such as a network that is no ensemble.
-            return None
-        if not isinstance(found, tuple):
-            return None
-        std.loc[test] = np.asarray(found[1], dtype=float).ravel()
-    return std if std.notna().all() else None
-
-
 def _probabilities(section, study):
     """Reliability of the probabilities of the predicted class."""
-    study.std = None
-    found = _probability_of_prediction(study)
+    found = study.probability
     if found is None:
         section.facts["available"] = False
         section.say(f"{study.name} gives no probabilities.")
@@ -112,32 +90,20 @@ def _probabilities(section, study):
     )
 
 
-def _probability_of_prediction(study):
-    """Out-of-fold probability of the predicted class of each row."""
-    values = pd.Series(np.nan, index=study.predictions.index)
-    for fitted, _, test in study.folds():
-        if not len(test):
-            continue
-        if not hasattr(fitted, "predict_proba"):
-            return None
-        values.loc[test] = np.asarray(fitted.predict_proba(study.select(test))).max(axis=1)
-    return values
-
-
 def _draw_reliability(groups):
     from sklmat.plotting import CoverageDisplay
 
-    z = 1.96
-    n, p = groups["n"], groups["right"]
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2) / (1 + z**2 / n)
+    n_right = (groups["right"] * groups["n"]).round().astype(int)
+    intervals = [
+        binomtest(k, n).proportion_ci(0.95, method="wilson") for k, n in zip(n_right, groups["n"])
+    ]
     table = pd.DataFrame(
         {
             "name": "prediction",
             "level": groups["probability"],
-            "covered": p,
-            "low": (middle - half).clip(lower=0),
-            "high": (middle + half).clip(upper=1),
+            "covered": groups["right"],
+            "low": [each.low for each in intervals],
+            "high": [each.high for each in intervals],
         }
     )
     display = CoverageDisplay(table=table).plot()

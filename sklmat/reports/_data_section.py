@@ -8,7 +8,6 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklmat.data_checks import check_dataset
-from sklmat.model_selection import label_noise
 from sklmat.reports._page import Section
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_LISTED = 10
 
 
-def data_section(study: Study, n_jobs: int | None) -> Section:
+def data_section(study: Study) -> Section:
     """Numbers of rows, elements and sizes; duplicates, twins and labels that contradict them."""
     section = Section("Data", "data")
     rows, y = study.rows, study.y
@@ -26,7 +25,6 @@ def data_section(study: Study, n_jobs: int | None) -> Section:
     facts["n_rows"] = len(rows)
     facts["target"] = _describe_target(study)
     sentences = [f"{len(rows)} rows. {_target_sentence(study)}"]
-    study.twins = None
     if rows.structures is not None:
         checked = check_dataset(
             Bunch(
@@ -37,7 +35,6 @@ def data_section(study: Study, n_jobs: int | None) -> Section:
                 frame=pd.DataFrame(index=range(len(rows))),
                 rejected=pd.DataFrame(),
             ),
-            n_jobs=n_jobs,
         )
         found = checked.to_dict()
         facts["elements"], facts["sizes"] = found["elements"], found["sizes"]
@@ -48,10 +45,9 @@ def data_section(study: Study, n_jobs: int | None) -> Section:
             f"cell, median {sizes['median']:g}."
         )
         facts["findings"] = checked.findings
-    if study.is_classifier or rows.structures is None:
-        facts.setdefault("elements", None)
     else:
-        study.twins = label_noise(rows.structures, y)
+        facts["elements"] = None
+    if study.twins is not None:
         facts["twins"] = _describe_twins(study)
     facts["sentences"] = sentences
     for sentence in sentences:

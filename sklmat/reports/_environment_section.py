@@ -112,7 +112,7 @@ def citation_section(study: Study) -> Section:
     section = Section("How to cite", "citation")
     names = {type(each).__name__ for each in _parts(study.estimator)}
     keys = [*_ALWAYS, *(key for name in sorted(names) for key in _KEYS.get(name, []))]
-    keys += _BY_METHOD.get(kind_of_attribution(study), [])
+    keys += _BY_METHOD.get(kind_of_attribution(study) or "", [])
     keys = list(dict.fromkeys(keys))
     entries = bibtex_entries()
     section.facts.update(keys=keys, bibtex="\n\n".join(entries[key] for key in keys))

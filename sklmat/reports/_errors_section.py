@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sklmat.model_selection import ApplicabilityDomain
 from sklmat.reports._attribution_section import attribution_of_sites
 from sklmat.reports._page import Section
 
@@ -24,13 +23,12 @@ def errors_section(study: Study) -> Section:
     """The largest errors one by one, and the errors by element and by kind of crystal."""
     section = Section("Largest errors", "errors")
     size = study.errors.abs()
-    study.distances = _distances(study)
     largest = size.sort_values(ascending=False, kind="stable").index[: study.n_largest].tolist()
     if study.is_classifier:
-        confidence = _confidence(study)
         wrong = size.index[size > 0]
-        largest = confidence.loc[wrong].sort_values(ascending=False).index[: study.n_largest]
-        largest = largest.tolist()
+        confidence = pd.Series(0.0, index=wrong) if study.probability is None else study.probability
+        surest = confidence.loc[wrong].sort_values(ascending=False, kind="stable")
+        largest = surest.index[: study.n_largest].tolist()
     section.facts["largest"] = [_describe(study, row) for row in largest]
     section.say(_introduction(study, size, largest))
     for row, facts in zip(largest, section.facts["largest"]):
@@ -56,15 +54,6 @@ def _introduction(study, size, largest):
         f"{study.with_unit(size.mean())}. The {len(largest)} largest errors are "
         f"{100 * share:.0f} % of the sum of all {len(size)}."
     )
-
-
-def _confidence(study):
-    """Probability of the predicted class of each row; zero for models without probabilities."""
-    values = pd.Series(0.0, index=study.predictions.index)
-    for fitted, _, test in study.folds():
-        if len(test) and hasattr(fitted, "predict_proba"):
-            values.loc[test] = np.asarray(fitted.predict_proba(study.select(test))).max(axis=1)
-    return values
 
 
 def _describe(study, row):
@@ -182,22 +171,6 @@ def _unusual_size(study, row):
         side = "most" if sizes[row] > others.max() else "fewest"
         return [f"Its cell has the {side} atoms of all rows ({sizes[row]})."]
     return []
-
-
-def _distances(study):
-    """Distance to the training rows, as a multiple of the usual one; None without crystals."""
-    table = study.rows.descriptors
-    if table is None:
-        return None
-    found = pd.Series(np.nan, index=study.predictions.index)
-    groups = np.array([each.composition.reduced_formula for each in study.rows.structures])
-    for _, train, test in study.folds():
-        if len(test) and len(np.unique(groups[train])) > 1:
-            n_neighbors = min(5, len(np.unique(groups[train])) - 1)
-            domain = ApplicabilityDomain(n_neighbors=n_neighbors)
-            domain.fit(table[train], groups=groups[train])
-            found.loc[test] = np.asarray(domain.transform(table[test]))[:, 0]
-    return found
 
 
 def _far_away(study, row):

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from sklmat.model_selection import Comparison
     from sklmat.typing import ArrayLike, PathLike, Structures, Table
 
+#: What is shown while a section is made -> its function.
+_SECTIONS = {
+    "data": data_section,
+    "scores": validation_section,
+    "calibration": calibration_section,
+    "largest errors": errors_section,
+    "attribution": attribution_section,
+    "environment": environment_section,
+    "citation": citation_section,
+}
 #: Folds without `cv`.
 _N_FOLDS = 5
 
@@ -86,6 +96,7 @@ class Report:
         Returns
         -------
         dict
+            ``title``, and the sections.
         """
         return {"title": self.title, **self.facts}
 
@@ -226,6 +237,8 @@ def report(
     (40, 5)
     >>> made.save("report.html")  # doctest: +SKIP
     """
+    from tqdm.auto import tqdm
+
     if not (is_classifier(estimator) or is_regressor(estimator)):
         raise TypeError(f"{type(estimator).__name__} is neither a classifier nor a regressor")
     rows = Rows(X)
@@ -240,13 +253,8 @@ def report(
         raise ValueError(f"compare_with has the name {name!r} of the estimator; rename the entry")
     split, how = _folds(cv, rows, y, is_classifier(estimator), random_state)
     splits = list_folds(split, X, y, groups, is_classifier=is_classifier(estimator))
-    study = Study(estimator, rows, y, name, splits, how, quantity, unit, true_name, n_largest)
-    sections = []
-    with _progress(verbose) as step:
-        step("data")
-        sections.append(data_section(study, n_jobs))
-        step("validation")
-        study.comparison = compare_estimators(
+    with tqdm(total=1 + len(_SECTIONS), desc="report", disable=not verbose) as bar:
+        comparison = compare_estimators(
             {name: estimator, **others},
             X,
             y,
@@ -256,19 +264,22 @@ def report(
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        sections.append(validation_section(study))
-        for make in (calibration_section, errors_section, attribution_section):
-            step(make.__name__.removesuffix("_section"))
+        study = Study(
+            estimator, rows, y, name, splits, how, quantity, unit, true_name, n_largest, comparison
+        )
+        sections = []
+        for section, make in _SECTIONS.items():
+            bar.update()
+            bar.set_description(f"report, {section}")
             sections.append(make(study))
-        step("environment")
-        sections += [environment_section(study), citation_section(study)]
+        bar.update()
     title = title or f"{name}: {quantity or 'report'}"
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     facts = {section.name: section.facts for section in sections}
     facts["environment"]["date"] = date
     subtitle = f"{date}, {len(rows)} rows, sklmat {facts['environment']['versions']['sklmat']}"
     html = page(title, subtitle, [section for section in sections if section.parts])
-    return Report(title, json.loads(json.dumps(facts, default=_plain)), html, study.comparison)
+    return Report(title, json.loads(json.dumps(facts, default=_plain)), html, comparison)
 
 
 def saved_report(path: PathLike) -> dict[str, Any] | None:
@@ -324,30 +335,6 @@ def _folds(cv, rows, y, are_classes, random_state):
     return kind(n_folds, shuffle=True, random_state=random_state), (
         f"{n_folds} folds, drawn at random."
     )
-
-
-class _progress:
-    """Progress bar over the sections."""
-
-    N_STEPS = 6
-
-    def __init__(self, verbose):
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(total=self.N_STEPS, desc="report", disable=not verbose)
-
-    def __enter__(self):
-        return self.step
-
-    def step(self, name):
-        if self.bar.desc != "report":
-            self.bar.update()
-        self.bar.set_description(f"report: {name}")
-
-    def __exit__(self, *error):
-        if error[0] is None:
-            self.bar.update()
-        self.bar.close()
 
 
 def _plain(value):

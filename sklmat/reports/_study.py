@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
+
+from sklmat.model_selection import ApplicabilityDomain, label_noise
+from sklmat.reports._page import shown
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -36,6 +40,8 @@ class Study:
     quantity, unit : str or None
     true_name : str
     n_largest : int
+    comparison : Comparison
+        Of the estimator and the other models, with the fitted estimators.
     """
 
     estimator: BaseEstimator
@@ -48,10 +54,7 @@ class Study:
     unit: str | None
     true_name: str
     n_largest: int
-    comparison: Comparison | None = None
-    #: Noise of the labels of a regressor, and standard deviation of each prediction.
-    twins: LabelNoise | None = None
-    std: pd.Series | None = None
+    comparison: Comparison
 
     @property
     def is_classifier(self) -> bool:
@@ -90,11 +93,10 @@ class Study:
     def folds(self) -> list[tuple[Any, np.ndarray, np.ndarray]]:
         """For each fold: the fitted estimator, its training rows and the rows it predicts first."""
         fold_of_row = self.predictions["fold"]
+        fitted_by_fold = (self.comparison.estimators or {})[self.name]
         return [
             (fitted, train, fold_of_row.index[fold_of_row == fold].to_numpy())
-            for fold, (fitted, (train, _)) in enumerate(
-                zip(self.comparison.estimators[self.name], self.splits)
-            )
+            for fold, (fitted, (train, _)) in enumerate(zip(fitted_by_fold, self.splits))
         ]
 
     def select(self, rows: np.ndarray) -> Any:
@@ -103,8 +105,6 @@ class Study:
 
     def with_unit(self, value: float) -> str:
         """A number of the target as a text."""
-        from sklmat.reports._page import shown
-
         return shown(float(value)) + (f" {self.unit}" if self.unit else "")
 
     def best_other(self) -> str | None:
@@ -115,3 +115,71 @@ class Study:
         metric = comparison.metrics[0]
         scores = comparison.loc[names, f"{metric} mean"]
         return str(scores.idxmin() if metric in comparison.lower_is_better else scores.idxmax())
+
+    @cached_property
+    def twins(self) -> LabelNoise | None:
+        """How far the labels of a regressor differ among rows of one composition and lattice."""
+        if self.is_classifier or self.rows.structures is None:
+            return None
+        return label_noise(self.rows.structures, self.y)
+
+    @cached_property
+    def std(self) -> pd.Series | None:
+        """Standard deviation of each prediction of a regressor that has them."""
+        if self.is_classifier:
+            return None
+        return self._by_fold(_standard_deviations)
+
+    @cached_property
+    def probability(self) -> pd.Series | None:
+        """Probability of the predicted class of a classifier that has them."""
+        if not self.is_classifier:
+            return None
+        return self._by_fold(_probabilities)
+
+    def _by_fold(self, compute):
+        """A number for each tested row by the model that had not seen it, or None."""
+        found = pd.Series(np.nan, index=self.predictions.index)
+        for fitted, _, test in self.folds():
+            if len(test):
+                values = compute(fitted, self.select(test))
+                if values is None:
+                    return None
+                found.loc[test] = values
+        return found
+
+    @cached_property
+    def distances(self) -> pd.Series | None:
+        """Distance of each tested row to the training rows, as a multiple of the usual one.
+
+        None if the rows are no crystals.
+        """
+        table = self.rows.descriptors
+        if table is None:
+            return None
+        found = pd.Series(np.nan, index=self.predictions.index)
+        groups = np.array(self.rows.formulas)
+        for _, train, test in self.folds():
+            n_groups = len(np.unique(groups[train]))
+            if len(test) and n_groups > 1:
+                domain = ApplicabilityDomain(n_neighbors=min(5, n_groups - 1))
+                domain.fit(table[train], groups=groups[train])
+                found.loc[test] = np.asarray(domain.transform(table[test]))[:, 0]
+        return found
+
+
+def _standard_deviations(fitted, X):
+    last = getattr(fitted, "steps", [(None, fitted)])[-1][1]
+    if "return_std" not in inspect.signature(last.predict).parameters:
+        return None
+    try:
+        return np.asarray(fitted.predict(X, return_std=True)[1], dtype=float).ravel()
+    except ValueError:
+        # A network that is no ensemble has none.
+        return None
+
+
+def _probabilities(fitted, X):
+    if not hasattr(fitted, "predict_proba"):
+        return None
+    return np.asarray(fitted.predict_proba(X)).max(axis=1)

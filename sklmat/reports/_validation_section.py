@@ -58,7 +58,7 @@ def validation_section(study: Study) -> Section:
     if not study.is_classifier:
         best = study.best_other()
         names = [study.name, *([best] if best else [])]
-        display = ParityDisplay.from_predictions(
+        parity = ParityDisplay.from_predictions(
             study.predictions["y_true"],
             {name: study.predictions[name] for name in names},
             quantity=study.quantity,
@@ -66,7 +66,7 @@ def validation_section(study: Study) -> Section:
             true_name=study.true_name,
         )
         section.figure(
-            display.figure_,
+            parity.figure_,
             f"Out-of-fold predictions of {study.name}"
             + (f" and of the best other model, {best}." if best else "."),
         )

@@ -274,7 +274,7 @@ def test_wrong_input(alloys):
         report(StandardScaler(), structures, y)
     bad = y.copy()
     bad[3] = np.nan
-    with pytest.raises(ValueError, match=r"row.* 3"):
+    with pytest.raises(ValueError, match=r"NaN or infinity in 1 rows: \[3\]"):
         report(LINE, structures, bad)
 
 
