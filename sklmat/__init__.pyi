@@ -114,6 +114,7 @@ from sklmat.plotting import (
     ParityDisplay,
     PeriodicTableDisplay,
     RobustnessDisplay,
+    ShapDisplay,
     TrainingCurveDisplay,
 )
 from sklmat.readers import load_structures, save_structures
@@ -174,6 +175,7 @@ __all__ = [
     "PrototypeGroupKFold",
     "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
+    "ShapDisplay",
     "StructureAttack",
     "StructureFeaturizer",
     "StructureOverSampler",
