@@ -122,6 +122,7 @@ from sklmat.plotting import (
     ParityDisplay,
     PeriodicTableDisplay,
     RobustnessDisplay,
+    ShapDisplay,
     TrainingCurveDisplay,
 )
 from sklmat.readers import load_structures, save_structures
@@ -185,6 +186,7 @@ __all__ = [
     "Report",
     "RobustGaussianProcessRegressor",
     "RobustnessDisplay",
+    "ShapDisplay",
     "StructureAttack",
     "StructureFeaturizer",
     "StructureOverSampler",

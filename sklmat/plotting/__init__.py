@@ -12,6 +12,7 @@ from sklmat.plotting._learning_curve_display import LearningCurveDisplay
 from sklmat.plotting._parity_display import ParityDisplay
 from sklmat.plotting._periodic_table_display import PeriodicTableDisplay
 from sklmat.plotting._robustness_display import RobustnessDisplay
+from sklmat.plotting._shap_display import ShapDisplay
 from sklmat.plotting._training_curve_display import TrainingCurveDisplay
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "ParityDisplay",
     "PeriodicTableDisplay",
     "RobustnessDisplay",
+    "ShapDisplay",
     "TrainingCurveDisplay",
 ]

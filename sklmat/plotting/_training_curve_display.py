@@ -240,6 +240,7 @@ class TrainingCurveDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         runs = [rows for _, rows in self.history.groupby(_run_numbers(self.history))]
         what = "members" if "member" in self.history else "runs"
+        several = f", {len(runs)} {what}" if len(runs) > 1 else ""
         names = _losses(self.history)
         self.lines_: dict[str, list[Any]] = {name: [] for name in names}
         for number, name in enumerate(names):
@@ -248,8 +249,7 @@ class TrainingCurveDisplay:
                 "linestyle": _LINE_STYLES[number % len(_LINE_STYLES)],
                 "linewidth": 1.6 if len(runs) == 1 else 0.9,
                 "alpha": 1 if len(runs) == 1 else 0.7,
-                "label": _NAMES.get(name, name)
-                + (f", {len(runs)} {what}" if len(runs) > 1 else ""),
+                "label": _NAMES.get(name, name) + several,
             }
             for rows in runs:
                 known = rows[rows[name].notna()]

@@ -264,6 +264,9 @@ def functions():
         "PeriodicTableDisplay.from_contributions": lambda: {
             "table": sklmat.element_attribution(element_network(), X)
         },
+        "ShapDisplay": lambda: {"shap_values": TABLE, "features": TABLE},
+        "ShapDisplay.from_explanation": lambda: {"explanation": sklmat.shap_table(ridge(), TABLE)},
+        "ShapDisplay.from_estimator": lambda: {"estimator": ridge(), "X": TABLE},
         "TrainingCurveDisplay": lambda: {"history": pd.DataFrame(network().history_)},
         "TrainingCurveDisplay.from_history": lambda: {"history": network().history_},
         "TrainingCurveDisplay.from_estimator": lambda: {"estimator": network()},
