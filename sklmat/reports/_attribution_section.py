@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklmat.estimators import is_graph_estimator
-from sklmat.inspection import element_attribution, shap_table, site_attribution
+from sklmat.inspection import element_attribution, site_attribution
 from sklmat.model_inside import find_model
 from sklmat.reports._page import Section
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Rows that are explained, and rows of the training set with which they are compared.
 _MOST_ROWS, _MOST_BACKGROUND = 100, 50
+#: The same for SHAP values, which may take a prediction for each pair of both and each column.
+_MOST_SHAP_ROWS, _MOST_SHAP_BACKGROUND = 40, 25
 
 
 def attribution_section(study: Study) -> Section:
@@ -115,28 +117,26 @@ def _columns(section, study):
     from sklmat.plotting import ShapDisplay
 
     fitted, train, test = study.folds()[0]
+    n_classes = len(np.unique(study.y)) if study.is_classifier else 0
     try:
-        explanation = shap_table(
+        display = ShapDisplay.from_estimator(
             fitted,
-            study.select(test[:_MOST_ROWS]),
-            study.select(train[:_MOST_BACKGROUND]),
-            n_permutations=4,
+            study.select(test[:_MOST_SHAP_ROWS]),
+            study.select(train[:_MOST_SHAP_BACKGROUND]),
+            target=n_classes - 1 if n_classes > 2 else None,
+            unit=study.unit,
             random_state=0,
         )
-        display = ShapDisplay.from_explanation(explanation, unit=study.unit)
     except (TypeError, ValueError) as error:
         section.say(f"SHAP values could not be computed: {error}")
         return
-    values = np.abs(np.asarray(explanation.values)).mean(axis=0)
-    if values.ndim == 1:
-        order = np.argsort(-values)[:20]
-        section.facts["mean_absolute_shap"] = {
-            str(explanation.feature_names[k]): float(values[k]) for k in order
-        }
+    importance = {str(name): float(value) for name, value in display.importance_.items()}
+    section.facts["mean_absolute_shap"] = importance
+    of_class = f" of the class {np.unique(study.y)[-1]}" if n_classes else ""
     section.say(
-        f"SHAP (Shapley additive explanations) values of {len(test[:_MOST_ROWS])} rows that the "
-        "model of the first fold had not seen: how much each column moves the prediction from "
-        "the mean."
+        f"SHAP (Shapley additive explanations) values{of_class} of "
+        f"{len(test[:_MOST_SHAP_ROWS])} rows that the model of the first fold had not seen: how "
+        "far each column moves the prediction from its mean over training rows."
     )
     section.figure(
         display.figure_, "One point for each row; columns with the largest mean at the top."

@@ -96,7 +96,7 @@ def test_twins_that_disagree():
     assert result.facts["data"]["contradictions"][0]["values"][1] == 7.0
     assert result.facts["data"]["twins"]["disagreeing"][0]["row"] == 7
     # No composition is on both sides of a split.
-    folds = result.comparison.predictions.set_index("row")["fold"]
+    folds = result.comparison.predictions.set_index("row")["fold"].sort_index()
     formulas = [c.composition.reduced_formula for c in structures]
     assert folds.groupby(formulas).nunique().max() == 1
 
