@@ -110,6 +110,7 @@ from sklmat.model_selection import (
 )
 from sklmat.perturbations import perturb_structures
 from sklmat.plotting import (
+    AttributionAgreementDisplay,
     AugmentationReportDisplay,
     ComparisonDisplay,
     CompositionMapDisplay,
@@ -134,6 +135,7 @@ __version__: str
 __all__ = [
     "AdversarialFeatureBuilder",
     "ApplicabilityDomain",
+    "AttributionAgreementDisplay",
     "AugmentationReportDisplay",
     "AugmentedClassifier",
     "AugmentedRegressor",

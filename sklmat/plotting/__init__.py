@@ -1,5 +1,6 @@
 """Plots in the style of scikit-learn's displays: created from an estimator or a table."""
 
+from sklmat.plotting._attribution_agreement_display import AttributionAgreementDisplay
 from sklmat.plotting._augmentation_report_display import AugmentationReportDisplay
 from sklmat.plotting._comparison_display import ComparisonDisplay
 from sklmat.plotting._composition_map_display import CompositionMapDisplay
@@ -16,6 +17,7 @@ from sklmat.plotting._shap_display import ShapDisplay
 from sklmat.plotting._training_curve_display import TrainingCurveDisplay
 
 __all__ = [
+    "AttributionAgreementDisplay",
     "AugmentationReportDisplay",
     "ComparisonDisplay",
     "CompositionMapDisplay",

@@ -207,8 +207,8 @@ class CoverageDisplay:
             index = number % len(COLORS)
             style = {"color": COLORS[index], "marker": MARKERS[index], "label": name}
             style |= {"markersize": 4.5, "linewidth": 1.3, "elinewidth": 1.1, "zorder": 3}
-            widths = [rows["covered"] - rows["low"], rows["high"] - rows["covered"]]
-            widths = np.maximum(widths, 0)  # but for rounding
+            ends = [rows["covered"] - rows["low"], rows["high"] - rows["covered"]]
+            widths = np.maximum(ends, 0)  # which rounding may make negative
             bars = ax.errorbar(
                 rows["level"], rows["covered"], yerr=widths, **(style | errorbar_kwargs)
             )

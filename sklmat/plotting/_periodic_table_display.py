@@ -428,7 +428,11 @@ class PeriodicTableDisplay:
             extend=extend.get(tuple(map(bool, outside)), "neither"),
         )
         place.set_xlim(low, high)
-        if not self.log_scale:
+        if self.log_scale:
+            ticks = np.geomspace(low, high, 3)
+            place.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+            place.minorticks_off()
+        else:
             plain_ticks(place.xaxis, 5)
         place.tick_params(labelsize=TICK_SIZE)
         place.xaxis.set_label_position("top")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sklmat.estimators import is_graph_estimator
+from sklmat.estimators import GraphModel, is_graph_estimator
 from sklmat.inspection import element_attribution, site_attribution
 from sklmat.model_inside import find_model
 from sklmat.reports._page import Section
@@ -51,7 +51,7 @@ def attribution_of_sites(study: Study, row: int) -> np.ndarray | None:
     fold = int(study.predictions["fold"].loc[row])
     fitted, train, _ = study.folds()[fold]
     try:
-        options = _background(study, fitted, train) | _class(study)
+        options = _background(study, train) | _class(study)
         table = site_attribution(fitted, study.select(np.array([row])), **options)
     except (TypeError, ValueError):
         # Networks that read no atoms, and targets on a curved scale.
@@ -67,11 +67,14 @@ def _class(study):
     return {} if len(classes) == 2 else {"target": classes[-1]}
 
 
-def _background(study, fitted, train):
-    """Training rows for methods that compare with an average atom."""
-    from sklmat.estimators import GraphModel
+def is_additive(study: Study) -> bool:
+    """Whether the predictions of a graph network are sums over elements, as those of ECNet."""
+    return GraphModel.of(find_model(study.folds()[0][0]).model).additive_elements
 
-    if GraphModel.of(find_model(fitted).model).additive_elements:
+
+def _background(study, train):
+    """Training rows for methods that compare with an average atom."""
+    if is_additive(study):
         return {}
     return {"background": study.select(train[:_MOST_BACKGROUND])}
 
@@ -85,7 +88,7 @@ def _elements(section, study):
     try:
         for fitted, train, test in study.folds():
             if len(test):
-                options = _background(study, fitted, train) | _class(study)
+                options = _background(study, train) | _class(study)
                 table = element_attribution(fitted, study.select(test[:n_rows]), **options)
                 tables.append(table)
                 residuals += list(table.attrs["residual"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sklmat.reports._attribution_section import attribution_of_sites
+from sklmat.reports._attribution_section import attribution_of_sites, is_additive
 from sklmat.reports._page import Section
 
 if TYPE_CHECKING:
@@ -209,8 +209,13 @@ def _draw(section, study, row):
     display = CrystalDisplay.from_structure(structure, values, label="contribution", unit=unit)
     section.figure(
         display.figure_,
-        "The crystal. Colours are the contributions of the sites to the prediction, compared with "
-        "the average atom of the training rows.",
+        "The crystal. Colours are the contributions of the sites to the prediction: "
+        + (
+            "the terms that the network adds up, divided evenly among the sites of an element."
+            if is_additive(study)
+            else "the effect of the element on a site, compared with the average atom of the "
+            "training rows."
+        ),
     )
 
 

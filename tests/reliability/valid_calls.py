@@ -57,6 +57,7 @@ NO_CALL = {
     "sklmat.graphs.ElementGraphs": "made by from_graphs",
     "sklmat.inspection.AttributionAgreement": "made by attribution_agreement only",
     "sklmat.gaussian_processes.Orderings": "made by enumerate_orderings",
+    "sklmat.reports.Report": "made by report only",
     "sklmat.model_selection.Comparison": "made by compare_estimators only",
     "sklmat.model_selection.LabelNoise": "made by label_noise only",
     "sklmat.model_selection.LearningCurves": "made by learning_curves only",
@@ -113,6 +114,12 @@ def of_fractions():
 @cache
 def comparison():
     return sklmat.compare_estimators({"a": TREE, "b": TREE}, X, Y, cv=2)
+
+
+@cache
+def agreement():
+    methods = ("integrated_gradients", "occlusion")
+    return sklmat.attribution_agreement(network(), X[:2], methods=methods)
 
 
 @cache
@@ -196,6 +203,13 @@ def functions():
     alloys = ["Ni", "Fe", "Fe3Ni", "FeNi", "FeNi3", "FeNi2"]
     energies = [0.0, 0.0, 0.01, -0.02, -0.03, -0.02]
     displays = {
+        "AttributionAgreementDisplay": lambda: {"agreement": agreement()},
+        "AttributionAgreementDisplay.from_agreement": lambda: {"agreement": agreement()},
+        "AttributionAgreementDisplay.from_estimator": lambda: {
+            "estimator": network(),
+            "X": X[:2],
+            "methods": ("integrated_gradients", "occlusion"),
+        },
         "AugmentationReportDisplay": lambda: {"report": quality_report()},
         "AugmentationReportDisplay.from_report": lambda: {"report": quality_report()},
         "AugmentationReportDisplay.from_estimator": lambda: {
@@ -251,6 +265,12 @@ def functions():
             "atomic_numbers": [26, 27, 28],
         },
         "ElementMapDisplay.from_estimator": lambda: {"estimator": element_network(), "X": X},
+        "ErrorTrendDisplay": lambda: {
+            "errors": {"a": np.abs(Y)},
+            "properties": {"atoms": pd.Series(np.arange(len(Y)))},
+        },
+        "ErrorTrendDisplay.from_predictions": lambda: {"X": X, "y_true": Y, "y_pred": Y + 1},
+        "ErrorTrendDisplay.from_comparison": lambda: {"comparison": comparison(), "X": X},
         "LearningCurveDisplay": lambda: {"curves": curves(), "metric": curves().metrics[0]},
         "LearningCurveDisplay.from_learning_curves": lambda: {"curves": curves()},
         "ParityDisplay": lambda: {"y_true": Y, "y_pred": {"a": Y}},
@@ -332,6 +352,14 @@ def functions():
         "pair_attribution": lambda: {"estimator": network(), "X": X[:2], "n_permutations": 1},
         "perturb_structures": lambda: {"X": X, "scale": 0.05},
         "predict_dataset": lambda: {"estimator": tree(), "source": source()},
+        "report": lambda: {
+            "estimator": TREE,
+            "X": X,
+            "y": Y,
+            "cv": 2,
+            "compare_with": {},
+            "n_largest": 1,
+        },
         "robustness_curve": lambda: {
             "estimator": network(),
             "X": X[:3],
@@ -340,6 +368,7 @@ def functions():
             "methods": ["random"],
             "n_draws": 1,
         },
+        "saved_report": lambda: {"path": saved("CGCNNRegressor")},
         "save_structures": lambda: {"structures_or_bunch": X, "target": Y},
         "screen": lambda: {"estimator": of_fractions(), "grid": ENERGIES[["x_Fe", "x_Ni"]]},
         "search_space": lambda: {"estimator": network()},
