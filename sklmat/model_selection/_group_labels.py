@@ -139,7 +139,7 @@ def chemical_systems(X: Structures | Compositions | CrystalGraphs | pd.DataFrame
     return np.array(["-".join(sorted(element_symbols(np.flatnonzero(row)))) for row in present])
 
 
-def amounts_of_elements(X):
+def amounts_of_elements(X: Any) -> np.ndarray:
     """Amount of each element, shape (C, 119); columns are atomic numbers."""
     if is_graphs(X):
         return _amounts_of_graphs(X)
@@ -149,7 +149,7 @@ def amounts_of_elements(X):
         raise TypeError(f"expected a sequence of crystals, got one {type(X).__name__}; use a list")
     if not isinstance(X, Iterable):
         raise TypeError(f"expected a sequence of crystals or compositions, got {X!r}")
-    items = X if hasattr(X, "ndim") else list(X)
+    items: Any = X if hasattr(X, "ndim") else list(X)
     if getattr(items, "ndim", 1) != 1:
         raise ValueError(
             f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "

@@ -169,12 +169,8 @@ class ErrorTrendDisplay:
             name: np.abs(_values(values, f"y_pred of {name!r}", len(true)) - true)
             for name, values in y_pred.items()
         }
-        is_one = isinstance(against, str | pd.Series | np.ndarray)
-        wanted: Any = [against] if is_one else list(against)
-        if not wanted:
-            raise ValueError(f"against is empty; pass one or more of {list(_NAMES)}")
         properties = {}
-        for each in wanted:
+        for each in _list_of(against):
             series = _property(each, structures)
             properties[str(series.name or "given property")] = series
         display = cls(errors=errors, properties=properties, unit=unit, limits=check_limits(limits))
@@ -220,8 +216,6 @@ class ErrorTrendDisplay:
         rows = table["row"].to_numpy()
         if len(structures) <= rows.max():
             raise ValueError(f"X has {len(structures)} rows; the comparison has row {rows.max()}")
-        is_one = isinstance(against, str | pd.Series | np.ndarray)
-        wanted = [against] if is_one else list(against)
         return cls.from_predictions(
             structures[rows],
             table["y_true"],
@@ -230,7 +224,7 @@ class ErrorTrendDisplay:
                 each
                 if isinstance(each, str)
                 else color_series(each, rows.max() + 1, "rows of X", at_least=True).iloc[rows]
-                for each in wanted
+                for each in _list_of(against)
             ],
             unit=unit,
             limits=limits,
@@ -311,6 +305,20 @@ class ErrorTrendDisplay:
             label="mean" if list(self.errors) == ["prediction"] else f"{model}, mean",
             zorder=3,
         )
+
+
+def _list_of(against):
+    """The properties to draw, of which a single one may be given."""
+    if isinstance(against, str | pd.Series | np.ndarray):
+        return [against]
+    if not isinstance(against, Sequence) or isinstance(against, bytes):
+        raise TypeError(
+            f"against must be one or more of {', '.join(_NAMES)}, symbols of elements, or Series, "
+            f"got {against!r}"
+        )
+    if not against:
+        raise ValueError(f"against is empty; pass one or more of {', '.join(_NAMES)}")
+    return list(against)
 
 
 def _values(values, name, n_rows):

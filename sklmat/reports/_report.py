@@ -56,7 +56,7 @@ class Report:
 
     In a notebook, the page is shown in the output of the cell. ``print`` shows the main facts.
 
-    Attributes
+    Parameters
     ----------
     title : str
         Title of the page.
@@ -68,6 +68,19 @@ class Report:
     comparison : Comparison
         Scores and out-of-fold predictions of the estimator and of the models it is compared with,
         as `compare_estimators` gives them.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklmat import report
+    >>> from sklmat.datasets import make_alloys
+    >>> alloys = make_alloys(20)
+    >>> made = report(DummyRegressor(), alloys.data, alloys.target, compare_with={}, n_largest=1)
+    >>> print(made)  # doctest: +ELLIPSIS
+    DummyRegressor: report
+    20 rows. The target is between ...
+    >>> list(made.summary())
+    ['title', 'date', 'versions', 'data', 'validation']
     """
 
     title: str
@@ -75,6 +88,7 @@ class Report:
     html: str
     comparison: Comparison
 
+    @checked_arguments()
     def save(self, path: PathLike) -> None:
         """Write the page to one file, which needs no other file and no network.
 
@@ -239,6 +253,11 @@ def report(
     """
     from tqdm.auto import tqdm
 
+    can_predict = hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    if isinstance(estimator, type) or not can_predict:
+        raise TypeError(
+            f"estimator must be a regressor or classifier with fit and predict, got {estimator!r}"
+        )
     if not (is_classifier(estimator) or is_regressor(estimator)):
         raise TypeError(f"{type(estimator).__name__} is neither a classifier nor a regressor")
     rows = Rows(X)
@@ -282,6 +301,7 @@ def report(
     return Report(title, json.loads(json.dumps(facts, default=_plain)), html, comparison)
 
 
+@checked_arguments()
 def saved_report(path: PathLike) -> dict[str, Any] | None:
     """Read the short form of a report from the file of a saved estimator.
 

@@ -57,7 +57,7 @@ NO_CALL = {
     "sklmat.graphs.ElementGraphs": "made by from_graphs",
     "sklmat.inspection.AttributionAgreement": "made by attribution_agreement only",
     "sklmat.gaussian_processes.Orderings": "made by enumerate_orderings",
-    "sklmat.reports.Report": "made by report only",
+    "sklmat.Report": "made by report only",
     "sklmat.model_selection.Comparison": "made by compare_estimators only",
     "sklmat.model_selection.LabelNoise": "made by label_noise only",
     "sklmat.model_selection.LearningCurves": "made by learning_curves only",
@@ -120,6 +120,11 @@ def comparison():
 def agreement():
     methods = ("integrated_gradients", "occlusion")
     return sklmat.attribution_agreement(network(), X[:2], methods=methods)
+
+
+@cache
+def made_report():
+    return sklmat.report(TREE, X, Y, cv=2, compare_with={}, n_largest=1)
 
 
 @cache
@@ -385,6 +390,9 @@ def functions():
         "CrystalGraphs.load": lambda: {},
         "CrystalGraphs.restrict": lambda: {"cutoff": 3.0},
         "CrystalGraphs.save": lambda: {},
+        "Report.save": lambda: {},
+        "Report.summary": lambda: {},
+        "Report.to_dict": lambda: {},
         "CrystalGraphs.select_edges": lambda: {"keep": crystal_graphs().edge_distance < 3},
         "CrystalGraphs.to_arrays": lambda: {},
         "CrystalGraphs.to_pyg": lambda: {"c": 1},
@@ -458,6 +466,9 @@ def functions():
         "StructureAttack": lambda: wrapping(attack, sklmat.StructureAttack),
         "predict_dataset": lambda: with_out(sklmat.predict_dataset, "out", ".parquet"),
         "save_structures": lambda: with_out(sklmat.save_structures, "path", ".parquet"),
+        "Report.save": lambda: with_out(made_report().save, "path", ".html"),
+        "Report.summary": lambda: made_report().summary,
+        "Report.to_dict": lambda: made_report().to_dict,
         "CrystalGraphs.save": lambda: with_out(crystal_graphs().save, "path"),
         "CrystalGraphs.load": lambda: load_graphs,
         "CrystalGraphs.chunks": lambda: listed(crystal_graphs().chunks),

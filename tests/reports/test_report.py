@@ -270,7 +270,10 @@ def test_wrong_input(alloys):
     ]:
         with pytest.raises(error, match=message):
             report(LINE, X, labels, **options)
-    with pytest.raises(TypeError, match="StandardScaler is neither a classifier nor a regressor"):
+    with pytest.raises(
+        TypeError,
+        match="with fit and predict, got StandardScaler",
+    ):
         report(StandardScaler(), structures, y)
     bad = y.copy()
     bad[3] = np.nan
