@@ -152,7 +152,7 @@ def amounts_of_elements(X: Any) -> np.ndarray:
     items: Any = X if hasattr(X, "ndim") else list(X)
     if getattr(items, "ndim", 1) != 1:
         raise ValueError(
-            f"compositions cannot be read from an array of shape {X.shape}; pass the crystals, "
+            f"compositions cannot be read from an array of shape {items.shape}; pass the crystals, "
             "their compositions, or a DataFrame with columns x_Fe, x_Ni, ... of element fractions"
         )
     return element_amounts([_composition(index, item) for index, item in enumerate(items)])
