@@ -30,7 +30,7 @@ from sklmat.plotting._layout import (
     with_unit,
 )
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
-from sklmat.plotting._style import COLORS, legend_above
+from sklmat.plotting._style import COLORS, ends_with_arrows, legend_above, text_color
 from sklmat.structures import as_items, check_structures, covalent_radii, is_graphs
 from sklmat.targets import number_array
 
@@ -352,7 +352,7 @@ class CrystalDisplay:
         self.colorbar_ = self.figure_.colorbar(
             scale,
             cax=self.ax_.inset_axes([1.02, 0.1, 0.05, 0.8]),
-            extend=_extend(self.values, self.limits_),
+            extend=ends_with_arrows(self.values, self.limits_),
         )
         self.colorbar_.ax.set_ylim(low, high)
         plain_ticks(self.colorbar_.ax.yaxis, 4)
@@ -436,7 +436,7 @@ class CrystalDisplay:
                 ha="center",
                 va="center_baseline",
                 fontsize=float(np.clip(sizes[row], _SMALLEST_TEXT, LABEL_SIZE)),
-                color=_text_color(colors[row]),
+                color=text_color(colors[row]),
                 zorder=3,
             )
         return set(self.atoms_["element"][visible]) == set(self.atoms_["element"])
@@ -516,19 +516,3 @@ def _extent(points, radii, edges):
     high = np.concatenate([circles + radii[:, None], ends]).max(axis=0)
     margin = 2 * _margin(high - low)
     return low - [margin, 2 * margin], high + margin
-
-
-def _extend(values, limits):
-    """Ends of the colour bar that have arrows, because values are outside."""
-    below, above = values.min() < limits[0], values.max() > limits[1]
-    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
-        (bool(below), bool(above)), "neither"
-    )
-
-
-def _text_color(color):
-    """Black or white, whichever can be read on a colour."""
-    from matplotlib.colors import to_rgb
-
-    luminance = np.dot([0.299, 0.587, 0.114], to_rgb(color))
-    return "white" if luminance < 0.45 else "black"

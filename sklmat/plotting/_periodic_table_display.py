@@ -23,6 +23,7 @@ from sklmat.plotting._layout import (
     with_unit,
 )
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
+from sklmat.plotting._style import ends_with_arrows, text_color
 from sklmat.targets import number_array
 
 if TYPE_CHECKING:
@@ -386,12 +387,12 @@ class PeriodicTableDisplay:
         column, top = _position(number)
         style = {"facecolor": "none", "edgecolor": "0.75", "linewidth": 0.5}
         has_value = symbol in self.values.index
-        text_color = "0.6"
+        color = "0.6"
         if has_value:
             value = float(self.values[symbol])
             face = scale.to_rgba(np.clip(value, *self.limits_))
             style |= {"facecolor": face, "edgecolor": "0.2"}
-            text_color = _text_color(face)
+            color = text_color(face)
         cell = Rectangle((column - 0.48, top), 0.96, _CELL_HEIGHT - 0.04, **style)
         self.cells_[symbol] = self.ax_.add_patch(cell)
         lines = [(symbol, _SYMBOL_SIZE)]
@@ -409,15 +410,13 @@ class PeriodicTableDisplay:
                 va="center",
                 fontsize=size,
                 fontweight="bold" if text == symbol and has_value else "normal",
-                color=text_color,
+                color=color,
             )
 
     def _draw_colorbar(self, scale):
         """Draw the colour bar in the space above the transition metals."""
         x, y, width, height = _BAR
         low, high = self.limits_
-        outside = self.values.min() < low, self.values.max() > high
-        extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
         # The y axis points downwards, so the lower end of the bar is y + height.
         ends = self.ax_.transLimits.transform([[x, y + height], [x + width, y]])
         place = self.ax_.inset_axes([*ends[0], *(ends[1] - ends[0])])
@@ -425,7 +424,7 @@ class PeriodicTableDisplay:
             scale,
             cax=place,
             orientation="horizontal",
-            extend=extend.get(tuple(map(bool, outside)), "neither"),
+            extend=ends_with_arrows(self.values, self.limits_),
         )
         place.set_xlim(low, high)
         if self.log_scale:
@@ -469,11 +468,6 @@ def _number_text(value):
     if 100 <= abs(value) < 1e5 or (value == int(value) and abs(value) < 1e5):
         return f"{value:.0f}".replace("-", "−")
     return short_number(value, 2)
-
-
-def _text_color(color):
-    """Black or white, whichever can be read on a colour."""
-    return "white" if np.dot([0.299, 0.587, 0.114], color[:3]) < 0.45 else "black"
 
 
 def _by_element(values, name):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Columns in which points of one line are stacked, and the largest height of a stack.
 _BINS, _HALF_HEIGHT = 70, 0.4
 #: Names of features are divided into lines of this length; figures with longer names are wide.
-_NAME_LENGTH, _SHORT_NAME = 30, 16
+_NAME_LENGTH, _SHORT_NAME = 30, 20
 #: Colours of low and high values are between these percentiles of the values of a feature.
 _PERCENTILES = (5, 95)
 #: The part of viridis that is not too pale on white.
@@ -135,8 +135,8 @@ class ShapDisplay:
         X: Structures | Table,
         background: Structures | Table | None = None,
         *,
-        target: int | None = None,
         random_state: RandomState = None,
+        target: int | None = None,
         unit: str | None = None,
         max_features: int = 12,
         limits: tuple[float, float] | None = None,
@@ -336,7 +336,7 @@ class ShapDisplay:
         )
         self.colorbar_.ax.set_yticklabels(["low", "high"], fontsize=TICK_SIZE)
         self.colorbar_.ax.tick_params(length=0)
-        self.colorbar_.set_label("value of the feature", size=LABEL_SIZE, labelpad=-8)
+        self.colorbar_.set_label("value of the feature", size=LABEL_SIZE, labelpad=1)
 
 
 def _relative(values):

@@ -170,3 +170,29 @@ def interval_handle(label, *, is_band=False, is_horizontal=False):
     marker = "_" if is_horizontal else "|"
     style = {"linestyle": "", "marker": marker, "markersize": 9, "markeredgewidth": 1.2}
     return Line2D([], [], color="0.35", label=label, **style)
+
+
+def text_color(color):
+    """Black or white, whichever can be read on a colour."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = to_rgb(color)
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.45 else "black"
+
+
+def ends_with_arrows(values, limits):
+    """Ends of a colour bar beyond which there are values, as matplotlib's ``extend``.
+
+    Parameters
+    ----------
+    values : ndarray or Series
+    limits : tuple of two floats
+
+    Returns
+    -------
+    {"neither", "min", "max", "both"}
+    """
+    below, above = values.min() < limits[0], values.max() > limits[1]
+    if below and above:
+        return "both"
+    return "min" if below else "max" if above else "neither"

@@ -7,7 +7,13 @@ from crystals import b2_cscl, b2_nial, bcc_fe, fcc_cu, perovskite, random_alloys
 from scipy.stats import t
 from sklearn.dummy import DummyRegressor
 
-from sklmat import ErrorTrendDisplay, compare_estimators
+from sklmat import (
+    ApplicabilityDomain,
+    ErrorTrendDisplay,
+    StructureFeaturizer,
+    StructureToGraph,
+    compare_estimators,
+)
 
 CELLS = [bcc_fe(), fcc_cu(), b2_cscl(), b2_nial(), rocksalt_nacl(), perovskite()]
 TRUE = np.zeros(6)
@@ -38,7 +44,7 @@ def test_means_by_number_of_elements():
         np.sort(display.ax_.collections[0].get_offsets()[:, 1]), np.sort(np.abs(ERRORS))
     )
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["mean", "95 % interval"]
+    assert labels == ["mean", "one crystal", "95 % interval"]
 
 
 def test_panels_of_all_kinds():
@@ -75,7 +81,7 @@ def test_models_side_by_side():
 
 def test_wrong_arguments():
     for options, message in [
-        ({"against": "size"}, "against has 'size'; it takes n_elements, n_atoms, lattice, the"),
+        ({"against": "size"}, "against has 'size'; it takes n_elements, n_atoms, lattice, "),
         ({"against": []}, "against is empty"),
         ({"against": pd.Series([1, 2])}, "color_by has 2 entries for 6 crystals"),
         ({"against": pd.Series([1, 2, np.nan, 4, 5, 6])}, "the property is missing in row 2"),
@@ -86,3 +92,39 @@ def test_wrong_arguments():
         arguments = {"y_true": TRUE, "y_pred": ERRORS, **options}
         with pytest.raises(ValueError, match=message):
             ErrorTrendDisplay.from_predictions(CELLS, **arguments)
+
+
+def test_distance_is_that_of_the_applicability_domain():
+    train, X = random_alloys(8, n_cells=1), random_alloys(3, seed=1, n_cells=1)
+    graphs = StructureToGraph(cutoff=4.0).fit_transform(X)
+    display = ErrorTrendDisplay.from_predictions(
+        graphs, [0.0, 0, 0], [1.0, 2, 3], against="distance", X_train=train, quantity="gap"
+    )
+    expected = ApplicabilityDomain(StructureFeaturizer()).fit(train).transform(X)
+    found = display.properties["distance to the training rows (above 1: outside)"]
+    np.testing.assert_allclose(found, expected.iloc[:, 0], rtol=1e-4)
+    assert "above 1: outside" in display.ax_.get_xlabel().replace("\n", " ")
+    assert display.ax_.get_ylabel() == "absolute error of gap"
+    with pytest.raises(ValueError, match="which is not in against"):
+        ErrorTrendDisplay.from_predictions(X, [0.0, 0, 0], [1.0, 2, 3], X_train=train)
+    with pytest.raises(ValueError, match="pass X_train"):
+        ErrorTrendDisplay.from_predictions(X, [0.0, 0, 0], [1.0, 2, 3], against="distance")
+
+
+def test_errors_far_above_the_others_are_counted_at_the_edge():
+    X, predicted = [bcc_fe()] * 100, np.r_[np.full(99, 0.1), 1e3]
+    kinds = pd.Series(np.arange(100) % 2, name="parity")
+    display = ErrorTrendDisplay.from_predictions(X, np.zeros(100), predicted, against=kinds)
+    high = display.ax_.get_ylim()[1]
+    assert 0.1 < high < 100
+    assert [text.get_text() for text in display.ax_.texts] == ["1 above"]
+    triangles = display.ax_.collections[-1].get_offsets()
+    np.testing.assert_allclose(triangles, [[1, 0.98 * high]], atol=0.21)
+    assert display.table_["mean"].iloc[1] == pytest.approx((49 * 0.1 + 1e3) / 50)
+
+
+def test_long_names_are_at_an_angle():
+    kinds = pd.Series(["bcc", "fcc", "hcp", "diamond", "sc", "other"], name="phase")
+    display = ErrorTrendDisplay.from_predictions(CELLS, TRUE, ERRORS, against=kinds)
+    assert texts(display.ax_)[0] == "bcc (n=1)"
+    assert display.ax_.get_xticklabels()[0].get_rotation() == 35
