@@ -417,17 +417,16 @@ def _values(values, name, n_rows):
 
 
 def _wanted(against):
-    """The properties to draw, of which a single one may be given."""
+    """The properties as a list of names and of values of all rows, or a ValueError."""
     if isinstance(against, str | pd.Series | np.ndarray):
         return [against]
-    if not isinstance(against, Sequence) or isinstance(against, bytes):
-        raise TypeError(
-            f"against must be one or more of {', '.join(_NAMES)}, symbols of elements, or Series, "
-            f"got {against!r}"
-        )
-    if not against:
-        raise ValueError(f"against is empty; pass one or more of {', '.join(_NAMES)}")
-    return list(against)
+    if not isinstance(against, Collection) or isinstance(against, bytes | Mapping | type):
+        raise ValueError(f"against must be a name, a Series or a list of these, got {against!r}")
+    if not len(against):
+        raise ValueError(f"against is empty; pass one or more of {list(_NAMES)}")
+    # A list of numbers has one for each row.
+    is_list_of_properties = any(isinstance(each, Collection) for each in against)
+    return list(against) if is_list_of_properties else [list(against)]
 
 
 def _property(against, structures, X_train):

@@ -150,9 +150,9 @@ class ShapDisplay:
         estimator, X, background : as in `shap_table`
             What is explained. `shap_table` has more options: draw its result with
             `from_explanation`.
-        {target}
         random_state : int, RandomState or None, default=None
             Seed of the sampling, as in `shap_table`.
+        {target}
         unit : str or None, default=None
             Unit of the target of a regressor. For a classifier, None writes "log-odds" or
             "probability", whichever the SHAP values explain.
