@@ -274,7 +274,9 @@ def _lattice_and_volume():
 
 
 def _lattices(X):
-    return pd.DataFrame({"lattice": infer_lattice(X)})
+    # A union of tables puts rows of the same index side by side.
+    index = X.index if isinstance(X, pd.Series) else None
+    return pd.DataFrame({"lattice": infer_lattice(X)}, index=index)
 
 
 def _lattice_name(transformer, names):

@@ -40,7 +40,7 @@ class AttributionAgreementDisplay:
     """Plot of the attributions of sites by two methods, a panel for each two methods.
 
     A point is a site, and its colour and marker are those of its element, if there are at most
-    seven. On the dashed line both methods agree. The text is the rank correlation over all sites
+    seven. On the dashed line both methods agree. The title is the rank correlation over all sites
     (Spearman), and the fraction of the crystals in which the site with the largest attribution is
     the same.
 
@@ -217,16 +217,9 @@ class AttributionAgreementDisplay:
             panel.set(xlim=limits, ylim=limits, box_aspect=1)
             plain_ticks(panel.xaxis, 4)
             plain_ticks(panel.yaxis, 4)
-            text = f"rank correlation {row['Spearman']:.2f}\n"
+            text = f"rank correlation {row['Spearman']:.2f}\n".replace("-", "−")
             text += f"same largest site: {100 * row['same largest site']:.0f} %"
-            panel.text(
-                0.04,
-                0.96,
-                text.replace("-", "−"),
-                transform=panel.transAxes,
-                va="top",
-                fontsize=NOTE_SIZE,
-            )
+            panel.set_title(text, loc="left", fontsize=NOTE_SIZE)
         if self.ax_.get_legend_handles_labels()[0]:
             self.axes_[-1].legend(loc="lower right", fontsize=NOTE_SIZE, frameon=False)
         return self

@@ -3,10 +3,11 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from crystals import b2_nial, bcc_fe, fcc_cu, l12_cu3au, rocksalt_nacl
 from pymatgen.core import Composition
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, cross_val_predict
 
@@ -232,3 +233,17 @@ def test_baselines_learn_from_formulas_and_repeat_themselves():
                 assert np.abs(first - y).mean() < 0.6 * np.abs(y - y.mean()).mean(), name
             if "forest" in name:
                 assert np.array_equal(first, cross_val_predict(model, X, y, cv=cv))
+
+
+def test_crystals_in_a_series_with_names():
+    """A union of tables must not take rows of one crystal for those of two."""
+    crystals = [bcc_fe(), fcc_cu(), b2_nial(), l12_cu3au()] * 3
+    named = pd.Series(crystals, index=[f"id {k}" for k in range(12)])
+    y = np.arange(12.0)
+    for name in (
+        "Gaussian process, composition and volume",
+        "XGBoost, composition and structure",
+    ):
+        model = baselines("regression", named)[name]
+        expected = clone(model).fit(crystals, y).predict(crystals)
+        np.testing.assert_array_equal(model.fit(named, y).predict(named), expected)

@@ -40,7 +40,7 @@ def test_panels_show_the_sites():
         assert panel.get_xlim() == panel.get_ylim()
     assert display.axes_[2].get_xlabel() == "occlusion (eV)"
     assert display.axes_[2].get_ylabel() == "Shapley values (eV)"
-    texts = [panel.texts[0].get_text() for panel in display.axes_]
+    texts = [panel.get_title(loc="left") for panel in display.axes_]
     assert texts[1] == "rank correlation 0.50\nsame largest site: 50 %"
     assert texts[2].startswith("rank correlation −0.25")
     legend = display.axes_[-1].get_legend()
