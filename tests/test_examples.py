@@ -174,3 +174,31 @@ def test_from_a_folder_of_cifs(run_example, tmp_path, capsys):
     assert names["predicted"].shape == (6,)
     assert (tmp_path / "from_a_folder_of_cifs.png").stat().st_size > 20_000
     assert "34 crystals, target: target" in capsys.readouterr().out
+
+
+def test_explain_alloys(run_example, capsys):
+    shorter = {
+        "make_alloys(150": "make_alloys(40",
+        "[:120], alloys.data[120:]": "[:30], alloys.data[30:]",
+        "fit(train, energies[:120])": "fit(train, energies[:30])",
+        "max_epochs=60": "max_epochs=5",
+        "r2_score(energies[120:], predicted)": "r2_score(energies[30:], predicted)",
+        "energies[120:130]": "energies[30:40]",
+    }
+    names = run_example("plot_explain_alloys.py", shorter)
+    np.testing.assert_allclose(names["total"], names["after"] - names["before"], atol=1e-3)
+    assert len(names["elements"]) == 10
+    assert "sum of the parts minus the change" in capsys.readouterr().out
+
+
+def test_report(run_example, capsys):
+    shorter = {
+        "make_alloys(100": "make_alloys(30",
+        "range(100)": "range(30)",
+        "    ECNetRegressor(max_epochs=60": "    ECNetRegressor(n_ensemble=2, max_epochs=5",
+        "final = ECNetRegressor(max_epochs=60": "final = ECNetRegressor(n_ensemble=2, max_epochs=5",
+    }
+    names = run_example("plot_report.py", shorter)
+    assert names["made"].facts["errors"]["largest"][0]["row"] == 17
+    assert names["summary"] == names["made"].summary()
+    assert "the cause is probably in the label" in capsys.readouterr().out
