@@ -154,12 +154,17 @@ def _rare_elements(study, row):
     counts = study.rows.element_counts
     if counts is None:
         return []
-    return [
-        f"{symbol} occurs in "
-        + ("no other row." if counts[symbol] == 1 else f"{counts[symbol] - 1} other rows only.")
-        for symbol in study.rows.elements(row)
-        if counts[symbol] - 1 <= _RARE
-    ]
+    train = study.folds()[int(study.predictions["fold"].loc[row])][1]
+    known = {symbol for other in train for symbol in study.rows.elements(other)}
+    sentences = []
+    for symbol in study.rows.elements(row):
+        n_others = counts[symbol] - 1
+        where = f"{n_others} other row{'s' * (n_others > 1)}" if n_others else "no other row"
+        if symbol not in known:
+            sentences.append(f"The model had seen no {symbol}, which occurs in {where}.")
+        elif n_others <= _RARE:
+            sentences.append(f"{symbol} occurs in {where} only.")
+    return sentences
 
 
 def _unusual_size(study, row):

@@ -15,9 +15,11 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from sklmat.argument_checks import POSITIVE_INT, checked_arguments
 from sklmat.cross_validation import list_folds
+from sklmat.exceptions import ExtrapolationWarning
 from sklmat.files import expand_path, replace_file
 from sklmat.model_files import saved_summary
 from sklmat.model_selection import CompositionGroupKFold, baselines, compare_estimators
+from sklmat.recorded_warnings import ignore_warnings
 from sklmat.reports._attribution_section import attribution_section
 from sklmat.reports._calibration_section import calibration_section
 from sklmat.reports._data_section import data_section
@@ -290,7 +292,9 @@ def report(
         for section, make in _SECTIONS.items():
             bar.update()
             bar.set_description(f"report, {section}")
-            sections.append(make(study))
+            # The comparison has already warned, with the rows of X.
+            with ignore_warnings(ExtrapolationWarning):
+                sections.append(make(study))
         bar.update()
     title = title or f"{name}: {quantity or 'report'}"
     date = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -117,7 +117,7 @@ def _verdict(study):
     comparison, metric = study.comparison, study.comparison.metrics[0]
     unit = f" {study.unit}" if study.unit and metric in comparison.in_unit_of_y else ""
     mean = comparison.loc[study.name, f"{metric} mean"]
-    sentences = [f"{metric} of {study.name}: {mean:.3g}{unit}."]
+    sentences = [f"{metric[:1].upper()}{metric[1:]} of {study.name}: {mean:.3g}{unit}."]
     best = study.best_other()
     if best is None:
         return [*sentences, "It is compared with no other model, so this number says little."]

@@ -75,7 +75,7 @@ def test_element_of_one_row(alloys):
     result = report(LINE, structures, y, compare_with={}, cv=4, n_largest=1)
     first = result.facts["errors"]["largest"][0]
     assert first["row"] == 9
-    assert "U occurs in no other row." in first["sentences"]
+    assert "The model had seen no U, which occurs in no other row." in first["sentences"]
     assert any("fewest atoms" in each for each in first["sentences"])
     assert any("the model extrapolates" in each for each in first["sentences"])
     assert result.facts["data"]["elements"]["U"] == 1
