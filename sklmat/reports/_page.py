@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Resolution of figures, in dots per inch.
 _DPI = 170
+#: Figures that are wider than this number of pixels can be scrolled sideways on a phone.
+_NARROW = 400
 
 
 @dataclass
@@ -67,11 +69,12 @@ class Section:
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=_DPI, facecolor="white")
         width = round(96 * figure.get_figwidth())
+        kind = ' class="wide"' if width > _NARROW else ""
         plt.close(figure)
         data = base64.b64encode(file.getvalue()).decode()
         text = html.escape(caption)
         self.parts.append(
-            f'<figure><img src="data:image/png;base64,{data}" width="{width}" alt="{text}">'
+            f'<figure><img{kind} src="data:image/png;base64,{data}" width="{width}" alt="{text}">'
             f"<figcaption>{text}</figcaption></figure>"
         )
 
@@ -135,6 +138,8 @@ th, td { border-bottom: 1px solid var(--line); padding: 0.3rem 0.8rem 0.3rem 0; 
 thead th { background: var(--head); }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
+@media (max-width: 40rem) { figure { overflow-x: auto; }
+  figure img.wide { max-width: none; width: 40rem; } }
 figcaption { font-size: 0.9rem; max-width: 45rem; }
 pre { background: var(--head); padding: 0.8rem; font-size: 0.8rem; white-space: pre-wrap; }
 """
