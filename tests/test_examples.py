@@ -59,9 +59,9 @@ def test_which_model(run_example, capsys):
     }
     names = run_example("plot_which_model.py", shorter)
     assert list(names["not_worse"]) == [6, 12]
+    table = names["curves"].table.set_index("estimator")
     for n_rows, kept in names["not_worse"].items():
-        of_size = names["curves"].table.query("train_size == @n_rows").set_index("estimator")
-        assert kept[0] == of_size["MAE mean"].idxmin()
+        assert kept[0] == table.loc[table["train_size"] == n_rows, "MAE mean"].idxmin()
     assert list(names["comparison"].index) == list(names["models"])
     assert "not significantly different" in capsys.readouterr().out
 
