@@ -149,15 +149,11 @@ print(pd.DataFrame(scores).T.round(3).to_string())
 # What the trees have learned
 # ---------------------------
 # Each point is a test crystal. Its position is the contribution (SHAP value) of the column to the
-# log-odds of the class.
+# log-odds of the class, and its colour is the value of the column.
 
-import matplotlib.pyplot as plt
-import shap
+from sklmat import ShapDisplay
 
-from sklmat.inspection import shap_table
-
-plt.figure(layout="constrained")
-shap.plots.beeswarm(shap_table(informed, X_test), max_display=8, show=False, plot_size=(9, 4))
+ShapDisplay.from_estimator(informed, X_test, max_features=8)
 
 # %%
 # .. [1] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)

@@ -73,6 +73,7 @@ display = ParityDisplay.from_comparison(
     comparison,
     quantity="formation energy",
     unit="eV/atom",
+    true_name="computed",
     color_by=alloys.frame["short-range order"],
 )
 path = Path("compare_with_xgboost.png")

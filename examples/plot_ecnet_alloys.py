@@ -87,6 +87,7 @@ ParityDisplay.from_comparison(
     comparison,
     quantity="formation energy",
     unit="meV/atom",
+    true_name="computed",
     color_by=alloys.frame["short-range order"],
 )
 
@@ -135,8 +136,8 @@ contributions.index = [alloys.data[row].formula for row in shown]
 colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 panel = contributions.plot.barh(stacked=True, figsize=(7, 4), width=0.7, color=colors)
 positions = range(len(shown))
-panel.plot(contributions.sum(axis=1), positions, "ko", label="sum, predicted")
-panel.plot(formation_energy[shown], positions, "kx", markersize=8, label="true")
+panel.plot(contributions.sum(axis=1), positions, "ko", label="sum: predicted energy")
+panel.plot(formation_energy[shown], positions, "kx", markersize=8, label="computed")
 panel.axvline(0, color="0.3", linewidth=0.8)
 panel.set(xlabel="contribution to the formation energy (meV/atom)", ylabel="")
 panel.use_sticky_edges = False
@@ -155,7 +156,7 @@ panel.figure.set_layout_engine("constrained")
 
 from sklmat import ElementMapDisplay
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
 ElementMapDisplay.from_estimator(both, graphs[test], ax=left)
 ElementMapDisplay.from_estimator(
     both,
@@ -178,7 +179,7 @@ ElementMapDisplay.from_estimator(
 from matplotlib.ticker import LogLocator
 from scipy.stats import spearmanr
 
-figure, panel = plt.subplots(figsize=(5, 4), layout="constrained")
+figure, panel = plt.subplots(figsize=(3.3, 3.1), layout="constrained")
 for k, (name, marker) in enumerate({"formation energy": "o", "relaxation energy": "s"}.items()):
     correlation = spearmanr(spread[:, k], errors[:, k]).statistic
     inside = 100 * (errors[:, k] < 2 * spread[:, k]).mean()

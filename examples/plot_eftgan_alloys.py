@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 
 seen = model.featurizer_.transform([alloys.data[row] for row in test])
 generated = model.augmenter_.sample(seen, noise=False)
-figure, panels = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")
 for panel, element in zip(panels, ["Ni", "Pt"]):
     has = seen[f"x_{element}"] > 0
     name = f"{element}_0"
@@ -117,6 +117,7 @@ ParityDisplay.from_predictions(
     predictions,
     quantity="formation energy",
     unit="meV/atom",
+    true_name="computed",
     color_by=alloys.frame["short-range order"].iloc[test],
 )
 
@@ -130,11 +131,13 @@ import pandas as pd
 
 x = np.linspace(0, 0.8, 41)
 line = pd.DataFrame({"Ni": 0.8 - x, "Pt": x, "Cu": 0.1, "Pd": 0.1})
-figure, panel = plt.subplots(figsize=(6, 4), layout="constrained")
-for name, color in {"bcc": "#D55E00", "fcc": "#0072B2"}.items():
+figure, panel = plt.subplots(figsize=(3.3, 2.9), layout="constrained")
+for name, color, line in (("bcc", "#D55E00", "--"), ("fcc", "#0072B2", "-")):
     mean, std = model.predict(line, phase=name, return_std=True)
-    panel.plot(x, mean, color=color, label=name)
-    panel.fill_between(x, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
+    panel.plot(x, mean, line, color=color, label=name)
+    label = f"{name}, ± 1 standard deviation"
+    ends = mean - std, mean + std
+    panel.fill_between(x, *ends, color=color, alpha=0.2, linewidth=0, label=label)
 panel.set(
     xlabel="x in Ni$_{0.8-x}$Pt$_x$Cu$_{0.1}$Pd$_{0.1}$", ylabel="formation energy (meV/atom)"
 )

@@ -77,5 +77,7 @@ for structure, value in list(zip(new, predicted))[:5]:
 
 from sklmat import ParityDisplay
 
-display = ParityDisplay.from_comparison(table, quantity="formation energy", unit="eV/atom")
+display = ParityDisplay.from_comparison(
+    table, quantity="formation energy", unit="eV/atom", true_name="computed"
+)
 display.figure_.savefig("from_a_folder_of_cifs.png", dpi=150)

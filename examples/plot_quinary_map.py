@@ -179,11 +179,13 @@ fractions = pd.DataFrame(
 )
 fractions = 100 * fractions.groupby(n_elements[is_stable].to_numpy()).mean().T
 
-figure, panel = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
-for count in fractions.columns[1:]:
-    panel.plot(fractions.index, fractions[count], "o-", markersize=4, label=f"{count} elements")
+figure, panel = plt.subplots(figsize=(3.3, 2.9), layout="constrained")
+styles = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D")]
+for count, (color, marker) in zip(fractions.columns[1:], styles):
+    line = {"color": color, "marker": marker, "markersize": 4, "label": f"{count} elements"}
+    panel.plot(fractions.index, fractions[count], **line)
 panel.set(xlabel="temperature (K)", ylabel="alloys that do not decompose (%)", ylim=(-3, 103))
-panel.legend(frameon=False)
+panel.legend(frameon=False, fontsize=8)
 
 # %%
 # The free energy of the equimolar alloy of all five elements falls by k_B T ln 5 per atom.

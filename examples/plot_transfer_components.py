@@ -141,7 +141,7 @@ styles = {
     "new, on everything": {"color": "#D55E00", "marker": "^"},
     "Gaussian process": {"color": "#CC79A7", "marker": "v"},
 }
-figure, panel = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+figure, panel = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for k, (name, style) in enumerate(styles.items()):
     places = error.columns * 1.03 ** (k - 3)  # side by side, so that no bar hides another
     bars = None if name.startswith("pre-trained") else deviation.loc[name]

@@ -106,5 +106,10 @@ print((1000 * table).round(1).to_string())
 from sklmat import ParityDisplay
 
 ParityDisplay.from_estimator(
-    searches, cells_test, energies_test, quantity="formation energy", unit="eV/atom"
+    searches,
+    cells_test,
+    energies_test,
+    quantity="formation energy",
+    unit="eV/atom",
+    true_name="computed",
 )

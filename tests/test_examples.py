@@ -50,6 +50,43 @@ def test_compare_with_xgboost(run_example, tmp_path, capfd):
     assert "20/20" in err  # the progress bar, over four models and five folds
 
 
+def test_which_model(run_example, capsys):
+    shorter = {
+        "make_alloys(120": "make_alloys(30",
+        "n_ensemble=2, max_epochs=60": "max_epochs=2",
+        "CompositionGroupKFold(5": "CompositionGroupKFold(2",
+        "[20, 40, 90]": "[6, 12]",
+    }
+    names = run_example("plot_which_model.py", shorter)
+    assert list(names["not_worse"]) == [6, 12]
+    table = names["curves"].table.set_index("estimator")
+    for n_rows, kept in names["not_worse"].items():
+        assert kept[0] == table.loc[table["train_size"] == n_rows, "MAE mean"].idxmin()
+    assert list(names["comparison"].index) == list(names["models"])
+    assert "not significantly different" in capsys.readouterr().out
+
+
+def test_uncertainty(run_example):
+    pytest.importorskip("mapie", reason="mapie is not installed (extra uq)")
+    shorter = {
+        "make_alloys(200": "make_alloys(70",
+        "alike[:90]": "alike[:40]",
+        "alike[90:]": "alike[40:]",
+        "n_ensemble=8, max_epochs=40": "n_ensemble=2, max_epochs=5",
+    }
+    names = run_example("plot_uncertainty.py", shorter)
+    # Every label is counted once for each model and interval.
+    assert len(names["train"]) + len(names["test"]) == 70
+    assert not set(names["train"]) & set(names["test"])
+    assert names["alloys"].frame["x_Pt"].iloc[names["train"]].max() <= 0.45
+    assert len(names["intervals"]) == 2 * 2 * 2
+    factors = names["std"]["ECNet", "calibrated"] / names["std"]["ECNet", "as predicted"]
+    np.testing.assert_allclose(factors, factors[0])
+    # The figure draws the mean errors of the rows that the text counts.
+    drawn = names["display"].table_
+    assert drawn.loc[drawn["model"] == "GP", "n"].sum() == len(names["test"])
+
+
 def test_tune_with_gridsearch_builds_each_graph_once(run_example, monkeypatch):
     built = []
     original = _neighbor_search.build_edges
