@@ -120,6 +120,46 @@ ContrastDisplay.from_contrast(builder.contrast_, max_features=12)
 print("\n".join(builder.selected_))
 
 # %%
+# What did the network see in the distorted cells?
+# ------------------------------------------------
+# The contrast compares descriptors, which the network does not know. Attribution asks the network
+# itself. The log-odds of a crystal are divided among pairs of elements, up to 3.5 Å and beyond,
+# before and after the atoms have moved. The changes of all pairs add up to the change of the
+# prediction. Positive numbers lead to the wrong class. Bars are standard deviations over the
+# examples.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sklmat import attribution_change
+
+shown = examples.head(8)
+change = attribution_change(
+    network,
+    [X_test[row] for row in shown["index"]],
+    shown["structure"],
+    shells=[3.5],
+    random_state=0,
+)
+is_second = (shown["perturbed prediction"] == network.classes_[1]).to_numpy()
+change["to the wrong class"] = change["change"] * np.where(is_second, 1, -1)[change["row"]]
+by_pair = change.pivot_table(
+    index=["pair", "shell"], columns="row", values="to the wrong class", fill_value=0.0
+)
+order = by_pair.mean(axis=1).sort_values().index
+figure, panel = plt.subplots(figsize=(3.3, 0.6 + 0.2 * len(order)), layout="constrained")
+panel.errorbar(
+    by_pair.loc[order].mean(axis=1),
+    [f"{pair}, {'up to' if shell == 0 else 'beyond'} 3.5 Å" for pair, shell in order],
+    xerr=by_pair.loc[order].std(axis=1),
+    fmt="o",
+    color="#0072B2",
+)
+panel.axvline(0, color="0.35", linewidth=0.9, linestyle="--")
+panel.tick_params(labelsize=8)
+panel.set_xlabel("change of the log-odds\ntowards the wrong class", fontsize=9)
+
+# %%
 # Do the descriptors help?
 # ------------------------
 # The table compares four models: the network, the same network trained with perturbed positions,

@@ -41,7 +41,8 @@ class ContrastDisplay:
     The largest effect is at the top. A positive effect means larger values in the adversarial
     examples. Dots are filled if the corrected p is below `significance_level`. A triangle at the
     edge marks an infinite effect: the descriptor is constant in each of the two tables, with
-    different values. A note at the bottom gives the number of descriptors that are not drawn.
+    different values. The label of the
+    axis gives the number of descriptors that are not drawn.
 
     `from_contrast` creates the display from a table that `contrast` made, `from_data` from two
     tables of descriptors. The constructor only stores its arguments.
@@ -252,7 +253,6 @@ class ContrastDisplay:
         ax.set_yticks(range(n_drawn), names, fontsize=NOTE_SIZE)
         ax.set_ylim(n_drawn - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("effect size (Hedges' g,\nadversarial − normal)")
         marker = {"linestyle": "", "marker": "o", "markersize": 5.5}
         empty = {"markerfacecolor": "white", **marker}
         significant = f"corrected p < {self.significance_level:g}"
@@ -266,12 +266,11 @@ class ContrastDisplay:
         legend_above(ax, handles)
         notes = []
         if n_drawn < n_effects:
-            notes.append(f"the largest {n_drawn} of {n_effects} effects")
+            notes.append(f"the {n_drawn} largest of {n_effects} effects")
         if n_effects < len(self.table):
-            notes.append(f"{len(self.table) - n_effects} without an effect")
-        if notes:
-            style = {"ha": "right", "va": "bottom", "fontsize": NOTE_SIZE, "color": "0.35"}
-            ax.text(0.99, 0.01, "\n".join(notes), transform=ax.transAxes, **style)
+            notes.append(f"{len(self.table) - n_effects} descriptors are constant")
+        label = "effect size (Hedges' g,\nadversarial − normal)"
+        ax.set_xlabel("\n".join([label, *notes]))
 
 
 def _new_axes(names):
