@@ -41,8 +41,8 @@ class ContrastDisplay:
     The largest effect is at the top. A positive effect means larger values in the adversarial
     examples. Dots are filled if the corrected p is below `significance_level`. A triangle at the
     edge marks an infinite effect: the descriptor is constant in each of the two tables, with
-    different values. The label of the
-    axis gives the number of descriptors that are not drawn.
+    different values. The label of the axis gives the number of descriptors that are not drawn. One
+    that is constant over both tables, or has fewer than two values in one, has no effect size.
 
     `from_contrast` creates the display from a table that `contrast` made, `from_data` from two
     tables of descriptors. The constructor only stores its arguments.
@@ -268,7 +268,8 @@ class ContrastDisplay:
         if n_drawn < n_effects:
             notes.append(f"the {n_drawn} largest of {n_effects} effects")
         if n_effects < len(self.table):
-            notes.append(f"{len(self.table) - n_effects} descriptors are constant")
+            n_without = len(self.table) - n_effects
+            notes.append(f"{n_without} more {'has' if n_without == 1 else 'have'} no effect size")
         label = "effect size (Hedges' g,\nadversarial − normal)"
         ax.set_xlabel("\n".join([label, *notes]))
 

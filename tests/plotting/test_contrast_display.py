@@ -56,10 +56,10 @@ def test_what_is_not_drawn_is_counted():
     display = ContrastDisplay.from_contrast(table, max_features=2)
     assert display.features_ == ["d4", "d1"]
     note = display.ax_.get_xlabel().split("normal)\n")[1]
-    assert note == "the 2 largest of 4 effects\n1 descriptors are constant"
+    assert note == "the 2 largest of 4 effects\n1 more has no effect size"
     display = ContrastDisplay.from_contrast(table)
     assert "d0" not in display.features_
-    assert display.ax_.get_xlabel().endswith("normal)\n1 descriptors are constant")
+    assert display.ax_.get_xlabel().endswith("normal)\n1 more has no effect size")
     # A table sorted otherwise is drawn in the same order.
     again = ContrastDisplay.from_contrast(table.sort_index())
     assert again.features_ == display.features_
