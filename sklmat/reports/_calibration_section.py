@@ -28,8 +28,8 @@ def calibration_section(study: Study) -> Section:
 
 def _error_bars(section, study):
     """Coverage of intervals from standard deviations."""
-    std = study.std
-    if std is None:
+    std, intervals = study.std, study.intervals
+    if std is None and intervals is None:
         section.facts["available"] = False
         section.say(
             f"{study.name} gives no standard deviations. Wrap it in ConformalRegressor for "
@@ -39,23 +39,29 @@ def _error_bars(section, study):
     from sklmat.plotting import CoverageDisplay
 
     table = study.predictions
-    display = CoverageDisplay.from_predictions(table["y_true"], table[study.name], std)
-    at_90 = display.table.set_index("level").loc[0.9]
+    if intervals is not None:
+        level, ends = intervals
+        display = CoverageDisplay.from_intervals(table["y_true"], {level: ends})
+    else:
+        level = 0.9
+        display = CoverageDisplay.from_predictions(table["y_true"], table[study.name], std)
+    found = display.table.set_index("level").loc[level]
     section.facts.update(
         available=True,
-        coverage_of_90_percent=float(at_90["covered"]),
-        low=float(at_90["low"]),
-        high=float(at_90["high"]),
+        level=level,
+        coverage=float(found["covered"]),
+        low=float(found["low"]),
+        high=float(found["high"]),
     )
-    if at_90["low"] > 0.9:
+    if found["low"] > level:
         verdict = "The error bars are too wide."
-    elif at_90["high"] < 0.9:
+    elif found["high"] < level:
         verdict = "The error bars are too narrow."
     else:
-        verdict = "This agrees with 90 %."
+        verdict = "This agrees with the level."
     section.say(
-        f"Intervals of 90 % hold {100 * at_90['covered']:.0f} % of the labels "
-        f"(95 % interval {100 * at_90['low']:.0f} to {100 * at_90['high']:.0f} %). {verdict}"
+        f"Intervals of the level {100 * level:g} % hold {100 * found['covered']:.0f} % of the "
+        f"labels (95 % interval {100 * found['low']:.0f} to {100 * found['high']:.0f} %). {verdict}"
     )
     section.figure(
         display.figure_,

@@ -131,6 +131,17 @@ class Study:
         return self._by_fold(_standard_deviations)
 
     @cached_property
+    def intervals(self) -> tuple[float, np.ndarray] | None:
+        """Level and intervals, shape (C, 2), of a regressor such as `ConformalRegressor`."""
+        if not all(hasattr(fitted, "predict_interval") for fitted, *_ in self.folds()):
+            return None
+        found = pd.DataFrame(np.nan, index=self.predictions.index, columns=["low", "high"])
+        for fitted, _, test in self.folds():
+            if len(test):
+                found.loc[test] = fitted.predict_interval(self.select(test))
+        return float(self.folds()[0][0].confidence_level), found.to_numpy()
+
+    @cached_property
     def probability(self) -> pd.Series | None:
         """Probability of the predicted class of a classifier that has them."""
         if not self.is_classifier:

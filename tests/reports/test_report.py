@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklmat
-from sklmat import CGCNNRegressor, CompositionFeaturizer, report, saved_report
+from sklmat import (
+    CGCNNRegressor,
+    CompositionFeaturizer,
+    ConformalRegressor,
+    report,
+    saved_report,
+)
 from sklmat.reports import Report
 
 NICKEL = FunctionTransformer(
@@ -200,7 +206,8 @@ def test_network_is_attributed_and_saved_with_the_short_form(alloys, tmp_path):
     assert set(facts["attribution"]["mean_contribution"]) == set(facts["data"]["elements"])
     assert facts["attribution"]["largest_residual"] < 1e-3
     assert facts["calibration"]["available"]
-    assert 0 <= facts["calibration"]["coverage_of_90_percent"] <= 1
+    assert facts["calibration"]["level"] == 0.9
+    assert 0 <= facts["calibration"]["coverage"] <= 1
     assert "xie2018cgcnn" in facts["citation"]["keys"]
     assert "10.1103/PhysRevLett.120.145301" in facts["citation"]["bibtex"]
     assert facts["environment"]["parameters"]["n_ensemble"] == "2"
@@ -287,3 +294,21 @@ def test_nearest_neighbours_are_no_graph_network(alloys):
     result = report(model, structures, y, compare_with={}, n_largest=1)
     assert result.facts["attribution"]["method"] == "shap"
     assert result.comparison.predictions["KNeighborsRegressor"].notna().all()
+
+
+def test_coverage_of_conformal_intervals():
+    structures = random_alloys(60)
+    rng = np.random.default_rng(0)
+    y = np.array([c.composition.get_atomic_fraction("Ni") for c in structures])
+    y = y + 0.1 * rng.normal(size=60)
+    model = ConformalRegressor(LINE, method="split", confidence_level=0.8, random_state=0)
+    result = report(model, structures, y, compare_with={}, cv=3, n_largest=1)
+    facts = result.facts["calibration"]
+    assert facts["level"] == 0.8
+    inside = 0
+    for fold, fitted in enumerate(result.comparison.estimators["ConformalRegressor"]):
+        rows = result.comparison.predictions.query(f"fold == {fold}")["row"].to_numpy()
+        low, high = fitted.predict_interval([structures[row] for row in rows]).T
+        inside += ((low <= y[rows]) & (y[rows] <= high)).sum()
+    assert facts["coverage"] == pytest.approx(inside / 60)
+    assert 0.6 < facts["coverage"] < 0.97
