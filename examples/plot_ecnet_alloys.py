@@ -193,4 +193,4 @@ for axis in (panel.xaxis, panel.yaxis):
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 panel.set(xlabel="spread of the ensemble (meV/atom)", ylabel="absolute error (meV/atom)")
-panel.legend(frameon=False)
+panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8, frameon=False)

@@ -14,6 +14,7 @@ from sklmat.plotting._layout import (
     LABEL_SIZE,
     NOTE_SIZE,
     PAGE_WIDTH,
+    TICK_SIZE,
     check_limits,
     given_panels,
     new_panels,
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
 
 #: A prediction this many times the range of the true values outside this range is an outlier.
 _OUTLIER = 2.0
+#: Largest number of panels side by side.
+_MOST_COLUMNS = 3
+#: Width of the text left of the panels and of a colour scale with its text, height of the text
+#: below a panel, height of a line and mean width of a character, in inches.
+_LEFT_TEXT, _BAR, _TEXT_BELOW, _LINE, _CHARACTER = 0.75, 0.9, 0.5, 0.16, 0.073
+#: Number of characters of a title above given axes, divided by the number of axes side by side.
+_GIVEN_TITLE = 44
 #: Above this number, points are smaller.
 _FEW_POINTS = 500
 
@@ -335,9 +343,14 @@ class ParityDisplay:
             The display itself.
         """
         n_panels = len(self.y_pred)
-        self.axes_ = (
-            _new_axes(n_panels) if ax is None else given_panels(ax, n_panels, f"{n_panels} panels")
-        )
+        if ax is None:
+            has_bar = self.color_by is not None and not is_grouping(
+                pd.Series(np.asarray(self.color_by)), "color_by"
+            )
+            self.axes_, length = _new_axes(list(self.y_pred), has_bar)
+        else:
+            self.axes_ = given_panels(ax, n_panels, f"{n_panels} panels")
+            length = _GIVEN_TITLE // min(n_panels, _MOST_COLUMNS)
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         self.errors_ = {name: _errors(self.y_true, pred) for name, pred in self.y_pred.items()}
@@ -346,7 +359,7 @@ class ParityDisplay:
         for panel, (name, values) in zip(self.axes_, self.y_pred.items()):
             points = self._scatter(panel, values, scatter_kwargs)
             self._mark_outliers(panel, values)
-            self._label(panel, name, is_new)
+            self._label(panel, name, is_new, length)
         if isinstance(points, list):
             title = getattr(self.color_by, "name", None)
             self.axes_[-1].legend(
@@ -359,7 +372,8 @@ class ParityDisplay:
                 else {"cax": self.axes_[-1].inset_axes([1.05, 0, 0.05, 1])}
             )
             bar = self.figure_.colorbar(points, **where)
-            bar.set_label(getattr(self.color_by, "name", None) or "")
+            bar.set_label(getattr(self.color_by, "name", None) or "", fontsize=LABEL_SIZE)
+            bar.ax.tick_params(labelsize=TICK_SIZE)
             bar.solids.set_alpha(1)
         return self
 
@@ -412,8 +426,11 @@ class ParityDisplay:
             color=COLORS[1],
         )
 
-    def _label(self, ax, name, is_new):
-        """Draw the diagonal; write the labels of the axes, the title and the errors."""
+    def _label(self, ax, name, is_new, length):
+        """Draw the diagonal; write the labels of the axes, the title and the errors.
+
+        Titles, and labels in a new figure, have at most `length` characters in a line.
+        """
         limits = self.limits_
         ax.plot(limits, limits, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
         ax.set(xlim=limits, ylim=limits, aspect="equal", box_aspect=1)
@@ -424,12 +441,15 @@ class ParityDisplay:
         grid = ax.get_subplotspec()
         is_left = grid is None or grid.is_first_col()
         is_bottom = not is_new or ax in _bottom_panels(self.axes_)
-        ax.set_xlabel(f"{self.true_name} {label}" if is_bottom else "")
-        ax.set_ylabel(f"predicted {label}" if is_left else "")
+        labels = f"{self.true_name} {label}", f"predicted {label}"
+        if is_new:
+            labels = [wrap_name(each, length) for each in labels]
+        ax.set_xlabel(labels[0] if is_bottom else "")
+        ax.set_ylabel(labels[1] if is_left else "")
         if is_new:
             ax.tick_params(labelleft=is_left, labelbottom=is_bottom)
         if len(self.y_pred) > 1 or name != "prediction":
-            ax.set_title(wrap_name(name, 44 // min(len(self.axes_), 3)), fontsize=LABEL_SIZE)
+            ax.set_title(wrap_name(name, length), fontsize=LABEL_SIZE)
         unit = f" {self.unit}" if self.unit else ""
         errors = self.errors_[name]
         text = (
@@ -499,8 +519,18 @@ def _bottom_panels(axes):
     ]
 
 
-def _new_axes(n_panels):
-    """Axes of a new figure: up to three panels side by side, four as two rows of two."""
-    n_columns = {1: 1, 2: 2, 4: 2}.get(n_panels, 3)
+def _new_axes(names, has_bar):
+    """Axes of a new figure: up to three panels side by side, four as two rows of two.
+
+    Also returns the number of characters that fit in a line above or below a panel. The panels are
+    square, so the height of the figure follows from their widths and from the text.
+    """
+    n_panels = len(names)
+    n_columns = {1: 1, 2: 2, 4: 2}.get(n_panels, _MOST_COLUMNS)
     width = COLUMN_WIDTH if n_panels == 1 else PAGE_WIDTH
-    return new_panels(n_panels, n_columns, 1.08 * width / n_columns, width)
+    panel = (width - _LEFT_TEXT - has_bar * _BAR) / n_columns
+    # Labels of a single panel may be a little wider than it; others would touch their neighbours.
+    length = int((panel + (0.3 if n_panels == 1 else -0.1)) / _CHARACTER)
+    n_lines = max(wrap_name(name, length).count("\n") + 1 for name in names)
+    height = panel + _TEXT_BELOW + n_lines * _LINE
+    return new_panels(n_panels, n_columns, height, width), length

@@ -1,5 +1,7 @@
 """Parity plots show the numbers they are given."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,6 +145,38 @@ def test_drawing_on_given_axes_and_again():
     assert single.ax_.collections[0].get_sizes()[0] == 50
     with pytest.raises(ValueError, match="2 panels do not fit on 1 axes"):
         display.plot(ax=axes[0])
+
+
+@pytest.mark.parametrize("n_models", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("with_scale", [False, True])
+def test_labels_and_titles_do_not_overlap(n_models, with_scale):
+    names = ["Gaussian process, composition", "XGBoost on composition and structure", "mean"]
+    names = [*names, "network, composition", "network, structure"][:n_models]
+    y = np.linspace(-100, 20, 30)
+    display = ParityDisplay.from_predictions(
+        y,
+        dict.fromkeys(names, y),
+        quantity="formation energy",
+        unit="meV/atom",
+        true_name="computed",
+        color_by=pd.Series(y, name="order") if with_scale else None,
+    )
+    display.figure_.canvas.draw()
+    texts = [
+        text.get_window_extent()
+        for panel in display.axes_
+        for text in (panel.title, panel.xaxis.label, panel.yaxis.label)
+        if text.get_text()
+    ]
+    page = display.figure_.bbox
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 for box in texts)
+    assert all(page.y0 <= box.y0 and box.y1 <= page.y1 for box in texts)
+    pairs = itertools.combinations(texts, 2)
+    assert not any(one.overlaps(other) for one, other in pairs)
+    # The panels use the width of the figure: they are not made smaller by the height.
+    widths = [panel.get_window_extent().width for panel in display.axes_]
+    n_columns = len({round(panel.get_window_extent().x0) for panel in display.axes_})
+    assert n_columns * widths[0] > (0.4 if with_scale else 0.7) * page.width
 
 
 def test_five_panels_wrap():
