@@ -302,7 +302,7 @@ def report(
     facts["environment"]["date"] = date
     subtitle = f"{date}, {len(rows)} rows, sklmat {facts['environment']['versions']['sklmat']}"
     html = page(title, subtitle, [section for section in sections if section.parts])
-    return Report(title, json.loads(json.dumps(facts, default=_plain)), html, comparison)
+    return Report(title, _as_json(facts), html, comparison)
 
 
 @checked_arguments()
@@ -359,6 +359,11 @@ def _folds(cv, rows, y, are_classes, random_state):
     return kind(n_folds, shuffle=True, random_state=random_state), (
         f"{n_folds} folds, drawn at random."
     )
+
+
+def _as_json(facts):
+    """The facts as JSON holds them; numbers that are not finite become None."""
+    return json.loads(json.dumps(facts, default=_plain), parse_constant=lambda _: None)
 
 
 def _plain(value):
