@@ -351,13 +351,13 @@ def _folds(cv, rows, y, are_classes, random_state):
     if rows.n_compositions >= _N_FOLDS:
         splitter = CompositionGroupKFold(_N_FOLDS, random_state=random_state)
         return splitter, (
-            f"{_N_FOLDS} folds; all rows of one composition are in the same fold, so the errors "
-            "are those for new compositions."
+            f"{_N_FOLDS} folds (random_state={random_state}); all rows of one composition are in "
+            "the same fold, so the errors are those for new compositions."
         )
     kind = StratifiedKFold if are_classes else KFold
     n_folds = min(_N_FOLDS, len(y))
     return kind(n_folds, shuffle=True, random_state=random_state), (
-        f"{n_folds} folds, drawn at random."
+        f"{n_folds} folds, drawn at random (random_state={random_state})."
     )
 
 
