@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from sklearn.utils import Bunch
 
-from sklmat.data_checks import check_dataset
-from sklmat.reports._page import Section
+from sklmat.reports._page import Section, shown
 
 if TYPE_CHECKING:
     from sklmat.reports._study import Study
@@ -20,33 +18,24 @@ _MOST_LISTED = 10
 def data_section(study: Study) -> Section:
     """Numbers of rows, elements and sizes; duplicates, twins and labels that contradict them."""
     section = Section("Data", "data")
-    rows, y = study.rows, study.y
+    rows = study.rows
     facts = section.facts
     facts["n_rows"] = len(rows)
     facts["target"] = _describe_target(study)
     sentences = [f"{len(rows)} rows. {_target_sentence(study)}"]
-    if rows.structures is not None:
-        checked = check_dataset(
-            Bunch(
-                data=rows.structures,
-                ids=rows.ids,
-                target=y,
-                target_names=[study.quantity or "target"],
-                frame=pd.DataFrame(index=range(len(rows))),
-                rejected=pd.DataFrame(),
-            ),
-        )
-        found = checked.to_dict()
-        facts["elements"], facts["sizes"] = found["elements"], found["sizes"]
-        facts["duplicates"], facts["contradictions"] = found["duplicates"], found["contradictions"]
-        sizes = found["sizes"]
+    checked = study.checked
+    facts["elements"] = None
+    if checked is not None:
+        facts["elements"], facts["sizes"] = checked.elements, checked.sizes
+        facts["duplicates"] = [_names(study, group) for group in checked.duplicates]
+        facts["contradictions"] = [
+            each | {"ids": _names(study, each["ids"])} for each in checked.contradictions
+        ]
         sentences.append(
-            f"{len(found['elements'])} elements; {sizes['min']:g} to {sizes['max']:g} atoms in a "
-            f"cell, median {sizes['median']:g}."
+            f"{len(checked.elements)} elements; {checked.sizes['min']:g} to "
+            f"{checked.sizes['max']:g} atoms in a cell, median {checked.sizes['median']:g}."
         )
-        facts["findings"] = checked.findings
-    else:
-        facts["elements"] = None
+        facts["findings"] = [*checked.findings, *_contradictions(study, facts["contradictions"])]
     if study.twins is not None:
         facts["twins"] = _describe_twins(study)
     facts["sentences"] = sentences
@@ -67,6 +56,20 @@ def data_section(study: Study) -> Section:
             )
     _draw_elements(section, study)
     return section
+
+
+def _names(study, ids):
+    """Names of rows, which `check_dataset` knows by their numbers."""
+    return [study.rows.named(int(row)) for row in ids]
+
+
+def _contradictions(study, contradictions):
+    """A sentence for each crystal with labels that differ."""
+    return [
+        f"labels of one crystal: {', '.join(shown(value) for value in each['values'])}"
+        f"{study.in_unit} in {', '.join(each['ids'])}"
+        for each in contradictions[:_MOST_LISTED]
+    ]
 
 
 def _describe_target(study):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _RARE = 2
 #: A label is unusual if it is farther from the mean than this number of standard deviations.
 _UNUSUAL = 3.0
+#: A value per atom explains an error if it is this many times closer to the prediction.
+_CLOSE = 0.05
 
 
 def errors_section(study: Study) -> Section:
@@ -76,7 +78,9 @@ def _describe(study, row):
             "median error."
         ]
     causes = [
+        *_same_crystal(study, row),
         *_twins(study, row),
+        *_value_per_cell(study, row),
         *_other_models(study, row),
         *_unusual_label(study, row),
         *_rare_elements(study, row),
@@ -95,6 +99,42 @@ def _describe(study, row):
 
 def _value(value):
     return float(value) if isinstance(value, float | int | np.number) else str(value)
+
+
+def _same_crystal(study, row):
+    """Whether the same crystal has another label in another row."""
+    sentences = []
+    for entry in study.checked.contradictions if study.checked else []:
+        if str(row) in entry["ids"]:
+            others = [
+                f"{study.rows.named(int(other))}, whose label is {_label(study, value)}"
+                for other, value in zip(entry["ids"], entry["values"])
+                if other != str(row)
+            ]
+            sentences.append(
+                f"It is the same crystal as {'; '.join(others)}: one of these labels is wrong, or "
+                "they differ in what the structure does not hold."
+            )
+    return sentences
+
+
+def _label(study, value):
+    return str(value) if study.is_classifier else study.with_unit(value)
+
+
+def _value_per_cell(study, row):
+    """Whether the label divided by the number of atoms would be as predicted."""
+    if study.is_classifier or study.rows.structures is None:
+        return []
+    n_atoms, label = len(study.rows.structures[row]), float(study.y[row])
+    predicted = float(study.predictions[study.name].loc[row])
+    is_close = abs(label / n_atoms - predicted) < _CLOSE * abs(label - predicted)
+    if n_atoms == 1 or not is_close or abs(label) < abs(predicted):
+        return []
+    return [
+        f"Divided by its {n_atoms} atoms, the label is {study.with_unit(label / n_atoms)}, as "
+        "predicted: it may be a value of the cell, and not one per atom."
+    ]
 
 
 def _twins(study, row):

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing
+from sklearn.utils import Bunch, _safe_indexing
 
+from sklmat.data_checks import check_dataset
 from sklmat.model_selection import ApplicabilityDomain, label_noise
 from sklmat.reports._page import shown
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
+    from sklmat.data_checks import DatasetReport
     from sklmat.model_selection import Comparison, LabelNoise
     from sklmat.reports._rows import Rows
 
@@ -115,6 +117,23 @@ class Study:
         metric = comparison.metrics[0]
         scores = comparison.loc[names, f"{metric} mean"]
         return str(scores.idxmin() if metric in comparison.lower_is_better else scores.idxmax())
+
+    @cached_property
+    def checked(self) -> DatasetReport | None:
+        """What is doubtful in the crystals and labels; ids are the numbers of the rows."""
+        if self.rows.structures is None:
+            return None
+        n_rows = len(self.rows)
+        return check_dataset(
+            Bunch(
+                data=self.rows.structures,
+                ids=[str(row) for row in range(n_rows)],
+                target=self.y,
+                target_names=[self.quantity or "target"],
+                frame=pd.DataFrame(index=range(n_rows)),
+                rejected=pd.DataFrame(),
+            )
+        )
 
     @cached_property
     def twins(self) -> LabelNoise | None:

@@ -312,3 +312,17 @@ def test_coverage_of_conformal_intervals():
         inside += ((low <= y[rows]) & (y[rows] <= high)).sum()
     assert facts["coverage"] == pytest.approx(inside / 60)
     assert 0.6 < facts["coverage"] < 0.97
+
+
+def test_label_of_a_larger_cell_that_is_not_per_atom(alloys):
+    structures, y = alloys[0].copy(), alloys[1] - 3.0
+    structures[4] = structures[3] * (2, 1, 1)
+    y[4] = y[3] * len(structures[4])
+    result = report(LINE, structures, y, compare_with=MEAN, cv=4, n_largest=1)
+    first = result.facts["errors"]["largest"][0]
+    assert first["row"] == 4
+    text = " ".join(first["sentences"])
+    assert "It is the same crystal as row 3, whose label is " in text
+    assert f"Divided by its {len(structures[4])} atoms, the label is" in text
+    findings = " ".join(result.facts["data"]["findings"])
+    assert "in row 3, row 4" in findings
