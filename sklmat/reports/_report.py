@@ -236,9 +236,10 @@ def report(
     attributions and distances to the training rows are those of the models of the folds.
 
     A cause is named for a large error only if it can be checked: the label differs from that of the
-    same crystal in another row; an element, a size or a label that hardly any other row has; a
-    crystal far from the training rows; the best of the other models errs alike, which points to the
-    label or to what no model is told. Several may hold, and none may be the cause.
+    same crystal in another row, or is as predicted if it is divided by the number of atoms; an
+    element, a size or a label that hardly any other row has; a crystal far from the training rows;
+    the best of the other models errs alike, which points to the label or to what no model is told.
+    Several may hold, and none may be the cause.
 
     Examples
     --------
