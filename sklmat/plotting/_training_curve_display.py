@@ -120,7 +120,7 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator with history_
+        estimator : fitted network
             A graph network or an `InfoGANAugmenter`. A network may be inside a search, a Pipeline,
             a FrozenEstimator or a `TransformedTargetRegressor`.
         {metric}

@@ -44,19 +44,18 @@ def kind_of_attribution(study: Study) -> str | None:
     return "elements" if is_graph_estimator(inside.model) else "shap"
 
 
-def attribution_of_sites(study: Study, row: int) -> np.ndarray | None:
-    """Contributions of the sites of a crystal by the model of its fold, ndarray of shape (N,)."""
+def attribution_of_sites(study: Study, row: int) -> pd.DataFrame | None:
+    """Contributions of the sites of a crystal by the model of its fold, see `site_attribution`."""
     if kind_of_attribution(study) != "elements":
         return None
     fold = int(study.predictions["fold"].loc[row])
     fitted, train, _ = study.folds()[fold]
     try:
         options = _background(study, train) | _class(study)
-        table = site_attribution(fitted, study.select(np.array([row])), **options)
+        return site_attribution(fitted, study.select(np.array([row])), **options)
     except (TypeError, ValueError):
         # Networks that read no atoms, and targets on a curved scale.
         return None
-    return table["attribution"].to_numpy()
 
 
 def _class(study):
@@ -101,17 +100,17 @@ def _elements(section, study):
     section.facts["largest_residual"] = largest = float(np.abs(residuals).max())
     unit = "log-odds" if study.is_classifier else study.unit
     section.say(
-        f"The predictions of {len(table)} rows are divided among their elements, by the model of "
-        "the fold that had not seen them. The sum of the contributions and the baseline is the "
-        f"prediction; the largest deviation from it is {largest:.1g}{f' {unit}' if unit else ''}."
+        f"The predictions of {len(table)} rows, the first of each fold, are divided among their "
+        "elements, by the model that had not seen them. The sum of the contributions and the "
+        f"baseline is the prediction; the largest deviation from it is {largest:.1g}{f' {unit}' if unit else ''}."
     )
     display = PeriodicTableDisplay.from_values(
         means, label="mean contribution to the prediction", unit=unit
     )
     section.figure(
         display.figure_,
-        "Mean contribution of each element over the crystals that contain it. It explains the "
-        "model, whether it is right or wrong.",
+        "Mean over these crystals of the sum of the contributions of each element. Elements "
+        "without a number are not among them. The numbers explain the model, right or wrong.",
     )
 
 

@@ -56,9 +56,13 @@ def _error_bars(section, study):
     if found["low"] > level:
         verdict = "The error bars are too wide."
     elif found["high"] < level:
-        verdict = "The error bars are too narrow."
+        verdict = (
+            "The error bars are too narrow; CalibratedStdRegressor rescales them, and "
+            "ConformalRegressor makes intervals that hold."
+        )
     else:
         verdict = "This agrees with the level."
+    section.facts["verdict"] = verdict
     section.say(
         f"Intervals of the level {100 * level:g} % hold {100 * found['covered']:.0f} % of the "
         f"labels (95 % interval {100 * found['low']:.0f} to {100 * found['high']:.0f} %). {verdict}"

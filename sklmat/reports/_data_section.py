@@ -115,9 +115,13 @@ def _describe_twins(study):
         f"{row['twin rows']:.0f} rows have twins, other rows of the same composition and lattice. "
         f"Their labels scatter with a standard deviation of {study.with_unit(row['noise'])}; a "
         "model that cannot tell twins apart has a root-mean-square error of at least "
-        f"{study.with_unit(row['least RMSE'])} over all rows. {row['disagreeing rows']:.0f} labels "
-        f"differ from those of their twins by {study.with_unit(row['disagreement'])} or more."
+        f"{study.with_unit(row['least RMSE'])} over all rows."
     )
+    if row["disagreeing rows"]:
+        sentence += (
+            f" {row['disagreeing rows']:.0f} labels differ from those of their twins by "
+            f"{study.with_unit(row['disagreement'])} or more."
+        )
     disagreeing = [
         {
             "row": int(each["row"]),

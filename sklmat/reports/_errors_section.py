@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklmat.reports._attribution_section import attribution_of_sites, is_additive
-from sklmat.reports._page import Section
+from sklmat.reports._page import Section, shown
 
 if TYPE_CHECKING:
     from sklmat.reports._study import Study
@@ -19,6 +19,8 @@ _RARE = 2
 _UNUSUAL = 3.0
 #: A value per atom explains an error if it is this many times closer to the prediction.
 _CLOSE = 0.05
+#: The axis of errors ends at this multiple of the error that 90 % of the rows do not exceed.
+_MOST_OF_AXIS = 3.0
 
 
 def errors_section(study: Study) -> Section:
@@ -32,6 +34,9 @@ def errors_section(study: Study) -> Section:
         surest = confidence.loc[wrong].sort_values(ascending=False, kind="stable")
         largest = surest.index[: study.n_largest].tolist()
     section.facts["largest"] = [_describe(study, row) for row in largest]
+    section.facts["suspects"] = [
+        study.rows.named(row) for row in largest if _value_per_cell(study, row)
+    ]
     section.say(_introduction(study, size, largest))
     for row, facts in zip(largest, section.facts["largest"]):
         section.heading(facts["title"])
@@ -162,12 +167,18 @@ def _other_models(study, row):
     table = study.predictions.loc[row]
     if study.is_classifier:
         if table[best] == table[study.name]:
-            return [f"{best} predicts the same wrong class: the label may be wrong."]
+            return [
+                f"{best} predicts the same wrong class: the label may be wrong, or the crystal is "
+                "unusual."
+            ]
         return [f"{best} predicts the right class, so the label is no surprise to it."]
     error, other = float(study.errors.loc[row]), float(table[best] - table["y_true"])
     text = f"{best} has an error of {study.with_unit(other)}"
     if other * error > 0 and abs(other) > 0.5 * abs(error):
-        return [f"{text}, alike: the cause is probably in the label, or in what no model is told."]
+        return [
+            f"{text}, in the same direction, so the cause is not particular to {study.name}: it "
+            "may be the label, an unusual crystal, or something that no model is told."
+        ]
     if abs(other) < 0.2 * abs(error):
         return [f"{text}: the cause is probably in {study.name}, not in the label."]
     return [f"{text}."]
@@ -234,8 +245,11 @@ def _error_bar(study, row):
     std, error = study.std.loc[row], abs(study.errors.loc[row])
     if not std > 0:
         return []
-    text = f"The predicted standard deviation is {study.with_unit(std)}: "
-    return [text + ("the model warned of it." if error < 2 * std else "the model did not warn.")]
+    return [
+        f"The error is {error / std:.2g} times the predicted standard deviation "
+        f"({study.with_unit(std)}): the model "
+        + ("warned of it." if error < 2 * std else "did not warn.")
+    ]
 
 
 def _draw(section, study, row):
@@ -245,13 +259,21 @@ def _draw(section, study, row):
     from sklmat.plotting import CrystalDisplay
 
     structure = study.rows.structure(row)
-    values = attribution_of_sites(study, row)
-    if values is None:
+    table = attribution_of_sites(study, row)
+    if table is None:
         display = CrystalDisplay.from_structure(structure)
         section.figure(display.figure_, "The crystal.")
         return
     unit = "log-odds" if study.is_classifier else study.unit
+    values = table["attribution"].to_numpy()
     display = CrystalDisplay.from_structure(structure, values, label="contribution", unit=unit)
+    sums = table.groupby("element", sort=False)["attribution"].sum()
+    parts = [f"{symbol} {shown(float(value))}" for symbol, value in sums.items()]
+    section.say(
+        f"What the prediction consists of: baseline {shown(table.attrs['baseline'][0])}, "
+        f"{', '.join(parts)}; together {shown(table.attrs['prediction'][0])}"
+        f"{f' {unit}' if unit else ''}."
+    )
     section.figure(
         display.figure_,
         "The crystal. Colours are the contributions of the sites to the prediction: "
@@ -274,14 +296,25 @@ def _draw_trends(section, study):
     structures = study.rows.structures[rows]
     truth, predicted = study.predictions["y_true"], study.predictions[study.name]
     section.heading("Errors by element")
-    display = PeriodicTableDisplay.from_errors(structures, truth, predicted, unit=study.unit)
+    display = PeriodicTableDisplay.from_errors(
+        structures, truth, predicted, unit=study.unit, log_scale=bool((truth != predicted).all())
+    )
     section.figure(
         display.figure_,
-        "Mean absolute error of the crystals that contain each element, and their number.",
+        "Mean absolute error of the crystals that contain each element, and their number. One "
+        "crystal with a very large error makes all its elements look bad.",
     )
     section.heading("Errors by kind of crystal")
     against = ["n_elements", "n_atoms", "lattice"]
+    # Very large errors are marked at the edge.
+    errors = study.errors.abs()
+    usual = _MOST_OF_AXIS * float(errors.quantile(0.9))
+    limits = (0.0, usual) if errors.max() > usual > 0 else None
     display = ErrorTrendDisplay.from_predictions(
-        structures, truth, predicted, against=against, unit=study.unit
+        structures, truth, predicted, against=against, unit=study.unit, limits=limits
     )
-    section.figure(display.figure_, "Absolute errors of the out-of-fold predictions.")
+    section.figure(
+        display.figure_,
+        "Absolute errors of the out-of-fold predictions. A mean over few crystals depends on each "
+        "of them.",
+    )

@@ -139,7 +139,9 @@ thead th { background: var(--head); }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
 @media (max-width: 40rem) { figure { overflow-x: auto; }
-  figure img.wide { max-width: none; width: 40rem; } }
+  figure img.wide { max-width: none; width: 40rem; }
+  .wide::before, figure:has(img.wide)::before { content: "scroll sideways →"; display: block;
+    color: var(--weak); font-size: 0.8rem; position: sticky; left: 0; } }
 figcaption { font-size: 0.9rem; max-width: 45rem; }
 pre { background: var(--head); padding: 0.8rem; font-size: 0.8rem; white-space: pre-wrap; }
 """

@@ -25,7 +25,7 @@ from sklmat.reports._calibration_section import calibration_section
 from sklmat.reports._data_section import data_section
 from sklmat.reports._environment_section import citation_section, environment_section
 from sklmat.reports._errors_section import errors_section
-from sklmat.reports._page import page, shown
+from sklmat.reports._page import Section, page, shown
 from sklmat.reports._rows import Rows
 from sklmat.reports._study import Study
 from sklmat.reports._validation_section import validation_section
@@ -63,8 +63,8 @@ class Report:
     title : str
         Title of the page.
     facts : dict
-        What the page says, by section: ``data``, ``validation``, ``calibration``, ``errors``,
-        ``attribution``, ``environment`` and ``citation``. It can be written as JSON.
+        What the page says, by section: ``summary``, ``data``, ``validation``, ``calibration``,
+        ``errors``, ``attribution``, ``environment`` and ``citation``. It can be written as JSON.
     html : str
         The page.
     comparison : Comparison
@@ -297,6 +297,7 @@ def report(
             with ignore_warnings(ExtrapolationWarning):
                 sections.append(make(study))
         bar.update()
+    sections.insert(0, _in_short(sections))
     title = title or f"{name}: {quantity or 'report'}"
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     facts = {section.name: section.facts for section in sections}
@@ -360,6 +361,24 @@ def _folds(cv, rows, y, are_classes, random_state):
     return kind(n_folds, shuffle=True, random_state=random_state), (
         f"{n_folds} folds, drawn at random (random_state={random_state})."
     )
+
+
+def _in_short(sections):
+    """The section that says the most important things first."""
+    section = Section("In short", "summary")
+    facts = {each.name: each.facts for each in sections}
+    sentences = facts["validation"]["sentences"][1:]
+    if facts["calibration"].get("verdict"):
+        sentences.append(facts["calibration"]["verdict"])
+    suspects = facts["errors"]["suspects"]
+    if suspects:
+        sentences.append(
+            f"{', '.join(suspects)}: the label is probably wrong, see the largest errors. One "
+            "wrong label changes all scores, so correct it or leave the row out, and repeat the report."
+        )
+    section.facts["sentences"] = sentences
+    section.list(sentences)
+    return section
 
 
 def _as_json(facts):

@@ -11,6 +11,9 @@ from sklmat.reports._page import Section, shown
 if TYPE_CHECKING:
     from sklmat.reports._study import Study
 
+#: Labels that are farther from the quartiles than this multiple of their distance are far away.
+_REACH = 6.0
+
 
 def validation_section(study: Study) -> Section:
     """Scores with intervals against the other models, and predictions against labels."""
@@ -41,7 +44,11 @@ def validation_section(study: Study) -> Section:
             header += [f"difference ({level} interval)"]
     section.table(header, _rows_of_table(study, metrics))
     if study.others:
-        section.say(f"Differences are those from {study.name}.")
+        section.say(
+            f"Means over the folds. Differences are those from {study.name}. The errors in the "
+            "plots of predictions are those of all rows together, so they differ a little, and "
+            "much if one row has a very large error."
+        )
     section.list(comparison.notes)
     display = ComparisonDisplay.from_comparison(comparison, metrics=metrics, unit=study.unit)
     section.figure(
@@ -64,6 +71,7 @@ def validation_section(study: Study) -> Section:
             quantity=study.quantity,
             unit=study.unit,
             true_name=study.true_name,
+            limits=_usual_limits(study.predictions["y_true"]),
         )
         section.figure(
             parity.figure_,
@@ -71,6 +79,17 @@ def validation_section(study: Study) -> Section:
             + (f" and of the best other model, {best}." if best else "."),
         )
     return section
+
+
+def _usual_limits(labels):
+    """Ends of the axes without labels that are far from all others, if there are such."""
+    first, third = labels.quantile([0.25, 0.75])
+    reach = _REACH * (third - first)
+    usual = labels[(labels >= first - reach) & (labels <= third + reach)]
+    if len(usual) == len(labels) or usual.min() == usual.max():
+        return None
+    margin = 0.1 * (usual.max() - usual.min())
+    return float(usual.min() - margin), float(usual.max() + margin)
 
 
 def _shown_metrics(comparison):
@@ -127,9 +146,9 @@ def _verdict(study):
     lower_is_better = metric in comparison.lower_is_better
     is_best = mean < other if lower_is_better else mean > other
     is_clear = low > 0 or high < 0
+    which = f", which is {'worse' if is_best else 'better'}" if is_clear else ""
     sentences.append(
-        f"Best other model: {best}, {other:.3g}{unit}, which is "
-        f"{'worse' if is_best else 'better'}; the difference is "
+        f"Best other model: {best}, {other:.3g}{unit}{which}; the difference is "
         + ("significant" if is_clear else "not significant")
         + f" ({100 * comparison.confidence_level:g} % interval {shown(float(low))} to "
         f"{shown(float(high))}{unit})."

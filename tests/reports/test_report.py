@@ -69,7 +69,7 @@ def test_planted_wrong_label_is_the_largest_error(made):
     assert "largest label of all rows" in text
     assert "standard deviations from the mean of the others" in text
     # The mean errs alike, which points to the label.
-    assert re.search(r"mean has an error of .* alike: the cause is probably in the label", text)
+    assert re.search(r"mean has an error of .* in the same direction, .*may be the label", text)
     assert first["title"] in result.html
     assert "id-5" in str(result)
 
@@ -170,7 +170,7 @@ def test_page_needs_no_other_file(made, tmp_path):
     page = Page()
     page.feed(result.html)
     assert page.open == []
-    names = ["data", "validation", "calibration", "errors", "attribution", "environment"]
+    names = ["summary", "data", "validation", "calibration", "errors", "attribution", "environment"]
     assert page.ids == [*names, "citation"]
     assert page.links == [f"#{name}" for name in page.ids]
     assert page.sources
@@ -326,3 +326,6 @@ def test_label_of_a_larger_cell_that_is_not_per_atom(alloys):
     assert f"Divided by its {len(structures[4])} atoms, the label is" in text
     findings = " ".join(result.facts["data"]["findings"])
     assert "in row 3, row 4" in findings
+    assert any(
+        "row 4: the label is probably wrong" in s for s in result.facts["summary"]["sentences"]
+    )
