@@ -193,7 +193,7 @@ print(pd.DataFrame(scores).T.round(3).to_string())
 
 from sklmat import ShapDisplay
 
-ShapDisplay.from_estimator(informed, X_test, max_features=8)
+ShapDisplay.from_estimator(informed, X_test, max_features=7)
 
 # %%
 # .. [1] Wang, Lai, Wei, Guo, Jin, Sci. China Mater. 67, 1183 (2024)

@@ -47,13 +47,14 @@ print(real.iloc[:3, :10].round(2).to_string())
 # The second stage is the augmenter. From fractions and a lattice (the *code*), it generates the
 # same columns as the network. It can generate what follows from the composition, but not the effect
 # of the arrangement of the atoms. The figure shows one number of an element for held-out alloys:
-# computed by the network from the structure, and generated from the composition.
+# computed by the network from the structure, and generated from the composition. These numbers have
+# no unit.
 
 import matplotlib.pyplot as plt
 
 seen = model.featurizer_.transform([alloys.data[row] for row in test])
 generated = model.augmenter_.sample(seen, noise=False)
-figure, panels = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
 for panel, element in zip(panels, ["Ni", "Pt"]):
     has = seen[f"x_{element}"] > 0
     name = f"{element}_0"
@@ -61,8 +62,12 @@ for panel, element in zip(panels, ["Ni", "Pt"]):
         seen.loc[has, name], generated.loc[has, name], c=seen.loc[has, f"x_{element}"], s=18
     )
     panel.axline((0, 0), slope=1, color="0.3", linewidth=0.9, linestyle="--")
-    panel.set(xlabel=f"{name}, from the structure", ylabel=f"{name}, generated", aspect="equal")
-    figure.colorbar(points, ax=panel, label=f"fraction of {element}", shrink=0.7)
+    values = [seen.loc[has, name], generated.loc[has, name]]
+    ends = 1.1 * np.min(values), 1.1 * np.max(values)
+    panel.set(xlim=ends, ylim=ends, box_aspect=1)
+    panel.set(xlabel=f"{name}, from the structure", ylabel=f"{name}, generated")
+    figure.colorbar(points, ax=panel, label=f"fraction of {element}", shrink=0.9)
+figure.get_layout_engine().set(wspace=0.08)
 
 # %%
 # ``report_`` has numbers for the same comparison on the training rows: real and generated columns.
@@ -125,23 +130,23 @@ ParityDisplay.from_predictions(
 # From nickel-rich to platinum-rich
 # ---------------------------------
 # No structures are needed, so a whole line of compositions can be predicted. Here this is done for
-# both phases, with the standard deviation of each prediction.
+# both phases. The bands are the standard deviations of the predictions.
 
 import pandas as pd
 
 x = np.linspace(0, 0.8, 41)
 line = pd.DataFrame({"Ni": 0.8 - x, "Pt": x, "Cu": 0.1, "Pd": 0.1})
-figure, panel = plt.subplots(figsize=(3.3, 2.9), layout="constrained")
-for name, color, line in (("bcc", "#D55E00", "--"), ("fcc", "#0072B2", "-")):
+figure, panel = plt.subplots(figsize=(3.3, 3.3), layout="constrained")
+for name, color, style in (("bcc", "#D55E00", "--"), ("fcc", "#0072B2", "-")):
     mean, std = model.predict(line, phase=name, return_std=True)
-    panel.plot(x, mean, line, color=color, label=name)
+    panel.plot(x, mean, style, color=color, label=name)
     label = f"{name}, ± 1 standard deviation"
     ends = mean - std, mean + std
     panel.fill_between(x, *ends, color=color, alpha=0.2, linewidth=0, label=label)
 panel.set(
     xlabel="x in Ni$_{0.8-x}$Pt$_x$Cu$_{0.1}$Pd$_{0.1}$", ylabel="formation energy (meV/atom)"
 )
-panel.legend(frameon=False)
+panel.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False)
 
 # %%
 # Compositions that are too different

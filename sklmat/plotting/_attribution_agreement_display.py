@@ -255,4 +255,5 @@ def _new_axes(n_panels):
     """Axes of a new figure: up to three panels side by side."""
     n_columns = min(n_panels, 3)
     width = COLUMN_WIDTH if n_panels == 1 else PAGE_WIDTH
-    return new_panels(n_panels, n_columns, 1.05 * width / n_columns, width)
+    # The panels are square, with 0.6 inches of text at the left and 0.9 above and below.
+    return new_panels(n_panels, n_columns, width / n_columns - 0.6 + 0.9, width)

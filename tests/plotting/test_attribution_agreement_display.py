@@ -47,6 +47,20 @@ def test_panels_show_the_sites():
     assert [text.get_text() for text in legend.get_texts()] == ["Ni", "Al"]
 
 
+@pytest.mark.parametrize("n_panels", [1, 3])
+def test_no_text_is_cut(n_panels):
+    # The ticks are short numbers, so the panels are as wide as they can be.
+    sites = SITES.copy()
+    sites[["integrated_gradients", "occlusion", "shapley"]] *= 10
+    agreement = AttributionAgreement(TABLE.iloc[:n_panels], sites)
+    display = AttributionAgreementDisplay.from_agreement(agreement, unit="meV/atom")
+    display.figure_.canvas.draw()
+    page = display.figure_.bbox
+    boxes = [panel.get_tightbbox() for panel in display.axes_]
+    assert all(page.y0 <= box.y0 for box in boxes)
+    assert all(box.y1 <= page.y1 for box in boxes)
+
+
 def test_many_elements_have_no_colours():
     symbols = ["H", "Li", "Na", "K", "Rb", "Cs", "Mg", "Ca"]
     sites = pd.concat([SITES.iloc[[0]]] * 8, ignore_index=True).assign(element=symbols)
