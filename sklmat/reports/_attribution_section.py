@@ -102,7 +102,8 @@ def _elements(section, study):
     section.say(
         f"The predictions of {len(table)} rows, the first of each fold, are divided among their "
         "elements, by the model that had not seen them. The sum of the contributions and the "
-        f"baseline is the prediction; the largest deviation from it is {largest:.1g}{f' {unit}' if unit else ''}."
+        f"baseline is the prediction; the largest deviation from it is {largest:.1g}"
+        f"{f' {unit}' if unit else ''}."
     )
     display = PeriodicTableDisplay.from_values(
         means, label="mean contribution to the prediction", unit=unit

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _RARE = 2
 #: A label is unusual if it is farther from the mean than this number of standard deviations.
 _UNUSUAL = 3.0
-#: A value per atom explains an error if it is this many times closer to the prediction.
-_CLOSE = 0.05
+#: A value per atom explains an error if it differs from the prediction by less than this fraction.
+_CLOSE = 0.15
 #: The axis of errors ends at this multiple of the error that 90 % of the rows do not exceed.
 _MOST_OF_AXIS = 3.0
 
@@ -133,8 +133,10 @@ def _value_per_cell(study, row):
         return []
     n_atoms, label = len(study.rows.structures[row]), float(study.y[row])
     predicted = float(study.predictions[study.name].loc[row])
-    is_close = abs(label / n_atoms - predicted) < _CLOSE * abs(label - predicted)
-    if n_atoms == 1 or not is_close or abs(label) < abs(predicted):
+    is_close = abs(label / n_atoms - predicted) < _CLOSE * abs(predicted)
+    others = np.delete(study.y, row)
+    is_unusual = abs(label - others.mean()) > _UNUSUAL * others.std()
+    if n_atoms == 1 or not (is_close and is_unusual):
         return []
     return [
         f"Divided by its {n_atoms} atoms, the label is {study.with_unit(label / n_atoms)}, as "

@@ -329,3 +329,14 @@ def test_label_of_a_larger_cell_that_is_not_per_atom(alloys):
     assert any(
         "row 4: the label is probably wrong" in s for s in result.facts["summary"]["sentences"]
     )
+
+
+def test_large_cells_with_small_predictions_are_no_values_of_cells(alloys):
+    """Divided by many atoms, any label is near zero."""
+    structures, y = [c * (2, 2, 1) for c in alloys[0]], 0.1 * (alloys[1] - alloys[1].mean())
+    y[4] = 1.0
+    result = report(LINE, structures, y, compare_with={}, cv=4, n_largest=1)
+    first = result.facts["errors"]["largest"][0]
+    assert first["row"] == 4
+    assert "Divided by" not in " ".join(first["sentences"])
+    assert result.facts["errors"]["suspects"] == []
