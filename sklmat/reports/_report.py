@@ -374,7 +374,7 @@ def _in_short(sections):
     if suspects:
         sentences.append(
             f"{', '.join(suspects)}: the label is probably wrong, see the largest errors. One "
-            "wrong label changes all scores: correct it, or leave the row out, and repeat the report."
+            "wrong label changes all scores: correct it or leave the row out, and report again."
         )
     section.facts["sentences"] = sentences
     section.list(sentences)
