@@ -248,7 +248,7 @@ def _error_bar(study, row):
     if not std > 0:
         return []
     return [
-        f"The error is {error / std:.2g} times the predicted standard deviation "
+        f"The error is {error / std:.3g} times the predicted standard deviation "
         f"({study.with_unit(std)}): the model "
         + ("warned of it." if error < 2 * std else "did not warn.")
     ]
