@@ -92,8 +92,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
           bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
           attack.
-        - "spread_under_noise": standard deviation of the logarithm of "margin", or of the prediction
-          of a regressor, over 32 random draws, in which each atom is displaced by the budget of the
+        - "spread_under_noise": standard deviation of the logarithm of "margin", or of the
+          prediction of a regressor, over 32 random draws, in which each atom is displaced by the budget of the
           attack.
     cv : int, cross-validation generator or iterable, default=5
         Folds for the out-of-fold predictions of the training rows, such as
