@@ -45,9 +45,9 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
         regressor. It may be inside a FrozenEstimator, a search such as `GridSearchCV` (the best
         estimator is attacked), a `FixedThresholdClassifier` or `TunedThresholdClassifierCV`, a
         `TransformedTargetRegressor` that only scales and shifts `y`, or a Pipeline whose other
-        steps do not change the crystals, such as `StructureToGraph`. It must be ``None`` if the attack is passed to
-        `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph estimator, because
-        these apply the attack to their own network. ``clone`` of the attack also clones
+        steps do not change the crystals, such as `StructureToGraph`. It must be ``None`` if the
+        attack is passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
+        estimator, because these apply the attack to their own network. ``clone`` of the attack also clones
         `estimator`, which removes its weights; wrap it into ``sklearn.frozen.FrozenEstimator`` to
         keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
@@ -101,16 +101,16 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
     probabilities of an ensemble. The gradient of the cross-entropy vanishes where the predicted
     probability is close to one; the gradient of this logarithm does not. A
     `FixedThresholdClassifier` or `TunedThresholdClassifierCV` shifts it by the log-odds of the
-    threshold. For regressors it is the absolute error, in standard
-    deviations of the training targets; with several targets, the largest of their errors. Without
-    `y`, the prediction for the unperturbed crystal takes the place of the true value.
+    threshold. For regressors it is the absolute error, in standard deviations of the training
+    targets; with several targets, the largest of their errors. Without `y`, the prediction for the
+    unperturbed crystal takes the place of the true value.
 
     Atoms are displaced first, then the crystal is strained: a position x becomes
     ``(x + u)(1 + ε)``, with the displacement u and the strain ε. The strain is symmetric, so the
     lattice does not rotate. Where the gradient is zero on every atom by symmetry, "fgsm" leaves the
     crystal as it is. The first step of "pgd" does so, too; its later steps use fixed directions for
-    atoms whose gradient is zero, a different one for each atom of a crystal. During an attack the network
-    is in evaluation mode (without dropout).
+    atoms whose gradient is zero, a different one for each atom of a crystal. During an attack the
+    network is in evaluation mode (without dropout).
 
     Ideal crystals have shells of neighbours at equal distances, which are kept whole (see
     `StructureToGraph`). Any displacement makes these distances unequal: the shell is then cut at

@@ -59,9 +59,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     `fit` trains a reference network and attacks its predictions. Adversarial examples are the
     crystals that it predicts right as they are and wrong when perturbed; normal examples are
-    predicted right in both cases. `fit` compares the descriptors of the two groups, computed for the
-    unperturbed crystals, and selects those in which they differ most, similar to Wang et al. [1]_
-    (see Notes). Further columns are computed from the predictions of the network.
+    predicted right in both cases. `fit` compares the descriptors of the two groups, computed for
+    the unperturbed crystals, and selects those in which they differ most, similar to Wang et al.
+    [1]_ (see Notes). Further columns are computed from the predictions of the network.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ class AdversarialFeatureBuilder(TableFeaturizer):
           bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
           attack.
         - "spread_under_noise": standard deviation of the logarithm of "margin", or of the
-          prediction of a regressor, over 32 random draws, in which each atom is displaced by the budget of the
-          attack.
+          prediction of a regressor, over 32 random draws, in which each atom is displaced by the
+          budget of the attack.
     cv : int, cross-validation generator or iterable, default=5
         Folds for the out-of-fold predictions of the training rows, such as
         `CompositionGroupKFold`, which gets the structures. An int means shuffled folds (stratified
