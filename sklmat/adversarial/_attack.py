@@ -47,9 +47,9 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
         `TransformedTargetRegressor` that only scales and shifts `y`, or a Pipeline whose other
         steps do not change the crystals, such as `StructureToGraph`. It must be ``None`` if the
         attack is passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
-        estimator, because these apply the attack to their own network. ``clone`` of the attack also clones
-        `estimator`, which removes its weights; wrap it into ``sklearn.frozen.FrozenEstimator`` to
-        keep them.
+        estimator, because these apply the attack to their own network. ``clone`` of the attack also
+        clones `estimator`, which removes its weights; wrap it into
+        ``sklearn.frozen.FrozenEstimator`` to keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
           translation is removed. The result is the draw with the largest error of `n_draws` draws.
