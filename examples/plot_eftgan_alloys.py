@@ -7,8 +7,8 @@ trained on structures, and then predicts compositions without a structure. It is
 models: a network learns a vector for each element in each training alloy, a generative network
 (InfoGAN) learns to generate these vectors from a composition, and a regressor predicts the targets
 from the generated vectors. This example compares it with a Gaussian process on the composition, and
-with its own network, which uses the structures. EFTGAN means elemental features and a generative
-adversarial network.
+with its own network, which uses the structures. EFTGAN means elemental features and transferring
+corrected data augmentation, with a generative adversarial network.
 """
 
 # %%

@@ -43,13 +43,13 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
     estimator : fitted graph estimator, default=None
         The network to attack: CGCNN, ECNet or a network of your own, as a classifier or a
         regressor. It may be inside a FrozenEstimator, a search such as `GridSearchCV` (the best
-        estimator is attacked), a classifier with another threshold, a `TransformedTargetRegressor`
-        that only scales and shifts `y`, or a Pipeline whose other steps do not change the crystals,
-        such as `StructureToGraph`. It must be ``None`` if the attack is passed to
-        `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph estimator, because
-        these apply the attack to their own network. ``clone`` of the attack also clones
-        `estimator`, which removes its weights; wrap it into ``sklearn.frozen.FrozenEstimator`` to
-        keep them.
+        estimator is attacked), a `FixedThresholdClassifier` or `TunedThresholdClassifierCV`, a
+        `TransformedTargetRegressor` that only scales and shifts `y`, or a Pipeline whose other
+        steps do not change the crystals, such as `StructureToGraph`. It must be ``None`` if the
+        attack is passed to `AdversarialFeatureBuilder` or to the parameter `adversarial` of a graph
+        estimator, because these apply the attack to their own network. ``clone`` of the attack also
+        clones `estimator`, which removes its weights; wrap it into
+        ``sklearn.frozen.FrozenEstimator`` to keep them.
     method : {"pgd", "fgsm", "random"}, default="pgd"
         - "random": every atom is displaced by `budget` in a random direction, and the net
           translation is removed. The result is the draw with the largest error of `n_draws` draws.
@@ -61,7 +61,8 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
         - "pgd": `n_steps` gradient steps, the first one `budget` long and the later ones shorter.
           After each step the displacements are projected onto the balls of radius `budget` around
           the sites [2]_. The result is the point with the largest error of all points visited. The
-          first step is "fgsm", so the error is at least as large as after "fgsm".
+          point after the first step is the result of "fgsm", so the error is never smaller than
+          that of "fgsm".
     budget : float, default=0.05
         Largest displacement of an atom (Å), without the net translation. Thermal motion at room
         temperature displaces the atoms of halide perovskites by more than 0.1 Å.
@@ -95,19 +96,21 @@ class StructureAttack(ReferenceLink, NestedParameters, BaseEstimator):
 
     Notes
     -----
-    The error that an attack maximises is, for classifiers, the log-odds of the most probable wrong
-    class against the right class, computed from the mean probabilities of an ensemble. The gradient
-    of the cross-entropy vanishes where the predicted probability is close to one; the gradient of
-    the log-odds does not. A `FixedThresholdClassifier` or `TunedThresholdClassifierCV` shifts the
-    log-odds by those of its threshold. For regressors it is the absolute error, in standard
-    deviations of the training targets; with several targets, the largest of their errors. Without
-    `y`, the prediction for the unperturbed crystal takes the place of the true value.
+    The error that an attack maximises is, for classifiers, the logarithm of the probability of the
+    most probable wrong class divided by that of the right class, computed from the mean
+    probabilities of an ensemble. The gradient of the cross-entropy vanishes where the predicted
+    probability is close to one; the gradient of this logarithm does not. A
+    `FixedThresholdClassifier` or `TunedThresholdClassifierCV` shifts it by the log-odds of the
+    threshold. For regressors it is the absolute error, in standard deviations of the training
+    targets; with several targets, the largest of their errors. Without `y`, the prediction for the
+    unperturbed crystal takes the place of the true value.
 
     Atoms are displaced first, then the crystal is strained: a position x becomes
     ``(x + u)(1 + ε)``, with the displacement u and the strain ε. The strain is symmetric, so the
     lattice does not rotate. Where the gradient is zero on every atom by symmetry, "fgsm" leaves the
-    crystal as it is, and "pgd" breaks the symmetry in its second step. During an attack the network
-    is in evaluation mode (without dropout).
+    crystal as it is. The first step of "pgd" does so, too; its later steps use fixed directions for
+    atoms whose gradient is zero, a different one for each atom of a crystal. During an attack the
+    network is in evaluation mode (without dropout).
 
     Ideal crystals have shells of neighbours at equal distances, which are kept whole (see
     `StructureToGraph`). Any displacement makes these distances unequal: the shell is then cut at

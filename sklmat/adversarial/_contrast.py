@@ -49,10 +49,10 @@ def contrast(
     Parameters
     ----------
     adversarial : DataFrame or array-like of shape (n, F)
-        Descriptors, one row per adversarial example.
+        Descriptors of the unperturbed crystals, one row per adversarial example.
     normal : DataFrame or array-like of shape (m, F)
-        The same descriptors, one row per normal example. Columns of DataFrames are matched by
-        name.
+        The same descriptors, one row per normal example: a crystal whose prediction is right and
+        stays right under the attack. Columns of DataFrames are matched by name.
     features : sequence of str, default=None
         For DataFrames: the columns to compare, by default all. For arrays: the names of all F
         columns, by default their positions.

@@ -82,9 +82,10 @@ def find_adversarial_examples(
 
         - ``index``: row of `X`.
         - ``target`` (only with `y`), ``prediction``, ``perturbed prediction``.
-        - ``smallest budget (Å)``: the smallest budget with which the attack makes the prediction
-          wrong, found by bisection to a precision of 1/64 of `budget`. The value in the table is
-          the largest displacement of an atom in the perturbation that was found with this budget.
+        - ``smallest budget (Å)``: the largest displacement of an atom in the smallest perturbation
+          with which the attack makes the prediction wrong. Bisection finds this perturbation to a
+          precision of 1/64 of `budget`. The value may be slightly below the budget that the
+          bisection allowed.
         - ``smallest strain``, only with `strain`: Frobenius norm of the strain in this
           perturbation. The bisection multiplies `budget` and `strain` by the same factor.
         - ``displacement (Å)``: displacements of the atoms in this perturbation, before the crystal

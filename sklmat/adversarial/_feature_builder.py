@@ -59,9 +59,9 @@ class AdversarialFeatureBuilder(TableFeaturizer):
 
     `fit` trains a reference network and attacks its predictions. Adversarial examples are the
     crystals that it predicts right as they are and wrong when perturbed; normal examples are
-    predicted right in both cases. `fit` compares the two groups and selects the descriptors in
-    which they differ most, similar to Wang et al. [1]_ (see Notes). Further columns are computed
-    from the predictions of the network.
+    predicted right in both cases. `fit` compares the descriptors of the two groups, computed for
+    the unperturbed crystals, and selects those in which they differ most, similar to Wang et al.
+    [1]_ (see Notes). Further columns are computed from the predictions of the network.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ class AdversarialFeatureBuilder(TableFeaturizer):
         Which columns to make, in this order; ``None`` makes all that the reference has:
 
         - "descriptors": the selected descriptors.
-        - "margin", for classifiers: log-odds of the predicted class against the second most
-          probable one, at least 0.
+        - "margin", for classifiers: logarithm of the probability of the predicted class divided by
+          that of the second most probable one, at least 0 (for two classes, the log-odds).
         - "flip_budget": smallest displacement found that changes the prediction (Å), an upper
           bound, as in `find_adversarial_examples`; if the attack finds none, the budget of the
           attack.
-        - "spread_under_noise": standard deviation of the log-odds of "margin", or of the prediction
-          of a regressor, over 32 random draws, in which each atom is displaced by the budget of the
-          attack.
+        - "spread_under_noise": standard deviation of the logarithm of "margin", or of the
+          prediction of a regressor, over 32 random draws, in which each atom is displaced by the
+          budget of the attack.
     cv : int, cross-validation generator or iterable, default=5
         Folds for the out-of-fold predictions of the training rows, such as
         `CompositionGroupKFold`, which gets the structures. An int means shuffled folds (stratified

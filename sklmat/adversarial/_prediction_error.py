@@ -46,8 +46,8 @@ def prediction_error(outputs: torch.Tensor, reference: Reference) -> torch.Tenso
     Returns
     -------
     Tensor of shape (C,)
-        Log-odds of the most probable wrong class against the true class; or the largest absolute
-        error in units of its threshold, minus one.
+        Logarithm of the probability of the most probable wrong class divided by that of the true
+        class; or the largest absolute error in units of its threshold, minus one.
     """
     values = torch.as_tensor(reference.values)
     if reference.has_classes:

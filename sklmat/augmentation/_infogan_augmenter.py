@@ -58,7 +58,7 @@ class InfoGANAugmenter(BaseAugmenter):
     """Add rows that an InfoGAN generates for new compositions and phases.
 
     Each column of the table belongs either to the *code* of a row (fractions of the elements,
-    lattice) or to its features (such as the elemental feature vectors of a graph network). A
+    lattice) or to its features (such as the elemental vectors of a graph network). A
     generator computes features from a code and noise, a discriminator separates real from generated
     features, and an information head predicts the code from the features. The trained generator
     gives the features of compositions without a structure. Their targets are predicted by the

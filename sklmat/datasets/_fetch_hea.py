@@ -36,7 +36,7 @@ OTHER_COLUMNS = {
     "magnetization (emu/g)": "Ms (emu/g)",
 }
 
-#: Energies of the elements (eV/atom) in the lattice of the alloy, to which mixing energies refer:
+#: Energies of the elements (eV/atom) in the phase of the alloy, to which mixing energies refer:
 #: fitted to Etot - Emix of the rows that are consistent (spread 3e-6 eV/atom).
 MIXING_REFERENCES = {
     "bcc": {
@@ -101,7 +101,7 @@ are in the order of the published table; 193 compositions, most of them as fcc a
 
 Targets: formation_energy, mixing_energy, total_energy (eV/atom), magnetic_moment (μB/atom), rmsd
 (Å, displacement from the ideal lattice), volume (Å³/atom). Formation energies refer to one energy
-per element. Mixing energies refer to the elements in the lattice of the alloy, so a model of mixing
+per element. Mixing energies refer to the elements in the phase of the alloy, so a model of mixing
 energies needs the phase as an input. The cells are relaxed: volume and rmsd can be computed from
 them, so the cells contain information that is not available for a candidate without a structure.
 

@@ -107,7 +107,8 @@ def make_alloys(
         meV/atom for fcc.
     order : float or (float, float), default=(-1, 1)
         From -1 (equal elements segregate) through 0 (random) to 1 (unlike elements become
-        neighbours). If a range is given, a value is drawn for each alloy.
+        neighbours). Short-range order (Warren-Cowley α of unlike elements) has the opposite sign.
+        If a range is given, a value is drawn for each alloy.
     n_atoms : int, default=32
         Atoms per cell: a multiple of 4 for fcc, of 2 for bcc. 32 atoms are 2 x 2 x 2 fcc cells,
         enough to distinguish order from segregation.

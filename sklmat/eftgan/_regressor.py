@@ -57,8 +57,8 @@ _CHUNK = 4096
 class EFTGANRegressor(ReferenceLink, NestedParameters, RegressorMixin, BaseEstimator):
     """Regressor that is trained on structures and predicts from compositions alone.
 
-    It consists of four models. A graph network learns an elemental feature vector for each element
-    in each training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for
+    It consists of four models. A graph network learns an elemental vector for each element in each
+    training structure (`ECNetFeaturizer`). An InfoGAN learns to generate these vectors for
     a composition on a lattice (`InfoGANAugmenter`). A Gaussian process learns to which lattice a
     cell relaxes, given its composition and the phase that it was set up in. A regressor learns the
     targets from composition, lattice and *generated* features, so that its inputs are made in the

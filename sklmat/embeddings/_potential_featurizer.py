@@ -72,7 +72,7 @@ class PotentialFeaturizer(TableFeaturizer):
     """Transformer to what a pre-trained universal potential computes for crystals.
 
     A universal potential is a network that was trained on the energies, forces and magnetic moments
-    of some hundred thousand calculated crystals. The table has one row per crystal. Its columns
+    of hundreds of thousands of calculated crystals. The table has one row per crystal. Its columns
     are, in the order of `columns`:
 
     - "energy": the energy per atom, as the potential gives it, ``chgnet energy (eV/atom)``;

@@ -48,9 +48,10 @@ def shap_table(
         a Pipeline of scikit-learn or imbalanced-learn, whose first step may take structures; the
         columns are then those after all steps. It may also be inside a FrozenEstimator, a search
         such as `GridSearchCV` (the best estimator is used), an `AugmentedRegressor`, an
-        `EarlyStoppingRegressor` (or classifier), a classifier with another threshold, a
-        `TransformedTargetRegressor` that only scales and shifts `y`, or a `CalibratedClassifierCV`,
-        of which the mean over its classifiers before the calibration is explained.
+        `EarlyStoppingRegressor` (or classifier), a `FixedThresholdClassifier` or
+        `TunedThresholdClassifierCV`, a `TransformedTargetRegressor` that only scales and shifts
+        `y`, or a `CalibratedClassifierCV`, of which the mean over its classifiers before the
+        calibration is explained.
     X : sequence of C structures, or table
         Rows whose predictions are explained, as `predict` of the estimator takes them.
     background : like `X`, default=None

@@ -58,10 +58,10 @@ def site_attribution(
     ----------
     estimator : fitted graph estimator
         CGCNN, ECNet or a network of your own. It may be the last step of a Pipeline, and inside a
-        FrozenEstimator, a search such as `GridSearchCV` (the best estimator is used), a classifier
-        with another threshold, a `TransformedTargetRegressor` that only scales and shifts `y`, or a
-        `CalibratedClassifierCV`, of which the mean over its networks before the calibration is
-        explained.
+        FrozenEstimator, a search such as `GridSearchCV` (the best estimator is used), a
+        `FixedThresholdClassifier` or `TunedThresholdClassifierCV`, a `TransformedTargetRegressor`
+        that only scales and shifts `y`, or a `CalibratedClassifierCV`, of which the mean over its
+        networks before the calibration is explained.
     X : sequence of C structures, or CrystalGraphs
         Crystals whose predictions are explained.
     method : str, default="auto"

@@ -123,13 +123,13 @@ def baselines(
     -----
     The time of Gaussian processes grows with the cube of the number of rows. They are left out
     beyond 3000 rows for regression, 1000 for classification. An ordering model takes minutes for
-    some thousand rows, and CHGNet some tenths of a second for a large cell on a CPU, once for each
-    crystal and process. Remove what takes too long from the dict.
+    a few thousand rows, and CHGNet a few tenths of a second for a large cell on a CPU, once for
+    each crystal and process. Remove what takes too long from the dict.
 
     The settings of XGBoost and the columns of the processes were chosen by ``tune_baselines.py`` of
     the benchmarks, on generated alloys, crystals of mixed chemistry and another split of the
     perovskites than those on which the user guide reports errors. The number of trees is fixed: for
-    some hundred rows, this was more accurate than early stopping with `EarlyStoppingRegressor`.
+    a few hundred rows, this was more accurate than early stopping with `EarlyStoppingRegressor`.
 
     Elements that no training row has do not stop a model: if the table has columns of elements,
     there is an `ExtrapolationWarning`. The exception is the ordering model, which cannot predict a

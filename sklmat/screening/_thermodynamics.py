@@ -135,9 +135,9 @@ def stable_phase(table: pd.DataFrame, *, energy: str | None = None) -> pd.DataFr
     -----
     The ideal entropy of mixing is the same for all phases of a composition, so the result does not
     depend on the temperature. Mixing energies are not allowed: they refer to the elements *in the
-    lattice of the alloy*, so the mixing energies of different phases have different references.
+    phase of the alloy*, so the mixing energies of different phases have different references.
 
-    The result refers to the phases of the model's training data. In `fetch_hea` these are the
+    The result is a phase in the labels of the model's training data. In `fetch_hea` these are the
     lattices *before* relaxation, and 120 of its 364 cells have another lattice after relaxation.
     For this data set, the result is the initial lattice whose relaxation ends at the lower energy.
     To predict the final lattice, train on the lattices that `infer_lattice` finds in the relaxed
