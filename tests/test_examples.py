@@ -42,7 +42,8 @@ def test_compare_with_xgboost(run_example, tmp_path, capfd):
     models = ["CGCNN", "XGBoost on composition", "XGBoost on structure", "mean"]
     assert list(comparison.index) == models
     assert sorted(comparison.predictions["row"]) == list(range(24))
-    assert [panel.get_title() for panel in names["display"].axes_] == models
+    titles = [panel.get_title().replace("\n", " ") for panel in names["display"].axes_]
+    assert titles == models
     assert (tmp_path / "compare_with_xgboost.png").stat().st_size > 20_000
     out, err = capfd.readouterr()
     assert "compare_with_xgboost.png" in out
