@@ -43,7 +43,7 @@ def data_section(study: Study) -> Section:
         section.say(sentence)
     if facts.get("findings"):
         section.heading("What to look at")
-        section.list(f"{finding}." for finding in facts["findings"])
+        section.bullets(f"{finding[:1].upper()}{finding[1:]}." for finding in facts["findings"])
     if facts.get("twins", {}).get("sentence"):
         section.heading("Labels of twins")
         section.say(facts["twins"]["sentence"])

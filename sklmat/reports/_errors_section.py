@@ -40,7 +40,7 @@ def errors_section(study: Study) -> Section:
     section.say(_introduction(study, size, largest))
     for row, facts in zip(largest, section.facts["largest"]):
         section.heading(facts["title"])
-        section.list(facts["sentences"])
+        section.bullets(facts["sentences"])
         _draw(section, study, row)
     _draw_trends(section, study)
     return section

@@ -44,7 +44,7 @@ class Section:
         """Add a paragraph."""
         self.parts.append(f"<p>{html.escape(text)}</p>")
 
-    def list(self, sentences: Iterable[str]) -> None:
+    def bullets(self, sentences: Iterable[str]) -> None:
         """Add a list of sentences."""
         items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
         if items:

@@ -377,7 +377,7 @@ def _in_short(sections):
             "wrong label changes all scores: correct it or leave the row out, and report again."
         )
     section.facts["sentences"] = sentences
-    section.list(sentences)
+    section.bullets(sentences)
     return section
 
 

@@ -49,7 +49,7 @@ def validation_section(study: Study) -> Section:
             "plots of predictions are those of all rows together, so they differ a little, and "
             "much if one row has a very large error."
         )
-    section.list(comparison.notes)
+    section.bullets(comparison.notes)
     display = ComparisonDisplay.from_comparison(comparison, metrics=metrics, unit=study.unit)
     section.figure(
         display.figure_,
