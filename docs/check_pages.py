@@ -27,6 +27,8 @@ PAGES = [
     "start/which_model.html",
     "user_guide/model_selection.html",
     "user_guide/uncertainty.html",
+    "user_guide/plots.html",
+    "user_guide/reports.html",
     "theory/crystal_graph_convolution.html",
     "benchmarks/index.html",
     "glossary.html",
@@ -34,6 +36,8 @@ PAGES = [
     "api/generated/sklmat.CGCNNRegressor.html",
     "api/generated/sklmat.compare_estimators.html",
     "auto_examples/index.html",
+    "auto_examples/plot_explain_alloys.html",
+    "auto_examples/plot_report.html",
 ]
 FAULTS = """
 const wide = document.documentElement.clientWidth, faults = [];
