@@ -55,7 +55,7 @@ print(made)
 # ``made.save("report.html")`` writes the page to one file, which needs no other file. In a
 # notebook, the page is shown like this:
 
-made  # noqa: B018
+made
 
 # %%
 # The facts

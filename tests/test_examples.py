@@ -239,4 +239,4 @@ def test_report(run_example, capsys):
     names = run_example("plot_report.py", shorter)
     assert names["made"].facts["errors"]["largest"][0]["row"] == 17
     assert names["summary"] == names["made"].summary()
-    assert "it may be the label" in capsys.readouterr().out
+    assert "it may be the label" in capsys.readouterr().out.replace("\n", " ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -140,7 +141,7 @@ class Report:
         lines = [self.title, *facts["data"]["sentences"], *facts["validation"]["sentences"]]
         worst = facts["errors"]["largest"][:1]
         lines += [f"{each['name']}: {' '.join(each['sentences'])}" for each in worst]
-        return "\n".join(lines)
+        return "\n".join(textwrap.fill(line, 80) for line in lines)
 
     __repr__ = __str__
 
