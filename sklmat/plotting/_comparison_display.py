@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklmat.plotting._layout import (
     COLUMN_WIDTH,
     NOTE_SIZE,
     PAGE_WIDTH,
+    check_limits,
     given_panels,
     new_panels,
     with_unit,
@@ -48,6 +49,8 @@ class ComparisonDisplay:
         The metrics to draw.
     unit : str or None, default=None
         Unit of the target, shown at the metrics that have it.
+    limits : dict of str to tuple of two floats, or None, default=None
+        Ends of the axis of a metric, ``{"MAE": (0, 0.05)}``; the others include all bars.
 
     Attributes
     ----------
@@ -78,11 +81,17 @@ class ComparisonDisplay:
 
     @checked_arguments()
     def __init__(
-        self, *, comparison: Comparison, metrics: Sequence[str], unit: str | None = None
+        self,
+        *,
+        comparison: Comparison,
+        metrics: Sequence[str],
+        unit: str | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self.comparison = comparison
         self.metrics = metrics
         self.unit = unit
+        self.limits = limits
 
     @classmethod
     @checked_arguments()
@@ -92,6 +101,7 @@ class ComparisonDisplay:
         *,
         metrics: Sequence[str] | None = None,
         unit: str | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **errorbar_kwargs: Any,
     ) -> Self:
@@ -105,6 +115,8 @@ class ComparisonDisplay:
             The metrics to draw; None means all.
         unit : str or None, default=None
             Unit of the target, see the class.
+        limits : dict of str to tuple of two floats, or None, default=None
+            Ends of the axes, see the class.
         ax : matplotlib Axes, sequence of Axes or None, default=None
             One axes per metric; None creates a figure.
         **errorbar_kwargs
@@ -125,7 +137,11 @@ class ComparisonDisplay:
         for metric in metrics:
             if metric not in comparison.metrics:
                 raise ValueError(f"metric {metric!r} is not among {list(comparison.metrics)}")
-        display = cls(comparison=comparison, metrics=metrics, unit=unit)
+        for metric, ends in (limits or {}).items():
+            if metric not in metrics:
+                raise ValueError(f"limits has {metric!r}, which is not among {metrics}")
+            check_limits(ends)
+        display = cls(comparison=comparison, metrics=metrics, unit=unit, limits=limits)
         return display.plot(ax=ax, **errorbar_kwargs)
 
     @checked_arguments()
@@ -159,6 +175,9 @@ class ComparisonDisplay:
         for panel, metric in zip(self.axes_, self.metrics):
             rows = self._label(panel, metric, names)
             self._draw(panel, metric, rows, errorbar_kwargs)
+            ends = (self.limits or {}).get(metric)
+            if ends is not None:
+                panel.set_xlim(ends)
         self._legend()
         return self
 

@@ -14,6 +14,7 @@ from sklmat.plotting._layout import (
     COLUMN_WIDTH,
     NOTE_SIZE,
     PAGE_WIDTH,
+    check_limits,
     new_axes,
 )
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
@@ -55,6 +56,8 @@ class ContrastDisplay:
         Descriptors with a smaller corrected p are marked as significant.
     max_features : int, default=20
         Largest number of descriptors to draw, those with the largest effects.
+    limits : tuple of two floats or None, default=None
+        Ends of the axis of the effect sizes; None includes all intervals.
 
     Attributes
     ----------
@@ -81,11 +84,17 @@ class ContrastDisplay:
 
     @checked_arguments()
     def __init__(
-        self, *, table: pd.DataFrame, significance_level: float = 0.05, max_features: int = 20
+        self,
+        *,
+        table: pd.DataFrame,
+        significance_level: float = 0.05,
+        max_features: int = 20,
+        limits: tuple[float, float] | None = None,
     ) -> None:
         self.table = table
         self.significance_level = significance_level
         self.max_features = max_features
+        self.limits = limits
 
     @classmethod
     @renamed_parameters(alpha="significance_level")
@@ -99,6 +108,7 @@ class ContrastDisplay:
         confidence_level: float = 0.95,
         significance_level: float = 0.05,
         max_features: int = 20,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
     ) -> Self:
@@ -112,6 +122,8 @@ class ContrastDisplay:
             Descriptors with a smaller corrected p are marked as significant.
         max_features : int, default=20
             Largest number of descriptors to draw.
+        limits : tuple of two floats or None, default=None
+            Ends of the axis of the effect sizes, see the class.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -128,6 +140,7 @@ class ContrastDisplay:
             table,
             significance_level=significance_level,
             max_features=max_features,
+            limits=limits,
             ax=ax,
             **scatter_kwargs,
         )
@@ -141,6 +154,7 @@ class ContrastDisplay:
         *,
         significance_level: float = 0.05,
         max_features: int = 20,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
     ) -> Self:
@@ -154,6 +168,8 @@ class ContrastDisplay:
             Descriptors with a smaller corrected p are marked as significant.
         max_features : int, default=20
             Largest number of descriptors to draw.
+        limits : tuple of two floats or None, default=None
+            Ends of the axis of the effect sizes, see the class.
         {ax}
         **scatter_kwargs
             Passed to ``Axes.scatter``.
@@ -179,7 +195,12 @@ class ContrastDisplay:
             raise ValueError(f"max_features must be positive, got {max_features}")
         if table["effect size"].isna().all():
             raise ValueError("no descriptor of the table has an effect size; there is no picture")
-        display = cls(table=table, significance_level=significance_level, max_features=max_features)
+        display = cls(
+            table=table,
+            significance_level=significance_level,
+            max_features=max_features,
+            limits=check_limits(limits),
+        )
         return display.plot(ax=ax, **scatter_kwargs)
 
     @checked_arguments()
@@ -207,6 +228,8 @@ class ContrastDisplay:
         self.ax_.axvline(0, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
         self._draw(drawn, scatter_kwargs)
         self._label(names, len(finite))
+        if self.limits:
+            self.ax_.set_xlim(self.limits)
         return self
 
     def _draw(self, drawn, scatter_kwargs):

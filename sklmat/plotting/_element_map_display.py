@@ -12,7 +12,7 @@ from sklmat.argument_checks import checked_arguments
 from sklmat.deprecation import renamed_parameters
 from sklmat.docstrings import insert_paragraphs
 from sklmat.elements import element_symbols
-from sklmat.plotting._layout import NOTE_SIZE, new_axes
+from sklmat.plotting._layout import NOTE_SIZE, check_limits, new_axes
 from sklmat.plotting._shared_docstrings import PANEL_PARAGRAPHS
 from sklmat.plotting._style import COLORS, MARKERS, RASTERIZE_ABOVE, color_series, is_grouping
 from sklmat.targets import number_array, plain_array
@@ -56,6 +56,8 @@ class ElementMapDisplay:
         Values that colour the points, instead of one colour per element. Strings, or up to seven
         different values, are drawn as groups with a legend; other numbers with a colour scale. The
         name of a Series is the title of the legend or colour bar.
+    limits : tuple of two floats or None, default=None
+        Ends of the colour scale; None includes all values.
     method : {"pca", "tsne"} or None, default=None
         Method that computed the points, for the labels of the axes.
     explained_variance_ratio : ndarray of shape (2,) or None, default=None
@@ -93,6 +95,7 @@ class ElementMapDisplay:
         atomic_numbers: np.ndarray,
         fraction: np.ndarray | None = None,
         color_by: ArrayLike | None = None,
+        limits: tuple[float, float] | None = None,
         method: Literal["pca", "tsne"] | None = None,
         explained_variance_ratio: np.ndarray | None = None,
     ) -> None:
@@ -100,6 +103,7 @@ class ElementMapDisplay:
         self.atomic_numbers = atomic_numbers
         self.fraction = fraction
         self.color_by = color_by
+        self.limits = limits
         self.method = method
         self.explained_variance_ratio = explained_variance_ratio
 
@@ -114,6 +118,7 @@ class ElementMapDisplay:
         method: Literal["pca", "tsne"] = "pca",
         elements: Sequence[str] | None = None,
         color_by: ArrayLike | None = None,
+        limits: tuple[float, float] | None = None,
         random_state: RandomState = None,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
@@ -139,6 +144,8 @@ class ElementMapDisplay:
             Strings, or up to seven different values, are drawn as groups with a legend; other
             numbers with a colour scale. The name of a Series is the title of the legend or colour
             bar. None gives every element its own colour.
+        limits : tuple of two floats or None, default=None
+            Ends of the colour scale, see the class.
         random_state : int, RandomState or None, default=None
             Seed of t-SNE; principal components are deterministic.
         {ax}
@@ -174,6 +181,7 @@ class ElementMapDisplay:
             method=method,
             elements=elements,
             color_by=color_by,
+            limits=limits,
             random_state=random_state,
             ax=ax,
             **scatter_kwargs,
@@ -191,6 +199,7 @@ class ElementMapDisplay:
         method: Literal["pca", "tsne"] | None = "pca",
         elements: Sequence[str] | None = None,
         color_by: ArrayLike | None = None,
+        limits: tuple[float, float] | None = None,
         random_state: RandomState = None,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
@@ -211,6 +220,8 @@ class ElementMapDisplay:
             See `from_estimator`.
         color_by : array-like of shape (P,) or None, default=None
             See `from_estimator`, but with one entry per row.
+        limits : tuple of two floats or None, default=None
+            See `from_estimator`.
         random_state : int, RandomState or None, default=None
             See `from_estimator`.
         {ax}
@@ -244,6 +255,7 @@ class ElementMapDisplay:
             atomic_numbers=numbers,
             fraction=fraction,
             color_by=color_by,
+            limits=check_limits(limits),
             method=method,
             explained_variance_ratio=explained,
         )
@@ -305,7 +317,7 @@ class ElementMapDisplay:
         from matplotlib.colors import Normalize
 
         values = np.asarray(self.color_by, dtype=float)
-        norm = Normalize(values.min(), values.max())
+        norm = Normalize(*(self.limits or (values.min(), values.max())))
         points = self._scatter(values, {"norm": norm, "cmap": "viridis"} | scatter_kwargs)
         bar = self.figure_.colorbar(points, cax=self.ax_.inset_axes([1.03, 0, 0.04, 1]))
         bar.set_label(getattr(self.color_by, "name", None) or "")

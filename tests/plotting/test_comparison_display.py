@@ -130,3 +130,17 @@ def test_refusals(tables):
         ComparisonDisplay.from_comparison(tables[None], metrics=["loss"])
     with pytest.raises(ValueError, match="5 metrics do not fit on 2 axes"):
         ComparisonDisplay.from_comparison(tables[None], ax=plt.subplots(2)[1])
+
+
+def test_limits_of_a_metric(tables):
+    display = ComparisonDisplay.from_comparison(
+        tables["linear"], metrics=["MAE", "R2"], limits={"MAE": (0, 9)}
+    )
+    assert display.axes_[0].get_xlim() == (0, 9)
+    assert display.axes_[1].get_xlim() != (0, 9)
+    with pytest.raises(ValueError, match="limits has 'RMSE', which is not among"):
+        ComparisonDisplay.from_comparison(
+            tables["linear"], metrics=["MAE"], limits={"RMSE": (0, 1)}
+        )
+    with pytest.raises(ValueError, match="two increasing numbers"):
+        ComparisonDisplay.from_comparison(tables["linear"], limits={"MAE": (1, 0)})

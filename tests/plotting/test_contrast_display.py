@@ -126,3 +126,10 @@ def test_data_axes_and_keywords():
 def test_contrasts_that_cannot_be_drawn(table, options, message):
     with pytest.raises(ValueError, match=message):
         ContrastDisplay.from_contrast(table(contrast(*make_tables())), **options)
+
+
+def test_limits():
+    table = contrast(*make_tables((0.1, -2.0)))
+    assert ContrastDisplay.from_contrast(table, limits=(-3, 3)).ax_.get_xlim() == (-3, 3)
+    with pytest.raises(ValueError, match="two increasing numbers"):
+        ContrastDisplay.from_contrast(table, limits=(3, -3))

@@ -219,3 +219,10 @@ def test_map_refuses_vectors(vectors, settings, message):
     numbers = [28] * min(3, len(vectors))
     with pytest.raises(ValueError, match=message):
         ElementMapDisplay.from_vectors(vectors, numbers, **settings)
+
+
+def test_limits_of_the_colour_scale():
+    vectors, numbers = three_elements(4)
+    values = np.arange(12.0)
+    display = ElementMapDisplay.from_vectors(vectors, numbers, color_by=values, limits=(-5, 20))
+    assert display.ax_.collections[0].get_clim() == (-5, 20)
