@@ -36,6 +36,8 @@ def use(name, **params):
         return thing("missing.pth.tar", atom_init="physical", **params)
     if name in ("compare_estimators", "learning_curves"):
         return thing({"ridge": Ridge()}, [[0.0], [1.0], [0.0], [1.0]], Y, cv=2, **params)
+    if name == "report":
+        return thing(Ridge(), [[0.0], [1.0], [0.0], [1.0]], Y, cv=2, **params)
     if name == "screen":
         model = LinearRegression().fit(pd.DataFrame({"x_Fe": [1, 0], "x_Ni": [0, 1]}), [0.0, 1.0])
         return thing(model, sklmat.composition_grid(["Fe", "Ni"], 0.5), **params)

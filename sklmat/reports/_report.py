@@ -20,6 +20,7 @@ from sklmat.exceptions import ExtrapolationWarning
 from sklmat.files import expand_path, replace_file
 from sklmat.model_files import saved_summary
 from sklmat.model_selection import CompositionGroupKFold, baselines, compare_estimators
+from sklmat.parallel import check_n_jobs
 from sklmat.recorded_warnings import ignore_warnings
 from sklmat.reports._attribution_section import attribution_section
 from sklmat.reports._calibration_section import calibration_section
@@ -257,6 +258,7 @@ def report(
     """
     from tqdm.auto import tqdm
 
+    check_n_jobs(n_jobs, "report")
     can_predict = hasattr(estimator, "fit") and hasattr(estimator, "predict")
     if isinstance(estimator, type) or not can_predict:
         raise TypeError(
