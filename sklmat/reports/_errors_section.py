@@ -162,9 +162,9 @@ def _twins(study, row):
 
 
 def _other_models(study, row):
-    """Whether the best other model errs alike."""
+    """Whether the best other model errs alike, if it is about as accurate."""
     best = study.best_other()
-    if best is None:
+    if best is None or not study.is_comparable(best):
         return []
     table = study.predictions.loc[row]
     if study.is_classifier:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from sklmat.reports._rows import Rows
 
 
+#: A model is nearly as accurate if its error is at most this multiple.
+_NEARLY = 1.5
+
+
 @dataclass
 class Study:
     """What a report is about.
@@ -108,6 +112,15 @@ class Study:
     def with_unit(self, value: float) -> str:
         """A number of the target as a text."""
         return shown(float(value)) + (f" {self.unit}" if self.unit else "")
+
+    def is_comparable(self, other: str) -> bool:
+        """Whether another model is nearly as accurate, so that its errors tell something."""
+        table = self.predictions
+        if self.is_classifier:
+            return bool((table[other] != table["y_true"]).mean() <= _NEARLY * self.errors.mean())
+        # Medians, which one wrong label does not change.
+        errors = (table[other] - table["y_true"]).abs()
+        return bool(errors.median() <= _NEARLY * self.errors.abs().median())
 
     def best_other(self) -> str | None:
         """The model with the smallest error, or the best accuracy, among the others."""
