@@ -61,7 +61,7 @@ _PARAGRAPHS = PANEL_PARAGRAPHS | parameter_paragraphs("""
 
 @insert_paragraphs(_PARAGRAPHS)
 class PeriodicTableDisplay:
-    """Periodic table whose elements are coloured by values, which are also written in the cells.
+    """Periodic table of values, such as the errors by element or the numbers of crystals.
 
     Lanthanides and actinides are below the other elements. Elements without a value have grey
     symbols. If a number of crystals is known for each value, it is written below the value.

@@ -66,7 +66,7 @@ def quick_names():
     slow = ("CGCNN", "ECNet", "EFTGAN", "GAN", "Adversarial", "adversarial", "robustness", "Attack")
     slow += ("Conformal", "Calibrated", "Delta", "EarlyStopping", "Embedding", "Potential")
     slow += ("Display", "attribution", "shap", "scorer", "Disorder", "make_alloys", "make_mixed")
-    slow += ("make_prototypes", "load_mixed")
+    slow += ("make_prototypes", "load_mixed", "report")
     return [name for name in valid_calls() if not any(word in name for word in slow)]
 
 
