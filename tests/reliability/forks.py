@@ -13,6 +13,8 @@ import traceback
 import warnings
 from pathlib import Path
 
+from tqdm import tqdm
+
 #: Files of processes that were killed seem to be so old (s) when the process runs again.
 LATER = 7200
 #: A run that takes longer hangs (s); the machine may be busy.
@@ -38,6 +40,8 @@ class Fork:
                 os.close(reading)
                 os.write(writing, b"s")
                 signal.alarm(LONGEST)
+                # All forks share a lock of progress bars, which one that is killed may hold.
+                tqdm.set_lock(threading.RLock())
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     try:
