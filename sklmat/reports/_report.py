@@ -259,8 +259,9 @@ def report(
     from tqdm.auto import tqdm
 
     check_n_jobs(n_jobs, "report")
-    can_predict = hasattr(estimator, "fit") and hasattr(estimator, "predict")
-    if isinstance(estimator, type) or not can_predict:
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator is a class; pass an instance, {estimator.__name__}(...)")
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise TypeError(
             f"estimator must be a regressor or classifier with fit and predict, got {estimator!r}"
         )

@@ -282,6 +282,8 @@ def test_wrong_input(alloys):
         match="with fit and predict, got StandardScaler",
     ):
         report(StandardScaler(), structures, y)
+    with pytest.raises(TypeError, match=r"is a class; pass an instance, Ridge\(\.\.\.\)"):
+        report(Ridge, structures, y)
     bad = y.copy()
     bad[3] = np.nan
     with pytest.raises(ValueError, match=r"NaN or infinity in 1 rows: \[3\]"):
